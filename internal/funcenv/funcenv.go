@@ -1,0 +1,269 @@
+// Package funcenv declares what the template and the functions share: each
+// function's environment, its size, the settings of the event source mappings,
+// the database roles and the custom resource's properties.
+//
+// The template side fills a struct with intrinsics and calls Vars; the
+// function's bootstrap calls the matching Load with os.Getenv. Nothing else in
+// the module spells the name of a variable.
+package funcenv
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// Names of the variables. Lambda's own (AWS_REGION and so on) are not here.
+const (
+	envStack             = "STREAMCTL_STACK"
+	envStream            = "STREAM_NAME"
+	envBucket            = "ARCHIVE_BUCKET"
+	envEventMaxAgeDays   = "EVENT_MAX_AGE_DAYS"
+	envWarehouseDays     = "WAREHOUSE_RETENTION_DAYS"
+	envDatabaseHost      = "DATABASE_HOST"
+	envDatabasePort      = "DATABASE_PORT"
+	envDatabaseName      = "DATABASE_NAME"
+	envDatabaseUser      = "DATABASE_USER"
+	envCacheHost         = "CACHE_HOST"
+	envCachePort         = "CACHE_PORT"
+	envCacheUser         = "CACHE_USER"
+	envCacheReplicationG = "CACHE_REPLICATION_GROUP"
+)
+
+// Database is where PostgreSQL listens and who logs in. Every field but User
+// is an attribute of the instance, so each is a string that may hold an
+// intrinsic.
+type Database struct {
+	Host string
+	Port string
+	Name string
+	User string
+}
+
+func (d Database) vars() map[string]string {
+	return map[string]string{
+		envDatabaseHost: d.Host,
+		envDatabasePort: d.Port,
+		envDatabaseName: d.Name,
+		envDatabaseUser: d.User,
+	}
+}
+
+func (l *loader) database() Database {
+	return Database{
+		Host: l.text(envDatabaseHost),
+		Port: l.text(envDatabasePort),
+		Name: l.text(envDatabaseName),
+		User: l.text(envDatabaseUser),
+	}
+}
+
+// Cache is where Redis listens and who logs in. ReplicationGroup is the id
+// that an IAM token is signed for.
+type Cache struct {
+	Host             string
+	Port             string
+	User             string
+	ReplicationGroup string
+}
+
+func (c Cache) vars() map[string]string {
+	return map[string]string{
+		envCacheHost:         c.Host,
+		envCachePort:         c.Port,
+		envCacheUser:         c.User,
+		envCacheReplicationG: c.ReplicationGroup,
+	}
+}
+
+func (l *loader) cache() Cache {
+	return Cache{
+		Host:             l.text(envCacheHost),
+		Port:             l.text(envCachePort),
+		User:             l.text(envCacheUser),
+		ReplicationGroup: l.text(envCacheReplicationG),
+	}
+}
+
+// Ingest is the environment of the function behind POST /events.
+type Ingest struct {
+	// Stack names the stack in logs and as the dimension of every metric.
+	Stack string
+	// Stream is the Kinesis stream's name.
+	Stream string
+	// EventMaxAgeDays is how far before its receipt an event's timestamp may
+	// lie, 1 to 365 days.
+	EventMaxAgeDays int
+}
+
+// Vars gives the environment for the template.
+func (e Ingest) Vars() map[string]string {
+	return map[string]string{
+		envStack:           e.Stack,
+		envStream:          e.Stream,
+		envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays),
+	}
+}
+
+// LoadIngest reads what Vars wrote. Its error names every variable that is
+// missing or unreadable, as do those of the other Load functions.
+func LoadIngest(getenv func(string) string) (Ingest, error) {
+	l := loader{getenv: getenv}
+	e := Ingest{Stack: l.text(envStack), Stream: l.text(envStream), EventMaxAgeDays: l.number(envEventMaxAgeDays)}
+	return e, l.err()
+}
+
+// Archiver is the environment of the function that writes the raw archive.
+type Archiver struct {
+	Stack string
+	// Bucket is the archive bucket's name.
+	Bucket string
+}
+
+// Vars gives the environment for the template.
+func (e Archiver) Vars() map[string]string {
+	return map[string]string{envStack: e.Stack, envBucket: e.Bucket}
+}
+
+// LoadArchiver reads what Vars wrote.
+func LoadArchiver(getenv func(string) string) (Archiver, error) {
+	l := loader{getenv: getenv}
+	e := Archiver{Stack: l.text(envStack), Bucket: l.text(envBucket)}
+	return e, l.err()
+}
+
+// Processor is the environment of the function that loads the warehouse and
+// the cache. It logs in to the database as RoleLoader.
+type Processor struct {
+	Stack    string
+	Database Database
+	Cache    Cache
+	// Bucket is the archive bucket's name; quarantined records go there.
+	Bucket string
+}
+
+// Vars gives the environment for the template.
+func (e Processor) Vars() map[string]string {
+	return merge(map[string]string{envStack: e.Stack, envBucket: e.Bucket}, e.Database.vars(), e.Cache.vars())
+}
+
+// LoadProcessor reads what Vars wrote.
+func LoadProcessor(getenv func(string) string) (Processor, error) {
+	l := loader{getenv: getenv}
+	e := Processor{Stack: l.text(envStack), Bucket: l.text(envBucket), Database: l.database(), Cache: l.cache()}
+	return e, l.err()
+}
+
+// Query is the environment of the function behind GET /metrics. It logs in to
+// the database as RoleReader.
+type Query struct {
+	Stack    string
+	Database Database
+	Cache    Cache
+}
+
+// Vars gives the environment for the template.
+func (e Query) Vars() map[string]string {
+	return merge(map[string]string{envStack: e.Stack}, e.Database.vars(), e.Cache.vars())
+}
+
+// LoadQuery reads what Vars wrote.
+func LoadQuery(getenv func(string) string) (Query, error) {
+	l := loader{getenv: getenv}
+	e := Query{Stack: l.text(envStack), Database: l.database(), Cache: l.cache()}
+	return e, l.err()
+}
+
+// Schema is the environment of the function that runs the migrations. Its
+// Database.User is RoleOwner; the master's name and password come with the
+// custom resource (MigrationProperties).
+type Schema struct {
+	Stack    string
+	Database Database
+	// EventMaxAgeDays is how many past days get a partition on the first run.
+	EventMaxAgeDays int
+}
+
+// Vars gives the environment for the template.
+func (e Schema) Vars() map[string]string {
+	return merge(map[string]string{envStack: e.Stack, envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays)}, e.Database.vars())
+}
+
+// LoadSchema reads what Vars wrote.
+func LoadSchema(getenv func(string) string) (Schema, error) {
+	l := loader{getenv: getenv}
+	e := Schema{Stack: l.text(envStack), Database: l.database(), EventMaxAgeDays: l.number(envEventMaxAgeDays)}
+	return e, l.err()
+}
+
+// Maintenance is the environment of the function that makes partitions and
+// refreshes the cache. It logs in to the database as RoleOwner.
+type Maintenance struct {
+	Stack    string
+	Database Database
+	Cache    Cache
+	// EventMaxAgeDays is how many past days have a partition ready.
+	EventMaxAgeDays int
+	// WarehouseRetentionDays is how long events stay in the warehouse; 0 keeps all.
+	WarehouseRetentionDays int
+}
+
+// Vars gives the environment for the template.
+func (e Maintenance) Vars() map[string]string {
+	return merge(map[string]string{
+		envStack:           e.Stack,
+		envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays),
+		envWarehouseDays:   strconv.Itoa(e.WarehouseRetentionDays),
+	}, e.Database.vars(), e.Cache.vars())
+}
+
+// LoadMaintenance reads what Vars wrote.
+func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
+	l := loader{getenv: getenv}
+	e := Maintenance{
+		Stack:                  l.text(envStack),
+		Database:               l.database(),
+		Cache:                  l.cache(),
+		EventMaxAgeDays:        l.number(envEventMaxAgeDays),
+		WarehouseRetentionDays: l.number(envWarehouseDays),
+	}
+	return e, l.err()
+}
+
+// loader collects what is wrong with the environment, so that one error names
+// all of it.
+type loader struct {
+	getenv func(string) string
+	errs   []error
+}
+
+func (l *loader) text(name string) string {
+	v := l.getenv(name)
+	if v == "" {
+		l.errs = append(l.errs, fmt.Errorf("%s: not set", name))
+	}
+	return v
+}
+
+func (l *loader) number(name string) int {
+	v := l.text(name)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		l.errs = append(l.errs, fmt.Errorf("%s: %q is not a whole number", name, v))
+	}
+	return n
+}
+
+func (l *loader) err() error { return errors.Join(l.errs...) }
+
+func merge(into map[string]string, more ...map[string]string) map[string]string {
+	for _, m := range more {
+		for k, v := range m {
+			into[k] = v
+		}
+	}
+	return into
+}
