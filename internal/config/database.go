@@ -1,0 +1,94 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+// Patterns and rules that variables.yaml and the template's parameters share.
+// CloudFormation matches a pattern with the whole value.
+const (
+	ProjectNamePattern = `^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$`
+	ProjectNameRule    = "1 to 64 letters, digits, spaces, dots, hyphens and underscores, beginning with a letter or digit"
+
+	// UsernamePattern is RDS's limit for a PostgreSQL master: 16 characters.
+	UsernamePattern = `^[a-z][a-z0-9_]{0,15}$`
+	UsernameRule    = "1 to 16 small letters, digits and underscores, beginning with a letter, and no reserved word"
+
+	// PasswordPattern is printable ASCII without / " @ ' \ and space.
+	PasswordPattern = `^[!#-&(-.0-?A-\[\]-~]{8,128}$`
+	PasswordRule    = `8 to 128 printable ASCII characters, none of / " @ ' \ or space`
+
+	InstanceClassPattern = `^db\.(t3|t4g)\.(micro|small|medium|large|2?xlarge)$|^db\.(m5|m6g|m6i|m7g|m7i|m8g|r5|r6g|r6i|r7g|r7i|r8g)\.(large|(2|4|8|12|16|24)?xlarge)$`
+	InstanceClassRule    = "an RDS class such as db.t4g.micro, db.t3.medium or db.m7g.large"
+)
+
+// reservedUsernames are the names that RDS or PostgreSQL refuse for a master,
+// and those of the roles that the migrations create.
+var reservedUsernames = []string{
+	"admin", "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "binary", "both", "case", "cast", "check",
+	"collate", "column", "concurrently", "constraint", "create", "cross", "current_date", "current_role", "current_time", "current_user", "default",
+	"deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch", "for", "foreign", "freeze", "from", "full", "grant", "group",
+	"having", "ilike", "in", "initially", "inner", "intersect", "into", "is", "isnull", "join", "lateral", "leading", "left", "like", "limit",
+	"localtime", "localtimestamp", "natural", "none", "not", "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps", "placing",
+	"primary", "public", "references", "returning", "right", "select", "session_user", "similar", "some", "symmetric", "table", "tablesample", "then",
+	"to", "trailing", "true", "union", "unique", "user", "using", "variadic", "verbose", "when", "where", "window", "with",
+	"rdsadmin", "rdsrepladmin", "rds_superuser", "rds_iam", "rds_replication", "rds_password", "rdstopmgr", "rds_ad",
+	funcenv.RoleOwner, funcenv.RoleLoader, funcenv.RoleReader, "streamctl_tables",
+}
+
+// CheckUsername says what is wrong with a master's name; "" means nothing.
+func CheckUsername(name string) string {
+	switch {
+	case len(name) > 16:
+		return fmt.Sprintf("has %d characters; RDS takes at most 16", len(name))
+	case strings.HasPrefix(name, "pg_"):
+		return "names that begin with pg_ belong to PostgreSQL; want another, such as analytics_admin"
+	case slices.Contains(reservedUsernames, strings.ToLower(name)):
+		return "is a reserved word; want another, such as analytics_admin"
+	case !masterUsername.MatchString(name):
+		return "want " + UsernameRule
+	}
+	return ""
+}
+
+// CheckPassword says what is wrong with a master's password, without showing
+// any of it; "" means nothing.
+func CheckPassword(password string) string {
+	if n := len(password); n < 8 || n > 128 {
+		return fmt.Sprintf("has %d characters (not shown); want 8 to 128", n)
+	}
+	if i := strings.IndexAny(password, `/"@'\ `); i >= 0 {
+		name := map[byte]string{' ': "a space"}[password[i]]
+		if name == "" {
+			name = "the character " + string(password[i])
+		}
+		return fmt.Sprintf("holds %s (value not shown), which RDS or the template can't take; want %s", name, PasswordRule)
+	}
+	if !masterPassword.MatchString(password) {
+		return "holds a character outside printable ASCII (value not shown); want " + PasswordRule
+	}
+	return ""
+}
+
+// MaxConnections is about what max_connections comes to for an instance class
+// (RDS derives it from the memory that is left after its own); 0 means the
+// class isn't known.
+func MaxConnections(class string) int {
+	parts := strings.Split(class, ".")
+	if len(parts) != 3 {
+		return 0
+	}
+	bySize := map[string]int{"micro": 81, "small": 198, "medium": 413, "large": 856, "xlarge": 1700, "2xlarge": 3500}
+	limit, known := bySize[parts[2]]
+	if !known {
+		return 5000
+	}
+	if strings.HasPrefix(parts[1], "r") {
+		limit = min(limit*2, 5000)
+	}
+	return limit
+}

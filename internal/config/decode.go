@@ -1,0 +1,149 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// object fills a struct from a mapping by its yaml tags. A key that no field
+// has, a key given twice and a value of another type are problems.
+func (d *decoder) object(prefix string, node *yaml.Node, into any) {
+	target := reflect.ValueOf(into).Elem()
+	fields := map[string]reflect.Value{}
+	for i := range target.NumField() {
+		if name := target.Type().Field(i).Tag.Get("yaml"); name != "-" {
+			fields[name] = target.Field(i)
+		}
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		path := prefix + key.Value
+		field, known := fields[key.Value]
+		if !known {
+			d.add(path, key.Line, "unknown key%s", didYouMean(key.Value, sortedKeys(fields)))
+			continue
+		}
+		if first, twice := seen[key.Value]; twice {
+			d.add(path, key.Line, "given twice, first on line %d; keep one", first)
+			continue
+		}
+		seen[key.Value] = key.Line
+		d.lines[path] = key.Line
+		d.value(path, value, field)
+	}
+}
+
+// value fills one field. The types are those that Variables has.
+func (d *decoder) value(path string, node *yaml.Node, field reflect.Value) {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	switch field.Kind() {
+	case reflect.Struct:
+		if node.Kind != yaml.MappingNode {
+			d.add(path, node.Line, "%s: want a section of keys", shown(path, node))
+			return
+		}
+		d.object(path+".", node, field.Addr().Interface())
+	case reflect.Map:
+		d.stringMap(path, node, field)
+	case reflect.String:
+		if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
+			d.add(path, node.Line, "%s: want text", shown(path, node))
+			return
+		}
+		field.SetString(node.Value)
+	case reflect.Int:
+		n, err := strconv.Atoi(node.Value)
+		if node.Kind != yaml.ScalarNode || node.Tag != "!!int" || err != nil {
+			d.add(path, node.Line, "%s: want a whole number", shown(path, node))
+			return
+		}
+		field.SetInt(int64(n))
+	case reflect.Bool:
+		var b bool
+		if node.Kind != yaml.ScalarNode || node.Decode(&b) != nil {
+			d.add(path, node.Line, "%s: want true or false", shown(path, node))
+			return
+		}
+		field.SetBool(b)
+	default:
+		d.add(path, node.Line, "has a type that can't be read: %s", field.Type())
+	}
+}
+
+// stringMap reads Tags. The environment's section adds to the top level's.
+func (d *decoder) stringMap(path string, node *yaml.Node, field reflect.Value) {
+	if node.Kind != yaml.MappingNode {
+		d.add(path, node.Line, "%s: want names with values", shown(path, node))
+		return
+	}
+	if field.IsNil() {
+		field.Set(reflect.MakeMap(field.Type()))
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if value.Kind != yaml.ScalarNode || value.Tag == "!!null" {
+			d.add(path+"."+key.Value, value.Line, "%s: want text", shown(path, value))
+			continue
+		}
+		d.lines[path+"."+key.Value] = key.Line
+		field.SetMapIndex(reflect.ValueOf(key.Value), reflect.ValueOf(value.Value))
+	}
+}
+
+// shown is a value as a message may show it.
+func shown(path string, node *yaml.Node) string {
+	switch {
+	case strings.HasSuffix(path, "DatabasePassword"):
+		return "the value (not shown)"
+	case node.Kind == yaml.MappingNode:
+		return "a section"
+	case node.Kind == yaml.SequenceNode:
+		return "a list"
+	case node.Tag == "!!null":
+		return "nothing"
+	default:
+		return fmt.Sprintf("%q", node.Value)
+	}
+}
+
+// didYouMean suggests the known key that is nearest to a typo.
+func didYouMean(got string, known []string) string {
+	best, distance := "", max(2, len(got)/3)+1
+	for _, k := range known {
+		if n := editDistance(strings.ToLower(got), strings.ToLower(k)); n < distance {
+			best, distance = k, n
+		}
+	}
+	if best == "" {
+		return "; `streamctl init` writes a file with every key"
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// editDistance is Levenshtein's: insertions, deletions and replacements.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(row[j]+1, row[j+1]+1, cost)
+		}
+	}
+	return row[len(b)]
+}

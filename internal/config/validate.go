@@ -1,0 +1,209 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+var (
+	environments     = []string{Production, Staging, Development}
+	streamModes      = []string{StreamProvisioned, StreamOnDemand}
+	accountRoles     = []string{AccountRoleCreate, AccountRoleExisting}
+	engineVersions   = []string{"16", "17"}
+	logRetentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+
+	projectName    = regexp.MustCompile(ProjectNamePattern)
+	stackName      = regexp.MustCompile(`^[a-zA-Z][-a-zA-Z0-9]{0,39}$`)
+	region         = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
+	account        = regexp.MustCompile(`^[0-9]{12}$`)
+	bucketName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
+	prefixList     = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
+	email          = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[^@\s]+$`)
+	tagText        = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$`)
+	cacheNodeType  = regexp.MustCompile(`^cache\.[a-z][a-z0-9]{1,5}\.(micro|small|medium|large|[0-9]{0,2}xlarge)$`)
+	instanceClass  = regexp.MustCompile(InstanceClassPattern)
+	masterUsername = regexp.MustCompile(UsernamePattern)
+	masterPassword = regexp.MustCompile(PasswordPattern)
+)
+
+// rules collects problems; each method checks one value.
+type rules struct{ problems []Problem }
+
+func (r *rules) add(key, format string, args ...any) {
+	r.problems = append(r.problems, Problem{Key: key, What: fmt.Sprintf(format, args...)})
+}
+
+func (r *rules) between(key string, value, low, high int, unit string) {
+	if value < low || value > high {
+		r.add(key, "%d is outside %d to %d%s", value, low, high, unit)
+	}
+}
+
+func (r *rules) oneOf(key, value string, allowed []string) {
+	if !slices.Contains(allowed, value) {
+		r.add(key, "%q: %s", value, oneOf(value, allowed))
+	}
+}
+
+func (r *rules) matches(key, value string, pattern *regexp.Regexp, want string) {
+	if !pattern.MatchString(value) {
+		r.add(key, "%q: want %s", value, want)
+	}
+}
+
+func oneOf(value string, allowed []string) string {
+	text := "want " + strings.Join(allowed[:len(allowed)-1], ", ") + " or " + allowed[len(allowed)-1]
+	if i := slices.IndexFunc(allowed, func(a string) bool {
+		return strings.EqualFold(a, value) || strings.HasPrefix(a, strings.ToLower(value))
+	}); i >= 0 && value != "" {
+		text += "; did you mean " + allowed[i] + "?"
+	}
+	return text
+}
+
+// problems gives everything that is wrong with the values, by key.
+func (v Variables) problems() []Problem {
+	r := &rules{}
+	r.oneOf("Environment", v.Environment, environments)
+	r.matches("ProjectName", v.ProjectName, projectName, ProjectNameRule)
+	if what := CheckCIDR(v.VpcCidr); what != "" {
+		r.add("VpcCidr", "%q: %s", v.VpcCidr, what)
+	}
+	v.database(r)
+	v.identity(r)
+	v.stream(r)
+	v.edge(r)
+	return r.problems
+}
+
+func (v Variables) database(r *rules) {
+	if what := CheckUsername(v.DatabaseUsername); what != "" {
+		r.add("DatabaseUsername", "%q: %s", v.DatabaseUsername, what)
+	}
+	if v.DatabasePassword != "" {
+		if what := CheckPassword(v.DatabasePassword); what != "" {
+			r.add("DatabasePassword", "%s", what)
+		}
+	}
+	r.matches("DatabaseInstanceClass", v.DatabaseInstanceClass, instanceClass, InstanceClassRule)
+	r.oneOf("DatabaseEngineVersion", v.DatabaseEngineVersion, engineVersions)
+	r.between("DatabaseStorageGiB", v.DatabaseStorageGiB, 20, 65536, " GiB")
+	if m := v.DatabaseMaxStorageGiB; m != 0 && m*10 < v.DatabaseStorageGiB*11 {
+		r.add("DatabaseMaxStorageGiB", "%d is less than 1.1 times DatabaseStorageGiB (%d); want at least %d, or 0 for storage that doesn't grow",
+			m, v.DatabaseStorageGiB, (v.DatabaseStorageGiB*11+9)/10)
+	} else if m > 65536 {
+		r.between("DatabaseMaxStorageGiB", m, 0, 65536, " GiB")
+	}
+	r.between("BackupRetentionDays", v.BackupRetentionDays, 0, 35, " days")
+	r.matches("CacheNodeType", v.CacheNodeType, cacheNodeType, "an ElastiCache node type such as cache.t4g.small")
+	r.between("CacheNodes", v.CacheNodes, 1, 6, "")
+	if limit := MaxConnections(v.DatabaseInstanceClass); limit > 0 && v.LoaderConnections() > limit*6/10 {
+		r.add("ShardCount", "%d shards with %d batches each need %d database connections; %s gives about %d, of which 60 %% may load; want fewer shards or a larger DatabaseInstanceClass",
+			v.ShardCount, v.ProcessorMapping.Parallelization, v.LoaderConnections(), v.DatabaseInstanceClass, limit)
+	}
+}
+
+func (v Variables) identity(r *rules) {
+	r.matches("StackName", v.StackName, stackName, "a letter, then letters, digits and hyphens, at most 40 characters")
+	if v.Region != "" {
+		r.matches("Region", v.Region, region, "a region such as us-east-1")
+	}
+	if v.Account != "" {
+		r.matches("Account", v.Account, account, "the account's twelve digits, in quotes if they begin with 0")
+	}
+	if len(v.Tags) > 40 {
+		r.add("Tags", "%d tags; CloudFormation takes 50 and streamctl adds its own, so want at most 40", len(v.Tags))
+	}
+	for _, k := range sortedKeys(v.Tags) {
+		key, value := "Tags."+k, v.Tags[k]
+		switch {
+		case strings.HasPrefix(strings.ToLower(k), "aws:"):
+			r.add(key, "names that begin with aws: belong to AWS; want another name")
+		case len(k) > 128 || !tagText.MatchString(k):
+			r.add(key, "want a name of 1 to 128 letters, digits, spaces and _.:/=+-@")
+		case value == "" || len(value) > 256 || !tagText.MatchString(value):
+			r.add(key, "%q: want a value of 1 to 256 letters, digits, spaces and _.:/=+-@", value)
+		}
+	}
+	if v.ArtifactBucket != "" {
+		r.matches("ArtifactBucket", v.ArtifactBucket, bucketName, "a bucket's name: 3 to 63 small letters, digits and hyphens")
+	}
+	if v.S3PrefixListId != "" {
+		r.matches("S3PrefixListId", v.S3PrefixListId, prefixList, "a prefix list's id such as pl-63a5400a (`aws ec2 describe-managed-prefix-lists` lists them)")
+	}
+}
+
+func (v Variables) stream(r *rules) {
+	if v.AvailabilityZones != 2 && v.AvailabilityZones != 3 {
+		r.add("AvailabilityZones", "%d: want 2 or 3", v.AvailabilityZones)
+	}
+	r.oneOf("StreamMode", v.StreamMode, streamModes)
+	switch v.StreamMode {
+	case StreamOnDemand:
+		if v.ShardCount != 0 {
+			r.add("ShardCount", "%d: an ON_DEMAND stream takes no ShardCount; remove it", v.ShardCount)
+		}
+	case StreamProvisioned:
+		r.between("ShardCount", v.ShardCount, 1, 200, "")
+	}
+	r.between("StreamRetentionHours", v.StreamRetentionHours, 24, 8760, " hours")
+	p, a := v.ProcessorMapping, v.ArchiverMapping
+	r.between("ProcessorMapping.BatchSize", p.BatchSize, 1, 10000, " records")
+	r.between("ProcessorMapping.WindowSeconds", p.WindowSeconds, 0, 300, " seconds")
+	r.between("ProcessorMapping.Parallelization", p.Parallelization, 1, 10, "")
+	oldest := min(v.StreamRetentionHours*3600, funcenv.MaxRecordAgeSeconds)
+	if p.RecordAgeSeconds < 60 || p.RecordAgeSeconds > oldest {
+		r.add("ProcessorMapping.RecordAgeSeconds", "%d is outside 60 to %d seconds: a record must be given up, and so kept in the bucket, before the stream forgets it (StreamRetentionHours %d)",
+			p.RecordAgeSeconds, oldest, v.StreamRetentionHours)
+	}
+	r.between("ArchiverMapping.BatchSize", a.BatchSize, 1, 10000, " records")
+	r.between("ArchiverMapping.WindowSeconds", a.WindowSeconds, 0, 300, " seconds")
+	if a.Parallelization != 1 {
+		r.add("ArchiverMapping.Parallelization", "%d: the archive's object names need 1; remove it", a.Parallelization)
+	}
+	if a.RecordAgeSeconds != -1 {
+		r.add("ArchiverMapping.RecordAgeSeconds", "%d: the archive gives no record up; remove it", a.RecordAgeSeconds)
+	}
+}
+
+func (v Variables) edge(r *rules) {
+	if !slices.Contains(logRetentionDays, v.LogRetentionDays) {
+		r.add("LogRetentionDays", "%d: CloudWatch takes only %s", v.LogRetentionDays, strings.Trim(fmt.Sprint(logRetentionDays), "[]"))
+	}
+	if v.AlarmEmail != "" {
+		r.matches("AlarmEmail", v.AlarmEmail, email, "an address such as oncall@example.com")
+	}
+	r.between("ThrottleRate", v.ThrottleRate, 1, 10000, " requests a second")
+	r.between("ThrottleBurst", v.ThrottleBurst, 1, 5000, " requests")
+	r.oneOf("ApiGatewayAccountRole", v.ApiGatewayAccountRole, accountRoles)
+	r.between("EventMaxAgeDays", v.EventMaxAgeDays, 1, 365, " days")
+	least := max(v.EventMaxAgeDays+(v.StreamRetentionHours+23)/24+1, 37)
+	if d := v.WarehouseRetentionDays; d != 0 && d < least {
+		r.add("WarehouseRetentionDays", "%d: want 0 to keep all, or at least %d, so that nothing that is still accepted or on the stream is already too old", d, least)
+	}
+}
+
+// CheckCIDR says what is wrong with a VPC's block; "" means nothing.
+func CheckCIDR(cidr string) string {
+	p, err := netip.ParsePrefix(cidr)
+	if err != nil || !p.Addr().Is4() {
+		return "want an IPv4 block such as 10.0.0.0/16"
+	}
+	if p.Bits() < 16 || p.Bits() > 24 {
+		return fmt.Sprintf("/%d is outside /16 to /24", p.Bits())
+	}
+	if p.Masked() != p {
+		return fmt.Sprintf("has bits set after the prefix; want %s", p.Masked())
+	}
+	for _, private := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} {
+		if netip.MustParsePrefix(private).Contains(p.Addr()) {
+			return ""
+		}
+	}
+	return "is a public block; want one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
+}
