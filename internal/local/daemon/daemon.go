@@ -1,0 +1,155 @@
+// Package daemon runs a server program of the machine as a child process: it
+// finds the binary, drops root's rights, follows the process and stops it.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// NotFoundError says that a program is not on the machine.
+type NotFoundError struct {
+	// Program is the binary's name, such as "postgres".
+	Program string
+	// Install holds the commands that install it, one per package manager.
+	Install []string
+}
+
+func (e *NotFoundError) Error() string { return "find " + e.Program + ": not on this machine" }
+
+// Hint tells how to install the program.
+func (e *NotFoundError) Hint() string {
+	return "install it: " + strings.Join(e.Install, ", or ")
+}
+
+// Find looks for program in the PATH and then in the folders that match the
+// patterns (filepath.Glob), the last match of a pattern first, because version
+// numbers sort that way.
+func Find(program string, patterns, install []string) (string, error) {
+	if path, err := exec.LookPath(program); err == nil {
+		return filepath.Abs(path)
+	}
+	for _, pattern := range patterns {
+		dirs, err := filepath.Glob(pattern)
+		if err != nil {
+			return "", fmt.Errorf("find %s: %w", program, err)
+		}
+		for _, dir := range slices.Backward(dirs) {
+			path := filepath.Join(dir, program)
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+				return path, nil
+			}
+		}
+	}
+	return "", &NotFoundError{Program: program, Install: install}
+}
+
+// FreePort gives a TCP port of 127.0.0.1 that nothing listened on a moment
+// ago. Another process may take it before the caller does.
+func FreePort(ctx context.Context) (int, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find free port: %w", err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		return 0, fmt.Errorf("find free port: %w", err)
+	}
+	return port, nil
+}
+
+// Process is a running server.
+type Process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+// Spec says what to start.
+type Spec struct {
+	Path string
+	Args []string
+	Env  []string
+	// Dir is the working directory.
+	Dir string
+	// Account is who runs it; nil is the caller.
+	Account *Account
+	// Log takes what the program prints to both outputs; nil drops it.
+	Log io.Writer
+	// Orphaned is the signal that the kernel sends to the program when the
+	// caller dies (Linux only).
+	Orphaned syscall.Signal
+}
+
+// Start starts the program. It outlives any context: Stop ends it.
+func Start(s Spec) (*Process, error) {
+	cmd := exec.Command(s.Path, s.Args...)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.Env, s.Dir, s.Log, s.Log
+	cmd.SysProcAttr = attributes(s.Account, s.Orphaned)
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.Path, err)
+	}
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// Run runs a program to its end and returns what it printed.
+func Run(ctx context.Context, s Spec) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, s.Path, s.Args...)
+	cmd.Env, cmd.Dir = s.Env, s.Dir
+	cmd.SysProcAttr = attributes(s.Account, s.Orphaned)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return out, fmt.Errorf("run %s: %w", s.Path, err)
+	}
+	return out, nil
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err is why the process ended; call it after Done is closed.
+func (p *Process) Err() error { return p.err }
+
+// Signal sends a signal; a process that has ended is no error.
+func (p *Process) Signal(sig os.Signal) error {
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("signal %s: %w", p.cmd.Path, err)
+	}
+	return nil
+}
+
+// Stop sends the signal and waits for the end. When ctx ends first, the
+// process is killed, and Stop says so.
+func (p *Process) Stop(ctx context.Context, sig os.Signal) error {
+	if err := p.Signal(sig); err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+	}
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-p.done
+	return fmt.Errorf("stop %s: killed: %w", p.cmd.Path, context.Cause(ctx))
+}

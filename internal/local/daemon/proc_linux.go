@@ -1,0 +1,7 @@
+package daemon
+
+import "syscall"
+
+func attributes(a *Account, orphaned syscall.Signal) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Credential: credential(a), Pdeathsig: orphaned}
+}

@@ -1,0 +1,28 @@
+//go:build unix
+
+package daemon
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+func credential(a *Account) *syscall.Credential {
+	if a == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)}
+}
+
+// passable tells whether the account may pass through the folder.
+func passable(info fs.FileInfo, a *Account) bool {
+	mode := info.Mode().Perm()
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case ok && int(st.Uid) == a.UID:
+		return mode&0o100 != 0
+	case ok && int(st.Gid) == a.GID:
+		return mode&0o010 != 0
+	}
+	return mode&0o001 != 0
+}
