@@ -22,17 +22,16 @@ const (
 	envWarehouseDays     = "WAREHOUSE_RETENTION_DAYS"
 	envDatabaseHost      = "DATABASE_HOST"
 	envDatabasePort      = "DATABASE_PORT"
-	envDatabaseName      = "DATABASE_NAME"
-	envDatabaseUser      = "DATABASE_USER"
 	envCacheHost         = "CACHE_HOST"
 	envCachePort         = "CACHE_PORT"
 	envCacheUser         = "CACHE_USER"
 	envCacheReplicationG = "CACHE_REPLICATION_GROUP"
 )
 
-// Database is where PostgreSQL listens and who logs in. Every field but User
-// is an attribute of the instance, so each is a string that may hold an
-// intrinsic.
+// Database is where PostgreSQL listens and who logs in. Host and Port are
+// attributes of the instance, so they are strings that may hold an intrinsic.
+// Name and User are not in the environment: each function has its own role,
+// which its Load function fills in.
 type Database struct {
 	Host string
 	Port string
@@ -44,17 +43,15 @@ func (d Database) vars() map[string]string {
 	return map[string]string{
 		envDatabaseHost: d.Host,
 		envDatabasePort: d.Port,
-		envDatabaseName: d.Name,
-		envDatabaseUser: d.User,
 	}
 }
 
-func (l *loader) database() Database {
+func (l *loader) database(role string) Database {
 	return Database{
 		Host: l.text(envDatabaseHost),
 		Port: l.text(envDatabasePort),
-		Name: l.text(envDatabaseName),
-		User: l.text(envDatabaseUser),
+		Name: DatabaseName,
+		User: role,
 	}
 }
 
@@ -150,7 +147,7 @@ func (e Processor) Vars() map[string]string {
 // LoadProcessor reads what Vars wrote.
 func LoadProcessor(getenv func(string) string) (Processor, error) {
 	l := loader{getenv: getenv}
-	e := Processor{Stack: l.text(envStack), Bucket: l.text(envBucket), Database: l.database(), Cache: l.cache()}
+	e := Processor{Stack: l.text(envStack), Bucket: l.text(envBucket), Database: l.database(RoleLoader), Cache: l.cache()}
 	return e, l.err()
 }
 
@@ -170,7 +167,7 @@ func (e Query) Vars() map[string]string {
 // LoadQuery reads what Vars wrote.
 func LoadQuery(getenv func(string) string) (Query, error) {
 	l := loader{getenv: getenv}
-	e := Query{Stack: l.text(envStack), Database: l.database(), Cache: l.cache()}
+	e := Query{Stack: l.text(envStack), Database: l.database(RoleReader), Cache: l.cache()}
 	return e, l.err()
 }
 
@@ -192,7 +189,7 @@ func (e Schema) Vars() map[string]string {
 // LoadSchema reads what Vars wrote.
 func LoadSchema(getenv func(string) string) (Schema, error) {
 	l := loader{getenv: getenv}
-	e := Schema{Stack: l.text(envStack), Database: l.database(), EventMaxAgeDays: l.number(envEventMaxAgeDays)}
+	e := Schema{Stack: l.text(envStack), Database: l.database(RoleOwner), EventMaxAgeDays: l.number(envEventMaxAgeDays)}
 	return e, l.err()
 }
 
@@ -222,7 +219,7 @@ func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	l := loader{getenv: getenv}
 	e := Maintenance{
 		Stack:                  l.text(envStack),
-		Database:               l.database(),
+		Database:               l.database(RoleOwner),
 		Cache:                  l.cache(),
 		EventMaxAgeDays:        l.number(envEventMaxAgeDays),
 		WarehouseRetentionDays: l.number(envWarehouseDays),

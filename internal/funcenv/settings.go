@@ -31,12 +31,12 @@ const (
 // Functions lists every function, in the order in which the data meets them.
 func Functions() []Function {
 	return []Function{
-		{Name: FuncIngest, Description: "Accepts events over HTTP and puts them on the stream", MemoryMiB: 512, TimeoutSeconds: 15},
-		{Name: FuncArchiver, Description: "Writes the raw archive from the stream", MemoryMiB: 512, TimeoutSeconds: 120},
-		{Name: FuncProcessor, Description: "Loads events and rollups into the warehouse and the cache", MemoryMiB: 512, TimeoutSeconds: 60, InVPC: true},
-		{Name: FuncQuery, Description: "Answers metrics queries from the cache and the warehouse", MemoryMiB: 512, TimeoutSeconds: 20, InVPC: true},
-		{Name: FuncSchema, Description: "Migrates the warehouse's schema during a deploy", MemoryMiB: 256, TimeoutSeconds: 240, InVPC: true},
-		{Name: FuncMaintenance, Description: "Makes partitions and refreshes the cache", MemoryMiB: 256, TimeoutSeconds: 55, InVPC: true},
+		{Name: FuncIngest, Description: "Accepts events over HTTP", MemoryMiB: 512, TimeoutSeconds: 15},
+		{Name: FuncArchiver, Description: "Writes the raw archive", MemoryMiB: 512, TimeoutSeconds: 120},
+		{Name: FuncProcessor, Description: "Loads the warehouse and the cache", MemoryMiB: 512, TimeoutSeconds: 60, InVPC: true},
+		{Name: FuncQuery, Description: "Answers metrics queries", MemoryMiB: 512, TimeoutSeconds: 20, InVPC: true},
+		{Name: FuncSchema, Description: "Migrates the schema", MemoryMiB: 256, TimeoutSeconds: 240, InVPC: true},
+		{Name: FuncMaintenance, Description: "Makes partitions, refreshes the cache", MemoryMiB: 256, TimeoutSeconds: 55, InVPC: true},
 	}
 }
 

@@ -1,0 +1,197 @@
+package template
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/awslabs/goformation/v7/cloudformation/apigateway"
+	"github.com/awslabs/goformation/v7/cloudformation/iam"
+	"github.com/awslabs/goformation/v7/cloudformation/lambda"
+	"github.com/awslabs/goformation/v7/cloudformation/policies"
+
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/templates"
+)
+
+// gatewayTimeoutMillis is API Gateway's own limit. It is above the functions'
+// timeouts, so that their error is seen and not the gateway's.
+const gatewayTimeoutMillis = 29000
+
+func (t *Template) addAPI(v config.Variables) {
+	t.group("API")
+	t.addRoutes()
+	t.addGatewayResponses()
+	// Until here: what a deployment is a snapshot of.
+	part := slices.Clone(t.Groups[len(t.Groups)-1].Resources)
+	deployment := t.addDeployment(part)
+	t.addStage(v, deployment)
+	t.addPermission(funcenv.FuncIngest, "POST/events")
+	t.addPermission(funcenv.FuncQuery, "GET/metrics/*")
+	t.addClientPolicy(idSendPolicy, "Send events", "POST/events")
+	t.addClientPolicy(idReadPolicy, "Read metrics", "GET/metrics/*")
+}
+
+func (t *Template) addRoutes() {
+	t.add(idApi, &apigateway.RestApi{
+		Name:                  new(Sub("${AWS::StackName}")),
+		Description:           new(Ref(paramProject)),
+		EndpointConfiguration: &apigateway.RestApi_EndpointConfiguration{Types: []string{"REGIONAL"}},
+		BinaryMediaTypes:      []string{"application/gzip", "application/x-gzip"},
+	})
+	t.addPathPart(idApiEvents, GetAtt(idApi, "RootResourceId"), "events")
+	t.addPathPart(idApiMetrics, GetAtt(idApi, "RootResourceId"), "metrics")
+	t.addPathPart(idApiMetric, Ref(idApiMetrics), "{metric}")
+	var schema map[string]any
+	if err := json.Unmarshal(templates.EventsModel, &schema); err != nil {
+		t.errs = append(t.errs, fmt.Errorf("read templates/events-model.json: %w", err))
+	}
+	t.add(idApiModel, &apigateway.Model{
+		RestApiId: Ref(idApi), Name: new("Events"), ContentType: new("application/json"), Schema: schema,
+	})
+	t.add(idApiValidator, &apigateway.RequestValidator{
+		RestApiId: Ref(idApi), Name: new("body"), ValidateRequestBody: new(true), ValidateRequestParameters: new(false),
+	})
+	post := method(idApiEvents, "POST", funcenv.FuncIngest)
+	post.RequestModels = map[string]string{"application/json": Ref(idApiModel)}
+	post.RequestValidatorId = new(Ref(idApiValidator))
+	t.add(idApiPostEvents, post)
+	t.add(idApiGetMetric, method(idApiMetric, "GET", funcenv.FuncQuery))
+}
+
+func (t *Template) addPathPart(id, parent, part string) {
+	t.add(id, &apigateway.Resource{RestApiId: Ref(idApi), ParentId: parent, PathPart: part})
+}
+
+// method is a route to a function for callers with IAM permission. A proxy
+// integration is always invoked with POST, whatever the route's own verb is.
+func method(resourceID, verb, function string) *apigateway.Method {
+	return &apigateway.Method{
+		RestApiId:         Ref(idApi),
+		ResourceId:        Ref(resourceID),
+		HttpMethod:        verb,
+		AuthorizationType: new("AWS_IAM"),
+		Integration: &apigateway.Method_Integration{
+			Type:                  "AWS_PROXY",
+			IntegrationHttpMethod: new("POST"),
+			TimeoutInMillis:       new(gatewayTimeoutMillis),
+			Uri: new(Sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
+				functionID(function) + ".Arn}/invocations")),
+		},
+	}
+}
+
+// addGatewayResponses makes what the gateway refuses by itself look like what
+// the functions refuse: a problem document (RFC 9457).
+func (t *Template) addGatewayResponses() {
+	for _, r := range []struct{ id, kind, status, detail string }{
+		{"ApiBadBodyResponse", "BAD_REQUEST_BODY", "400", `"$context.error.validationErrorString"`},
+		{"ApiThrottledResponse", "THROTTLED", "429", "$context.error.messageString"},
+		{"ApiClientErrorResponse", "DEFAULT_4XX", "", "$context.error.messageString"},
+		{"ApiServerErrorResponse", "DEFAULT_5XX", "", "$context.error.messageString"},
+	} {
+		response := &apigateway.GatewayResponse{
+			RestApiId:          Ref(idApi),
+			ResponseType:       r.kind,
+			ResponseParameters: map[string]string{"gatewayresponse.header.Content-Type": "'application/problem+json'"},
+			ResponseTemplates: map[string]string{"application/json": `{"title":"$context.error.responseType","detail":` +
+				r.detail + `,"requestId":"$context.requestId"}`},
+		}
+		if r.status != "" {
+			response.StatusCode = new(r.status)
+		}
+		if r.kind == "THROTTLED" || r.kind == "DEFAULT_5XX" {
+			response.ResponseParameters["gatewayresponse.header.Retry-After"] = "'1'"
+		}
+		t.add(r.id, response)
+	}
+}
+
+// addDeployment makes the snapshot that the stage serves. It never changes, so
+// its logical id carries a hash of everything that it is a snapshot of: a
+// changed API is a new deployment, an unchanged one stays.
+func (t *Template) addDeployment(part []string) (id string) {
+	hash := sha256.New()
+	var methods []string
+	for _, id := range part {
+		text, err := json.Marshal(t.resources[id])
+		if err != nil {
+			t.errs = append(t.errs, fmt.Errorf("%s: %w", id, err))
+		}
+		fmt.Fprintf(hash, "%s %s\n", id, text)
+		switch t.resources[id].AWSCloudFormationType() {
+		case "AWS::ApiGateway::Method", "AWS::ApiGateway::GatewayResponse":
+			methods = append(methods, id)
+		}
+	}
+	id = idApiDeployment + hex.EncodeToString(hash.Sum(nil))[:10]
+	t.add(id, &apigateway.Deployment{RestApiId: Ref(idApi), AWSCloudFormationDependsOn: methods})
+	return id
+}
+
+// accessLogFormat is one JSON object a request; never a body.
+const accessLogFormat = `{"requestId":"$context.requestId","time":"$context.requestTimeEpoch","method":"$context.httpMethod",` +
+	`"path":"$context.resourcePath","status":"$context.status","user":"$context.identity.userArn","ip":"$context.identity.sourceIp",` +
+	`"latency":"$context.responseLatency","integrationLatency":"$context.integrationLatency","error":"$context.error.responseType"}`
+
+func (t *Template) addStage(v config.Variables, deployment string) {
+	t.add(idApiLogGroup, t.logGroup(v, "/aws/apigateway/${AWS::StackName}"))
+	stage := &apigateway.Stage{
+		RestApiId:    Ref(idApi),
+		DeploymentId: new(Ref(deployment)),
+		StageName:    new(stageName),
+		// GetAtt Arn ends in :*, which the stage would be drifted from for ever.
+		AccessLogSetting: &apigateway.Stage_AccessLogSetting{
+			DestinationArn: new(arn("logs", "log-group:${"+idApiLogGroup+"}")),
+			Format:         new(accessLogFormat),
+		},
+		MethodSettings: []apigateway.Stage_MethodSetting{{
+			ResourcePath: new("/*"), HttpMethod: new("*"),
+			MetricsEnabled: new(true), LoggingLevel: new("OFF"), DataTraceEnabled: new(false),
+			ThrottlingRateLimit: new(float64(v.ThrottleRate)), ThrottlingBurstLimit: new(v.ThrottleBurst),
+		}},
+		TracingEnabled: new(true),
+	}
+	if v.ApiGatewayAccountRole == config.AccountRoleCreate {
+		t.addAccountRole()
+		stage.AWSCloudFormationDependsOn = []string{idApiAccount}
+	}
+	t.add(idApiStage, stage)
+}
+
+// addAccountRole sets the role with which API Gateway writes every log of the
+// account and region. Both are retained: other APIs log with it too, and
+// deleting the setting does nothing while deleting the role stops them all.
+func (t *Template) addAccountRole() {
+	t.add(idApiAccountRole, &iam.Role{
+		AssumeRolePolicyDocument:             trust("apigateway.amazonaws.com"),
+		ManagedPolicyArns:                    []string{Sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")},
+		AWSCloudFormationDeletionPolicy:      retain,
+		AWSCloudFormationUpdateReplacePolicy: retainOld,
+	})
+	t.add(idApiAccount, &apigateway.Account{
+		CloudWatchRoleArn:                    new(GetAtt(idApiAccountRole, "Arn")),
+		AWSCloudFormationDeletionPolicy:      retain,
+		AWSCloudFormationUpdateReplacePolicy: policies.UpdateReplacePolicy(retain),
+	})
+}
+
+func (t *Template) addPermission(function, route string) {
+	t.add(title(function)+"Permission", &lambda.Permission{
+		Action:       "lambda:InvokeFunction",
+		FunctionName: Ref(functionID(function)),
+		Principal:    "apigateway.amazonaws.com",
+		SourceArn:    new(arn("execute-api", "${"+idApi+"}/*/"+route)),
+	})
+}
+
+// addClientPolicy makes a policy to attach to whoever calls a route.
+func (t *Template) addClientPolicy(id, description, route string) {
+	t.add(id, &iam.ManagedPolicy{
+		Description:    new(description),
+		PolicyDocument: policy(statement{Action: "execute-api:Invoke", Resource: arn("execute-api", "${"+idApi+"}/"+stageName+"/"+route)}),
+	})
+}

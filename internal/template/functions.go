@@ -1,0 +1,164 @@
+package template
+
+import (
+	"github.com/awslabs/goformation/v7/cloudformation/events"
+	"github.com/awslabs/goformation/v7/cloudformation/iam"
+	"github.com/awslabs/goformation/v7/cloudformation/lambda"
+	"github.com/awslabs/goformation/v7/cloudformation/logs"
+
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+// addFunctions makes the six functions, each with its role and its log group.
+func (t *Template) addFunctions(v config.Variables) {
+	t.group("Functions")
+	t.add(idVpcPolicy, &iam.ManagedPolicy{PolicyDocument: policy(networkInterfaces(), traces())})
+	environments := environments(v)
+	for _, f := range funcenv.Functions() {
+		t.add(logGroupID(f.Name), t.logGroup(v, "/aws/lambda/${AWS::StackName}-"+f.Name))
+		role := &iam.Role{
+			AssumeRolePolicyDocument: trust("lambda.amazonaws.com"),
+			Policies:                 inline(append(common(f), t.own(f.Name)...)...),
+		}
+		if f.InVPC {
+			role.ManagedPolicyArns = []string{Ref(idVpcPolicy)}
+		}
+		t.add(roleID(f.Name), role)
+		t.add(functionID(f.Name), t.function(v, f, environments[f.Name]))
+	}
+}
+
+func (t *Template) logGroup(v config.Variables, name string) *logs.LogGroup {
+	return &logs.LogGroup{
+		LogGroupName:    new(Sub(name)),
+		RetentionInDays: new(v.LogRetentionDays),
+		KmsKeyId:        new(GetAtt(idKey, "Arn")),
+	}
+}
+
+func (t *Template) function(v config.Variables, f funcenv.Function, environment map[string]string) *lambda.Function {
+	bucket := v.ArtifactBucket
+	if bucket == "" {
+		bucket = Sub(ArtifactBucketName("${AWS::AccountId}", "${AWS::Region}"))
+	}
+	fn := &lambda.Function{
+		Description:   new(f.Description),
+		Runtime:       new("provided.al2023"),
+		Handler:       new("bootstrap"),
+		Architectures: []string{"arm64"},
+		Code:          &lambda.Function_Code{S3Bucket: new(bucket), S3Key: new(Ref(CodeKeyParameter(f.Name)))},
+		MemorySize:    new(f.MemoryMiB),
+		Timeout:       new(f.TimeoutSeconds),
+		Role:          GetAtt(roleID(f.Name), "Arn"),
+		Environment:   &lambda.Function_Environment{Variables: environment},
+		LoggingConfig: &lambda.Function_LoggingConfig{LogGroup: new(Ref(logGroupID(f.Name)))},
+		TracingConfig: &lambda.Function_TracingConfig{Mode: new("Active")},
+	}
+	if f.InVPC {
+		groups, rules := reach(f.Name)
+		fn.VpcConfig = &lambda.Function_VpcConfig{SubnetIds: subnetRefs(v), SecurityGroupIds: groups}
+		if f.Name != funcenv.FuncSchema {
+			fn.AWSCloudFormationDependsOn = append([]string{idMigrations}, rules...)
+		}
+	}
+	return fn
+}
+
+// environments are the functions' variables, from the structs that the
+// functions read them back with.
+func environments(v config.Variables) map[string]map[string]string {
+	stack := Ref("AWS::StackName")
+	database := funcenv.Database{Host: GetAtt(idDatabase, "Endpoint.Address"), Port: GetAtt(idDatabase, "Endpoint.Port")}
+	cache := funcenv.Cache{
+		Host:             GetAtt(idCache, "PrimaryEndPoint.Address"),
+		Port:             GetAtt(idCache, "PrimaryEndPoint.Port"),
+		User:             Ref(idCacheUser),
+		ReplicationGroup: Ref(idCache),
+	}
+	return map[string]map[string]string{
+		funcenv.FuncIngest:    funcenv.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
+		funcenv.FuncArchiver:  funcenv.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
+		funcenv.FuncProcessor: funcenv.Processor{Stack: stack, Database: database, Cache: cache, Bucket: Ref(idArchive)}.Vars(),
+		funcenv.FuncQuery:     funcenv.Query{Stack: stack, Database: database, Cache: cache}.Vars(),
+		funcenv.FuncSchema:    funcenv.Schema{Stack: stack, Database: database, EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
+		funcenv.FuncMaintenance: funcenv.Maintenance{Stack: stack, Database: database, Cache: cache,
+			EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays}.Vars(),
+	}
+}
+
+// addMigrations makes the custom resource that migrates the schema. It is
+// retained: there is nothing to undo, so a delete never waits for an answer
+// out of a network that is being taken apart.
+func (t *Template) addMigrations(v config.Variables) {
+	t.group("Migrations")
+	_, rules := reach(funcenv.FuncSchema)
+	depends := append([]string{idS3Endpoint}, rules...)
+	for zone := range v.AvailabilityZones {
+		depends = append(depends, associationID(zone))
+	}
+	properties := funcenv.MigrationProperties{
+		CodeKey:            Ref(CodeKeyParameter(funcenv.FuncSchema)),
+		DatabaseResourceID: GetAtt(idDatabase, "DbiResourceId"),
+		MasterUsername:     Ref(paramUsername),
+		MasterPassword:     Ref(paramPassword),
+		LoaderConnections:  itoa(v.LoaderConnections()),
+		ReaderConnections:  "0",
+	}.Values()
+	properties["ServiceToken"] = GetAtt(functionID(funcenv.FuncSchema), "Arn")
+	properties["ServiceTimeout"] = 600
+	t.add(idMigrations, custom{
+		kind: "Custom::Migrations", dependsOn: depends,
+		deletionPolicy: string(retain), updateReplacePolicy: string(retain),
+		properties: properties,
+	})
+}
+
+// addSources makes the event source mappings and the schedules.
+func (t *Template) addSources(v config.Variables) {
+	t.group("Event sources")
+	t.add(idProcessorSource, mapping(funcenv.FuncProcessor, v.ProcessorMapping))
+	t.add(idArchiverSource, mapping(funcenv.FuncArchiver, v.ArchiverMapping))
+	t.addSchedule("Refresh", "rate(1 minute)", funcenv.TaskRefresh)
+	t.addSchedule("Partitions", "rate(1 hour)", funcenv.TaskPartitions)
+}
+
+func mapping(function string, m funcenv.Mapping) *lambda.EventSourceMapping {
+	source := &lambda.EventSourceMapping{
+		EventSourceArn:                 new(GetAtt(idStream, "Arn")),
+		FunctionName:                   Ref(functionID(function)),
+		StartingPosition:               new(funcenv.StartingPosition),
+		BatchSize:                      new(m.BatchSize),
+		MaximumBatchingWindowInSeconds: new(m.WindowSeconds),
+		ParallelizationFactor:          new(m.Parallelization),
+		BisectBatchOnFunctionError:     new(m.Bisect),
+		MaximumRetryAttempts:           new(m.Retries),
+		MaximumRecordAgeInSeconds:      new(m.RecordAgeSeconds),
+		FunctionResponseTypes:          []string{"ReportBatchItemFailures"},
+	}
+	if m.OnFailure {
+		source.DestinationConfig = &lambda.EventSourceMapping_DestinationConfig{
+			OnFailure: &lambda.EventSourceMapping_OnFailure{Destination: new(GetAtt(idArchive, "Arn"))},
+		}
+	}
+	return source
+}
+
+func (t *Template) addSchedule(name, expression, task string) {
+	t.add(name+"Schedule", &events.Rule{
+		Description:        new("Maintenance: " + task),
+		ScheduleExpression: new(expression),
+		State:              new("ENABLED"),
+		Targets: []events.Rule_Target{{
+			Id:    "maintenance",
+			Arn:   GetAtt(functionID(funcenv.FuncMaintenance), "Arn"),
+			Input: new(`{"task":"` + task + `"}`),
+		}},
+	})
+	t.add(name+"Permission", &lambda.Permission{
+		Action:       "lambda:InvokeFunction",
+		FunctionName: Ref(functionID(funcenv.FuncMaintenance)),
+		Principal:    "events.amazonaws.com",
+		SourceArn:    new(GetAtt(name+"Schedule", "Arn")),
+	})
+}

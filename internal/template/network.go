@@ -1,0 +1,125 @@
+package template
+
+import (
+	"github.com/awslabs/goformation/v7/cloudformation/ec2"
+
+	"github.com/streamctl/streamctl/internal/config"
+)
+
+// Ports of the stores.
+const (
+	postgresPort = 5432
+	redisPort    = 6379
+	httpsPort    = 443
+)
+
+// subnetBits makes each subnet a /26: four of them fit into a /24.
+const subnetBits = 6
+
+// addNetwork makes private subnets without any way to the internet: no
+// gateway, no NAT, only S3's gateway endpoint.
+func (t *Template) addNetwork(v config.Variables) {
+	t.group("Network")
+	t.add(idVpc, &ec2.VPC{
+		CidrBlock:          new(Ref(paramVpcCidr)),
+		EnableDnsHostnames: new(true),
+		EnableDnsSupport:   new(true),
+		Tags:               append(labels(), name("vpc")...),
+	})
+	t.add(idRouteTable, &ec2.RouteTable{VpcId: Ref(idVpc), Tags: name("private")})
+	for zone := range v.AvailabilityZones {
+		t.add(subnetID(zone), &ec2.Subnet{
+			VpcId:            Ref(idVpc),
+			AvailabilityZone: new(Select(zone, Zones())),
+			CidrBlock:        new(Select(zone, Cidr(Ref(paramVpcCidr), v.AvailabilityZones, subnetBits))),
+			Tags:             name("private-" + string(rune('a'+zone))),
+		})
+		t.add(associationID(zone), &ec2.SubnetRouteTableAssociation{
+			RouteTableId: Ref(idRouteTable),
+			SubnetId:     Ref(subnetID(zone)),
+		})
+	}
+	t.add(idS3Endpoint, &ec2.VPCEndpoint{
+		VpcId:           Ref(idVpc),
+		VpcEndpointType: new("Gateway"),
+		ServiceName:     Sub("com.amazonaws.${AWS::Region}.s3"),
+		RouteTableIds:   []string{Ref(idRouteTable)},
+		PolicyDocument: policy(
+			// The schema function's answers. The bucket is AWS's, and its
+			// presigned URL is signed by AWS: no condition on an account.
+			statement{Sid: "CustomResourceAnswers", Principal: "*", Action: "s3:PutObject", Resource: Sub("arn:${AWS::Partition}:s3:::cloudformation-custom-resource-*/*")},
+			statement{Sid: "Quarantine", Principal: "*", Action: "s3:PutObject", Resource: Sub("${" + idArchive + ".Arn}/quarantine/*")},
+		),
+	})
+	t.addSecurityGroups(v)
+}
+
+// addSecurityGroups makes a group for each store and one for the clients of
+// each destination. A function is in the client groups of exactly what it
+// reaches, so a pair of rules serves every function.
+func (t *Template) addSecurityGroups(v config.Variables) {
+	t.add(idDatabaseClients, closedGroup("Clients of the warehouse"))
+	t.add(idCacheClients, closedGroup("Clients of the metrics cache"))
+	t.add(idS3Clients, closedGroup("Clients of S3"))
+	t.addStoreGroup(idDatabaseGroup, "Warehouse: PostgreSQL", idDatabaseClients, postgresPort)
+	t.addStoreGroup(idCacheGroup, "Metrics cache: Redis", idCacheClients, redisPort)
+	t.addEgress(idDatabaseEgress, idDatabaseClients, postgresPort, ec2.SecurityGroupEgress{DestinationSecurityGroupId: new(GetAtt(idDatabaseGroup, "GroupId"))})
+	t.addEgress(idCacheEgress, idCacheClients, redisPort, ec2.SecurityGroupEgress{DestinationSecurityGroupId: new(GetAtt(idCacheGroup, "GroupId"))})
+	t.addEgress(idS3Egress, idS3Clients, httpsPort, ec2.SecurityGroupEgress{DestinationPrefixListId: new(t.s3PrefixList(v))})
+}
+
+// addStoreGroup lets a store's clients in. Their way out is a rule of its own,
+// because groups that name each other are a cycle.
+func (t *Template) addStoreGroup(id, description, clients string, port int) {
+	group := closedGroup(description)
+	group.SecurityGroupIngress = []ec2.SecurityGroup_Ingress{{
+		SourceSecurityGroupId: new(GetAtt(clients, "GroupId")),
+		IpProtocol:            "tcp", FromPort: new(port), ToPort: new(port),
+	}}
+	t.add(id, group)
+}
+
+func (t *Template) addEgress(id, clients string, port int, rule ec2.SecurityGroupEgress) {
+	rule.GroupId = GetAtt(clients, "GroupId")
+	rule.IpProtocol, rule.FromPort, rule.ToPort = "tcp", new(port), new(port)
+	t.add(id, &rule)
+}
+
+// closedGroup is a security group that lets nothing through. The one egress
+// rule is harmless; without any, EC2 adds one that allows everything. The
+// description can't be changed later without replacing the group.
+func closedGroup(description string) *ec2.SecurityGroup {
+	return &ec2.SecurityGroup{
+		GroupDescription:    description,
+		VpcId:               new(Ref(idVpc)),
+		SecurityGroupEgress: []ec2.SecurityGroup_Egress{{CidrIp: new("127.0.0.1/32"), IpProtocol: "-1"}},
+	}
+}
+
+// reach is what a function reaches inside the VPC: the client groups that it
+// is in, and the rules for them. Nothing refers to a rule, so what must work
+// depends on them by name.
+func reach(function string) (groups, rules []string) {
+	add := func(group, rule string) {
+		groups = append(groups, GetAtt(group, "GroupId"))
+		rules = append(rules, rule)
+	}
+	if usesDatabase(function) {
+		add(idDatabaseClients, idDatabaseEgress)
+	}
+	if usesCache(function) {
+		add(idCacheClients, idCacheEgress)
+	}
+	if usesS3(function) {
+		add(idS3Clients, idS3Egress)
+	}
+	return groups, rules
+}
+
+func subnetRefs(v config.Variables) []string {
+	var refs []string
+	for zone := range v.AvailabilityZones {
+		refs = append(refs, Ref(subnetID(zone)))
+	}
+	return refs
+}

@@ -1,0 +1,69 @@
+package template
+
+import (
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+// addParameters declares the brief's six parameters and a code key for each
+// function, and groups them for the console.
+func (t *Template) addParameters(v config.Variables, o Options) {
+	t.Parameters[paramEnvironment] = Parameter{
+		Type: "String", Default: new(v.Environment), AllowedValues: []string{v.Environment},
+		Description:           "Deployment environment",
+		ConstraintDescription: "this template was rendered for " + v.Environment + "; render another with `streamctl render --env`",
+	}
+	t.Parameters[paramProject] = Parameter{
+		Type: "String", Default: new(v.ProjectName), AllowedPattern: config.ProjectNamePattern,
+		Description:           "Project name, for tags and titles",
+		ConstraintDescription: config.ProjectNameRule,
+	}
+	t.Parameters[paramVpcCidr] = Parameter{
+		Type: "String", Default: new(v.VpcCidr),
+		AllowedPattern:        `^(10\.[0-9]{1,3}|172\.(1[6-9]|2[0-9]|3[01])|192\.168)(\.[0-9]{1,3}){2}/(1[6-9]|2[0-4])$`,
+		Description:           "VPC CIDR block",
+		ConstraintDescription: "a private IPv4 block between /16 and /24",
+	}
+	t.Parameters[paramUsername] = Parameter{
+		Type: "String", Default: new(v.DatabaseUsername), AllowedPattern: config.UsernamePattern,
+		Description:           "RDS master username",
+		ConstraintDescription: config.UsernameRule,
+	}
+	t.Parameters[paramPassword] = Parameter{
+		Type: "String", NoEcho: true, AllowedPattern: config.PasswordPattern, MinLength: 8, MaxLength: 128,
+		Description:           "RDS master password",
+		ConstraintDescription: config.PasswordRule,
+	}
+	t.Parameters[paramClass] = Parameter{
+		Type: "String", Default: new(v.DatabaseInstanceClass), AllowedPattern: config.InstanceClassPattern,
+		Description:           "RDS instance type",
+		ConstraintDescription: config.InstanceClassRule,
+	}
+	var codeKeys []string
+	for _, f := range funcenv.Functions() {
+		p := Parameter{Type: "String", MinLength: 1}
+		if key, known := o.CodeKeys[f.Name]; known {
+			p.Default = new(key)
+		}
+		t.Parameters[CodeKeyParameter(f.Name)] = p
+		codeKeys = append(codeKeys, CodeKeyParameter(f.Name))
+	}
+	group := func(label string, parameters ...string) map[string]any {
+		return map[string]any{"Label": map[string]string{"default": label}, "Parameters": parameters}
+	}
+	label := func(text string) map[string]string { return map[string]string{"default": text} }
+	t.Metadata["AWS::CloudFormation::Interface"] = map[string]any{
+		"ParameterGroups": []any{
+			group("Platform", paramEnvironment, paramProject),
+			group("Network", paramVpcCidr),
+			group("Warehouse", paramUsername, paramPassword, paramClass),
+			group("Code (written by streamctl package)", codeKeys...),
+		},
+		"ParameterLabels": map[string]any{
+			paramVpcCidr:  label("VPC CIDR block"),
+			paramUsername: label("Master username"),
+			paramPassword: label("Master password"),
+			paramClass:    label("Instance class"),
+		},
+	}
+}

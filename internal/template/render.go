@@ -1,0 +1,210 @@
+package template
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// YAML renders the template with short intrinsics (!Ref, !Sub). The same
+// template gives the same bytes.
+func (t *Template) YAML() ([]byte, error) {
+	sections, err := t.sections()
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(yamlSections(sections)); err != nil {
+		return nil, fmt.Errorf("render YAML: %w", err)
+	}
+	if err := encoder.Close(); err != nil {
+		return nil, fmt.Errorf("render YAML: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// JSON renders the template as JSON with long intrinsics (Fn::Sub).
+func (t *Template) JSON() ([]byte, error) {
+	sections, err := t.sections()
+	if err != nil {
+		return nil, err
+	}
+	var compact, out bytes.Buffer
+	if err := writeJSON(&compact, sections); err != nil {
+		return nil, fmt.Errorf("render JSON: %w", err)
+	}
+	if err := json.Indent(&out, compact.Bytes(), "", " "); err != nil {
+		return nil, fmt.Errorf("render JSON: %w", err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+func writeJSON(out *bytes.Buffer, sections []section) error {
+	out.WriteByte('{')
+	for i, s := range sections {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		fmt.Fprintf(out, "%q:", s.name)
+		if s.children != nil {
+			if err := writeJSON(out, s.children); err != nil {
+				return err
+			}
+			continue
+		}
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(s.value); err != nil {
+			return err
+		}
+	}
+	out.WriteByte('}')
+	return nil
+}
+
+func yamlSections(sections []section) *yaml.Node {
+	node := &yaml.Node{Kind: yaml.MappingNode}
+	for _, s := range sections {
+		key := text(s.name)
+		if s.comment != "" {
+			key.HeadComment = s.comment
+		}
+		value := yamlNode(s.value)
+		compact(value, 0, widthFor(s.value))
+		if s.children != nil {
+			value = yamlSections(s.children)
+		}
+		node.Content = append(node.Content, key, value)
+	}
+	return node
+}
+
+// lineWidth is how long a collection may be to stand on one line. Most of a
+// template is small collections: on lines of their own they would take more
+// bytes for indentation than for content, and a body may have 51,200.
+const lineWidth = 400
+
+// rows are the types whose properties stand on one line however long it gets:
+// a template has many of them, and they read as a table.
+var rows = []string{"AWS::CloudWatch::Alarm", "AWS::EC2::SecurityGroupEgress", "AWS::Lambda::Permission", "AWS::Logs::LogGroup"}
+
+// compact puts small collections on one line, from the second level on, and
+// returns how wide the node would be on one line.
+func compact(node *yaml.Node, depth, limit int) int {
+	width := len(node.Tag) + len(node.Value) + len(", ")
+	for _, child := range node.Content {
+		width += compact(child, depth+1, limit)
+	}
+	if depth >= 1 && node.Kind != yaml.ScalarNode && width <= limit {
+		node.Style |= yaml.FlowStyle
+	}
+	return width
+}
+
+// widthFor is the line width for a section: unlimited for a row.
+func widthFor(value any) int {
+	if resource, ok := value.(map[string]any); ok {
+		if kind, ok := resource["Type"].(string); ok && slices.Contains(rows, kind) {
+			return math.MaxInt
+		}
+	}
+	return lineWidth
+}
+
+// short are the intrinsics that have a short form here.
+var short = []string{"Fn::Sub", "Fn::Join", "Fn::Select", "Fn::Split", "Fn::Cidr", "Fn::GetAZs", "Fn::FindInMap"}
+
+func yamlNode(value any) *yaml.Node {
+	switch value := value.(type) {
+	case map[string]any:
+		if len(value) == 1 {
+			if node := yamlIntrinsic(value); node != nil {
+				return node
+			}
+		}
+		node := &yaml.Node{Kind: yaml.MappingNode}
+		for _, key := range keyOrder(value) {
+			node.Content = append(node.Content, text(key), yamlNode(value[key]))
+		}
+		return node
+	case []any:
+		node := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, item := range value {
+			node.Content = append(node.Content, yamlNode(item))
+		}
+		return node
+	case json.Number:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: value.String()}
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(value)}
+	case string:
+		return text(value)
+	default:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+	}
+}
+
+// yamlIntrinsic gives the short form of an intrinsic; nil for anything else.
+func yamlIntrinsic(value map[string]any) *yaml.Node {
+	for name, argument := range value {
+		switch name {
+		case "Ref":
+			if id, ok := argument.(string); ok {
+				return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!Ref", Value: id}
+			}
+		case "Fn::GetAtt":
+			if list, ok := argument.([]any); ok && len(list) == 2 {
+				return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!GetAtt", Value: fmt.Sprintf("%s.%s", list[0], list[1])}
+			}
+		}
+		for _, s := range short {
+			if s != name {
+				continue
+			}
+			node := yamlNode(argument)
+			node.Tag = "!" + strings.TrimPrefix(name, "Fn::")
+			return node
+		}
+	}
+	return nil
+}
+
+// text is a string scalar. Encode quotes what YAML would read as something
+// else (yes, off, 012), which Node.SetString doesn't.
+func text(s string) *yaml.Node {
+	var node yaml.Node
+	if err := node.Encode(s); err != nil {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: s}
+	}
+	return &node
+}
+
+// GroupBytes is how many bytes each part takes in YAML, for keeping the whole
+// under MaxBodyBytes.
+func (t *Template) GroupBytes() (map[string]int, error) {
+	out := map[string]int{}
+	for _, g := range t.Groups {
+		var part []section
+		for _, id := range g.Resources {
+			body, err := tree(t.resources[id])
+			if err != nil {
+				return nil, fmt.Errorf("render %s: %w", id, err)
+			}
+			part = append(part, section{name: id, value: body})
+		}
+		rendered, err := yaml.Marshal(yamlSections(part))
+		if err != nil {
+			return nil, fmt.Errorf("render %s: %w", g.Name, err)
+		}
+		out[g.Name] = len(rendered)
+	}
+	return out, nil
+}

@@ -1,0 +1,87 @@
+package template
+
+import (
+	"strconv"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+// common are the statements that every function's role has.
+func common(f funcenv.Function) []statement {
+	statements := []statement{{Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resource: GetAtt(logGroupID(f.Name), "Arn")}}
+	if !f.InVPC { // the others have it from the policy that they share
+		statements = append(statements, traces())
+	}
+	return statements
+}
+
+// traces lets a function send traces; X-Ray has no resources to name.
+func traces() statement {
+	return statement{Action: []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, Resource: "*"}
+}
+
+// networkInterfaces is what Lambda makes a function's network interfaces with,
+// in the function's role. The Describe calls take no resource, and a narrower
+// one for the others breaks the function's way into the VPC.
+func networkInterfaces() statement {
+	return statement{
+		Action: []string{"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
+			"ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"},
+		Resource: "*",
+	}
+}
+
+// own are the statements for what one function does.
+func (t *Template) own(function string) []statement {
+	key := GetAtt(idKey, "Arn")
+	var statements []statement
+	switch function {
+	case funcenv.FuncIngest:
+		statements = []statement{
+			{Action: "kinesis:PutRecords", Resource: GetAtt(idStream, "Arn")},
+			{Action: "kms:GenerateDataKey", Resource: key},
+		}
+	case funcenv.FuncArchiver:
+		statements = append(readStream(),
+			statement{Action: "s3:PutObject", Resource: objects("raw/*")},
+			statement{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key})
+	case funcenv.FuncProcessor:
+		statements = append(readStream(),
+			statement{Action: "s3:PutObject", Resource: []string{objects("quarantine/*"), objects("aws/lambda/*")}},
+			// Lambda looks for the bucket before it writes what a mapping gave up.
+			statement{Action: "s3:ListBucket", Resource: GetAtt(idArchive, "Arn")},
+			statement{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key},
+			login(funcenv.RoleLoader))
+	case funcenv.FuncQuery:
+		statements = []statement{login(funcenv.RoleReader)}
+	case funcenv.FuncSchema, funcenv.FuncMaintenance:
+		statements = []statement{login(funcenv.RoleOwner)}
+	}
+	if usesCache(function) {
+		statements = append(statements, statement{Action: "elasticache:Connect", Resource: []string{
+			arn("elasticache", "replicationgroup:${"+idCache+"}"),
+			GetAtt(idCacheUser, "Arn"),
+		}})
+	}
+	return statements
+}
+
+// readStream is what an event source mapping reads the stream with.
+func readStream() []statement {
+	return []statement{
+		{Action: []string{"kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"}, Resource: GetAtt(idStream, "Arn")},
+		// Lambda lists the account's streams when a mapping is made; the call
+		// takes no resource.
+		{Action: "kinesis:ListStreams", Resource: "*"},
+	}
+}
+
+// login lets a function log in to the database as a role.
+func login(role string) statement {
+	return statement{Action: "rds-db:connect", Resource: arn("rds-db", "dbuser:${"+idDatabase+".DbiResourceId}/"+role)}
+}
+
+// objects are objects of the archive bucket.
+func objects(pattern string) string { return Sub("${" + idArchive + ".Arn}/" + pattern) }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,111 @@
+package template
+
+import (
+	"github.com/awslabs/goformation/v7/cloudformation/kinesis"
+	"github.com/awslabs/goformation/v7/cloudformation/kms"
+	"github.com/awslabs/goformation/v7/cloudformation/policies"
+	"github.com/awslabs/goformation/v7/cloudformation/s3"
+
+	"github.com/streamctl/streamctl/internal/config"
+)
+
+// Deletion policies.
+const (
+	deleteIt  policies.DeletionPolicy = "Delete"
+	snapshot  policies.DeletionPolicy = "Snapshot"
+	retain    policies.DeletionPolicy = "Retain"
+	keepLater policies.DeletionPolicy = "RetainExceptOnCreate" // a failed create leaves nothing
+
+	snapshotOld policies.UpdateReplacePolicy = "Snapshot"
+	retainOld   policies.UpdateReplacePolicy = "Retain"
+)
+
+// addKey makes the one key that encrypts everything. It outlives the stack
+// wherever something encrypted with it does: a snapshot without its key is
+// unreadable.
+func (t *Template) addKey(v config.Variables) {
+	t.group("Encryption")
+	onDelete := deleteIt
+	if v.HoldsData() {
+		onDelete = keepLater
+	}
+	t.add(idKey, &kms.Key{
+		Description:         new(Sub("${AWS::StackName}: stream, warehouse, cache, archive, logs, alarms")),
+		EnableKeyRotation:   new(true),
+		PendingWindowInDays: new(30),
+		KeyPolicy: policy(
+			// The account's IAM policies decide. Without this statement nobody
+			// could change the key's policy again. A key policy's "*" is the key.
+			statement{Sid: "Account", Principal: map[string]string{"AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")}, Action: "kms:*", Resource: "*"},
+			statement{Sid: "Logs", Principal: service(Sub("logs.${AWS::Region}.amazonaws.com")),
+				Action:   []string{"kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"},
+				Resource: "*",
+				Condition: map[string]any{"ArnLike": map[string]string{
+					"kms:EncryptionContext:aws:logs:arn": arn("logs", "log-group:*")}}},
+			statement{Sid: "Alarms", Principal: service("cloudwatch.amazonaws.com"), Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: "*", Condition: ownAccount()},
+		),
+		Tags:                                 labels(),
+		AWSCloudFormationDeletionPolicy:      onDelete,
+		AWSCloudFormationUpdateReplacePolicy: retainOld,
+	})
+	t.add(idKeyAlias, &kms.Alias{AliasName: Sub("alias/${AWS::StackName}"), TargetKeyId: Ref(idKey)})
+}
+
+func (t *Template) addStream(v config.Variables) {
+	t.group("Stream")
+	stream := &kinesis.Stream{
+		RetentionPeriodHours:                 new(v.StreamRetentionHours),
+		StreamEncryption:                     &kinesis.Stream_StreamEncryption{EncryptionType: "KMS", KeyId: GetAtt(idKey, "Arn")},
+		StreamModeDetails:                    &kinesis.Stream_StreamModeDetails{StreamMode: v.StreamMode},
+		Tags:                                 labels(),
+		AWSCloudFormationDeletionPolicy:      deleteIt,
+		AWSCloudFormationUpdateReplacePolicy: retainOld,
+	}
+	if v.StreamMode == config.StreamProvisioned {
+		stream.ShardCount = new(v.ShardCount)
+	}
+	t.add(idStream, stream)
+}
+
+// addArchive makes the raw archive's bucket. It is deleted with the stack, and
+// CloudFormation stops where it still holds objects: emptying it is somebody's
+// decision, never the stack's.
+func (t *Template) addArchive(v config.Variables) {
+	t.group("Archive")
+	rules := []s3.Bucket_Rule{{
+		Id: new("unfinished-uploads"), Status: "Enabled",
+		AbortIncompleteMultipartUpload: &s3.Bucket_AbortIncompleteMultipartUpload{DaysAfterInitiation: 7},
+	}}
+	if v.HoldsData() {
+		rules = append(rules, s3.Bucket_Rule{
+			Id: new("cheaper-with-age"), Status: "Enabled", Prefix: new("raw/"),
+			Transitions: []s3.Bucket_Transition{
+				{StorageClass: "STANDARD_IA", TransitionInDays: new(30)},
+				{StorageClass: "GLACIER_IR", TransitionInDays: new(90)},
+			},
+		})
+	}
+	t.add(idArchive, &s3.Bucket{
+		BucketEncryption: &s3.Bucket_BucketEncryption{ServerSideEncryptionConfiguration: []s3.Bucket_ServerSideEncryptionRule{{
+			BucketKeyEnabled:              new(true),
+			ServerSideEncryptionByDefault: &s3.Bucket_ServerSideEncryptionByDefault{SSEAlgorithm: "aws:kms", KMSMasterKeyID: new(GetAtt(idKey, "Arn"))},
+		}}},
+		LifecycleConfiguration: &s3.Bucket_LifecycleConfiguration{Rules: rules},
+		OwnershipControls:      &s3.Bucket_OwnershipControls{Rules: []s3.Bucket_OwnershipControlsRule{{ObjectOwnership: new("BucketOwnerEnforced")}}},
+		PublicAccessBlockConfiguration: &s3.Bucket_PublicAccessBlockConfiguration{
+			BlockPublicAcls: new(true), BlockPublicPolicy: new(true), IgnorePublicAcls: new(true), RestrictPublicBuckets: new(true),
+		},
+		Tags:                                 labels(),
+		VersioningConfiguration:              &s3.Bucket_VersioningConfiguration{Status: "Enabled"},
+		AWSCloudFormationDeletionPolicy:      deleteIt,
+		AWSCloudFormationUpdateReplacePolicy: retainOld,
+	})
+	t.add(idArchivePolicy, &s3.BucketPolicy{
+		Bucket: Ref(idArchive),
+		PolicyDocument: policy(statement{
+			Sid: "TlsOnly", Effect: "Deny", Principal: "*", Action: "s3:*",
+			Resource:  []string{GetAtt(idArchive, "Arn"), Sub("${" + idArchive + ".Arn}/*")},
+			Condition: map[string]any{"Bool": map[string]string{"aws:SecureTransport": "false"}},
+		}),
+	})
+}

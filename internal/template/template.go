@@ -1,0 +1,168 @@
+// Package template builds the CloudFormation template for one environment.
+//
+// What depends on the environment is decided here, in Go: the template has no
+// conditions. goformation's types give the resources' shape; the renderer is
+// this package's own, because goformation's resolves intrinsics, and in places
+// loses them without an error.
+package template
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/streamctl/streamctl/internal/config"
+)
+
+// MaxBodyBytes is CloudFormation's limit for a template that is sent with the
+// request; a larger one has to be put in S3 first.
+const MaxBodyBytes = 51200
+
+// Options are what a template depends on beside the variables.
+type Options struct {
+	// CodeKeys are the S3 keys of the functions' code by function name. A
+	// function that isn't there gets a parameter without a default.
+	CodeKeys map[string]string
+}
+
+// Parameter is a template parameter.
+type Parameter struct {
+	Type                  string
+	Description           string   `json:",omitempty"`
+	Default               *string  `json:",omitempty"`
+	NoEcho                bool     `json:",omitempty"`
+	AllowedValues         []string `json:",omitempty"`
+	AllowedPattern        string   `json:",omitempty"`
+	MinLength             int      `json:",omitempty"`
+	MaxLength             int      `json:",omitempty"`
+	ConstraintDescription string   `json:",omitempty"`
+}
+
+// Output is a stack output.
+type Output struct {
+	Description string `json:",omitempty"`
+	Value       string
+}
+
+// Group is a part of the platform: its resources stand together in the
+// rendered text, under its name.
+type Group struct {
+	Name      string
+	Resources []string
+}
+
+// Template is a template before it is rendered.
+type Template struct {
+	Description string
+	Metadata    map[string]any
+	Parameters  map[string]Parameter
+	Mappings    map[string]any
+	Outputs     map[string]Output
+	// Groups are the resources in the order in which they are rendered.
+	Groups []Group
+
+	resources map[string]resource
+	errs      []error
+}
+
+// resource is what goformation's resource types have in common.
+type resource interface {
+	AWSCloudFormationType() string
+	json.Marshaler
+}
+
+// Build makes the template for an environment. An error is a reference to
+// something that isn't there, or a region without an entry that is needed.
+func Build(v config.Variables, o Options) (*Template, error) {
+	t := &Template{
+		Description: "streamctl: real-time event analytics (" + v.Environment + ")",
+		Metadata:    map[string]any{},
+		Parameters:  map[string]Parameter{},
+		Mappings:    map[string]any{},
+		Outputs:     map[string]Output{},
+		resources:   map[string]resource{},
+	}
+	t.addParameters(v, o)
+	t.addNetwork(v)
+	t.addKey(v)
+	t.addStream(v)
+	t.addArchive(v)
+	t.addWarehouse(v)
+	t.addCache(v)
+	t.addFunctions(v)
+	t.addMigrations(v)
+	t.addSources(v)
+	t.addAPI(v)
+	t.addMonitoring(v)
+	t.addOutputs()
+	t.errs = append(t.errs, t.check())
+	if err := errors.Join(t.errs...); err != nil {
+		return nil, fmt.Errorf("build template: %w", err)
+	}
+	return t, nil
+}
+
+// group begins a new part; the resources added next are its.
+func (t *Template) group(name string) {
+	t.Groups = append(t.Groups, Group{Name: name})
+}
+
+func (t *Template) add(id string, r resource) {
+	if _, twice := t.resources[id]; twice {
+		t.errs = append(t.errs, fmt.Errorf("%s: added twice", id))
+	}
+	t.resources[id] = r
+	g := &t.Groups[len(t.Groups)-1]
+	g.Resources = append(g.Resources, id)
+}
+
+// overlay is a resource with properties that its Go type doesn't have, or
+// holds in a type that takes no intrinsic.
+type overlay struct {
+	resource
+	extra map[string]any
+}
+
+// with sets further properties of a resource, over those of its type.
+func with(r resource, extra map[string]any) resource { return overlay{r, extra} }
+
+// MarshalJSON merges the further properties into the resource's own.
+func (o overlay) MarshalJSON() ([]byte, error) {
+	text, err := o.resource.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	var whole map[string]any
+	if err := json.Unmarshal(text, &whole); err != nil {
+		return nil, err
+	}
+	properties, ok := whole["Properties"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%s: has no properties to add to", o.AWSCloudFormationType())
+	}
+	for name, value := range o.extra {
+		properties[name] = value
+	}
+	return json.Marshal(whole)
+}
+
+// custom is a custom resource; goformation's writes an empty Version.
+type custom struct {
+	kind                string
+	dependsOn           []string
+	deletionPolicy      string
+	updateReplacePolicy string
+	properties          map[string]any
+}
+
+func (c custom) AWSCloudFormationType() string { return c.kind }
+
+func (c custom) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"Type":                c.kind,
+		"DependsOn":           c.dependsOn,
+		"DeletionPolicy":      c.deletionPolicy,
+		"UpdateReplacePolicy": c.updateReplacePolicy,
+		"Properties":          c.properties,
+	})
+}

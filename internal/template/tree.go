@@ -1,0 +1,140 @@
+package template
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// tree turns a Go value into maps, lists and scalars, with every marked string
+// replaced by the intrinsic it stands for. Numbers stay json.Number, so that
+// none loses a digit.
+func tree(value any) (any, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return parseTree(text)
+}
+
+func parseTree(text []byte) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, err
+	}
+	return unmark(value)
+}
+
+func unmark(value any) (any, error) {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			if strings.Contains(key, mark) {
+				return nil, fmt.Errorf("an intrinsic stands in a key")
+			}
+			item, err := unmark(value[key])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", key, err)
+			}
+			value[key] = item
+		}
+		return value, nil
+	case []any:
+		for i, item := range value {
+			item, err := unmark(item)
+			if err != nil {
+				return nil, fmt.Errorf("item %d: %w", i, err)
+			}
+			value[i] = item
+		}
+		return value, nil
+	case string:
+		if !strings.Contains(value, mark) {
+			return value, nil
+		}
+		text := strings.TrimPrefix(value, mark)
+		inner, err := parseTree([]byte(text))
+		if !isMarked(value) || err != nil || !json.Valid([]byte(text)) {
+			return nil, fmt.Errorf("an intrinsic was put together with text: use Sub or Join")
+		}
+		return inner, nil
+	default:
+		return value, nil
+	}
+}
+
+// sections gives the template's parts as trees, in the order in which a reader
+// wants them.
+func (t *Template) sections() ([]section, error) {
+	resources := make([]section, 0, len(t.resources))
+	for _, g := range t.Groups {
+		for i, id := range g.Resources {
+			body, err := tree(t.resources[id])
+			if err != nil {
+				return nil, fmt.Errorf("render %s: %w", id, err)
+			}
+			comment := ""
+			if i == 0 {
+				comment = g.Name
+			}
+			resources = append(resources, section{name: id, value: body, comment: comment})
+		}
+	}
+	var out []section
+	for _, part := range []section{
+		{name: "AWSTemplateFormatVersion", value: "2010-09-09"},
+		{name: "Description", value: t.Description},
+		{name: "Metadata", value: t.Metadata},
+		{name: "Parameters", value: t.Parameters},
+		{name: "Mappings", value: t.Mappings},
+		{name: "Resources", children: resources},
+		{name: "Outputs", value: t.Outputs},
+	} {
+		if part.children == nil {
+			body, err := tree(part.value)
+			if err != nil {
+				return nil, fmt.Errorf("render %s: %w", part.name, err)
+			}
+			if m, ok := body.(map[string]any); ok && len(m) == 0 {
+				continue
+			}
+			part.value = body
+		}
+		out = append(out, part)
+	}
+	return out, nil
+}
+
+// section is a named part of the rendered text: a value, or children in order.
+type section struct {
+	name     string
+	value    any
+	children []section
+	comment  string
+}
+
+// keyOrder puts a resource's own attributes before its properties; everything
+// else is alphabetical.
+func keyOrder(m map[string]any) []string {
+	rank := func(key string) int {
+		return slices.Index([]string{"Type", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"}, key)
+	}
+	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		ra, rb := rank(a), rank(b)
+		if _, resource := m["Type"]; resource && (ra >= 0 || rb >= 0) && ra != rb {
+			if ra < 0 {
+				return 1
+			}
+			if rb < 0 {
+				return -1
+			}
+			return ra - rb
+		}
+		return strings.Compare(a, b)
+	})
+}

@@ -1,0 +1,116 @@
+package template
+
+import (
+	"strconv"
+
+	"github.com/awslabs/goformation/v7/cloudformation/elasticache"
+	"github.com/awslabs/goformation/v7/cloudformation/rds"
+
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+func (t *Template) addWarehouse(v config.Variables) {
+	t.group("Warehouse")
+	t.add(idDatabaseSubnet, &rds.DBSubnetGroup{
+		DBSubnetGroupDescription: "Private subnets of the warehouse",
+		SubnetIds:                subnetRefs(v),
+	})
+	t.add(idDatabaseParams, &rds.DBParameterGroup{
+		Family:      "postgres" + v.DatabaseEngineVersion,
+		Description: "Warehouse",
+		Parameters: map[string]string{
+			"rds.force_ssl":              "1",
+			"log_min_duration_statement": "1000",
+		},
+	})
+	onDelete := deleteIt
+	if v.HoldsData() {
+		onDelete = snapshot
+	}
+	database := &rds.DBInstance{
+		Engine:                          new("postgres"),
+		EngineVersion:                   new(v.DatabaseEngineVersion),
+		AutoMinorVersionUpgrade:         new(true),
+		DBInstanceClass:                 new(Ref(paramClass)),
+		DBName:                          new(funcenv.DatabaseName),
+		MasterUsername:                  new(Ref(paramUsername)),
+		MasterUserPassword:              new(Ref(paramPassword)),
+		EnableIAMDatabaseAuthentication: new(true),
+		CACertificateIdentifier:         new("rds-ca-rsa2048-g1"),
+		StorageType:                     new("gp3"),
+		AllocatedStorage:                new(strconv.Itoa(v.DatabaseStorageGiB)),
+		StorageEncrypted:                new(true),
+		KmsKeyId:                        new(GetAtt(idKey, "Arn")),
+		MultiAZ:                         new(v.DatabaseMultiAz),
+		BackupRetentionPeriod:           new(v.BackupRetentionDays),
+		CopyTagsToSnapshot:              new(true),
+		DeletionProtection:              new(v.DatabaseDeletionProtection),
+		PubliclyAccessible:              new(false),
+		DBSubnetGroupName:               new(Ref(idDatabaseSubnet)),
+		DBParameterGroupName:            new(Ref(idDatabaseParams)),
+		VPCSecurityGroups:               []string{GetAtt(idDatabaseGroup, "GroupId")},
+		Tags:                            labels(),
+		AWSCloudFormationMetadata: map[string]any{
+			"cfn-lint": map[string]any{"config": map[string]any{"ignore_checks": []string{"W1011", "W3691"}}},
+			"Why":      "W1011: a dynamic reference doesn't change with the parameter, so RDS would keep the old password. W3691: a major version survives automatic minor upgrades.",
+		},
+		AWSCloudFormationDeletionPolicy:      onDelete,
+		AWSCloudFormationUpdateReplacePolicy: snapshotOld,
+	}
+	if v.DatabaseMaxStorageGiB > 0 {
+		database.MaxAllocatedStorage = new(v.DatabaseMaxStorageGiB)
+	}
+	t.add(idDatabase, database)
+}
+
+// cacheUserName is the id and the name of the cache's one user; IAM wants them
+// to be the same.
+func cacheUserName() string {
+	return SubWith("sc-${Id}", map[string]string{"Id": stackGUID()})
+}
+
+func (t *Template) addCache(v config.Variables) {
+	t.group("Cache")
+	t.add(idCacheSubnet, &elasticache.SubnetGroup{Description: "Private subnets of the cache", SubnetIds: subnetRefs(v)})
+	t.add(idCacheParams, &elasticache.ParameterGroup{
+		CacheParameterGroupFamily: "valkey8",
+		Description:               "Metrics cache",
+		Properties:                map[string]string{"maxmemory-policy": "volatile-ttl"},
+	})
+	t.add(idCacheUser, &elasticache.User{
+		UserId:             cacheUserName(),
+		UserName:           cacheUserName(),
+		Engine:             "valkey",
+		AccessString:       new("on ~m:* ~u:* ~meta:* resetchannels -@all +@read +@write +@scripting +@connection -@dangerous"),
+		AuthenticationMode: &elasticache.User_AuthenticationMode{Type: "iam"},
+	})
+	t.add(idCacheUserGroup, &elasticache.UserGroup{
+		UserGroupId: cacheUserName(),
+		Engine:      "valkey",
+		UserIds:     []string{Ref(idCacheUser)},
+	})
+	failover := v.CacheNodes > 1
+	t.add(idCache, &elasticache.ReplicationGroup{
+		ReplicationGroupDescription: "Metrics cache",
+		Engine:                      new("valkey"),
+		EngineVersion:               new("8.0"),
+		CacheNodeType:               new(v.CacheNodeType),
+		NumCacheClusters:            new(v.CacheNodes),
+		AutomaticFailoverEnabled:    new(failover),
+		MultiAZEnabled:              new(failover),
+		AutoMinorVersionUpgrade:     new(true),
+		AtRestEncryptionEnabled:     new(true),
+		KmsKeyId:                    new(GetAtt(idKey, "Arn")),
+		TransitEncryptionEnabled:    new(true),
+		Port:                        new(redisPort),
+		CacheParameterGroupName:     new(Ref(idCacheParams)),
+		CacheSubnetGroupName:        new(Ref(idCacheSubnet)),
+		SecurityGroupIds:            []string{GetAtt(idCacheGroup, "GroupId")},
+		UserGroupIds:                []string{Ref(idCacheUserGroup)},
+		Tags:                        labels(),
+
+		AWSCloudFormationDeletionPolicy:      deleteIt,
+		AWSCloudFormationUpdateReplacePolicy: snapshotOld,
+	})
+}
