@@ -1,0 +1,102 @@
+// Package event is what an event is: its fields and limits, the envelope in
+// which it travels, and the record that carries envelopes on the stream. ingest
+// and processor judge by the same code.
+package event
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+)
+
+// Limits of one event and of one request.
+const (
+	// MaxBodyBytes is the largest request body, after decompression.
+	MaxBodyBytes = 4 << 20
+	// MaxBatch is the most events in one request.
+	MaxBatch = 500
+	// MaxUserIDRunes is the longest userId, in characters.
+	MaxUserIDRunes = 255
+	// MaxTypeBytes is the longest eventType.
+	MaxTypeBytes = 100
+	// MaxPropertiesBytes bounds properties as sent.
+	MaxPropertiesBytes = 32 << 10
+	// MaxDepth is how deep an event's objects and arrays may nest, itself included.
+	MaxDepth = 32
+	// MaxKeys is the most object members in one event, at all depths together.
+	MaxKeys = 512
+	// MaxNumberBytes and MaxExponent bound a number as it is written, so that
+	// the warehouse's numeric can hold it.
+	MaxNumberBytes = 256
+	MaxExponent    = 400
+)
+
+// How far a timestamp may lie from an event's receipt and arrival.
+const (
+	// MaxAhead is how far after its receipt, for every client's clock.
+	MaxAhead = 24 * time.Hour
+	// ArrivalMaxAge and ArrivalMaxAhead are the processor's bounds around the
+	// record's arrival on the stream. They are wider than any that ingest may
+	// be set to, so that a changed setting never turns an accepted event away.
+	ArrivalMaxAge   = 366 * 24 * time.Hour
+	ArrivalMaxAhead = 25 * time.Hour
+)
+
+// Event is one thing that a user did. Its identity is (ID, Timestamp).
+type Event struct {
+	ID     uuid.UUID
+	UserID string
+	Type   string
+	// Timestamp is in UTC and whole microseconds.
+	Timestamp time.Time
+	// Properties is a JSON object without insignificant white space.
+	Properties jsontext.Value
+}
+
+// FieldError says what is wrong with a field of an event, and what would be
+// right.
+type FieldError struct {
+	// Event is the event's index in its request.
+	Event int `json:"event"`
+	// Field is the field's name; a path for what lies inside properties, empty
+	// for the event as a whole.
+	Field string `json:"field,omitempty"`
+	// Detail reads as a sentence after the field's name.
+	Detail string `json:"detail"`
+}
+
+func (e FieldError) Error() string {
+	if e.Field == "" {
+		return "event " + strconv.Itoa(e.Event) + ": " + e.Detail
+	}
+	return "event " + strconv.Itoa(e.Event) + ": " + e.Field + ": " + e.Detail
+}
+
+// AppendJSON writes the event as it travels: with identity, on one line.
+func (e Event) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `{"eventId":"`...)
+	dst = append(dst, e.ID.String()...)
+	dst = append(dst, `","userId":`...)
+	dst = appendString(dst, e.UserID)
+	dst = append(dst, `,"eventType":`...)
+	dst = appendString(dst, e.Type)
+	dst = append(dst, `,"timestamp":"`...)
+	dst = AppendTime(dst, e.Timestamp)
+	dst = append(dst, `","properties":`...)
+	dst = append(dst, e.Properties...)
+	return append(dst, '}')
+}
+
+// AppendTime writes a time as events carry it: RFC 3339, UTC, microseconds.
+func AppendTime(dst []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
+}
+
+// appendString quotes a string. AppendQuote's only error is for what isn't
+// UTF-8, which it then replaces; a decoded string is UTF-8.
+func appendString(dst []byte, s string) []byte {
+	out, _ := jsontext.AppendQuote(dst, s) //nolint:errcheck // see above
+	return out
+}

@@ -1,0 +1,83 @@
+package event
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Identify gives an event without identity one: a version 7 id and the time of
+// its receipt. What the event brought along stays. random is crypto/rand.Reader
+// outside tests.
+func (e *Event) Identify(received time.Time, random io.Reader) error {
+	received = received.UTC().Truncate(time.Microsecond)
+	if e.Timestamp.IsZero() {
+		e.Timestamp = received
+	}
+	if e.ID != uuid.Nil {
+		return nil
+	}
+	id, err := mint(received, random)
+	if err != nil {
+		return err
+	}
+	e.ID = id
+	return nil
+}
+
+// mint makes a UUID of version 7: 48 bits of milliseconds, 74 random bits.
+func mint(at time.Time, random io.Reader) (uuid.UUID, error) {
+	var id uuid.UUID
+	if _, err := io.ReadFull(random, id[6:]); err != nil {
+		return uuid.Nil, fmt.Errorf("mint event id: %w", err)
+	}
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli()))
+	copy(id[:6], ms[2:])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id, nil
+}
+
+// timeOf reads the time inside a version 7 id. Another id says nothing of the
+// time, and the same event sent again would then get another identity.
+func timeOf(id uuid.UUID) (time.Time, string) {
+	if id.Version() != 7 || id.Variant() != uuid.RFC4122 {
+		return time.Time{}, "needed with eventId; a resend must carry the same time"
+	}
+	var ms [8]byte
+	copy(ms[2:], id[:6])
+	t := time.UnixMilli(int64(binary.BigEndian.Uint64(ms[:]))).UTC()
+	if t.Year() < 1970 || t.Year() > 9999 {
+		return time.Time{}, "the time inside eventId must lie in the years 1970 to 9999"
+	}
+	return t, ""
+}
+
+// CheckReceipt judges the event's time by when ingest received it: at most
+// maxAgeDays days before (1 to 365) and MaxAhead after.
+func (e Event) CheckReceipt(received time.Time, maxAgeDays int) (FieldError, bool) {
+	oldest, newest := received.AddDate(0, 0, -maxAgeDays), received.Add(MaxAhead)
+	if !e.Timestamp.Before(oldest) && !e.Timestamp.After(newest) {
+		return FieldError{}, true
+	}
+	return FieldError{Field: "timestamp", Detail: "must lie between " + strconv.Itoa(maxAgeDays) + " days before now and 24 hours after: " +
+		oldest.UTC().Format(time.RFC3339) + " to " + newest.UTC().Format(time.RFC3339)}, false
+}
+
+// CheckArrival judges the event's time by when its record arrived on the
+// stream: never by a clock of ours or a setting, so that a replay years later
+// comes to the same result.
+func (e Event) CheckArrival(arrived time.Time) error {
+	switch {
+	case e.Timestamp.Before(arrived.Add(-ArrivalMaxAge)):
+		return fmt.Errorf("timestamp lies more than 366 days before the record's arrival")
+	case e.Timestamp.After(arrived.Add(ArrivalMaxAhead)):
+		return fmt.Errorf("timestamp lies more than 25 hours after the record's arrival")
+	}
+	return nil
+}
