@@ -1,0 +1,68 @@
+// Package archiver writes every record of the stream to the raw archive. It
+// looks into none of them, so none can stop it.
+package archiver
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+// Objects is where the archive is written; *archive.Writer is one.
+type Objects interface {
+	// Put keeps an object; one that is there already is no error.
+	Put(ctx context.Context, key string, body []byte) error
+}
+
+// Metrics takes counts; *emf.Writer does.
+type Metrics interface {
+	Emit(metrics ...emf.Metric) error
+}
+
+// Handler answers the archiver's invocations.
+type Handler struct {
+	Objects Objects
+	Metrics Metrics
+	Log     *slog.Logger
+}
+
+// Handle writes a batch of one shard, an object for each hour of arrival. On a
+// failure it names the first record that isn't written, from where Lambda
+// tries again; it never gives up a record and never returns an error.
+func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events.KinesisEventResponse, error) {
+	records := make([]archive.Record, len(batch.Records))
+	for i, r := range batch.Records {
+		records[i] = archive.FromEvent(r)
+	}
+	var resp events.KinesisEventResponse
+	failed, lines := len(records), 0
+	for _, o := range archive.Objects(records) {
+		n, err := h.write(ctx, o)
+		if err != nil {
+			h.Log.ErrorContext(ctx, "object not written", "key", o.Key, "err", err)
+			failed = min(failed, o.First)
+			continue
+		}
+		lines += n
+	}
+	if failed < len(records) {
+		resp.BatchItemFailures = []events.KinesisBatchItemFailure{{ItemIdentifier: records[failed].Sequence}}
+	}
+	if err := h.Metrics.Emit(emf.Metric{Name: funcenv.MetricArchived, Value: float64(lines)}); err != nil {
+		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
+	}
+	return resp, nil
+}
+
+func (h *Handler) write(ctx context.Context, o archive.Object) (lines int, err error) {
+	body, lines, err := o.Encode()
+	if err != nil {
+		return 0, err
+	}
+	return lines, h.Objects.Put(ctx, o.Key, body)
+}

@@ -1,0 +1,115 @@
+// Package ingest accepts events over HTTP and puts them on the stream. An
+// event is acknowledged only after the stream has acknowledged it.
+package ingest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/problem"
+)
+
+// Stream is what ingest needs of Kinesis; *kinesis.Client has it.
+type Stream interface {
+	PutRecords(context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
+}
+
+// Metrics takes counts; *emf.Writer does.
+type Metrics interface {
+	Emit(metrics ...emf.Metric) error
+}
+
+// Handler answers POST /events.
+type Handler struct {
+	Stream     Stream
+	StreamName string
+	// MaxAgeDays is how old an event may be at its receipt, 1 to 365 days.
+	MaxAgeDays int
+	Now        func() time.Time
+	// Random is where ids come from: crypto/rand.Reader.
+	Random io.Reader
+	// Wait pauses between tries, or returns the context's error.
+	Wait    func(context.Context, time.Duration) error
+	Metrics Metrics
+	Log     *slog.Logger
+}
+
+// retryAfterSeconds is what a client is told when the stream can't take events.
+const retryAfterSeconds = 2
+
+// Handle answers one request. Its error is for what never happens to a
+// request; whatever a client sends gets an answer.
+func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	body, refused := readBody(req)
+	if refused == nil {
+		var parts []jsontext.Value
+		var wrong *event.FieldError
+		if parts, wrong = event.Split(body); wrong == nil {
+			return h.accept(ctx, req.RequestContext.RequestID, parts)
+		}
+		p := problem.New(http.StatusBadRequest, wrong.Detail)
+		refused = &p
+	}
+	h.count(ctx, 0, 1, 0)
+	return refused.Response()
+}
+
+// accept judges the events, puts the good ones on the stream, and tells what
+// became of each.
+func (h *Handler) accept(ctx context.Context, requestID string, parts []jsontext.Value) (events.APIGatewayProxyResponse, error) {
+	received := h.Now().UTC().Truncate(time.Microsecond)
+	results := make([]Result, len(parts))
+	var good []event.Envelope
+	for i, part := range parts {
+		e, errs := h.judge(part, received)
+		results[i] = newResult(i, e, errs)
+		if len(errs) == 0 {
+			good = append(good, event.Envelope{Event: e, ReceivedAt: received, RequestID: requestID, Index: i})
+		}
+	}
+	stored, err := h.put(ctx, good)
+	if err != nil {
+		h.Log.ErrorContext(ctx, "events not stored", "request", requestID, "err", err)
+	}
+	for n, e := range good {
+		if !stored[n] {
+			results[e.Index].unavailable()
+		}
+	}
+	return h.answer(ctx, results)
+}
+
+func (h *Handler) judge(part jsontext.Value, received time.Time) (event.Event, []event.FieldError) {
+	e, errs := event.Decode(part)
+	if len(errs) > 0 {
+		return event.Event{}, errs
+	}
+	if err := e.Identify(received, h.Random); err != nil {
+		return event.Event{}, []event.FieldError{{Detail: err.Error()}}
+	}
+	if wrong, ok := e.CheckReceipt(received, h.MaxAgeDays); !ok {
+		return event.Event{}, []event.FieldError{wrong}
+	}
+	return e, nil
+}
+
+func (h *Handler) count(ctx context.Context, accepted, refused, unavailable int) {
+	err := h.Metrics.Emit(
+		emf.Metric{Name: funcenv.MetricAccepted, Value: float64(accepted)},
+		emf.Metric{Name: funcenv.MetricRefused, Value: float64(refused)},
+		emf.Metric{Name: funcenv.MetricUnavailable, Value: float64(unavailable)},
+	)
+	if err != nil {
+		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
+	}
+}

@@ -1,0 +1,103 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/streamctl/streamctl/internal/event"
+)
+
+// Limits of one PutRecords call, and how it is tried again.
+const (
+	maxCallRecords = 500
+	maxCallBytes   = 5 << 20
+	tries          = 5
+	firstPause     = 50 * time.Millisecond
+	// reserve is kept of the invocation's time for the answer.
+	reserve = 2 * time.Second
+)
+
+// put brings envelopes to the stream and tells, for each, whether the stream
+// acknowledged it. Only records that weren't are tried again, until the tries
+// or the time are used up; err is why some are left.
+func (h *Handler) put(ctx context.Context, envelopes []event.Envelope) (stored []bool, err error) {
+	stored = make([]bool, len(envelopes))
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+		defer cancel()
+	}
+	left := event.Pack(envelopes)
+	pause := firstPause
+	for try := 1; len(left) > 0; try++ {
+		var failed []event.Record
+		failed, err = h.putAll(ctx, left, stored)
+		if left = failed; len(left) == 0 {
+			return stored, nil
+		}
+		if try == tries {
+			break
+		}
+		// Between half and all of the pause, so that clients which failed
+		// together don't come back together.
+		if waitErr := h.Wait(ctx, pause/2+rand.N(pause/2)); waitErr != nil {
+			return stored, errors.Join(err, waitErr)
+		}
+		pause *= 2
+	}
+	return stored, err
+}
+
+// putAll puts the records in as many calls as the limits ask for, and returns
+// those that weren't acknowledged.
+func (h *Handler) putAll(ctx context.Context, records []event.Record, stored []bool) (failed []event.Record, err error) {
+	var errs []error
+	for len(records) > 0 {
+		n, size := 0, 0
+		for n < len(records) && n < maxCallRecords {
+			if size += len(records[n].Data) + len(records[n].PartitionKey); size > maxCallBytes && n > 0 {
+				break
+			}
+			n++
+		}
+		bad, err := h.call(ctx, records[:n], stored)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		failed = append(failed, bad...)
+		records = records[n:]
+	}
+	return failed, errors.Join(errs...)
+}
+
+func (h *Handler) call(ctx context.Context, records []event.Record, stored []bool) (failed []event.Record, err error) {
+	entries := make([]types.PutRecordsRequestEntry, len(records))
+	for i, r := range records {
+		entries[i] = types.PutRecordsRequestEntry{Data: r.Data, PartitionKey: aws.String(r.PartitionKey)}
+	}
+	out, err := h.Stream.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: aws.String(h.StreamName), Records: entries})
+	if err != nil {
+		return records, fmt.Errorf("put %d records: %w", len(records), err)
+	}
+	if len(out.Records) != len(records) {
+		return records, fmt.Errorf("put %d records: %d results", len(records), len(out.Records))
+	}
+	for i, result := range out.Records {
+		if result.ErrorCode != nil || aws.ToString(result.SequenceNumber) == "" {
+			failed = append(failed, records[i])
+			err = fmt.Errorf("put record: %s: %s", aws.ToString(result.ErrorCode), aws.ToString(result.ErrorMessage))
+			continue
+		}
+		for _, n := range records[i].Envelopes {
+			stored[n] = true
+		}
+	}
+	return failed, err
+}
