@@ -67,3 +67,18 @@ func (t *Template) addParameters(v config.Variables, o Options) {
 		},
 	}
 }
+
+// PasswordParameter is the one secret parameter.
+const PasswordParameter = paramPassword
+
+// Values are the parameters' values for a deploy, without the password and the
+// code keys.
+func Values(v config.Variables) map[string]string {
+	return map[string]string{
+		paramEnvironment: v.Environment,
+		paramProject:     v.ProjectName,
+		paramVpcCidr:     v.VpcCidr,
+		paramUsername:    v.DatabaseUsername,
+		paramClass:       v.DatabaseInstanceClass,
+	}
+}

@@ -1,0 +1,79 @@
+package artifact
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// manifestVersion is the format of artifacts.json.
+const manifestVersion = 1
+
+// Manifest remembers what was packaged last, so that a template can name it
+// without building again.
+type Manifest struct {
+	Version int `json:"version"`
+	// Functions are the zips' digests in hexadecimal, by function.
+	Functions map[string]string `json:"functions"`
+}
+
+// NewManifest describes artifacts.
+func NewManifest(artifacts []Artifact) Manifest {
+	m := Manifest{Version: manifestVersion, Functions: map[string]string{}}
+	for _, a := range artifacts {
+		m.Functions[a.Function] = a.SHA256
+	}
+	return m
+}
+
+// Keys are the S3 keys of the functions' code.
+func (m Manifest) Keys() map[string]string {
+	keys := make(map[string]string, len(m.Functions))
+	for function, sum := range m.Functions {
+		keys[function] = Key(function, sum)
+	}
+	return keys
+}
+
+// ReadManifest reads a manifest. Where there is none yet it is empty, without
+// an error.
+func ReadManifest(path string) (Manifest, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Manifest{}, nil
+	}
+	if err != nil {
+		return Manifest{}, fmt.Errorf("read manifest: %w", err)
+	}
+	var m Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return Manifest{}, fmt.Errorf("read manifest %s: %w; delete it and run `streamctl package`", path, err)
+	}
+	if m.Version != manifestVersion {
+		return Manifest{}, fmt.Errorf("read manifest %s: version %d is not %d; delete it and run `streamctl package`", path, m.Version, manifestVersion)
+	}
+	return m, nil
+}
+
+// Write puts the manifest at path, making its folder. A reader sees the old
+// one or the new one, never a part.
+func (m Manifest) Write(path string) error {
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	next := path + ".next"
+	if err := os.WriteFile(next, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return nil
+}

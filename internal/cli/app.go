@@ -1,0 +1,168 @@
+// Package cli is streamctl's command line: one file a verb, each with its
+// options and a function that runs without cobra.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/artifact/released"
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/template"
+)
+
+// App is the program with everything that it takes from outside.
+type App struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	// Environ is the whole environment, for the go command.
+	Environ func() []string
+	// Poll is how long to wait between two looks at a stack; 0 means 3 s.
+	Poll time.Duration
+
+	flags common
+}
+
+// common are the flags that most verbs have.
+type common struct {
+	environment, variables, stack, region, profile, output string
+	yes, verbose                                           bool
+}
+
+// Run runs the program and gives its exit code.
+func (a *App) Run(ctx context.Context, args []string) int {
+	root := a.command()
+	root.SetArgs(args)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	return a.exit(root.ExecuteContext(ctx))
+}
+
+func (a *App) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "streamctl",
+		Short: "Run your own real-time event analytics platform on AWS.",
+		Long: `streamctl gives a team its own real-time event analytics platform on AWS:
+API Gateway, Kinesis, Lambda, PostgreSQL, Redis and S3, described by one file,
+variables.yaml.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
+4 credentials or permission, 5 stack operation failed, 6 cancelled or declined,
+7 another operation is running, 8 finished, but something was left behind.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err: err, hint: "`" + cmd.CommandPath() + " --help` lists the flags"}
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&a.flags.environment, "env", "", "environment: production, staging or development (default: Environment in the variables file)")
+	f.StringVar(&a.flags.variables, "variables", "variables.yaml", "variables file")
+	f.StringVar(&a.flags.stack, "stack-name", "", "stack name (default: StackName in the variables file)")
+	f.StringVar(&a.flags.region, "region", "", "AWS region (default: Region in the variables file, else the AWS configuration)")
+	f.StringVar(&a.flags.profile, "profile", "", "profile of the AWS configuration (default: AWS_PROFILE)")
+	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the answer: text, json or yaml; outputs also env")
+	f.BoolVarP(&a.flags.yes, "yes", "y", false, "do not ask for confirmation")
+	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
+	f.Bool("no-color", false, "plain text without colours (also: NO_COLOR)")
+	for _, build := range []func(*App) *cobra.Command{
+		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newStatusCmd, newOutputsCmd, newDestroyCmd, newVersionCmd,
+	} {
+		cmd := build(a)
+		if cmd.Args == nil {
+			cmd.Args = cobra.NoArgs
+		}
+		check := cmd.Args
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return &usageError{err: err, hint: "`" + cmd.CommandPath() + " --help` shows how it is used"}
+			}
+			return a.checkOutput(cmd.Name())
+		}
+		root.AddCommand(cmd)
+	}
+	return root
+}
+
+// checkOutput refuses a format that the verb doesn't have, before it runs.
+func (a *App) checkOutput(verb string) error {
+	switch a.flags.output {
+	case "text", "json", "yaml":
+		return nil
+	case "env":
+		if verb == "outputs" {
+			return nil
+		}
+	}
+	return &usageError{err: fmt.Errorf("--output %q: want text, json or yaml (outputs also env)", a.flags.output)}
+}
+
+// load reads the variables for the chosen environment.
+func (a *App) load() (config.Variables, error) {
+	v, err := config.LoadFile(a.flags.variables, a.flags.environment)
+	if errors.Is(err, os.ErrNotExist) {
+		return v, &usageError{err: err, hint: "`streamctl init` writes one, or name it with --variables"}
+	}
+	if err != nil {
+		return v, err
+	}
+	if a.flags.stack != "" {
+		v.StackName = a.flags.stack
+	}
+	if a.flags.region != "" {
+		v.Region = a.flags.region
+	}
+	return v, nil
+}
+
+// manifestPath is where the digests of what was packaged last are kept.
+func (a *App) manifestPath() string {
+	return filepath.Join(filepath.Dir(a.flags.variables), ".streamctl", "artifacts.json")
+}
+
+// codeKeys are the S3 keys of the functions' code as far as they are known: a
+// released binary knows its own, a checkout what was packaged last.
+func (a *App) codeKeys() (map[string]string, error) {
+	m, err := artifact.ReadManifest(a.manifestPath())
+	if err != nil || len(m.Functions) > 0 {
+		return m.Keys(), err
+	}
+	carried, err := released.Artifacts()
+	if err != nil {
+		return nil, err
+	}
+	return artifact.NewManifest(carried).Keys(), nil
+}
+
+// build makes the template for variables with the code that is known.
+func (a *App) build(v config.Variables) (*template.Template, error) {
+	keys, err := a.codeKeys()
+	if err != nil {
+		return nil, err
+	}
+	t, err := template.Build(v, template.Options{CodeKeys: keys})
+	if err != nil {
+		return nil, &invalidError{err: err}
+	}
+	return t, nil
+}
+
+// terminal says that a stream is one that a person sits at.
+func terminal(stream any) (fd int, ok bool) {
+	f, isFile := stream.(*os.File)
+	if !isFile {
+		return 0, false
+	}
+	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/template"
+)
+
+// attempts is how often a throttled or failed call is tried; with the SDK's
+// backoff that spans minutes.
+const attempts = 10
+
+// operator logs in and gives what works on the stack. Nothing has been changed
+// when it fails.
+func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operator, error) {
+	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRetryMaxAttempts(attempts)}
+	if v.Region != "" {
+		options = append(options, awsconfig.WithRegion(v.Region))
+	}
+	if a.flags.profile != "" {
+		options = append(options, awsconfig.WithSharedConfigProfile(a.flags.profile))
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, &deploy.CredentialsError{Err: err}
+	}
+	if cfg.Region == "" {
+		return nil, &usageError{err: errors.New("no region"), hint: "name one with --region, Region in variables.yaml, or AWS_REGION"}
+	}
+	identity := sts.NewFromConfig(cfg)
+	caller, err := deploy.Identify(ctx, identity, cfg.Region)
+	if err != nil {
+		return nil, err
+	}
+	if v.Account != "" && v.Account != caller.Account {
+		return nil, &deploy.AccountError{Want: v.Account, Got: caller.Account}
+	}
+	poll := a.Poll
+	if poll == 0 {
+		poll = 3 * time.Second
+	}
+	return &deploy.Operator{
+		Clients: deploy.Clients{
+			Stacks: cloudformation.NewFromConfig(cfg),
+			// An endpoint of one's own has no name for each bucket.
+			Buckets: s3.NewFromConfig(cfg, func(o *s3.Options) {
+				o.UsePathStyle = a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != ""
+			}),
+			Identity:  identity,
+			Functions: lambda.NewFromConfig(cfg),
+			Databases: rds.NewFromConfig(cfg),
+		},
+		Caller: caller,
+		Report: a.report,
+		Poll:   poll,
+		Token:  token,
+	}, nil
+}
+
+// token is unique, so that a repeated call is known for what it is.
+func token() string {
+	var b [12]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// artifactBucket is where the functions' code goes.
+func artifactBucket(v config.Variables, caller deploy.Caller) string {
+	if v.ArtifactBucket != "" {
+		return v.ArtifactBucket
+	}
+	return template.ArtifactBucketName(caller.Account, caller.Region)
+}
+
+// knownRegion refuses a region that the template has no entry for.
+func knownRegion(v config.Variables, caller deploy.Caller) error {
+	if v.S3PrefixListId != "" || template.KnownRegion(caller.Region) {
+		return nil
+	}
+	return &config.InvalidError{File: "variables", Problems: []config.Problem{{
+		Key: "S3PrefixListId", What: "needed in " + caller.Region + ", whose S3 prefix list isn't built in: `aws ec2 describe-managed-prefix-lists --filters Name=prefix-list-name,Values=com.amazonaws." +
+			caller.Region + ".s3` shows it",
+	}}}
+}

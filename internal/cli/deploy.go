@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/template"
+)
+
+type deployOptions struct {
+	packageOptions
+	passwordFile   string
+	changePassword bool
+	allowReplace   []string
+}
+
+func newDeployCmd(a *App) *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:   "deploy",
+		Short: "Create or update the stack and wait until it is done.",
+		Long: `Build and upload the functions, then create the stack, or update it through a
+change set, and follow it to the end. A stack that is already what the variables
+say isn't touched.
+
+The database password is asked for when a stack is created. It is taken from
+STREAMCTL_DATABASE_PASSWORD, --database-password-file, the variables file, or a
+prompt, in that order; a later deploy keeps it.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDeploy(cmd.Context(), a, o) },
+	}
+	o.packageOptions.flags(cmd)
+	cmd.Flags().StringVar(&o.passwordFile, "database-password-file", "", "file with the database password")
+	cmd.Flags().BoolVar(&o.changePassword, "change-password", false, "set a new database password in an existing stack")
+	cmd.Flags().StringArrayVar(&o.allowReplace, "allow-replace", nil, "logical id of a resource that holds data and may be replaced or deleted; may be given more than once")
+	return cmd
+}
+
+// deployed is the answer of deploy.
+type deployed struct {
+	Stack   string            `json:"stack"`
+	Status  string            `json:"status"`
+	Changed bool              `json:"changed"`
+	Outputs map[string]string `json:"outputs"`
+}
+
+func runDeploy(ctx context.Context, a *App, o deployOptions) error {
+	v, err := a.load()
+	if err != nil {
+		return err
+	}
+	op, err := a.operator(ctx, v)
+	if err != nil {
+		return err
+	}
+	if err := knownRegion(v, op.Caller); err != nil {
+		return err
+	}
+	a.notef("%s: stack %s in account %s, %s", v.Environment, v.StackName, op.Caller.Account, op.Caller.Region)
+	request, err := a.request(ctx, v, o, op)
+	if err != nil {
+		return err
+	}
+	if _, err := a.pack(ctx, v, o.packageOptions, op); err != nil {
+		return err
+	}
+	if err := a.addTemplate(v, &request); err != nil {
+		return err
+	}
+	outcome, err := op.Apply(ctx, request)
+	if err != nil {
+		return err
+	}
+	return a.deployed(outcome)
+}
+
+// request is what the stack shall be, as far as it is known before the
+// functions are built; the password is found first, so that nobody waits for a
+// build to be asked for it.
+func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, op *deploy.Operator) (deploy.Request, error) {
+	r := deploy.Request{
+		Stack:          v.StackName,
+		TemplateBucket: artifactBucket(v, op.Caller),
+		Parameters:     template.Values(v),
+		Tags:           map[string]string{"Environment": v.Environment, "Project": v.ProjectName},
+		Protected:      v.TerminationProtection,
+		AllowReplace:   o.allowReplace,
+		Approve: func(changes []deploy.Change) error {
+			for _, c := range changes {
+				a.notef("  %s", c)
+			}
+			return nil
+		},
+	}
+	for k, value := range v.Tags {
+		r.Tags[k] = value
+	}
+	exists, err := op.Exists(ctx, v.StackName)
+	if err != nil {
+		return r, err
+	}
+	if exists && !o.changePassword {
+		r.Previous = []string{template.PasswordParameter}
+		return r, nil
+	}
+	password, err := a.password(v, o.passwordFile)
+	if err != nil {
+		return r, err
+	}
+	r.Parameters[template.PasswordParameter] = password
+	return r, nil
+}
+
+// addTemplate renders with the code that was just packaged.
+func (a *App) addTemplate(v config.Variables, r *deploy.Request) error {
+	t, err := a.build(v)
+	if err != nil {
+		return err
+	}
+	if r.Template, err = t.YAML(); err != nil {
+		return &invalidError{err: err}
+	}
+	keys, err := a.codeKeys()
+	if err != nil {
+		return err
+	}
+	for function, key := range keys {
+		r.Parameters[template.CodeKeyParameter(function)] = key
+	}
+	return nil
+}
+
+func (a *App) deployed(outcome deploy.Outcome) error {
+	stack := outcome.Stack
+	switch {
+	case outcome.Created:
+		a.notef("Created stack %s.", stack.Name)
+	case outcome.Changed:
+		a.notef("Updated stack %s.", stack.Name)
+	default:
+		a.notef("No change: stack %s is already what the variables say.", stack.Name)
+	}
+	result := deployed{Stack: stack.Name, Status: string(stack.Status), Changed: outcome.Changed, Outputs: stack.Outputs}
+	return a.answer(result, func() { a.printOutputs(stack.Outputs) })
+}
+
+func (a *App) printOutputs(outputs map[string]string) {
+	width := 0
+	for name := range outputs {
+		width = max(width, len(name))
+	}
+	for _, name := range sorted(outputs) {
+		a.printf("%s\n", fmt.Sprintf("%-*s  %s", width, name, outputs[name]))
+	}
+}

@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+)
+
+type destroyOptions struct {
+	lift, dryRun bool
+}
+
+func newDestroyCmd(a *App) *cobra.Command {
+	var o destroyOptions
+	cmd := &cobra.Command{
+		Use:   "destroy",
+		Short: "Delete the stack, bucket contents included, and wait until it is gone.",
+		Long: `Say what will go, ask for the stack's name, stop what reads the stream, empty the
+archive bucket with every version, delete the stack and follow it to the end.
+What is left on purpose is listed; if it holds data or costs money, the exit code
+is 8.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDestroy(cmd.Context(), a, o) },
+	}
+	cmd.Flags().BoolVar(&o.lift, "lift-protection", false, "lift the termination and deletion protection first")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what would go")
+	return cmd
+}
+
+// destroyed is the answer of destroy.
+type destroyed struct {
+	Stack    string            `json:"stack"`
+	Existed  bool              `json:"existed"`
+	Deleted  bool              `json:"deleted"`
+	Leftover []deploy.Leftover `json:"leftover,omitempty"`
+}
+
+func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
+	v, err := a.load()
+	if err != nil {
+		return err
+	}
+	op, err := a.operator(ctx, v)
+	if err != nil {
+		return err
+	}
+	plan, err := op.PlanDestroy(ctx, v.StackName)
+	if deploy.IsNotFound(err) {
+		a.notef("There is no stack %s in account %s, %s.", v.StackName, op.Caller.Account, op.Caller.Region)
+		return a.answer(destroyed{Stack: v.StackName}, func() {})
+	}
+	if err != nil {
+		return err
+	}
+	a.describe(plan, op.Caller)
+	if o.dryRun {
+		return a.answer(destroyed{Stack: v.StackName, Existed: true}, func() {})
+	}
+	if len(plan.Protections) > 0 && !o.lift {
+		return &deploy.ProtectedError{Stack: v.StackName, By: plan.Protections}
+	}
+	if err := a.confirm(v.StackName); err != nil {
+		return err
+	}
+	left, err := op.Destroy(ctx, plan, o.lift)
+	if err != nil {
+		return err
+	}
+	a.notef("Stack %s is gone.", v.StackName)
+	err = a.answer(destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left}, func() {
+		for _, l := range left {
+			a.printf("left: %s %s: %s\n", l.Type, l.PhysicalID, l.Why)
+		}
+	})
+	for _, l := range left {
+		if err == nil && l.Costs {
+			return errLeftBehind
+		}
+	}
+	return err
+}
+
+// describe says what will go, before anybody is asked.
+func (a *App) describe(p deploy.Plan, caller deploy.Caller) {
+	a.notef("This deletes stack %s (%s) with %d resources in account %s, %s:", p.Stack.Name, p.Stack.Status, len(p.Resources), caller.Account, caller.Region)
+	for _, d := range p.Databases {
+		a.notef("  database %s, with its automated backups", d)
+	}
+	for _, b := range p.Buckets {
+		a.notef("  bucket %s, with every version of every object", b)
+	}
+	a.notef("  the stream, the cache and the functions' logs")
+	for _, by := range p.Protections {
+		a.notef("  protected by: %s", by)
+	}
+}
+
+// confirm asks for the stack's name, unless --yes was given.
+func (a *App) confirm(stack string) error {
+	if a.flags.yes {
+		return nil
+	}
+	if _, ok := terminal(a.Stdin); !ok {
+		return &declinedError{hint: "nobody is here to ask; add --yes"}
+	}
+	fmt.Fprintf(a.Stderr, "Type the stack's name to delete it: ")
+	line, err := bufio.NewReader(a.Stdin).ReadString('\n')
+	if err != nil && line == "" {
+		return &declinedError{}
+	}
+	if strings.TrimSpace(line) != stack {
+		return &declinedError{hint: "that is not the stack's name"}
+	}
+	return nil
+}
+
+// declinedError is errDeclined with the reason.
+type declinedError struct{ hint string }
+
+func (e *declinedError) Error() string { return errDeclined.Error() }
+func (e *declinedError) Unwrap() error { return errDeclined }
+func (e *declinedError) Hint() string  { return e.hint }

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/deploy"
+)
+
+// Exit codes.
+const (
+	exitDone       = 0
+	exitFailed     = 1
+	exitUsage      = 2
+	exitInvalid    = 3
+	exitPermission = 4
+	exitStack      = 5
+	exitDeclined   = 6
+	exitBusy       = 7
+	exitLeftBehind = 8
+)
+
+// usageError is a call that can't be meant.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+func (e *usageError) Hint() string  { return e.hint }
+
+// invalidError is a template that must not be used.
+type invalidError struct{ err error }
+
+func (e *invalidError) Error() string { return e.err.Error() }
+func (e *invalidError) Unwrap() error { return e.err }
+
+// errDeclined is a person's no, or nobody there to say yes.
+var errDeclined = errors.New("declined; nothing was changed")
+
+// errLeftBehind ends a destroy that worked and left something on purpose. What
+// it is has been printed.
+var errLeftBehind = errors.New("finished, but something that holds data or costs money was left behind")
+
+// exit prints an error and gives its code: the one place that does either.
+func (a *App) exit(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(a.Stderr, "streamctl: %v\n", err)
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		fmt.Fprintf(a.Stderr, "  hint: %s\n", hinted.Hint())
+	} else if denied(err) {
+		fmt.Fprintln(a.Stderr, "  hint: these credentials may not do that; README lists the permissions that a deploy needs")
+	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	var (
+		usage     *usageError
+		variables *config.InvalidError
+		invalid   *invalidError
+		login     *deploy.CredentialsError
+		account   *deploy.AccountError
+		failed    *deploy.FailedError
+		state     *deploy.StateError
+		protected *deploy.ProtectedError
+		replace   *deploy.ReplaceError
+		busy      *deploy.BusyError
+	)
+	switch {
+	case errors.Is(err, errLeftBehind):
+		return exitLeftBehind
+	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
+		return exitUsage
+	case errors.As(err, &variables), errors.As(err, &invalid):
+		return exitInvalid
+	case errors.As(err, &login), errors.As(err, &account), denied(err):
+		return exitPermission
+	case errors.As(err, &failed), errors.As(err, &state):
+		return exitStack
+	case errors.Is(err, errDeclined), errors.As(err, &protected), errors.As(err, &replace), errors.Is(err, context.Canceled):
+		return exitDeclined
+	case errors.As(err, &busy):
+		return exitBusy
+	default:
+		return exitFailed
+	}
+}
+
+// denied says that AWS refused a call for lack of permission.
+func denied(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains([]string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"}, api.ErrorCode())
+}

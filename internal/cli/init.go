@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl"
+)
+
+func newInitCmd(a *App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init",
+		Short: "Write a variables file with every key and its default.",
+		RunE:  func(*cobra.Command, []string) error { return runInit(a) },
+	}
+}
+
+// runInit never overwrites a file.
+func runInit(a *App) (err error) {
+	f, err := os.OpenFile(a.flags.variables, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return &usageError{err: fmt.Errorf("%s is there already", a.flags.variables), hint: "name another file with --variables"}
+	}
+	if err != nil {
+		return fmt.Errorf("write variables: %w", err)
+	}
+	_, err = f.WriteString(streamctl.Variables)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write variables: %w", err)
+	}
+	a.printf("%s\n", a.flags.variables)
+	a.notef("Edit it, then `streamctl deploy`.")
+	return nil
+}

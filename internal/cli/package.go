@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/artifact/released"
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+type packageOptions struct {
+	source   string
+	noUpload bool
+}
+
+func newPackageCmd(a *App) *cobra.Command {
+	var o packageOptions
+	cmd := &cobra.Command{
+		Use:   "package",
+		Short: "Build the functions and upload their code.",
+		Long: `Build the functions, zip them reproducibly, and upload what is missing to the
+artifact bucket, which is made once for each account and region. The digests go
+to .streamctl/artifacts.json beside the variables file; render reads them there.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPackage(cmd.Context(), a, o) },
+	}
+	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.noUpload, "no-upload", false, "only build and remember the digests")
+	return cmd
+}
+
+func (o *packageOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.source, "source", ".", "checkout with functions/, or a folder in it; without one the released functions are used")
+}
+
+// packaged is the answer of package for one function.
+type packaged struct {
+	Function string `json:"function"`
+	Key      string `json:"key"`
+	Bytes    int    `json:"bytes"`
+	Uploaded bool   `json:"uploaded"`
+}
+
+func runPackage(ctx context.Context, a *App, o packageOptions) error {
+	v, err := a.load()
+	if err != nil {
+		return err
+	}
+	var op *deploy.Operator
+	if !o.noUpload {
+		if op, err = a.operator(ctx, v); err != nil {
+			return err
+		}
+	}
+	results, err := a.pack(ctx, v, o, op)
+	if err != nil {
+		return err
+	}
+	return a.answer(results, func() {
+		for _, r := range results {
+			a.printf("%-12s %8d bytes  %s\n", r.Function, r.Bytes, r.Key)
+		}
+	})
+}
+
+// pack builds, uploads with op unless it is nil, and remembers the digests
+// once everything is there.
+func (a *App) pack(ctx context.Context, v config.Variables, o packageOptions, op *deploy.Operator) ([]packaged, error) {
+	artifacts, err := a.artifacts(ctx, o.source)
+	if err != nil {
+		return nil, err
+	}
+	uploaded := map[string]bool{}
+	if op != nil {
+		bucket := artifactBucket(v, op.Caller)
+		if err := op.EnsureBucket(ctx, bucket); err != nil {
+			return nil, err
+		}
+		sent, err := op.Upload(ctx, bucket, artifacts)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range sent {
+			uploaded[name] = true
+		}
+		a.notef("%d of %d functions uploaded to %s, the others were there", len(sent), len(artifacts), bucket)
+	}
+	if err := artifact.NewManifest(artifacts).Write(a.manifestPath()); err != nil {
+		return nil, err
+	}
+	var results []packaged
+	for _, x := range artifacts {
+		results = append(results, packaged{Function: x.Function, Key: x.Key(), Bytes: len(x.Zip), Uploaded: uploaded[x.Function]})
+	}
+	return results, nil
+}
+
+// artifacts builds the functions from a checkout, or takes those that a
+// released binary carries.
+func (a *App) artifacts(ctx context.Context, source string) ([]artifact.Artifact, error) {
+	var names []string
+	for _, f := range funcenv.Functions() {
+		names = append(names, f.Name)
+	}
+	root, err := artifact.FindSource(source)
+	if errors.Is(err, artifact.ErrNoSource) {
+		carried, cerr := released.Artifacts()
+		if cerr != nil {
+			return nil, cerr
+		}
+		if len(carried) > 0 {
+			a.notef("using the %d functions of this release", len(carried))
+			return carried, nil
+		}
+		return nil, &usageError{err: fmt.Errorf("find the functions' source: %w at or above %s", err, source),
+			hint: "run it in a checkout, name one with --source, or use a released streamctl"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.notef("building %d functions for Lambda (linux/arm64)", len(names))
+	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ()}
+	return builder.Build(ctx, names)
+}

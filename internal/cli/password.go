@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/streamctl/streamctl/internal/config"
+)
+
+const passwordVariable = "STREAMCTL_DATABASE_PASSWORD"
+
+// password finds the master password: the environment, a file, the variables,
+// a prompt without echo, in that order. It is never printed.
+func (a *App) password(v config.Variables, file string) (string, error) {
+	if p := a.Getenv(passwordVariable); p != "" {
+		return p, checkPassword(passwordVariable, p)
+	}
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", &usageError{err: fmt.Errorf("read --database-password-file: %w", err)}
+		}
+		p := strings.TrimRight(string(text), "\r\n")
+		return p, checkPassword(file, p)
+	}
+	if v.DatabasePassword != "" {
+		return v.DatabasePassword, nil // checked when the file was read
+	}
+	fd, ok := terminal(a.Stdin)
+	if !ok {
+		return "", &usageError{err: errors.New("DatabasePassword: needed to create the stack, and nobody is here to ask"),
+			hint: "set " + passwordVariable + " or name a file with --database-password-file"}
+	}
+	fmt.Fprintf(a.Stderr, "Password for the database's master %s: ", v.DatabaseUsername)
+	typed, err := term.ReadPassword(fd)
+	fmt.Fprintln(a.Stderr)
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	return string(typed), checkPassword("the password", string(typed))
+}
+
+func checkPassword(source, password string) error {
+	if what := config.CheckPassword(password); what != "" {
+		return &config.InvalidError{File: source, Problems: []config.Problem{{Key: "DatabasePassword", What: what}}}
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+func newRenderCmd(a *App) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "render",
+		Short: "Write the CloudFormation template to standard output.",
+		Long: `Write the CloudFormation template for an environment to standard output.
+Nothing is built and AWS isn't called: streamctl render > main.yaml`,
+		RunE: func(*cobra.Command, []string) error { return runRender(a, format) },
+	}
+	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")
+	return cmd
+}
+
+func runRender(a *App, format string) error {
+	if format != "yaml" && format != "json" {
+		return &usageError{err: fmt.Errorf("--format %q: want yaml or json", format)}
+	}
+	v, err := a.load()
+	if err != nil {
+		return err
+	}
+	t, err := a.build(v)
+	if err != nil {
+		return err
+	}
+	render := t.YAML
+	if format == "json" {
+		render = t.JSON
+	}
+	body, err := render()
+	if err != nil {
+		return &invalidError{err: err}
+	}
+	keys, err := a.codeKeys()
+	if err != nil {
+		return err
+	}
+	if len(keys) < len(funcenv.Functions()) {
+		a.notef("The functions' code isn't packaged yet, so their CodeKey parameters have no default: run `streamctl package` first.")
+	}
+	if _, err := a.Stdout.Write(body); err != nil {
+		return fmt.Errorf("write template: %w", err)
+	}
+	return nil
+}

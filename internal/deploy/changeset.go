@@ -1,0 +1,148 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+// Change is what an update would do to one resource.
+type Change struct {
+	// Action is Add, Modify, Remove, Import or Dynamic.
+	Action    string `json:"action"`
+	LogicalID string `json:"logicalId"`
+	Type      string `json:"type"`
+	// Replacement is True, False or Conditional, and empty where it isn't
+	// modified.
+	Replacement string `json:"replacement,omitempty"`
+	// Properties are the names of what changes.
+	Properties []string `json:"properties,omitempty"`
+}
+
+// holdsData are the types whose loss is a loss of data.
+var holdsData = []string{
+	"AWS::Kinesis::Stream", "AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::S3::Bucket", "AWS::KMS::Key",
+}
+
+// LosesData says that the change replaces or deletes something that holds
+// data. A conditional replacement counts: nobody knows before it happens.
+func (c Change) LosesData() bool {
+	return slices.Contains(holdsData, c.Type) && (c.Action == "Remove" || c.Replacement == "True" || c.Replacement == "Conditional")
+}
+
+func (c Change) String() string {
+	text := fmt.Sprintf("%s %s (%s)", c.Action, c.LogicalID, c.Type)
+	if c.Replacement == "True" || c.Replacement == "Conditional" {
+		text += ", replacement: " + c.Replacement
+	}
+	if len(c.Properties) > 0 {
+		text += ": " + strings.Join(c.Properties, ", ")
+	}
+	return text
+}
+
+// changeSet is a change set that is ready to be executed.
+type changeSet struct {
+	id      string
+	changes []Change
+}
+
+// prepare makes a change set and waits until CloudFormation has worked it out.
+// Where nothing would change it is deleted again, and the result is nil.
+func (o *Operator) prepare(ctx context.Context, r Request, stack Stack) (*changeSet, error) {
+	body, url, err := o.templateArgument(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	token := o.Token()
+	name := "streamctl-" + token
+	created, err := o.Stacks.CreateChangeSet(ctx, &cfn.CreateChangeSetInput{
+		StackName: &stack.ID, ChangeSetName: &name, ChangeSetType: types.ChangeSetTypeUpdate,
+		TemplateBody: body, TemplateURL: url, Parameters: parameters(r), Tags: tags(r.Tags),
+		Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam},
+		ClientToken:  &token,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("work out changes of %s: %w", r.Stack, err)
+	}
+	id := aws.ToString(created.Id)
+	for {
+		set, err := o.describeChangeSet(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		switch set.status {
+		case types.ChangeSetStatusCreateComplete:
+			return &changeSet{id: id, changes: set.changes}, nil
+		case types.ChangeSetStatusFailed:
+			if err := o.discard(ctx, id); err != nil {
+				return nil, err
+			}
+			if noChanges.MatchString(set.reason) {
+				return nil, nil
+			}
+			return nil, fmt.Errorf("work out changes of %s: %s", r.Stack, set.reason)
+		}
+		if err := sleep(ctx, o.Poll); err != nil {
+			return nil, fmt.Errorf("work out changes of %s: %w", r.Stack, err)
+		}
+	}
+}
+
+type describedChangeSet struct {
+	status  types.ChangeSetStatus
+	reason  string
+	changes []Change
+}
+
+func (o *Operator) describeChangeSet(ctx context.Context, id string) (describedChangeSet, error) {
+	var out describedChangeSet
+	pages := cfn.NewDescribeChangeSetPaginator(o.Stacks, &cfn.DescribeChangeSetInput{ChangeSetName: &id})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return out, fmt.Errorf("read change set %s: %w", id, err)
+		}
+		out.status, out.reason = page.Status, aws.ToString(page.StatusReason)
+		for _, c := range page.Changes {
+			if c.ResourceChange != nil {
+				out.changes = append(out.changes, change(c.ResourceChange))
+			}
+		}
+	}
+	return out, nil
+}
+
+func change(c *types.ResourceChange) Change {
+	out := Change{
+		Action: string(c.Action), LogicalID: aws.ToString(c.LogicalResourceId),
+		Type: aws.ToString(c.ResourceType), Replacement: string(c.Replacement),
+	}
+	for _, d := range c.Details {
+		if d.Target == nil {
+			continue
+		}
+		name := aws.ToString(d.Target.Name)
+		if name == "" {
+			name = string(d.Target.Attribute)
+		}
+		if !slices.Contains(out.Properties, name) {
+			out.Properties = append(out.Properties, name)
+		}
+	}
+	return out
+}
+
+// discard deletes a change set that nobody will execute; a stack may have only
+// so many.
+func (o *Operator) discard(ctx context.Context, id string) error {
+	if _, err := o.Stacks.DeleteChangeSet(ctx, &cfn.DeleteChangeSetInput{ChangeSetName: &id}); err != nil {
+		return fmt.Errorf("delete change set %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+// Package deploy operates the stack: it creates, updates, watches and deletes
+// it, uploads what it needs, and says why something failed. It takes rendered
+// bytes and knows nothing of what is in them.
+package deploy
+
+import (
+	"context"
+	"time"
+
+	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// Clients are the AWS services that operations use.
+type Clients struct {
+	Stacks    *cfn.Client
+	Buckets   *s3.Client
+	Identity  *sts.Client
+	Functions *lambda.Client
+	Databases *rds.Client
+}
+
+// Operator carries out operations on one stack.
+type Operator struct {
+	Clients
+	// Caller is whose account and region the stack is in.
+	Caller Caller
+	// Report is told what happens, in order, from one goroutine at a time.
+	Report func(Event)
+	// Poll is how long to wait between two looks at a stack, 3 s in production.
+	Poll time.Duration
+	// Token makes the beginning of a request token; every call is unique.
+	Token func() string
+}
+
+// Kind says what an Event is about.
+type Kind string
+
+// Kinds of events.
+const (
+	// KindStep is a step of ours, such as an upload.
+	KindStep Kind = "step"
+	// KindResource is a resource of the stack that changed its status.
+	KindResource Kind = "resource"
+)
+
+// Event is something that happened during an operation.
+type Event struct {
+	Kind Kind      `json:"kind"`
+	Time time.Time `json:"time,omitzero"`
+	// Text is what a step does.
+	Text string `json:"text,omitempty"`
+	// LogicalID, Type, PhysicalID, Status and Reason describe a resource.
+	LogicalID  string `json:"logicalId,omitempty"`
+	Type       string `json:"type,omitempty"`
+	PhysicalID string `json:"physicalId,omitempty"`
+	Status     string `json:"status,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+
+	id    string
+	token string
+}
+
+// Failed says that the resource's operation failed.
+func (e Event) Failed() bool { return hasSuffix(e.Status, "_FAILED") }
+
+func (o *Operator) step(text string) { o.Report(Event{Kind: KindStep, Text: text}) }
+
+// sleep waits, or ends with the context.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

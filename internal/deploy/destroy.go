@@ -1,0 +1,211 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+)
+
+// Plan is what destroying a stack means, before anything happens.
+type Plan struct {
+	Stack     Stack      `json:"stack"`
+	Resources []Resource `json:"resources"`
+	// Buckets are the stack's buckets, which are emptied.
+	Buckets []string `json:"buckets"`
+	// Databases are the stack's database instances.
+	Databases []string `json:"databases"`
+	// Protections are what must be lifted first.
+	Protections []string `json:"protections,omitempty"`
+
+	protectedDatabases []string
+}
+
+// Leftover is something that is still there after a stack is gone.
+type Leftover struct {
+	LogicalID  string `json:"logicalId"`
+	Type       string `json:"type"`
+	PhysicalID string `json:"physicalId"`
+	// Why says what it is good for.
+	Why string `json:"why"`
+	// Costs says that it holds data or costs money, so that somebody should
+	// know of it.
+	Costs bool `json:"costs"`
+}
+
+// maxDeletes is how often a delete is begun again because a bucket was filled
+// meanwhile.
+const maxDeletes = 3
+
+// PlanDestroy finds out what a destroy would do. It changes nothing.
+func (o *Operator) PlanDestroy(ctx context.Context, name string) (Plan, error) {
+	stack, err := o.Describe(ctx, name)
+	if err != nil {
+		return Plan{}, err
+	}
+	if stack.Status.Busy() && stack.Status != "DELETE_IN_PROGRESS" {
+		return Plan{}, &BusyError{Stack: stack.Name, Status: string(stack.Status), Since: stack.Since().Format("15:04:05 MST")}
+	}
+	resources, err := o.Resources(ctx, stack.ID)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{Stack: stack, Resources: resources}
+	for _, r := range byType(resources, "AWS::S3::Bucket") {
+		p.Buckets = append(p.Buckets, r.PhysicalID)
+	}
+	for _, r := range byType(resources, "AWS::RDS::DBInstance") {
+		p.Databases = append(p.Databases, r.PhysicalID)
+	}
+	p.protectedDatabases, err = o.protected(ctx, p.Databases)
+	if err != nil {
+		return Plan{}, err
+	}
+	if stack.Protected {
+		p.Protections = append(p.Protections, "termination protection of the stack")
+	}
+	for _, id := range p.protectedDatabases {
+		p.Protections = append(p.Protections, "deletion protection of database "+id)
+	}
+	return p, nil
+}
+
+// Destroy carries a plan out: stops what writes, empties the buckets, deletes
+// the stack and follows it to the end. It gives what is left. Run again after
+// an interruption, it goes on where it was.
+func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]Leftover, error) {
+	if len(p.Protections) > 0 {
+		if !liftProtection {
+			return nil, &ProtectedError{Stack: p.Stack.Name, By: p.Protections}
+		}
+		if err := o.lift(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if p.Stack.Status != "DELETE_IN_PROGRESS" {
+		if err := o.stopMappings(ctx, p.Resources); err != nil {
+			return nil, err
+		}
+		if err := o.emptyAll(ctx, p.Buckets); err != nil {
+			return nil, err
+		}
+	}
+	var gone []Event
+	if err := o.deleteStack(ctx, p.Stack, func(events []Event) { gone = append(gone, events...) }); err != nil {
+		return nil, err
+	}
+	return o.leftovers(ctx, p, gone)
+}
+
+func (o *Operator) lift(ctx context.Context, p Plan) error {
+	for _, id := range p.protectedDatabases {
+		o.step("lifting the deletion protection of database " + id)
+		if err := o.unprotect(ctx, id); err != nil {
+			return err
+		}
+	}
+	_, err := o.protect(ctx, p.Stack, false)
+	return err
+}
+
+func (o *Operator) emptyAll(ctx context.Context, buckets []string) error {
+	for _, bucket := range buckets {
+		o.step("emptying bucket " + bucket)
+		emptied, err := Empty(ctx, o.Buckets, bucket)
+		if err != nil {
+			return err
+		}
+		o.step(fmt.Sprintf("emptied bucket %s: %d versions, %d delete markers, %d unfinished uploads", bucket, emptied.Versions, emptied.Markers, emptied.Uploads))
+	}
+	return nil
+}
+
+// deleteStack deletes a stack by its id, so that one made later under the same
+// name is never meant, and follows it. Where a bucket was filled meanwhile it
+// is emptied and the delete begun again. Each attempt's events go to done.
+func (o *Operator) deleteStack(ctx context.Context, stack Stack, done func([]Event)) error {
+	for attempt := 1; ; attempt++ {
+		w, err := o.lookBack(ctx, stack.ID, o.Token())
+		if err != nil {
+			return err
+		}
+		o.step("deleting stack " + stack.Name)
+		if _, err := o.Stacks.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &stack.ID, ClientRequestToken: &w.token}); err != nil {
+			return fmt.Errorf("delete stack %s: %w", stack.Name, err)
+		}
+		after, err := o.follow(ctx, w)
+		if err != nil {
+			return err
+		}
+		if done != nil {
+			done(w.events)
+		}
+		switch {
+		case after.Status == StatusDeleteComplete:
+			return nil
+		case after.Status != StatusDeleteFailed:
+			return &StateError{Op: "delete", Stack: stack.Name, Status: string(after.Status), hint: "CloudFormation refused the delete: " + after.Reason}
+		}
+		buckets := fullBuckets(w.causes())
+		if len(buckets) == 0 || attempt == maxDeletes {
+			return &FailedError{Op: "delete", Stack: stack.Name, Status: string(after.Status), Causes: w.causes()}
+		}
+		if err := o.emptyAll(ctx, buckets); err != nil {
+			return err
+		}
+	}
+}
+
+// fullBuckets are the buckets that kept a stack from being deleted; none where
+// something else did too.
+func fullBuckets(causes []Event) []string {
+	var out []string
+	for _, c := range causes {
+		if c.Type != "AWS::S3::Bucket" || !bucketFull.MatchString(c.Reason) {
+			return nil
+		}
+		out = append(out, c.PhysicalID)
+	}
+	return out
+}
+
+// leftovers are what the delete left on purpose: what CloudFormation skipped,
+// and the snapshots that it took of the databases.
+func (o *Operator) leftovers(ctx context.Context, p Plan, events []Event) ([]Leftover, error) {
+	var out []Leftover
+	for _, e := range events {
+		if e.Status != "DELETE_SKIPPED" {
+			continue
+		}
+		l := Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Costs: true, Why: "the template keeps it"}
+		switch {
+		case strings.HasPrefix(e.Type, "Custom::"):
+			continue // nothing stands behind it
+		case e.Type == "AWS::ApiGateway::Account" || e.Type == "AWS::IAM::Role":
+			l.Costs = false
+			l.Why = "API Gateway writes the logs of every API in this account and region with it"
+		case e.Type == "AWS::KMS::Key":
+			l.Why = "snapshots and whatever else outlives the stack are unreadable without it"
+		}
+		if !slices.Contains(out, l) {
+			out = append(out, l)
+		}
+	}
+	snapshots, err := o.snapshots(ctx, p.Databases)
+	if err != nil {
+		return out, err
+	}
+	for _, s := range snapshots {
+		out = append(out, Leftover{LogicalID: "Database", Type: "AWS::RDS::DBSnapshot", PhysicalID: s, Costs: true, Why: "the database as it was at the end"})
+	}
+	return out, nil
+}
+
+// IsNotFound says that an error means that the stack isn't there.
+func IsNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
+
+func deref(s *string) string { return aws.ToString(s) }

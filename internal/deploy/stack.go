@@ -1,0 +1,138 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+// Status is a stack's status as CloudFormation names it.
+type Status string
+
+// Statuses that this package asks for by name.
+const (
+	StatusReview           Status = "REVIEW_IN_PROGRESS"
+	StatusRollbackComplete Status = "ROLLBACK_COMPLETE"
+	StatusRollbackFailed   Status = "ROLLBACK_FAILED"
+	StatusCreateFailed     Status = "CREATE_FAILED"
+	StatusDeleteComplete   Status = "DELETE_COMPLETE"
+	StatusDeleteFailed     Status = "DELETE_FAILED"
+	StatusUpdateRbFailed   Status = "UPDATE_ROLLBACK_FAILED"
+)
+
+// Busy says that an operation is running.
+func (s Status) Busy() bool {
+	return strings.HasSuffix(string(s), "_IN_PROGRESS") && s != StatusReview
+}
+
+// Updatable says that an update may begin.
+func (s Status) Updatable() bool {
+	return slices.Contains([]Status{"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}, s)
+}
+
+// Stack is a stack as it is now.
+type Stack struct {
+	Name    string            `json:"name"`
+	ID      string            `json:"id"`
+	Status  Status            `json:"status"`
+	Reason  string            `json:"reason,omitempty"`
+	Created time.Time         `json:"created"`
+	Updated time.Time         `json:"updated,omitzero"`
+	Outputs map[string]string `json:"outputs,omitempty"`
+	// Parameters are the stack's; a secret one is asterisks.
+	Parameters map[string]string `json:"parameters,omitempty"`
+	Protected  bool              `json:"terminationProtection"`
+}
+
+// Since is when the last operation began.
+func (s Stack) Since() time.Time {
+	if s.Updated.After(s.Created) {
+		return s.Updated
+	}
+	return s.Created
+}
+
+// Describe reads a stack by name or by id. Without one the error is
+// ErrNotFound; by id a deleted stack is still found.
+func (o *Operator) Describe(ctx context.Context, nameOrID string) (Stack, error) {
+	out, err := o.Stacks.DescribeStacks(ctx, &cfn.DescribeStacksInput{StackName: &nameOrID})
+	if isStackMissing(err) || err == nil && len(out.Stacks) == 0 {
+		return Stack{}, fmt.Errorf("%w: %s in account %s, %s", ErrNotFound, nameOrID, o.Caller.Account, o.Caller.Region)
+	}
+	if err != nil {
+		return Stack{}, fmt.Errorf("describe stack %s: %w", nameOrID, err)
+	}
+	s := out.Stacks[0]
+	stack := Stack{
+		Name:       aws.ToString(s.StackName),
+		ID:         aws.ToString(s.StackId),
+		Status:     Status(s.StackStatus),
+		Reason:     aws.ToString(s.StackStatusReason),
+		Created:    aws.ToTime(s.CreationTime),
+		Updated:    aws.ToTime(s.LastUpdatedTime),
+		Outputs:    map[string]string{},
+		Parameters: map[string]string{},
+		Protected:  aws.ToBool(s.EnableTerminationProtection),
+	}
+	for _, v := range s.Outputs {
+		stack.Outputs[aws.ToString(v.OutputKey)] = aws.ToString(v.OutputValue)
+	}
+	for _, p := range s.Parameters {
+		stack.Parameters[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+	}
+	return stack, nil
+}
+
+// Resource is a resource of a stack.
+type Resource struct {
+	LogicalID  string `json:"logicalId"`
+	PhysicalID string `json:"physicalId,omitempty"`
+	Type       string `json:"type"`
+	Status     string `json:"status"`
+	Reason     string `json:"reason,omitempty"`
+}
+
+// Resources lists all of a stack's resources; the describe call would stop at
+// a hundred.
+func (o *Operator) Resources(ctx context.Context, id string) ([]Resource, error) {
+	var out []Resource
+	pages := cfn.NewListStackResourcesPaginator(o.Stacks, &cfn.ListStackResourcesInput{StackName: &id})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list resources of %s: %w", id, err)
+		}
+		for _, r := range page.StackResourceSummaries {
+			out = append(out, Resource{
+				LogicalID:  aws.ToString(r.LogicalResourceId),
+				PhysicalID: aws.ToString(r.PhysicalResourceId),
+				Type:       aws.ToString(r.ResourceType),
+				Status:     string(r.ResourceStatus),
+				Reason:     aws.ToString(r.ResourceStatusReason),
+			})
+		}
+	}
+	return out, nil
+}
+
+func byType(resources []Resource, kind string) []Resource {
+	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool {
+		return r.Type != kind || r.PhysicalID == "" || r.Status == string(types.ResourceStatusDeleteComplete)
+	})
+}
+
+// Exists says that there is a stack to update; one whose create failed, or that
+// is only a change set, is made anew.
+func (o *Operator) Exists(ctx context.Context, name string) (bool, error) {
+	stack, err := o.Describe(ctx, name)
+	if IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil && stack.Status != StatusRollbackComplete && stack.Status != StatusReview, err
+}
