@@ -54,7 +54,11 @@ func (a *App) exit(err error) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(a.Stderr, "streamctl: %v\n", err)
+	if invalid := (*config.InvalidError)(nil); errors.As(err, &invalid) {
+		fmt.Fprintf(a.Stderr, "streamctl: invalid variables; nothing was changed\n%v\n", invalid)
+	} else {
+		fmt.Fprintf(a.Stderr, "streamctl: %v\n", err)
+	}
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
 		fmt.Fprintf(a.Stderr, "  hint: %s\n", hinted.Hint())

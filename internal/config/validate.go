@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/streamctl/streamctl/internal/funcenv"
 )
@@ -24,7 +25,6 @@ var (
 	bucketName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 	prefixList     = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
 	email          = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[^@\s]+$`)
-	tagText        = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$`)
 	cacheNodeType  = regexp.MustCompile(`^cache\.[a-z][a-z0-9]{1,5}\.(micro|small|medium|large|[0-9]{0,2}xlarge)$`)
 	instanceClass  = regexp.MustCompile(InstanceClassPattern)
 	masterUsername = regexp.MustCompile(UsernamePattern)
@@ -102,9 +102,10 @@ func (v Variables) database(r *rules) {
 	r.between("BackupRetentionDays", v.BackupRetentionDays, 0, 35, " days")
 	r.matches("CacheNodeType", v.CacheNodeType, cacheNodeType, "an ElastiCache node type such as cache.t4g.small")
 	r.between("CacheNodes", v.CacheNodes, 1, 6, "")
-	if limit := MaxConnections(v.DatabaseInstanceClass); limit > 0 && v.LoaderConnections() > limit*6/10 {
+	limit, shards, each := MaxConnections(v.DatabaseInstanceClass), v.ShardCount, v.ProcessorMapping.Parallelization
+	if limit > 0 && shards <= 200 && each <= 10 && v.LoaderConnections() > limit*6/10 {
 		r.add("ShardCount", "%d shards with %d batches each need %d database connections; %s gives about %d, of which 60 %% may load; want fewer shards or a larger DatabaseInstanceClass",
-			v.ShardCount, v.ProcessorMapping.Parallelization, v.LoaderConnections(), v.DatabaseInstanceClass, limit)
+			shards, each, v.LoaderConnections(), v.DatabaseInstanceClass, limit)
 	}
 }
 
@@ -124,9 +125,9 @@ func (v Variables) identity(r *rules) {
 		switch {
 		case strings.HasPrefix(strings.ToLower(k), "aws:"):
 			r.add(key, "names that begin with aws: belong to AWS; want another name")
-		case len(k) > 128 || !tagText.MatchString(k):
+		case len(k) > 128 || !tagText(k):
 			r.add(key, "want a name of 1 to 128 letters, digits, spaces and _.:/=+-@")
-		case value == "" || len(value) > 256 || !tagText.MatchString(value):
+		case len(value) > 256 || !tagText(value):
 			r.add(key, "%q: want a value of 1 to 256 letters, digits, spaces and _.:/=+-@", value)
 		}
 	}
@@ -136,6 +137,13 @@ func (v Variables) identity(r *rules) {
 	if v.S3PrefixListId != "" {
 		r.matches("S3PrefixListId", v.S3PrefixListId, prefixList, "a prefix list's id such as pl-63a5400a (`aws ec2 describe-managed-prefix-lists` lists them)")
 	}
+}
+
+// tagText says that AWS takes text as a tag's name or value.
+func tagText(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsSpace(r) && !strings.ContainsRune("_.:/=+-@", r)
+	})
 }
 
 func (v Variables) stream(r *rules) {

@@ -122,7 +122,7 @@ func (t *Template) addDeployment(part []string) (id string) {
 			t.errs = append(t.errs, fmt.Errorf("%s: %w", id, err))
 		}
 		fmt.Fprintf(hash, "%s %s\n", id, text)
-		switch t.resources[id].AWSCloudFormationType() {
+		switch t.kind(id) {
 		case "AWS::ApiGateway::Method", "AWS::ApiGateway::GatewayResponse":
 			methods = append(methods, id)
 		}

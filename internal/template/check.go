@@ -35,18 +35,11 @@ func (t *Template) check() error {
 	c := checker{template: t, attributes: attributes(), used: map[string]bool{}}
 	for _, g := range t.Groups {
 		for _, id := range g.Resources {
-			body, err := tree(t.resources[id])
-			if err != nil {
-				c.errs = append(c.errs, fmt.Errorf("%s: %w", id, err))
-				continue
-			}
-			c.walk(id, body)
-			if m, ok := body.(map[string]any); ok {
-				c.dependsOn(id, m["DependsOn"])
-			}
+			c.walk(id, t.resources[id])
+			c.dependsOn(id, t.resources[id]["DependsOn"])
 		}
 	}
-	outputs, err := tree(t.Outputs)
+	outputs, err := toTree(t.Outputs)
 	c.errs = append(c.errs, err)
 	c.walk("Outputs", outputs)
 	for _, name := range slices.Sorted(maps.Keys(t.Parameters)) {
@@ -122,12 +115,11 @@ func (c *checker) ref(where, id string) {
 }
 
 func (c *checker) getAtt(where, id, attribute string) {
-	r, known := c.template.resources[id]
-	if !known {
+	if _, known := c.template.resources[id]; !known {
 		c.add(where, "GetAtt %s.%s: no such resource", id, attribute)
 		return
 	}
-	kind := r.AWSCloudFormationType()
+	kind := c.template.kind(id)
 	if !slices.Contains(c.attributes[kind], attribute) {
 		c.add(where, "GetAtt %s.%s: %s has no such attribute", id, attribute, kind)
 	}

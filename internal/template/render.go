@@ -177,14 +177,25 @@ func yamlIntrinsic(value map[string]any) *yaml.Node {
 	return nil
 }
 
-// text is a string scalar. Encode quotes what YAML would read as something
-// else (yes, off, 012), which Node.SetString doesn't.
+// text is a string scalar. The encoder quotes what YAML 1.2 would read as
+// something else than a string; CloudFormation reads YAML 1.1, which has more
+// of that.
 func text(s string) *yaml.Node {
-	var node yaml.Node
-	if err := node.Encode(s); err != nil {
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: s}
+	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	if old(s) {
+		node.Style = yaml.DoubleQuotedStyle
 	}
-	return &node
+	return node
+}
+
+// old says that YAML 1.1 reads a plain s as a truth value or as a number to the
+// base of sixty, such as 10:30.
+func old(s string) bool {
+	switch strings.ToLower(s) {
+	case "y", "n", "yes", "no", "on", "off":
+		return true
+	}
+	return strings.Contains(s, ":") && strings.Trim(s, "+-0123456789:._") == ""
 }
 
 // GroupBytes is how many bytes each part takes in YAML, for keeping the whole
@@ -192,15 +203,7 @@ func text(s string) *yaml.Node {
 func (t *Template) GroupBytes() (map[string]int, error) {
 	out := map[string]int{}
 	for _, g := range t.Groups {
-		var part []section
-		for _, id := range g.Resources {
-			body, err := tree(t.resources[id])
-			if err != nil {
-				return nil, fmt.Errorf("render %s: %w", id, err)
-			}
-			part = append(part, section{name: id, value: body})
-		}
-		rendered, err := yaml.Marshal(yamlSections(part))
+		rendered, err := yaml.Marshal(yamlSections(t.groupSections(g)))
 		if err != nil {
 			return nil, fmt.Errorf("render %s: %w", g.Name, err)
 		}

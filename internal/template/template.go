@@ -61,7 +61,7 @@ type Template struct {
 	// Groups are the resources in the order in which they are rendered.
 	Groups []Group
 
-	resources map[string]resource
+	resources map[string]tree
 	errs      []error
 }
 
@@ -80,7 +80,7 @@ func Build(v config.Variables, o Options) (*Template, error) {
 		Parameters:  map[string]Parameter{},
 		Mappings:    map[string]any{},
 		Outputs:     map[string]Output{},
-		resources:   map[string]resource{},
+		resources:   map[string]tree{},
 	}
 	t.addParameters(v, o)
 	t.addNetwork(v)
@@ -111,39 +111,19 @@ func (t *Template) add(id string, r resource) {
 	if _, twice := t.resources[id]; twice {
 		t.errs = append(t.errs, fmt.Errorf("%s: added twice", id))
 	}
-	t.resources[id] = r
+	body, err := toTree(r)
+	if err != nil {
+		t.errs = append(t.errs, fmt.Errorf("%s: %w", id, err))
+	}
+	t.resources[id], _ = body.(tree)
 	g := &t.Groups[len(t.Groups)-1]
 	g.Resources = append(g.Resources, id)
 }
 
-// overlay is a resource with properties that its Go type doesn't have, or
-// holds in a type that takes no intrinsic.
-type overlay struct {
-	resource
-	extra map[string]any
-}
-
-// with sets further properties of a resource, over those of its type.
-func with(r resource, extra map[string]any) resource { return overlay{r, extra} }
-
-// MarshalJSON merges the further properties into the resource's own.
-func (o overlay) MarshalJSON() ([]byte, error) {
-	text, err := o.resource.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	var whole map[string]any
-	if err := json.Unmarshal(text, &whole); err != nil {
-		return nil, err
-	}
-	properties, ok := whole["Properties"].(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%s: has no properties to add to", o.AWSCloudFormationType())
-	}
-	for name, value := range o.extra {
-		properties[name] = value
-	}
-	return json.Marshal(whole)
+// kind is the type of a resource that was added.
+func (t *Template) kind(id string) string {
+	kind, _ := t.resources[id]["Type"].(string)
+	return kind
 }
 
 // custom is a custom resource; goformation's writes an empty Version.

@@ -9,10 +9,13 @@ import (
 	"strings"
 )
 
-// tree turns a Go value into maps, lists and scalars, with every marked string
-// replaced by the intrinsic it stands for. Numbers stay json.Number, so that
-// none loses a digit.
-func tree(value any) (any, error) {
+// tree is a part of a template as JSON has it.
+type tree = map[string]any
+
+// toTree turns a Go value into maps, lists and scalars, with every marked
+// string replaced by the intrinsic it stands for. Numbers stay json.Number, so
+// that none loses a digit.
+func toTree(value any) (any, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
@@ -68,22 +71,12 @@ func unmark(value any) (any, error) {
 	}
 }
 
-// sections gives the template's parts as trees, in the order in which a reader
-// wants them.
+// sections gives the template's parts, in the order in which a reader wants
+// them.
 func (t *Template) sections() ([]section, error) {
 	resources := make([]section, 0, len(t.resources))
 	for _, g := range t.Groups {
-		for i, id := range g.Resources {
-			body, err := tree(t.resources[id])
-			if err != nil {
-				return nil, fmt.Errorf("render %s: %w", id, err)
-			}
-			comment := ""
-			if i == 0 {
-				comment = g.Name
-			}
-			resources = append(resources, section{name: id, value: body, comment: comment})
-		}
+		resources = append(resources, t.groupSections(g)...)
 	}
 	var out []section
 	for _, part := range []section{
@@ -96,11 +89,11 @@ func (t *Template) sections() ([]section, error) {
 		{name: "Outputs", value: t.Outputs},
 	} {
 		if part.children == nil {
-			body, err := tree(part.value)
+			body, err := toTree(part.value)
 			if err != nil {
 				return nil, fmt.Errorf("render %s: %w", part.name, err)
 			}
-			if m, ok := body.(map[string]any); ok && len(m) == 0 {
+			if m, ok := body.(tree); ok && len(m) == 0 {
 				continue
 			}
 			part.value = body
@@ -108,6 +101,18 @@ func (t *Template) sections() ([]section, error) {
 		out = append(out, part)
 	}
 	return out, nil
+}
+
+// groupSections are a group's resources; the first carries the group's name.
+func (t *Template) groupSections(g Group) []section {
+	var out []section
+	for _, id := range g.Resources {
+		out = append(out, section{name: id, value: t.resources[id]})
+	}
+	if len(out) > 0 {
+		out[0].comment = g.Name
+	}
+	return out
 }
 
 // section is a named part of the rendered text: a value, or children in order.
