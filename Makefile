@@ -1,0 +1,44 @@
+# The commands of this project. `make` lists them.
+
+GO ?= go
+LINT = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# What has to be there for the tests; scripts/setup gets what is missing.
+TOOLS = postgres,redis,redis-server,moto_server,cfn-lint,aws,curl,qemu-aarch64-static
+ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_RUN=$(TOOLS)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint race build golden bench release setup
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: setup ## run the whole platform's life on this machine: deploy, send an event, find it, destroy
+	$(ENVIRONMENT) $(GO) run ./internal/testkit/demo
+
+test: setup ## run all tests with what they need set up
+	$(ENVIRONMENT) $(GO) test -timeout 12m ./...
+
+check: setup lint race ## format, vet, lint, tests with the race detector, golden files up to date
+	@test -z "$$(gofmt -l .)" || { echo "gofmt: $$(gofmt -l .)"; exit 1; }
+
+lint: ## run the linters
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+race: setup ## run all tests with the race detector
+	$(ENVIRONMENT) $(GO) test -race -timeout 30m ./...
+
+build: ## build bin/streamctl
+	$(GO) build -trimpath -o bin/streamctl ./cmd/streamctl
+
+golden: ## rewrite the golden files
+	$(GO) test ./internal/template ./internal/cli -run 'TestGolden|TestScripts' -update
+
+bench: build ## measure, as ratios in one run
+	$(ENVIRONMENT) $(GO) test -run '^$$' -bench . -benchtime 10x ./internal/testkit/measure
+
+release: ## build dist/streamctl with the functions inside
+	scripts/release
+
+setup: ## get what demo and tests need, where it is missing
+	@scripts/setup
