@@ -1,0 +1,133 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// insert puts rows into events and returns those that weren't there. It
+// copies straight, which is fastest, and turns to the way that minds conflicts
+// when the copy meets a duplicate.
+func (l *load) insert(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	err := savepoint(ctx, tx, func(tx pgx.Tx) error { return copyRows(ctx, tx, rows) })
+	switch {
+	case err == nil:
+		return rows, nil
+	case sqlState(err) == uniqueViolation, isData(err):
+		return l.insertSafely(ctx, tx, rows)
+	}
+	return nil, fmt.Errorf("copy %d events: %w", len(rows), err)
+}
+
+// insertSafely inserts what isn't there. An error of the data is halved down
+// to its event, which is then refused.
+func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, err error) {
+	err = savepoint(ctx, tx, func(tx pgx.Tx) error {
+		inserted, err = insertRows(ctx, tx, rows)
+		return err
+	})
+	switch {
+	case err == nil:
+		return inserted, nil
+	case !isData(err):
+		return nil, fmt.Errorf("insert %d events: %w", len(rows), err)
+	case len(rows) == 1:
+		r := rows[0]
+		l.refused = append(l.refused, Bad{Line: r.Line, Seq: r.Seq, I: r.I, Reason: "database: " + err.Error()})
+		return nil, nil
+	}
+	first, err := l.insertSafely(ctx, tx, rows[:len(rows)/2])
+	if err != nil {
+		return nil, err
+	}
+	second, err := l.insertSafely(ctx, tx, rows[len(rows)/2:])
+	if err != nil {
+		return nil, err
+	}
+	return append(first, second...), nil
+}
+
+// savepoint runs work so that its failure leaves the transaction usable.
+func savepoint(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
+	inner, err := tx.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := work(inner); err != nil {
+		return errors.Join(err, inner.Rollback(ctx))
+	}
+	return inner.Commit(ctx)
+}
+
+func copyRows(ctx context.Context, tx pgx.Tx, rows []Row) error {
+	columns := []string{"event_id", "user_id", "event_type", "timestamp", "properties", "received_at", "arrived_at"}
+	values := make([]any, len(columns))
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"events"}, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+		r := &rows[i]
+		values[0], values[1], values[2], values[3] = [16]byte(r.Event.ID), r.Event.UserID, r.Event.Type, r.Event.Timestamp
+		values[4], values[5], values[6] = []byte(r.Event.Properties), r.ReceivedAt, r.ArrivedAt
+		return values, nil
+	}))
+	return err
+}
+
+func insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
+	n := len(rows)
+	ids, users, types := make([][16]byte, n), make([]string, n), make([]string, n)
+	times, properties, received, arrived := make([]time.Time, n), make([]string, n), make([]time.Time, n), make([]time.Time, n)
+	for i, r := range rows {
+		ids[i], users[i], types[i] = r.Event.ID, r.Event.UserID, r.Event.Type
+		times[i], properties[i], received[i], arrived[i] = r.Event.Timestamp, string(r.Event.Properties), r.ReceivedAt, r.ArrivedAt
+	}
+	answer, err := tx.Query(ctx, `
+		INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at)
+		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::jsonb[], $6::timestamptz[], $7::timestamptz[])
+		ON CONFLICT (event_id, timestamp) DO NOTHING
+		RETURNING event_id, timestamp`, ids, users, types, times, properties, received, arrived)
+	if err != nil {
+		return nil, err
+	}
+	type identity struct {
+		id [16]byte
+		at int64
+	}
+	fresh := make(map[identity]struct{}, n)
+	var id [16]byte
+	var at time.Time
+	_, err = pgx.ForEachRow(answer, []any{&id, &at}, func() error {
+		fresh[identity{id, at.UnixMicro()}] = struct{}{}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	inserted := make([]Row, 0, len(fresh))
+	for _, r := range rows {
+		if _, ok := fresh[identity{r.Event.ID, r.Event.Timestamp.UnixMicro()}]; ok {
+			inserted = append(inserted, r)
+		}
+	}
+	return inserted, nil
+}
+
+// storable makes any text one that PostgreSQL stores, at most 1,000 bytes.
+func storable(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	if len(s) <= 1000 {
+		return s
+	}
+	s = s[:1000]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s
+}

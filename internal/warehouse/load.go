@@ -1,0 +1,217 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/event"
+)
+
+// MaxChunk is the most events that one transaction loads.
+const MaxChunk = 5000
+
+// Row is an event to load, with the place it came from.
+type Row struct {
+	Event      event.Event
+	ReceivedAt time.Time
+	// ArrivedAt is when the stream took the record.
+	ArrivedAt time.Time
+	// Line is the caller's index of the line; Bad gives it back.
+	Line int
+	// Seq and I are the line's place in the stream.
+	Seq string
+	I   int
+}
+
+// Bad is a line that can never be loaded.
+type Bad struct {
+	Line   int
+	Seq    string
+	I      int
+	Reason string
+}
+
+// Chunk is a run of whole records of one shard, loaded in one transaction.
+type Chunk struct {
+	Shard             string
+	FirstSeq, LastSeq string
+	Rows              []Row
+	// Bad has the lines that were set aside before.
+	Bad []Bad
+	// Keep writes the lines to the archive's quarantine and returns the
+	// object's key. It is called before the commit, and not without lines.
+	Keep func(context.Context, []Bad) (object string, err error)
+}
+
+// Loaded tells what a committed chunk changed.
+type Loaded struct {
+	Inserted, Duplicates, Quarantined, Expired int
+	// Minutes are the rollup rows that changed, as they are now.
+	Minutes []MinuteRow
+	// Users are those whose events were inserted, by day (YYYYMMDD, UTC).
+	Users map[string][]string
+}
+
+// ErrTooManyBad says that the database refused so much of a chunk that the
+// fault must be ours and not the data's: nothing was set aside, nothing loaded.
+var ErrTooManyBad = errors.New("the database refuses too many events to be right")
+
+// Load loads a chunk, exactly once however often it is called: an event that
+// is there already is a duplicate. After an error nothing of the chunk is
+// loaded, or, when the connection broke at the commit, all of it may be; the
+// next call finds out.
+func (d *DB) Load(ctx context.Context, c Chunk) (Loaded, error) {
+	var done Loaded
+	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		l := load{Chunk: c}
+		err := transact(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error { return l.run(ctx, tx) })
+		if sqlState(err) == checkViolation && !conn.IsClosed() {
+			return errors.Join(err, wantDays(ctx, conn, c.Rows))
+		}
+		done = l.Loaded
+		return err
+	})
+	if err != nil {
+		return Loaded{}, fmt.Errorf("load records %s to %s: %w", c.FirstSeq, c.LastSeq, err)
+	}
+	return done, nil
+}
+
+// load is one attempt.
+type load struct {
+	Chunk
+	Loaded
+	refused []Bad
+}
+
+func (l *load) run(ctx context.Context, tx pgx.Tx) error {
+	// The lock comes before the first look at data: who holds it alone (a
+	// recount, a raise of the floor) must see all or nothing of this chunk.
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock_shared($1::int, $2::int)", lockSpace, lockLoad); err != nil {
+		return fmt.Errorf("lock loading: %w", err)
+	}
+	rows, err := l.aboveFloor(ctx, tx)
+	if err != nil {
+		return err
+	}
+	rows = l.distinct(rows)
+	inserted, err := l.insert(ctx, tx, rows)
+	if err != nil {
+		return err
+	}
+	if limit := max(10, len(l.Rows)/10); len(l.refused) > limit {
+		return fmt.Errorf("%w: %d of %d", ErrTooManyBad, len(l.refused), len(l.Rows))
+	}
+	l.Inserted = len(inserted)
+	l.Duplicates = len(l.Rows) - l.Inserted - l.Expired - len(l.refused)
+	if err := l.quarantine(ctx, tx); err != nil {
+		return err
+	}
+	l.Users = usersByDay(inserted)
+	measures, err := limitDimensions(ctx, tx, measure(inserted))
+	if err != nil {
+		return err
+	}
+	if err := l.note(ctx, tx, measures); err != nil {
+		return err
+	}
+	// Last of all, so that the rows which other shards wait for are locked
+	// for the shortest time; in key order, so that nobody waits in a circle.
+	l.Minutes, err = addToRollups(ctx, tx, slotOf(l.Shard), measures)
+	return err
+}
+
+// aboveFloor leaves out what retention has dropped, or would drop at once.
+func (l *load) aboveFloor(ctx context.Context, tx pgx.Tx) ([]Row, error) {
+	var floor *time.Time // null: nothing was dropped yet
+	err := tx.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM events_floor").Scan(&floor)
+	if err != nil {
+		return nil, fmt.Errorf("read floor: %w", err)
+	}
+	if floor == nil {
+		return l.Rows, nil
+	}
+	kept := make([]Row, 0, len(l.Rows))
+	for _, r := range l.Rows {
+		if !r.Event.Timestamp.Before(*floor) {
+			kept = append(kept, r)
+		}
+	}
+	l.Expired = len(l.Rows) - len(kept)
+	return kept, nil
+}
+
+// distinct keeps the first row of each identity.
+func (l *load) distinct(rows []Row) []Row {
+	type identity struct {
+		id [16]byte
+		at int64
+	}
+	seen := make(map[identity]struct{}, len(rows))
+	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool {
+		key := identity{r.Event.ID, r.Event.Timestamp.UnixMicro()}
+		_, again := seen[key]
+		seen[key] = struct{}{}
+		return again
+	})
+}
+
+// quarantine notes the lines that can't be loaded, after their bytes are safe.
+func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
+	bad := slices.Concat(l.Bad, l.refused)
+	if len(bad) == 0 {
+		return nil
+	}
+	object, err := l.Keep(ctx, bad)
+	if err != nil {
+		return fmt.Errorf("keep quarantined lines: %w", err)
+	}
+	l.Quarantined = len(bad)
+	var seqs, reasons []string
+	var is []int
+	for _, b := range bad {
+		seqs, is, reasons = append(seqs, b.Seq), append(is, b.I), append(reasons, storable(b.Reason))
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO quarantine (shard, seq, i, reason, object)
+		SELECT $1, seq, i, reason, $5 FROM unnest($2::text[], $3::int[], $4::text[]) AS b(seq, i, reason)
+		ON CONFLICT (shard, seq, i) DO NOTHING`, l.Shard, seqs, is, reasons, object)
+	if err != nil {
+		return fmt.Errorf("note quarantined lines: %w", err)
+	}
+	return nil
+}
+
+// note tells the cache's refresher which minutes the chunk changes.
+func (l *load) note(ctx context.Context, tx pgx.Tx, measures []Measure) error {
+	minutes := []time.Time{}
+	for _, m := range measures {
+		minutes = append(minutes, m.Minute)
+	}
+	slices.SortFunc(minutes, time.Time.Compare)
+	minutes = slices.CompactFunc(minutes, time.Time.Equal)
+	_, err := tx.Exec(ctx, `INSERT INTO load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		l.Shard, l.FirstSeq, l.LastSeq, l.Inserted, l.Duplicates, l.Quarantined, l.Expired, minutes)
+	if err != nil {
+		return fmt.Errorf("note batch: %w", err)
+	}
+	return nil
+}
+
+func usersByDay(rows []Row) map[string][]string {
+	users := map[string][]string{}
+	for _, r := range rows {
+		day := r.Event.Timestamp.UTC().Format("20060102")
+		users[day] = append(users[day], r.Event.UserID)
+	}
+	for day, ids := range users {
+		slices.Sort(ids)
+		users[day] = slices.Compact(ids)
+	}
+	return users
+}

@@ -1,0 +1,23 @@
+package warehouse
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestMigrationsAreNumbered(t *testing.T) {
+	all, err := migrations(migrationFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range all {
+		if m.version != i+1 || len(m.checksum) != 64 || m.sql == "" {
+			t.Errorf("migration %d is %+v", i, m)
+		}
+	}
+	gap := fstest.MapFS{"migrations/0001_a.sql": {}, "migrations/0003_b.sql": {}}
+	if _, err := migrations(gap); err == nil || !strings.Contains(err.Error(), "0003_b: its number should be 2") {
+		t.Errorf("a gap gives %v", err)
+	}
+}

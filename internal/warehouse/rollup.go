@@ -1,0 +1,127 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// MetricEvents is the built-in metric: events by type.
+const MetricEvents = "events"
+
+// Slots is how many rows of one minute and dimension there are: concurrent
+// shards then don't wait for each other at their commits.
+const Slots = 8
+
+// Measure is what a chunk adds to one rollup row.
+type Measure struct {
+	Metric    string
+	Minute    time.Time
+	Dimension string
+	N         int64
+	// Sum, Min and Max are decimal numbers; Min and Max are empty for a metric
+	// that only counts.
+	Sum, Min, Max string
+}
+
+// MinuteRow is a rollup row as it stands.
+type MinuteRow struct {
+	Metric    string
+	Minute    time.Time
+	Dimension string
+	Slot      int
+	// Rev rises by one with every change of the row.
+	Rev           int64
+	N             int64
+	Sum, Min, Max string
+}
+
+func slotOf(shard string) int {
+	h := fnv.New32a()
+	h.Write([]byte(shard)) //nolint:errcheck // a hash takes everything
+	return int(h.Sum32() % Slots)
+}
+
+// measure counts rows by minute and type.
+func measure(rows []Row) []Measure {
+	type key struct {
+		minute int64
+		kind   string
+	}
+	counts := map[key]int64{}
+	for _, r := range rows {
+		counts[key{r.Event.Timestamp.Unix() / 60, r.Event.Type}]++
+	}
+	measures := make([]Measure, 0, len(counts))
+	for k, n := range counts {
+		measures = append(measures, Measure{Metric: MetricEvents, Minute: time.Unix(k.minute*60, 0).UTC(), Dimension: k.kind, N: n, Sum: "0"})
+	}
+	sortMeasures(measures)
+	return measures
+}
+
+// sortMeasures sorts by the key of metric_minute, as PostgreSQL's locks will
+// be taken.
+func sortMeasures(measures []Measure) {
+	slices.SortFunc(measures, func(a, b Measure) int {
+		if c := strings.Compare(a.Metric, b.Metric); c != 0 {
+			return c
+		}
+		if c := a.Minute.Compare(b.Minute); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Dimension, b.Dimension)
+	})
+}
+
+// addToRollups adds sorted measures, one for each key, and returns the rows as
+// they now stand.
+func addToRollups(ctx context.Context, tx pgx.Tx, slot int, measures []Measure) ([]MinuteRow, error) {
+	if len(measures) == 0 {
+		return nil, nil
+	}
+	n := len(measures)
+	metrics, minutes, dimensions, counts := make([]string, n), make([]time.Time, n), make([]string, n), make([]int64, n)
+	sums, mins, maxs := make([]string, n), make([]*string, n), make([]*string, n)
+	for i, m := range measures {
+		metrics[i], minutes[i], dimensions[i], counts[i], sums[i] = m.Metric, m.Minute, m.Dimension, m.N, m.Sum
+		mins[i], maxs[i] = textOrNull(m.Min), textOrNull(m.Max)
+	}
+	// unnest keeps the order, so the rows are locked in it.
+	rows, err := tx.Query(ctx, `
+		INSERT INTO metric_minute AS m (metric, bucket, dimension, slot, rev, n, sum, min, max)
+		SELECT metric, bucket, dimension, $1, 1, n, sum::numeric, min::numeric, max::numeric
+		FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
+		     AS u(metric, bucket, dimension, n, sum, min, max)
+		ON CONFLICT (metric, bucket, dimension, slot) DO UPDATE SET
+			rev = m.rev + 1, n = m.n + excluded.n, sum = m.sum + excluded.sum,
+			min = least(m.min, excluded.min), max = greatest(m.max, excluded.max)
+		RETURNING m.metric, m.bucket, m.dimension, m.slot, m.rev, m.n, m.sum::text, coalesce(m.min::text, ''), coalesce(m.max::text, '')`,
+		slot, metrics, minutes, dimensions, counts, sums, mins, maxs)
+	if err != nil {
+		return nil, fmt.Errorf("add to rollups: %w", err)
+	}
+	changed, err := pgx.CollectRows(rows, minuteRow)
+	if err != nil {
+		return nil, fmt.Errorf("add to rollups: %w", err)
+	}
+	return changed, nil
+}
+
+func minuteRow(row pgx.CollectableRow) (r MinuteRow, err error) {
+	err = row.Scan(&r.Metric, &r.Minute, &r.Dimension, &r.Slot, &r.Rev, &r.N, &r.Sum, &r.Min, &r.Max)
+	r.Minute = r.Minute.UTC()
+	return r, err
+}
+
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

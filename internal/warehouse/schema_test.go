@@ -1,0 +1,165 @@
+package warehouse_test
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// memberships finds the roles that the first is a member of, however
+// indirectly and with whatever options: pg_hba counts them all.
+const memberships = `
+	WITH RECURSIVE m(role) AS (
+		SELECT roleid FROM pg_auth_members WHERE member = to_regrole($1)
+		UNION SELECT a.roleid FROM pg_auth_members a JOIN m ON a.member = m.role)
+	SELECT count(*) FROM m WHERE role = to_regrole($2)`
+
+func TestMasterKeepsItsPasswordAndOwnsTheTables(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	conn := d.Conn(t) // logs in with the password, after all roles were made
+	for _, role := range []string{funcenv.RoleOwner, funcenv.RoleLoader, funcenv.RoleReader} {
+		if n := number(t, conn, memberships, postgres.Master, role); n != 0 {
+			t.Errorf("the master is a member of %s", role)
+		}
+		if n := number(t, conn, memberships, role, "rds_iam"); n != 1 {
+			t.Errorf("%s is no member of rds_iam", role)
+		}
+	}
+	if n := number(t, conn, "SELECT count(*) FROM pg_roles WHERE rolname = 'streamctl_maker'"); n != 0 {
+		t.Error("the role that made the others is still there")
+	}
+	load(t, d.As(t, funcenv.RoleLoader), chunk(rows(10, nil)))
+	for _, sql := range []string{
+		"SELECT event_type, COUNT(*) FROM events WHERE timestamp >= NOW() - INTERVAL '1 hour' GROUP BY event_type",
+		"CREATE INDEX idx_events_user_id ON events(user_id)",
+		"CREATE INDEX idx_events_timestamp ON events(timestamp)",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Errorf("as the master: %s: %v", sql, err)
+		}
+	}
+	if n := number(t, conn, "SELECT count(*) FROM events"); n != 10 {
+		t.Errorf("the master sees %d events", n)
+	}
+	// Days that are made later get the master's indexes too.
+	if _, err := d.As(t, funcenv.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 1), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRolesAreBounded(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	owner, conn := d.As(t, funcenv.RoleOwner), d.Conn(t)
+	limit := func(role string) int64 {
+		return number(t, conn, "SELECT rolconnlimit FROM pg_roles WHERE rolname = $1", role)
+	}
+	if err := owner.SetRoles(t.Context(), warehouse.Limits{Loader: 4}); err != nil {
+		t.Fatal(err)
+	}
+	if a, b, c := limit(funcenv.RoleOwner), limit(funcenv.RoleLoader), limit(funcenv.RoleReader); a != 5 || b != 4 || c != 24 {
+		t.Errorf("limits are %d, %d, %d; want 5, 4 and 40 %% of 60", a, b, c)
+	}
+	if err := owner.SetRoles(t.Context(), warehouse.Limits{Loader: 50, Reader: 9}); err != nil { // for the other tests' sake, too
+		t.Fatal(err)
+	}
+	for role, denied := range map[string][]string{
+		funcenv.RoleReader: {"INSERT INTO partition_wanted VALUES (now())", "DELETE FROM events", "CREATE TABLE x ()"},
+		funcenv.RoleLoader: {"DELETE FROM events", "UPDATE events SET user_id = ''", "UPDATE events_floor SET floor = now()", "CREATE TABLE x ()"},
+	} {
+		as, err := pgx.Connect(t.Context(), d.URL(role))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var idle string
+		if err := as.QueryRow(t.Context(), "SHOW idle_session_timeout").Scan(&idle); err != nil || idle != "5min" {
+			t.Errorf("%s: idle_session_timeout is %s, %v", role, idle, err)
+		}
+		for _, sql := range denied {
+			if _, err := as.Exec(t.Context(), sql); err == nil {
+				t.Errorf("%s may %s", role, sql)
+			}
+		}
+		if err := as.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestEnsureRolesAndMigrateAgain(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	for range 2 {
+		master := warehouse.NewURL(d.MasterURL())
+		if err := master.EnsureRoles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := master.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if version, err := d.As(t, funcenv.RoleOwner).Migrate(t.Context()); err != nil || version != 3 {
+			t.Errorf("version %d, %v", version, err)
+		}
+	}
+}
+
+func TestMigrationsThatDiffer(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	owner := d.As(t, funcenv.RoleOwner)
+	own, err := fs.Sub(warehouse.MigrationFiles(), "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := func(change func(name, text string) string) fstest.MapFS {
+		all := fstest.MapFS{}
+		entries, err := fs.ReadDir(own, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			text, err := fs.ReadFile(own, e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := change(e.Name(), string(text)); text != "" {
+				all["migrations/"+e.Name()] = &fstest.MapFile{Data: []byte(text)}
+			}
+		}
+		return all
+	}
+	older := files(func(name, text string) string {
+		if name > "0003" {
+			return ""
+		}
+		return text
+	})
+	if version, err := owner.MigrateFrom(t.Context(), older); err != nil || version != 3 {
+		t.Errorf("older code meets version %d, %v", version, err)
+	}
+	changed := files(func(name, text string) string {
+		if strings.HasPrefix(name, "0002") {
+			return text + "-- more"
+		}
+		return text
+	})
+	if _, err := owner.MigrateFrom(t.Context(), changed); err == nil || !strings.Contains(err.Error(), "0002_days") {
+		t.Errorf("a changed migration gives %v", err)
+	}
+	more := files(func(_, text string) string { return text })
+	more["migrations/0004_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (); SELECT 1/0;")}
+	if _, err := owner.MigrateFrom(t.Context(), more); err == nil || !strings.Contains(err.Error(), "0004_bad") {
+		t.Errorf("a failing migration gives %v", err)
+	}
+	if n := number(t, d.Conn(t), "SELECT count(*) FROM pg_class WHERE relname = 'half'"); n != 0 {
+		t.Error("half of the failed migration stayed")
+	}
+	more["migrations/0004_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole ();")}
+	if version, err := owner.MigrateFrom(t.Context(), more); err != nil || version != 4 {
+		t.Errorf("the repaired migration: version %d, %v", version, err)
+	}
+}

@@ -1,0 +1,315 @@
+package warehouse_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+var shared postgres.Shared
+
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
+
+var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+func rows(n int, change func(i int, r *warehouse.Row)) []warehouse.Row {
+	all := make([]warehouse.Row, n)
+	for i := range all {
+		all[i] = warehouse.Row{
+			Event: event.Event{
+				ID: uuid.New(), UserID: fmt.Sprintf("user%d", i%7), Type: []string{"view", "click", "buy"}[i%3],
+				Timestamp: noon.Add(time.Duration(i) * time.Second), Properties: []byte(`{"n":1.50}`),
+			},
+			ReceivedAt: noon, ArrivedAt: noon, Line: i, Seq: fmt.Sprintf("%06d", i),
+		}
+		if change != nil {
+			change(i, &all[i])
+		}
+	}
+	return all
+}
+
+func chunk(rows []warehouse.Row) warehouse.Chunk {
+	return warehouse.Chunk{
+		Shard: "shardId-000000000000", FirstSeq: "a", LastSeq: "z", Rows: rows,
+		Keep: func(context.Context, []warehouse.Bad) (string, error) { return "quarantine/v1/x", nil },
+	}
+}
+
+func load(t *testing.T, db *warehouse.DB, c warehouse.Chunk) warehouse.Loaded {
+	t.Helper()
+	done, err := db.Load(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+func number(t *testing.T, conn *pgx.Conn, sql string, args ...any) (n int64) {
+	t.Helper()
+	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// wrongRollups counts the buckets in which the rollups differ from a recount
+// of events.
+const wrongRollups = `
+	SELECT count(*) FROM (
+		SELECT bucket, dimension, sum(n) AS n FROM metric_minute WHERE metric = 'events' GROUP BY 1, 2) r
+	FULL JOIN (
+		SELECT date_trunc('minute', timestamp) AS bucket, coalesce(d.value, '__other__') AS dimension, count(*) AS n
+		FROM events LEFT JOIN dimension d ON d.metric = 'events' AND d.value = event_type GROUP BY 1, 2) c
+	USING (bucket, dimension) WHERE r.n IS DISTINCT FROM c.n`
+
+func TestLoadIsExactlyOnce(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	all := rows(1000, nil)
+	first := load(t, db, chunk(all[:590]))
+	if first.Inserted != 590 || first.Duplicates != 0 || len(first.Minutes) != 30 {
+		t.Errorf("first load: %d inserted, %d duplicates, %d minutes", first.Inserted, first.Duplicates, len(first.Minutes))
+	}
+	if users := first.Users["20260131"]; len(users) != 7 || !slices.IsSorted(users) {
+		t.Errorf("users are %v", users)
+	}
+	// The same again, cut otherwise, and some twice in one chunk.
+	again := load(t, db, chunk(slices.Concat(all[300:], all[900:])))
+	if again.Inserted != 410 || again.Duplicates != 390 {
+		t.Errorf("second load: %d inserted, %d duplicates", again.Inserted, again.Duplicates)
+	}
+	if all := load(t, db, chunk(all)); all.Inserted != 0 || all.Duplicates != 1000 || len(all.Minutes) != 0 {
+		t.Errorf("third load: %+v", all)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM events"); n != 1000 {
+		t.Errorf("%d events", n)
+	}
+	if n := number(t, conn, wrongRollups); n != 0 {
+		t.Errorf("%d rollups differ from a recount", n)
+	}
+	if n := number(t, conn, "SELECT max(rev) FROM metric_minute"); n != 2 {
+		t.Errorf("largest rev is %d, want 2: minute 9 grew twice", n)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM load_batch"); n != 3 {
+		t.Errorf("%d batches noted", n)
+	}
+}
+
+func TestSameIdentityOtherContentKeepsTheFirst(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	row := rows(1, nil)
+	load(t, db, chunk(row))
+	row[0].Event.UserID = "another"
+	if done := load(t, db, chunk(row)); done.Duplicates != 1 {
+		t.Errorf("%+v", done)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM events WHERE user_id = 'user0'"); n != 1 {
+		t.Error("the first content is gone")
+	}
+}
+
+func TestUnloadableEventsAreHalvedOut(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	all := rows(200, func(i int, r *warehouse.Row) {
+		if i == 17 || i == 18 || i == 150 { // past what the validator lets through
+			r.Event.Properties = []byte(`{"n":1e200000}`)
+		}
+	})
+	c := chunk(all)
+	c.Bad = []warehouse.Bad{{Line: 9, Seq: "x", I: 3, Reason: "no envelope \x00\xff"}}
+	var kept []int
+	c.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
+		for _, b := range bad {
+			kept = append(kept, b.Line)
+		}
+		return "quarantine/v1/y", nil
+	}
+	done := load(t, db, c)
+	if done.Inserted != 197 || done.Quarantined != 4 || done.Duplicates != 0 || !slices.Equal(kept, []int{9, 17, 18, 150}) {
+		t.Errorf("%d inserted, %d quarantined, kept %v", done.Inserted, done.Quarantined, kept)
+	}
+	load(t, db, c) // a second delivery
+	if n := number(t, conn, "SELECT count(*) FROM quarantine WHERE object = 'quarantine/v1/y'"); n != 4 {
+		t.Errorf("%d rows in quarantine", n)
+	}
+	if n := number(t, conn, wrongRollups); n != 0 {
+		t.Errorf("%d rollups differ from a recount", n)
+	}
+}
+
+func TestADatabaseThatRefusesEverythingQuarantinesNothing(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	c := chunk(rows(50, func(i int, r *warehouse.Row) {
+		if i < 11 {
+			r.Event.Properties = []byte(`{"n":1e200000}`)
+		}
+	}))
+	c.Keep = func(context.Context, []warehouse.Bad) (string, error) {
+		t.Error("lines were set aside")
+		return "", nil
+	}
+	if _, err := db.Load(t.Context(), c); err == nil || !strings.Contains(err.Error(), warehouse.ErrTooManyBad.Error()) {
+		t.Errorf("error is %v", err)
+	}
+	if n := number(t, conn, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM quarantine)"); n != 0 {
+		t.Errorf("%d rows were left behind", n)
+	}
+}
+
+func TestFailedQuarantineLoadsNothing(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	c := chunk(rows(10, nil))
+	c.Bad = []warehouse.Bad{{Seq: "x"}}
+	c.Keep = func(context.Context, []warehouse.Bad) (string, error) { return "", context.DeadlineExceeded }
+	if _, err := db.Load(t.Context(), c); err == nil {
+		t.Error("no error")
+	}
+	if n := number(t, conn, "SELECT count(*) FROM events"); n != 0 {
+		t.Errorf("%d events were loaded", n)
+	}
+}
+
+func TestMissingDayIsAskedForAndMade(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, owner, conn := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleOwner), d.Conn(t)
+	late := rows(3, func(i int, r *warehouse.Row) { r.Event.Timestamp = noon.AddDate(0, 0, -20*i) })
+	if _, err := db.Load(t.Context(), chunk(late)); err == nil {
+		t.Fatal("an event without partition was loaded")
+	}
+	if n := number(t, conn, "SELECT count(*) FROM partition_wanted"); n != 2 {
+		t.Fatalf("%d days wanted", n)
+	}
+	made, err := owner.MakeDays(t.Context(), noon, noon.AddDate(0, 0, 2), nil)
+	if err != nil || made != 4 {
+		t.Fatalf("made %d days, %v", made, err)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM partition_wanted"); n != 0 {
+		t.Errorf("%d days still wanted", n)
+	}
+	if done := load(t, db, chunk(late)); done.Inserted != 3 {
+		t.Errorf("%+v", done)
+	}
+	if days, err := owner.Horizon(t.Context(), noon); err != nil || days != 2 {
+		t.Errorf("horizon is %d days, %v", days, err)
+	}
+}
+
+func TestBelowTheFloorIsExpired(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	if _, err := conn.Exec(t.Context(), "UPDATE events_floor SET floor = $1", noon.Add(5*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if done := load(t, db, chunk(rows(10, nil))); done.Expired != 5 || done.Inserted != 5 || done.Duplicates != 0 {
+		t.Errorf("%+v", done)
+	}
+}
+
+func TestDimensionsAreCapped(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	for part := range 3 {
+		load(t, db, chunk(rows(60, func(i int, r *warehouse.Row) { r.Event.Type = fmt.Sprintf("type%d", part*60+i) })))
+	}
+	if n := number(t, conn, "SELECT count(*) FROM dimension"); n != warehouse.MaxDimensions {
+		t.Errorf("%d values, want %d", n, warehouse.MaxDimensions)
+	}
+	if n := number(t, conn, "SELECT sum(n) FROM metric_minute WHERE dimension = '__other__'"); n != 80 {
+		t.Errorf("%d events of other types", n)
+	}
+	if n := number(t, conn, wrongRollups); n != 0 {
+		t.Errorf("%d rollups differ from a recount", n)
+	}
+}
+
+func TestShardsLoadConcurrently(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	conn := d.Conn(t)
+	errs := make(chan error)
+	const shards, chunks = 6, 5
+	for s := range shards {
+		db := d.As(t, funcenv.RoleLoader)
+		go func() {
+			var err error
+			for part := range chunks {
+				c := chunk(rows(100, func(i int, r *warehouse.Row) { r.Event.Type = fmt.Sprintf("type%d", (part*31+i*7+s)%90) }))
+				c.Shard = fmt.Sprintf("shardId-%012d", s)
+				if _, e := db.Load(t.Context(), c); e != nil {
+					err = e
+				}
+			}
+			errs <- err
+		}()
+	}
+	for range shards {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := number(t, conn, "SELECT count(*) FROM events"); n != shards*chunks*100 {
+		t.Errorf("%d events", n)
+	}
+	if n := number(t, conn, wrongRollups); n != 0 {
+		t.Errorf("%d rollups differ from a recount", n)
+	}
+}
+
+func TestClosedConnectionIsMadeAgain(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	load(t, db, chunk(rows(1, nil)))
+	super, err := pgx.Connect(t.Context(), d.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer super.Close(t.Context()) //nolint:errcheck // only read from
+	number(t, super, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, funcenv.RoleLoader)
+	load(t, db, chunk(rows(1, nil)))
+	if n := number(t, conn, "SELECT count(*) FROM events"); n != 2 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func TestReads(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, reader := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleReader)
+	load(t, db, chunk(rows(180, nil)))
+	got, err := reader.MinuteRows(t.Context(), warehouse.MetricEvents, []time.Time{noon, noon.Add(time.Hour)})
+	if err != nil || len(got) != 3 || got[0].Dimension != "buy" || got[0].N != 20 || got[0].Rev != 1 || got[0].Sum != "0" || got[0].Min != "" {
+		t.Errorf("rows are %+v, %v", got, err)
+	}
+	points, err := reader.Series(t.Context(), warehouse.MetricEvents, noon, noon.Add(10*time.Minute), 2*time.Minute)
+	if err != nil || len(points) != 6 || points[0].N != 40 || !points[5].At.Equal(noon.Add(2*time.Minute)) || points[5].N != 20 {
+		t.Errorf("points are %+v, %v", points, err)
+	}
+	users, err := reader.CountUsers(t.Context(), noon, noon)
+	if err != nil || users["20260131"] != 7 {
+		t.Errorf("users are %v, %v", users, err)
+	}
+	all, err := reader.Changed(t.Context(), "", noon.Add(-time.Hour))
+	if err != nil || len(all.Minutes) != 3 || !all.Minutes[0].Equal(noon.Add(2*time.Minute)) {
+		t.Errorf("changes are %+v, %v", all, err)
+	}
+	load(t, db, chunk(rows(1, nil)))
+	since, err := reader.Changed(t.Context(), all.Watermark, noon.Add(-time.Hour))
+	if err != nil || len(since.Minutes) != 1 || !since.Minutes[0].Equal(noon) {
+		t.Errorf("changes since %s are %+v, %v", all.Watermark, since, err)
+	}
+}
