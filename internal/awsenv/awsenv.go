@@ -97,3 +97,19 @@ func Kinesis(cfg aws.Config, getenv func(string) string) *kinesis.Client {
 		o.RetryMaxAttempts = 1
 	})
 }
+
+// HTTPClient is a client for a URL that AWS gave, without proxy or redirects.
+func HTTPClient(getenv func(string) string) (*http.Client, error) {
+	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	if getenv(trust.BundleVariable) != "" {
+		pool, err := trust.Pool(getenv)
+		if err != nil {
+			return nil, fmt.Errorf("make HTTP client: %w", err)
+		}
+		transport.TLSClientConfig.RootCAs = pool
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}

@@ -82,7 +82,13 @@ func NewDB(l Login) *DB { return &DB{connect: l.Connect} }
 
 // NewURL makes a DB that connects by a URL, for a server on this machine.
 func NewURL(url string) *DB {
-	return &DB{connect: func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, url) }}
+	return &DB{connect: func(ctx context.Context) (*pgx.Conn, error) {
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return nil, fmt.Errorf("connect to warehouse: %w", err)
+		}
+		return conn, nil
+	}}
 }
 
 // Close ends the connection, if there is one.

@@ -184,14 +184,21 @@ func (s *Server) URL(user, db string) string {
 // PID is the id of the server's main process.
 func (s *Server) PID() int { return s.process.PID() }
 
-// Stop ends the server: it cuts the open connections and keeps all that was
+// Stop ends the server, once or more: it cuts the open connections and keeps all that was
 // committed. When ctx ends first, the server is killed.
 func (s *Server) Stop(ctx context.Context) error {
-	return errors.Join(s.process.Stop(ctx, syscall.SIGINT), s.log.Close())
+	return errors.Join(s.process.Stop(ctx, syscall.SIGINT), s.closeLog())
 }
 
 // Crash ends the server at once, as a power cut of the server alone would:
 // the next Start on the folder recovers from the log.
 func (s *Server) Crash(ctx context.Context) error {
-	return errors.Join(s.process.Stop(ctx, syscall.SIGQUIT), s.log.Close())
+	return errors.Join(s.process.Stop(ctx, syscall.SIGQUIT), s.closeLog())
+}
+
+func (s *Server) closeLog() error {
+	if err := s.log.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("close server log: %w", err)
+	}
+	return nil
 }

@@ -168,5 +168,12 @@ func (s *Server) PID() int { return s.process.PID() }
 
 // Stop ends the server. When ctx ends first, it is killed.
 func (s *Server) Stop(ctx context.Context) error {
-	return errors.Join(s.process.Stop(ctx, syscall.SIGTERM), s.log.Close())
+	return errors.Join(s.process.Stop(ctx, syscall.SIGTERM), s.closeLog())
+}
+
+func (s *Server) closeLog() error {
+	if err := s.log.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("close server log: %w", err)
+	}
+	return nil
 }

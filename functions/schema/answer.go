@@ -1,0 +1,59 @@
+package schema
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// answerTries is how often an answer is tried to deliver.
+const answerTries = 5
+
+// Deliver makes the Answer of a Handler. The URL is signed without a
+// Content-Type, so that none may be sent.
+func Deliver(client *http.Client, pause func(context.Context, time.Duration) error) func(context.Context, string, []byte) error {
+	return func(ctx context.Context, target string, body []byte) error {
+		for try := 1; ; try++ {
+			again, err := put(ctx, client, target, body)
+			if err == nil || !again || try == answerTries {
+				return err
+			}
+			if pauseErr := pause(ctx, time.Duration(try)*300*time.Millisecond); pauseErr != nil {
+				return err
+			}
+		}
+	}
+}
+
+func put(ctx context.Context, client *http.Client, target string, body []byte) (again bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, target, bytes.NewReader(body))
+	if err != nil {
+		return false, fmt.Errorf("make request: %w", stripped(err))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return true, fmt.Errorf("put answer: %w", stripped(err))
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read from
+	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)); err != nil {
+		return true, fmt.Errorf("put answer: %w", err)
+	}
+	if resp.StatusCode >= 300 {
+		return resp.StatusCode >= 500, fmt.Errorf("put answer: status %s", resp.Status)
+	}
+	return false, nil
+}
+
+// stripped takes the URL, which is signed and so a secret, out of an error.
+func stripped(err error) error {
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
+		return withURL.Err
+	}
+	return err
+}

@@ -1,0 +1,173 @@
+// Package schema migrates the warehouse during a deploy: it answers the custom
+// resource of the stack that stands for the schema.
+package schema
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/cfn"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// Warehouse is what schema needs of a login; *warehouse.DB has it.
+type Warehouse interface {
+	EnsureRoles(context.Context) error
+	Migrate(context.Context) (version int, err error)
+	SetRoles(context.Context, warehouse.Limits) error
+	MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
+	Close(context.Context) error
+}
+
+// Handler answers the custom resource's requests.
+type Handler struct {
+	// Owner logs in as funcenv.RoleOwner with IAM.
+	Owner func() Warehouse
+	// Master logs in as the master, while there is no owner.
+	Master func(user, password string) Warehouse
+	// Answer puts a response where CloudFormation waits for it.
+	Answer func(ctx context.Context, url string, body []byte) error
+	// MaxAgeDays is how many past days get a partition.
+	MaxAgeDays int
+	Now        func() time.Time
+	// Pause waits between tries, or returns the context's error.
+	Pause func(context.Context, time.Duration) error
+	Log   *slog.Logger
+}
+
+const (
+	// physicalID never changes: another one would tell CloudFormation that
+	// the schema was replaced.
+	physicalID = "streamctl-schema"
+	// answerTime is kept of the invocation's time for the answer.
+	answerTime = 10 * time.Second
+	// patience is how long a database may be unreachable that was only just
+	// made, and a right to log in be unknown that was only just given.
+	patience = 2 * time.Minute
+	// maxReason bounds the reason; an answer may have 4,096 bytes.
+	maxReason = 1500
+)
+
+// Handle does what the request asks and answers it. Its error, for an answer
+// that couldn't be delivered, makes Lambda try again; all steps may be done
+// twice. The event holds a password: nothing of it is logged but its type.
+func (h *Handler) Handle(ctx context.Context, e cfn.Event) error {
+	r := cfn.NewResponse(&e)
+	r.PhysicalResourceID, r.Status = physicalID, cfn.StatusSuccess
+	if e.RequestType != cfn.RequestDelete { // there is nothing to undo
+		if err := h.deploy(ctx, e.ResourceProperties); err != nil {
+			h.Log.ErrorContext(ctx, "schema not migrated", "request", e.RequestType, "err", err)
+			r.Status, r.Reason = cfn.StatusFailed, shorten(err.Error())
+		}
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	if err := h.Answer(ctx, e.ResponseURL, body); err != nil {
+		return fmt.Errorf("answer CloudFormation: %w", err)
+	}
+	h.Log.InfoContext(ctx, "answered", "request", e.RequestType, "status", r.Status)
+	return nil
+}
+
+func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-answerTime), errors.New("the function's time is over"))
+		defer cancel()
+	}
+	p, err := funcenv.LoadMigrationProperties(values)
+	if err != nil {
+		return fmt.Errorf("read properties: %w", err)
+	}
+	limits, err := readLimits(p)
+	if err != nil {
+		return err
+	}
+	if err := h.migrate(ctx, p, limits); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return fmt.Errorf("%w: %w", cause, err)
+		}
+		return err
+	}
+	return nil
+}
+
+func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, limits warehouse.Limits) (err error) {
+	owner := h.Owner()
+	defer func() { err = errors.Join(err, owner.Close(context.WithoutCancel(ctx))) }()
+	version := 0
+	work := func() error {
+		version, err = owner.Migrate(ctx)
+		return err
+	}
+	err = h.retry(ctx, warehouse.IsUnreachable, work)
+	if warehouse.IsLoginRefused(err) {
+		if err := h.makeRoles(ctx, p); err != nil {
+			return err
+		}
+		// A right to log in that IAM was only just given may take a while.
+		err = h.retry(ctx, func(err error) bool { return warehouse.IsUnreachable(err) || warehouse.IsLoginRefused(err) }, work)
+	}
+	if err != nil {
+		return err
+	}
+	if err := owner.SetRoles(ctx, limits); err != nil {
+		return err
+	}
+	today := h.Now().UTC().Truncate(24 * time.Hour)
+	made, err := owner.MakeDays(ctx, today.AddDate(0, 0, -h.MaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Pause)
+	if err != nil {
+		return err
+	}
+	h.Log.InfoContext(ctx, "schema migrated", "version", version, "days", made)
+	return nil
+}
+
+// makeRoles logs in as the master. A wrong password is final.
+func (h *Handler) makeRoles(ctx context.Context, p funcenv.MigrationProperties) (err error) {
+	master := h.Master(p.MasterUsername, p.MasterPassword)
+	defer func() { err = errors.Join(err, master.Close(context.WithoutCancel(ctx))) }()
+	return h.retry(ctx, warehouse.IsUnreachable, func() error { return master.EnsureRoles(ctx) })
+}
+
+// retry does work again while its error is one that passes, at most for
+// patience.
+func (h *Handler) retry(ctx context.Context, passes func(error) bool, work func() error) error {
+	begun := h.Now()
+	for {
+		err := work()
+		if err == nil || !passes(err) || h.Now().Sub(begun) >= patience {
+			return err
+		}
+		h.Log.InfoContext(ctx, "database not ready", "err", err)
+		if pauseErr := h.Pause(ctx, 2*time.Second); pauseErr != nil {
+			return err
+		}
+	}
+}
+
+func readLimits(p funcenv.MigrationProperties) (l warehouse.Limits, err error) {
+	if l.Loader, err = strconv.Atoi(p.LoaderConnections); err != nil || l.Loader < 0 {
+		return l, errors.New("read properties: LoaderConnections: not a whole number")
+	}
+	if l.Reader, err = strconv.Atoi(p.ReaderConnections); err != nil || l.Reader < 0 {
+		return l, errors.New("read properties: ReaderConnections: not a whole number")
+	}
+	return l, nil
+}
+
+func shorten(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	return reason[:maxReason] + "…"
+}

@@ -1,0 +1,50 @@
+package warehouse
+
+import (
+	"context"
+	"crypto/tls"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/trust"
+)
+
+// Environment is the warehouse as a function's environment describes it. Its
+// logins verify the server's name against the trusted authorities, which are
+// read when the first connection is made: parsing them takes milliseconds that
+// a starting function doesn't have.
+type Environment struct {
+	Database funcenv.Database
+	// AWS has the region and the credentials that sign tokens.
+	AWS    aws.Config
+	Getenv func(string) string
+}
+
+// Open makes a DB that logs in as Database.User, with a token of IAM for each
+// new connection.
+func (e Environment) Open() *DB {
+	d := e.Database
+	return e.open(d.User, IAMPassword(d.Host, d.Port, d.User, e.AWS.Region, e.AWS.Credentials))
+}
+
+// OpenAs makes a DB that logs in with a password.
+func (e Environment) OpenAs(user, password string) *DB {
+	return e.open(user, func(context.Context) (string, error) { return password, nil })
+}
+
+func (e Environment) open(user string, password func(context.Context) (string, error)) *DB {
+	d := e.Database
+	l := Login{Host: d.Host, Port: d.Port, Database: d.Name, User: user, Password: password}
+	return &DB{connect: func(ctx context.Context) (*pgx.Conn, error) {
+		if l.TLS == nil {
+			pool, err := trust.Pool(e.Getenv)
+			if err != nil {
+				return nil, err
+			}
+			l.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: d.Host, RootCAs: pool}
+		}
+		return l.Connect(ctx)
+	}}
+}
