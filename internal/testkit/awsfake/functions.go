@@ -1,0 +1,287 @@
+package awsfake
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
+)
+
+// functions are Lambda's functions, by name.
+type functions struct {
+	fake *Fake
+
+	mu     sync.Mutex
+	byName map[string]*function
+}
+
+func newFunctions(f *Fake) *functions { return &functions{fake: f, byName: map[string]*function{}} }
+
+// function is one Lambda function with its execution environments.
+type function struct {
+	name, arn, logicalID string
+	props                map[string]any
+	credential           sigv4.Credential
+	logGroup             string
+
+	slots chan struct{} // one per execution environment that may run
+
+	mu      sync.Mutex
+	idle    []*environment
+	version int // raised by an update; environments of an older one are retired
+	invokes int
+}
+
+// result is what an invocation gave.
+type result struct {
+	payload []byte
+	// functionError is empty, or Unhandled as Lambda names a failure.
+	functionError string
+	requestID     string
+}
+
+// put makes a function, or changes it: its environments then start anew.
+func (fs *functions) put(r cfn.Request) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fn, ok := fs.byName[r.PhysicalID]
+	if !ok {
+		fn = &function{
+			name: r.PhysicalID, arn: fs.fake.arn("lambda", "function:"+r.PhysicalID), logicalID: r.LogicalID,
+			slots: make(chan struct{}, fs.fake.options.Concurrency),
+			credential: sigv4.Credential{
+				AccessKeyID: "ASIA" + strings.ToUpper(wire.NewID(8)), SecretAccessKey: wire.NewID(20), SessionToken: wire.NewID(100), Principal: r.LogicalID,
+			},
+		}
+		fs.byName[r.PhysicalID] = fn
+	}
+	fn.mu.Lock()
+	defer fn.mu.Unlock()
+	fn.props = r.Properties
+	fn.credential.ARN = "arn:aws:sts::" + fs.fake.options.Account + ":assumed-role/" + roleName(str(r.Properties, "Role")) + "/" + fn.name
+	fs.fake.keys.Add(fn.credential)
+	fn.logGroup = str(child(r.Properties, "LoggingConfig"), "LogGroup")
+	if fn.logGroup == "" {
+		fn.logGroup = "/aws/lambda/" + fn.name
+	}
+	fn.version++
+	for _, e := range fn.idle {
+		e.kill()
+	}
+	fn.idle = nil
+}
+
+func (fs *functions) remove(name string) {
+	fs.mu.Lock()
+	fn, ok := fs.byName[name]
+	delete(fs.byName, name)
+	fs.mu.Unlock()
+	if !ok {
+		return
+	}
+	fs.fake.keys.Remove(fn.credential.AccessKeyID)
+	fn.mu.Lock()
+	defer fn.mu.Unlock()
+	fn.version++
+	for _, e := range fn.idle {
+		e.kill()
+	}
+	fn.idle = nil
+}
+
+// find takes a function's name or ARN.
+func (fs *functions) find(nameOrARN string) (*function, bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fn, ok := fs.byName[functionName(nameOrARN)]
+	return fn, ok
+}
+
+// byLogicalID finds a function by what the template calls it.
+func (fs *functions) byLogicalID(id string) (*function, bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for _, fn := range fs.byName {
+		if fn.logicalID == id {
+			return fn, true
+		}
+	}
+	return nil, false
+}
+
+// invoke runs one invocation to its end. An error means that Lambda itself
+// could not; a function that fails is a result.
+func (fs *functions) invoke(ctx context.Context, fn *function, payload []byte) (result, error) {
+	select {
+	case fn.slots <- struct{}{}:
+		defer func() { <-fn.slots }()
+	case <-ctx.Done():
+		return result{}, context.Cause(ctx)
+	}
+	fn.mu.Lock()
+	fn.invokes++
+	version, props := fn.version, fn.props
+	var e *environment
+	fn.idle = slices.DeleteFunc(fn.idle, (*environment).dead)
+	if n := len(fn.idle); n > 0 {
+		e, fn.idle = fn.idle[n-1], fn.idle[:n-1]
+	}
+	fn.mu.Unlock()
+	requestID := wire.NewUUID()
+	if e == nil {
+		var err error
+		if e, err = fs.start(ctx, fn, props); err != nil {
+			return failedResult(requestID, "Runtime.InvalidEntrypoint", err.Error()), nil
+		}
+	}
+	timeout := time.Duration(number(props, "Timeout", 3)) * time.Second
+	res, alive := e.run(ctx, requestID, payload, timeout)
+	fn.mu.Lock()
+	defer fn.mu.Unlock()
+	if alive && fn.version == version {
+		fn.idle = append(fn.idle, e)
+	} else {
+		e.kill()
+	}
+	return res, nil
+}
+
+func failedResult(requestID, kind, message string) result {
+	payload, err := json.Marshal(map[string]string{"errorType": kind, "errorMessage": message})
+	if err != nil {
+		payload = []byte(`{}`)
+	}
+	return result{payload: payload, functionError: "Unhandled", requestID: requestID}
+}
+
+// start starts an execution environment; the process begins to initialise.
+func (fs *functions) start(ctx context.Context, fn *function, props map[string]any) (*environment, error) {
+	if fs.fake.options.Bootstrap == nil {
+		return nil, fmt.Errorf("no bootstrap: the fake was started without Options.Bootstrap")
+	}
+	path, err := fs.fake.options.Bootstrap(ctx, str(child(props, "Code"), "S3Key"))
+	if err != nil {
+		return nil, fmt.Errorf("find bootstrap: %w", err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, fmt.Errorf("find bootstrap: %w", err)
+	}
+	stream := time.Now().UTC().Format("2006/01/02/") + "[$LATEST]" + wire.NewID(16)
+	log := func(line string) { fs.fake.writeLog(fn, props, stream, line) }
+	return startEnvironment(environmentSpec{
+		path: path, function: fn, log: log, spawn: fs.fake.spawn,
+		variables: fs.variables(fn, props, filepath.Dir(path), stream),
+	})
+}
+
+// variables are the environment of a bootstrap: the template's, Lambda's own,
+// and two more, the endpoint and the CA.
+func (fs *functions) variables(fn *function, props map[string]any, root, stream string) []string {
+	f := fs.fake
+	env := []string{
+		"AWS_REGION=" + f.options.Region, "AWS_DEFAULT_REGION=" + f.options.Region,
+		"AWS_LAMBDA_FUNCTION_NAME=" + fn.name, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + fmt.Sprint(number(props, "MemorySize", 128)),
+		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_LOG_GROUP_NAME=" + fn.logGroup, "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
+		"_HANDLER=" + str(props, "Handler"), "LAMBDA_TASK_ROOT=" + root,
+		"AWS_ACCESS_KEY_ID=" + fn.credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + fn.credential.SecretAccessKey, "AWS_SESSION_TOKEN=" + fn.credential.SessionToken,
+		"AWS_ENDPOINT_URL=" + f.Endpoint, "AWS_CA_BUNDLE=" + f.CAFile,
+	}
+	variables := child(child(props, "Environment"), "Variables")
+	for name, value := range variables {
+		env = append(env, name+"="+fmt.Sprint(value))
+	}
+	slices.Sort(env)
+	return env
+}
+
+// invokeAsync queues an event as Lambda does: a failed invocation is tried
+// again, twice by default. done is told when it has succeeded or been given up.
+func (fs *functions) invokeAsync(fn *function, payload []byte, done func(ok bool)) {
+	const pause = 200 * time.Millisecond // minutes with Lambda
+	retries := 2
+	for _, c := range fs.fake.registry.list("AWS::Lambda::EventInvokeConfig") {
+		if functionName(str(c.props, "FunctionName")) == fn.name {
+			retries = number(c.props, "MaximumRetryAttempts", 2)
+		}
+	}
+	fs.fake.spawn(func(ctx context.Context) {
+		ok := false
+		for attempt := 0; attempt <= retries && !ok && ctx.Err() == nil; attempt++ {
+			if attempt > 0 && wait(ctx, pause) != nil {
+				break
+			}
+			res, err := fs.invoke(ctx, fn, payload)
+			ok = err == nil && res.functionError == ""
+		}
+		if done != nil {
+			done(ok)
+		}
+	})
+}
+
+// Invoke invokes a function by its logical id and gives its answer; an error
+// is also what the function itself failed with.
+func (f *Fake) Invoke(ctx context.Context, logicalID string, payload []byte) ([]byte, error) {
+	fn, ok := f.functions.byLogicalID(logicalID)
+	if !ok {
+		return nil, fmt.Errorf("invoke %s: no such function", logicalID)
+	}
+	res, err := f.functions.invoke(ctx, fn, payload)
+	if err != nil {
+		return nil, fmt.Errorf("invoke %s: %w", logicalID, err)
+	}
+	if res.functionError != "" {
+		return res.payload, fmt.Errorf("invoke %s: %s: %s", logicalID, res.functionError, res.payload)
+	}
+	return res.payload, nil
+}
+
+// Invocations counts a function's invocations so far, by logical id.
+func (f *Fake) Invocations(logicalID string) int {
+	fn, ok := f.functions.byLogicalID(logicalID)
+	if !ok {
+		return 0
+	}
+	fn.mu.Lock()
+	defer fn.mu.Unlock()
+	return fn.invokes
+}
+
+// writeLog writes a line to the function's log group. A group that is gone is
+// made again only where the role may do so.
+func (f *Fake) writeLog(fn *function, props map[string]any, stream, line string) {
+	if !f.logs.exists(fn.logGroup) && !f.mayCreateGroups(str(props, "Role")) {
+		return
+	}
+	f.logs.write(fn.logGroup, stream, line)
+}
+
+func (f *Fake) mayCreateGroups(role string) bool {
+	p, ok := f.registry.find("AWS::IAM::Role", roleName(role))
+	if !ok {
+		return false
+	}
+	text, err := json.Marshal(p.props)
+	return err == nil && (strings.Contains(string(text), "logs:CreateLogGroup") || strings.Contains(string(text), "AWSLambdaBasicExecutionRole"))
+}
+
+// executable says that a bootstrap can be started.
+func executable(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("check bootstrap: %w", err)
+	}
+	if info.Mode()&0o111 == 0 {
+		return fmt.Errorf("check bootstrap: %s is not executable", path)
+	}
+	return nil
+}

@@ -1,0 +1,342 @@
+package awsfake
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
+)
+
+// maxAPIBody is API Gateway's limit for a payload, in bytes.
+const maxAPIBody = 10 << 20
+
+// maxEvent is Lambda's limit for an invocation's event, in bytes.
+const maxEvent = 6 << 20
+
+// exchange is one request at the REST API's listener.
+type exchange struct {
+	*http.Request
+	w         http.ResponseWriter
+	body      []byte
+	apiID     string
+	stage     *physical
+	d         *deployment
+	route     *route
+	params    map[string]string
+	path      string // without the stage
+	requestID string
+	holder    sigv4.Credential
+}
+
+// refusal is an answer of the gateway itself.
+type refusal struct {
+	status       int
+	responseType string // of a GatewayResponse
+	errorType    string // x-amzn-ErrorType
+	message      string
+	validation   string
+}
+
+// serve answers for https://<api id>.execute-api.<region>.amazonaws.com.
+func (a *apis) serve(w http.ResponseWriter, r *http.Request) {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	apiID, domain, _ := strings.Cut(host, ".")
+	x := &exchange{Request: r, w: w, apiID: apiID, requestID: wire.NewUUID()}
+	w.Header().Set("X-Amzn-Requestid", x.requestID)
+	if domain != "execute-api."+a.fake.options.Region+".amazonaws.com" {
+		a.refuse(x, refusal{403, "", "ForbiddenException", "Forbidden", ""})
+		return
+	}
+	stageName, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	x.path = "/" + path
+	x.stage, x.d, x.route, x.params = a.find(apiID, stageName, r.Method, x.path)
+	if bad := a.handle(x); bad != nil {
+		a.refuse(x, *bad)
+	}
+}
+
+// handle does what API Gateway does, in its order; it gives what it refuses.
+func (a *apis) handle(x *exchange) *refusal {
+	if x.stage == nil || x.d == nil {
+		return &refusal{403, "", "ForbiddenException", "Forbidden", ""}
+	}
+	if x.route == nil {
+		return &refusal{403, "MISSING_AUTHENTICATION_TOKEN", "MissingAuthenticationTokenException", "Missing Authentication Token", ""}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.Body, maxAPIBody))
+	if err != nil {
+		return &refusal{413, "REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long", ""}
+	}
+	x.body = body
+	if x.route.auth == "AWS_IAM" {
+		holder, err := a.fake.keys.Request(x.Request, body, sigv4.Scope{Service: "execute-api", Region: a.fake.options.Region}, time.Now())
+		if err != nil {
+			return signatureRefusal(err)
+		}
+		x.holder = holder
+		a.fake.recorder.add(Call{
+			At: time.Now(), Principal: holder.Principal, Service: "execute-api", Action: "Invoke", Operation: "Invoke", Status: http.StatusOK,
+			Resource: a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.path),
+		})
+	}
+	if a.throttled(x) {
+		return &refusal{429, "THROTTLED", "TooManyRequestsException", "Too Many Requests", ""}
+	}
+	if bad := x.validate(); bad != nil {
+		return bad
+	}
+	if x.route.function == "" {
+		x.w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	return a.integrate(x)
+}
+
+func (a *apis) stageName(x *exchange) string {
+	_, name, _ := strings.Cut(x.stage.id, "|")
+	return name
+}
+
+// throttled says that a method setting of the stage has a rate of 0; the fake
+// has no other throttle.
+func (a *apis) throttled(x *exchange) bool {
+	settings, _ := x.stage.props["MethodSettings"].([]any)
+	for _, s := range settings {
+		m, _ := s.(map[string]any)
+		applies := str(m, "ResourcePath") == "/*" || strings.ReplaceAll(strings.TrimPrefix(str(m, "ResourcePath"), "/"), "~1", "/") == x.route.template
+		if rate, err := strconv.ParseFloat(str(m, "ThrottlingRateLimit"), 64); err == nil && rate == 0 && applies && (str(m, "HttpMethod") == "*" || str(m, "HttpMethod") == x.Method) {
+			return true
+		}
+	}
+	return false
+}
+
+func signatureRefusal(err error) *refusal {
+	var bad *sigv4.Error
+	if !errors.As(err, &bad) {
+		return &refusal{500, "DEFAULT_5XX", "InternalServerErrorException", "Internal server error", ""}
+	}
+	switch bad.Kind {
+	case sigv4.Missing:
+		return &refusal{403, "MISSING_AUTHENTICATION_TOKEN", "MissingAuthenticationTokenException", "Missing Authentication Token", ""}
+	case sigv4.Malformed:
+		return &refusal{403, "INVALID_SIGNATURE", "IncompleteSignatureException", bad.Message, ""}
+	case sigv4.UnknownKey:
+		return &refusal{403, "DEFAULT_4XX", "UnrecognizedClientException", bad.Message, ""}
+	}
+	return &refusal{403, "INVALID_SIGNATURE", "InvalidSignatureException", bad.Message, ""}
+}
+
+// validate checks what the route's validator wants. A content type without a
+// model is not validated, as with API Gateway.
+func (x *exchange) validate() *refusal {
+	for _, name := range x.route.required {
+		parts := strings.SplitN(name, ".", 4)
+		if len(parts) == 4 && parts[2] == "querystring" && !x.URL.Query().Has(parts[3]) {
+			return &refusal{400, "BAD_REQUEST_PARAMETERS", "BadRequestException", "Missing required request parameters: [" + parts[3] + "]", ""}
+		}
+	}
+	if !x.route.validate {
+		return nil
+	}
+	mediaType, _, err := mime.ParseMediaType(x.Header.Get("Content-Type"))
+	if err != nil {
+		mediaType = "application/json"
+	}
+	schema, ok := x.route.models[mediaType]
+	if !ok || x.isBinary() {
+		return nil
+	}
+	if problem := validateBody(schema, x.body); problem != "" {
+		return &refusal{400, "BAD_REQUEST_BODY", "BadRequestException", "Invalid request body", problem}
+	}
+	return nil
+}
+
+// isBinary says that the body's media type is one of the API's binary ones.
+func (x *exchange) isBinary() bool {
+	mediaType, _, err := mime.ParseMediaType(x.Header.Get("Content-Type"))
+	return err == nil && (slices.Contains(x.d.binary, mediaType) || slices.Contains(x.d.binary, "*/*"))
+}
+
+// integrate invokes the function and writes its answer.
+func (a *apis) integrate(x *exchange) *refusal {
+	internal := &refusal{500, "API_CONFIGURATION_ERROR", "InternalServerErrorException", "Internal server error", ""}
+	broken := &refusal{502, "INTEGRATION_FAILURE", "InternalServerErrorException", "Internal server error", ""}
+	fn, ok := a.fake.functions.find(x.route.function)
+	if !ok || !a.fake.permitted(fn, "apigateway.amazonaws.com", a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.route.template)) {
+		return internal
+	}
+	payload, err := json.Marshal(a.proxyEvent(x))
+	if err != nil {
+		return internal
+	}
+	if len(payload) > maxEvent {
+		return &refusal{413, "REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long", ""}
+	}
+	ctx, cancel := context.WithTimeout(x.Context(), time.Duration(x.route.timeout)*time.Millisecond)
+	defer cancel()
+	type outcome struct {
+		res result
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() { // the function goes on after the gateway gave up
+		res, err := a.fake.functions.invoke(context.WithoutCancel(x.Context()), fn, payload)
+		done <- outcome{res, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return &refusal{504, "INTEGRATION_TIMEOUT", "InternalServerErrorException", "Endpoint request timed out", ""}
+	case o := <-done:
+		if o.err != nil || o.res.functionError != "" || !writeProxyAnswer(x.w, o.res.payload) {
+			return broken
+		}
+		return nil
+	}
+}
+
+// writeProxyAnswer maps a function's answer; false is a malformed one.
+func writeProxyAnswer(w http.ResponseWriter, payload []byte) bool {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &fields); err != nil || len(fields) == 0 {
+		return false
+	}
+	for name := range fields {
+		if !slices.Contains([]string{"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}, name) {
+			return false
+		}
+	}
+	var out struct {
+		StatusCode        json.RawMessage
+		Headers           map[string]any
+		MultiValueHeaders map[string][]any
+		Body              *string
+		IsBase64Encoded   bool
+	}
+	if err := json.Unmarshal(payload, &out); err != nil {
+		return false
+	}
+	status := http.StatusOK
+	if text := strings.Trim(string(out.StatusCode), `"`); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 100 || n > 599 {
+			return false
+		}
+		status = n
+	}
+	body := []byte{}
+	if out.Body != nil {
+		body = []byte(*out.Body)
+	}
+	if out.IsBase64Encoded {
+		decoded, err := base64.StdEncoding.DecodeString(string(body))
+		if err != nil {
+			return false
+		}
+		body = decoded
+	}
+	for name, v := range out.Headers {
+		setHeader(w.Header(), name, fmt.Sprint(v), false)
+	}
+	for name, values := range out.MultiValueHeaders {
+		for i, v := range values {
+			setHeader(w.Header(), name, fmt.Sprint(v), i > 0)
+		}
+	}
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	return true
+}
+
+// setHeader renames what API Gateway keeps to itself.
+func setHeader(h http.Header, name, value string, more bool) {
+	switch http.CanonicalHeaderKey(name) {
+	case "Connection", "Date", "Host", "Content-Length", "Authorization", "Www-Authenticate", "Server":
+		name = "X-Amzn-Remapped-" + name
+	}
+	if more {
+		h.Add(name, value)
+		return
+	}
+	h.Set(name, value)
+}
+
+// refuse answers by itself, through the stack's GatewayResponse if there is
+// one for the type or its default.
+func (a *apis) refuse(x *exchange, bad refusal) {
+	var g gatewayResponse
+	found := false
+	if x.d != nil && bad.responseType != "" {
+		for _, name := range []string{bad.responseType, "DEFAULT_" + strconv.Itoa(bad.status/100) + "XX"} {
+			if g, found = x.d.responses[name]; found {
+				break
+			}
+		}
+	}
+	x.w.Header().Set("X-Amzn-Errortype", bad.errorType)
+	x.w.Header().Set("Content-Type", "application/json")
+	body := `{"message":` + quoted(bad.message) + `}`
+	if found {
+		if n, err := strconv.Atoi(g.status); err == nil {
+			bad.status = n
+		}
+		if template, ok := g.templates["application/json"]; ok {
+			body = a.substitute(x, bad, template)
+		}
+		for name, value := range g.headers {
+			if header, ok := strings.CutPrefix(name, "gatewayresponse.header."); ok {
+				x.w.Header().Set(header, strings.Trim(value, "'"))
+			}
+		}
+	}
+	x.w.WriteHeader(bad.status)
+	_, _ = io.WriteString(x.w, body)
+}
+
+// substitute fills the $context variables of a response template.
+func (a *apis) substitute(x *exchange, bad refusal, template string) string {
+	stage := ""
+	if x.stage != nil {
+		stage = a.stageName(x)
+	}
+	validation := bad.validation
+	if validation == "" {
+		validation = "-"
+	}
+	return strings.NewReplacer(
+		"$context.error.messageString", quoted(bad.message), "$context.error.message", bad.message,
+		"$context.error.responseType", bad.responseType, "$context.error.validationErrorString", escaped(validation),
+		"$context.requestId", x.requestID, "$context.extendedRequestId", x.requestID, "$context.stage", stage,
+		"$context.httpMethod", x.Method, "$context.path", x.URL.Path, "$context.apiId", x.apiID,
+	).Replace(template)
+}
+
+func quoted(text string) string {
+	data, err := json.Marshal(text)
+	if err != nil {
+		return `""`
+	}
+	return string(data)
+}
+
+// escaped is a text for inside a JSON string.
+func escaped(text string) string { return strings.Trim(quoted(text), `"`) }

@@ -1,0 +1,170 @@
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind says what is wrong with a signature.
+type Kind int
+
+// What Verify can find wrong.
+const (
+	Missing    Kind = iota + 1 // no signature at all
+	Malformed                  // a signature that cannot be parsed
+	UnknownKey                 // a key id or session token that nobody has
+	Mismatch                   // not what this secret would have signed
+	WrongScope                 // signed for another service or region
+	Expired                    // too old, or from the future
+)
+
+// Error is a refused signature; its text is what AWS would say.
+type Error struct {
+	Kind    Kind
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Scope is what a signature must be made for. An empty field accepts any.
+type Scope struct {
+	Service string
+	Region  string
+}
+
+const (
+	timeFormat   = "20060102T150405Z"
+	algorithm    = "AWS4-HMAC-SHA256"
+	maxClockSkew = 5 * time.Minute
+	// EmptyPayload is the SHA-256 of no bytes, in hex.
+	EmptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	// UnsignedPayload stands for a body that the signature leaves out.
+	UnsignedPayload = "UNSIGNED-PAYLOAD"
+)
+
+// signature is a signature as parsed from a header or a query.
+type signature struct {
+	keyID, date, region, service string
+	at                           time.Time
+	signedHeaders                []string
+	value, token                 string
+}
+
+// CredentialScope reads the service and the region that a request claims to be
+// signed for, without verifying anything.
+func CredentialScope(r *http.Request) (Scope, bool) {
+	s, err := parse(r)
+	if err != nil {
+		return Scope{}, false
+	}
+	return Scope{Service: s.service, Region: s.region}, true
+}
+
+// Request verifies a request signed by header or by query. body is the body as
+// sent; a payload hash header, when there is one, must match it unless it says
+// that the body is unsigned or streamed.
+func (k *Keys) Request(r *http.Request, body []byte, want Scope, now time.Time) (Credential, error) {
+	s, err := parse(r)
+	if err != nil {
+		return Credential{}, err
+	}
+	presigned := r.Header.Get("Authorization") == ""
+	payload := r.Header.Get("X-Amz-Content-Sha256")
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	switch {
+	case presigned && s.service == "s3":
+		payload = UnsignedPayload
+	case payload == "":
+		payload = hash
+	case payload != UnsignedPayload && !strings.HasPrefix(payload, "STREAMING-") && payload != hash:
+		return Credential{}, &Error{Mismatch, "The provided 'x-amz-content-sha256' header does not match what was computed."}
+	}
+	if presigned {
+		return k.presigned(s, r.Method, r.URL, r.Header, r.Host, payload, want, now)
+	}
+	if s.at.Before(now.Add(-maxClockSkew)) {
+		return Credential{}, &Error{Expired, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
+			s.at.Format(timeFormat), now.UTC().Add(-maxClockSkew).Format(timeFormat), now.UTC().Format(timeFormat))}
+	}
+	if s.at.After(now.Add(maxClockSkew)) {
+		return Credential{}, &Error{Expired, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
+			s.at.Format(timeFormat), now.UTC().Add(maxClockSkew).Format(timeFormat), now.UTC().Format(timeFormat))}
+	}
+	return k.check(s, r.Method, r.URL, r.Header, r.Host, r.ContentLength, payload, want)
+}
+
+// Token verifies a login token: a presigned GET URL without its scheme. It
+// gives the URL's query for the caller to judge, and the holder of the key.
+// No token lives longer than maxAge, whatever it says.
+func (k *Keys) Token(token string, want Scope, maxAge time.Duration, now time.Time) (Credential, *url.URL, error) {
+	u, err := url.Parse("https://" + token)
+	if err != nil || u.RawQuery == "" {
+		return Credential{}, nil, &Error{Missing, "not a presigned URL"}
+	}
+	s, err := parse(&http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}})
+	if err != nil {
+		return Credential{}, nil, err
+	}
+	if now.Sub(s.at) > maxAge {
+		return Credential{}, nil, &Error{Expired, "token is older than " + maxAge.String()}
+	}
+	c, err := k.presigned(s, http.MethodGet, u, http.Header{}, u.Host, EmptyPayload, want, now)
+	return c, u, err
+}
+
+func (k *Keys) presigned(s signature, method string, u *url.URL, h http.Header, host, payload string, want Scope, now time.Time) (Credential, error) {
+	seconds, err := strconv.Atoi(u.Query().Get("X-Amz-Expires"))
+	if err != nil || seconds < 1 || seconds > 604800 {
+		return Credential{}, &Error{Malformed, "X-Amz-Expires must be a number of seconds from 1 to 604800"}
+	}
+	if now.After(s.at.Add(time.Duration(seconds) * time.Second)) {
+		return Credential{}, &Error{Expired, "Request has expired"}
+	}
+	if s.at.After(now.Add(maxClockSkew)) {
+		return Credential{}, &Error{Expired, "Request is not yet valid"}
+	}
+	return k.check(s, method, u, h, host, -1, payload, want)
+}
+
+func (k *Keys) check(s signature, method string, u *url.URL, h http.Header, host string, length int64, payload string, want Scope) (Credential, error) {
+	if want.Service != "" && s.service != want.Service {
+		return Credential{}, &Error{WrongScope, fmt.Sprintf("Credential should be scoped to correct service: '%s'. ", want.Service)}
+	}
+	if want.Region != "" && s.region != want.Region {
+		return Credential{}, &Error{WrongScope, fmt.Sprintf("Credential should be scoped to a valid region, not '%s'. ", s.region)}
+	}
+	c, ok := k.Lookup(s.keyID)
+	if !ok || c.SessionToken != s.token {
+		return Credential{}, &Error{UnknownKey, "The security token included in the request is invalid."}
+	}
+	canonical := strings.Join([]string{
+		method, canonicalPath(u, s.service), canonicalQuery(u.RawQuery),
+		canonicalHeaders(s.signedHeaders, h, host, length), strings.Join(s.signedHeaders, ";"), payload,
+	}, "\n")
+	sum := sha256.Sum256([]byte(canonical))
+	scope := strings.Join([]string{s.date, s.region, s.service, "aws4_request"}, "/")
+	toSign := strings.Join([]string{algorithm, s.at.Format(timeFormat), scope, hex.EncodeToString(sum[:])}, "\n")
+	key := []byte("AWS4" + c.SecretAccessKey)
+	for _, part := range []string{s.date, s.region, s.service, "aws4_request"} {
+		key = mac(key, part)
+	}
+	if !hmac.Equal([]byte(hex.EncodeToString(mac(key, toSign))), []byte(s.value)) {
+		return Credential{}, &Error{Mismatch, "The request signature we calculated does not match the signature you provided. " +
+			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
+	}
+	return c, nil
+}
+
+func mac(key []byte, text string) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte(text))
+	return m.Sum(nil)
+}
