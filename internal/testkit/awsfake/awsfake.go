@@ -48,6 +48,10 @@ type Options struct {
 	// Bootstrap gives this machine's build of a function by its code's S3 key;
 	// nil makes every invocation fail.
 	Bootstrap func(ctx context.Context, codeKey string) (path string, err error)
+	// Answer answers custom resources in place of their functions, for a test
+	// without bootstraps: it gets RequestType and the event, and gives the
+	// attributes. Its error is the reason of a failure.
+	Answer func(ctx context.Context, requestType string, event map[string]any) (data map[string]any, err error)
 	// Credentials are the person's key; the zero value is the AWS examples'.
 	Credentials sigv4.Credential
 	// Delay is how long a resource of a type takes for each step of its life;

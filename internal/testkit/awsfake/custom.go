@@ -135,6 +135,9 @@ func (f *Fake) callCustom(ctx context.Context, requestType string, r cfn.Request
 	if requestType == "Update" {
 		event["OldResourceProperties"] = asStrings(r.OldProperties)
 	}
+	if f.options.Answer != nil {
+		return f.answerHere(ctx, requestType, event, requestID)
+	}
 	payload, err := json.Marshal(event)
 	if err != nil {
 		return customAnswer{}, fmt.Errorf("marshal custom resource event: %w", err)
@@ -163,6 +166,18 @@ func (f *Fake) callCustom(ctx context.Context, requestType string, r cfn.Request
 	case <-ctx.Done():
 		return customAnswer{}, context.Cause(ctx)
 	}
+}
+
+// answerHere is a custom resource without its function; the physical id is the
+// logical one.
+func (f *Fake) answerHere(ctx context.Context, requestType string, event map[string]any, requestID string) (customAnswer, error) {
+	a := customAnswer{Status: "SUCCESS", PhysicalResourceId: fmt.Sprint(event["LogicalResourceId"])}
+	data, err := f.options.Answer(ctx, requestType, event)
+	if err != nil {
+		a.Status, a.Reason = "FAILED", err.Error()
+	}
+	a.Data = data
+	return a, a.judge(requestID)
 }
 
 func (a customAnswer) judge(requestID string) error {

@@ -111,6 +111,23 @@ func (f *Fake) Logins() []Login {
 	return append([]Login(nil), f.stores.logins...)
 }
 
+// Database finds a running database by its instance's physical id, for a test
+// that looks inside.
+func (f *Fake) Database(id string) (Database, bool) {
+	f.stores.mu.Lock()
+	defer f.stores.mu.Unlock()
+	d, ok := f.stores.databases[id]
+	return d, ok
+}
+
+// Cache finds a running cache by its replication group's id.
+func (f *Fake) Cache(id string) (Cache, bool) {
+	f.stores.mu.Lock()
+	defer f.stores.mu.Unlock()
+	c, ok := f.stores.caches[id]
+	return c, ok
+}
+
 // Snapshots lists the databases' final snapshots.
 func (f *Fake) Snapshots() []Snapshot {
 	f.stores.mu.Lock()
