@@ -1,0 +1,95 @@
+package cache
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/trust"
+)
+
+const (
+	// tokenSeconds is how long a login token is good for, the most there is.
+	tokenSeconds = "900"
+	// connectionLife ends a connection before ElastiCache does, at 12 hours.
+	connectionLife = 11 * time.Hour
+	// emptyBody is the SHA-256 of nothing.
+	emptyBody = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)
+
+// FromEnvironment makes the client of a function: TLS with the server's name
+// verified, a new token of IAM for each connection. Nothing is connected, nor
+// the trusted authorities read, before the first command.
+func FromEnvironment(env funcenv.Cache, cfg aws.Config, getenv func(string) string) *redis.Client {
+	pool := sync.OnceValues(func() (*x509.CertPool, error) { return trust.Pool(getenv) })
+	o := clientOptions(net.JoinHostPort(env.Host, env.Port))
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		roots, err := pool()
+		if err != nil {
+			return nil, err
+		}
+		d := tls.Dialer{
+			NetDialer: &net.Dialer{Timeout: o.DialTimeout},
+			Config:    &tls.Config{MinVersion: tls.VersionTLS12, ServerName: env.Host, RootCAs: roots},
+		}
+		return d.DialContext(ctx, network, addr)
+	}
+	o.CredentialsProviderContext = func(ctx context.Context) (string, string, error) {
+		token, err := Token(ctx, env, cfg, time.Now())
+		return env.User, token, err
+	}
+	return redis.NewClient(o)
+}
+
+// Local makes the client of a server on this machine. An empty password logs
+// in without one.
+func Local(addr, password string) *redis.Client {
+	o := clientOptions(addr)
+	o.Password = password
+	return redis.NewClient(o)
+}
+
+// clientOptions are for one connection at a time and short waits: who uses the
+// cache can do without it.
+func clientOptions(addr string) *redis.Options {
+	return &redis.Options{
+		Addr: addr, PoolSize: 2, MaxRetries: 1, DialTimeout: time.Second, DialerRetries: 1,
+		ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second,
+		ConnMaxLifetime: connectionLife, ConnMaxIdleTime: 5 * time.Minute, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+// Token signs a login: a presigned request to the replication group, without
+// its scheme.
+func Token(ctx context.Context, env funcenv.Cache, cfg aws.Config, now time.Time) (string, error) {
+	credentials, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return "", fmt.Errorf("sign cache login: %w", err)
+	}
+	query := url.Values{"Action": {"connect"}, "User": {env.User}, "X-Amz-Expires": {tokenSeconds}}
+	// ElastiCache keeps ids in lower case.
+	host := strings.ToLower(env.ReplicationGroup)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/?"+query.Encode(), nil)
+	if err != nil {
+		return "", fmt.Errorf("sign cache login: %w", err)
+	}
+	signed, _, err := v4.NewSigner().PresignHTTP(ctx, credentials, req, emptyBody, "elasticache", cfg.Region, now)
+	if err != nil {
+		return "", fmt.Errorf("sign cache login: %w", err)
+	}
+	return strings.TrimPrefix(signed, "http://"), nil
+}

@@ -1,0 +1,105 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// Minutes is what was found of the minutes that were asked for.
+type Minutes struct {
+	// Rows are those of the whole minutes.
+	Rows []warehouse.MinuteRow
+	// Missing are the minutes that aren't there, in order.
+	Missing []time.Time
+	// AsOf is the time up to which the least recent of them holds all that
+	// was committed; zero when all are missing.
+	AsOf time.Time
+}
+
+// Minutes reads minutes of a metric. Those that are missing are not zero: ask
+// PostgreSQL.
+func (c *Cache) Minutes(ctx context.Context, metric string, minutes []time.Time) (Minutes, error) {
+	var refreshed *redis.StringCmd
+	hashes := make([]*redis.MapStringStringCmd, len(minutes))
+	_, err := c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		refreshed = pipe.HGet(ctx, refreshedKey, "at")
+		for i, minute := range minutes {
+			hashes[i] = pipe.HGetAll(ctx, minuteOf{metric, minute.Unix()}.key())
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return Minutes{}, fmt.Errorf("read minutes: %w", err)
+	}
+	at, err := milliseconds(refreshed)
+	if err != nil {
+		return Minutes{}, err
+	}
+	var found Minutes
+	for i, minute := range minutes {
+		fields := hashes[i].Val()
+		whole, ok := fields[wholeField]
+		if !ok {
+			found.Missing = append(found.Missing, minute)
+			continue
+		}
+		filled, err := strconv.ParseInt(whole, 10, 64)
+		if err != nil {
+			return Minutes{}, fmt.Errorf("read minute: %w", err)
+		}
+		if asOf := time.UnixMilli(max(filled, at)).UTC(); found.AsOf.IsZero() || asOf.Before(found.AsOf) {
+			found.AsOf = asOf
+		}
+		for field, value := range fields {
+			if field == wholeField {
+				continue
+			}
+			row, err := decode(metric, minute, field, value)
+			if err != nil {
+				return Minutes{}, err
+			}
+			if row.N != 0 { // a correction leaves such rows behind
+				found.Rows = append(found.Rows, row)
+			}
+		}
+	}
+	return found, nil
+}
+
+func milliseconds(cmd *redis.StringCmd) (int64, error) {
+	n, err := cmd.Int64()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("read last refresh: %w", err)
+	}
+	return n, nil
+}
+
+// CountUsers counts, within a percent or so, the distinct users of days
+// (YYYYMMDD). A day that isn't there is missing from the result.
+func (c *Cache) CountUsers(ctx context.Context, days []string) (map[string]int64, error) {
+	exists, counts := make([]*redis.IntCmd, len(days)), make([]*redis.IntCmd, len(days))
+	_, err := c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, day := range days {
+			exists[i] = pipe.Exists(ctx, userPrefix+day)
+			counts[i] = pipe.PFCount(ctx, userPrefix+day)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count users: %w", err)
+	}
+	byDay := map[string]int64{}
+	for i, day := range days {
+		if exists[i].Val() == 1 {
+			byDay[day] = counts[i].Val()
+		}
+	}
+	return byDay, nil
+}

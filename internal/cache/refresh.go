@@ -1,0 +1,131 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// Warehouse is what a refresh reads; *warehouse.DB has it.
+type Warehouse interface {
+	Source
+	Changed(ctx context.Context, watermark string, oldest time.Time) (warehouse.Change, error)
+	Metrics(ctx context.Context) ([]string, error)
+	EachUser(ctx context.Context, from, to time.Time, each func(users []string) error) error
+}
+
+// refreshPortion is how many minutes are read and written at a time.
+const refreshPortion = 120
+
+// Refresh rewrites every minute that changed since the last refresh, newest
+// first, and the users of its days. Without a last refresh it rewrites the
+// whole window. Only when all is written does the watermark move: a refresh
+// that was cut short is done again.
+func (c *Cache) Refresh(ctx context.Context, w Warehouse) (minutes int, err error) {
+	watermark, err := c.client.HGet(ctx, refreshedKey, "xid").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("read watermark: %w", err)
+	}
+	begun := c.now()
+	change, err := w.Changed(ctx, watermark, begun.Add(-Window))
+	if err != nil {
+		return 0, err
+	}
+	metrics, err := w.Metrics(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, metric := range metrics {
+		for at := 0; at < len(change.Minutes); at += refreshPortion {
+			portion := change.Minutes[at:min(at+refreshPortion, len(change.Minutes))]
+			if err := c.Fill(ctx, w, metric, portion); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if err := c.refreshUsers(ctx, w, change.Minutes, begun); err != nil {
+		return 0, err
+	}
+	err = c.client.HSet(ctx, refreshedKey, "xid", change.Watermark, "at", begun.UnixMilli()).Err()
+	if err != nil {
+		return 0, fmt.Errorf("store watermark: %w", err)
+	}
+	return len(change.Minutes), nil
+}
+
+// refreshUsers builds the days that aren't there, today's in any case, and adds
+// the users of the changed minutes to those that are.
+func (c *Cache) refreshUsers(ctx context.Context, w Warehouse, minutes []time.Time, now time.Time) error {
+	built := map[string]bool{}
+	ensure := func(at time.Time) (fresh bool, err error) {
+		day := at.UTC().Format(DayLayout)
+		if done, ok := built[day]; ok {
+			return done, nil
+		}
+		n, err := c.client.Exists(ctx, userPrefix+day).Result()
+		if err != nil {
+			return false, fmt.Errorf("look for users of %s: %w", day, err)
+		}
+		if n == 0 {
+			if err := c.buildUsers(ctx, w, at.UTC().Truncate(24*time.Hour)); err != nil {
+				return false, err
+			}
+		}
+		built[day] = n == 0
+		return n == 0, nil
+	}
+	if _, err := ensure(now); err != nil {
+		return err
+	}
+	for _, minute := range minutes {
+		fresh, err := ensure(minute)
+		if err != nil {
+			return err
+		}
+		if fresh { // it was read after the changes, so these users are in it
+			continue
+		}
+		day := minute.UTC().Format(DayLayout)
+		err = w.EachUser(ctx, minute, minute.Add(time.Minute), func(users []string) error {
+			return c.AddUsers(ctx, map[string][]string{day: users})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildUsers gathers a day's users apart and then puts them in place, so that
+// nobody counts half of them.
+func (c *Cache) buildUsers(ctx context.Context, w Warehouse, day time.Time) error {
+	name := day.Format(DayLayout)
+	apart := newUserPrefix + name
+	// Without users it is an empty day, which is there, too.
+	if err := c.client.Del(ctx, apart).Err(); err != nil {
+		return fmt.Errorf("build users of %s: %w", name, err)
+	}
+	if err := c.client.PFAdd(ctx, apart).Err(); err != nil {
+		return fmt.Errorf("build users of %s: %w", name, err)
+	}
+	err := w.EachUser(ctx, day, day.AddDate(0, 0, 1), func(users []string) error {
+		return c.client.PFAdd(ctx, apart, toAny(users)...).Err()
+	})
+	if err != nil {
+		return fmt.Errorf("build users of %s: %w", name, err)
+	}
+	_, err = c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.ExpireAt(ctx, apart, day.AddDate(0, 0, userDays))
+		pipe.Rename(ctx, apart, userPrefix+name)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("build users of %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+-- The only writer of minutes.
+-- KEYS[1]  the minute's hash
+-- ARGV[1]  when the whole minute was read, in Unix milliseconds; 0 when this
+--          is only what a load changed
+-- ARGV[2]  when the hash expires, in Unix seconds
+-- then     field and value in turn; a value begins with its revision
+--
+-- A field gives way to a larger revision only, so that writers may come in any
+-- order. A hash is begun by a whole minute only: 0 is returned when it isn't
+-- there and can't be begun.
+local whole = tonumber(ARGV[1])
+if whole == 0 and redis.call('EXISTS', KEYS[1]) == 0 then
+    return 0
+end
+for i = 3, #ARGV, 2 do
+    local old = redis.call('HGET', KEYS[1], ARGV[i])
+    if not old or tonumber(string.match(ARGV[i + 1], '^%d+')) > tonumber(string.match(old, '^%d+')) then
+        redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    end
+end
+if whole > 0 then
+    local old = redis.call('HGET', KEYS[1], '.')
+    if not old or whole > tonumber(old) then
+        redis.call('HSET', KEYS[1], '.', ARGV[1])
+    end
+    redis.call('EXPIREAT', KEYS[1], ARGV[2])
+end
+return 1
