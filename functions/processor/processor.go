@@ -1,0 +1,160 @@
+// Package processor loads the stream into the warehouse and brings what
+// changed to the cache.
+package processor
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// Warehouse is where events are loaded; *warehouse.DB is one.
+type Warehouse interface {
+	cache.Source
+	// Load loads a chunk in one transaction, exactly once.
+	Load(context.Context, warehouse.Chunk) (warehouse.Loaded, error)
+}
+
+// Cache is what is told of changes; *cache.Cache is one.
+type Cache interface {
+	Update(context.Context, cache.Source, []warehouse.MinuteRow) error
+	AddUsers(ctx context.Context, byDay map[string][]string) error
+}
+
+// Objects is where the bytes of quarantined lines are kept; archive.Writer is one.
+type Objects interface {
+	Put(ctx context.Context, key string, body []byte) error
+}
+
+// Metrics takes counts; *emf.Writer does.
+type Metrics interface {
+	Emit(metrics ...emf.Metric) error
+}
+
+// Handler answers the processor's invocations.
+type Handler struct {
+	Warehouse Warehouse
+	Cache     Cache
+	Objects   Objects
+	Metrics   Metrics
+	Log       *slog.Logger
+}
+
+const (
+	// reserve is kept of the invocation's time: a chunk isn't begun later,
+	// and one that is at work is given up with answerTime left.
+	reserve    = 10 * time.Second
+	answerTime = 2 * time.Second
+	// cacheTime bounds what a chunk spends on the cache.
+	cacheTime = 3 * time.Second
+)
+
+// totals add up over the chunks of an invocation.
+type totals struct {
+	warehouse.Loaded
+	cacheErrors int
+}
+
+// Handle loads a batch of one shard in chunks of whole records, a transaction
+// each, in the stream's order. On an error that passes, or near the deadline,
+// it names the first record that isn't committed, from where Lambda tries
+// again, and returns no error: that would halve the batch, which helps no
+// database that is away.
+func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events.KinesisEventResponse, error) {
+	records := make([]archive.Record, len(batch.Records))
+	for i, r := range batch.Records {
+		records[i] = archive.FromEvent(r)
+	}
+	var resp events.KinesisEventResponse
+	var sum totals
+	for i, c := range cut(records) {
+		if i > 0 && nearDeadline(ctx) {
+			h.Log.InfoContext(ctx, "out of time", "from", c.FirstSeq)
+			resp.BatchItemFailures = failFrom(c)
+			break
+		}
+		loaded, err := h.load(ctx, c)
+		if err != nil {
+			h.Log.ErrorContext(ctx, "records not loaded", "shard", c.Shard, "from", c.FirstSeq, "err", err)
+			resp.BatchItemFailures = failFrom(c)
+			break
+		}
+		sum.add(loaded)
+		if sum.cacheErrors > 0 {
+			continue // it is away: don't wait for it at every chunk
+		}
+		if err := h.tellCache(ctx, loaded); err != nil {
+			h.Log.ErrorContext(ctx, "cache not updated", "shard", c.Shard, "from", c.FirstSeq, "err", err)
+			sum.cacheErrors++
+		}
+	}
+	h.count(ctx, sum)
+	return resp, nil
+}
+
+func nearDeadline(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && time.Until(deadline) < reserve
+}
+
+func failFrom(c chunk) []events.KinesisBatchItemFailure {
+	return []events.KinesisBatchItemFailure{{ItemIdentifier: c.FirstSeq}}
+}
+
+func (h *Handler) load(ctx context.Context, c chunk) (warehouse.Loaded, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerTime))
+		defer cancel()
+	}
+	c.Keep = func(ctx context.Context, bad []warehouse.Bad) (string, error) {
+		lines := make([]archive.Line, len(bad))
+		for i, b := range bad {
+			lines[i] = c.lines[b.Line]
+			h.Log.WarnContext(ctx, "line quarantined", "shard", c.Shard, "seq", b.Seq, "i", b.I, "reason", b.Reason)
+		}
+		key, body, err := archive.Quarantine(lines)
+		if err != nil {
+			return "", err
+		}
+		return key, h.Objects.Put(ctx, key, body)
+	}
+	return h.Warehouse.Load(ctx, c.Chunk)
+}
+
+func (h *Handler) tellCache(ctx context.Context, l warehouse.Loaded) error {
+	ctx, cancel := context.WithTimeout(ctx, cacheTime)
+	defer cancel()
+	if err := h.Cache.Update(ctx, h.Warehouse, l.Minutes); err != nil {
+		return err
+	}
+	return h.Cache.AddUsers(ctx, l.Users)
+}
+
+func (t *totals) add(l warehouse.Loaded) {
+	t.Inserted += l.Inserted
+	t.Duplicates += l.Duplicates
+	t.Quarantined += l.Quarantined
+	t.Expired += l.Expired
+}
+
+func (h *Handler) count(ctx context.Context, t totals) {
+	err := h.Metrics.Emit(
+		emf.Metric{Name: funcenv.MetricInserted, Value: float64(t.Inserted)},
+		emf.Metric{Name: funcenv.MetricDuplicates, Value: float64(t.Duplicates)},
+		emf.Metric{Name: funcenv.MetricQuarantined, Value: float64(t.Quarantined)},
+		emf.Metric{Name: funcenv.MetricExpired, Value: float64(t.Expired)},
+		emf.Metric{Name: funcenv.MetricCacheErrors, Value: float64(t.cacheErrors)},
+	)
+	if err != nil {
+		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
+	}
+}
