@@ -1,0 +1,74 @@
+package deploy_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+func TestArtifactBucket(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	const bucket = "streamctl-artifacts-123456789012-us-east-1"
+	for range 2 { // the second finds it made
+		if err := op.EnsureBucket(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var made int
+	for _, c := range fake.Calls() {
+		if c.Operation == "CreateBucket" || c.Operation == "PutBucketPolicy" {
+			made++
+		}
+	}
+	if made != 2 {
+		t.Errorf("%d calls that make it, want 2", made)
+	}
+	block, err := op.Buckets.GetPublicAccessBlock(t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &[]string{bucket}[0]})
+	if err != nil || !*block.PublicAccessBlockConfiguration.BlockPublicPolicy {
+		t.Errorf("public access: %v", err)
+	}
+	artifacts := []artifact.Artifact{artifact.New("ingest", []byte("a")), artifact.New("query", []byte("b"))}
+	if sent, err := op.Upload(t.Context(), bucket, artifacts); err != nil || len(sent) != 2 {
+		t.Errorf("first upload: %v, %v", sent, err)
+	}
+	artifacts[1] = artifact.New("query", []byte("changed"))
+	if sent, err := op.Upload(t.Context(), bucket, artifacts); err != nil || len(sent) != 1 || sent[0] != "query" {
+		t.Errorf("second upload: %v, %v", sent, err)
+	}
+}
+
+// TestInterruptedBucket is one that a killed run left without its settings.
+func TestInterruptedBucket(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	if err := fake.Objects().CreateBucket("half"); err != nil {
+		t.Fatal(err)
+	}
+	if err := op.EnsureBucket(t.Context(), "half"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := op.Buckets.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: &[]string{"half"}[0]}); err != nil {
+		t.Errorf("the settings weren't made good: %v", err)
+	}
+}
+
+func TestForeignBucket(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	fake.FailCall("s3", "HeadBucket", http.StatusForbidden, "AccessDenied", "Access Denied", 1)
+	err := op.EnsureBucket(t.Context(), "theirs")
+	if err == nil || !strings.Contains(err.Error(), "another account") || !strings.Contains(err.Error(), "ArtifactBucket") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestThrottlingIsMet(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	fake.Throttle("cloudformation", "DescribeStackEvents", 2)
+	if outcome := apply(t, op, request(t, "one", false)); !outcome.Created {
+		t.Errorf("got %+v", outcome)
+	}
+}

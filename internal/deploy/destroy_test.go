@@ -1,0 +1,138 @@
+package deploy_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+// fill puts versions and delete markers into a bucket, and an unfinished upload.
+func fill(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, bucket string, versions, markers int) {
+	t.Helper()
+	for i := range versions {
+		if err := fake.Objects().Put(bucket, fmt.Sprintf("raw/v1/dt=2026-11-23/hr=%02d/%d.gz", i%24, i/2), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range markers {
+		if _, err := op.Buckets.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String(fmt.Sprintf("gone/%d", i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := op.Buckets.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String("unfinished")}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	const bucket = "archive"
+	if err := errors.Join(fake.Objects().CreateBucket(bucket), fake.Objects().SetVersioning(bucket, "Enabled")); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, op, fake, bucket, 2500, 500)
+	emptied, err := deploy.Empty(t.Context(), op.Buckets, bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if emptied != (deploy.Emptied{Versions: 2500, Markers: 500, Uploads: 1}) {
+		t.Errorf("got %+v", emptied)
+	}
+	if objects, markers := fake.Objects().Versions(bucket); objects+markers+fake.Objects().Uploads(bucket) != 0 {
+		t.Errorf("%d versions, %d markers left", objects, markers)
+	}
+	largest := 0
+	for _, c := range fake.Calls() {
+		if c.Operation == "DeleteObjects" {
+			largest++
+		}
+	}
+	if largest != 3 {
+		t.Errorf("%d calls for 3,000 objects, want 3 of 1,000", largest)
+	}
+	if again, err := deploy.Empty(t.Context(), op.Buckets, bucket); err != nil || again != (deploy.Emptied{}) {
+		t.Errorf("an empty bucket: %+v, %v", again, err)
+	}
+	if gone, err := deploy.Empty(t.Context(), op.Buckets, "no-such-bucket"); err != nil || gone != (deploy.Emptied{}) {
+		t.Errorf("a bucket that is gone: %+v, %v", gone, err)
+	}
+}
+
+func plan(t *testing.T, op *deploy.Operator) deploy.Plan {
+	t.Helper()
+	p, err := op.PlanDestroy(t.Context(), "events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestDestroy(t *testing.T) {
+	op, fake, lines := operator(t, awsfake.Options{})
+	created := apply(t, op, request(t, "one", false))
+	fill(t, op, fake, created.Stack.Outputs["BucketName"], 30, 5)
+	left, err := op.Destroy(t.Context(), plan(t, op), false)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, lines)
+	}
+	types := ""
+	for _, l := range left {
+		types += l.Type + " "
+		if !l.Costs || l.PhysicalID == "" || l.Why == "" {
+			t.Errorf("leftover: %+v", l)
+		}
+	}
+	if types != "AWS::KMS::Key AWS::RDS::DBSnapshot " {
+		t.Errorf("left: %s", types)
+	}
+	if _, err := op.PlanDestroy(t.Context(), "events"); !deploy.IsNotFound(err) || !strings.Contains(err.Error(), "123456789012") {
+		t.Errorf("after: %v", err)
+	}
+	if again := apply(t, op, request(t, "one", false)); !again.Created {
+		t.Errorf("again at once: %+v", again)
+	}
+}
+
+// TestDestroyProtected changes nothing until it is told to lift protections.
+func TestDestroyProtected(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	created := apply(t, op, request(t, "one", true))
+	fill(t, op, fake, created.Stack.Outputs["BucketName"], 10, 0)
+	p := plan(t, op)
+	_, err := op.Destroy(t.Context(), p, false)
+	var protected *deploy.ProtectedError
+	if !errors.As(err, &protected) || len(protected.By) != 2 {
+		t.Fatalf("got %v", err)
+	}
+	if objects, _ := fake.Objects().Versions(p.Buckets[0]); objects != 10 {
+		t.Errorf("%d objects left of 10", objects)
+	}
+	if _, err := op.Destroy(t.Context(), p, true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDestroyGoesOn fails a delete half way; the same command again finishes it.
+func TestDestroyGoesOn(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	apply(t, op, request(t, "one", false))
+	fake.FailDelete("Topic", "topic is in use")
+	_, err := op.Destroy(t.Context(), plan(t, op), false)
+	var failed *deploy.FailedError
+	if !errors.As(err, &failed) || failed.Status != "DELETE_FAILED" || !strings.Contains(err.Error(), "topic is in use") {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := op.Apply(t.Context(), later(request(t, "two", false))); err == nil || !strings.Contains(err.Error(), "DELETE_FAILED") {
+		t.Errorf("deploy in between: %v", err)
+	}
+	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+		t.Errorf("again: %v", err)
+	}
+}

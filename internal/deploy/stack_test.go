@@ -1,0 +1,277 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+const password = "YourSecurePassword123!"
+
+// operator works on a fake of AWS that ends with the test. What is reported
+// goes to lines.
+func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfake.Fake, lines *strings.Builder) {
+	t.Helper()
+	o.Dir = t.TempDir()
+	fake, err := awsfake.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := fake.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	cfg := aws.Config{
+		Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, ""),
+	}
+	lines = &strings.Builder{}
+	var tokens atomic.Int64
+	op = &deploy.Operator{
+		Clients: deploy.Clients{
+			Stacks:    cloudformation.NewFromConfig(cfg),
+			Buckets:   s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
+			Identity:  sts.NewFromConfig(cfg),
+			Functions: lambda.NewFromConfig(cfg),
+			Databases: rds.NewFromConfig(cfg),
+		},
+		Report: func(e deploy.Event) { fmt.Fprintln(lines, e.Text, e.Status, e.LogicalID, e.Reason) },
+		Poll:   5 * time.Millisecond,
+		Token:  func() string { return fmt.Sprintf("token-%d", tokens.Add(1)) },
+	}
+	op.Caller, err = deploy.Identify(t.Context(), op.Identity, "us-east-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op, fake, lines
+}
+
+// request is for the stack in testdata.
+func request(t *testing.T, text string, protected bool) deploy.Request {
+	t.Helper()
+	body, err := os.ReadFile("testdata/stack.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return deploy.Request{
+		Stack: "events", Template: bytes.ReplaceAll(body, []byte("PROTECTED"), fmt.Append(nil, protected)),
+		TemplateBucket: "streamctl-artifacts-123456789012-us-east-1",
+		Parameters:     map[string]string{"Text": text, "DatabasePassword": password},
+		Tags:           map[string]string{"Project": "events"}, Protected: protected,
+	}
+}
+
+// later is the same for a stack that has its password already.
+func later(r deploy.Request) deploy.Request {
+	parameters := map[string]string{"Text": r.Parameters["Text"]}
+	r.Parameters, r.Previous = parameters, []string{"DatabasePassword"}
+	return r
+}
+
+func apply(t *testing.T, op *deploy.Operator, r deploy.Request) deploy.Outcome {
+	t.Helper()
+	outcome, err := op.Apply(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcome
+}
+
+func TestCreateUpdateAndNothing(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	first := apply(t, op, request(t, "one", false))
+	if !first.Created || first.Stack.Status != "CREATE_COMPLETE" || first.Stack.Outputs["BucketName"] == "" {
+		t.Errorf("create: %+v", first)
+	}
+	if got := first.Stack.Parameters["DatabasePassword"]; got != "****" {
+		t.Errorf("the password is %q", got)
+	}
+	again := apply(t, op, later(request(t, "one", false)))
+	if again.Changed || again.Created {
+		t.Errorf("no change: %+v", again)
+	}
+	sets, err := op.Stacks.ListChangeSets(t.Context(), &cloudformation.ListChangeSetsInput{StackName: aws.String("events")})
+	if err != nil || len(sets.Summaries) != 0 {
+		t.Errorf("change sets left: %v, %v", sets.Summaries, err)
+	}
+	next := later(request(t, "two", false))
+	var asked []deploy.Change
+	next.Approve = func(c []deploy.Change) error { asked = c; return nil }
+	second := apply(t, op, next)
+	if !second.Changed || second.Stack.Status != "UPDATE_COMPLETE" || len(asked) != 1 || asked[0].LogicalID != "Topic" {
+		t.Errorf("update: %+v, asked about %v", second, asked)
+	}
+	protected := apply(t, op, later(request(t, "two", false)))
+	if protected.Changed {
+		t.Errorf("after the update: %+v", protected)
+	}
+	_ = fake
+}
+
+func TestProtectionAlone(t *testing.T) {
+	op, _, _ := operator(t, awsfake.Options{})
+	apply(t, op, request(t, "one", false))
+	r := later(request(t, "one", false))
+	r.Protected = true
+	if outcome := apply(t, op, r); !outcome.Changed {
+		t.Errorf("turning protection on is a change: %+v", outcome)
+	}
+	stack, err := op.Describe(t.Context(), "events")
+	if err != nil || !stack.Protected {
+		t.Errorf("got %+v, %v", stack, err)
+	}
+}
+
+func TestDecliningAnUpdateLeavesNothing(t *testing.T) {
+	op, _, _ := operator(t, awsfake.Options{})
+	apply(t, op, request(t, "one", false))
+	r := later(request(t, "two", false))
+	no := errors.New("no")
+	r.Approve = func([]deploy.Change) error { return no }
+	if _, err := op.Apply(t.Context(), r); !errors.Is(err, no) {
+		t.Fatalf("got %v", err)
+	}
+	sets, err := op.Stacks.ListChangeSets(t.Context(), &cloudformation.ListChangeSetsInput{StackName: aws.String("events")})
+	if err != nil || len(sets.Summaries) != 0 {
+		t.Errorf("change sets left: %v, %v", sets.Summaries, err)
+	}
+	if again := apply(t, op, later(request(t, "one", false))); again.Changed {
+		t.Errorf("the declined update changed something: %+v", again)
+	}
+}
+
+// TestCreateFails makes a resource fail: the error names it, not those that
+// were cancelled because of it, and the next deploy starts over.
+func TestCreateFails(t *testing.T) {
+	op, fake, lines := operator(t, awsfake.Options{})
+	fake.FailResource("Database", "DB instance class not supported")
+	_, err := op.Apply(t.Context(), request(t, "one", false))
+	var failed *deploy.FailedError
+	if !errors.As(err, &failed) || failed.Status != "ROLLBACK_COMPLETE" {
+		t.Fatalf("got %v", err)
+	}
+	if len(failed.Causes) != 1 || failed.Causes[0].LogicalID != "Database" || !strings.Contains(err.Error(), "DB instance class not supported") {
+		t.Errorf("causes: %v", failed.Causes)
+	}
+	if strings.Contains(lines.String(), password) || strings.Contains(err.Error(), password) {
+		t.Error("the password was printed")
+	}
+	if outcome := apply(t, op, request(t, "one", false)); !outcome.Created {
+		t.Errorf("the next deploy: %+v", outcome)
+	}
+}
+
+func TestUpdateFailsAndRollsBack(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	apply(t, op, request(t, "one", false))
+	fake.FailResource("Topic", "topic refused")
+	_, err := op.Apply(t.Context(), later(request(t, "two", false)))
+	var failed *deploy.FailedError
+	if !errors.As(err, &failed) || failed.Status != "UPDATE_ROLLBACK_COMPLETE" || len(failed.Causes) == 0 || failed.Causes[0].LogicalID != "Topic" {
+		t.Fatalf("got %v", err)
+	}
+	if outcome := apply(t, op, later(request(t, "two", false))); outcome.Stack.Status != "UPDATE_COMPLETE" {
+		t.Errorf("the next deploy: %+v", outcome)
+	}
+}
+
+// TestReplacingDataIsRefused changes what would replace the database, and
+// removes the bucket.
+func TestReplacingDataIsRefused(t *testing.T) {
+	op, _, _ := operator(t, awsfake.Options{})
+	apply(t, op, request(t, "one", false))
+	r := later(request(t, "one", false))
+	r.Template = bytes.ReplaceAll(r.Template, []byte("MasterUsername: analytics_admin"), []byte("MasterUsername: somebody"))
+	_, err := op.Apply(t.Context(), r)
+	var replace *deploy.ReplaceError
+	if !errors.As(err, &replace) || len(replace.Changes) != 1 || replace.Changes[0].LogicalID != "Database" || !strings.Contains(replace.Hint(), "--allow-replace Database") {
+		t.Fatalf("got %v", err)
+	}
+	if stack, err := op.Describe(t.Context(), "events"); err != nil || stack.Status != "CREATE_COMPLETE" {
+		t.Errorf("after the refusal: %v, %v", stack.Status, err)
+	}
+	r.AllowReplace = []string{"Database"}
+	if outcome := apply(t, op, r); !outcome.Changed {
+		t.Errorf("allowed: %+v", outcome)
+	}
+}
+
+func TestBusy(t *testing.T) {
+	release := make(chan struct{})
+	var slow atomic.Bool
+	op, _, _ := operator(t, awsfake.Options{Delay: func(string) time.Duration {
+		if slow.Load() {
+			<-release
+		}
+		return 0
+	}})
+	slow.Store(true)
+	done := make(chan error, 1)
+	go func() {
+		_, err := op.Apply(t.Context(), request(t, "one", false))
+		done <- err
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		if stack, err := op.Describe(ctx, "events"); err == nil && stack.Status.Busy() {
+			break
+		} else if ctx.Err() != nil {
+			t.Fatal("the create never began")
+		}
+	}
+	_, err := op.Apply(t.Context(), later(request(t, "two", false)))
+	var busy *deploy.BusyError
+	if !errors.As(err, &busy) || busy.Status != "CREATE_IN_PROGRESS" || busy.Since == "" {
+		t.Errorf("second deploy: %v", err)
+	}
+	if _, err := op.PlanDestroy(t.Context(), "events"); !errors.As(err, &busy) {
+		t.Errorf("destroy: %v", err)
+	}
+	slow.Store(false)
+	close(release)
+	if err := <-done; err != nil {
+		t.Errorf("first deploy: %v", err)
+	}
+}
+
+// TestLargeTemplate goes by S3.
+func TestLargeTemplate(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	r := request(t, "one", false)
+	r.Template = append(r.Template, []byte("# "+strings.Repeat("x", 52_000)+"\n")...)
+	if outcome := apply(t, op, r); !outcome.Created {
+		t.Errorf("got %+v", outcome)
+	}
+	if keys := fake.Objects().Keys(r.TemplateBucket); len(keys) != 1 || !strings.HasPrefix(keys[0], "templates/") {
+		t.Errorf("in the bucket: %v", keys)
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	op, _, _ := operator(t, awsfake.Options{})
+	r := request(t, "one", false)
+	r.Parameters["DatabasePassword"] = "short"
+	_, err := op.Apply(t.Context(), r)
+	if err == nil || !strings.Contains(err.Error(), "at least eight characters") {
+		t.Errorf("got %v", err)
+	}
+}
