@@ -97,7 +97,7 @@ func (c *Cache) Update(ctx context.Context, source Source, rows []warehouse.Minu
 		}
 	}
 	for metric, minutes := range missing {
-		if err := c.Fill(ctx, source, metric, minutes); err != nil {
+		if _, err := c.Fill(ctx, source, metric, minutes); err != nil {
 			return err
 		}
 	}
@@ -105,8 +105,9 @@ func (c *Cache) Update(ctx context.Context, source Source, rows []warehouse.Minu
 }
 
 // Fill reads whole minutes of a metric from the source and writes them.
-// Minutes past the window are left out.
-func (c *Cache) Fill(ctx context.Context, source Source, metric string, minutes []time.Time) error {
+// Minutes past the window are left out. It returns what it read even when the
+// write fails; then the error is a *WriteError.
+func (c *Cache) Fill(ctx context.Context, source Source, metric string, minutes []time.Time) ([]warehouse.MinuteRow, error) {
 	filled := c.now() // before the read: what is committed by now is in it
 	var wanted []time.Time
 	for _, m := range minutes {
@@ -115,14 +116,25 @@ func (c *Cache) Fill(ctx context.Context, source Source, metric string, minutes 
 		}
 	}
 	if len(wanted) == 0 {
-		return nil
+		return nil, nil
 	}
 	rows, err := source.MinuteRows(ctx, metric, wanted)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.put(ctx, metric, wanted, rows, filled)
+	if err := c.put(ctx, metric, wanted, rows, filled); err != nil {
+		return rows, &WriteError{err}
+	}
+	return rows, nil
 }
+
+// WriteError is a failure of the cache, not of what it is filled from.
+type WriteError struct{ err error }
+
+func (e *WriteError) Error() string { return "fill minutes: " + e.err.Error() }
+
+// Unwrap gives the cause.
+func (e *WriteError) Unwrap() error { return e.err }
 
 // put writes whole minutes; one without rows is empty.
 func (c *Cache) put(ctx context.Context, metric string, minutes []time.Time, rows []warehouse.MinuteRow, filled time.Time) error {
@@ -134,10 +146,7 @@ func (c *Cache) put(ctx context.Context, metric string, minutes []time.Time, row
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("fill minutes: %w", err)
-	}
-	return nil
+	return err
 }
 
 // queue puts a call of the script into a pipeline. filled 0 writes to a hash

@@ -100,7 +100,7 @@ func TestAMinuteIsNeverBegunWithAFragment(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 	empty := minute.Add(-time.Minute)
-	if err := c.Fill(t.Context(), s, "events", []time.Time{empty}); err != nil {
+	if _, err := c.Fill(t.Context(), s, "events", []time.Time{empty}); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := c.Minutes(t.Context(), "events", []time.Time{empty}); err != nil || len(found.Missing) != 0 || len(found.Rows) != 0 {
@@ -117,7 +117,7 @@ func TestMinutesPastTheWindowAreLeftAlone(t *testing.T) {
 	if err := c.Update(t.Context(), s, []warehouse.MinuteRow{old}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Fill(t.Context(), s, "events", []time.Time{old.Minute}); err != nil {
+	if _, err := c.Fill(t.Context(), s, "events", []time.Time{old.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := client.DBSize(t.Context()).Result(); err != nil || n != 0 {
@@ -132,7 +132,7 @@ func TestUsersOnlyWhereTheDayIsThere(t *testing.T) {
 	if err := c.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.CountUsers(t.Context(), []string{today}); err != nil || len(got) != 0 {
+	if got, _, err := c.CountUsers(t.Context(), []string{today}); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)
 	}
 	if err := client.PFAdd(t.Context(), "u:"+today, "c").Err(); err != nil {
@@ -144,7 +144,7 @@ func TestUsersOnlyWhereTheDayIsThere(t *testing.T) {
 	if err := c.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.CountUsers(t.Context(), []string{today, "20000101"}); err != nil || len(got) != 1 || got[today] < 2450 || got[today] > 2560 {
+	if got, _, err := c.CountUsers(t.Context(), []string{today, "20000101"}); err != nil || len(got) != 1 || got[today] < 2450 || got[today] > 2560 {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -207,7 +207,7 @@ func TestRefresh(t *testing.T) {
 	}
 	users := func(want int64) {
 		t.Helper()
-		if got, err := c.CountUsers(t.Context(), []string{today}); err != nil || got[today] != want {
+		if got, _, err := c.CountUsers(t.Context(), []string{today}); err != nil || got[today] != want {
 			t.Errorf("%v users, %v; want %d", got, err, want)
 		}
 	}

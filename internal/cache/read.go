@@ -82,24 +82,34 @@ func milliseconds(cmd *redis.StringCmd) (int64, error) {
 }
 
 // CountUsers counts, within a percent or so, the distinct users of days
-// (YYYYMMDD). A day that isn't there is missing from the result.
-func (c *Cache) CountUsers(ctx context.Context, days []string) (map[string]int64, error) {
+// (YYYYMMDD). A day that isn't there is missing from the result. asOf is the
+// last refresh, zero when there was none.
+func (c *Cache) CountUsers(ctx context.Context, days []string) (byDay map[string]int64, asOf time.Time, err error) {
+	var refreshed *redis.StringCmd
 	exists, counts := make([]*redis.IntCmd, len(days)), make([]*redis.IntCmd, len(days))
-	_, err := c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err = c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		refreshed = pipe.HGet(ctx, refreshedKey, "at")
 		for i, day := range days {
 			exists[i] = pipe.Exists(ctx, userPrefix+day)
 			counts[i] = pipe.PFCount(ctx, userPrefix+day)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("count users: %w", err)
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, time.Time{}, fmt.Errorf("count users: %w", err)
 	}
-	byDay := map[string]int64{}
+	at, err := milliseconds(refreshed)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	byDay = map[string]int64{}
 	for i, day := range days {
 		if exists[i].Val() == 1 {
 			byDay[day] = counts[i].Val()
 		}
 	}
-	return byDay, nil
+	if at > 0 {
+		asOf = time.UnixMilli(at).UTC()
+	}
+	return byDay, asOf, nil
 }

@@ -43,7 +43,7 @@ func (c *Cache) Refresh(ctx context.Context, w Warehouse) (minutes int, err erro
 	for _, metric := range metrics {
 		for at := 0; at < len(change.Minutes); at += refreshPortion {
 			portion := change.Minutes[at:min(at+refreshPortion, len(change.Minutes))]
-			if err := c.Fill(ctx, w, metric, portion); err != nil {
+			if _, err := c.Fill(ctx, w, metric, portion); err != nil {
 				return 0, err
 			}
 		}

@@ -1,0 +1,36 @@
+// Command bootstrap is query as a Lambda function.
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/awsenv"
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	env, envErr := funcenv.LoadQuery(os.Getenv)
+	cfg, cfgErr := awsenv.Config(os.Getenv)
+	if err := errors.Join(envErr, cfgErr); err != nil {
+		log.Error("environment is incomplete", "err", err)
+		os.Exit(1)
+	}
+	h := &query.Handler{
+		Warehouse: warehouse.Environment{Database: env.Database, AWS: cfg, Getenv: os.Getenv}.Open(),
+		Cache:     cache.New(cache.FromEnvironment(env.Cache, cfg, os.Getenv), time.Now),
+		Now:       time.Now,
+		Metrics:   &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
+		Log:       log.With("stack", env.Stack),
+	}
+	lambda.Start(h.Handle)
+}
