@@ -30,7 +30,8 @@ func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (E
 // series reads steps from the cache when all of them can be there, else from
 // the warehouse.
 func (h *Handler) series(ctx context.Context, r seriesRequest, now time.Time) ([]Point, Origin, error) {
-	if r.to.Sub(r.from) <= maxCached && r.from.Add(cache.Window).After(now.Add(time.Minute)) {
+	kept := r.from.Add(cache.Window).After(now.Add(time.Minute)) && !r.to.After(now.Add(cache.Ahead))
+	if kept && r.to.Sub(r.from) <= maxCached {
 		return h.recent(ctx, r, now)
 	}
 	loaded, err := h.Warehouse.Series(ctx, warehouse.MetricEvents, r.from, r.to, r.step)

@@ -21,6 +21,9 @@ const (
 	// Window is how long a minute stays, counted from the minute itself. An
 	// older one is neither written nor filled.
 	Window = 48 * time.Hour
+	// Ahead is how far after now a minute may lie; no event is accepted that
+	// lies further, and a key for one would stay for long.
+	Ahead = 26 * time.Hour
 	// userDays is how long a day's users stay, counted from the day.
 	userDays = 35
 )
@@ -179,7 +182,8 @@ func (c *Cache) group(rows []warehouse.MinuteRow) (map[minuteOf][]warehouse.Minu
 }
 
 func (c *Cache) inWindow(minute int64) bool {
-	return time.Unix(minute, 0).Add(Window).After(c.now())
+	at, now := time.Unix(minute, 0), c.now()
+	return at.Add(Window).After(now) && !at.After(now.Add(Ahead))
 }
 
 // AddUsers adds users to those of their days (YYYYMMDD) that are there.

@@ -1,0 +1,332 @@
+package processor_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/functions/processor"
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local/pgserver"
+	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/redis"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+var shared postgres.Shared
+
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
+
+var noon = time.Now().UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)
+
+type bucket struct {
+	objects map[string][]byte
+	down    bool
+}
+
+func (b *bucket) Put(_ context.Context, key string, body []byte) error {
+	if b.down {
+		return errors.New("slow down")
+	}
+	b.objects[key] = body
+	return nil
+}
+
+type metrics map[string]float64
+
+func (m metrics) Emit(all ...emf.Metric) error {
+	for _, one := range all {
+		m[one.Name] += one.Value
+	}
+	return nil
+}
+
+func record(n int, data string) events.KinesisEventRecord {
+	var r events.KinesisEventRecord
+	r.Kinesis.SequenceNumber = fmt.Sprintf("49%08d", n)
+	r.EventID = "shardId-000000000000:" + r.Kinesis.SequenceNumber
+	r.Kinesis.PartitionKey = "u"
+	r.Kinesis.ApproximateArrivalTimestamp.Time = noon
+	r.Kinesis.Data = []byte(data)
+	return r
+}
+
+// stream makes n records of one to three events each, and counts the events.
+func stream(n int) (records []events.KinesisEventRecord, total int) {
+	for i := range n {
+		var lines []string
+		for range i%3 + 1 {
+			at := noon.Add(-time.Duration(total) * time.Second)
+			e := event.Envelope{Event: event.Event{
+				ID: uuid.New(), UserID: fmt.Sprintf("user%d", i%11), Type: []string{"view", "click"}[total%2], Timestamp: at, Properties: []byte("{}"),
+			}, ReceivedAt: at, RequestID: "r"}
+			lines = append(lines, string(e.AppendJSON(nil)))
+			total++
+		}
+		records = append(records, record(i, strings.Join(lines, "\n")))
+	}
+	return records, total
+}
+
+// rig is a handler on real servers.
+type rig struct {
+	processor.Handler
+	bucket  *bucket
+	metrics metrics
+	cache   *cache.Cache
+}
+
+func newRig(t *testing.T, db *warehouse.DB) *rig {
+	r := &rig{bucket: &bucket{objects: map[string][]byte{}}, metrics: metrics{}}
+	r.cache = cache.New(redis.Client(t, redis.Start(t)), func() time.Time { return noon })
+	r.Handler = processor.Handler{
+		Warehouse: db, Cache: r.cache, Objects: r.bucket, Metrics: r.metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	return r
+}
+
+func (r *rig) handle(t *testing.T, records []events.KinesisEventRecord) string {
+	t.Helper()
+	resp, err := r.Handle(t.Context(), events.KinesisEvent{Records: records})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(resp.BatchItemFailures) == 0 {
+		return ""
+	}
+	return resp.BatchItemFailures[0].ItemIdentifier
+}
+
+func number(t *testing.T, conn *pgx.Conn, sql string) (n int) {
+	t.Helper()
+	if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// exact checks events, rollups and cache against what was sent.
+func exact(t *testing.T, conn *pgx.Conn, c *cache.Cache, want int) {
+	t.Helper()
+	if n := number(t, conn, "SELECT count(*) FROM events"); n != want {
+		t.Errorf("%d events, want %d", n, want)
+	}
+	n := number(t, conn, `SELECT count(*) FROM
+		(SELECT bucket, dimension, sum(n) AS n FROM metric_minute GROUP BY 1, 2) r FULL JOIN
+		(SELECT date_trunc('minute', timestamp) AS bucket, event_type AS dimension, count(*) AS n FROM events GROUP BY 1, 2) c
+		USING (bucket, dimension) WHERE r.n IS DISTINCT FROM c.n`)
+	if n != 0 {
+		t.Errorf("%d rollups differ from a recount", n)
+	}
+	minutes := make([]time.Time, 60)
+	for i := range minutes {
+		minutes[i] = noon.Add(-time.Duration(i) * time.Minute)
+	}
+	found, err := c.Minutes(t.Context(), warehouse.MetricEvents, minutes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cached int64
+	for _, row := range found.Rows {
+		cached += row.N
+	}
+	if cached != int64(want) {
+		t.Errorf("the cache counts %d events, want %d", cached, want)
+	}
+}
+
+func TestRedeliveryAndOtherCutsCountOnce(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	records, total := stream(300)
+	cuts := [][]events.KinesisEventRecord{records[:150], records[:150], records[75:225], records[150:], records}
+	for i, cut := range cuts {
+		if failed := r.handle(t, cut); failed != "" {
+			t.Errorf("delivery %d failed from %s", i, failed)
+		}
+	}
+	exact(t, conn, r.cache, total)
+	if r.metrics[funcenv.MetricInserted] != float64(total) || r.metrics[funcenv.MetricDuplicates] == 0 || r.metrics[funcenv.MetricQuarantined] != 0 {
+		t.Errorf("metrics are %v", r.metrics)
+	}
+}
+
+func TestPoisonIsSetAsideAndTheRestLoaded(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	records, total := stream(30)
+	good := string(records[2].Kinesis.Data)
+	old := strings.ReplaceAll(strings.Split(good, "\n")[0], noon.Format("2006-01-02"), "2001-01-01")
+	records = slices.Insert(records, 10, record(1000, "no envelope"), record(1001, old), record(1002, ""), record(1003, "\x00\xff"))
+	records[5].Kinesis.Data = append(records[5].Kinesis.Data, "\n{}"...)
+	for range 2 {
+		if failed := r.handle(t, records); failed != "" {
+			t.Fatalf("failed from %s", failed)
+		}
+	}
+	exact(t, conn, r.cache, total)
+	if n := number(t, conn, "SELECT count(*) FROM quarantine"); n != 5 {
+		t.Errorf("%d lines in quarantine", n)
+	}
+	if len(r.bucket.objects) != 1 {
+		t.Fatalf("%d objects", len(r.bucket.objects))
+	}
+	for key, body := range r.bucket.objects {
+		zr, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(zr)
+		if err != nil || bytes.Count(text, []byte("\n")) != 5 || !strings.Contains(string(text), `"data64":"bm8gZW52ZWxvcGU="`) {
+			t.Errorf("object %s holds %s, %v", key, text, err)
+		}
+	}
+	r.bucket.down = true
+	if failed := r.handle(t, []events.KinesisEventRecord{record(2000, "another")}); failed != "4900002000" {
+		t.Errorf("without the archive it failed from %q", failed)
+	}
+}
+
+func TestCacheOutageFailsNothing(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	server := redis.Start(t)
+	client := cache.Local(server.Addr, "")
+	defer client.Close() //nolint:errcheck // the test is over
+	r.Cache = cache.New(client, func() time.Time { return noon })
+	if err := server.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	records, total := stream(10)
+	if failed := r.handle(t, records); failed != "" {
+		t.Errorf("failed from %s", failed)
+	}
+	if r.metrics[funcenv.MetricCacheErrors] != 1 {
+		t.Errorf("metrics are %v", r.metrics)
+	}
+	if _, err := r.cache.Refresh(t.Context(), d.As(t, funcenv.RoleOwner)); err != nil {
+		t.Fatal(err)
+	}
+	exact(t, conn, r.cache, total)
+}
+
+// crashing ends the server when the n-th chunk is about to be loaded.
+type crashing struct {
+	*warehouse.DB
+	left  int
+	crash func()
+}
+
+func (c *crashing) Load(ctx context.Context, chunk warehouse.Chunk) (warehouse.Loaded, error) {
+	if c.left--; c.left == 0 {
+		c.crash()
+	}
+	return c.DB.Load(ctx, chunk)
+}
+
+func TestDatabaseDiesMidway(t *testing.T) {
+	dir := t.TempDir()
+	start := func() *pgserver.Server {
+		s, err := pgserver.Start(t.Context(), postgres.Options(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Stop(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	}
+	server := start()
+	if err := server.CreateRDS(t.Context(), postgres.Master, postgres.MasterPassword, funcenv.DatabaseName); err != nil {
+		t.Fatal(err)
+	}
+	master := warehouse.NewURL((&postgres.Server{Server: server}).MasterURL(funcenv.DatabaseName))
+	owner := warehouse.NewURL(server.URL(funcenv.RoleOwner, funcenv.DatabaseName))
+	if err := errors.Join(master.EnsureRoles(t.Context()), master.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.MakeDays(t.Context(), noon, noon, pause.For); err != nil {
+		t.Fatal(err)
+	}
+
+	// Two chunks: the first is committed, then the server is killed.
+	records, total := stream(3000)
+	db := &crashing{DB: warehouse.NewURL(server.URL(funcenv.RoleLoader, funcenv.DatabaseName)), left: 2}
+	r := newRig(t, db.DB)
+	r.Warehouse = db
+	db.crash = func() {
+		if err := server.Crash(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	failed := r.handle(t, records)
+	at := slices.IndexFunc(records, func(r events.KinesisEventRecord) bool { return r.Kinesis.SequenceNumber == failed })
+	if at <= 0 {
+		t.Fatalf("failed from %q (record %d), want the second chunk's first", failed, at)
+	}
+	if again := r.handle(t, records[at:]); again != failed {
+		t.Errorf("with the database away it failed from %q, want %q", again, failed)
+	}
+	server = start()
+	db.DB = warehouse.NewURL(server.URL(funcenv.RoleLoader, funcenv.DatabaseName))
+	if failed := r.handle(t, records[at:]); failed != "" {
+		t.Errorf("with the database back it failed from %q", failed)
+	}
+	conn, err := pgx.Connect(t.Context(), (&postgres.Server{Server: server}).MasterURL(funcenv.DatabaseName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // only read from
+	if n := number(t, conn, "SELECT count(*) FROM load_batch"); n != 2 {
+		t.Errorf("%d batches committed", n)
+	}
+	if _, err := r.cache.Refresh(t.Context(), db.DB); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM events"); n != total {
+		t.Errorf("%d events, want %d", n, total)
+	}
+	if n := number(t, conn, "SELECT sum(n) FROM metric_minute"); n != total {
+		t.Errorf("rollups count %d events, want %d", n, total)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM quarantine"); n != 0 {
+		t.Errorf("%d lines in quarantine", n)
+	}
+}
+
+func TestNearTheDeadlineTheRestIsLeft(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	records, _ := stream(3000)
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second) // less than is kept for a second chunk
+	defer cancel()
+	resp, err := r.Handle(ctx, events.KinesisEvent{Records: records})
+	if err != nil || len(resp.BatchItemFailures) != 1 {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM load_batch"); n != 1 {
+		t.Errorf("%d chunks loaded", n)
+	}
+}
