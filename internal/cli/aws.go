@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
@@ -26,7 +27,10 @@ const attempts = 10
 // operator logs in and gives what works on the stack. Nothing has been changed
 // when it fails.
 func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operator, error) {
-	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRetryMaxAttempts(attempts)}
+	options := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithRetryMaxAttempts(attempts),
+		awsconfig.WithLogger(logging.Nop{}), // its warnings aren't for who deploys
+	}
 	if v.Region != "" {
 		options = append(options, awsconfig.WithRegion(v.Region))
 	}

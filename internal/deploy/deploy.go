@@ -30,7 +30,8 @@ type Operator struct {
 	Caller Caller
 	// Report is told what happens, in order, from one goroutine at a time.
 	Report func(Event)
-	// Poll is how long to wait between two looks at a stack, 3 s in production.
+	// Poll is the longest wait between two looks at a stack, 3 s in production;
+	// where something happens it is a third of that.
 	Poll time.Duration
 	// Token makes the beginning of a request token; every call is unique.
 	Token func() string

@@ -72,7 +72,8 @@ func (o *Operator) news(ctx context.Context, w *watch) ([]Event, error) {
 // the stack as it is then. What ended it is the stack's own status, never the
 // last event.
 func (o *Operator) follow(ctx context.Context, w *watch) (Stack, error) {
-	for {
+	shortest := o.Poll / 3
+	for wait := shortest; ; wait = min(wait*3/2, o.Poll) {
 		// The status first: every event of an operation that has ended by then
 		// is among the events read next.
 		stack, err := o.Describe(ctx, w.id)
@@ -85,11 +86,12 @@ func (o *Operator) follow(ctx context.Context, w *watch) (Stack, error) {
 		}
 		for _, e := range fresh {
 			o.Report(e)
+			wait = shortest // where something happens, more is to come
 		}
 		if !stack.Status.Busy() {
 			return stack, nil
 		}
-		if err := sleep(ctx, o.Poll); err != nil {
+		if err := sleep(ctx, wait); err != nil {
 			return Stack{}, fmt.Errorf("follow stack %s: %w; it goes on by itself", stack.Name, err)
 		}
 	}
