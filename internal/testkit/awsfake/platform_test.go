@@ -1,0 +1,154 @@
+package awsfake_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	streamctl "github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/template"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake/backends"
+	"github.com/streamctl/streamctl/internal/testkit/moto"
+)
+
+// bootstraps builds functions for this machine, each once.
+type bootstraps struct {
+	dir string
+
+	mu    sync.Mutex
+	built map[string]string
+}
+
+func (b *bootstraps) build(ctx context.Context, source string) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if path, ok := b.built[source]; ok {
+		return path, nil
+	}
+	dir := filepath.Join(b.dir, strings.ReplaceAll(source, "/", "_"))
+	path := filepath.Join(dir, "bootstrap")
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", path, source)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		os.Stderr.Write(out)
+		return "", err
+	}
+	b.built[source] = path
+	return path, nil
+}
+
+// platform builds the function that a code key names; where there is no source
+// for it, the tests' own.
+func (b *bootstraps) platform(ctx context.Context, key string) (string, error) {
+	name := strings.Split(key, "/")[1]
+	source := filepath.Join("..", "..", "..", "functions", name, "bootstrap", "main.go")
+	if _, err := os.Stat(source); err != nil {
+		return b.test(ctx, key)
+	}
+	return b.build(ctx, "github.com/streamctl/streamctl/functions/"+name+"/bootstrap")
+}
+
+// test is the tests' own function.
+func (b *bootstraps) test(ctx context.Context, _ string) (string, error) {
+	return b.build(ctx, "./testdata/bootstrap")
+}
+
+func newBootstraps(t *testing.T) *bootstraps {
+	return &bootstraps{dir: t.TempDir(), built: map[string]string{}}
+}
+
+func startMoto(t *testing.T) string {
+	t.Helper()
+	server, err := moto.Start(t.Context(), moto.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := server.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL
+}
+
+// TestPlatform takes the product's own development stack up and down.
+func TestPlatform(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts every server")
+	}
+	began := time.Now()
+	b := newBootstraps(t)
+	f := start(t, awsfake.Options{
+		KinesisEndpoint: startMoto(t), Databases: backends.Postgres(""), Caches: backends.Redis(), Bootstrap: b.platform,
+	})
+	t.Logf("servers: %v", time.Since(began))
+	ctx := t.Context()
+	keys := map[string]string{}
+	bucket := template.ArtifactBucketName("123456789012", "us-east-1")
+	objects := s3.NewFromConfig(config(f), func(o *s3.Options) { o.UsePathStyle = true })
+	if _, err := objects.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, fn := range funcenv.Functions() {
+		keys[fn.Name] = "functions/" + fn.Name + "/0123.zip"
+		if _, err := b.platform(ctx, keys[fn.Name]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := objects.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(keys[fn.Name]), Body: strings.NewReader("zip")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built, err := template.Build(streamctl.Default("development"), template.Options{CodeKeys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := built.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cloudformation.NewFromConfig(config(f))
+	create := time.Now()
+	const name = "event-streaming-platform-development"
+	out, err := c.CreateStack(ctx, &cloudformation.CreateStackInput{
+		StackName: aws.String(name), TemplateBody: aws.String(string(body)), Parameters: []types.Parameter{param("DatabasePassword", "YourSecurePassword123!")},
+		Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := settle(t, c, name)
+	if s.StackStatus != types.StackStatusCreateComplete {
+		for _, line := range f.FunctionLogs("SchemaFunction") {
+			t.Log(line)
+		}
+	}
+	wantStatus(t, f, c, s, types.StackStatusCreateComplete)
+	t.Logf("created in %v, %d events", time.Since(create), len(events(t, c, name)))
+	for _, l := range f.Logins() {
+		t.Logf("login %+v", l)
+	}
+	remove := time.Now()
+	if _, err := c.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String(name)}); err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, f, c, settle(t, c, aws.ToString(out.StackId)), types.StackStatusDeleteComplete)
+	t.Logf("deleted in %v", time.Since(remove))
+	for _, left := range f.Existing() {
+		if left.LogicalID != "ApiAccount" && left.LogicalID != "ApiAccountRole" {
+			t.Errorf("left behind: %+v", left)
+		}
+	}
+}
