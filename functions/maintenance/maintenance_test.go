@@ -1,0 +1,124 @@
+package maintenance_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/streamctl/streamctl/functions/maintenance"
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/redis"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+var shared postgres.Shared
+
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
+
+var now = time.Now().UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)
+
+type metrics map[string]float64
+
+func (m metrics) Emit(all ...emf.Metric) error {
+	for _, one := range all {
+		m[one.Name] = one.Value
+	}
+	return nil
+}
+
+func newHandler(t *testing.T, d *postgres.Database) (*maintenance.Handler, *cache.Cache, metrics) {
+	m := metrics{}
+	c := cache.New(redis.Client(t, redis.Start(t)), func() time.Time { return now })
+	return &maintenance.Handler{
+		Warehouse: d.As(t, funcenv.RoleOwner), Cache: c, MaxAgeDays: 2, Now: func() time.Time { return now },
+		Pause:   func(context.Context, time.Duration) error { return errors.New("waited") },
+		Metrics: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}, c, m
+}
+
+func chunk(at time.Time) warehouse.Chunk {
+	return warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2", Rows: []warehouse.Row{{
+		Event: event.Event{ID: uuid.New(), UserID: "u", Type: "view", Timestamp: at, Properties: []byte("{}")}, ReceivedAt: now, ArrivedAt: now,
+	}}}
+}
+
+func TestPartitions(t *testing.T) {
+	d := shared.Warehouse(t, now, now)
+	h, _, m := newHandler(t, d)
+	conn := d.Conn(t)
+	if _, err := conn.Exec(t.Context(), `INSERT INTO load_batch (loaded_at, shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes)
+		SELECT now() - make_interval(days => n), 's', '1', '2', 0, 0, 0, 0, '{}' FROM unnest(ARRAY[1, 13, 15]) n`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskPartitions}); err != nil {
+			t.Fatal(err)
+		}
+		var days, batches int
+		err := conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass),
+			(SELECT count(*) FROM load_batch)`).Scan(&days, &batches)
+		if err != nil || days != 2+1+7 || batches != 2 || m[funcenv.MetricHorizon] != 7 {
+			t.Errorf("%d days, %d batches, horizon %g, %v", days, batches, m[funcenv.MetricHorizon], err)
+		}
+	}
+}
+
+func TestADayIsMadeBesideALongQuery(t *testing.T) {
+	d := shared.Warehouse(t, now, now)
+	h, _, _ := newHandler(t, d)
+	query := d.Conn(t)
+	if _, err := query.Exec(t.Context(), "BEGIN; SELECT count(*) FROM events"); err != nil { // holds its locks until the end
+		t.Fatal(err)
+	}
+	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskPartitions}); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.As(t, funcenv.RoleLoader).Load(t.Context(), chunk(now.AddDate(0, 0, 7))); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefreshMakesTheDaysThatHoldUpAShard(t *testing.T) {
+	d := shared.Warehouse(t, now, now)
+	h, c, m := newHandler(t, d)
+	loader := d.As(t, funcenv.RoleLoader)
+	late := chunk(now.AddDate(0, 0, -60))
+	if _, err := loader.Load(t.Context(), late); err == nil {
+		t.Fatal("loaded without a partition")
+	}
+	if _, err := loader.Load(t.Context(), chunk(now)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskRefresh}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loader.Load(t.Context(), late); err != nil {
+		t.Error(err)
+	}
+	found, err := c.Minutes(t.Context(), warehouse.MetricEvents, []time.Time{now})
+	if err != nil || len(found.Rows) != 1 || m[funcenv.MetricCacheErrors] != 0 {
+		t.Errorf("%+v, %v, metrics %v", found, err, m)
+	}
+}
+
+func TestFailuresAreTold(t *testing.T) {
+	d := shared.Warehouse(t, now, now)
+	h, _, m := newHandler(t, d)
+	h.Cache = cache.New(cache.Local("127.0.0.1:1", ""), func() time.Time { return now })
+	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskRefresh}); err == nil || m[funcenv.MetricCacheErrors] != 1 {
+		t.Errorf("%v, metrics %v", err, m)
+	}
+	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: "tidy"}); err == nil {
+		t.Error("an unknown task is no error")
+	}
+}

@@ -1,0 +1,243 @@
+package query_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/uuid"
+
+	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/redis"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+var shared postgres.Shared
+
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
+
+// Redis expires keys by its own clock, so the tests' day is today.
+var now = time.Now().UTC().Truncate(24 * time.Hour).Add(12*time.Hour + 30*time.Second)
+
+type metrics map[string]float64
+
+func (m metrics) Emit(all ...emf.Metric) error {
+	for _, one := range all {
+		m[one.Name] += one.Value
+	}
+	return nil
+}
+
+type rig struct {
+	query.Handler
+	metrics metrics
+	cache   *cache.Cache
+	loader  *warehouse.DB
+	// stopCache and stopWarehouse cause an outage.
+	stopCache, stopWarehouse func()
+}
+
+func newRig(t *testing.T) *rig {
+	d := shared.Warehouse(t, now.AddDate(0, 0, -10), now)
+	server := redis.Start(t)
+	client := redis.Client(t, server)
+	clock := func() time.Time { return now }
+	reader := d.As(t, funcenv.RoleReader)
+	r := &rig{metrics: metrics{}, cache: cache.New(client, clock), loader: d.As(t, funcenv.RoleLoader)}
+	r.Handler = query.Handler{
+		Cache: r.cache, Warehouse: reader, Now: clock, Metrics: r.metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	r.stopCache = func() {
+		if err := server.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.stopWarehouse = func() {
+		r.Warehouse = warehouse.NewURL("postgres://nobody@127.0.0.1:1/none?sslmode=disable&connect_timeout=1")
+	}
+	return r
+}
+
+// load puts n events at a time before now.
+func (r *rig) load(t *testing.T, n int, ago time.Duration, kind string) {
+	t.Helper()
+	c := warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2"}
+	for i := range n {
+		c.Rows = append(c.Rows, warehouse.Row{Event: event.Event{
+			ID: uuid.New(), UserID: fmt.Sprint("user", i), Type: kind, Timestamp: now.Add(-ago), Properties: []byte("{}"),
+		}, ReceivedAt: now, ArrivedAt: now})
+	}
+	if _, err := r.loader.Load(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *rig) get(t *testing.T, metric string, parameters map[string]string, status int, into any) string {
+	t.Helper()
+	resp, err := r.Handle(t.Context(), events.APIGatewayProxyRequest{
+		PathParameters: map[string]string{"metric": metric}, QueryStringParameters: parameters,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != status {
+		t.Fatalf("%s %v: %d %s, want %d", metric, parameters, resp.StatusCode, resp.Body, status)
+	}
+	if into != nil {
+		if err := json.Unmarshal([]byte(resp.Body), into); err != nil {
+			t.Fatalf("%s: %v", resp.Body, err)
+		}
+	}
+	return resp.Body
+}
+
+func TestEventsFillTheCache(t *testing.T) {
+	r := newRig(t)
+	r.load(t, 3, 5*time.Minute, "view")
+	r.load(t, 2, 5*time.Minute, "click")
+	r.load(t, 4, 40*time.Minute, "view")
+	for _, want := range []string{"warehouse", "cache"} {
+		var a query.EventsAnswer
+		body := r.get(t, "events", map[string]string{"step": "30m"}, 200, &a)
+		if a.Source != want || a.Stale || len(a.Points) != 3 || !strings.Contains(body, `"stepSeconds":1800`) {
+			t.Errorf("from %s: %s", want, body)
+			continue
+		}
+		if a.Points[0].Count != 4 || a.Points[1].EventType != "click" || a.Points[1].Count != 2 || a.Points[2].Count != 3 {
+			t.Errorf("from %s: %s", want, body)
+		}
+	}
+	var a query.EventsAnswer
+	r.get(t, "events", map[string]string{"eventType": "click"}, 200, &a)
+	if len(a.Points) != 1 || a.Points[0].Count != 2 || a.Points[0].At != now.Add(-5*time.Minute).Truncate(time.Minute) {
+		t.Errorf("clicks are %+v", a.Points)
+	}
+	// Ninety minutes: sixty are in the cache by now.
+	r.get(t, "events", map[string]string{"from": now.Add(-90 * time.Minute).Format(time.RFC3339)}, 200, &a)
+	if a.Source != "cache+warehouse" {
+		t.Errorf("source is %s", a.Source)
+	}
+}
+
+func TestLongAndOldRangesComeFromTheWarehouse(t *testing.T) {
+	r := newRig(t)
+	r.load(t, 5, 9*24*time.Hour, "view")
+	var a query.EventsAnswer
+	r.get(t, "events", map[string]string{"from": now.AddDate(0, 0, -10).Format(time.RFC3339), "step": "24h"}, 200, &a)
+	if a.Source != "warehouse" || len(a.Points) != 1 || a.Points[0].Count != 5 {
+		t.Errorf("%+v", a)
+	}
+	// No keys for a time to come.
+	r.get(t, "events", map[string]string{"from": "2090-01-01T00:00:00Z", "to": "2090-01-01T01:00:00Z"}, 200, &a)
+	if a.Source != "warehouse" {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestUsersAndSummary(t *testing.T) {
+	r := newRig(t)
+	r.load(t, 7, time.Minute, "view")
+	r.load(t, 3, 24*time.Hour, "view")
+	var u query.UsersAnswer
+	yesterday := now.AddDate(0, 0, -1).Format(time.DateOnly)
+	r.get(t, "users", map[string]string{"from": yesterday}, 200, &u)
+	if u.Source != "warehouse" || len(u.Days) != 2 || u.Days[0].Users != 3 || !u.Days[1].Exact || u.Days[1].Users != 7 {
+		t.Errorf("%+v", u)
+	}
+	if _, err := r.cache.Refresh(t.Context(), r.loader); err != nil {
+		t.Fatal(err)
+	}
+	r.get(t, "users", nil, 200, &u)
+	if u.Source != "cache" || u.Stale || u.Days[0].Exact || u.Days[0].Users != 7 || u.AsOf == nil {
+		t.Errorf("%+v", u)
+	}
+	var s query.SummaryAnswer
+	r.get(t, "summary", nil, 200, &s)
+	if s.Events != 7 || s.ByType["view"] != 7 || s.UsersToday.Users != 7 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestOutages(t *testing.T) {
+	r := newRig(t)
+	r.load(t, 3, 5*time.Minute, "view")
+	if _, err := r.cache.Refresh(t.Context(), r.loader); err != nil {
+		t.Fatal(err)
+	}
+	var s query.SummaryAnswer
+	r.get(t, "summary", nil, 200, &s) // fills the hour
+	working := r.Warehouse
+	r.stopWarehouse()
+	r.get(t, "summary", nil, 200, &s)
+	if s.Events != 3 || s.Source != "cache" || s.Stale {
+		t.Errorf("without the warehouse: %+v", s)
+	}
+	r.Now = func() time.Time { return now.Add(10 * time.Second) }
+	r.get(t, "summary", nil, 200, &s)
+	if s.AsOf == nil || !s.AsOf.Equal(now.Truncate(time.Millisecond)) {
+		t.Errorf("asOf is %v, want when it was filled, %v", s.AsOf, now)
+	}
+	r.Now = func() time.Time { return now.Add(4 * time.Minute) }
+	to := map[string]string{"from": now.Add(-20 * time.Minute).Format(time.RFC3339), "to": now.Format(time.RFC3339)}
+	var a query.EventsAnswer
+	r.get(t, "events", to, 200, &a)
+	if !a.Stale {
+		t.Errorf("four minutes later: %+v", a)
+	}
+	r.get(t, "events", map[string]string{"from": now.Add(-5 * time.Hour).Format(time.RFC3339)}, 503, nil)
+
+	r.Warehouse = working
+	r.stopCache()
+	r.get(t, "summary", nil, 200, &s)
+	if s.Source != "warehouse" || s.Events != 3 || r.metrics[funcenv.MetricCacheErrors] == 0 {
+		t.Errorf("without the cache: %+v, metrics %v", s, r.metrics)
+	}
+	r.stopWarehouse()
+	if body := r.get(t, "summary", nil, 503, nil); !strings.Contains(body, "try again") || strings.Contains(body, "127.0.0.1") {
+		t.Errorf("without both: %s", body)
+	}
+}
+
+func TestWrongRequests(t *testing.T) {
+	r := query.Handler{Now: func() time.Time { return now }, Metrics: metrics{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	for name, c := range map[string]struct {
+		metric     string
+		parameters map[string]string
+		status     int
+		detail     string
+	}{
+		"unknown metric":             {"revenue", nil, 404, "there is no metric"},
+		"no metric":                  {"", nil, 404, "there is no metric"},
+		"summary with a parameter":   {"summary", map[string]string{"from": "x"}, 400, "takes no parameters"},
+		"misspelt parameter":         {"events", map[string]string{"form": "x"}, 400, "use from, to, step, eventType"},
+		"from no time":               {"events", map[string]string{"from": "yesterday"}, 400, "from: must be a time in RFC 3339"},
+		"from after to":              {"events", map[string]string{"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, 400, "from: must lie before to"},
+		"step no duration":           {"events", map[string]string{"step": "often"}, 400, "step: must be whole minutes"},
+		"step of seconds":            {"events", map[string]string{"step": "90s"}, 400, "step: must be whole minutes"},
+		"too many points":            {"events", map[string]string{"from": "2020-01-01T00:00:00Z"}, 400, "more than 1440 steps"},
+		"year 9999":                  {"events", map[string]string{"to": "9999-12-31T23:59:59Z"}, 400, "to: must be a time"},
+		"users of too many days":     {"users", map[string]string{"from": "2020-01-01"}, 400, "at most 35 days"},
+		"users of no day":            {"users", map[string]string{"to": "today"}, 400, "to: must be a day"},
+		"users from after to":        {"users", map[string]string{"from": "2026-01-02", "to": "2026-01-01"}, 400, "from: must not lie after to"},
+		"users with step":            {"users", map[string]string{"step": "1h"}, 400, "use from, to"},
+		"users of an impossible day": {"users", map[string]string{"to": "2026-02-30"}, 400, "to: must be a day"},
+	} {
+		resp, err := r.Handle(t.Context(), events.APIGatewayProxyRequest{
+			PathParameters: map[string]string{"metric": c.metric}, QueryStringParameters: c.parameters,
+		})
+		if err != nil || resp.StatusCode != c.status || !strings.Contains(resp.Body, c.detail) || resp.Headers["Content-Type"] != "application/problem+json" {
+			t.Errorf("%s: %d %s, %v", name, resp.StatusCode, resp.Body, err)
+		}
+	}
+}
