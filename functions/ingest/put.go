@@ -22,6 +22,9 @@ const (
 	firstPause     = 50 * time.Millisecond
 	// reserve is kept of the invocation's time for the answer.
 	reserve = 2 * time.Second
+	// callTime bounds one call, so that a connection that hangs leaves time
+	// for another.
+	callTime = 4 * time.Second
 )
 
 // put brings envelopes to the stream and tells, for each, whether the stream
@@ -82,6 +85,8 @@ func (h *Handler) call(ctx context.Context, records []event.Record, stored []boo
 	for i, r := range records {
 		entries[i] = types.PutRecordsRequestEntry{Data: r.Data, PartitionKey: aws.String(r.PartitionKey)}
 	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
 	out, err := h.Stream.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: aws.String(h.StreamName), Records: entries})
 	if err != nil {
 		return records, fmt.Errorf("put %d records: %w", len(records), err)

@@ -55,6 +55,9 @@ const (
 	answerTime = 2 * time.Second
 	// cacheTime bounds what a chunk spends on the cache.
 	cacheTime = 3 * time.Second
+	// keepTime bounds the writing of a quarantine object: the transaction is
+	// open meanwhile, and the server ends one that idles for 10 seconds.
+	keepTime = 8 * time.Second
 )
 
 // totals add up over the chunks of an invocation.
@@ -116,6 +119,8 @@ func (h *Handler) load(ctx context.Context, c chunk) (warehouse.Loaded, error) {
 		defer cancel()
 	}
 	c.Keep = func(ctx context.Context, bad []warehouse.Bad) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, keepTime)
+		defer cancel()
 		lines := make([]archive.Line, len(bad))
 		for i, b := range bad {
 			lines[i] = c.lines[b.Line]

@@ -41,7 +41,9 @@ func (e Envelope) AppendJSON(dst []byte) []byte {
 }
 
 // DecodeEnvelope reads a line that AppendJSON wrote and judges the event as
-// Decode does. An event without identity is refused: ingest gives each one.
+// Decode does. An event without identity is refused: ingest gives each one. An
+// envelope may have members that aren't known here, since a newer ingest may
+// be followed by an older processor.
 func DecodeEnvelope(line []byte) (Envelope, error) {
 	var v struct {
 		Event      jsontext.Value `json:"event"`
@@ -49,7 +51,7 @@ func DecodeEnvelope(line []byte) (Envelope, error) {
 		RequestID  string         `json:"requestId"`
 		Index      int            `json:"index"`
 	}
-	if err := json.Unmarshal(line, &v, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(line, &v); err != nil {
 		return Envelope{}, fmt.Errorf("decode envelope: %w", err)
 	}
 	if v.ReceivedAt.IsZero() {

@@ -88,11 +88,18 @@ func TestDecodeEnvelopeRefuses(t *testing.T) {
 		"", "garbage", "[]", "{}", `{"event":{},"receivedAt":"2026-01-31T12:00:00Z"}`,
 		`{"event":{"userId":"u","eventType":"x"},"receivedAt":"2026-01-31T12:00:00Z","requestId":"r","index":0}`,
 		`{"event":{"eventId":"` + id7 + `","userId":"u","eventType":"x"},"requestId":"r","index":0}`,
-		`{"event":{"eventId":"` + id7 + `","userId":"u","eventType":"x"},"receivedAt":"2026-01-31T12:00:00Z","extra":0}`,
+		`{"event":{"eventId":"` + id7 + `","userId":"u","eventType":"x","extra":0},"receivedAt":"2026-01-31T12:00:00Z"}`,
 	} {
 		if e, err := DecodeEnvelope([]byte(line)); err == nil {
 			t.Errorf("%q was accepted: %+v", line, e)
 		}
+	}
+}
+
+func TestDecodeEnvelopeOfANewerIngest(t *testing.T) {
+	line := `{"event":{"eventId":"` + id7 + `","userId":"u","eventType":"x"},"receivedAt":"2026-01-31T12:00:00Z","requestId":"r","index":3,"principal":"p"}`
+	if e, err := DecodeEnvelope([]byte(line)); err != nil || e.Index != 3 {
+		t.Errorf("%+v, %v", e, err)
 	}
 }
 
