@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -290,3 +291,6 @@ func (p *Proxy) checkToken(user, token string) (sigv4.Credential, string) {
 	}
 	return holder, ""
 }
+
+// Addr is host:port.
+func (p *Proxy) Addr() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }
