@@ -286,16 +286,16 @@ func TestWindow(t *testing.T) {
 
 // TestDisable stops reading, and goes on where it stopped.
 func TestDisable(t *testing.T) {
-	f, l := &function{}, newLog("a")
+	f, l, stopped := &function{}, newLog("a"), false
 	run(t, mapper.Options{Settings: settings(), Source: l, Invoker: f}, func(m *mapper.Mapper) bool {
-		switch {
-		case m.Enabled() && m.Checkpoints()["s1"] == "s1-1":
+		if !stopped && m.Checkpoints()["s1"] == "s1-1" {
+			stopped = true
 			m.SetEnabled(false)
 			m.Drain()
 			l.add("s1", "b")
-			<-time.After(20 * time.Millisecond)
-			if len(f.seen()) != 1 {
-				t.Error("a disabled mapper read on")
+			<-time.After(20 * time.Millisecond) // ten polls
+			if got := f.seen(); len(got) != 1 {
+				t.Errorf("a disabled mapper read on: %q", got)
 			}
 			m.SetEnabled(true)
 		}
