@@ -129,7 +129,7 @@ func configuration(o Options) string {
 
 // ready waits until the server on our port is ours and answers.
 func (s *Server) ready(ctx context.Context) error {
-	client := redis.NewClient(&redis.Options{Addr: s.Addr, Password: s.password, MaxRetries: -1, DisableIdentity: true})
+	client := redis.NewClient(&redis.Options{Addr: s.Addr, Password: s.password, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
 	defer client.Close() //nolint:errcheck // only read from
 	own := "process_id:" + strconv.Itoa(s.process.PID())
 	tick := time.NewTicker(10 * time.Millisecond)
