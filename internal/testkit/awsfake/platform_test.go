@@ -2,6 +2,7 @@ package awsfake_test
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,9 +12,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5"
 
 	streamctl "github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/funcenv"
@@ -137,18 +140,72 @@ func TestPlatform(t *testing.T) {
 	}
 	wantStatus(t, f, c, s, types.StackStatusCreateComplete)
 	t.Logf("created in %v, %d events", time.Since(create), len(events(t, c, name)))
+	mainJob(t, f, s)
 	for _, l := range f.Logins() {
-		t.Logf("login %+v", l)
+		t.Logf("login %s %s %s %v %s", l.Kind, l.User, l.Principal, l.OK, l.Reason)
 	}
 	remove := time.Now()
-	if _, err := c.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String(name)}); err != nil {
-		t.Fatal(err)
+	for _, want := range []types.StackStatus{types.StackStatusDeleteFailed, types.StackStatusDeleteComplete} {
+		if _, err := c.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String(name)}); err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, f, c, settle(t, c, aws.ToString(out.StackId)), want)
+		if err := f.Objects().Empty(output(s, "ArchiveBucket")); err != nil && want == types.StackStatusDeleteFailed {
+			t.Fatal(err) // what stopped the first deletion goes
+		}
 	}
-	wantStatus(t, f, c, settle(t, c, aws.ToString(out.StackId)), types.StackStatusDeleteComplete)
 	t.Logf("deleted in %v", time.Since(remove))
 	for _, left := range f.Existing() {
 		if left.LogicalID != "ApiAccount" && left.LogicalID != "ApiAccountRole" {
 			t.Errorf("left behind: %+v", left)
 		}
 	}
+}
+
+// mainJob sends an event and looks for it everywhere.
+func mainJob(t *testing.T, f *awsfake.Fake, s types.Stack) {
+	t.Helper()
+	ctx := t.Context()
+	began := time.Now()
+	sign := func(r *http.Request, hash string) {
+		creds := aws.Credentials{AccessKeyID: f.Credentials.AccessKeyID, SecretAccessKey: f.Credentials.SecretAccessKey}
+		if err := v4.NewSigner().SignHTTP(ctx, creds, r, hash, "execute-api", "us-east-1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url := output(s, "ApiEndpoint")
+	status, _, body := send(t, f, http.MethodPost, url+"/events", "application/json", `{"userId":"u1","eventType":"page_view","properties":{"page":"/"}}`, sign)
+	if status != http.StatusAccepted {
+		t.Fatalf("answer is %d %s\n%s", status, body, strings.Join(f.FunctionLogs("IngestFunction"), "\n"))
+	}
+	t.Logf("accepted after %v: %s", time.Since(began), body)
+	id, _ := f.PhysicalID(aws.ToString(s.StackName), "Database")
+	db, _ := f.Database(id)
+	conn, err := pgx.Connect(ctx, db.(interface{ SuperuserURL(string) string }).SuperuserURL("analytics"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx) //nolint:errcheck // only read from
+	eventually(t, "the row", func() bool {
+		var n int
+		return conn.QueryRow(ctx, "SELECT count(*) FROM events").Scan(&n) == nil && n == 1
+	})
+	t.Logf("row after %v", time.Since(began))
+	eventually(t, "the archived object", func() bool { return len(f.Objects().Keys(output(s, "ArchiveBucket"))) == 1 })
+	t.Logf("object after %v: %v", time.Since(began), f.Objects().Keys(output(s, "ArchiveBucket")))
+	for _, rule := range []string{"RefreshSchedule", "PartitionsSchedule"} {
+		if err := f.Fire(ctx, rule); err != nil {
+			t.Errorf("%v\n%s", err, strings.Join(f.FunctionLogs("MaintenanceFunction"), "\n"))
+		}
+	}
+	status, _, body = send(t, f, http.MethodGet, url+"/metrics/events", "", "", sign)
+	t.Logf("metric: %d %.300s", status, body)
+	if status != http.StatusOK {
+		t.Errorf("metric answer is %d\n%s", status, strings.Join(f.FunctionLogs("QueryFunction"), "\n"))
+	}
+	calls := map[string]int{}
+	for _, c := range f.Calls() {
+		calls[c.Principal+" "+c.Service+":"+c.Action]++
+	}
+	t.Logf("calls: %v", calls)
 }

@@ -109,6 +109,19 @@ func (s *Store) DeleteBucket(name string) error {
 	return nil
 }
 
+// Empty removes every version, delete marker and upload of a bucket.
+func (s *Store) Empty(bucketName string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(bucketName)
+	if err != nil {
+		return err
+	}
+	clear(b.keys)
+	clear(b.uploads)
+	return nil
+}
+
 // Buckets names every bucket, sorted.
 func (s *Store) Buckets() []string {
 	s.mu.Lock()
