@@ -1,18 +1,90 @@
 package e2e_test
 
 import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
 )
 
-func TestLifecycleTmp(t *testing.T) {
-	w := newWorkplace(t, "")
-	r := w.streamctl("deploy", "--env", "development")
-	t.Log(r.stdout, r.stderr)
-	r.want(0)
-	r = w.streamctl("status", "--env", "development")
-	t.Log(r.stdout, r.stderr)
-	r = w.streamctl("deploy", "--env", "development")
-	t.Log(r.stdout, r.stderr)
-	r = w.streamctl("destroy", "--env", "development", "--yes")
-	t.Log(r.stdout, r.stderr)
+// kept is what a development stack leaves: the account-wide role with which
+// API Gateway writes logs.
+const kept = "AWS::ApiGateway::Account ApiAccount\nAWS::IAM::Role ApiAccountRole"
+
+// fill puts versions and delete markers into a bucket.
+func fill(t *testing.T, f *awsfake.Fake, bucket string, versions, markers int) {
+	t.Helper()
+	for i := range versions {
+		if err := f.Objects().Put(bucket, fmt.Sprintf("raw/v1/old/%d.gz", i/2), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deleteObjects(t, f, bucket, markers)
+}
+
+// TestDevelopment is a stack's whole life with the program.
+func TestDevelopment(t *testing.T) {
+	w := newWorkplace(t, "StackName: life")
+	w.streamctl("deploy", "--env", "development").want(0).says("Created stack life.").says("ApiEndpoint")
+	w.streamctl("status", "--env", "development").want(0).says("life  CREATE_COMPLETE")
+	s := w.deployed("life", "--env", "development")
+	w.streamctl("outputs", "ApiGatewayUrl", "--env", "development").want(0).says(s.outputs["ApiGatewayId"] + ".execute-api.us-east-1.amazonaws.com/prod\n")
+	w.streamctl("outputs", "-o", "env", "--env", "development").want(0).says("API_ENDPOINT='https://")
+	s.exercise()
+	w.streamctl("deploy", "--env", "development").want(0).says("No change: stack life").says("0 of 6 functions uploaded")
+	fill(t, w.platform.Fake, s.outputs["ArchiveBucket"], 2500, 500)
+	w.streamctl("destroy", "--env", "development").want(6).says("nobody is here to ask")
+	w.streamctl("destroy", "--env", "development", "--dry-run").want(0).says(s.outputs["ArchiveBucket"])
+	w.streamctl("destroy", "--env", "development", "--yes").want(0).says("500 delete markers").says("Stack life is gone.").says("left: AWS::IAM::Role")
+	if left := existing(w.platform.Fake, "life"); left != kept {
+		t.Errorf("left:\n%s", left)
+	}
+	w.streamctl("destroy", "--env", "development", "--yes").want(0).says("There is no stack life in account 123456789012, us-east-1.")
+	w.streamctl("status", "--env", "development").want(1).says("stack does not exist")
+
+	// Again at once.
+	w.streamctl("deploy", "--env", "development").want(0).says("Created stack life.")
+	w.deployed("life", "--env", "development").exercise()
+	w.streamctl("destroy", "--env", "development", "--yes").want(0)
+}
+
+// TestUnsigned sends the documented curl as it is written: without a signature.
+func TestUnsigned(t *testing.T) {
+	have(t, "curl")
+	w := newWorkplace(t, "StackName: curl")
+	w.streamctl("deploy", "--env", "development").want(0)
+	s := w.deployed("curl", "--env", "development")
+	host, _, _ := strings.Cut(s.outputs["ApiGatewayUrl"], "/")
+	_, port, err := net.SplitHostPort(w.platform.Fake.APIAddress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reach := []string{"--silent", "--show-error", "--cacert", w.platform.Fake.CAFile, "--connect-to", host + ":443:127.0.0.1:" + port, "--write-out", "\n%{http_code} %{content_type}"}
+	post := append(reach, "-X", "POST", "https://"+s.outputs["ApiGatewayUrl"]+"/events", "-H", "Content-Type: application/json", "-d", briefEvent)
+	w.run("curl", post...).want(0).says("403 application/problem+json").says("Missing Authentication Token")
+	key := w.platform.Fake.Credentials
+	signed := append(post, "--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", key.AccessKeyID+":"+key.SecretAccessKey)
+	w.run("curl", signed...).want(0).says("202 ").says("eventId")
+	s.findInSQL()
+
+	// Wrong envelopes are the gateway's to refuse, wrong events ingest's.
+	for _, tt := range []struct {
+		body string
+		want int
+	}{{`"text"`, http.StatusBadRequest}, {`{"events": 3}`, http.StatusBadRequest}, {`{}`, http.StatusBadRequest}, {`[` + briefEvent + `, {"userId": 3}]`, http.StatusMultiStatus}} {
+		if status, answer := s.send(tt.body); status != tt.want {
+			t.Errorf("%s: %d %s, want %d", tt.body, status, answer, tt.want)
+		}
+	}
+	// The documented indexes, as the master, beside those that are there.
+	conn := s.master()
+	for _, statement := range []string{"CREATE INDEX idx_events_user_id ON events(user_id)", "CREATE INDEX idx_events_timestamp ON events(timestamp)"} {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
