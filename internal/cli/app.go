@@ -46,7 +46,11 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	return a.exit(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = &cancelledError{err: err}
+	}
+	return a.exit(err)
 }
 
 func (a *App) command() *cobra.Command {
@@ -118,6 +122,9 @@ func (a *App) load() (config.Variables, error) {
 		return v, err
 	}
 	if a.flags.stack != "" {
+		if what := config.CheckStackName(a.flags.stack); what != "" {
+			return v, &usageError{err: fmt.Errorf("--stack-name %q: %s", a.flags.stack, what)}
+		}
 		v.StackName = a.flags.stack
 	}
 	if a.flags.region != "" {

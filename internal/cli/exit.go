@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,6 +41,15 @@ type invalidError struct{ err error }
 func (e *invalidError) Error() string { return e.err.Error() }
 func (e *invalidError) Unwrap() error { return e.err }
 
+// cancelledError is what was under way when somebody ended the program.
+type cancelledError struct{ err error }
+
+func (e *cancelledError) Error() string { return "cancelled: " + e.err.Error() }
+func (e *cancelledError) Unwrap() error { return e.err }
+func (e *cancelledError) Hint() string {
+	return "nothing is lost: run the same command again to go on; `streamctl status` shows where the stack is"
+}
+
 // errDeclined is a person's no, or nobody there to say yes.
 var errDeclined = errors.New("declined; nothing was changed")
 
@@ -80,8 +88,11 @@ func exitCode(err error) int {
 		protected *deploy.ProtectedError
 		replace   *deploy.ReplaceError
 		busy      *deploy.BusyError
+		cancelled *cancelledError
 	)
 	switch {
+	case errors.As(err, &cancelled):
+		return exitDeclined
 	case errors.Is(err, errLeftBehind):
 		return exitLeftBehind
 	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
@@ -92,7 +103,7 @@ func exitCode(err error) int {
 		return exitPermission
 	case errors.As(err, &failed), errors.As(err, &state):
 		return exitStack
-	case errors.Is(err, errDeclined), errors.As(err, &protected), errors.As(err, &replace), errors.Is(err, context.Canceled):
+	case errors.Is(err, errDeclined), errors.As(err, &protected), errors.As(err, &replace):
 		return exitDeclined
 	case errors.As(err, &busy):
 		return exitBusy

@@ -110,7 +110,9 @@ func (v Variables) database(r *rules) {
 }
 
 func (v Variables) identity(r *rules) {
-	r.matches("StackName", v.StackName, stackName, "a letter, then letters, digits and hyphens, at most 40 characters")
+	if what := CheckStackName(v.StackName); what != "" {
+		r.add("StackName", "%q: %s", v.StackName, what)
+	}
 	if v.Region != "" {
 		r.matches("Region", v.Region, region, "a region such as us-east-1")
 	}
@@ -137,6 +139,14 @@ func (v Variables) identity(r *rules) {
 	if v.S3PrefixListId != "" {
 		r.matches("S3PrefixListId", v.S3PrefixListId, prefixList, "a prefix list's id such as pl-63a5400a (`aws ec2 describe-managed-prefix-lists` lists them)")
 	}
+}
+
+// CheckStackName says what is wrong with a stack's name; "" means nothing.
+func CheckStackName(name string) string {
+	if stackName.MatchString(name) {
+		return ""
+	}
+	return "want a letter, then letters, digits and hyphens, at most 40 characters"
 }
 
 // tagText says that AWS takes text as a tag's name or value.

@@ -98,6 +98,7 @@ func (o *Operator) create(ctx context.Context, r Request) (Outcome, error) {
 		Parameters: parameters(r), Tags: tags(r.Tags),
 		Capabilities:                []types.Capability{types.CapabilityCapabilityNamedIam},
 		EnableTerminationProtection: &r.Protected,
+		RetainExceptOnCreate:        aws.Bool(true), // a create that fails leaves nothing
 		OnFailure:                   types.OnFailureRollback,
 		ClientRequestToken:          &token,
 	})
@@ -121,7 +122,7 @@ func (o *Operator) update(ctx context.Context, r Request, stack Stack) (Outcome,
 		return Outcome{}, err
 	}
 	if set == nil {
-		changed, err := o.protect(ctx, stack, r.Protected)
+		changed, err := o.settle(ctx, stack, r)
 		return Outcome{Stack: stack, Changed: changed}, err
 	}
 	if err := o.approve(r, set.changes); err != nil {
@@ -133,7 +134,7 @@ func (o *Operator) update(ctx context.Context, r Request, stack Stack) (Outcome,
 	}
 	o.step("updating stack " + r.Stack)
 	_, err = o.Stacks.ExecuteChangeSet(ctx, &cfn.ExecuteChangeSetInput{
-		ChangeSetName: &set.id, ClientRequestToken: &w.token, DisableRollback: aws.Bool(false),
+		ChangeSetName: &set.id, ClientRequestToken: &w.token, DisableRollback: aws.Bool(false), RetainExceptOnCreate: aws.Bool(true),
 	})
 	if err != nil {
 		return Outcome{}, fmt.Errorf("update stack %s: %w", r.Stack, err)
@@ -145,8 +146,23 @@ func (o *Operator) update(ctx context.Context, r Request, stack Stack) (Outcome,
 	if after.Status != "UPDATE_COMPLETE" {
 		return Outcome{Stack: after}, &FailedError{Op: "update", Stack: r.Stack, Status: string(after.Status), Causes: w.causes()}
 	}
-	_, err = o.protect(ctx, after, r.Protected)
+	_, err = o.settle(ctx, after, r)
 	return Outcome{Stack: after, Changed: true}, err
+}
+
+// settle makes good what no template says: the termination protection, and
+// event source mappings that a destroy stopped before it was interrupted.
+func (o *Operator) settle(ctx context.Context, stack Stack, r Request) (changed bool, err error) {
+	resources, err := o.Resources(ctx, stack.ID)
+	if err != nil {
+		return false, err
+	}
+	started, err := o.startMappings(ctx, resources)
+	if err != nil {
+		return started, err
+	}
+	protected, err := o.protect(ctx, stack, r.Protected)
+	return started || protected, err
 }
 
 // approve refuses what would lose data, unless it was named, and asks about

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
@@ -16,7 +15,7 @@ func (o *Operator) stopMappings(ctx context.Context, resources []Resource) error
 	mappings := byType(resources, "AWS::Lambda::EventSourceMapping")
 	for _, m := range mappings {
 		o.step("stopping " + m.LogicalID)
-		if err := o.disable(ctx, m.PhysicalID); err != nil {
+		if err := o.enable(ctx, m.PhysicalID, false); err != nil {
 			return err
 		}
 	}
@@ -28,19 +27,41 @@ func (o *Operator) stopMappings(ctx context.Context, resources []Resource) error
 	return nil
 }
 
-func (o *Operator) disable(ctx context.Context, id string) error {
+// startMappings enables event source mappings that are disabled, and says
+// whether there were any.
+func (o *Operator) startMappings(ctx context.Context, resources []Resource) (started bool, err error) {
+	for _, m := range byType(resources, "AWS::Lambda::EventSourceMapping") {
+		out, err := o.Functions.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: &m.PhysicalID})
+		if err != nil {
+			return started, fmt.Errorf("look at %s: %w", m.LogicalID, err)
+		}
+		if state := deref(out.State); state != "Disabled" && state != "Disabling" {
+			continue
+		}
+		o.step("starting " + m.LogicalID + ", which was stopped")
+		if err := o.enable(ctx, m.PhysicalID, true); err != nil {
+			return started, err
+		}
+		started = true
+	}
+	return started, nil
+}
+
+// enable switches a mapping on or off. One that is gone is off; one that is
+// changing is waited for.
+func (o *Operator) enable(ctx context.Context, id string, on bool) error {
 	for {
-		_, err := o.Functions.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: &id, Enabled: aws.Bool(false)})
+		_, err := o.Functions.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: &id, Enabled: &on})
 		var missing *types.ResourceNotFoundException
 		var changing *types.ResourceInUseException
 		switch {
-		case err == nil || errors.As(err, &missing):
+		case err == nil || errors.As(err, &missing) && !on:
 			return nil
 		case !errors.As(err, &changing):
-			return fmt.Errorf("stop mapping %s: %w", id, err)
+			return fmt.Errorf("switch mapping %s: %w", id, err)
 		}
-		if err := sleep(ctx, o.Poll); err != nil { // a change is still under way
-			return fmt.Errorf("stop mapping %s: %w", id, err)
+		if err := sleep(ctx, o.Poll); err != nil {
+			return fmt.Errorf("switch mapping %s: %w", id, err)
 		}
 	}
 }

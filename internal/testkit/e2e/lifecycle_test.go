@@ -35,6 +35,9 @@ func TestDevelopment(t *testing.T) {
 	w.streamctl("outputs", "-o", "env", "--env", "development").want(0).says("API_ENDPOINT='https://")
 	s.exercise()
 	w.streamctl("deploy", "--env", "development").want(0).says("No change: stack life").says("0 of 6 functions uploaded")
+	w.stopHalfWay()
+	w.streamctl("deploy", "--env", "development").want(0).says("starting ProcessorMapping, which was stopped")
+	s.exercise()
 	fill(t, w.platform.Fake, s.outputs["ArchiveBucket"], 2500, 500)
 	w.streamctl("destroy", "--env", "development").want(6).says("nobody is here to ask")
 	w.streamctl("destroy", "--env", "development", "--dry-run").want(0).says(s.outputs["ArchiveBucket"])
@@ -87,4 +90,11 @@ func TestUnsigned(t *testing.T) {
 		}
 	}
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
+}
+
+// stopHalfWay leaves a mapping as a destroy does that was interrupted.
+func (w *workplace) stopHalfWay() {
+	w.t.Helper()
+	id, _ := w.platform.Fake.PhysicalID("life", "ProcessorMapping")
+	w.aws("lambda", "update-event-source-mapping", "--uuid", id, "--no-enabled").want(0)
 }
