@@ -32,7 +32,7 @@ STREAMCTL_DATABASE_PASSWORD, --database-password-file, the variables file, or a
 prompt, in that order; a later deploy keeps it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDeploy(cmd.Context(), a, o) },
 	}
-	o.packageOptions.flags(cmd)
+	o.flags(cmd)
 	cmd.Flags().StringVar(&o.passwordFile, "database-password-file", "", "file with the database password")
 	cmd.Flags().BoolVar(&o.changePassword, "change-password", false, "set a new database password in an existing stack")
 	cmd.Flags().StringArrayVar(&o.allowReplace, "allow-replace", nil, "logical id of a resource that holds data and may be replaced or deleted; may be given more than once")

@@ -275,3 +275,47 @@ func TestWrongPassword(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestInterrupted ends the program while a stack is being created. The stack
+// goes on by itself, and the same command again finds it made.
+func TestInterrupted(t *testing.T) {
+	release := make(chan struct{})
+	op, _, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
+		if kind == "AWS::SNS::Topic" {
+			<-release
+		}
+		return 0
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := op.Apply(ctx, request(t, "one", false))
+		done <- err
+	}()
+	for {
+		if stack, err := op.Describe(t.Context(), "events"); err == nil && stack.Status.Busy() {
+			break
+		} else if t.Context().Err() != nil {
+			t.Fatal("the create never began")
+		}
+	}
+	cancel()
+	if err := <-done; err == nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+	var busy *deploy.BusyError
+	if _, err := op.Apply(t.Context(), later(request(t, "one", false))); !errors.As(err, &busy) {
+		t.Errorf("meanwhile: %v", err)
+	}
+	close(release)
+	for {
+		outcome, err := op.Apply(t.Context(), later(request(t, "one", false)))
+		if errors.As(err, &busy) {
+			continue
+		}
+		if err != nil || outcome.Created || outcome.Changed {
+			t.Errorf("again: %+v, %v", outcome, err)
+		}
+		return
+	}
+}
