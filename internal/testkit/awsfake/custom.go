@@ -3,7 +3,6 @@ package awsfake
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -92,14 +91,14 @@ func (f *Fake) createCustom(ctx context.Context, r cfn.Request) (cfn.Result, err
 		return result, err
 	}
 	if a.PhysicalResourceId == "" {
-		return result, errors.New("Invalid PhysicalResourceId")
+		return result, cfn.Reasonf("Invalid PhysicalResourceId")
 	}
 	return result, nil
 }
 
 func (f *Fake) updateCustom(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	if str(r.Properties, "ServiceToken") != str(r.OldProperties, "ServiceToken") {
-		return cfn.Result{}, errors.New("Modifying service token is not allowed.")
+		return cfn.Result{}, cfn.Reasonf("Modifying service token is not allowed.")
 	}
 	a, err := f.callCustom(ctx, "Update", r)
 	if a.PhysicalResourceId == "" {
@@ -150,7 +149,7 @@ func (f *Fake) callCustom(ctx context.Context, requestType string, r cfn.Request
 	})
 	limit := time.NewTimer(time.Duration(number(r.Properties, "ServiceTimeout", 3600)) * time.Second)
 	defer limit.Stop()
-	silent := fmt.Errorf("CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId [%s]. If you are using the Python cfn-response module, you may need to update your Lambda function code so that CloudFormation can attach the updated version.", requestID)
+	silent := cfn.Reasonf("CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId [%s]. If you are using the Python cfn-response module, you may need to update your Lambda function code so that CloudFormation can attach the updated version.", requestID)
 	select {
 	case a := <-answer:
 		return a, a.judge(requestID)
@@ -185,9 +184,9 @@ func (a customAnswer) judge(requestID string) error {
 	case "SUCCESS":
 		return nil
 	case "FAILED":
-		return fmt.Errorf("Received response status [FAILED] from custom resource. Message returned: %s (RequestId: %s)", a.Reason, requestID)
+		return cfn.Reasonf("Received response status [FAILED] from custom resource. Message returned: %s (RequestId: %s)", a.Reason, requestID)
 	}
-	return errors.New("Invalid Status in the response of the custom resource")
+	return cfn.Reasonf("Invalid Status in the response of the custom resource")
 }
 
 // asStrings turns every scalar into its text, as CloudFormation sends them.

@@ -50,16 +50,17 @@ type invocation struct {
 }
 
 // startEnvironment starts the Runtime API and the process.
-func startEnvironment(spec environmentSpec) (*environment, error) {
+func startEnvironment(ctx context.Context, spec environmentSpec) (*environment, error) {
 	if err := executable(spec.path); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("open runtime API: %w", err)
 	}
 	e := &environment{spec: spec, next: make(chan *invocation), exited: make(chan struct{})}
-	e.cmd = exec.Command(spec.path)
+	e.cmd = exec.CommandContext(context.WithoutCancel(ctx), spec.path) // it outlives its first invocation; kill ends it
 	e.cmd.Dir = filepath.Dir(spec.path)
 	e.cmd.Env = append(spec.variables, "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String())
 	e.cmd.SysProcAttr = childAttributes()

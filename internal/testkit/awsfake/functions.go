@@ -177,7 +177,7 @@ func (fs *functions) start(ctx context.Context, fn *function, props map[string]a
 	}
 	stream := time.Now().UTC().Format("2006/01/02/") + "[$LATEST]" + wire.NewID(16)
 	log := func(line string) { fs.fake.writeLog(fn, props, stream, line) }
-	return startEnvironment(environmentSpec{
+	return startEnvironment(ctx, environmentSpec{
 		path: path, function: fn, log: log, spawn: fs.fake.spawn,
 		variables: fs.variables(fn, props, filepath.Dir(path), stream),
 	})

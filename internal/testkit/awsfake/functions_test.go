@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -252,7 +253,7 @@ func send(t *testing.T, f *awsfake.Fake, method, url, contentType, body string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // only read from
+	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -308,5 +309,26 @@ func TestAPI(t *testing.T) {
 		return c.Service == "execute-api" && c.Resource == fmt.Sprintf("arn:aws:execute-api:us-east-1:123456789012:%s/prod/POST/things", mustPhysical(t, f, "Api"))
 	}) {
 		t.Error("execute-api:Invoke was not recorded")
+	}
+}
+
+// TestCurl sends docs/awsfake.md's line.
+func TestCurl(t *testing.T) {
+	path, err := exec.LookPath("curl")
+	if err != nil && slices.Contains(strings.Split(os.Getenv("STREAMCTL_TEST_MUST_RUN"), ","), "curl") {
+		t.Fatal("curl's test must run here: put curl in the PATH")
+	} else if err != nil {
+		t.Skip("curl is not in the PATH")
+	}
+	f, _, s := working(t, awsfake.Options{})
+	args := []string{"--silent", "--show-error", "--cacert", f.CAFile, "--connect-to", "::" + f.APIAddress, "-H", "content-type: application/json", "-d", `{"id":"1"}`, output(s, "Url")}
+	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
+	if err != nil || string(out) != `{"message":"Missing Authentication Token"}` {
+		t.Errorf("unsigned: %v: %s", err, out)
+	}
+	args = append([]string{"--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", f.Credentials.AccessKeyID + ":" + f.Credentials.SecretAccessKey}, args...)
+	out, err = exec.CommandContext(t.Context(), path, args...).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"HTTPMethod":"POST"`) {
+		t.Errorf("signed: %v: %s", err, out)
 	}
 }

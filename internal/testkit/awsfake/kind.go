@@ -98,7 +98,7 @@ func (f *Fake) Update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	}
 	p, ok := f.registry.find(r.Type, registryID(r))
 	if !ok {
-		return cfn.Result{}, fmt.Errorf("Resource of type '%s' with identifier '%s' was not found.", r.Type, r.PhysicalID)
+		return cfn.Result{}, cfn.Reasonf("Resource of type '%s' with identifier '%s' was not found.", r.Type, r.PhysicalID)
 	}
 	attrs := maps.Clone(p.attrs)
 	maps.Copy(attrs, f.fill(k, r))
@@ -198,7 +198,7 @@ func uuid(cfn.Request) string { return wire.NewUUID() }
 
 // handlerError is an error as a resource handler reports it.
 func handlerError(service string, status int, message, code string) error {
-	return fmt.Errorf("Resource handler returned message: \"%s (Service: %s, Status Code: %d, Request ID: %s)\" (RequestToken: %s, HandlerErrorCode: %s)",
+	return cfn.Reasonf("Resource handler returned message: \"%s (Service: %s, Status Code: %d, Request ID: %s)\" (RequestToken: %s, HandlerErrorCode: %s)",
 		message, service, status, wire.NewUUID(), wire.NewUUID(), code)
 }
 

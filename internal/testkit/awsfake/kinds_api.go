@@ -111,7 +111,7 @@ func needsAPI(f *Fake, r cfn.Request) error {
 
 func checkRestAPI(_ *Fake, r cfn.Request) error {
 	if str(r.Properties, "Name") == "" && r.Properties["Body"] == nil {
-		return errors.New("Resource handler returned message: \"Name must be specified\"")
+		return cfn.Reasonf("Resource handler returned message: \"Name must be specified\"")
 	}
 	if r.Properties["Body"] != nil {
 		return errors.New("the fake builds no API from an OpenAPI Body")

@@ -59,7 +59,7 @@ func functionKinds() map[string]kind {
 			Kind: cfn.Kind{CreateOnly: []string{"LogGroupName"}}, id: named("LogGroupName", 512),
 			check: func(f *Fake, r cfn.Request) error {
 				if name := str(r.Properties, "LogGroupName"); r.PhysicalID == "" && f.logs.exists(name) {
-					return fmt.Errorf("Resource handler returned message: \"Resource of type 'AWS::Logs::LogGroup' with identifier '{\"/properties/LogGroupName\":\"%s\"}' already exists.\" (RequestToken: %s, HandlerErrorCode: AlreadyExists)", name, uuid(r))
+					return cfn.Reasonf("Resource handler returned message: \"Resource of type 'AWS::Logs::LogGroup' with identifier '{\"/properties/LogGroupName\":\"%s\"}' already exists.\" (RequestToken: %s, HandlerErrorCode: AlreadyExists)", name, uuid(r))
 				}
 				return nil
 			},

@@ -92,11 +92,11 @@ func storeKinds() map[string]kind {
 	}
 }
 
-func createBucket(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func createBucket(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
 	if err := f.objects.CreateBucket(r.PhysicalID); err != nil {
 		return nil, fmt.Errorf("%s already exists", r.PhysicalID)
 	}
-	return updateBucket(nil, f, r)
+	return updateBucket(ctx, f, r)
 }
 
 func updateBucket(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
@@ -124,7 +124,7 @@ func checkSubnetGroup(f *Fake, r cfn.Request) error {
 	for _, id := range items(r.Properties, "SubnetIds") {
 		subnet, ok := f.registry.find("AWS::EC2::Subnet", id)
 		if !ok {
-			return fmt.Errorf("The subnet ID '%s' does not exist", id)
+			return cfn.Reasonf("The subnet ID '%s' does not exist", id)
 		}
 		zones[str(subnet.props, "AvailabilityZone")] = true
 	}

@@ -2,7 +2,6 @@ package awsfake
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -85,7 +84,7 @@ func (ms *mappings) put(r cfn.Request) error {
 	}
 	fn, ok := ms.fake.functions.find(str(r.Properties, "FunctionName"))
 	if !ok {
-		return fmt.Errorf("Function not found: %s", str(r.Properties, "FunctionName"))
+		return cfn.Reasonf("Function not found: %s", str(r.Properties, "FunctionName"))
 	}
 	m = &mapping{
 		uuid: r.PhysicalID, functionARN: fn.arn, streamARN: str(r.Properties, "EventSourceArn"), props: r.Properties,

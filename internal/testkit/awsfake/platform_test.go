@@ -185,7 +185,7 @@ func mainJob(t *testing.T, f *awsfake.Fake, s types.Stack) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // only read from
+	defer conn.Close(ctx)
 	eventually(t, "the row", func() bool {
 		var n int
 		return conn.QueryRow(ctx, "SELECT count(*) FROM events").Scan(&n) == nil && n == 1

@@ -105,7 +105,8 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 		return nil, fmt.Errorf("start cache proxy: %w", err)
 	}
 	p.Port = p.listener.Addr().(*net.TCPAddr).Port
-	p.running.Go(p.accept)
+	base := context.WithoutCancel(ctx)
+	p.running.Go(func() { p.accept(base) })
 	return p, nil
 }
 
@@ -162,7 +163,7 @@ func (p *Proxy) Stop() error {
 	return nil
 }
 
-func (p *Proxy) accept() {
+func (p *Proxy) accept(ctx context.Context) {
 	for {
 		conn, err := p.listener.Accept()
 		if err != nil {
@@ -173,7 +174,7 @@ func (p *Proxy) accept() {
 		}
 		p.running.Go(func() {
 			defer p.forget(conn)
-			p.serve(tls.Server(conn, p.tls))
+			p.serve(ctx, tls.Server(conn, p.tls))
 		})
 	}
 }
@@ -200,8 +201,9 @@ func (p *Proxy) forget(c net.Conn) {
 // serve hands every command to redis-server, logins with another password, and
 // every answer back. What is refused, redis-server refuses: in its words, and
 // in the order of the commands.
-func (p *Proxy) serve(client net.Conn) {
-	backend, err := net.DialTimeout("tcp", p.o.Backend, 5*time.Second)
+func (p *Proxy) serve(ctx context.Context, client net.Conn) {
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	backend, err := dialer.DialContext(ctx, "tcp", p.o.Backend)
 	if err != nil || !p.track(backend) {
 		return
 	}

@@ -83,7 +83,7 @@ func TestLogins(t *testing.T) {
 					Addr: p.Addr(), Username: tt.user, Password: tt.password, Protocol: protocol, MaxRetries: -1, DisableIdentity: true,
 					TLSConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1"},
 				})
-				defer c.Close() //nolint:errcheck // only read from
+				defer c.Close()
 				err := c.HIncrBy(t.Context(), "m:x", "f", 1).Err()
 				if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 					t.Fatalf("error is %v, want %q", err, tt.want)

@@ -25,7 +25,7 @@ func (p *Proxy) serve(ctx context.Context, plain net.Conn) {
 	if err := plain.SetDeadline(time.Now().Add(loginTimeout)); err != nil {
 		return
 	}
-	conn, startup, err := p.greet(plain)
+	conn, startup, err := p.greet(ctx, plain)
 	if err != nil || startup == nil {
 		return // gone, refused, or a cancel request
 	}
@@ -44,7 +44,7 @@ func (p *Proxy) serve(ctx context.Context, plain net.Conn) {
 }
 
 // greet answers SSLRequest, and refuses a startup without TLS.
-func (p *Proxy) greet(plain net.Conn) (net.Conn, *pgproto3.StartupMessage, error) {
+func (p *Proxy) greet(ctx context.Context, plain net.Conn) (net.Conn, *pgproto3.StartupMessage, error) {
 	conn := plain
 	for {
 		client := pgproto3.NewBackend(conn, conn)
@@ -63,7 +63,7 @@ func (p *Proxy) greet(plain net.Conn) (net.Conn, *pgproto3.StartupMessage, error
 				return nil, nil, err
 			}
 		case *pgproto3.CancelRequest:
-			return nil, nil, p.cancel(m)
+			return nil, nil, p.cancel(ctx, m)
 		case *pgproto3.StartupMessage:
 			if conn == plain {
 				refuse(client, &pgconn.PgError{Severity: "FATAL", Code: "28000", Message: fmt.Sprintf(
@@ -78,12 +78,13 @@ func (p *Proxy) greet(plain net.Conn) (net.Conn, *pgproto3.StartupMessage, error
 }
 
 // cancel hands a cancel request to the server.
-func (p *Proxy) cancel(m *pgproto3.CancelRequest) error {
+func (p *Proxy) cancel(ctx context.Context, m *pgproto3.CancelRequest) error {
 	message, err := m.Encode(nil)
 	if err != nil {
 		return err
 	}
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(p.backend.Host, fmt.Sprint(p.backend.Port)), loginTimeout)
+	dialer := net.Dialer{Timeout: loginTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(p.backend.Host, fmt.Sprint(p.backend.Port)))
 	if err != nil {
 		return err
 	}

@@ -110,12 +110,12 @@ func (s *Service) provide(ctx context.Context, st *stack, r *instance, status st
 		}
 		r.physicalID = physicalID
 		s.mu.Unlock()
-		s.mark(st, r, status, errors.New("Resource creation Initiated"))
+		s.mark(st, r, status, Reasonf("Resource creation Initiated"))
 	}
 	kind, _ := s.provider.Kind(r.Type)
 	for _, name := range kind.Required {
 		if _, ok := r.props[name]; !ok {
-			return fmt.Errorf("Properties validation failed for resource %s with message:\n#: required key [%s] not found", r.ID, name)
+			return Reasonf("Properties validation failed for resource %s with message:\n#: required key [%s] not found", r.ID, name)
 		}
 	}
 	if err := s.injected(s.failures, r.ID); err != nil {
@@ -151,7 +151,7 @@ func (c *convergence) update(ctx context.Context, old *instance, def Resource, p
 	r := &now
 	var err error
 	if diff.replacement == "True" {
-		s.mark(st, r, "UPDATE_IN_PROGRESS", errors.New("Requested update requires the creation of a new physical resource; hence creating one."))
+		s.mark(st, r, "UPDATE_IN_PROGRESS", Reasonf("Requested update requires the creation of a new physical resource; hence creating one."))
 		s.mu.Lock()
 		r.physicalID = ""
 		previous := *old

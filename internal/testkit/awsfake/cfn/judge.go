@@ -225,7 +225,7 @@ func (f *references) collectSub(arg any) error {
 			f.refs = append(f.refs, name)
 		}
 	}
-	return f.collect(map[string]any(vars))
+	return f.collect(vars)
 }
 
 func getAtt(arg any) (id, attribute string, err error) {

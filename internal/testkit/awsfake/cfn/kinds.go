@@ -1,6 +1,18 @@
 package cfn
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
+
+// Reason is an error in AWS's own words, which become an event's
+// ResourceStatusReason.
+type Reason string
+
+func (r Reason) Error() string { return string(r) }
+
+// Reasonf makes a Reason.
+func Reasonf(format string, args ...any) error { return Reason(fmt.Sprintf(format, args...)) }
 
 // Kind declares what CloudFormation knows of a resource type.
 type Kind struct {

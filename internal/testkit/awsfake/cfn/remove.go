@@ -2,7 +2,6 @@ package cfn
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -211,7 +210,7 @@ func (s *Service) restore(ctx context.Context, st *stack, c *convergence, id str
 		var res Result
 		res, err = s.provider.Update(ctx, s.request(st, &was, now.props, func(string) {}))
 		if err == nil && res.PhysicalID != was.physicalID {
-			err = errors.New("Rollback changed the physical resource id")
+			err = Reasonf("Rollback changed the physical resource id")
 		}
 	}
 	if err != nil {

@@ -49,11 +49,11 @@ func (s *Store) serve(w http.ResponseWriter, r *http.Request, o Operation, body 
 		return refuse(http.StatusForbidden, "AccessDenied", "Access Denied")
 	}
 	w.Header().Set("X-Amz-Request-Id", wire.NewID(8))
-	switch {
-	case o.Name == "ListBuckets":
+	switch o.Name {
+	case "ListBuckets":
 		s.listBuckets(w)
 		return nil
-	case o.Name == "CreateBucket":
+	case "CreateBucket":
 		return s.createBucket(w, r, o.Bucket, data)
 	}
 	b, err := s.bucket(o.Bucket)
