@@ -73,11 +73,7 @@ func (fs *functions) put(r cfn.Request) {
 	if fn.logGroup == "" {
 		fn.logGroup = "/aws/lambda/" + fn.name
 	}
-	fn.version++
-	for _, e := range fn.idle {
-		e.kill()
-	}
-	fn.idle = nil
+	fn.retire()
 }
 
 func (fs *functions) remove(name string) {
@@ -91,11 +87,7 @@ func (fs *functions) remove(name string) {
 	fs.fake.keys.Remove(fn.credential.AccessKeyID)
 	fn.mu.Lock()
 	defer fn.mu.Unlock()
-	fn.version++
-	for _, e := range fn.idle {
-		e.kill()
-	}
-	fn.idle = nil
+	fn.retire()
 }
 
 // find takes a function's name or ARN.
@@ -243,6 +235,27 @@ func (f *Fake) Invoke(ctx context.Context, logicalID string, payload []byte) ([]
 		return res.payload, fmt.Errorf("invoke %s: %s: %s", logicalID, res.functionError, res.payload)
 	}
 	return res.payload, nil
+}
+
+// EndEnvironments ends every execution environment, one at work after its
+// answer, as Lambda does from time to time: the next invocation starts another.
+func (f *Fake) EndEnvironments() {
+	f.functions.mu.Lock()
+	defer f.functions.mu.Unlock()
+	for _, fn := range f.functions.byName {
+		fn.mu.Lock()
+		fn.retire()
+		fn.mu.Unlock()
+	}
+}
+
+// retire ends the environments. The function is locked.
+func (fn *function) retire() {
+	fn.version++
+	for _, e := range fn.idle {
+		e.kill()
+	}
+	fn.idle = nil
 }
 
 // Invocations counts a function's invocations so far, by logical id.

@@ -118,10 +118,10 @@ func (s *Service) provide(ctx context.Context, st *stack, r *instance, status st
 			return Reasonf("Properties validation failed for resource %s with message:\n#: required key [%s] not found", r.ID, name)
 		}
 	}
-	if err := s.injected(s.failures, r.ID); err != nil {
+	if err := s.delay(ctx, r.Type); err != nil {
 		return err
 	}
-	if err := s.delay(ctx, r.Type); err != nil {
+	if err := s.injected(s.failures, r.ID); err != nil {
 		return err
 	}
 	res, err := s.provider.Create(ctx, s.request(st, r, nil, initiated))
@@ -173,10 +173,10 @@ func (c *convergence) update(ctx context.Context, old *instance, def Resource, p
 
 func (c *convergence) updateInPlace(ctx context.Context, r, old *instance) error {
 	s := c.s
-	if err := s.injected(s.failures, r.ID); err != nil {
+	if err := s.delay(ctx, r.Type); err != nil {
 		return err
 	}
-	if err := s.delay(ctx, r.Type); err != nil {
+	if err := s.injected(s.failures, r.ID); err != nil {
 		return err
 	}
 	res, err := s.provider.Update(ctx, s.request(c.st, r, old.props, func(string) {}))

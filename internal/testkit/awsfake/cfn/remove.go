@@ -100,9 +100,9 @@ func (s *Service) remove(ctx context.Context, st *stack, r *instance, policy str
 	if policy == "Snapshot" {
 		request.SnapshotID = snapshotName(st.name, r.ID)
 	}
-	err := s.injected(s.failDeletes, r.ID)
+	err := s.delay(ctx, r.Type)
 	if err == nil {
-		err = s.delay(ctx, r.Type)
+		err = s.injected(s.failDeletes, r.ID)
 	}
 	if err == nil {
 		err = s.provider.Delete(ctx, request)
@@ -202,9 +202,9 @@ func (s *Service) restore(ctx context.Context, st *stack, c *convergence, id str
 		return nil
 	}
 	s.mark(st, now, "UPDATE_IN_PROGRESS", nil)
-	err := s.injected(s.failures, id)
+	err := s.delay(ctx, now.Type)
 	if err == nil {
-		err = s.delay(ctx, now.Type)
+		err = s.injected(s.failures, id)
 	}
 	if err == nil {
 		var res Result
