@@ -24,6 +24,17 @@ import (
 // backoff that spans minutes.
 const attempts = 10
 
+// login reads the variables and logs in: what every verb begins with that
+// works on a stack.
+func (a *App) login(ctx context.Context) (config.Variables, *deploy.Operator, error) {
+	v, err := a.load()
+	if err != nil {
+		return v, nil, err
+	}
+	op, err := a.operator(ctx, v)
+	return v, op, err
+}
+
 // operator logs in and gives what works on the stack. Nothing has been changed
 // when it fails.
 func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operator, error) {

@@ -48,11 +48,7 @@ type deployed struct {
 }
 
 func runDeploy(ctx context.Context, a *App, o deployOptions) error {
-	v, err := a.load()
-	if err != nil {
-		return err
-	}
-	op, err := a.operator(ctx, v)
+	v, op, err := a.login(ctx)
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,7 @@ type destroyed struct {
 }
 
 func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
-	v, err := a.load()
-	if err != nil {
-		return err
-	}
-	op, err := a.operator(ctx, v)
+	v, op, err := a.login(ctx)
 	if err != nil {
 		return err
 	}

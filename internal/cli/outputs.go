@@ -24,11 +24,7 @@ func newOutputsCmd(a *App) *cobra.Command {
 }
 
 func runOutputs(ctx context.Context, a *App, keys []string) error {
-	v, err := a.load()
-	if err != nil {
-		return err
-	}
-	op, err := a.operator(ctx, v)
+	v, op, err := a.login(ctx)
 	if err != nil {
 		return err
 	}

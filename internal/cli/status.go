@@ -27,11 +27,7 @@ type status struct {
 }
 
 func runStatus(ctx context.Context, a *App) error {
-	v, err := a.load()
-	if err != nil {
-		return err
-	}
-	op, err := a.operator(ctx, v)
+	v, op, err := a.login(ctx)
 	if err != nil {
 		return err
 	}

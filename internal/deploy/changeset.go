@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // Change is what an update would do to one resource.
@@ -88,7 +90,7 @@ func (o *Operator) prepare(ctx context.Context, r Request, stack Stack) (*change
 			}
 			return nil, fmt.Errorf("work out changes of %s: %s", r.Stack, set.reason)
 		}
-		if err := sleep(ctx, o.Poll); err != nil {
+		if err := pause.For(ctx, o.Poll); err != nil {
 			return nil, fmt.Errorf("work out changes of %s: %w", r.Stack, err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // protected are those of the database instances that RDS refuses to delete.
@@ -54,7 +56,7 @@ func (o *Operator) unprotect(ctx context.Context, id string) error {
 		if instance == nil || !aws.ToBool(instance.DeletionProtection) && aws.ToString(instance.DBInstanceStatus) == "available" {
 			return nil
 		}
-		if err := sleep(ctx, o.Poll); err != nil {
+		if err := pause.For(ctx, o.Poll); err != nil {
 			return fmt.Errorf("lift the protection of database %s: %w", id, err)
 		}
 	}

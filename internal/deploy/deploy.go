@@ -4,7 +4,6 @@
 package deploy
 
 import (
-	"context"
 	"time"
 
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -69,15 +68,3 @@ type Event struct {
 func (e Event) Failed() bool { return hasSuffix(e.Status, "_FAILED") }
 
 func (o *Operator) step(text string) { o.Report(Event{Kind: KindStep, Text: text}) }
-
-// sleep waits, or ends with the context.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // stopMappings disables the stack's event source mappings and waits until they
@@ -60,7 +62,7 @@ func (o *Operator) enable(ctx context.Context, id string, on bool) error {
 		case !errors.As(err, &changing):
 			return fmt.Errorf("switch mapping %s: %w", id, err)
 		}
-		if err := sleep(ctx, o.Poll); err != nil {
+		if err := pause.For(ctx, o.Poll); err != nil {
 			return fmt.Errorf("switch mapping %s: %w", id, err)
 		}
 	}
@@ -76,7 +78,7 @@ func (o *Operator) awaitDisabled(ctx context.Context, m Resource) error {
 		if err != nil {
 			return fmt.Errorf("wait for %s to stop: %w", m.LogicalID, err)
 		}
-		if err := sleep(ctx, o.Poll); err != nil {
+		if err := pause.For(ctx, o.Poll); err != nil {
 			return fmt.Errorf("wait for %s to stop: %w", m.LogicalID, err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 const stackType = "AWS::CloudFormation::Stack"
@@ -91,7 +93,7 @@ func (o *Operator) follow(ctx context.Context, w *watch) (Stack, error) {
 		if !stack.Status.Busy() {
 			return stack, nil
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return Stack{}, fmt.Errorf("follow stack %s: %w; it goes on by itself", stack.Name, err)
 		}
 	}
