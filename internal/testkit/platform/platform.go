@@ -54,10 +54,11 @@ type Platform struct {
 	// Root is the checkout.
 	Root string
 
-	dir    string
-	moto   *moto.Server
-	mu     sync.Mutex
-	builds map[string]func() (string, error)
+	dir      string
+	moto     *moto.Server
+	mu       sync.Mutex
+	shipped  bool
+	programs map[string]func() (string, error)
 }
 
 // Start builds the program and starts everything; Stop ends it all.
@@ -66,7 +67,7 @@ func Start(ctx context.Context, o Options) (*Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Platform{Root: root, Streamctl: filepath.Join(o.Dir, "streamctl"), dir: o.Dir, builds: map[string]func() (string, error){}}
+	p := &Platform{Root: root, Streamctl: filepath.Join(o.Dir, "streamctl"), dir: o.Dir, programs: map[string]func() (string, error){}}
 	build := exec.CommandContext(ctx, "go", "build", "-o", p.Streamctl, "./cmd/streamctl")
 	build.Dir = root
 	if said, err := build.CombinedOutput(); err != nil {
@@ -91,30 +92,47 @@ func (p *Platform) Stop(ctx context.Context) error {
 	return errors.Join(p.Fake.Stop(), p.moto.Stop(ctx))
 }
 
-// bootstrap is this machine's build of the function that a code key names:
-// same source, same tags.
+// bootstrap is what runs the code that a key names: this machine's build of the
+// same source with the same tags, or the shipped bytes.
 func (p *Platform) bootstrap(ctx context.Context, codeKey string) (string, error) {
+	if p.runsShipped() {
+		return p.once(codeKey, func() (string, error) { return p.shippedProgram(codeKey) })
+	}
+	function, err := functionOf(codeKey)
+	if err != nil {
+		return "", err
+	}
+	return p.Bootstrap(ctx, function)
+}
+
+// functionOf is the function that a code key names.
+func functionOf(codeKey string) (string, error) {
 	parts := strings.Split(codeKey, "/")
 	if len(parts) != 3 {
 		return "", fmt.Errorf("code key %s: names no function", codeKey)
 	}
-	return p.Bootstrap(ctx, parts[1])
+	return parts[1], nil
 }
 
 // Bootstrap builds a function for this machine, once.
 func (p *Platform) Bootstrap(ctx context.Context, function string) (string, error) {
+	return p.once(function, func() (string, error) {
+		path := filepath.Join(p.dir, "bootstrap-"+function)
+		b := artifact.Builder{Root: p.Root, OS: runtime.GOOS, Arch: runtime.GOARCH, Environ: os.Environ()}
+		return path, b.Compile(ctx, function, path)
+	})
+}
+
+// once makes a program when it is first asked for.
+func (p *Platform) once(name string, program func() (string, error)) (string, error) {
 	p.mu.Lock()
-	build, known := p.builds[function]
-	if !known {
-		build = sync.OnceValues(func() (string, error) {
-			path := filepath.Join(p.dir, "bootstrap-"+function)
-			b := artifact.Builder{Root: p.Root, OS: runtime.GOOS, Arch: runtime.GOARCH, Environ: os.Environ()}
-			return path, b.Compile(ctx, function, path)
-		})
-		p.builds[function] = build
+	known, ok := p.programs[name]
+	if !ok {
+		known = sync.OnceValues(program)
+		p.programs[name] = known
 	}
 	p.mu.Unlock()
-	return build()
+	return known()
 }
 
 // Environment is what a program needs to work with the platform, beside this
