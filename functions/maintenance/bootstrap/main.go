@@ -19,6 +19,7 @@ import (
 )
 
 func main() {
+	cache.Quiet()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	env, envErr := funcenv.LoadMaintenance(os.Getenv)
 	cfg, cfgErr := awsenv.Config(os.Getenv)

@@ -20,6 +20,7 @@ import (
 )
 
 func main() {
+	cache.Quiet()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	env, envErr := funcenv.LoadProcessor(os.Getenv)
 	cfg, cfgErr := awsenv.Config(os.Getenv)

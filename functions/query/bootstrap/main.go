@@ -18,6 +18,7 @@ import (
 )
 
 func main() {
+	cache.Quiet()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	env, envErr := funcenv.LoadQuery(os.Getenv)
 	cfg, cfgErr := awsenv.Config(os.Getenv)

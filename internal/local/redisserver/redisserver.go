@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -135,12 +136,14 @@ func (s *Server) ready(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		info, err := client.Info(ctx, "server").Result()
-		switch {
-		case err == nil && strings.Contains(info, own+"\r\n"):
-			return nil
-		case err == nil, redis.HasErrorPrefix(err, "NOAUTH"), redis.HasErrorPrefix(err, "WRONGPASS"):
-			return errPortTaken
+		if listening(ctx, s.Addr) {
+			info, err := client.Info(ctx, "server").Result()
+			switch {
+			case err == nil && strings.Contains(info, own+"\r\n"):
+				return nil
+			case err == nil, redis.HasErrorPrefix(err, "NOAUTH"), redis.HasErrorPrefix(err, "WRONGPASS"):
+				return errPortTaken
+			}
 		}
 		select {
 		case <-s.process.Done():
@@ -150,6 +153,14 @@ func (s *Server) ready(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// listening says that somebody takes connections at addr. The client would
+// write each refusal to standard error.
+func listening(ctx context.Context, addr string) bool {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	return err == nil && conn.Close() == nil
 }
 
 func (s *Server) died() error {
