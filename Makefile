@@ -29,13 +29,13 @@ race: setup ## run all tests with the race detector
 	$(ENVIRONMENT) $(GO) test -race -timeout 30m ./...
 
 build: ## build bin/streamctl
-	$(GO) build -trimpath -o bin/streamctl ./cmd/streamctl
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
 
 golden: ## rewrite the golden files
 	$(GO) test ./internal/template ./internal/cli -run 'TestGolden|TestScripts' -update
 
-bench: build ## measure, as ratios in one run
-	$(ENVIRONMENT) $(GO) test -run '^$$' -bench . -benchtime 10x ./internal/testkit/measure
+bench: ## measure starts, memory and sizes beside their aims
+	$(GO) test -run '^$$' -bench . -benchtime 21x -timeout 10m ./internal/testkit/measure
 
 release: ## build dist/streamctl with the functions inside
 	scripts/release

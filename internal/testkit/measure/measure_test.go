@@ -1,0 +1,121 @@
+// Package measure_test measures what a user feels: how long the program and the
+// functions take to start and to work, and how large they are. Everything is a
+// benchmark, so that no test fails for a busy machine.
+package measure_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// runVariable makes this test's program run another one instead of tests.
+const runVariable = "STREAMCTL_MEASURE_RUN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runVariable) == "" {
+		os.Exit(m.Run())
+	}
+	if err := runMeasured(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// usage is what one run of a program took.
+type usage struct {
+	Wall time.Duration
+	// PeakBytes is the most memory that was resident at a time.
+	PeakBytes int64
+}
+
+// runMeasured runs a program and writes its usage to standard output.
+func runMeasured(args []string) error {
+	var said bytes.Buffer
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = nil, &said
+	start := time.Now()
+	err := cmd.Run()
+	u := usage{Wall: time.Since(start)}
+	if err != nil {
+		return fmt.Errorf("run %s: %w\n%s", args[0], err, said.String())
+	}
+	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		u.PeakBytes = int64(r.Maxrss)
+		if runtime.GOOS == "linux" {
+			u.PeakBytes *= 1024 // macOS counts bytes
+		}
+	}
+	return json.NewEncoder(os.Stdout).Encode(u)
+}
+
+// run measures one run of a program. A small process of its own starts it: on
+// Linux, a program's peak is never below that of the process that started it.
+func run(b *testing.B, dir string, args ...string) usage {
+	b.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.CommandContext(b.Context(), self, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), runVariable+"=1")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		b.Fatalf("%v\n%s", err, stderr.String())
+	}
+	var u usage
+	if err := json.Unmarshal(out, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u
+}
+
+// build compiles a program as it is released.
+func build(b *testing.B, path, dir, target string) {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, target)
+	cmd.Dir = dir
+	if said, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("build %s: %v\n%s", target, err, said)
+	}
+}
+
+// figure is a measured value beside what it should be at most. An aim of zero
+// is none.
+type figure struct {
+	name, unit string
+	value, aim float64
+}
+
+// report prints figures as lines of a table, and as metrics for tools.
+func report(b *testing.B, figures ...figure) {
+	b.Helper()
+	b.ReportMetric(0, "ns/op") // not shown: no operation is timed
+	for _, f := range figures {
+		b.ReportMetric(f.value, f.name+"-"+f.unit)
+		verdict := ""
+		switch {
+		case f.aim > 0 && f.value <= f.aim:
+			verdict = fmt.Sprintf("aim %5.1f  ok", f.aim)
+		case f.aim > 0:
+			verdict = fmt.Sprintf("aim %5.1f  over", f.aim)
+		}
+		b.Logf("%-16s %7.2f %-5s %s", f.name, f.value, f.unit, verdict)
+	}
+}
+
+func median[T time.Duration | float64](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
