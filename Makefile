@@ -32,7 +32,7 @@ build: ## build bin/streamctl
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
 
 golden: ## rewrite the golden files
-	$(GO) test ./internal/template ./internal/cli -run 'TestGolden|TestScripts' -update
+	$(GO) test ./internal/template ./internal/cli -run 'Golden|TestScripts' -update
 
 bench: ## measure starts, memory and sizes beside their aims
 	$(GO) test -run '^$$' -bench . -benchtime 21x -timeout 10m ./internal/testkit/measure

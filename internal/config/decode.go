@@ -52,6 +52,8 @@ func (d *decoder) value(path string, node *yaml.Node, field reflect.Value) {
 		d.object(path+".", node, field.Addr().Interface())
 	case reflect.Map:
 		d.stringMap(path, node, field)
+	case reflect.Slice:
+		d.stringList(path, node, field)
 	case reflect.String:
 		if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
 			d.add(path, node.Line, "%s: want text", shown(path, node))
@@ -95,6 +97,23 @@ func (d *decoder) stringMap(path string, node *yaml.Node, field reflect.Value) {
 		d.lines[path+"."+key.Value] = key.Line
 		field.SetMapIndex(reflect.ValueOf(key.Value), reflect.ValueOf(value.Value))
 	}
+}
+
+// stringList reads a list of text; a later one replaces an earlier one.
+func (d *decoder) stringList(path string, node *yaml.Node, field reflect.Value) {
+	if node.Kind != yaml.SequenceNode {
+		d.add(path, node.Line, "%s: want a list", shown(path, node))
+		return
+	}
+	list := []string{}
+	for _, item := range node.Content {
+		if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
+			d.add(path, item.Line, "%s: want a list of text", shown(path, item))
+			return
+		}
+		list = append(list, item.Value)
+	}
+	field.Set(reflect.ValueOf(list))
 }
 
 // shown is a value as a message may show it.

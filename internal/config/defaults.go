@@ -35,6 +35,9 @@ func Default(environment string) Variables {
 
 		EventMaxAgeDays:        30,
 		WarehouseRetentionDays: 400,
+
+		ArchiveTransitionDays: Transitions{StandardIA: 30, GlacierIR: 90},
+		WebAcl:                WebAclNone,
 	}
 	archiveWindow := 60
 	switch environment {
@@ -46,6 +49,7 @@ func Default(environment string) Variables {
 		v.CacheNodeType = "cache.t4g.micro"
 		v.LogRetentionDays = 7
 		v.StreamRetentionHours = 24
+		v.ArchiveTransitionDays = Transitions{}
 		v.ThrottleRate = 100
 		v.ThrottleBurst = 200
 		archiveWindow = 5

@@ -24,6 +24,12 @@ const (
 	AccountRoleExisting = "existing"
 )
 
+// Values of WebAcl beside an ARN.
+const (
+	WebAclOwn  = "true"
+	WebAclNone = "false"
+)
+
 // Variables is what variables.yaml may say, for one environment. Default gives
 // the values that hold where the file says nothing.
 type Variables struct {
@@ -107,12 +113,93 @@ type Variables struct {
 	// WarehouseRetentionDays is how long events stay in PostgreSQL; 0 keeps all.
 	WarehouseRetentionDays int `yaml:"WarehouseRetentionDays"`
 
+	// ReadReplicas is how many read replicas the database has, 0 to 5.
+	ReadReplicas int `yaml:"ReadReplicas"`
+	// ArchiveTransitionDays is when archived objects move to cheaper storage.
+	ArchiveTransitionDays Transitions `yaml:"ArchiveTransitionDays"`
+	// ArchiveReplicationBucketArn is a versioned bucket, of another region as a
+	// rule, that every archived object is copied to; empty means none is.
+	ArchiveReplicationBucketArn string `yaml:"ArchiveReplicationBucketArn"`
+	// ArchiveReplicationKeyArn is the KMS key that encrypts the copies.
+	ArchiveReplicationKeyArn string `yaml:"ArchiveReplicationKeyArn"`
+	// ObjectLockDays is how long nobody may delete an archived object without
+	// a permission of its own (governance mode); 0 means not at all. It can't
+	// be switched later.
+	ObjectLockDays int `yaml:"ObjectLockDays"`
+	// CorsAllowedOrigins are the web origins whose pages may call the API.
+	CorsAllowedOrigins []string `yaml:"CorsAllowedOrigins"`
+	// WebAcl is true for a web ACL of the stack's own, false for none, or the
+	// ARN of one that exists.
+	WebAcl string `yaml:"WebAcl"`
+	// Functions change what a function may use.
+	Functions FunctionSettings `yaml:"Functions"`
+	// PermissionsBoundaryArn is set on every role; empty means none is.
+	PermissionsBoundaryArn string `yaml:"PermissionsBoundaryArn"`
+	// FlowLogs logs the connections that the VPC's security groups refuse.
+	FlowLogs bool `yaml:"FlowLogs"`
+	// DomainName is a name of one's own for the API, with DomainCertificateArn
+	// (of the same region) and, for a DNS record, DomainHostedZoneId.
+	DomainName           string `yaml:"DomainName"`
+	DomainCertificateArn string `yaml:"DomainCertificateArn"`
+	DomainHostedZoneId   string `yaml:"DomainHostedZoneId"`
+
 	// ArtifactBucket holds the functions' code; empty means
 	// streamctl-artifacts-<account>-<region>.
 	ArtifactBucket string `yaml:"ArtifactBucket"`
 	// S3PrefixListId is the region's S3 prefix list; empty means the built-in
 	// table has it.
 	S3PrefixListId string `yaml:"S3PrefixListId"`
+}
+
+// Transitions are days after which an object moves to a storage class; 0 means
+// it doesn't.
+type Transitions struct {
+	StandardIA int `yaml:"StandardIA"`
+	GlacierIR  int `yaml:"GlacierIR"`
+	// DeepArchive objects have to be restored, for hours, before a replay.
+	DeepArchive int `yaml:"DeepArchive"`
+}
+
+// FunctionSettings are what variables.yaml may say of each function.
+type FunctionSettings struct {
+	Ingest      FunctionSetting `yaml:"ingest"`
+	Archiver    FunctionSetting `yaml:"archiver"`
+	Processor   FunctionSetting `yaml:"processor"`
+	Query       FunctionSetting `yaml:"query"`
+	Schema      FunctionSetting `yaml:"schema"`
+	Maintenance FunctionSetting `yaml:"maintenance"`
+}
+
+// FunctionSetting is what one function may use; 0 means the default.
+type FunctionSetting struct {
+	// MemorySize is in MiB, 128 to 10240.
+	MemorySize int `yaml:"MemorySize"`
+	// Timeout is in seconds, 1 to 900, and below the API's 29 where it answers
+	// requests.
+	Timeout int `yaml:"Timeout"`
+	// ReservedConcurrency is how many run at a time at most, taken from the
+	// account's; unset they share it.
+	ReservedConcurrency int `yaml:"ReservedConcurrency"`
+}
+
+// named gives the settings by the function's name.
+func (s FunctionSettings) named() map[string]FunctionSetting {
+	return map[string]FunctionSetting{
+		funcenv.FuncIngest: s.Ingest, funcenv.FuncArchiver: s.Archiver, funcenv.FuncProcessor: s.Processor,
+		funcenv.FuncQuery: s.Query, funcenv.FuncSchema: s.Schema, funcenv.FuncMaintenance: s.Maintenance,
+	}
+}
+
+// Function is a function with what variables.yaml changes of it.
+func (v Variables) Function(f funcenv.Function) (_ funcenv.Function, reserved int) {
+	s := v.Functions.named()[f.Name]
+	if s.MemorySize > 0 {
+		f.MemoryMiB = s.MemorySize
+	}
+	if s.Timeout > 0 {
+		f.TimeoutSeconds = s.Timeout
+	}
+	return f, s.ReservedConcurrency
 }
 
 // HoldsData says that losing this environment's data is a loss: its database

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Names of the variables. Lambda's own (AWS_REGION and so on) are not here.
@@ -19,6 +20,7 @@ const (
 	envStream            = "STREAM_NAME"
 	envBucket            = "ARCHIVE_BUCKET"
 	envEventMaxAgeDays   = "EVENT_MAX_AGE_DAYS"
+	envCorsOrigins       = "CORS_ORIGINS"
 	envWarehouseDays     = "WAREHOUSE_RETENTION_DAYS"
 	envDatabaseHost      = "DATABASE_HOST"
 	envDatabasePort      = "DATABASE_PORT"
@@ -91,22 +93,33 @@ type Ingest struct {
 	// EventMaxAgeDays is how far before its receipt an event's timestamp may
 	// lie, 1 to 365 days.
 	EventMaxAgeDays int
+	// CorsOrigins are the web origins that may read the answers.
+	CorsOrigins []string
 }
 
 // Vars gives the environment for the template.
 func (e Ingest) Vars() map[string]string {
-	return map[string]string{
+	return merge(map[string]string{
 		envStack:           e.Stack,
 		envStream:          e.Stream,
 		envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays),
+	}, origins(e.CorsOrigins))
+}
+
+// origins are a variable only where there are any.
+func origins(list []string) map[string]string {
+	if len(list) == 0 {
+		return nil
 	}
+	return map[string]string{envCorsOrigins: strings.Join(list, " ")}
 }
 
 // LoadIngest reads what Vars wrote. Its error names every variable that is
 // missing or unreadable, as do those of the other Load functions.
 func LoadIngest(getenv func(string) string) (Ingest, error) {
 	l := loader{getenv: getenv}
-	e := Ingest{Stack: l.text(envStack), Stream: l.text(envStream), EventMaxAgeDays: l.number(envEventMaxAgeDays)}
+	e := Ingest{Stack: l.text(envStack), Stream: l.text(envStream), EventMaxAgeDays: l.number(envEventMaxAgeDays),
+		CorsOrigins: strings.Fields(getenv(envCorsOrigins))}
 	return e, l.err()
 }
 
@@ -157,17 +170,19 @@ type Query struct {
 	Stack    string
 	Database Database
 	Cache    Cache
+	// CorsOrigins are the web origins that may read the answers.
+	CorsOrigins []string
 }
 
 // Vars gives the environment for the template.
 func (e Query) Vars() map[string]string {
-	return merge(map[string]string{envStack: e.Stack}, e.Database.vars(), e.Cache.vars())
+	return merge(map[string]string{envStack: e.Stack}, e.Database.vars(), e.Cache.vars(), origins(e.CorsOrigins))
 }
 
 // LoadQuery reads what Vars wrote.
 func LoadQuery(getenv func(string) string) (Query, error) {
 	l := loader{getenv: getenv}
-	e := Query{Stack: l.text(envStack), Database: l.database(RoleReader), Cache: l.cache()}
+	e := Query{Stack: l.text(envStack), Database: l.database(RoleReader), Cache: l.cache(), CorsOrigins: strings.Fields(getenv(envCorsOrigins))}
 	return e, l.err()
 }
 

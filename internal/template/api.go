@@ -24,7 +24,8 @@ const gatewayTimeoutMillis = 29000
 func (t *Template) addAPI(v config.Variables) {
 	t.group("API")
 	t.addRoutes()
-	t.addGatewayResponses()
+	t.addCORS(v.CorsAllowedOrigins)
+	t.addGatewayResponses(v.CorsAllowedOrigins)
 	// Until here: what a deployment is a snapshot of.
 	part := slices.Clone(t.Groups[len(t.Groups)-1].Resources)
 	deployment := t.addDeployment(part)
@@ -86,7 +87,7 @@ func method(resourceID, verb, function string) *apigateway.Method {
 
 // addGatewayResponses makes what the gateway refuses by itself look like what
 // the functions refuse: a problem document (RFC 9457).
-func (t *Template) addGatewayResponses() {
+func (t *Template) addGatewayResponses(origins []string) {
 	for _, r := range []struct{ id, kind, status, detail string }{
 		{"ApiBadBodyResponse", "BAD_REQUEST_BODY", "400", `"$context.error.validationErrorString"`},
 		{"ApiThrottledResponse", "THROTTLED", "429", "$context.error.messageString"},
@@ -105,6 +106,9 @@ func (t *Template) addGatewayResponses() {
 		}
 		if r.kind == "THROTTLED" || r.kind == "DEFAULT_5XX" {
 			response.ResponseParameters["gatewayresponse.header.Retry-After"] = "'1'"
+		}
+		if len(origins) > 0 {
+			response.ResponseParameters["gatewayresponse.header.Access-Control-Allow-Origin"] = corsOrigin(origins)
 		}
 		t.add(r.id, response)
 	}
@@ -166,7 +170,7 @@ func (t *Template) addStage(v config.Variables, deployment string) {
 // account and region. Both are retained: other APIs log with it too, and
 // deleting the setting does nothing while deleting the role stops them all.
 func (t *Template) addAccountRole() {
-	t.add(idApiAccountRole, &iam.Role{
+	t.addRole(idApiAccountRole, &iam.Role{
 		AssumeRolePolicyDocument:             trust("apigateway.amazonaws.com"),
 		ManagedPolicyArns:                    []string{Sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")},
 		AWSCloudFormationDeletionPolicy:      retain,

@@ -12,6 +12,7 @@ import (
 // attributes are what Fn::GetAtt may ask of the types that this package uses.
 func attributes() map[string][]string {
 	return map[string][]string{
+		"AWS::ApiGateway::DomainName":        {"RegionalDomainName", "RegionalHostedZoneId"},
 		"AWS::ApiGateway::RestApi":           {"RootResourceId"},
 		"AWS::EC2::SecurityGroup":            {"GroupId"},
 		"AWS::EC2::VPC":                      {"CidrBlock", "DefaultSecurityGroup"},
@@ -26,6 +27,7 @@ func attributes() map[string][]string {
 		"AWS::RDS::DBInstance":               {"Endpoint.Address", "Endpoint.Port", "DbiResourceId", "DBInstanceArn"},
 		"AWS::S3::Bucket":                    {"Arn", "DomainName", "RegionalDomainName"},
 		"AWS::SNS::Topic":                    {"TopicArn", "TopicName"},
+		"AWS::WAFv2::WebACL":                 {"Arn", "Id"},
 	}
 }
 

@@ -16,6 +16,7 @@ func (t *Template) addFunctions(v config.Variables) {
 	t.add(idVpcPolicy, &iam.ManagedPolicy{PolicyDocument: policy(networkInterfaces(), traces())})
 	environments := environments(v)
 	for _, f := range funcenv.Functions() {
+		f, reserved := v.Function(f)
 		t.add(logGroupID(f.Name), t.logGroup(v, "/aws/lambda/${AWS::StackName}-"+f.Name))
 		role := &iam.Role{
 			AssumeRolePolicyDocument: trust("lambda.amazonaws.com"),
@@ -24,8 +25,12 @@ func (t *Template) addFunctions(v config.Variables) {
 		if f.InVPC {
 			role.ManagedPolicyArns = []string{Ref(idVpcPolicy)}
 		}
-		t.add(roleID(f.Name), role)
-		t.add(functionID(f.Name), t.function(v, f, environments[f.Name]))
+		t.addRole(roleID(f.Name), role)
+		fn := t.function(v, f, environments[f.Name])
+		if reserved > 0 {
+			fn.ReservedConcurrentExecutions = new(reserved)
+		}
+		t.add(functionID(f.Name), fn)
 	}
 }
 
@@ -77,10 +82,10 @@ func environments(v config.Variables) map[string]map[string]string {
 		ReplicationGroup: Ref(idCache),
 	}
 	return map[string]map[string]string{
-		funcenv.FuncIngest:    funcenv.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
+		funcenv.FuncIngest:    funcenv.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
 		funcenv.FuncArchiver:  funcenv.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
 		funcenv.FuncProcessor: funcenv.Processor{Stack: stack, Database: database, Cache: cache, Bucket: Ref(idArchive)}.Vars(),
-		funcenv.FuncQuery:     funcenv.Query{Stack: stack, Database: database, Cache: cache}.Vars(),
+		funcenv.FuncQuery:     funcenv.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
 		funcenv.FuncSchema:    funcenv.Schema{Stack: stack, Database: database, EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
 		funcenv.FuncMaintenance: funcenv.Maintenance{Stack: stack, Database: database, Cache: cache,
 			EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays}.Vars(),

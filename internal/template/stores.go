@@ -4,7 +4,6 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/kinesis"
 	"github.com/awslabs/goformation/v7/cloudformation/kms"
 	"github.com/awslabs/goformation/v7/cloudformation/policies"
-	"github.com/awslabs/goformation/v7/cloudformation/s3"
 
 	"github.com/streamctl/streamctl/internal/config"
 )
@@ -65,47 +64,4 @@ func (t *Template) addStream(v config.Variables) {
 		stream.ShardCount = new(v.ShardCount)
 	}
 	t.add(idStream, stream)
-}
-
-// addArchive makes the raw archive's bucket. It is deleted with the stack, and
-// CloudFormation stops where it still holds objects: emptying it is somebody's
-// decision, never the stack's.
-func (t *Template) addArchive(v config.Variables) {
-	t.group("Archive")
-	rules := []s3.Bucket_Rule{{
-		Id: new("unfinished-uploads"), Status: "Enabled",
-		AbortIncompleteMultipartUpload: &s3.Bucket_AbortIncompleteMultipartUpload{DaysAfterInitiation: 7},
-	}}
-	if v.HoldsData() {
-		rules = append(rules, s3.Bucket_Rule{
-			Id: new("cheaper-with-age"), Status: "Enabled", Prefix: new("raw/"),
-			Transitions: []s3.Bucket_Transition{
-				{StorageClass: "STANDARD_IA", TransitionInDays: new(30)},
-				{StorageClass: "GLACIER_IR", TransitionInDays: new(90)},
-			},
-		})
-	}
-	t.add(idArchive, &s3.Bucket{
-		BucketEncryption: &s3.Bucket_BucketEncryption{ServerSideEncryptionConfiguration: []s3.Bucket_ServerSideEncryptionRule{{
-			BucketKeyEnabled:              new(true),
-			ServerSideEncryptionByDefault: &s3.Bucket_ServerSideEncryptionByDefault{SSEAlgorithm: "aws:kms", KMSMasterKeyID: new(GetAtt(idKey, "Arn"))},
-		}}},
-		LifecycleConfiguration: &s3.Bucket_LifecycleConfiguration{Rules: rules},
-		OwnershipControls:      &s3.Bucket_OwnershipControls{Rules: []s3.Bucket_OwnershipControlsRule{{ObjectOwnership: new("BucketOwnerEnforced")}}},
-		PublicAccessBlockConfiguration: &s3.Bucket_PublicAccessBlockConfiguration{
-			BlockPublicAcls: new(true), BlockPublicPolicy: new(true), IgnorePublicAcls: new(true), RestrictPublicBuckets: new(true),
-		},
-		Tags:                                 labels(),
-		VersioningConfiguration:              &s3.Bucket_VersioningConfiguration{Status: "Enabled"},
-		AWSCloudFormationDeletionPolicy:      deleteIt,
-		AWSCloudFormationUpdateReplacePolicy: retainOld,
-	})
-	t.add(idArchivePolicy, &s3.BucketPolicy{
-		Bucket: Ref(idArchive),
-		PolicyDocument: policy(statement{
-			Sid: "TlsOnly", Effect: "Deny", Principal: "*", Action: "s3:*",
-			Resource:  []string{GetAtt(idArchive, "Arn"), Sub("${" + idArchive + ".Arn}/*")},
-			Condition: map[string]any{"Bool": map[string]string{"aws:SecureTransport": "false"}},
-		}),
-	})
 }

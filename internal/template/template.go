@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/streamctl/streamctl/internal/config"
 )
@@ -62,6 +63,7 @@ type Template struct {
 	Groups []Group
 
 	resources map[string]tree
+	boundary  string // of every role
 	errs      []error
 }
 
@@ -81,6 +83,7 @@ func Build(v config.Variables, o Options) (*Template, error) {
 		Mappings:    map[string]any{},
 		Outputs:     map[string]Output{},
 		resources:   map[string]tree{},
+		boundary:    v.PermissionsBoundaryArn,
 	}
 	t.addParameters(v, o)
 	t.addNetwork(v)
@@ -93,8 +96,9 @@ func Build(v config.Variables, o Options) (*Template, error) {
 	t.addMigrations(v)
 	t.addSources(v)
 	t.addAPI(v)
+	t.addOptions(v)
 	t.addMonitoring(v)
-	t.addOutputs()
+	t.addOutputs(v)
 	t.errs = append(t.errs, t.check())
 	if err := errors.Join(t.errs...); err != nil {
 		return nil, fmt.Errorf("build template: %w", err)
@@ -124,6 +128,34 @@ func (t *Template) add(id string, r resource) {
 func (t *Template) kind(id string) string {
 	kind, _ := t.resources[id]["Type"].(string)
 	return kind
+}
+
+// overlay is a resource with properties that its Go type doesn't have, or
+// holds in a type that takes no intrinsic or boolean.
+type overlay struct {
+	resource
+	extra map[string]any
+}
+
+// with sets further properties of a resource, over those of its type.
+func with(r resource, extra map[string]any) resource { return overlay{r, extra} }
+
+// MarshalJSON merges the further properties into the resource's own.
+func (o overlay) MarshalJSON() ([]byte, error) {
+	text, err := o.resource.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	var whole map[string]any
+	if err := json.Unmarshal(text, &whole); err != nil {
+		return nil, err
+	}
+	properties, ok := whole["Properties"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%s: has no properties to add to", o.AWSCloudFormationType())
+	}
+	maps.Copy(properties, o.extra)
+	return json.Marshal(whole)
 }
 
 // custom is a custom resource; goformation's writes an empty Version.

@@ -101,7 +101,7 @@ func TestLint(t *testing.T) {
 	for _, environment := range environments {
 		t.Run(environment, func(t *testing.T) {
 			t.Parallel()
-			out, err := exec.CommandContext(t.Context(), lint, "-e", "-x", "E3012:strict=true", "-f", "parseable", "-t", golden1(environment)).CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), lint, "-e", "-x", "E3012:strict=true", "-f", "parseable", "-r", regions[0], regions[1], regions[2], "-t", golden1(environment)).CombinedOutput()
 			if err != nil {
 				t.Errorf("cfn-lint: %v\n%s", err, out)
 			}

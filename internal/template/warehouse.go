@@ -62,7 +62,24 @@ func (t *Template) addWarehouse(v config.Variables) {
 		database.MaxAllocatedStorage = new(v.DatabaseMaxStorageGiB)
 	}
 	t.add(idDatabase, database)
+	for n := range v.ReadReplicas {
+		t.add(replicaID(n), &rds.DBInstance{
+			SourceDBInstanceIdentifier:           new(Ref(idDatabase)),
+			DBInstanceClass:                      new(Ref(paramClass)),
+			AutoMinorVersionUpgrade:              new(true),
+			CACertificateIdentifier:              new("rds-ca-rsa2048-g1"),
+			CopyTagsToSnapshot:                   new(true),
+			EnableIAMDatabaseAuthentication:      new(true),
+			PubliclyAccessible:                   new(false),
+			VPCSecurityGroups:                    []string{GetAtt(idDatabaseGroup, "GroupId")},
+			Tags:                                 labels(),
+			AWSCloudFormationDeletionPolicy:      deleteIt, // it holds nothing that the database doesn't
+			AWSCloudFormationUpdateReplacePolicy: "Delete",
+		})
+	}
 }
+
+func replicaID(n int) string { return "DatabaseReplica" + itoa(n+1) }
 
 // cacheUserName is the id and the name of the cache's one user; IAM wants them
 // to be the same.

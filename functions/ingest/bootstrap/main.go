@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamctl/streamctl/functions/ingest"
 	"github.com/streamctl/streamctl/internal/awsenv"
+	"github.com/streamctl/streamctl/internal/cors"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/pause"
@@ -34,5 +35,5 @@ func main() {
 		Metrics: &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
 		Log:     log.With("stack", env.Stack),
 	}
-	lambda.Start(h.Handle)
+	lambda.Start(cors.Allow(env.CorsOrigins, h.Handle))
 }

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+// gatewaySeconds is how long API Gateway waits for a function.
+const gatewaySeconds = 29
+
+// arnPattern is an ARN of a service in any partition.
+func arnPattern(service, resource string) *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-z-]*:` + service + `:[a-z0-9-]*:([0-9]{12})?:` + resource + `$`)
+}
+
+// options checks what is off unless somebody asks for it.
+func (v Variables) options(r *rules) {
+	r.between("ReadReplicas", v.ReadReplicas, 0, 5, "")
+	if v.ReadReplicas > 0 && v.BackupRetentionDays == 0 {
+		r.add("ReadReplicas", "%d: RDS makes replicas of a database with backups only; want BackupRetentionDays 1 or more", v.ReadReplicas)
+	}
+	v.archiveOptions(r)
+	v.apiOptions(r)
+	v.functionOptions(r)
+	if v.PermissionsBoundaryArn != "" && !arnPattern("iam", "policy/.+").MatchString(v.PermissionsBoundaryArn) {
+		r.add("PermissionsBoundaryArn", "%q: want a policy's ARN such as arn:aws:iam::123456789012:policy/boundary", v.PermissionsBoundaryArn)
+	}
+}
+
+func (v Variables) archiveOptions(r *rules) {
+	t := v.ArchiveTransitionDays
+	ladder := []struct {
+		class       string
+		days, least int
+	}{{"StandardIA", t.StandardIA, 30}, {"GlacierIR", t.GlacierIR, 30}, {"DeepArchive", t.DeepArchive, 90}}
+	before := 0
+	for i, step := range ladder {
+		if step.days == 0 {
+			continue
+		}
+		least := 1
+		if i == 0 {
+			least = 30 // S3 takes nothing into infrequent access earlier
+		} else if before > 0 {
+			least = before + step.least
+		}
+		if step.days < least {
+			r.add("ArchiveTransitionDays."+step.class, "%d: want 0 for never, or at least %d days", step.days, least)
+		}
+		before = step.days
+	}
+	if v.ArchiveReplicationBucketArn != "" && !arnPattern("s3", "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").MatchString(v.ArchiveReplicationBucketArn) {
+		r.add("ArchiveReplicationBucketArn", "%q: want a bucket's ARN such as arn:aws:s3:::archive-copy", v.ArchiveReplicationBucketArn)
+	}
+	if (v.ArchiveReplicationBucketArn == "") != (v.ArchiveReplicationKeyArn == "") {
+		r.add("ArchiveReplicationKeyArn", "%q: want both ArchiveReplicationBucketArn and the key that encrypts the copies there, or neither", v.ArchiveReplicationKeyArn)
+	} else if v.ArchiveReplicationKeyArn != "" && !arnPattern("kms", "key/.+").MatchString(v.ArchiveReplicationKeyArn) {
+		r.add("ArchiveReplicationKeyArn", "%q: want a key's ARN such as arn:aws:kms:eu-west-1:123456789012:key/…", v.ArchiveReplicationKeyArn)
+	}
+	r.between("ObjectLockDays", v.ObjectLockDays, 0, 36500, " days")
+}
+
+var (
+	origin     = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$`)
+	domain     = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
+	hostedZone = regexp.MustCompile(`^Z[A-Z0-9]{5,31}$`)
+)
+
+func (v Variables) apiOptions(r *rules) {
+	for _, o := range v.CorsAllowedOrigins {
+		if o != "*" && !origin.MatchString(o) {
+			r.add("CorsAllowedOrigins", "%q: want an origin such as https://www.example.com, without a path, or *", o)
+		}
+		if o == "*" && len(v.CorsAllowedOrigins) > 1 {
+			r.add("CorsAllowedOrigins", "\"*\": means every origin; remove the others")
+		}
+	}
+	if v.WebAcl != WebAclOwn && v.WebAcl != WebAclNone && !arnPattern("wafv2", "regional/webacl/.+").MatchString(v.WebAcl) {
+		r.add("WebAcl", "%q: want true, false, or a regional web ACL's ARN", v.WebAcl)
+	}
+	if v.DomainName == "" {
+		if v.DomainCertificateArn != "" || v.DomainHostedZoneId != "" {
+			r.add("DomainName", "%q: missing beside the domain's other keys", v.DomainName)
+		}
+		return
+	}
+	r.matches("DomainName", v.DomainName, domain, "a name such as events.example.com")
+	if !arnPattern("acm", "certificate/.+").MatchString(v.DomainCertificateArn) {
+		r.add("DomainCertificateArn", "%q: want the ARN of a certificate of the stack's region for DomainName", v.DomainCertificateArn)
+	}
+	if v.DomainHostedZoneId != "" {
+		r.matches("DomainHostedZoneId", v.DomainHostedZoneId, hostedZone, "a Route 53 zone's id such as Z0123456789ABCDEFGHIJ")
+	}
+}
+
+func (v Variables) functionOptions(r *rules) {
+	named := v.Functions.named()
+	for _, name := range sortedKeys(named) {
+		s := named[name]
+		key := "Functions." + name
+		if s.MemorySize != 0 {
+			r.between(key+".MemorySize", s.MemorySize, 128, 10240, " MiB")
+		}
+		longest := 900
+		if name == funcenv.FuncIngest || name == funcenv.FuncQuery {
+			longest = gatewaySeconds - 1
+		} else if name == funcenv.FuncSchema {
+			longest = 580 // CloudFormation waits for 600 s
+		}
+		if s.Timeout != 0 {
+			r.between(key+".Timeout", s.Timeout, 15, longest, " seconds")
+		}
+		r.between(key+".ReservedConcurrency", s.ReservedConcurrency, 0, 1000, "")
+		if needed := v.ShardCount * v.ProcessorMapping.Parallelization; name == funcenv.FuncProcessor && s.ReservedConcurrency > 0 && s.ReservedConcurrency < needed {
+			r.add(key+".ReservedConcurrency", "%d: %d shards with %d batches each need at least %d, or shards stand still",
+				s.ReservedConcurrency, v.ShardCount, v.ProcessorMapping.Parallelization, needed)
+		}
+		if s.ReservedConcurrency == 1 && strings.HasPrefix(name, funcenv.FuncMaintenance) {
+			r.add(key+".ReservedConcurrency", "1: the minute's and the hour's task may meet; want 2 or more")
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package cors_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/streamctl/streamctl/internal/cors"
+)
+
+func TestAllow(t *testing.T) {
+	const page = "https://www.example.com"
+	for _, tt := range []struct {
+		name    string
+		origins []string
+		header  map[string]string
+		want    string
+	}{
+		{"off", nil, map[string]string{"Origin": page}, ""},
+		{"allowed", []string{"https://a.example.com", page}, map[string]string{"origin": page}, page},
+		{"another", []string{page}, map[string]string{"Origin": "https://evil.example.com"}, ""},
+		{"no page", []string{page}, nil, ""},
+		{"every", []string{"*"}, map[string]string{"Origin": "https://any.example.com"}, "*"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := cors.Allow(tt.origins, func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+				return events.APIGatewayProxyResponse{StatusCode: 202, Headers: map[string]string{"Content-Type": "application/json"}}, nil
+			})
+			got, err := h(t.Context(), events.APIGatewayProxyRequest{Headers: tt.header})
+			if err != nil || got.Headers["Access-Control-Allow-Origin"] != tt.want || got.Headers["Content-Type"] != "application/json" {
+				t.Errorf("got %v, %v", got.Headers, err)
+			}
+			if (len(tt.origins) > 0) != (got.Headers["Vary"] == "Origin") {
+				t.Errorf("Vary: %q", got.Headers["Vary"])
+			}
+		})
+	}
+	broken := errors.New("broken")
+	h := cors.Allow([]string{"*"}, func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+		return events.APIGatewayProxyResponse{}, broken
+	})
+	if _, err := h(t.Context(), events.APIGatewayProxyRequest{}); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,76 @@
+package template
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/awslabs/goformation/v7/cloudformation/apigateway"
+)
+
+// corsHeaders are what a signed request from a browser carries.
+const corsHeaders = "Authorization,Content-Type,Content-Encoding,X-Amz-Date,X-Amz-Security-Token,X-Amz-Content-Sha256"
+
+// addPreflight answers a browser's question before its request, without
+// asking who it is: a preflight request can't be signed.
+func (t *Template) addPreflight(id, resourceID, verb string, origins []string) {
+	const header = "method.response.header.Access-Control-"
+	response := apigateway.Method_IntegrationResponse{
+		StatusCode: "204",
+		ResponseParameters: map[string]string{
+			header + "Allow-Headers": quoted(corsHeaders),
+			header + "Allow-Methods": quoted(verb + ",OPTIONS"),
+			header + "Max-Age":       quoted("3600"),
+		},
+	}
+	declared := []string{"Allow-Headers", "Allow-Methods", "Max-Age", "Allow-Origin"}
+	if len(origins) == 1 {
+		response.ResponseParameters[header+"Allow-Origin"] = quoted(origins[0])
+	} else {
+		response.ResponseTemplates = map[string]string{"application/json": chooseOrigin(origins)}
+	}
+	responses := map[string]any{}
+	for _, name := range declared {
+		responses[header+name] = true
+	}
+	t.add(id, with(&apigateway.Method{
+		RestApiId: Ref(idApi), ResourceId: Ref(resourceID), HttpMethod: "OPTIONS", AuthorizationType: new("NONE"),
+		Integration: &apigateway.Method_Integration{
+			Type: "MOCK", PassthroughBehavior: new("WHEN_NO_MATCH"), ContentHandling: new("CONVERT_TO_TEXT"),
+			RequestTemplates:     map[string]string{"application/json": `{"statusCode":200}`},
+			IntegrationResponses: []apigateway.Method_IntegrationResponse{response},
+		},
+	}, map[string]any{"MethodResponses": []any{map[string]any{"StatusCode": "204", "ResponseParameters": responses}}}))
+}
+
+// chooseOrigin is a mapping template: a header can name one origin only, so it
+// names the one that asks, if it is among those allowed.
+func chooseOrigin(origins []string) string {
+	var asks []string
+	for _, o := range origins {
+		asks = append(asks, fmt.Sprintf("$origin == '%s'", o))
+	}
+	return "#set($origin = $input.params('Origin'))#if(" + strings.Join(asks, " || ") +
+		")#set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)#end"
+}
+
+// corsOrigin is the header's value for what the gateway refuses by itself.
+func corsOrigin(origins []string) string {
+	if len(origins) == 1 {
+		return quoted(origins[0])
+	}
+	return "method.request.header.Origin"
+}
+
+func quoted(value string) string { return "'" + value + "'" }
+
+// addCORS answers preflight requests at each route and lets a page read the
+// gateway's own refusals.
+func (t *Template) addCORS(origins []string) {
+	if len(origins) == 0 {
+		return
+	}
+	origins = slices.Clone(origins)
+	t.addPreflight("ApiOptionsEvents", idApiEvents, "POST", origins)
+	t.addPreflight("ApiOptionsMetric", idApiMetric, "GET", origins)
+}

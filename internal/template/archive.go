@@ -1,0 +1,110 @@
+package template
+
+import (
+	"github.com/awslabs/goformation/v7/cloudformation/iam"
+	"github.com/awslabs/goformation/v7/cloudformation/s3"
+
+	"github.com/streamctl/streamctl/internal/config"
+)
+
+// addArchive makes the raw archive's bucket. It is deleted with the stack, and
+// CloudFormation stops where it still holds objects: emptying it is somebody's
+// decision, never the stack's.
+func (t *Template) addArchive(v config.Variables) {
+	t.group("Archive")
+	bucket := &s3.Bucket{
+		BucketEncryption: &s3.Bucket_BucketEncryption{ServerSideEncryptionConfiguration: []s3.Bucket_ServerSideEncryptionRule{{
+			BucketKeyEnabled:              new(true),
+			ServerSideEncryptionByDefault: &s3.Bucket_ServerSideEncryptionByDefault{SSEAlgorithm: "aws:kms", KMSMasterKeyID: new(GetAtt(idKey, "Arn"))},
+		}}},
+		LifecycleConfiguration: &s3.Bucket_LifecycleConfiguration{Rules: lifecycle(v.ArchiveTransitionDays)},
+		OwnershipControls:      &s3.Bucket_OwnershipControls{Rules: []s3.Bucket_OwnershipControlsRule{{ObjectOwnership: new("BucketOwnerEnforced")}}},
+		PublicAccessBlockConfiguration: &s3.Bucket_PublicAccessBlockConfiguration{
+			BlockPublicAcls: new(true), BlockPublicPolicy: new(true), IgnorePublicAcls: new(true), RestrictPublicBuckets: new(true),
+		},
+		Tags:                                 labels(),
+		VersioningConfiguration:              &s3.Bucket_VersioningConfiguration{Status: "Enabled"},
+		AWSCloudFormationDeletionPolicy:      deleteIt,
+		AWSCloudFormationUpdateReplacePolicy: retainOld,
+	}
+	if v.ObjectLockDays > 0 {
+		bucket.ObjectLockEnabled = new(true)
+		bucket.ObjectLockConfiguration = &s3.Bucket_ObjectLockConfiguration{
+			ObjectLockEnabled: new("Enabled"),
+			Rule:              &s3.Bucket_ObjectLockRule{DefaultRetention: &s3.Bucket_DefaultRetention{Mode: new("GOVERNANCE"), Days: new(v.ObjectLockDays)}},
+		}
+	}
+	if v.ArchiveReplicationBucketArn != "" {
+		t.addReplication(v, bucket)
+	}
+	t.add(idArchive, bucket)
+	t.addTLSOnly(idArchivePolicy, idArchive)
+}
+
+// lifecycle moves the archive's objects, and versions that were replaced, to
+// cheaper storage, and ends uploads that nobody finished.
+func lifecycle(days config.Transitions) []s3.Bucket_Rule {
+	rules := []s3.Bucket_Rule{{
+		Id: new("unfinished-uploads"), Status: "Enabled",
+		AbortIncompleteMultipartUpload: &s3.Bucket_AbortIncompleteMultipartUpload{DaysAfterInitiation: 7},
+	}}
+	move := s3.Bucket_Rule{Id: new("cheaper-with-age"), Status: "Enabled", Prefix: new("raw/")}
+	for _, step := range []struct {
+		class string
+		days  int
+	}{{"STANDARD_IA", days.StandardIA}, {"GLACIER_IR", days.GlacierIR}, {"DEEP_ARCHIVE", days.DeepArchive}} {
+		if step.days > 0 {
+			move.Transitions = append(move.Transitions, s3.Bucket_Transition{StorageClass: step.class, TransitionInDays: new(step.days)})
+			move.NoncurrentVersionTransitions = append(move.NoncurrentVersionTransitions, s3.Bucket_NoncurrentVersionTransition{StorageClass: step.class, TransitionInDays: step.days})
+		}
+	}
+	if len(move.Transitions) > 0 {
+		rules = append(rules, move)
+	}
+	return rules
+}
+
+// addReplication copies every object to a bucket that is somebody else's to
+// make: replication can't be switched on before both are there.
+func (t *Template) addReplication(v config.Variables, bucket *s3.Bucket) {
+	// The source by its name's rule and not by reference: bucket and role
+	// would each wait for the other.
+	source := Sub("arn:${AWS::Partition}:s3:::${AWS::StackName}-*")
+	t.addRole(idReplicationRole, &iam.Role{
+		AssumeRolePolicyDocument: trust("s3.amazonaws.com"),
+		Policies: inline(
+			statement{Action: []string{"s3:GetReplicationConfiguration", "s3:ListBucket", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"},
+				Resource: source},
+			statement{Action: []string{"s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"}, Resource: v.ArchiveReplicationBucketArn + "/*"},
+			statement{Action: "kms:Decrypt", Resource: GetAtt(idKey, "Arn")},
+			statement{Action: "kms:Encrypt", Resource: v.ArchiveReplicationKeyArn},
+		),
+	})
+	bucket.ReplicationConfiguration = &s3.Bucket_ReplicationConfiguration{
+		Role: GetAtt(idReplicationRole, "Arn"),
+		Rules: []s3.Bucket_ReplicationRule{{
+			Id: new("copy"), Status: "Enabled", Priority: new(1),
+			Filter:                  &s3.Bucket_ReplicationRuleFilter{Prefix: new("")},
+			DeleteMarkerReplication: &s3.Bucket_DeleteMarkerReplication{Status: new("Disabled")},
+			SourceSelectionCriteria: &s3.Bucket_SourceSelectionCriteria{SseKmsEncryptedObjects: &s3.Bucket_SseKmsEncryptedObjects{Status: "Enabled"}},
+			Destination: &s3.Bucket_ReplicationDestination{
+				Bucket:                  v.ArchiveReplicationBucketArn,
+				EncryptionConfiguration: &s3.Bucket_EncryptionConfiguration{ReplicaKmsKeyID: v.ArchiveReplicationKeyArn},
+			},
+		}},
+	}
+}
+
+// addTLSOnly refuses every request to a bucket without TLS 1.2.
+func (t *Template) addTLSOnly(id, bucket string) {
+	whole := []string{GetAtt(bucket, "Arn"), Sub("${" + bucket + ".Arn}/*")}
+	t.add(id, &s3.BucketPolicy{
+		Bucket: Ref(bucket),
+		PolicyDocument: policy(
+			statement{Sid: "TlsOnly", Effect: "Deny", Principal: "*", Action: "s3:*", Resource: whole,
+				Condition: map[string]any{"Bool": map[string]string{"aws:SecureTransport": "false"}}},
+			statement{Sid: "Tls12", Effect: "Deny", Principal: "*", Action: "s3:*", Resource: whole,
+				Condition: map[string]any{"NumericLessThan": map[string]string{"s3:TlsVersion": "1.2"}}},
+		),
+	})
+}
