@@ -18,15 +18,9 @@ func (t *Template) YAML() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(yamlSections(sections)); err != nil {
-		return nil, fmt.Errorf("render YAML: %w", err)
-	}
-	if err := encoder.Close(); err != nil {
-		return nil, fmt.Errorf("render YAML: %w", err)
-	}
+	var out yamlWriter
+	out.mapping(yamlSections(sections), 0)
+	out.newline(0)
 	return out.Bytes(), nil
 }
 
@@ -90,7 +84,7 @@ func yamlSections(sections []section) *yaml.Node {
 // lineWidth is how long a collection may be to stand on one line. Most of a
 // template is small collections: on lines of their own they would take more
 // bytes for indentation than for content, and a body may have 51,200.
-const lineWidth = 400
+const lineWidth = 600
 
 // rows are the types whose properties stand on one line however long it gets:
 // a template has many of them, and they read as a table.
@@ -203,11 +197,9 @@ func old(s string) bool {
 func (t *Template) GroupBytes() (map[string]int, error) {
 	out := map[string]int{}
 	for _, g := range t.Groups {
-		rendered, err := yaml.Marshal(yamlSections(t.groupSections(g)))
-		if err != nil {
-			return nil, fmt.Errorf("render %s: %w", g.Name, err)
-		}
-		out[g.Name] = len(rendered)
+		var rendered yamlWriter
+		rendered.mapping(yamlSections(t.groupSections(g)), 0)
+		out[g.Name] = rendered.Len()
 	}
 	return out, nil
 }
