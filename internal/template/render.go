@@ -182,11 +182,11 @@ func text(s string) *yaml.Node {
 	return node
 }
 
-// old says that YAML 1.1 reads a plain s as a truth value or as a number to the
-// base of sixty, such as 10:30.
+// old says that YAML 1.1 reads a plain s as a truth value, as a key of its own,
+// or as a number to the base of sixty, such as 10:30.
 func old(s string) bool {
 	switch strings.ToLower(s) {
-	case "y", "n", "yes", "no", "on", "off":
+	case "y", "n", "yes", "no", "on", "off", "<<", "=":
 		return true
 	}
 	return strings.Contains(s, ":") && strings.Trim(s, "+-0123456789:._") == ""
