@@ -66,6 +66,9 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	if err := a.addTemplate(v, &request); err != nil {
 		return err
 	}
+	if err := a.checkUpdate(ctx, op, request); err != nil {
+		return err
+	}
 	outcome, err := op.Apply(ctx, request)
 	if err != nil {
 		return err
@@ -125,6 +128,34 @@ func (a *App) addTemplate(v config.Variables, r *deploy.Request) error {
 	}
 	for function, key := range keys {
 		r.Parameters[template.CodeKeyParameter(function)] = key
+	}
+	return nil
+}
+
+// checkUpdate refuses what the stack that is there can't take, before anything
+// is sent.
+func (a *App) checkUpdate(ctx context.Context, op *deploy.Operator, r deploy.Request) error {
+	if len(r.Previous) == 0 { // a new stack, or one whose password changes
+		if exists, err := op.Exists(ctx, r.Stack); err != nil || !exists {
+			return err
+		}
+	}
+	stack, body, err := op.Template(ctx, r.Stack)
+	if err != nil {
+		return err
+	}
+	refusals, err := template.CheckUpdate(
+		template.Deployed{Body: body, Parameters: stack.Parameters},
+		template.Deployed{Body: r.Template, Parameters: r.Parameters})
+	if err != nil {
+		return err
+	}
+	var problems []config.Problem
+	for _, x := range refusals {
+		problems = append(problems, config.Problem{Key: x.Variable, What: x.What})
+	}
+	if len(problems) > 0 {
+		return &config.InvalidError{File: a.flags.variables, Problems: problems}
 	}
 	return nil
 }

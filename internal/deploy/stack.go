@@ -89,6 +89,20 @@ func (o *Operator) Describe(ctx context.Context, nameOrID string) (Stack, error)
 	return stack, nil
 }
 
+// Template reads a stack and the template that it was last deployed with, as it
+// was sent.
+func (o *Operator) Template(ctx context.Context, name string) (Stack, []byte, error) {
+	stack, err := o.Describe(ctx, name)
+	if err != nil {
+		return Stack{}, nil, err
+	}
+	out, err := o.Stacks.GetTemplate(ctx, &cfn.GetTemplateInput{StackName: &stack.ID, TemplateStage: types.TemplateStageOriginal})
+	if err != nil {
+		return Stack{}, nil, fmt.Errorf("read template of %s: %w", name, err)
+	}
+	return stack, []byte(aws.ToString(out.TemplateBody)), nil
+}
+
 // Resource is a resource of a stack.
 type Resource struct {
 	LogicalID  string `json:"logicalId"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -35,6 +36,7 @@ func TestDevelopment(t *testing.T) {
 	w.streamctl("outputs", "-o", "env", "--env", "development").want(0).says("API_ENDPOINT='https://")
 	s.exercise()
 	w.streamctl("deploy", "--env", "development").want(0).says("No change: stack life").says("0 of 6 functions uploaded")
+	w.refusesReplacement()
 	w.stopHalfWay()
 	w.streamctl("deploy", "--env", "development").want(0).says("starting ProcessorMapping, which was stopped")
 	s.exercise()
@@ -97,4 +99,20 @@ func (w *workplace) stopHalfWay() {
 	w.t.Helper()
 	id, _ := w.platform.Fake.PhysicalID("life", "ProcessorMapping")
 	w.aws("lambda", "update-event-source-mapping", "--uuid", id, "--no-enabled").want(0)
+}
+
+// refusesReplacement changes what would be another database; nothing is sent.
+func (w *workplace) refusesReplacement() {
+	w.t.Helper()
+	path := w.dir + "/variables.yaml"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	other := strings.ReplaceAll(string(text), "DatabaseUsername: analytics_admin", "DatabaseUsername: somebody_else")
+	if err := os.WriteFile(w.dir+"/other.yaml", []byte(other), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	w.streamctl("deploy", "--env", "development", "--variables", "other.yaml").want(3).says("another master is another database")
+	w.streamctl("status", "--env", "development").want(0).says("life  CREATE_COMPLETE")
 }
