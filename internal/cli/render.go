@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,9 @@ func runRender(a *App, format string) error {
 	if format != "yaml" && format != "json" {
 		return &usageError{err: fmt.Errorf("--format %q: want yaml or json", format)}
 	}
+	// A template's few megabytes are garbage when the process ends, a moment
+	// later: collecting them earlier took a fifth of the time.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	v, err := a.load()
 	if err != nil {
 		return err
