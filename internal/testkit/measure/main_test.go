@@ -48,7 +48,7 @@ func runMeasured(args []string) error {
 		return fmt.Errorf("run %s: %w\n%s", args[0], err, said.String())
 	}
 	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.PeakBytes = int64(r.Maxrss)
+		u.PeakBytes = int64(r.Maxrss) //nolint:unconvert // an int32 on machines of 32 bits
 		if runtime.GOOS == "linux" {
 			u.PeakBytes *= 1024 // macOS counts bytes
 		}
