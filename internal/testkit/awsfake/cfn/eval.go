@@ -24,6 +24,8 @@ type scope struct {
 	// ok is false when the resource does not exist.
 	resource   func(id, attribute string) (value any, ok bool)
 	conditions map[string]bool
+	// dynamic says that dynamic references stay as they stand.
+	dynamic bool
 }
 
 // noValue is what Ref AWS::NoValue evaluates to; it removes its property.
@@ -63,7 +65,7 @@ func (s *scope) eval(v any) (any, error) {
 		}
 		return out, nil
 	case string:
-		if strings.Contains(v, "{{resolve:") {
+		if strings.Contains(v, "{{resolve:") && !s.dynamic {
 			return nil, fault("the fake resolves no dynamic references, found %q", v)
 		}
 	}
