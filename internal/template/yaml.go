@@ -10,9 +10,9 @@ import (
 )
 
 // yamlWriter writes nodes as YAML, as yaml.v3's encoder does with an
-// indentation of two: its output is the same for all that a template holds, and
-// takes a tenth of the time and memory, because the encoder keeps every event
-// of a document. Style says which collections stand on one line.
+// indentation of two: its output is the same for all that a template holds. The
+// encoder keeps every event of a document; with it, rendering took twice the
+// time and four times the memory. Style says which collections stand on one line.
 type yamlWriter struct{ bytes.Buffer }
 
 // mapping writes the entries of a map, each on lines of its own.
