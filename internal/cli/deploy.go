@@ -105,7 +105,7 @@ func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, 
 		r.Previous = []string{template.PasswordParameter}
 		return r, nil
 	}
-	password, err := a.password(v, o.passwordFile)
+	password, err := a.password(ctx, v, o.passwordFile)
 	if err != nil {
 		return r, err
 	}

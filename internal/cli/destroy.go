@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +57,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	if len(plan.Protections) > 0 && !o.lift {
 		return &deploy.ProtectedError{Stack: v.StackName, By: plan.Protections}
 	}
-	if err := a.confirm(v.StackName); err != nil {
+	if err := a.confirm(ctx, v.StackName); err != nil {
 		return err
 	}
 	left, err := op.Destroy(ctx, plan, o.lift)
@@ -96,7 +94,7 @@ func (a *App) describe(p deploy.Plan, caller deploy.Caller) {
 }
 
 // confirm asks for the stack's name, unless --yes was given.
-func (a *App) confirm(stack string) error {
+func (a *App) confirm(ctx context.Context, stack string) error {
 	if a.flags.yes {
 		return nil
 	}
@@ -104,11 +102,11 @@ func (a *App) confirm(stack string) error {
 		return &declinedError{hint: "nobody is here to ask; add --yes"}
 	}
 	fmt.Fprintf(a.Stderr, "Type the stack's name to delete it: ")
-	line, err := bufio.NewReader(a.Stdin).ReadString('\n')
-	if err != nil && line == "" {
+	line, err := a.askLine(ctx)
+	if err != nil {
 		return &declinedError{}
 	}
-	if strings.TrimSpace(line) != stack {
+	if line != stack {
 		return &declinedError{hint: "that is not the stack's name"}
 	}
 	return nil

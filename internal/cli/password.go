@@ -1,12 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-
-	"golang.org/x/term"
 
 	"github.com/streamctl/streamctl/internal/config"
 )
@@ -15,7 +14,7 @@ const passwordVariable = "STREAMCTL_DATABASE_PASSWORD"
 
 // password finds the master password: the environment, a file, the variables,
 // a prompt without echo, in that order. It is never printed.
-func (a *App) password(v config.Variables, file string) (string, error) {
+func (a *App) password(ctx context.Context, v config.Variables, file string) (string, error) {
 	if p := a.Getenv(passwordVariable); p != "" {
 		return p, checkPassword(passwordVariable, p)
 	}
@@ -36,12 +35,12 @@ func (a *App) password(v config.Variables, file string) (string, error) {
 			hint: "set " + passwordVariable + " or name a file with --database-password-file"}
 	}
 	fmt.Fprintf(a.Stderr, "Password for the database's master %s: ", v.DatabaseUsername)
-	typed, err := term.ReadPassword(fd)
+	typed, err := askSecret(ctx, fd)
 	fmt.Fprintln(a.Stderr)
 	if err != nil {
 		return "", fmt.Errorf("read password: %w", err)
 	}
-	return string(typed), checkPassword("the password", string(typed))
+	return typed, checkPassword("the password", typed)
 }
 
 func checkPassword(source, password string) error {

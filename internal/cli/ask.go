@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// ask reads what a person types, and ends with the context: an interrupt ends
+// the program at a question too. A read that is given up stays behind until the
+// program ends.
+func ask(ctx context.Context, read func() (string, error)) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		answers <- answer{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	case a := <-answers:
+		return a.text, a.err
+	}
+}
+
+// askLine reads a line without its end.
+func (a *App) askLine(ctx context.Context) (string, error) {
+	return ask(ctx, func() (string, error) {
+		line, err := bufio.NewReader(a.Stdin).ReadString('\n')
+		if line != "" {
+			err = nil // the last line may lack its end
+		}
+		return strings.TrimSpace(line), err
+	})
+}
+
+// askSecret reads a line from a terminal without showing it.
+func askSecret(ctx context.Context, fd int) (string, error) {
+	state, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	text, err := ask(ctx, func() (string, error) {
+		text, err := term.ReadPassword(fd)
+		return string(text), err
+	})
+	if err != nil {
+		_ = term.Restore(fd, state) // an interrupted read left the echo off
+	}
+	return text, err
+}
