@@ -156,10 +156,14 @@ func packs() []asked {
 		})},
 		{"Network: flow logs", exists("AWS::EC2::FlowLog")},
 		{"Network: no ingress from everywhere", every(group, func(p map[string]any) bool { return get(p, "SecurityGroupIngress", 0, "CidrIp") == nil })},
-		{"Network: no route to the internet", func(v *audit.View) bool { return !exists("AWS::EC2::InternetGateway")(v) && !exists("AWS::EC2::Route")(v) }},
+		{"Network: no route to the internet", func(v *audit.View) bool {
+			return !exists("AWS::EC2::InternetGateway")(v) && !exists("AWS::EC2::Route")(v)
+		}},
 
 		{"IAM: no inline policies", every(role, func(p map[string]any) bool { return p["Policies"] == nil })},
-		{"IAM: no policies of AWS", every(role, func(p map[string]any) bool { return !strings.Contains(fmt.Sprint(p["ManagedPolicyArns"]), ":iam::aws:policy/") })},
+		{"IAM: no policies of AWS", every(role, func(p map[string]any) bool {
+			return !strings.Contains(fmt.Sprint(p["ManagedPolicyArns"]), ":iam::aws:policy/")
+		})},
 		{"IAM: no wildcards", every("AWS::IAM::ManagedPolicy", func(p map[string]any) bool {
 			return fmt.Sprint(get(p, "PolicyDocument", "Statement", 0, "Resource")) != "*"
 		})},

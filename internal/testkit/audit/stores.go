@@ -106,7 +106,7 @@ func cacheSizes() map[string][]string {
 	older := []string{"large", "xlarge", "2xlarge", "4xlarge", "12xlarge", "24xlarge"}
 	return map[string][]string{
 		"t3": small, "t4g": small, "m5": older, "r5": older, "m6g": most, "m7g": most, "r6g": most, "r7g": most,
-		"r6gd": {"xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge"}, "c7gn": append([]string{}, most...),
+		"r6gd": {"xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge"}, "c7gn": most,
 	}
 }
 
