@@ -46,8 +46,8 @@ type View struct {
 	*cfn.Evaluated
 
 	stack  cfn.Stack
-	body   string
-	owners map[string][]string // a physical id or attribute to logical ids
+	parsed *cfn.Template
+	owners map[string][]string // a physical id or attribute to logical ids; made when it is asked for
 	shapes map[string]shape
 	series map[string][]series
 	sorted []cfn.Resource    // by logical id
@@ -57,13 +57,21 @@ type View struct {
 
 // New evaluates a rendered template, JSON or YAML.
 func New(body string, o Options) (*View, error) {
+	parsed, err := cfn.Load(body)
+	if err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	return view(parsed, o, shapes(), published())
+}
+
+func view(parsed *cfn.Template, o Options, shapes map[string]shape, series map[string][]series) (*View, error) {
 	if o.StackName == "" {
 		o.StackName = "events"
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"
 	}
-	v := &View{Options: o, body: body, owners: map[string][]string{}, shapes: shapes(), series: published(), values: map[string]any{}, needed: map[string][]need{}}
+	v := &View{Options: o, parsed: parsed, shapes: shapes, series: series, values: map[string]any{}, needed: map[string][]need{}}
 	v.stack = cfn.Stack{
 		Name: o.StackName, Account: account, Region: o.Region, Partition: "aws", URLSuffix: "amazonaws.com",
 		ID:         "arn:aws:cloudformation:" + o.Region + ":" + account + ":stack/" + o.StackName + "/" + guid(o.StackName+o.Region),
@@ -71,14 +79,13 @@ func New(body string, o Options) (*View, error) {
 		Parameters: o.Values,
 	}
 	v.stack.Value = v.standIn
-	evaluated, err := cfn.Evaluate(body, v.stack)
+	evaluated, err := parsed.Evaluate(v.stack)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate template: %w", err)
 	}
 	v.Evaluated = evaluated
 	for _, id := range slices.Sorted(maps.Keys(v.Resources)) {
 		v.sorted = append(v.sorted, v.Resources[id])
-		v.own(v.Resources[id])
 	}
 	return v, nil
 }
@@ -87,7 +94,7 @@ func New(body string, o Options) (*View, error) {
 func (v *View) other(stackName, region string) (*View, error) {
 	o := v.Options
 	o.StackName, o.Region = stackName, region
-	return New(v.body, o)
+	return view(v.parsed, o, v.shapes, v.series)
 }
 
 // of lists the resources of a type, by logical id.
@@ -107,6 +114,12 @@ func (v *View) all() []cfn.Resource { return v.sorted }
 // find is the resource of a type that a value stands for: its physical id or
 // one of its attributes.
 func (v *View) find(value any, types ...string) (cfn.Resource, bool) {
+	if v.owners == nil {
+		v.owners = map[string][]string{}
+		for _, r := range v.sorted {
+			v.own(r)
+		}
+	}
 	for _, id := range v.owners[text(value)] {
 		if r := v.Resources[id]; len(types) == 0 || slices.Contains(types, r.Type) {
 			return r, true

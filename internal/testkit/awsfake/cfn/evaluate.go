@@ -2,7 +2,7 @@ package cfn
 
 import "slices"
 
-// Stack is the stack that Evaluate takes a template for.
+// Stack is the stack that a template is evaluated for.
 type Stack struct {
 	Name, ID                              string
 	Account, Region, Partition, URLSuffix string
@@ -31,10 +31,9 @@ type Evaluated struct {
 	Uses map[string][]string
 }
 
-// Evaluate fills a template's parameters and evaluates its functions, without
-// making anything. Unlike Parse it takes resource types that the fake doesn't
-// know, and leaves dynamic references as they stand.
-func Evaluate(body string, s Stack) (*Evaluated, error) {
+// Load reads a template without judging it: unlike Parse it takes resource
+// types that the fake doesn't know.
+func Load(body string) (*Template, error) {
 	raw, err := parseBody(body)
 	if err != nil {
 		return nil, err
@@ -51,6 +50,12 @@ func Evaluate(body string, s Stack) (*Evaluated, error) {
 			return nil, err
 		}
 	}
+	return t, nil
+}
+
+// Evaluate fills the template's parameters and evaluates its functions, without
+// making anything. Dynamic references stay as they stand.
+func (t *Template) Evaluate(s Stack) (*Evaluated, error) {
 	sc, err := t.standIn(s)
 	if err != nil {
 		return nil, err
