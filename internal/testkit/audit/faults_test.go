@@ -55,12 +55,8 @@ func (t tree) set(id string, path ...any) {
 }
 
 // add puts a resource into the template.
-func (t tree) add(id, kind string, properties map[string]any, dependsOn ...string) {
-	r := map[string]any{"Type": kind, "Properties": properties}
-	if len(dependsOn) > 0 {
-		r["DependsOn"] = dependsOn
-	}
-	t.all["Resources"].(map[string]any)[id] = r
+func (t tree) add(id, kind string, properties map[string]any) {
+	t.all["Resources"].(map[string]any)[id] = map[string]any{"Type": kind, "Properties": properties}
 }
 
 // waitNot takes something out of a resource's DependsOn.
@@ -116,19 +112,36 @@ type fault struct {
 	plant func(tree)
 }
 
-// found runs the checks on a template with a fault, or without one.
-func found(t *testing.T, body string, o audit.Options, plant func(tree)) map[string][]audit.Problem {
+// found runs the checks on a copy of a template with a fault, or without one.
+func found(t *testing.T, body map[string]any, o audit.Options, plant func(tree)) map[string][]audit.Problem {
 	t.Helper()
+	planted := tree{t, clone(body).(map[string]any)}
 	if plant != nil {
-		parsed := tree{t, decode(t, body)}
-		plant(parsed)
-		changed, err := json.Marshal(parsed.all)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body = string(changed)
+		plant(planted)
 	}
-	return audit.Run(look(t, body, o))
+	v, err := audit.FromTree(planted.all, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return audit.Run(v)
+}
+
+func clone(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(value))
+		for key, item := range value {
+			out[key] = clone(item)
+		}
+		return out
+	case []any:
+		out := make([]any, len(value))
+		for i, item := range value {
+			out[i] = clone(item)
+		}
+		return out
+	}
+	return value
 }
 
 // TestFaults plants one fault at a time. The one check that is for it has to
@@ -138,13 +151,14 @@ func TestFaults(t *testing.T) {
 	long, short := longest(options(t, "events")), options(t, "events")
 	long.Defaults = true
 	for _, part := range []struct {
-		name, body string
-		options    audit.Options
-		faults     []fault
+		name    string
+		body    map[string]any
+		options audit.Options
+		faults  []fault
 	}{
-		{"production", rendered(t, config.Default(config.Production)), long,
+		{"production", decode(t, rendered(t, config.Default(config.Production))), long,
 			slices.Concat(networkFaults(), reachFaults(), monitoringFaults(), functionFaults(), storeFaults(), identityFaults(), apiFaults(), nameFaults())},
-		{"production with every option", rendered(t, everything(t, config.Production)), short, optionFaults()},
+		{"production with every option", decode(t, rendered(t, everything(t, config.Production))), short, optionFaults()},
 	} {
 		before := found(t, part.body, part.options, nil)
 		for _, f := range part.faults {

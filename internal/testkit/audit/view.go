@@ -64,6 +64,15 @@ func New(body string, o Options) (*View, error) {
 	return view(parsed, o, shapes(), published())
 }
 
+// FromTree is New for a template that is parsed already.
+func FromTree(tree map[string]any, o Options) (*View, error) {
+	parsed, err := cfn.LoadTree(tree)
+	if err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	return view(parsed, o, shapes(), published())
+}
+
 func view(parsed *cfn.Template, o Options, shapes map[string]shape, series map[string][]series) (*View, error) {
 	if o.StackName == "" {
 		o.StackName = "events"

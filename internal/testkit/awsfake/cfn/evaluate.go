@@ -38,7 +38,13 @@ func Load(body string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Template{Body: body, Parameters: map[string]Parameter{}, Resources: map[string]Resource{}, Outputs: map[string]Output{}}
+	return LoadTree(raw)
+}
+
+// LoadTree is Load for a body that is parsed already, with long functions.
+func LoadTree(raw map[string]any) (*Template, error) {
+	var err error
+	t := &Template{Parameters: map[string]Parameter{}, Resources: map[string]Resource{}, Outputs: map[string]Output{}}
 	if t.Mappings, err = mapSection(raw, "Mappings"); err != nil {
 		return nil, err
 	}
