@@ -69,7 +69,7 @@ func (h *Handler) refresh(ctx context.Context) error {
 		err = fmt.Errorf("refresh cache: %w", err)
 	}
 	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made)
-	return errors.Join(daysErr, err, h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheErrors, Value: failed}))
+	return errors.Join(daysErr, err, h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheErrors, Value: failed}), h.horizon(ctx))
 }
 
 // partitions makes the days from the oldest that ingest accepts to a week
@@ -77,10 +77,15 @@ func (h *Handler) refresh(ctx context.Context) error {
 func (h *Handler) partitions(ctx context.Context) error {
 	today := h.Now()
 	made, err := h.Warehouse.MakeDays(ctx, today.AddDate(0, 0, -h.MaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Pause)
-	horizon, horizonErr := h.Warehouse.Horizon(ctx, today)
-	h.Log.InfoContext(ctx, "days made", "made", made, "horizon", horizon)
-	if horizonErr == nil {
-		horizonErr = h.Metrics.Emit(emf.Metric{Name: funcenv.MetricHorizon, Value: float64(horizon)})
+	h.Log.InfoContext(ctx, "days made", "made", made)
+	return errors.Join(err, h.horizon(ctx), h.Warehouse.ForgetBatches(ctx))
+}
+
+// horizon tells how far ahead the days reach.
+func (h *Handler) horizon(ctx context.Context) error {
+	days, err := h.Warehouse.Horizon(ctx, h.Now())
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, horizonErr, h.Warehouse.ForgetBatches(ctx))
+	return h.Metrics.Emit(emf.Metric{Name: funcenv.MetricHorizon, Value: float64(days)})
 }

@@ -209,7 +209,7 @@ func TestCacheOutageFailsNothing(t *testing.T) {
 	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
 	server := redis.Start(t)
 	client := cache.Local(server.Addr, "")
-	defer client.Close() //nolint:errcheck // the test is over
+	defer client.Close()
 	r.Cache = cache.New(client, func() time.Time { return noon })
 	if err := server.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -298,7 +298,7 @@ func TestDatabaseDiesMidway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // only read from
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	if n := number(t, conn, "SELECT count(*) FROM load_batch"); n != 2 {
 		t.Errorf("%d batches committed", n)
 	}

@@ -122,7 +122,7 @@ func TestDeployOnANewDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // only read from
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	var days, limit int
 	err = conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass),
 		(SELECT rolconnlimit FROM pg_roles WHERE rolname = $1)`, funcenv.RoleLoader).Scan(&days, &limit)

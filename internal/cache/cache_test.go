@@ -249,7 +249,7 @@ func TestRefresh(t *testing.T) {
 func TestLocalClientAndToken(t *testing.T) {
 	s := redis.Start(t)
 	client := cache.Local(s.Addr, "")
-	defer client.Close() //nolint:errcheck // the test is over
+	defer client.Close()
 	if err := client.Ping(t.Context()).Err(); err != nil {
 		t.Error(err)
 	}

@@ -170,8 +170,15 @@ func (a *App) deployed(outcome deploy.Outcome) error {
 	default:
 		a.notef("No change: stack %s is already what the variables say.", stack.Name)
 	}
+	for _, e := range outcome.Orphans {
+		a.notef("left: %s %s: CloudFormation could not delete it: %s", e.Type, e.PhysicalID, e.Reason)
+	}
 	result := deployed{Stack: stack.Name, Status: string(stack.Status), Changed: outcome.Changed, Outputs: stack.Outputs}
-	return a.answer(result, func() { a.printOutputs(stack.Outputs) })
+	err := a.answer(result, func() { a.printOutputs(stack.Outputs) })
+	if err == nil && len(outcome.Orphans) > 0 {
+		return errLeftBehind
+	}
+	return err
 }
 
 func (a *App) printOutputs(outputs map[string]string) {

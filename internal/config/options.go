@@ -2,7 +2,6 @@ package config
 
 import (
 	"regexp"
-	"strings"
 
 	"github.com/streamctl/streamctl/internal/funcenv"
 )
@@ -103,21 +102,28 @@ func (v Variables) functionOptions(r *rules) {
 		if s.MemorySize != 0 {
 			r.between(key+".MemorySize", s.MemorySize, 128, 10240, " MiB")
 		}
-		longest := 900
-		if name == funcenv.FuncIngest || name == funcenv.FuncQuery {
+		// The database ends a statement after 40 s, or 15 s for queries: the
+		// function has to be there still, to be told.
+		shortest, longest := 15, 900
+		switch name {
+		case funcenv.FuncIngest:
 			longest = gatewaySeconds - 1
-		} else if name == funcenv.FuncSchema {
-			longest = 580 // CloudFormation waits for 600 s
+		case funcenv.FuncQuery:
+			shortest, longest = 17, gatewaySeconds-1
+		case funcenv.FuncProcessor, funcenv.FuncMaintenance:
+			shortest = 45
+		case funcenv.FuncSchema:
+			shortest, longest = 60, 580 // CloudFormation waits for 600 s
 		}
 		if s.Timeout != 0 {
-			r.between(key+".Timeout", s.Timeout, 15, longest, " seconds")
+			r.between(key+".Timeout", s.Timeout, shortest, longest, " seconds")
 		}
 		r.between(key+".ReservedConcurrency", s.ReservedConcurrency, 0, 1000, "")
 		if needed := v.ShardCount * v.ProcessorMapping.Parallelization; name == funcenv.FuncProcessor && s.ReservedConcurrency > 0 && s.ReservedConcurrency < needed {
 			r.add(key+".ReservedConcurrency", "%d: %d shards with %d batches each need at least %d, or shards stand still",
 				s.ReservedConcurrency, v.ShardCount, v.ProcessorMapping.Parallelization, needed)
 		}
-		if s.ReservedConcurrency == 1 && strings.HasPrefix(name, funcenv.FuncMaintenance) {
+		if s.ReservedConcurrency == 1 && name == funcenv.FuncMaintenance {
 			r.add(key+".ReservedConcurrency", "1: the minute's and the hour's task may meet; want 2 or more")
 		}
 	}

@@ -174,8 +174,8 @@ type FunctionSettings struct {
 type FunctionSetting struct {
 	// MemorySize is in MiB, 128 to 10240.
 	MemorySize int `yaml:"MemorySize"`
-	// Timeout is in seconds, 1 to 900, and below the API's 29 where it answers
-	// requests.
+	// Timeout is in seconds: above the database's own for statements, below the
+	// API's 29 where it answers requests, at most 900.
 	Timeout int `yaml:"Timeout"`
 	// ReservedConcurrency is how many run at a time at most, taken from the
 	// account's; unset they share it.

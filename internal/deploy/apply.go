@@ -42,6 +42,9 @@ type Outcome struct {
 	Stack   Stack
 	Created bool
 	Changed bool
+	// Orphans are resources that an update replaced or dropped and that
+	// CloudFormation could not delete: it gives up on them and reports success.
+	Orphans []Event
 }
 
 // Apply creates the stack, or updates it through a change set, and follows it
@@ -147,7 +150,7 @@ func (o *Operator) update(ctx context.Context, r Request, stack Stack) (Outcome,
 		return Outcome{Stack: after}, &FailedError{Op: "update", Stack: r.Stack, Status: string(after.Status), Causes: w.causes()}
 	}
 	_, err = o.settle(ctx, after, r)
-	return Outcome{Stack: after, Changed: true}, err
+	return Outcome{Stack: after, Changed: true, Orphans: w.orphans()}, err
 }
 
 // settle makes good what no template says: the termination protection, and

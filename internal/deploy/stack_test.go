@@ -319,3 +319,22 @@ func TestInterrupted(t *testing.T) {
 		return
 	}
 }
+
+// TestOrphans drops a bucket that isn't empty: the update succeeds all the same,
+// and what is left is told.
+func TestOrphans(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	created := apply(t, op, request(t, "one", false))
+	if err := fake.Objects().Put(created.Stack.Outputs["BucketName"], "raw/event", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	r := later(request(t, "one", false))
+	from, to := bytes.Index(r.Template, []byte("  Bucket:")), bytes.Index(r.Template, []byte("  Topic:"))
+	r.Template = append(append([]byte{}, r.Template[:from]...), r.Template[to:]...)
+	r.Template = bytes.Replace(r.Template, []byte("!Ref Bucket"), []byte("!Ref Topic"), 1)
+	r.AllowReplace = []string{"Bucket"}
+	outcome := apply(t, op, r)
+	if !outcome.Changed || len(outcome.Orphans) != 1 || outcome.Orphans[0].LogicalID != "Bucket" || !strings.Contains(outcome.Orphans[0].Reason, "not empty") {
+		t.Errorf("got %+v", outcome)
+	}
+}

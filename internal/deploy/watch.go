@@ -112,6 +112,23 @@ func (w *watch) causes() []Event {
 	return out
 }
 
+// orphans are the resources whose last attempt to be deleted failed.
+func (w *watch) orphans() []Event {
+	last := map[string]Event{}
+	for _, e := range w.events {
+		if strings.HasPrefix(e.Status, "DELETE_") && e.Type != stackType {
+			last[e.PhysicalID] = e
+		}
+	}
+	var out []Event
+	for _, e := range w.events {
+		if l, known := last[e.PhysicalID]; known && l.Failed() && l.id == e.id {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
 // consequence says that a resource failed only because another one did.
 func consequence(reason string) bool {
 	return reason == "" || strings.HasPrefix(reason, "Resource creation cancelled") || strings.HasPrefix(reason, "Resource update cancelled")

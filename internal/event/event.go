@@ -97,6 +97,6 @@ func AppendTime(dst []byte, t time.Time) []byte {
 // appendString quotes a string. AppendQuote's only error is for what isn't
 // UTF-8, which it then replaces; a decoded string is UTF-8.
 func appendString(dst []byte, s string) []byte {
-	out, _ := jsontext.AppendQuote(dst, s) //nolint:errcheck // see above
+	out, _ := jsontext.AppendQuote(dst, s)
 	return out
 }

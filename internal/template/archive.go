@@ -67,14 +67,18 @@ func lifecycle(days config.Transitions) []s3.Bucket_Rule {
 // addReplication copies every object to a bucket that is somebody else's to
 // make: replication can't be switched on before both are there.
 func (t *Template) addReplication(v config.Variables, bucket *s3.Bucket) {
-	// The source by its name's rule and not by reference: bucket and role
-	// would each wait for the other.
-	source := Sub("arn:${AWS::Partition}:s3:::${AWS::StackName}-*")
-	t.addRole(idReplicationRole, &iam.Role{
-		AssumeRolePolicyDocument: trust("s3.amazonaws.com"),
-		Policies: inline(
-			statement{Action: []string{"s3:GetReplicationConfiguration", "s3:ListBucket", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"},
-				Resource: source},
+	// What it may do names the bucket, which names the role: the policy comes
+	// after both, and nothing is copied before.
+	t.addRole(idReplicationRole, &iam.Role{AssumeRolePolicyDocument: trust("s3.amazonaws.com", ownAccount())})
+	read := []string{"s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"}
+	if v.ObjectLockDays > 0 {
+		read = append(read, "s3:GetObjectRetention", "s3:GetObjectLegalHold")
+	}
+	t.add(idReplicationPolicy, &iam.Policy{
+		PolicyName: "replication", Roles: []string{Ref(idReplicationRole)},
+		PolicyDocument: policy(
+			statement{Action: []string{"s3:GetReplicationConfiguration", "s3:ListBucket"}, Resource: GetAtt(idArchive, "Arn")},
+			statement{Action: read, Resource: objects("*")},
 			statement{Action: []string{"s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"}, Resource: v.ArchiveReplicationBucketArn + "/*"},
 			statement{Action: "kms:Decrypt", Resource: GetAtt(idKey, "Arn")},
 			statement{Action: "kms:Encrypt", Resource: v.ArchiveReplicationKeyArn},

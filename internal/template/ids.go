@@ -55,6 +55,7 @@ const (
 	idAlarmPolicy       = "AlarmTopicPolicy"
 	idAlarmEmail        = "AlarmEmailSubscription"
 	idDashboard         = "Dashboard"
+	idReplicationPolicy = "ArchiveReplicationPolicy"
 	idReplicationRole   = "ArchiveReplicationRole"
 	idFlowLog           = "FlowLog"
 	idFlowLogGroup      = "FlowLogGroup"

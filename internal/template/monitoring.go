@@ -31,7 +31,7 @@ func (t *Template) addMonitoring(v config.Variables) {
 	for _, a := range alarms(v) {
 		t.addAlarm(a)
 	}
-	t.addFunctionAlarms()
+	t.addFunctionAlarms(v)
 	t.addDashboard()
 }
 
@@ -45,6 +45,7 @@ type alarm struct {
 	datapoints, of    int
 	below             bool // fires below the threshold instead of above
 	threshold         float64
+	after             string // what has to be there first, or it rings before there is data
 	missing           string // what no data means: notBreaching, breaching, or "" for insufficient data
 }
 
@@ -81,7 +82,7 @@ func alarms(v config.Variables) []alarm {
 		{id: "QuarantineAlarm", description: "An event could not be loaded and was set aside", namespace: funcenv.MetricNamespace, metric: funcenv.MetricQuarantined, dimensions: own,
 			statistic: "Sum", seconds: 60, datapoints: 1, of: 1, threshold: 0, missing: "notBreaching"},
 		{id: "PartitionsAlarm", description: "Fewer than three days ahead have a partition", namespace: funcenv.MetricNamespace, metric: funcenv.MetricHorizon, dimensions: own,
-			statistic: "Minimum", seconds: 3600, datapoints: 3, of: 3, below: true, threshold: 3, missing: "breaching"},
+			statistic: "Minimum", seconds: 300, datapoints: 12, of: 12, below: true, threshold: 3, missing: "breaching", after: "RefreshSchedule"},
 	}
 	for node := range v.CacheNodes {
 		member := dimension("CacheClusterId", Sub(fmt.Sprintf("${%s}-%03d", idCache, node+1)))
@@ -114,6 +115,9 @@ func (t *Template) addAlarm(a alarm) {
 	if a.datapoints != a.of { // all of them is the default
 		resource.DatapointsToAlarm = new(a.datapoints)
 	}
+	if a.after != "" {
+		resource.AWSCloudFormationDependsOn = []string{a.after}
+	}
 	if a.missing != "" {
 		resource.TreatMissingData = new(a.missing)
 	}
@@ -134,10 +138,11 @@ func alarmed() []funcenv.Function {
 // addFunctionAlarms makes two alarms over all functions by metric math: one
 // alarm for each would be a fifth of a template's bytes. The dashboard shows
 // which function it is.
-func (t *Template) addFunctionAlarms() {
+func (t *Template) addFunctionAlarms(v config.Variables) {
 	functions := alarmed()
 	share := make([]string, len(functions)) // of its timeout
 	for i, f := range functions {
+		f, _ := v.Function(f)
 		share[i] = fmt.Sprintf("m%d/%d", i, f.TimeoutSeconds*10)
 	}
 	t.addMathAlarm("FunctionErrorsAlarm", "A function fails", "Errors", "Sum", "SUM(METRICS())", 0)

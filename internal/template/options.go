@@ -42,7 +42,7 @@ func (t *Template) addOptions(v config.Variables) {
 func (t *Template) addFlowLogs(v config.Variables) {
 	t.add(idFlowLogGroup, t.logGroup(v, "/aws/vpc/${AWS::StackName}"))
 	t.addRole(idFlowLogRole, &iam.Role{
-		AssumeRolePolicyDocument: trust("vpc-flow-logs.amazonaws.com"),
+		AssumeRolePolicyDocument: trust("vpc-flow-logs.amazonaws.com", ownAccount()),
 		Policies: inline(
 			statement{Action: []string{"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"}, Resource: GetAtt(idFlowLogGroup, "Arn")},
 			// The call that finds the group takes no narrower resource.
@@ -76,9 +76,13 @@ func (t *Template) addWebACL(v config.Variables) {
 	})
 }
 
-// bodyRules look into bodies, where a batch of events is larger than they
-// allow and a property may hold a URL or HTML. They count instead of blocking.
-var bodyRules = []string{"SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "EC2MetaDataSSRF_BODY"}
+// The rules that look into bodies, where a batch of events is larger than they
+// allow and a property may hold a URL, HTML or what somebody typed as a user
+// agent. They count instead of blocking: one event would refuse the others.
+var (
+	commonBodyRules = []string{"SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "EC2MetaDataSSRF_BODY"}
+	knownBodyRules  = []string{"Log4JRCE_BODY", "JavaDeserializationRCE_BODY"}
+)
 
 // requestsPerAddress is how many requests one address may send in five minutes.
 const requestsPerAddress = 100_000
@@ -88,9 +92,11 @@ func webACL() *wafv2.WebACL {
 		return &wafv2.WebACL_VisibilityConfig{SampledRequestsEnabled: true, CloudWatchMetricsEnabled: true, MetricName: name}
 	}
 	empty := map[string]any{}
-	var counted []wafv2.WebACL_RuleActionOverride
-	for _, name := range bodyRules {
-		counted = append(counted, wafv2.WebACL_RuleActionOverride{Name: name, ActionToUse: &wafv2.WebACL_RuleAction{Count: &wafv2.WebACL_CountAction{}}})
+	counted := func(rules []string) (out []wafv2.WebACL_RuleActionOverride) {
+		for _, name := range rules {
+			out = append(out, wafv2.WebACL_RuleActionOverride{Name: name, ActionToUse: &wafv2.WebACL_RuleAction{Count: &wafv2.WebACL_CountAction{}}})
+		}
+		return out
 	}
 	managed := func(priority int, group string, overrides []wafv2.WebACL_RuleActionOverride) wafv2.WebACL_Rule {
 		short := strings.TrimPrefix(group, "AWSManagedRules")
@@ -108,8 +114,8 @@ func webACL() *wafv2.WebACL {
 				Action:    &wafv2.WebACL_RuleAction{Block: &wafv2.WebACL_BlockAction{}},
 				Statement: &wafv2.WebACL_Statement{RateBasedStatement: &wafv2.WebACL_RateBasedStatement{AggregateKeyType: "IP", Limit: requestsPerAddress}}},
 			managed(1, "AWSManagedRulesAmazonIpReputationList", nil),
-			managed(2, "AWSManagedRulesCommonRuleSet", counted),
-			managed(3, "AWSManagedRulesKnownBadInputsRuleSet", nil),
+			managed(2, "AWSManagedRulesCommonRuleSet", counted(commonBodyRules)),
+			managed(3, "AWSManagedRulesKnownBadInputsRuleSet", counted(knownBodyRules)),
 		},
 	}
 }

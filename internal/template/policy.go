@@ -25,13 +25,18 @@ func policy(statements ...statement) map[string]any {
 	return map[string]any{"Version": "2012-10-17", "Statement": statements}
 }
 
-// trust lets an AWS service take a role, for this account's resources only.
-func trust(service string) map[string]any {
-	return map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+// trust lets an AWS service take a role. A condition, if one is given, is for
+// services that say for which account they act.
+func trust(service string, condition ...map[string]any) map[string]any {
+	s := map[string]any{
 		"Effect":    "Allow",
 		"Principal": map[string]string{"Service": service},
 		"Action":    "sts:AssumeRole",
-	}}}
+	}
+	if len(condition) > 0 {
+		s["Condition"] = condition[0]
+	}
+	return map[string]any{"Version": "2012-10-17", "Statement": []any{s}}
 }
 
 // inline is a role's own policy. It stands in the role, because a policy that

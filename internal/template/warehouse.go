@@ -32,6 +32,7 @@ func (t *Template) addWarehouse(v config.Variables) {
 		Engine:                          new("postgres"),
 		EngineVersion:                   new(v.DatabaseEngineVersion),
 		AutoMinorVersionUpgrade:         new(true),
+		AllowMajorVersionUpgrade:        new(true), // DatabaseEngineVersion asks for it
 		DBInstanceClass:                 new(Ref(paramClass)),
 		DBName:                          new(funcenv.DatabaseName),
 		MasterUsername:                  new(Ref(paramUsername)),
@@ -61,9 +62,11 @@ func (t *Template) addWarehouse(v config.Variables) {
 	if v.DatabaseMaxStorageGiB > 0 {
 		database.MaxAllocatedStorage = new(v.DatabaseMaxStorageGiB)
 	}
-	t.add(idDatabase, database)
+	// A version that its community supports no longer is no reason for a bill.
+	t.add(idDatabase, with(database, map[string]any{"EngineLifecycleSupport": "open-source-rds-extended-support-disabled"}))
 	for n := range v.ReadReplicas {
 		t.add(replicaID(n), &rds.DBInstance{
+			MaxAllocatedStorage:                  database.MaxAllocatedStorage, // or it fills up and stops
 			SourceDBInstanceIdentifier:           new(Ref(idDatabase)),
 			DBInstanceClass:                      new(Ref(paramClass)),
 			AutoMinorVersionUpgrade:              new(true),

@@ -84,7 +84,7 @@ func TestLoginVerifiesTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Stop(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is over
+	defer server.Stop(context.WithoutCancel(t.Context()))
 	if err := server.CreateRDS(t.Context(), postgres.Master, postgres.MasterPassword, funcenv.DatabaseName); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestLoginVerifiesTheServer(t *testing.T) {
 		}
 	}
 	owner := environment("localhost", bundle).Open()
-	defer owner.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is over
+	defer owner.Close(context.WithoutCancel(t.Context()))
 	if _, err := owner.Migrate(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -279,7 +279,7 @@ func TestClosedConnectionIsMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer super.Close(t.Context()) //nolint:errcheck // only read from
+	defer super.Close(t.Context())
 	number(t, super, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, funcenv.RoleLoader)
 	load(t, db, chunk(rows(1, nil)))
 	if n := number(t, conn, "SELECT count(*) FROM events"); n != 2 {

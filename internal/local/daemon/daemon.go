@@ -93,7 +93,7 @@ type Spec struct {
 
 // Start starts the program. It outlives any context: Stop ends it.
 func Start(s Spec) (*Process, error) {
-	cmd := exec.Command(s.Path, s.Args...)
+	cmd := exec.Command(s.Path, s.Args...) //nolint:noctx // it outlives the call that starts it; Stop ends it
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.Env, s.Dir, s.Log, s.Log
 	cmd.SysProcAttr = attributes(s.Account, s.Orphaned)
 	if err := cmd.Start(); err != nil {

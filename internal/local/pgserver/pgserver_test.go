@@ -29,7 +29,7 @@ func query(t *testing.T, connection, sql string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // only read from
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	var text string
 	err = conn.QueryRow(t.Context(), sql).Scan(&text)
 	return text, err
@@ -62,7 +62,7 @@ func TestServerKeepsDataOverRestartAndCrash(t *testing.T) {
 
 func TestCreateRDS(t *testing.T) {
 	s := start(t, pgserver.Options{Dir: t.TempDir(), Volatile: true})
-	defer s.Stop(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is over
+	defer s.Stop(context.WithoutCancel(t.Context()))
 	if err := s.CreateRDS(t.Context(), "boss", `o'brien\`, "analytics"); err != nil {
 		t.Fatal(err)
 	}

@@ -89,9 +89,9 @@ func optionFaults() []fault {
 	return []fault{
 		{"a replica that doesn't grow", "the database's storage is what RDS takes", func(t tree) { t.set("DatabaseReplica1", "MaxAllocatedStorage", 100) }},
 		{"a replication role without the objects", copies, func(t tree) {
-			t.replace("ArchiveReplicationRole", "s3:GetObjectVersionForReplication", "s3:GetObjectVersion")
+			t.replace("ArchiveReplicationPolicy", "s3:GetObjectVersionForReplication", "s3:GetObjectVersion")
 		}},
-		{"a replication role for another bucket", copies, func(t tree) { t.replace("ArchiveReplicationRole", "replica-of-the-archive", "another-bucket") }},
+		{"a replication role for another bucket", copies, func(t tree) { t.replace("ArchiveReplicationPolicy", "replica-of-the-archive", "another-bucket") }},
 		{"a flow log that trusts another service", "roles trust who uses them", func(t tree) { t.replace("FlowLogRole", "vpc-flow-logs.amazonaws.com", "logs.amazonaws.com") }},
 		{"a database replica open to the network", closed, func(t tree) {
 			t.set("DatabaseReplica1", "VPCSecurityGroups", []any{})
