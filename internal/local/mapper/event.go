@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // kinesisEvent is the event as Lambda sends it.
@@ -124,12 +126,12 @@ func (m *Mapper) giveUp(ctx context.Context, shard string, records []Record, tri
 		return fmt.Errorf("marshal on-failure object: %w", err)
 	}
 	key := fmt.Sprintf("aws/lambda/%s/%s/%s-%s", m.o.UUID, shard, now.Format("2006/01/02/2006-01-02T15.04.05"), first.SequenceNumber)
-	for pause := m.o.Backoff; ; pause = min(2*pause, m.o.MaxBackoff) {
+	for delay := m.o.Backoff; ; delay = min(2*delay, m.o.MaxBackoff) {
 		if err = m.o.OnFailure.Put(ctx, key, object); err == nil {
 			return nil
 		}
 		m.o.Log.WarnContext(ctx, "on-failure object not written", "key", key, "err", err)
-		if err := wait(ctx, pause); err != nil {
+		if err := pause.For(ctx, delay); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // Record is one record of a shard.
@@ -171,7 +172,7 @@ func (m *Mapper) Run(ctx context.Context) error {
 			started[s.ID] = true
 			wg.Go(func() { m.readShard(ctx, s.ID) })
 		}
-		if err := wait(ctx, m.o.Poll); err != nil {
+		if err := pause.For(ctx, m.o.Poll); err != nil {
 			return err
 		}
 	}
@@ -298,15 +299,4 @@ func firstFailed(payload []byte, records []Record) (first int, whole bool) {
 		first = min(first, i)
 	}
 	return first, false
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

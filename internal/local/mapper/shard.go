@@ -3,6 +3,8 @@ package mapper
 import (
 	"context"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // maxPayload is Lambda's limit for an event, in bytes.
@@ -75,11 +77,11 @@ func (m *Mapper) gather(ctx context.Context, shard, after string, held []Record)
 		if len(records) > 0 && s.WindowSeconds == 0 || ended {
 			return records, ended, nil
 		}
-		pause := m.o.Poll
+		delay := m.o.Poll
 		if !over.IsZero() {
-			pause = min(pause, max(time.Until(over), time.Millisecond))
+			delay = min(delay, max(time.Until(over), time.Millisecond))
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := pause.For(ctx, delay); err != nil {
 			return nil, false, err
 		}
 	}
@@ -164,7 +166,7 @@ func (m *Mapper) handle(ctx context.Context, shard string, batch []Record) error
 		}
 		work[0] = rest
 		m.count(func(s *Stats) { s.Retries++ })
-		if err := wait(ctx, backoff); err != nil {
+		if err := pause.For(ctx, backoff); err != nil {
 			return err
 		}
 		backoff = min(2*backoff, m.o.MaxBackoff)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
@@ -198,7 +199,7 @@ func (fs *functions) variables(fn *function, props map[string]any, root, stream 
 // invokeAsync queues an event as Lambda does: a failed invocation is tried
 // again, twice by default. done is told when it has succeeded or been given up.
 func (fs *functions) invokeAsync(fn *function, payload []byte, done func(ok bool)) {
-	const pause = 200 * time.Millisecond // minutes with Lambda
+	const delay = 200 * time.Millisecond // minutes with Lambda
 	retries := 2
 	for _, c := range fs.fake.registry.list("AWS::Lambda::EventInvokeConfig") {
 		if functionName(str(c.props, "FunctionName")) == fn.name {
@@ -208,7 +209,7 @@ func (fs *functions) invokeAsync(fn *function, payload []byte, done func(ok bool
 	fs.fake.spawn(func(ctx context.Context) {
 		ok := false
 		for attempt := 0; attempt <= retries && !ok && ctx.Err() == nil; attempt++ {
-			if attempt > 0 && wait(ctx, pause) != nil {
+			if attempt > 0 && pause.For(ctx, delay) != nil {
 				break
 			}
 			res, err := fs.invoke(ctx, fn, payload)

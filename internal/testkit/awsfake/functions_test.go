@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
 // working creates testdata/functions.yaml as stack "work".
@@ -314,12 +315,7 @@ func TestAPI(t *testing.T) {
 
 // TestCurl sends docs/awsfake.md's line.
 func TestCurl(t *testing.T) {
-	path, err := exec.LookPath("curl")
-	if err != nil && slices.Contains(strings.Split(os.Getenv("STREAMCTL_TEST_MUST_RUN"), ","), "curl") {
-		t.Fatal("curl's test must run here: put curl in the PATH")
-	} else if err != nil {
-		t.Skip("curl is not in the PATH")
-	}
+	path := must.Have(t, "curl", "apt-get install curl")
 	f, _, s := working(t, awsfake.Options{})
 	args := []string{"--silent", "--show-error", "--cacert", f.CAFile, "--connect-to", "::" + f.APIAddress, "-H", "content-type: application/json", "-d", `{"id":"1"}`, output(s, "Url")}
 	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"time"
 
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
@@ -242,16 +241,4 @@ func items(props map[string]any, name string) []string {
 		out = append(out, fmt.Sprint(v))
 	}
 	return out
-}
-
-// wait ends with ctx or after d.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

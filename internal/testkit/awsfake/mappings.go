@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local/mapper"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
 )
 
@@ -181,7 +182,7 @@ func (ms *mappings) setEnabled(m *mapping, enabled bool) {
 		if m.mapper != nil && !enabled {
 			m.mapper.Drain()
 		}
-		if wait(ctx, ms.settle()) != nil {
+		if pause.For(ctx, ms.settle()) != nil {
 			return
 		}
 		ms.mu.Lock()

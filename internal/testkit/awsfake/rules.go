@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
 )
@@ -115,7 +116,7 @@ func (f *Fake) startTimer(ruleID string) {
 		return
 	}
 	f.spawn(func(ctx context.Context) {
-		for wait(ctx, every) == nil {
+		for pause.For(ctx, every) == nil {
 			rule, ok := f.registry.find("AWS::Events::Rule", ruleID)
 			if !ok {
 				return

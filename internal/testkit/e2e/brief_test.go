@@ -59,6 +59,11 @@ func TestBriefCommands(t *testing.T) {
 	w.aws("logs", "describe-log-groups", "--log-group-name-prefix", "/aws/lambda/").want(0).says(s.outputs["IngestLogGroup"])
 	w.aws("kinesis", "describe-stream", "--stream-name", s.outputs["StreamName"]).want(0).says("ACTIVE")
 	s.deleteProtected()
+
+	// Again at once, this time with the program; the first one's snapshot and
+	// key are still there.
+	w.streamctl("deploy").want(0).says("Created stack event-streaming-platform.")
+	w.streamctl("destroy", "--yes", "--lift-protection").want(8).says("AWS::RDS::DBSnapshot")
 }
 
 // settled asks for a stack's status with the documented command until it has
