@@ -40,7 +40,7 @@ func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfa
 		}
 	})
 	cfg := aws.Config{
-		Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
+		Region: "us-east-1", BaseEndpoint: &fake.Endpoint, RetryMaxAttempts: 10, // as the program does
 		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, ""),
 	}
 	lines = &strings.Builder{}
