@@ -75,7 +75,7 @@ func (d *demo) life(ctx context.Context) error {
 	if _, err := d.streamctl(ctx, "package", "--source", d.platform.Root); err != nil {
 		return err
 	}
-	d.say("Creating the stack: on AWS this takes about 20 minutes, here seconds.")
+	d.say("Creating the stack. On AWS that takes many minutes, most of them for RDS; here it takes seconds.")
 	if _, err := d.streamctl(ctx, "deploy", "--source", d.platform.Root); err != nil {
 		return err
 	}
