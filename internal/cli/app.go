@@ -152,17 +152,16 @@ func (a *App) codeKeys() (map[string]string, error) {
 	return artifact.NewManifest(carried).Keys(), nil
 }
 
-// build makes the template for variables with the code that is known.
-func (a *App) build(v config.Variables) (*template.Template, error) {
-	keys, err := a.codeKeys()
-	if err != nil {
-		return nil, err
+// build makes the template for variables with the code that is known, and gives
+// that code's keys too.
+func (a *App) build(v config.Variables) (t *template.Template, keys map[string]string, err error) {
+	if keys, err = a.codeKeys(); err != nil {
+		return nil, nil, err
 	}
-	t, err := template.Build(v, template.Options{CodeKeys: keys})
-	if err != nil {
-		return nil, &invalidError{err: err}
+	if t, err = template.Build(v, template.Options{CodeKeys: keys}); err != nil {
+		return nil, nil, &invalidError{err: err}
 	}
-	return t, nil
+	return t, keys, nil
 }
 
 // terminal says that a stream is one that a person sits at.

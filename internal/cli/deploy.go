@@ -115,16 +115,12 @@ func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, 
 
 // addTemplate renders with the code that was just packaged.
 func (a *App) addTemplate(v config.Variables, r *deploy.Request) error {
-	t, err := a.build(v)
+	t, keys, err := a.build(v)
 	if err != nil {
 		return err
 	}
 	if r.Template, err = t.YAML(); err != nil {
 		return &invalidError{err: err}
-	}
-	keys, err := a.codeKeys()
-	if err != nil {
-		return err
 	}
 	for function, key := range keys {
 		r.Parameters[template.CodeKeyParameter(function)] = key

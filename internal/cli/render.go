@@ -33,7 +33,7 @@ func runRender(a *App, format string) error {
 	if err != nil {
 		return err
 	}
-	t, err := a.build(v)
+	t, keys, err := a.build(v)
 	if err != nil {
 		return err
 	}
@@ -44,10 +44,6 @@ func runRender(a *App, format string) error {
 	body, err := render()
 	if err != nil {
 		return &invalidError{err: err}
-	}
-	keys, err := a.codeKeys()
-	if err != nil {
-		return err
 	}
 	if len(keys) < len(funcenv.Functions()) {
 		a.notef("The functions' code isn't packaged yet, so their CodeKey parameters have no default: run `streamctl package` first.")

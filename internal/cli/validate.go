@@ -36,7 +36,7 @@ func runValidate(a *App) error {
 		if err != nil {
 			return err
 		}
-		t, err := a.build(v)
+		t, _, err := a.build(v)
 		if err != nil {
 			return err
 		}

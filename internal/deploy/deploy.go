@@ -4,6 +4,7 @@
 package deploy
 
 import (
+	"strings"
 	"time"
 
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -65,6 +66,6 @@ type Event struct {
 }
 
 // Failed says that the resource's operation failed.
-func (e Event) Failed() bool { return hasSuffix(e.Status, "_FAILED") }
+func (e Event) Failed() bool { return strings.HasSuffix(e.Status, "_FAILED") }
 
 func (o *Operator) step(text string) { o.Report(Event{Kind: KindStep, Text: text}) }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 )
 
@@ -207,5 +206,3 @@ func (o *Operator) leftovers(ctx context.Context, p Plan, events []Event) ([]Lef
 
 // IsNotFound says that an error means that the stack isn't there.
 func IsNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
-
-func deref(s *string) string { return aws.ToString(s) }

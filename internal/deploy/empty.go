@@ -109,8 +109,8 @@ func deleteBatches(ctx context.Context, api BucketAPI, bucket string, batches []
 	}
 	for i, b := range batches {
 		for _, e := range answers[i] {
-			if deref(e.Code) != "NoSuchVersion" && refused == nil {
-				refused = fmt.Errorf("%s (version %s): %s: %s", deref(e.Key), deref(e.VersionId), deref(e.Code), deref(e.Message))
+			if aws.ToString(e.Code) != "NoSuchVersion" && refused == nil {
+				refused = fmt.Errorf("%s (version %s): %s: %s", aws.ToString(e.Key), aws.ToString(e.VersionId), aws.ToString(e.Code), aws.ToString(e.Message))
 			}
 		}
 		total.count(b, answers[i])
@@ -123,13 +123,13 @@ func (e *Emptied) count(b batch, refused []types.Error) {
 	type object struct{ key, version string }
 	kept := map[object]bool{}
 	for _, r := range refused {
-		if deref(r.Code) != "NoSuchVersion" {
-			kept[object{deref(r.Key), deref(r.VersionId)}] = true
+		if aws.ToString(r.Code) != "NoSuchVersion" {
+			kept[object{aws.ToString(r.Key), aws.ToString(r.VersionId)}] = true
 		}
 	}
 	for i, o := range b.objects {
 		switch {
-		case kept[object{deref(o.Key), deref(o.VersionId)}]:
+		case kept[object{aws.ToString(o.Key), aws.ToString(o.VersionId)}]:
 		case i < b.versions:
 			e.Versions++
 		default:
@@ -150,7 +150,7 @@ func abortUploads(ctx context.Context, api BucketAPI, bucket string, total *Empt
 		}
 		for _, u := range page.Uploads {
 			if _, err := api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: u.Key, UploadId: u.UploadId}); err != nil {
-				return fmt.Errorf("end unfinished upload of %s: %w", deref(u.Key), err)
+				return fmt.Errorf("end unfinished upload of %s: %w", aws.ToString(u.Key), err)
 			}
 			total.Uploads++
 		}

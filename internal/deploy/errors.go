@@ -10,8 +10,6 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-func hasSuffix(s, suffix string) bool { return strings.HasSuffix(s, suffix) }
-
 // code is the error code of an AWS answer, "" for anything else.
 func code(err error) string {
 	var api smithy.APIError

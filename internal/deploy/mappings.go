@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
@@ -37,7 +38,7 @@ func (o *Operator) startMappings(ctx context.Context, resources []Resource) (sta
 		if err != nil {
 			return started, fmt.Errorf("look at %s: %w", m.LogicalID, err)
 		}
-		if state := deref(out.State); state != "Disabled" && state != "Disabling" {
+		if state := aws.ToString(out.State); state != "Disabled" && state != "Disabling" {
 			continue
 		}
 		o.step("starting " + m.LogicalID + ", which was stopped")
@@ -72,7 +73,7 @@ func (o *Operator) awaitDisabled(ctx context.Context, m Resource) error {
 	for {
 		out, err := o.Functions.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: &m.PhysicalID})
 		var missing *types.ResourceNotFoundException
-		if errors.As(err, &missing) || err == nil && deref(out.State) == "Disabled" {
+		if errors.As(err, &missing) || err == nil && aws.ToString(out.State) == "Disabled" {
 			return nil
 		}
 		if err != nil {
