@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
+	"github.com/streamctl/streamctl/internal/testkit/connections"
 	"github.com/streamctl/streamctl/internal/testkit/testca"
 )
 
@@ -67,15 +69,12 @@ type Proxy struct {
 	Host string
 	Port int
 
-	o        Options
-	admin    *redis.Client
-	tls      *tls.Config
-	listener net.Listener
-	running  sync.WaitGroup
+	o     Options
+	admin *redis.Client
+	tls   *tls.Config
+	conns *connections.Set
 
 	mu        sync.Mutex
-	closed    bool
-	open      map[net.Conn]bool
 	passwords map[string]string // of redis-server's users, which clients never see
 	logins    []Login
 }
@@ -91,7 +90,7 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 		o.Now = time.Now
 	}
 	p := &Proxy{
-		Host: "127.0.0.1", o: o, open: map[net.Conn]bool{}, passwords: map[string]string{},
+		Host: "127.0.0.1", o: o, passwords: map[string]string{},
 		admin: redis.NewClient(&redis.Options{Addr: o.Backend, Password: o.Password, DisableIdentity: true}),
 		tls:   &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	}
@@ -100,13 +99,14 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 		return nil, err
 	}
 	var lc net.ListenConfig
-	if p.listener, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
 		_ = p.admin.Close()
 		return nil, fmt.Errorf("start cache proxy: %w", err)
 	}
-	p.Port = p.listener.Addr().(*net.TCPAddr).Port
-	base := context.WithoutCancel(ctx)
-	p.running.Go(func() { p.accept(base) })
+	p.Port = listener.Addr().(*net.TCPAddr).Port
+	p.conns = connections.New(listener)
+	p.conns.Accept(ctx, func(ctx context.Context, conn net.Conn) { p.serve(ctx, tls.Server(conn, p.tls)) })
 	return p, nil
 }
 
@@ -146,56 +146,10 @@ func (p *Proxy) Logins() []Login {
 
 // Stop cuts every connection and waits for their ends.
 func (p *Proxy) Stop() error {
-	p.mu.Lock()
-	p.closed = true
-	err := p.listener.Close()
-	for c := range p.open {
-		_ = c.Close() // cut, not ended in order
-	}
-	p.mu.Unlock()
-	p.running.Wait()
-	if adminErr := p.admin.Close(); err == nil {
-		err = adminErr
-	}
-	if err != nil {
+	if err := errors.Join(p.conns.Stop(), p.admin.Close()); err != nil {
 		return fmt.Errorf("stop cache proxy: %w", err)
 	}
 	return nil
-}
-
-func (p *Proxy) accept(ctx context.Context) {
-	for {
-		conn, err := p.listener.Accept()
-		if err != nil {
-			return // closed by Stop
-		}
-		if !p.track(conn) {
-			return
-		}
-		p.running.Go(func() {
-			defer p.forget(conn)
-			p.serve(ctx, tls.Server(conn, p.tls))
-		})
-	}
-}
-
-// track remembers an open connection for Stop; false says that it is too late.
-func (p *Proxy) track(c net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		_ = c.Close()
-		return false
-	}
-	p.open[c] = true
-	return true
-}
-
-func (p *Proxy) forget(c net.Conn) {
-	_ = c.Close()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.open, c)
 }
 
 // serve hands every command to redis-server, logins with another password, and
@@ -204,10 +158,10 @@ func (p *Proxy) forget(c net.Conn) {
 func (p *Proxy) serve(ctx context.Context, client net.Conn) {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	backend, err := dialer.DialContext(ctx, "tcp", p.o.Backend)
-	if err != nil || !p.track(backend) {
+	if err != nil || !p.conns.Track(backend) {
 		return
 	}
-	defer p.forget(backend)
+	defer p.conns.Forget(backend)
 	var answers sync.WaitGroup
 	answers.Go(func() {
 		_, _ = io.Copy(client, backend) // either end of a connection is an end

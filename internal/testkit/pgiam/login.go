@@ -35,11 +35,11 @@ func (p *Proxy) serve(ctx context.Context, plain net.Conn) {
 		refuse(client, err)
 		return
 	}
-	if err := welcome(client, backend); err != nil || plain.SetDeadline(time.Time{}) != nil || !p.track(backend.Conn) {
+	if err := welcome(client, backend); err != nil || plain.SetDeadline(time.Time{}) != nil || !p.conns.Track(backend.Conn) {
 		_ = backend.Conn.Close()
 		return
 	}
-	defer p.forget(backend.Conn)
+	defer p.conns.Forget(backend.Conn)
 	pipe(conn, backend.Conn)
 }
 

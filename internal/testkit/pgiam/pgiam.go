@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
+	"github.com/streamctl/streamctl/internal/testkit/connections"
 	"github.com/streamctl/streamctl/internal/testkit/testca"
 )
 
@@ -58,15 +59,12 @@ type Proxy struct {
 	Host string
 	Port int
 
-	o        Options
-	backend  *pgx.ConnConfig
-	tls      *tls.Config
-	listener net.Listener
-	running  sync.WaitGroup
+	o       Options
+	backend *pgx.ConnConfig
+	tls     *tls.Config
+	conns   *connections.Set
 
 	mu     sync.Mutex
-	closed bool
-	open   map[net.Conn]bool
 	logins []Login
 }
 
@@ -89,11 +87,10 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 		o.Now = time.Now
 	}
 	p := &Proxy{
-		Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, o: o, backend: backend, listener: listener, open: map[net.Conn]bool{},
+		Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, o: o, backend: backend, conns: connections.New(listener),
 		tls: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	}
-	base := context.WithoutCancel(ctx)
-	p.running.Go(func() { p.accept(base) })
+	p.conns.Accept(ctx, p.serve)
 	return p, nil
 }
 
@@ -109,55 +106,10 @@ func (p *Proxy) Logins() []Login {
 
 // Stop cuts every connection and waits for their ends.
 func (p *Proxy) Stop() error {
-	p.mu.Lock()
-	p.closed = true
-	err := p.listener.Close()
-	for c := range p.open {
-		_ = c.Close() // cut, not ended in order
-	}
-	p.mu.Unlock()
-	p.running.Wait()
-	if err != nil {
+	if err := p.conns.Stop(); err != nil {
 		return fmt.Errorf("stop login proxy: %w", err)
 	}
 	return nil
-}
-
-func (p *Proxy) accept(ctx context.Context) {
-	for {
-		conn, err := p.listener.Accept()
-		if err != nil {
-			return // closed by Stop
-		}
-		if !p.track(conn) {
-			return
-		}
-		p.running.Go(func() {
-			defer p.forget(conn)
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			p.serve(ctx, conn)
-		})
-	}
-}
-
-// track remembers an open connection for Stop; false says that it is too late.
-func (p *Proxy) track(c net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		_ = c.Close()
-		return false
-	}
-	p.open[c] = true
-	return true
-}
-
-func (p *Proxy) forget(c net.Conn) {
-	_ = c.Close()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.open, c)
 }
 
 func (p *Proxy) record(l Login) {
