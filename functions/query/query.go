@@ -110,6 +110,14 @@ func (h *Handler) respond(ctx context.Context, answer any, err error) (events.AP
 	}, nil
 }
 
+// count tells what the cache had of what it was asked for.
+func (h *Handler) count(ctx context.Context, hits, misses int) {
+	err := h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheHits, Value: float64(hits)}, emf.Metric{Name: funcenv.MetricCacheMisses, Value: float64(misses)})
+	if err != nil {
+		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
+	}
+}
+
 // cacheFailed logs and counts a failure that the answer survives.
 func (h *Handler) cacheFailed(ctx context.Context, err error) {
 	h.Log.ErrorContext(ctx, "cache not usable", "err", err)

@@ -118,6 +118,10 @@ func TestEventsFillTheCache(t *testing.T) {
 			t.Errorf("from %s: %s", want, body)
 		}
 	}
+	// The first asked for sixty minutes that weren't there, the second found them.
+	if hits, misses := r.metrics[funcenv.MetricCacheHits], r.metrics[funcenv.MetricCacheMisses]; hits != 60 || misses != 60 {
+		t.Errorf("%v hits, %v misses", hits, misses)
+	}
 	var a query.EventsAnswer
 	r.get(t, "events", map[string]string{"eventType": "click"}, 200, &a)
 	if len(a.Points) != 1 || a.Points[0].Count != 2 || a.Points[0].At != now.Add(-5*time.Minute).Truncate(time.Minute) {

@@ -59,6 +59,7 @@ func (h *Handler) recent(ctx context.Context, r seriesRequest, now time.Time) ([
 		h.cacheFailed(ctx, err)
 		found = cache.Minutes{Missing: minutes}
 	}
+	h.count(ctx, len(minutes)-len(found.Missing), len(found.Missing))
 	rows, asOf := found.Rows, found.AsOf
 	if len(found.Missing) > 0 {
 		loaded, err := h.fill(ctx, found.Missing, cacheDown)

@@ -155,6 +155,11 @@ func (a *App) codeKeys() (map[string]string, error) {
 // build makes the template for variables with the code that is known, and gives
 // that code's keys too.
 func (a *App) build(v config.Variables) (t *template.Template, keys map[string]string, err error) {
+	if v.Region != "" { // what deploy would refuse
+		if err := a.checkRegion(v); err != nil {
+			return nil, nil, err
+		}
+	}
 	if keys, err = a.codeKeys(); err != nil {
 		return nil, nil, err
 	}

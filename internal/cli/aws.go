@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -18,6 +19,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/template"
+	"github.com/streamctl/streamctl/internal/trust"
 )
 
 // attempts is how often a throttled or failed call is tried; with the SDK's
@@ -100,13 +102,20 @@ func artifactBucket(v config.Variables, caller deploy.Caller) string {
 	return template.ArtifactBucketName(caller.Account, caller.Region)
 }
 
-// knownRegion refuses a region that the template has no entry for.
-func knownRegion(v config.Variables, caller deploy.Caller) error {
-	if v.S3PrefixListId != "" || template.KnownRegion(caller.Region) {
-		return nil
+// checkRegion refuses a region where the platform would not work, or that the
+// template has no entry for.
+func (a *App) checkRegion(v config.Variables) error {
+	var problems []config.Problem
+	if !trust.Covers(v.Region) {
+		problems = append(problems, config.Problem{Key: "Region", What: fmt.Sprintf(
+			"%q: the functions hold no certificate authority of RDS there, so they could not verify the database; choose another, or add its \"Amazon RDS %s Root CA\" to internal/trust/roots/rds.pem of a checkout and deploy from there", v.Region, v.Region)})
 	}
-	return &config.InvalidError{File: "variables", Problems: []config.Problem{{
-		Key: "S3PrefixListId", What: "needed in " + caller.Region + ", whose S3 prefix list isn't built in: `aws ec2 describe-managed-prefix-lists --filters Name=prefix-list-name,Values=com.amazonaws." +
-			caller.Region + ".s3` shows it",
-	}}}
+	if v.S3PrefixListId == "" && !template.KnownRegion(v.Region) {
+		problems = append(problems, config.Problem{Key: "S3PrefixListId", What: "needed in " + v.Region +
+			", whose S3 prefix list isn't built in: `aws ec2 describe-managed-prefix-lists --region " + v.Region + " --filters Name=prefix-list-name,Values=com.amazonaws." + v.Region + ".s3` shows it"})
+	}
+	if len(problems) > 0 {
+		return &config.InvalidError{File: a.flags.variables, Problems: problems}
+	}
+	return nil
 }

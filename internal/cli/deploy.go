@@ -52,7 +52,8 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := knownRegion(v, op.Caller); err != nil {
+	v.Region = op.Caller.Region
+	if err := a.checkRegion(v); err != nil {
 		return err
 	}
 	a.notef("%s: stack %s in account %s, %s", v.Environment, v.StackName, op.Caller.Account, op.Caller.Region)

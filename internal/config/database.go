@@ -92,3 +92,18 @@ func MaxConnections(class string) int {
 	}
 	return limit
 }
+
+// MemoryMiB is the memory of an instance class, in MiB; 0 means the class isn't
+// known.
+func MemoryMiB(class string) int {
+	parts := strings.Split(class, ".")
+	if len(parts) != 3 {
+		return 0
+	}
+	gib := map[string]int{"micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32, "4xlarge": 64,
+		"8xlarge": 128, "12xlarge": 192, "16xlarge": 256, "24xlarge": 384}[parts[2]]
+	if strings.HasPrefix(parts[1], "r") {
+		gib *= 2
+	}
+	return gib << 10
+}

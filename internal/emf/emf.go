@@ -13,10 +13,11 @@ import (
 	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
-// Count and Milliseconds are CloudWatch's names of units.
+// Count, Milliseconds and Percent are CloudWatch's names of units.
 const (
 	Count        = "Count"
 	Milliseconds = "Milliseconds"
+	Percent      = "Percent"
 )
 
 // Metric is one value. An empty Unit is Count.

@@ -83,6 +83,9 @@ const (
 	MetricQuarantined = "EventsQuarantined" // events set aside, by processor
 	MetricExpired     = "EventsExpired"     // events below the retention floor, by processor
 	MetricCacheErrors = "CacheErrors"       // failed Redis calls, by processor, query and maintenance
+	MetricTimeUsed    = "TimeUsed"          // percent of its timeout that an invocation took, from 50 on, by all functions that run by themselves
+	MetricCacheHits   = "CacheHits"         // minutes that a query found in the cache, by query
+	MetricCacheMisses = "CacheMisses"       // minutes that a query asked of the cache and had from the warehouse, by query
 	MetricHorizon     = "PartitionHorizon"  // whole days ahead of today that have a partition, by maintenance
 )
 

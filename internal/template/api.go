@@ -88,21 +88,17 @@ func method(resourceID, verb, function string) *apigateway.Method {
 // addGatewayResponses makes what the gateway refuses by itself look like what
 // the functions refuse: a problem document (RFC 9457).
 func (t *Template) addGatewayResponses(origins []string) {
-	for _, r := range []struct{ id, kind, status, detail string }{
-		{"ApiBadBodyResponse", "BAD_REQUEST_BODY", "400", `"$context.error.validationErrorString"`},
-		{"ApiThrottledResponse", "THROTTLED", "429", "$context.error.messageString"},
-		{"ApiClientErrorResponse", "DEFAULT_4XX", "", "$context.error.messageString"},
-		{"ApiServerErrorResponse", "DEFAULT_5XX", "", "$context.error.messageString"},
+	for _, r := range []struct{ id, kind string }{
+		{"ApiThrottledResponse", "THROTTLED"},
+		{"ApiClientErrorResponse", "DEFAULT_4XX"},
+		{"ApiServerErrorResponse", "DEFAULT_5XX"},
 	} {
 		response := &apigateway.GatewayResponse{
 			RestApiId:          Ref(idApi),
 			ResponseType:       r.kind,
 			ResponseParameters: map[string]string{"gatewayresponse.header.Content-Type": "'application/problem+json'"},
-			ResponseTemplates: map[string]string{"application/json": `{"title":"$context.error.responseType","detail":` +
-				r.detail + `,"requestId":"$context.requestId"}`},
-		}
-		if r.status != "" {
-			response.StatusCode = new(r.status)
+			ResponseTemplates: map[string]string{"application/json": `{"title":"$context.error.responseType",` +
+				`"detail":$context.error.messageString,"requestId":"$context.requestId"}`},
 		}
 		if r.kind == "THROTTLED" || r.kind == "DEFAULT_5XX" {
 			response.ResponseParameters["gatewayresponse.header.Retry-After"] = "'1'"

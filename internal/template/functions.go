@@ -13,19 +13,16 @@ import (
 // addFunctions makes the six functions, each with its role and its log group.
 func (t *Template) addFunctions(v config.Variables) {
 	t.group("Functions")
-	t.add(idVpcPolicy, &iam.ManagedPolicy{PolicyDocument: policy(networkInterfaces(), traces())})
+	t.addSharedPolicies()
 	environments := environments(v)
 	for _, f := range funcenv.Functions() {
 		f, reserved := v.Function(f)
 		t.add(logGroupID(f.Name), t.logGroup(v, "/aws/lambda/${AWS::StackName}-"+f.Name))
-		role := &iam.Role{
+		t.addRole(roleID(f.Name), &iam.Role{
 			AssumeRolePolicyDocument: trust("lambda.amazonaws.com"),
+			ManagedPolicyArns:        shared(f),
 			Policies:                 inline(append(common(f), t.own(f.Name)...)...),
-		}
-		if f.InVPC {
-			role.ManagedPolicyArns = []string{Ref(idVpcPolicy)}
-		}
-		t.addRole(roleID(f.Name), role)
+		})
 		fn := t.function(v, f, environments[f.Name])
 		if reserved > 0 {
 			fn.ReservedConcurrentExecutions = new(reserved)
@@ -48,7 +45,6 @@ func (t *Template) function(v config.Variables, f funcenv.Function, environment 
 		bucket = Sub(ArtifactBucketName("${AWS::AccountId}", "${AWS::Region}"))
 	}
 	fn := &lambda.Function{
-		Description:   new(f.Description),
 		Runtime:       new("provided.al2023"),
 		Handler:       new("bootstrap"),
 		Architectures: []string{"arm64"},
@@ -128,7 +124,7 @@ func (t *Template) addSources(v config.Variables) {
 	t.addSchedule("Partitions", "rate(1 hour)", funcenv.TaskPartitions)
 }
 
-func mapping(function string, m funcenv.Mapping) *lambda.EventSourceMapping {
+func mapping(function string, m funcenv.Mapping) resource {
 	source := &lambda.EventSourceMapping{
 		EventSourceArn:                 new(GetAtt(idStream, "Arn")),
 		FunctionName:                   Ref(functionID(function)),
@@ -141,19 +137,19 @@ func mapping(function string, m funcenv.Mapping) *lambda.EventSourceMapping {
 		MaximumRecordAgeInSeconds:      new(m.RecordAgeSeconds),
 		FunctionResponseTypes:          []string{"ReportBatchItemFailures"},
 	}
-	if m.OnFailure {
-		source.DestinationConfig = &lambda.EventSourceMapping_DestinationConfig{
-			OnFailure: &lambda.EventSourceMapping_OnFailure{Destination: new(GetAtt(idArchive, "Arn"))},
-		}
+	if !m.OnFailure {
+		return source
 	}
-	return source
+	source.DestinationConfig = &lambda.EventSourceMapping_DestinationConfig{
+		OnFailure: &lambda.EventSourceMapping_OnFailure{Destination: new(GetAtt(idArchive, "Arn"))},
+	}
+	// Without this nothing counts what is given up.
+	return with(source, map[string]any{"MetricsConfig": map[string]any{"Metrics": []string{"EventCount"}}})
 }
 
 func (t *Template) addSchedule(name, expression, task string) {
 	t.add(name+"Schedule", &events.Rule{
-		Description:        new("Maintenance: " + task),
 		ScheduleExpression: new(expression),
-		State:              new("ENABLED"),
 		Targets: []events.Rule_Target{{
 			Id:    "maintenance",
 			Arn:   GetAtt(functionID(funcenv.FuncMaintenance), "Arn"),

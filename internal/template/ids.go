@@ -36,6 +36,8 @@ const (
 	idMigrations      = "Migrations"
 
 	idVpcPolicy         = "VpcFunctionPolicy"
+	idStreamPolicy      = "StreamReaderPolicy"
+	idCachePolicy       = "CacheClientPolicy"
 	idApi               = "Api"
 	idApiEvents         = "ApiEventsResource"
 	idApiMetrics        = "ApiMetricsResource"

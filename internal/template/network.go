@@ -24,15 +24,14 @@ func (t *Template) addNetwork(v config.Variables) {
 		CidrBlock:          new(Ref(paramVpcCidr)),
 		EnableDnsHostnames: new(true),
 		EnableDnsSupport:   new(true),
-		Tags:               append(labels(), name("vpc")...),
+		Tags:               append(labels(), name()...),
 	})
-	t.add(idRouteTable, &ec2.RouteTable{VpcId: Ref(idVpc), Tags: name("private")})
+	t.add(idRouteTable, &ec2.RouteTable{VpcId: Ref(idVpc)})
 	for zone := range v.AvailabilityZones {
 		t.add(subnetID(zone), &ec2.Subnet{
 			VpcId:            Ref(idVpc),
 			AvailabilityZone: new(Select(zone, Zones())),
 			CidrBlock:        new(Select(zone, Cidr(Ref(paramVpcCidr), v.AvailabilityZones, subnetBits))),
-			Tags:             name("private-" + string(rune('a'+zone))),
 		})
 		t.add(associationID(zone), &ec2.SubnetRouteTableAssociation{
 			RouteTableId: Ref(idRouteTable),
@@ -63,8 +62,8 @@ func (t *Template) addSecurityGroups(v config.Variables) {
 	t.add(idS3Clients, closedGroup("Clients of S3"))
 	t.addStoreGroup(idDatabaseGroup, "Warehouse: PostgreSQL", idDatabaseClients, postgresPort)
 	t.addStoreGroup(idCacheGroup, "Metrics cache: Redis", idCacheClients, redisPort)
-	t.addEgress(idDatabaseEgress, idDatabaseClients, postgresPort, ec2.SecurityGroupEgress{DestinationSecurityGroupId: new(GetAtt(idDatabaseGroup, "GroupId"))})
-	t.addEgress(idCacheEgress, idCacheClients, redisPort, ec2.SecurityGroupEgress{DestinationSecurityGroupId: new(GetAtt(idCacheGroup, "GroupId"))})
+	t.addEgress(idDatabaseEgress, idDatabaseClients, postgresPort, ec2.SecurityGroupEgress{DestinationSecurityGroupId: new(Ref(idDatabaseGroup))})
+	t.addEgress(idCacheEgress, idCacheClients, redisPort, ec2.SecurityGroupEgress{DestinationSecurityGroupId: new(Ref(idCacheGroup))})
 	t.addEgress(idS3Egress, idS3Clients, httpsPort, ec2.SecurityGroupEgress{DestinationPrefixListId: new(t.s3PrefixList(v))})
 }
 
@@ -73,21 +72,22 @@ func (t *Template) addSecurityGroups(v config.Variables) {
 func (t *Template) addStoreGroup(id, description, clients string, port int) {
 	group := closedGroup(description)
 	group.SecurityGroupIngress = []ec2.SecurityGroup_Ingress{{
-		SourceSecurityGroupId: new(GetAtt(clients, "GroupId")),
+		SourceSecurityGroupId: new(Ref(clients)),
 		IpProtocol:            "tcp", FromPort: new(port), ToPort: new(port),
 	}}
 	t.add(id, group)
 }
 
 func (t *Template) addEgress(id, clients string, port int, rule ec2.SecurityGroupEgress) {
-	rule.GroupId = GetAtt(clients, "GroupId")
+	rule.GroupId = Ref(clients)
 	rule.IpProtocol, rule.FromPort, rule.ToPort = "tcp", new(port), new(port)
 	t.add(id, &rule)
 }
 
 // closedGroup is a security group that lets nothing through. The one egress
 // rule is harmless; without any, EC2 adds one that allows everything. The
-// description can't be changed later without replacing the group.
+// description can't be changed later without replacing the group. Ref gives the
+// id, as for every group that says its VPC.
 func closedGroup(description string) *ec2.SecurityGroup {
 	return &ec2.SecurityGroup{
 		GroupDescription:    description,
@@ -101,7 +101,7 @@ func closedGroup(description string) *ec2.SecurityGroup {
 // depends on them by name.
 func reach(function string) (groups, rules []string) {
 	add := func(group, rule string) {
-		groups = append(groups, GetAtt(group, "GroupId"))
+		groups = append(groups, Ref(group))
 		rules = append(rules, rule)
 	}
 	if usesDatabase(function) {

@@ -18,7 +18,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
-// regions are those that the templates are checked for.
+// regions are those that the options are checked for.
 var regions = []string{"us-east-1", "eu-central-1", "ap-southeast-2"}
 
 // option switches something on that is off in production by default, or the

@@ -5,8 +5,8 @@ import (
 	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
-// addParameters declares the brief's six parameters and a code key for each
-// function, and groups them for the console.
+// addParameters declares the six parameters that people set and a code key for
+// each function, which `streamctl package` writes.
 func (t *Template) addParameters(v config.Variables, o Options) {
 	t.Parameters[paramEnvironment] = Parameter{
 		Type: "String", Default: new(v.Environment), AllowedValues: []string{v.Environment},
@@ -39,33 +39,18 @@ func (t *Template) addParameters(v config.Variables, o Options) {
 		Description:           "RDS instance type",
 		ConstraintDescription: config.InstanceClassRule,
 	}
-	var codeKeys []string
 	for _, f := range funcenv.Functions() {
 		p := Parameter{Type: "String", MinLength: 1}
 		if key, known := o.CodeKeys[f.Name]; known {
 			p.Default = new(key)
 		}
 		t.Parameters[CodeKeyParameter(f.Name)] = p
-		codeKeys = append(codeKeys, CodeKeyParameter(f.Name))
 	}
-	group := func(label string, parameters ...string) map[string]any {
-		return map[string]any{"Label": map[string]string{"default": label}, "Parameters": parameters}
-	}
-	label := func(text string) map[string]string { return map[string]string{"default": text} }
-	t.Metadata["AWS::CloudFormation::Interface"] = map[string]any{
-		"ParameterGroups": []any{
-			group("Platform", paramEnvironment, paramProject),
-			group("Network", paramVpcCidr),
-			group("Warehouse", paramUsername, paramPassword, paramClass),
-			group("Code (written by streamctl package)", codeKeys...),
-		},
-		"ParameterLabels": map[string]any{
-			paramVpcCidr:  label("VPC CIDR block"),
-			paramUsername: label("Master username"),
-			paramPassword: label("Master password"),
-			paramClass:    label("Instance class"),
-		},
-	}
+	// The console shows these first, in this order, instead of by the alphabet.
+	t.Metadata["AWS::CloudFormation::Interface"] = map[string]any{"ParameterGroups": []any{map[string]any{
+		"Label":      map[string]string{"default": "Platform"},
+		"Parameters": []string{paramEnvironment, paramProject, paramVpcCidr, paramUsername, paramPassword, paramClass},
+	}}}
 }
 
 // PasswordParameter is the one secret parameter.

@@ -60,6 +60,4 @@ func labels() []tags.Tag {
 }
 
 // name is what the console shows for something without a name of its own.
-func name(suffix string) []tags.Tag {
-	return []tags.Tag{{Key: "Name", Value: Sub("${AWS::StackName}-" + suffix)}}
-}
+func name() []tags.Tag { return []tags.Tag{{Key: "Name", Value: Ref("AWS::StackName")}} }

@@ -1,6 +1,10 @@
 package template
 
-import "github.com/streamctl/streamctl/internal/config"
+import (
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/config"
+)
 
 // s3PrefixLists are the ids of AWS's own prefix lists for S3, the same in every
 // account. No attribute of the endpoint gives them, and CloudFormation can't
@@ -9,6 +13,7 @@ func s3PrefixLists() map[string]string {
 	return map[string]string{
 		"ap-northeast-1": "pl-61a54008",
 		"ap-northeast-2": "pl-78a54011",
+		"ap-northeast-3": "pl-a4a540cd",
 		"ap-south-1":     "pl-78a54011",
 		"ap-southeast-1": "pl-6fa54006",
 		"ap-southeast-2": "pl-6ca54005",
@@ -40,6 +45,17 @@ func (t *Template) s3PrefixList(v config.Variables) string {
 	}
 	t.Mappings[mapRegions] = table
 	return FindInMap(mapRegions, Ref(region), "S3")
+}
+
+// consoleHost is where the console of a region's partition is.
+func consoleHost(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "console.amazonaws.cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "console.amazonaws-us-gov.com"
+	}
+	return "console.aws.amazon.com"
 }
 
 // KnownRegion says that the built-in table has the region's prefix list.

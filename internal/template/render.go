@@ -84,7 +84,7 @@ func yamlSections(sections []section) *yaml.Node {
 // lineWidth is how long a collection may be to stand on one line. Most of a
 // template is small collections: on lines of their own they would take more
 // bytes for indentation than for content, and a body may have 51,200.
-const lineWidth = 600
+const lineWidth = 1200
 
 // rows are the types whose properties stand on one line however long it gets:
 // a template has many of them, and they read as a table.

@@ -3,6 +3,8 @@ package template
 import (
 	"strconv"
 
+	"github.com/awslabs/goformation/v7/cloudformation/iam"
+
 	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
@@ -42,28 +44,50 @@ func (t *Template) own(function string) []statement {
 			{Action: "kms:GenerateDataKey", Resource: key},
 		}
 	case funcenv.FuncArchiver:
-		statements = append(readStream(),
-			statement{Action: "s3:PutObject", Resource: objects("raw/*")},
-			statement{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key})
+		statements = []statement{
+			{Action: "s3:PutObject", Resource: objects("raw/*")},
+			{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key},
+		}
 	case funcenv.FuncProcessor:
-		statements = append(readStream(),
-			statement{Action: "s3:PutObject", Resource: []string{objects("quarantine/*"), objects("aws/lambda/*")}},
+		statements = []statement{
+			{Action: "s3:PutObject", Resource: []string{objects("quarantine/*"), objects("aws/lambda/*")}},
 			// Lambda looks for the bucket before it writes what a mapping gave up.
-			statement{Action: "s3:ListBucket", Resource: GetAtt(idArchive, "Arn")},
-			statement{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key},
-			login(funcenv.RoleLoader))
+			{Action: "s3:ListBucket", Resource: GetAtt(idArchive, "Arn")},
+			{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key},
+			login(funcenv.RoleLoader),
+		}
 	case funcenv.FuncQuery:
 		statements = []statement{login(funcenv.RoleReader)}
 	case funcenv.FuncSchema, funcenv.FuncMaintenance:
 		statements = []statement{login(funcenv.RoleOwner)}
 	}
-	if usesCache(function) {
-		statements = append(statements, statement{Action: "elasticache:Connect", Resource: []string{
-			arn("elasticache", "replicationgroup:${"+idCache+"}"),
-			GetAtt(idCacheUser, "Arn"),
-		}})
-	}
 	return statements
+}
+
+// addSharedPolicies makes what several functions' roles have in common.
+func (t *Template) addSharedPolicies() {
+	t.add(idVpcPolicy, &iam.ManagedPolicy{PolicyDocument: policy(networkInterfaces(), traces())})
+	t.add(idStreamPolicy, &iam.ManagedPolicy{PolicyDocument: policy(readStream()...)})
+	t.add(idCachePolicy, &iam.ManagedPolicy{PolicyDocument: policy(statement{Action: "elasticache:Connect", Resource: []string{
+		arn("elasticache", "replicationgroup:${"+idCache+"}"),
+		GetAtt(idCacheUser, "Arn"),
+	}})})
+}
+
+// shared are the policies of addSharedPolicies that a function's role has. A
+// role names them, so they are there before whatever uses the role.
+func shared(f funcenv.Function) []string {
+	var arns []string
+	if f.InVPC {
+		arns = append(arns, Ref(idVpcPolicy))
+	}
+	if f.Name == funcenv.FuncArchiver || f.Name == funcenv.FuncProcessor {
+		arns = append(arns, Ref(idStreamPolicy))
+	}
+	if usesCache(f.Name) {
+		arns = append(arns, Ref(idCachePolicy))
+	}
+	return arns
 }
 
 // readStream is what an event source mapping reads the stream with.

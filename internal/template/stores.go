@@ -36,7 +36,7 @@ func (t *Template) addKey(v config.Variables) {
 			// The account's IAM policies decide. Without this statement nobody
 			// could change the key's policy again. A key policy's "*" is the key.
 			statement{Sid: "Account", Principal: map[string]string{"AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")}, Action: "kms:*", Resource: "*"},
-			statement{Sid: "Logs", Principal: service(Sub("logs.${AWS::Region}.amazonaws.com")),
+			statement{Sid: "Logs", Principal: service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),
 				Action:   []string{"kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"},
 				Resource: "*",
 				Condition: map[string]any{"ArnLike": map[string]string{

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/testkit/golden"
 	"github.com/streamctl/streamctl/internal/testkit/must"
+	"github.com/streamctl/streamctl/internal/trust"
 )
 
 var environments = []string{config.Production, config.Staging, config.Development}
@@ -94,14 +97,15 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// TestLint has cfn-lint judge the templates; what it ignores stands in the
-// database's Metadata.
+// TestLint has cfn-lint judge the templates in every region, some of which lack
+// a type or a size; what it ignores stands in the database's Metadata.
 func TestLint(t *testing.T) {
 	lint := must.Have(t, "cfn-lint", "pip install cfn-lint")
 	for _, environment := range environments {
 		t.Run(environment, func(t *testing.T) {
 			t.Parallel()
-			out, err := exec.CommandContext(t.Context(), lint, "-e", "-x", "E3012:strict=true", "-f", "parseable", "-r", regions[0], regions[1], regions[2], "-t", golden1(environment)).CombinedOutput()
+			args := slices.Concat([]string{"-e", "-x", "E3012:strict=true", "-f", "parseable", "-r"}, allRegions(t), []string{"-t", golden1(environment)})
+			out, err := exec.CommandContext(t.Context(), lint, args...).CombinedOutput()
 			if err != nil {
 				t.Errorf("cfn-lint: %v\n%s", err, out)
 			}
@@ -109,11 +113,37 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// allRegions are those of China and GovCloud, and all whose databases the
+// functions can verify. What deploys without S3PrefixListId is among them.
+func allRegions(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../trust/roots/rds.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := []string{"cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1"}
+	known := 0
+	for _, root := range regexp.MustCompile("# Amazon RDS ([a-z0-9-]+) Root CA RSA2048 G1").FindAllSubmatch(text, -1) {
+		region := string(root[1])
+		if !trust.Covers(region) {
+			t.Errorf("%s: not covered", region)
+		}
+		if template.KnownRegion(region) {
+			known++
+		}
+		out = append(out, region)
+	}
+	if len(out) < 20 || known != 17 {
+		t.Fatalf("%d regions, %d with their prefix list", len(out), known)
+	}
+	return out
+}
+
 // TestIgnored keeps the linter's ignored rules to the two with a reason.
 func TestIgnored(t *testing.T) {
 	for _, environment := range environments {
 		text := string(render(t, config.Default(environment)))
-		if n := strings.Count(text, "ignore_checks"); n != 1 || !strings.Contains(text, "ignore_checks: [W1011, W3691]") {
+		if n := strings.Count(text, "ignore_checks"); n != 1 || !strings.Contains(text, "ignore_checks: [W1011,W3691]") {
 			t.Errorf("%s: %d lists of ignored rules", environment, n)
 		}
 	}
@@ -216,8 +246,8 @@ func TestOptions(t *testing.T) {
 		{"existing account role", func(v *config.Variables) { v.ApiGatewayAccountRole = config.AccountRoleExisting }, "ApiStage:", "AWS::ApiGateway::Account"},
 		{"prefix list", func(v *config.Variables) { v.S3PrefixListId = "pl-0123abcd" }, "DestinationPrefixListId: pl-0123abcd", "Mappings:"},
 		{"bucket", func(v *config.Variables) { v.ArtifactBucket = "our-code" }, "S3Bucket: our-code", "streamctl-artifacts-"},
-		{"one cache node", func(v *config.Variables) { v.CacheNodes = 1 }, "AutomaticFailoverEnabled: false", "CacheCpuAlarm2:"},
-		{"two cache nodes", func(*config.Variables) {}, "CacheCpuAlarm2:", "AutomaticFailoverEnabled: false"},
+		{"one cache node", func(v *config.Variables) { v.CacheNodes = 1 }, "AutomaticFailoverEnabled: false", "${Cache}-002"},
+		{"two cache nodes", func(*config.Variables) {}, "${Cache}-002", "AutomaticFailoverEnabled: false"},
 		{"storage that stays", func(v *config.Variables) { v.DatabaseMaxStorageGiB = 0 }, "AllocatedStorage:", "MaxAllocatedStorage"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -50,7 +50,7 @@ func (t *Template) addWarehouse(v config.Variables) {
 		PubliclyAccessible:              new(false),
 		DBSubnetGroupName:               new(Ref(idDatabaseSubnet)),
 		DBParameterGroupName:            new(Ref(idDatabaseParams)),
-		VPCSecurityGroups:               []string{GetAtt(idDatabaseGroup, "GroupId")},
+		VPCSecurityGroups:               []string{Ref(idDatabaseGroup)},
 		Tags:                            labels(),
 		AWSCloudFormationMetadata: map[string]any{
 			"cfn-lint": map[string]any{"config": map[string]any{"ignore_checks": []string{"W1011", "W3691"}}},
@@ -74,7 +74,7 @@ func (t *Template) addWarehouse(v config.Variables) {
 			CopyTagsToSnapshot:                   new(true),
 			EnableIAMDatabaseAuthentication:      new(true),
 			PubliclyAccessible:                   new(false),
-			VPCSecurityGroups:                    []string{GetAtt(idDatabaseGroup, "GroupId")},
+			VPCSecurityGroups:                    []string{Ref(idDatabaseGroup)},
 			Tags:                                 labels(),
 			AWSCloudFormationDeletionPolicy:      deleteIt, // it holds nothing that the database doesn't
 			AWSCloudFormationUpdateReplacePolicy: "Delete",
@@ -106,7 +106,7 @@ func (t *Template) addCache(v config.Variables) {
 		AuthenticationMode: &elasticache.User_AuthenticationMode{Type: "iam"},
 	})
 	t.add(idCacheUserGroup, &elasticache.UserGroup{
-		UserGroupId: cacheUserName(),
+		UserGroupId: Ref(idCacheUser), // its id is as unique as the user's
 		Engine:      "valkey",
 		UserIds:     []string{Ref(idCacheUser)},
 	})
@@ -126,7 +126,7 @@ func (t *Template) addCache(v config.Variables) {
 		Port:                        new(redisPort),
 		CacheParameterGroupName:     new(Ref(idCacheParams)),
 		CacheSubnetGroupName:        new(Ref(idCacheSubnet)),
-		SecurityGroupIds:            []string{GetAtt(idCacheGroup, "GroupId")},
+		SecurityGroupIds:            []string{Ref(idCacheGroup)},
 		UserGroupIds:                []string{Ref(idCacheUserGroup)},
 		Tags:                        labels(),
 

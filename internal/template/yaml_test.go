@@ -65,33 +65,73 @@ func longKey(n *yaml.Node) bool {
 	return false
 }
 
-// TestYAMLLikeTheEncoder compares the bytes with yaml.v3's own for every style
-// that templates have.
-func TestYAMLLikeTheEncoder(t *testing.T) {
-	const tree = `{"Name":"it's","Number":3,"Text":"3","Old":"yes","ARN":"arn:aws:s3:::b","Empty":{},"None":[],"Blank":"",
-		"List":["a",{"b":"c","d":["e","f: g"]},{"Ref":"X"}],"Sub":{"Fn::Sub":["${A}",{"A":"a"}]},"Joined":{"Fn::Join":["-",["a","b"]]},
-		"Items":[{"Fn::GetAtt":["X","Arn"]},"*","10.0.0.0/16","-1","a #b","{x}"]}`
-	var value any
-	decoder := json.NewDecoder(strings.NewReader(tree))
-	decoder.UseNumber()
-	if err := decoder.Decode(&value); err != nil {
-		t.Fatal(err)
-	}
-	for _, width := range []int{0, 20, 40, 1000} {
-		node := yamlNode(map[string]any{"Root": value})
+// TestYAMLStyles writes one tree in every style that templates have.
+func TestYAMLStyles(t *testing.T) {
+	const tree = `{"Name":"it's","Number":3,"Text":"3","Old":"yes","ARN":"arn:aws:s3:::b","Empty":{},"None":[],"Blank":"","Comma":"a,b",
+		"List":["a",{"b":"c","d":["e","f: g"]},{"Ref":"X"}],"Sub":{"Fn::Sub":["${A}",{"A":"a"}]},"Joined":{"Fn::Join":["-",["a","b"]]}}`
+	for _, tt := range []struct {
+		width int
+		want  string
+	}{
+		{0, `# A comment
+Root:
+ ARN: arn:aws:s3:::b
+ Blank: ""
+ Comma: a,b
+ Empty: {}
+ Joined: !Join
+ - '-'
+ - - a
+   - b
+ List:
+ - a
+ - b: c
+   d:
+   - e
+   - 'f: g'
+ - !Ref X
+ Name: it's
+ None: []
+ Number: 3
+ Old: "yes"
+ Sub: !Sub
+ - ${A}
+ - A: a
+ Text: "3"
+`},
+		{70, `# A comment
+Root:
+ ARN: arn:aws:s3:::b
+ Blank: ""
+ Comma: a,b
+ Empty: {}
+ Joined: !Join ['-',[a,b]]
+ List: [a,{b: c,d: [e,'f: g']},!Ref X]
+ Name: it's
+ None: []
+ Number: 3
+ Old: "yes"
+ Sub: !Sub ['${A}',{A: a}]
+ Text: "3"
+`},
+		{1000, `# A comment
+Root: {ARN: 'arn:aws:s3:::b',Blank: "",Comma: 'a,b',Empty: {},Joined: !Join ['-',[a,b]],List: [a,{b: c,d: [e,'f: g']},!Ref X],Name: it's,None: [],Number: 3,Old: "yes",Sub: !Sub ['${A}',{A: a}],Text: "3"}
+`},
+	} {
+		decoder := json.NewDecoder(strings.NewReader(tree))
+		decoder.UseNumber()
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			t.Fatal(err)
+		}
+		node := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("Root"), yamlNode(value)}}
 		node.Content[0].HeadComment = "A comment"
-		compact(node, 0, width)
+		compact(node, 0, tt.width)
 		var w yamlWriter
 		w.mapping(node, 0)
 		w.newline(0)
-		var want bytes.Buffer
-		encoder := yaml.NewEncoder(&want)
-		encoder.SetIndent(2)
-		if err := encoder.Encode(node); err != nil {
-			t.Fatal(err)
-		}
-		if w.String() != want.String() {
-			t.Errorf("width %d:\n%s\nyaml.v3:\n%s", width, w.String(), want.String())
+		if w.String() != tt.want {
+			t.Errorf("width %d:\n%s\nwant:\n%s", tt.width, w.String(), tt.want)
 		}
 	}
 }

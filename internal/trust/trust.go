@@ -6,9 +6,11 @@ package trust
 import (
 	"crypto/x509"
 	_ "embed" // the roots
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // Both files say at the top where their certificates come from.
@@ -23,12 +25,24 @@ var (
 // SDKs read the same variable.
 const BundleVariable = "AWS_CA_BUNDLE"
 
+// Covers says that the roots of Amazon RDS in a region are embedded: without
+// them no function there can tell the database from somebody else.
+func Covers(region string) bool {
+	for block, rest := pem.Decode(rdsRoots); block != nil; block, rest = pem.Decode(rest) {
+		root, err := x509.ParseCertificate(block.Bytes)
+		if err == nil && strings.HasPrefix(root.Subject.CommonName, "Amazon RDS "+region+" Root CA") {
+			return true
+		}
+	}
+	return false
+}
+
 // Pool gives the embedded roots, and those of the file that BundleVariable
 // names when it is set.
 func Pool(getenv func(string) string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
-	for _, pem := range [][]byte{rdsRoots, amazonRoots} {
-		if !pool.AppendCertsFromPEM(pem) {
+	for _, roots := range [][]byte{rdsRoots, amazonRoots} {
+		if !pool.AppendCertsFromPEM(roots) {
 			return nil, errors.New("read embedded roots: no certificate")
 		}
 	}
@@ -36,11 +50,11 @@ func Pool(getenv func(string) string) (*x509.CertPool, error) {
 	if path == "" {
 		return pool, nil
 	}
-	pem, err := os.ReadFile(path)
+	bundle, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", BundleVariable, err)
 	}
-	if !pool.AppendCertsFromPEM(pem) {
+	if !pool.AppendCertsFromPEM(bundle) {
 		return nil, fmt.Errorf("read %s: no certificate in %s", BundleVariable, path)
 	}
 	return pool, nil

@@ -42,6 +42,14 @@ func TestEmbeddedRootsAreReadableAndValid(t *testing.T) {
 	}
 }
 
+func TestCovers(t *testing.T) {
+	for region, want := range map[string]bool{"us-east-1": true, "ap-southeast-4": true, "us-gov-west-1": false, "cn-north-1": false, "us-east": false, "": false} {
+		if got := Covers(region); got != want {
+			t.Errorf("%q: %t", region, got)
+		}
+	}
+}
+
 func TestPoolTakesBundle(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

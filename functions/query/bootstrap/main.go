@@ -7,14 +7,13 @@ import (
 	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/awsenv"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/cors"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -34,5 +33,5 @@ func main() {
 		Metrics:   &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
 		Log:       log.With("stack", env.Stack),
 	}
-	lambda.Start(cors.Allow(env.CorsOrigins, h.Handle))
+	invocation.Start(cors.Allow(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
 }

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -153,27 +152,6 @@ func alarmWindows(v *View) []Problem {
 		}
 		if text(p["Threshold"]) == "" {
 			out.add(a.ID, "has no threshold")
-		}
-	}
-	return out
-}
-
-// timeouts finds alarms that take a function's duration for a share of another
-// timeout than it has. They divide milliseconds by a hundredth of it.
-func timeouts(v *View) []Problem {
-	var out report
-	for _, a := range v.of("AWS::CloudWatch::Alarm") {
-		all := text(a.Properties["Metrics"])
-		for _, q := range list(a.Properties["Metrics"]) {
-			m := at(q, "MetricStat", "Metric")
-			f, ok := v.function(dimensions(at(m, "Dimensions"))["FunctionName"])
-			if !ok || text(at(m, "MetricName")) != "Duration" {
-				continue
-			}
-			id := regexp.MustCompile(`\b` + text(at(q, "Id")) + `/([0-9.]+)`)
-			if share := id.FindStringSubmatch(all); share != nil && number(share[1]) != number(f.Properties["Timeout"])*10 {
-				out.add(a.ID, "divides the duration of %s by %s: its timeout is %v s", f.ID, share[1], number(f.Properties["Timeout"]))
-			}
 		}
 	}
 	return out

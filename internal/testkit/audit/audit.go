@@ -24,7 +24,6 @@ func Checks() []Check {
 		{"alarms read metrics that are switched on", switchedOn},
 		{"alarms can be evaluated", alarmWindows},
 		{"alarms tell somebody", alarmActions},
-		{"alarms know the functions' timeouts", timeouts},
 		{"dashboards are readable", dashboards},
 
 		{"mappings say where to begin", mappingStart},

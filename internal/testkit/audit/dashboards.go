@@ -56,7 +56,7 @@ func dashboards(v *View) []Problem {
 func (v *View) searchable(namespace, names string) bool {
 	wanted := strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
 	slices.Sort(wanted)
-	return slices.ContainsFunc(v.series[namespace], func(s series) bool { return slices.Equal(s.dimensions, wanted) })
+	return slices.ContainsFunc(v.published(namespace), func(s series) bool { return slices.Equal(s.dimensions, wanted) })
 }
 
 // shown are a widget's metrics. A row may repeat the one before: "." takes its

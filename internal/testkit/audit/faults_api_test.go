@@ -31,7 +31,7 @@ func apiFaults() []fault {
 		}},
 		{"a function invoked with the method's own verb", parts, func(t tree) { t.set("ApiGetMetric", "Integration", "IntegrationHttpMethod", "GET") }},
 		{"a deployment before its method", deployment, func(t tree) { t.waitNot(t.first("AWS::ApiGateway::Deployment"), "ApiGetMetric") }},
-		{"a deployment before a gateway response", deployment, func(t tree) { t.waitNot(t.first("AWS::ApiGateway::Deployment"), "ApiBadBodyResponse") }},
+		{"a deployment before a gateway response", deployment, func(t tree) { t.waitNot(t.first("AWS::ApiGateway::Deployment"), "ApiThrottledResponse") }},
 		{"OPTIONS with AWS_IAM", auth, options("AWS_IAM")},
 		{"a route for everybody", auth, func(t tree) { t.set("ApiGetMetric", "AuthorizationType", "NONE") }},
 		{"a model that looks into a batch", models, func(t tree) {
@@ -71,7 +71,7 @@ func nameFaults() []fault {
 		{"a log group with a fixed name", shared, func(t tree) { t.set("IngestLogGroup", "LogGroupName", "/aws/lambda/ingest") }},
 		{"an API's name from the project", shared, func(t tree) {
 			t.set("Api", "Name", ref("ProjectName"))
-			for _, id := range []string{"ApiErrorsAlarm", "ApiLatencyAlarm"} {
+			for _, id := range []string{"ApiErrorsAlarm", "ApiLatencyAlarm", "ApiBusyAlarm"} {
 				t.set(id, "Dimensions", 0, "Value", ref("ProjectName"))
 			}
 			t.replace("Dashboard", `\"ApiName\",\"${AWS::StackName}\"`, `\"ApiName\",\"${ProjectName}\"`)

@@ -1,5 +1,8 @@
 package audit_test
 
+// overNodes are the alarms that look at every node of the cache.
+var overNodes = []string{"CacheCpuAlarm", "CacheMemoryAlarm", "CacheEvictionsAlarm", "CacheLagAlarm", "CreditsAlarm"}
+
 func monitoringFaults() []fault {
 	const (
 		exist  = "alarms read metrics that exist"
@@ -18,26 +21,34 @@ func monitoringFaults() []fault {
 		{"a metric that doesn't exist", exist, func(t tree) { t.set("StreamLagAlarm", "MetricName", "IteratorAge") }},
 		{"a dimension too few", exist, func(t tree) { t.set("ApiErrorsAlarm", "Dimensions", []any{dimension("Stage", "prod")}) }},
 		{"the API's id instead of its name", exist, func(t tree) { t.set("ApiErrorsAlarm", "Dimensions", 0, "Value", ref("Api")) }},
-		{"the replication group instead of a node", exist, func(t tree) { t.set("CacheMemoryAlarm1", "Dimensions", 0, "Value", ref("Cache")) }},
-		{"a node that isn't there", exist, func(t tree) { t.replace("CacheMemoryAlarm1", "${Cache}-001", "${Cache}-007") }},
+		{"the replication group instead of a node", exist, func(t tree) {
+			t.set("CacheMemoryAlarm", "Metrics", 1, "MetricStat", "Metric", "Dimensions", 0, "Value", ref("Cache"))
+		}},
+		{"a node that isn't there", exist, func(t tree) { t.replace("CacheMemoryAlarm", "${Cache}-001", "${Cache}-007") }},
 		{"an own metric that nothing writes", exist, func(t tree) { t.set("QuarantineAlarm", "MetricName", "EventsMislaid") }},
 		{"a function's alarm on a function that isn't there", exist, func(t tree) { metric(t, "AWS/Lambda", "Duration", dimension("FunctionName", "processor")) }},
 		{"a sum of levels", exist, func(t tree) { t.set("StreamLagAlarm", "Statistic", "Sum") }},
 		{"an average of counts", exist, func(t tree) { t.set("StreamThrottledAlarm", "Statistic", "Average") }},
 		{"a mapping's metric without MetricsConfig", on, func(t tree) {
-			metric(t, "AWS/Lambda", "OnFailureDestinationDeliveredEventCount", dimension("FunctionName", ref("ProcessorFunction")), dimension("EventSourceMappingUUID", ref("ProcessorMapping")))
-			lag(t)["Statistic"] = "Sum"
 			t.set("ProcessorMapping", "MetricsConfig", nil)
 		}},
 		{"credits of a class that has none", on, func(t tree) {
 			t.set("Database", "DBInstanceClass", "db.m7g.large")
-			metric(t, "AWS/RDS", "CPUCreditBalance", dimension("DBInstanceIdentifier", ref("Database")))
 		}},
 		{"a route's metric without MetricsEnabled", on, func(t tree) {
 			metric(t, "AWS/ApiGateway", "Latency", dimension("ApiName", ref("AWS::StackName")), dimension("Stage", "prod"), dimension("Resource", "/events"), dimension("Method", "POST"))
 			t.set("ApiStage", "MethodSettings", 0, "MetricsEnabled", false)
 		}},
 		{"a lag behind a database that is no replica", on, func(t tree) { metric(t, "AWS/RDS", "ReplicaLag", dimension("DBInstanceIdentifier", ref("Database"))) }},
+		{"a lag of one node", on, func(t tree) {
+			t.set("Cache", "NumCacheClusters", 1)
+			t.set("Cache", "AutomaticFailoverEnabled", false)
+			t.set("Cache", "MultiAZEnabled", false)
+			for _, id := range overNodes {
+				t.replace(id, "${Cache}-002", "${Cache}-001")
+			}
+		}},
+		{"two results", window, func(t tree) { t.set("CacheMemoryAlarm", "Metrics", 1, "ReturnData", true) }},
 		{"more datapoints than periods", window, func(t tree) { t.set("StreamLagAlarm", "DatapointsToAlarm", 6) }},
 		{"a window of two days", window, func(t tree) {
 			t.set("StreamLagAlarm", "Period", 1800)
@@ -45,7 +56,6 @@ func monitoringFaults() []fault {
 		}},
 		{"an alarm without an action", told, func(t tree) { t.set("StreamLagAlarm", "AlarmActions", nil) }},
 		{"a topic that CloudWatch may not publish to", told, func(t tree) { t.replace("AlarmTopicPolicy", "sns:Publish", "sns:Subscribe") }},
-		{"a share of another timeout", "alarms know the functions' timeouts", func(t tree) { t.set("ProcessorFunction", "Timeout", 61) }},
 		{"a dashboard that is no JSON", boards, func(t tree) { t.replace("Dashboard", `{\"start\"`, `{{\"start\"`) }},
 		{"a widget without a region", boards, func(t tree) { t.replace("Dashboard", `\"region\":`, `\"area\":`) }},
 		{"a widget on a metric that isn't there", boards, func(t tree) { t.replace("Dashboard", `\"Latency\"`, `\"Lateness\"`) }},

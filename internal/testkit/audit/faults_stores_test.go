@@ -32,9 +32,10 @@ func storeFaults() []fault {
 		{"a node type that doesn't exist", node, func(t tree) { t.set("Cache", "CacheNodeType", "cache.t4g.large") }},
 		{"failover with one node", failover, func(t tree) {
 			t.set("Cache", "NumCacheClusters", 1)
-			for _, id := range []string{"CacheCpuAlarm2", "CacheMemoryAlarm2"} {
+			for _, id := range overNodes {
 				t.replace(id, "${Cache}-002", "${Cache}-001")
 			}
+			t.set("CacheLagAlarm", "Metrics", t.properties("CacheMemoryAlarm")["Metrics"])
 		}},
 		{"a redis user group without default", users, func(t tree) { t.set("CacheUserGroup", "Engine", "redis") }},
 		{"an IAM user with two names", users, func(t tree) { t.set("CacheUser", "UserName", "other") }},
@@ -82,7 +83,7 @@ func identityFaults() []fault {
 		{"a separate policy that nothing waits for", policies, func(t tree) {
 			t.add("IngestPolicy", "AWS::IAM::Policy", map[string]any{"PolicyName": "more", "Roles": []any{ref("IngestRole")}, "PolicyDocument": allow("kinesis:PutRecord", getAtt("EventStream", "Arn"))})
 		}},
-		{"a key without the logs of its region", keys, func(t tree) { t.replace("Key", "logs.${AWS::Region}.amazonaws.com", "logs.amazonaws.com") }},
+		{"a key without the logs of its region", keys, func(t tree) { t.replace("Key", "logs.${AWS::Region}.${AWS::URLSuffix}", "logs.amazonaws.com") }},
 		{"a key for other log groups", keys, func(t tree) { t.replace("Key", "log-group:*", "log-group:/aws/lambda/*") }},
 		{"a key without CloudWatch for the topic", keys, func(t tree) { t.replace("Key", "cloudwatch.amazonaws.com", "events.amazonaws.com") }},
 		{"a topic with the key of SNS", keys, func(t tree) { t.set("AlarmTopic", "KmsMasterKeyId", "alias/aws/sns") }},

@@ -9,13 +9,17 @@ import (
 
 // principals are the services that may stand in a policy here.
 func (v *View) principals() []string {
-	out := []string{"logs." + v.stack.Region + ".amazonaws.com"}
+	out := []string{v.regionalLogs()}
 	for _, name := range []string{"apigateway", "application-autoscaling", "backup", "cloudformation", "cloudwatch", "config", "delivery.logs", "edgelambda", "elasticache", "events",
 		"firehose", "kinesis", "lambda", "logging.s3", "logs", "monitoring.rds", "rds", "s3", "scheduler", "secretsmanager", "sns", "sqs", "vpc-flow-logs", "wafv2", "xray"} {
 		out = append(out, name+".amazonaws.com")
 	}
 	return append(out, "cognito-identity.amazonaws.com")
 }
+
+// regionalLogs is CloudWatch Logs where it uses a key. Of the services here it is
+// the only one whose principal ends as its partition's hosts do.
+func (v *View) regionalLogs() string { return "logs." + v.stack.Region + "." + v.stack.URLSuffix }
 
 // prefixes are the services whose actions may stand in a policy here.
 func prefixes() []string {

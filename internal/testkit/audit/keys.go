@@ -28,7 +28,7 @@ func keyPolicies(v *View) []Problem {
 		if ok && text(key) != text(v.value(k, "Arn")) || !ok && !strings.HasPrefix(text(key), "arn:") {
 			out.add(g.ID, "wants the key's ARN, got %s", v.whose(key))
 		}
-		if arn := strings.TrimSuffix(text(v.value(g, "Arn")), ":*"); ok && !v.mayUse(k, "logs."+v.stack.Region+".amazonaws.com", arn) {
+		if arn := strings.TrimSuffix(text(v.value(g, "Arn")), ":*"); ok && !v.mayUse(k, v.regionalLogs(), arn) {
 			out.add(k.ID, "doesn't let CloudWatch Logs encrypt %s", g.ID)
 		}
 	}

@@ -22,7 +22,7 @@ type series struct {
 func published() map[string][]series {
 	lambda := series{counts: []string{"Errors", "Invocations", "Throttles", "DeadLetterErrors", "DestinationDeliveryFailures", "AsyncEventsDropped", "RecursiveInvocationsDropped", "ProvisionedConcurrencySpilloverInvocations"},
 		gauges: []string{"Duration", "ConcurrentExecutions", "IteratorAge", "PostRuntimeExtensionsDuration", "ProvisionedConcurrencyUtilization", "AsyncEventAge"}}
-	mapping := series{dimensions: []string{"EventSourceMappingUUID", "FunctionName"}, counts: []string{"PolledEventCount", "InvokedEventCount", "FilteredOutEventCount", "FailedInvokeEventCount",
+	mapping := series{dimensions: []string{"EventSourceMappingUUID"}, counts: []string{"PolledEventCount", "InvokedEventCount", "FilteredOutEventCount", "FailedInvokeEventCount",
 		"DeletedEventCount", "DroppedEventCount", "OnFailureDestinationDeliveredEventCount"}}
 	api := series{counts: []string{"Count"}, gauges: []string{"Latency", "IntegrationLatency"}, rates: []string{"4XXError", "5XXError"}}
 	cache := series{counts: []string{"Evictions", "CacheHits", "CacheMisses", "Reclaimed", "NewConnections", "AuthenticationFailures", "KeyAuthorizationFailures", "CommandAuthorizationFailures"},
@@ -65,13 +65,18 @@ type metric struct {
 
 func (m metric) String() string { return fmt.Sprintf("%s %s %v", m.namespace, m.name, m.dimensions) }
 
+// published is what there is under a namespace, the functions' own included.
+func (v *View) published(namespace string) []series {
+	if namespace == funcenv.MetricNamespace {
+		return []series{{dimensions: []string{funcenv.DimensionStack}, rates: v.OwnMetrics}}
+	}
+	return v.series[namespace]
+}
+
 // unknown says why a metric has no data; empty when it has.
 func (v *View) unknown(m metric) string {
 	names := sortedNames(m.dimensions)
-	table := v.series[m.namespace]
-	if m.namespace == funcenv.MetricNamespace {
-		table = []series{{dimensions: []string{funcenv.DimensionStack}, rates: v.OwnMetrics}}
-	}
+	table := v.published(m.namespace)
 	if table == nil {
 		return "no such namespace: " + m.namespace
 	}

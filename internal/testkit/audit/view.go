@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
 )
@@ -81,9 +82,10 @@ func view(parsed *cfn.Template, o Options, shapes map[string]shape, series map[s
 		o.Region = "us-east-1"
 	}
 	v := &View{Options: o, parsed: parsed, shapes: shapes, series: series, values: map[string]any{}, needed: map[string][]need{}}
+	partition, suffix := partition(o.Region)
 	v.stack = cfn.Stack{
-		Name: o.StackName, Account: account, Region: o.Region, Partition: "aws", URLSuffix: "amazonaws.com",
-		ID:         "arn:aws:cloudformation:" + o.Region + ":" + account + ":stack/" + o.StackName + "/" + guid(o.StackName+o.Region),
+		Name: o.StackName, Account: account, Region: o.Region, Partition: partition, URLSuffix: suffix,
+		ID:         "arn:" + partition + ":cloudformation:" + o.Region + ":" + account + ":stack/" + o.StackName + "/" + guid(o.StackName+o.Region),
 		Zones:      []string{o.Region + "a", o.Region + "b", o.Region + "c"},
 		Parameters: o.Values,
 	}
@@ -97,6 +99,17 @@ func view(parsed *cfn.Template, o Options, shapes map[string]shape, series map[s
 		v.sorted = append(v.sorted, v.Resources[id])
 	}
 	return v, nil
+}
+
+// partition is a region's, with the end of its host names.
+func partition(region string) (name, suffix string) {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn", "amazonaws.com.cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov", "amazonaws.com"
+	}
+	return "aws", "amazonaws.com"
 }
 
 // other is the same template in another stack or region.

@@ -91,22 +91,39 @@ func ownMetrics(t testing.TB) []string {
 	return out
 }
 
-// source is the functions' code without its tests.
+// source is the functions' code without its tests, and what runs their
+// handlers.
 func source(t testing.TB) string {
 	t.Helper()
 	var out strings.Builder
-	err := filepath.WalkDir(filepath.Join(root, "functions"), func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+	for _, folder := range []string{"functions", "internal/invocation"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			out.Write(text)
 			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		text, err := os.ReadFile(path)
-		out.Write(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// TestEveryInvocationIsTimed wants each function that runs by itself to tell
+// when its timeout comes near; the schema's runs in a deploy.
+func TestEveryInvocationIsTimed(t *testing.T) {
+	for _, f := range funcenv.Functions() {
+		text, err := os.ReadFile(filepath.Join(root, "functions", f.Name, "bootstrap", "main.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if timed := strings.Contains(string(text), "invocation.Start("); timed != (f.Name != funcenv.FuncSchema) {
+			t.Errorf("%s: timed is %t", f.Name, timed)
+		}
+	}
 }
 
 // subject is a rendered template that has to pass.
@@ -146,6 +163,25 @@ func TestPasses(t *testing.T) {
 			report(t, audit.Run(look(t, s.body, o)))
 			report(t, audit.Run(look(t, s.body, longest(o))))
 		})
+	}
+}
+
+// TestPartitions looks at stacks in China and in GovCloud, where ARNs, hosts and
+// one principal are others.
+func TestPartitions(t *testing.T) {
+	for _, region := range []string{"cn-north-1", "us-gov-west-1"} {
+		v, all := config.Default(config.Production), everything(t, config.Production)
+		v.Region, v.S3PrefixListId = region, "pl-0123abcd"
+		all.Region, all.S3PrefixListId = region, "pl-0123abcd"
+		all.DomainName, all.DomainCertificateArn, all.DomainHostedZoneId = "", "", "" // a certificate is of one region
+		body := rendered(t, v)
+		if strings.Contains(body, "arn:aws:") {
+			t.Errorf("%s: an ARN of another partition", region)
+		}
+		o := options(t, "events")
+		o.Region = region
+		report(t, audit.Run(look(t, body, o)))
+		report(t, audit.Run(look(t, rendered(t, all), o)))
 	}
 }
 
