@@ -118,6 +118,8 @@ func TestProblems(t *testing.T) {
 		{"shorter than the database's patience", "Functions: {processor: {Timeout: 30}}", "f:1: Functions.processor.Timeout: 30 is outside 45 to 900 seconds"},
 		{"unknown function", "Functions: {querry: {Timeout: 20}}", "f:1: Functions.querry: unknown key; did you mean query?"},
 		{"too few for the shards", "ShardCount: 4\nFunctions: {processor: {ReservedConcurrency: 3}}", "need at least 4, or shards stand still"},
+		{"ready for nobody", "Functions: {archiver: {ProvisionedConcurrency: 1}}", "f:1: Functions.archiver.ProvisionedConcurrency: 1: nobody waits for archiver to start; it is for ingest and query"},
+		{"more ready than reserved", "Functions: {query: {ReservedConcurrency: 2, ProvisionedConcurrency: 3}}", "f:1: Functions.query.ProvisionedConcurrency: 3: want at most ReservedConcurrency, 2"},
 		{"boundary", "PermissionsBoundaryArn: boundary", "want a policy's ARN"},
 		{"not YAML", "a: b: c", "f: not YAML: mapping values are not allowed in this context"},
 		{"a list", "- a", "f: line 1: want keys with values"},

@@ -119,6 +119,7 @@ func (v Variables) functionOptions(r *rules) {
 			r.between(key+".Timeout", s.Timeout, shortest, longest, " seconds")
 		}
 		r.between(key+".ReservedConcurrency", s.ReservedConcurrency, 0, 1000, "")
+		v.provisioned(r, key, name, s)
 		if needed := v.ShardCount * v.ProcessorMapping.Parallelization; name == funcenv.FuncProcessor && s.ReservedConcurrency > 0 && s.ReservedConcurrency < needed {
 			r.add(key+".ReservedConcurrency", "%d: %d shards with %d batches each need at least %d, or shards stand still",
 				s.ReservedConcurrency, v.ShardCount, v.ProcessorMapping.Parallelization, needed)
@@ -126,5 +127,18 @@ func (v Variables) functionOptions(r *rules) {
 		if s.ReservedConcurrency == 1 && name == funcenv.FuncMaintenance {
 			r.add(key+".ReservedConcurrency", "1: the minute's and the hour's task may meet; want 2 or more")
 		}
+	}
+}
+
+// provisioned checks executions that are kept ready.
+func (v Variables) provisioned(r *rules, key, name string, s FunctionSetting) {
+	key += ".ProvisionedConcurrency"
+	r.between(key, s.ProvisionedConcurrency, 0, 1000, "")
+	switch {
+	case s.ProvisionedConcurrency <= 0:
+	case name != funcenv.FuncIngest && name != funcenv.FuncQuery:
+		r.add(key, "%d: nobody waits for %s to start; it is for ingest and query", s.ProvisionedConcurrency, name)
+	case s.ReservedConcurrency > 0 && s.ProvisionedConcurrency > s.ReservedConcurrency:
+		r.add(key, "%d: want at most ReservedConcurrency, %d", s.ProvisionedConcurrency, s.ReservedConcurrency)
 	}
 }

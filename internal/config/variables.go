@@ -180,6 +180,9 @@ type FunctionSetting struct {
 	// ReservedConcurrency is how many run at a time at most, taken from the
 	// account's; unset they share it.
 	ReservedConcurrency int `yaml:"ReservedConcurrency"`
+	// ProvisionedConcurrency is how many executions are kept ready, paid by the
+	// hour; for ingest and query only, whose callers wait for a cold start.
+	ProvisionedConcurrency int `yaml:"ProvisionedConcurrency"`
 }
 
 // named gives the settings by the function's name.
@@ -190,8 +193,9 @@ func (s FunctionSettings) named() map[string]FunctionSetting {
 	}
 }
 
-// Function is a function with what variables.yaml changes of it.
-func (v Variables) Function(f funcenv.Function) (_ funcenv.Function, reserved int) {
+// Function is a function with what variables.yaml changes of it, and its
+// setting for what the function itself doesn't say.
+func (v Variables) Function(f funcenv.Function) (funcenv.Function, FunctionSetting) {
 	s := v.Functions.named()[f.Name]
 	if s.MemorySize > 0 {
 		f.MemoryMiB = s.MemorySize
@@ -199,7 +203,7 @@ func (v Variables) Function(f funcenv.Function) (_ funcenv.Function, reserved in
 	if s.Timeout > 0 {
 		f.TimeoutSeconds = s.Timeout
 	}
-	return f, s.ReservedConcurrency
+	return f, s
 }
 
 // HoldsData says that losing this environment's data is a loss: its database

@@ -56,11 +56,11 @@ func (t *Template) addRoutes() {
 	t.add(idApiValidator, &apigateway.RequestValidator{
 		RestApiId: Ref(idApi), Name: new("body"), ValidateRequestBody: new(true), ValidateRequestParameters: new(false),
 	})
-	post := method(idApiEvents, "POST", funcenv.FuncIngest)
+	post := t.method(idApiEvents, "POST", funcenv.FuncIngest)
 	post.RequestModels = map[string]string{"application/json": Ref(idApiModel)}
 	post.RequestValidatorId = new(Ref(idApiValidator))
 	t.add(idApiPostEvents, post)
-	t.add(idApiGetMetric, method(idApiMetric, "GET", funcenv.FuncQuery))
+	t.add(idApiGetMetric, t.method(idApiMetric, "GET", funcenv.FuncQuery))
 }
 
 func (t *Template) addPathPart(id, parent, part string) {
@@ -69,7 +69,7 @@ func (t *Template) addPathPart(id, parent, part string) {
 
 // method is a route to a function for callers with IAM permission. A proxy
 // integration is always invoked with POST, whatever the route's own verb is.
-func method(resourceID, verb, function string) *apigateway.Method {
+func (t *Template) method(resourceID, verb, function string) *apigateway.Method {
 	return &apigateway.Method{
 		RestApiId:         Ref(idApi),
 		ResourceId:        Ref(resourceID),
@@ -79,8 +79,7 @@ func method(resourceID, verb, function string) *apigateway.Method {
 			Type:                  "AWS_PROXY",
 			IntegrationHttpMethod: new("POST"),
 			TimeoutInMillis:       new(gatewayTimeoutMillis),
-			Uri: new(Sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
-				functionID(function) + ".Arn}/invocations")),
+			Uri:                   new(Sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/" + t.calledArn(function) + "/invocations")),
 		},
 	}
 }
@@ -182,7 +181,7 @@ func (t *Template) addAccountRole() {
 func (t *Template) addPermission(function, route string) {
 	t.add(title(function)+"Permission", &lambda.Permission{
 		Action:       "lambda:InvokeFunction",
-		FunctionName: Ref(functionID(function)),
+		FunctionName: t.called(function),
 		Principal:    "apigateway.amazonaws.com",
 		SourceArn:    new(arn("execute-api", "${"+idApi+"}/*/"+route)),
 	})

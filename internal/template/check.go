@@ -23,6 +23,7 @@ func attributes() map[string][]string {
 		"AWS::KMS::Key":                      {"Arn", "KeyId"},
 		"AWS::Kinesis::Stream":               {"Arn"},
 		"AWS::Lambda::Function":              {"Arn"},
+		"AWS::Lambda::Version":               {"Version"},
 		"AWS::Logs::LogGroup":                {"Arn"},
 		"AWS::RDS::DBInstance":               {"Endpoint.Address", "Endpoint.Port", "DbiResourceId", "DBInstanceArn"},
 		"AWS::S3::Bucket":                    {"Arn", "DomainName", "RegionalDomainName"},

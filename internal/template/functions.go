@@ -16,7 +16,7 @@ func (t *Template) addFunctions(v config.Variables) {
 	t.addSharedPolicies()
 	environments := environments(v)
 	for _, f := range funcenv.Functions() {
-		f, reserved := v.Function(f)
+		f, setting := v.Function(f)
 		t.add(logGroupID(f.Name), t.logGroup(v, "/aws/lambda/${AWS::StackName}-"+f.Name))
 		t.addRole(roleID(f.Name), &iam.Role{
 			AssumeRolePolicyDocument: trust("lambda.amazonaws.com"),
@@ -24,10 +24,13 @@ func (t *Template) addFunctions(v config.Variables) {
 			Policies:                 inline(append(common(f), t.own(f.Name)...)...),
 		})
 		fn := t.function(v, f, environments[f.Name])
-		if reserved > 0 {
-			fn.ReservedConcurrentExecutions = new(reserved)
+		if setting.ReservedConcurrency > 0 {
+			fn.ReservedConcurrentExecutions = new(setting.ReservedConcurrency)
 		}
 		t.add(functionID(f.Name), fn)
+		if setting.ProvisionedConcurrency > 0 {
+			t.addReady(f.Name, setting.ProvisionedConcurrency)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ func options() []option {
 		{name: "domain", lines: "DomainName: events.example.com\nDomainCertificateArn: arn:aws:acm:us-east-1:123456789012:certificate/11111111-2222-3333-4444-555555555555\nDomainHostedZoneId: Z0123456789ABCDEFGHIJ"},
 		{name: "flow-logs", lines: "FlowLogs: true"},
 		{name: "functions", lines: "Functions:\n  processor: {MemorySize: 1024, Timeout: 120, ReservedConcurrency: 4}\n  ingest: {MemorySize: 256}"},
+		{name: "functions-ready", lines: "Functions:\n  ingest: {ProvisionedConcurrency: 2}\n  query: {ReservedConcurrency: 10, ProvisionedConcurrency: 1}", alone: true},
 		{name: "object-lock", lines: "ObjectLockDays: 30"},
 		{name: "on-demand", lines: "StreamMode: ON_DEMAND", alone: true},
 		{name: "permissions-boundary", lines: "PermissionsBoundaryArn: arn:aws:iam::123456789012:policy/boundary"},

@@ -63,7 +63,9 @@ type Template struct {
 	Groups []Group
 
 	resources map[string]tree
-	boundary  string // of every role
+	boundary  string            // of every role
+	codeKeys  map[string]string // as far as they are known
+	aliases   map[string]string // of functions with executions kept ready, by function
 	errs      []error
 }
 
@@ -84,6 +86,8 @@ func Build(v config.Variables, o Options) (*Template, error) {
 		Outputs:     map[string]Output{},
 		resources:   map[string]tree{},
 		boundary:    v.PermissionsBoundaryArn,
+		codeKeys:    o.CodeKeys,
+		aliases:     map[string]string{},
 	}
 	t.addParameters(v, o)
 	t.addNetwork(v)

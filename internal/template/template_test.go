@@ -231,6 +231,47 @@ func TestDeploymentFollowsTheAPI(t *testing.T) {
 	}
 }
 
+// TestVersionFollowsTheFunction changes what a version is a snapshot of, and
+// what it isn't: only the first publishes another.
+func TestVersionFollowsTheFunction(t *testing.T) {
+	version := func(change func(*config.Variables, map[string]string)) string {
+		v, keys := config.Default(config.Production), codeKeys()
+		v.Functions.Query.ProvisionedConcurrency = 1
+		change(&v, keys)
+		built, err := template.Build(v, template.Options{CodeKeys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range built.Groups {
+			for _, id := range g.Resources {
+				if strings.HasPrefix(id, "QueryVersion") {
+					return id
+				}
+			}
+		}
+		t.Fatal("no version")
+		return ""
+	}
+	before := version(func(*config.Variables, map[string]string) {})
+	for _, tt := range []struct {
+		name    string
+		another bool
+		change  func(*config.Variables, map[string]string)
+	}{
+		{"its code", true, func(_ *config.Variables, keys map[string]string) { keys[funcenv.FuncQuery] = "functions/query/1.zip" }},
+		{"its memory", true, func(v *config.Variables, _ map[string]string) { v.Functions.Query.MemorySize = 1024 }},
+		{"its environment", true, func(v *config.Variables, _ map[string]string) { v.CorsAllowedOrigins = []string{"*"} }},
+		{"what its environment names", true, func(v *config.Variables, _ map[string]string) { v.CacheNodeType = "cache.m7g.large" }},
+		{"another function's code", false, func(_ *config.Variables, keys map[string]string) { keys[funcenv.FuncIngest] = "functions/ingest/1.zip" }},
+		{"how many are ready", false, func(v *config.Variables, _ map[string]string) { v.Functions.Query.ProvisionedConcurrency = 9 }},
+		{"its log's retention", false, func(v *config.Variables, _ map[string]string) { v.LogRetentionDays = 365 }},
+	} {
+		if after := version(tt.change); (after != before) != tt.another {
+			t.Errorf("%s: %s after %s", tt.name, after, before)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	for _, tt := range []struct {
 		name       string

@@ -19,7 +19,7 @@ DomainName: events.example.com
 DomainCertificateArn: arn:aws:acm:us-east-1:111122223333:certificate/0a1b2c3d
 DomainHostedZoneId: Z0123456789ABC
 FlowLogs: true
-Functions: {ingest: {MemorySize: 1024, Timeout: 20, ReservedConcurrency: 100}, processor: {ReservedConcurrency: 10}}
+Functions: {ingest: {MemorySize: 1024, Timeout: 20, ReservedConcurrency: 100, ProvisionedConcurrency: 5}, processor: {ReservedConcurrency: 10}, query: {ProvisionedConcurrency: 1}}
 ObjectLockDays: 30
 PermissionsBoundaryArn: arn:aws:iam::111122223333:policy/boundary
 ReadReplicas: 2

@@ -1,0 +1,81 @@
+package template
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/awslabs/goformation/v7/cloudformation/lambda"
+)
+
+// addReady keeps executions of a function ready: those of a version, under an
+// alias that the API calls. A version is a snapshot that never changes, so its
+// logical id carries a hash of what it is a snapshot of: the code's key, the
+// function's settings, and the resources that its environment names. What
+// changes one of them publishes the next version, and the alias moves there.
+func (t *Template) addReady(function string, executions int) {
+	hash := sha256.New()
+	write := func(id string) {
+		text, err := json.Marshal(t.resources[id])
+		if err != nil {
+			t.errs = append(t.errs, fmt.Errorf("%s: %w", id, err))
+		}
+		fmt.Fprintf(hash, "%s %s\n", id, text)
+	}
+	fmt.Fprintln(hash, t.codeKeys[function])
+	write(functionID(function))
+	properties, _ := t.resources[functionID(function)]["Properties"].(tree)
+	named := map[string]bool{}
+	references(properties["Environment"], named)
+	for _, id := range slices.Sorted(maps.Keys(named)) {
+		write(id)
+	}
+	version, alias := title(function)+"Version"+hex.EncodeToString(hash.Sum(nil))[:10], title(function)+"Alias"
+	t.add(version, &lambda.Version{FunctionName: Ref(functionID(function))})
+	t.add(alias, &lambda.Alias{
+		FunctionName: Ref(functionID(function)), FunctionVersion: GetAtt(version, "Version"), Name: "live",
+		ProvisionedConcurrencyConfig: &lambda.Alias_ProvisionedConcurrencyConfiguration{ProvisionedConcurrentExecutions: executions},
+	})
+	t.aliases[function] = alias
+}
+
+// references are the ids that Ref and GetAtt name anywhere in a value.
+func references(value any, into map[string]bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, item := range value {
+			switch list, _ := item.([]any); {
+			case key == "Ref":
+				into[fmt.Sprint(item)] = true
+			case key == "Fn::GetAtt" && len(list) == 2:
+				into[fmt.Sprint(list[0])] = true
+			default:
+				references(item, into)
+			}
+		}
+	case []any:
+		for _, item := range value {
+			references(item, into)
+		}
+	}
+}
+
+// called is what a caller names: the function's alias, where it has one, else itself.
+func (t *Template) called(function string) string {
+	if alias, ready := t.aliases[function]; ready {
+		return Ref(alias)
+	}
+	return Ref(functionID(function))
+}
+
+// calledArn is the ARN that a caller names, as a placeholder of Sub; the
+// Ref of an alias is its ARN.
+func (t *Template) calledArn(function string) string {
+	if alias, ready := t.aliases[function]; ready {
+		return "${" + alias + "}"
+	}
+	return "${" + functionID(function) + ".Arn}"
+}
