@@ -9,11 +9,6 @@ import (
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/streamctl/streamctl/internal/config"
@@ -57,8 +52,8 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 	if cfg.Region == "" {
 		return nil, &usageError{err: errors.New("no region"), hint: "name one with --region, Region in variables.yaml, or AWS_REGION"}
 	}
-	identity := sts.NewFromConfig(cfg)
-	caller, err := deploy.Identify(ctx, identity, cfg.Region)
+	clients := deploy.NewClients(cfg, a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != "")
+	caller, err := deploy.Identify(ctx, clients.Identity, cfg.Region)
 	if err != nil {
 		return nil, err
 	}
@@ -69,22 +64,7 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 	if poll == 0 {
 		poll = 3 * time.Second
 	}
-	return &deploy.Operator{
-		Clients: deploy.Clients{
-			Stacks: cloudformation.NewFromConfig(cfg),
-			// An endpoint of one's own has no name for each bucket.
-			Buckets: s3.NewFromConfig(cfg, func(o *s3.Options) {
-				o.UsePathStyle = a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != ""
-			}),
-			Identity:  identity,
-			Functions: lambda.NewFromConfig(cfg),
-			Databases: rds.NewFromConfig(cfg),
-		},
-		Caller: caller,
-		Report: a.report,
-		Poll:   poll,
-		Token:  token,
-	}, nil
+	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.report, Poll: poll, Token: token}, nil
 }
 
 // token is unique, so that a repeated call is known for what it is.

@@ -67,7 +67,7 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	if err := a.addTemplate(v, &request); err != nil {
 		return err
 	}
-	if err := a.checkUpdate(ctx, op, request); err != nil {
+	if err := a.checkUpdate(ctx, op, &request); err != nil {
 		return err
 	}
 	outcome, err := op.Apply(ctx, request)
@@ -130,8 +130,8 @@ func (a *App) addTemplate(v config.Variables, r *deploy.Request) error {
 }
 
 // checkUpdate refuses what the stack that is there can't take, before anything
-// is sent.
-func (a *App) checkUpdate(ctx context.Context, op *deploy.Operator, r deploy.Request) error {
+// is sent, and lets go of what holds nothing of its own.
+func (a *App) checkUpdate(ctx context.Context, op *deploy.Operator, r *deploy.Request) error {
 	if len(r.Previous) == 0 { // a new stack, or one whose password changes
 		if exists, err := op.Exists(ctx, r.Stack); err != nil || !exists {
 			return err
@@ -154,7 +154,9 @@ func (a *App) checkUpdate(ctx context.Context, op *deploy.Operator, r deploy.Req
 	if len(problems) > 0 {
 		return &config.InvalidError{File: a.flags.variables, Problems: problems}
 	}
-	return nil
+	copies, err := template.Copies(body)
+	r.AllowReplace = append(r.AllowReplace, copies...)
+	return err
 }
 
 func (a *App) deployed(outcome deploy.Outcome) error {

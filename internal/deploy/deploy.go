@@ -7,7 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -16,11 +20,29 @@ import (
 
 // Clients are the AWS services that operations use.
 type Clients struct {
-	Stacks    *cfn.Client
-	Buckets   *s3.Client
-	Identity  *sts.Client
-	Functions *lambda.Client
-	Databases *rds.Client
+	Stacks     *cfn.Client
+	Buckets    *s3.Client
+	Identity   *sts.Client
+	Functions  *lambda.Client
+	Databases  *rds.Client
+	Gateway    *apigateway.Client
+	WebSockets *apigatewayv2.Client
+	Roles      *iam.Client
+}
+
+// NewClients makes the clients for an account and region. pathStyle is for an
+// endpoint of one's own, which has no name for each bucket.
+func NewClients(cfg aws.Config, pathStyle bool) Clients {
+	return Clients{
+		Stacks:     cfn.NewFromConfig(cfg),
+		Buckets:    s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = pathStyle }),
+		Identity:   sts.NewFromConfig(cfg),
+		Functions:  lambda.NewFromConfig(cfg),
+		Databases:  rds.NewFromConfig(cfg),
+		Gateway:    apigateway.NewFromConfig(cfg),
+		WebSockets: apigatewayv2.NewFromConfig(cfg),
+		Roles:      iam.NewFromConfig(cfg),
+	}
 }
 
 // Operator carries out operations on one stack.

@@ -184,9 +184,8 @@ func (o *Operator) leftovers(ctx context.Context, p Plan, events []Event) ([]Lef
 		switch {
 		case strings.HasPrefix(e.Type, "Custom::"):
 			continue // nothing stands behind it
-		case e.Type == "AWS::ApiGateway::Account" || e.Type == "AWS::IAM::Role":
+		case e.Type == typeAccount || e.Type == typeRole:
 			l.Costs = false
-			l.Why = "API Gateway writes the logs of every API in this account and region with it"
 		case e.Type == "AWS::KMS::Key":
 			l.Why = "snapshots and whatever else outlives the stack are unreadable without it"
 		}
@@ -194,6 +193,7 @@ func (o *Operator) leftovers(ctx context.Context, p Plan, events []Event) ([]Lef
 			out = append(out, l)
 		}
 	}
+	out = o.accountRole(ctx, out)
 	snapshots, err := o.snapshots(ctx, p.Databases)
 	if err != nil {
 		return out, err

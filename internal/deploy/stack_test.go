@@ -14,10 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake"
@@ -46,16 +42,10 @@ func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfa
 	lines = &strings.Builder{}
 	var tokens atomic.Int64
 	op = &deploy.Operator{
-		Clients: deploy.Clients{
-			Stacks:    cloudformation.NewFromConfig(cfg),
-			Buckets:   s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
-			Identity:  sts.NewFromConfig(cfg),
-			Functions: lambda.NewFromConfig(cfg),
-			Databases: rds.NewFromConfig(cfg),
-		},
-		Report: func(e deploy.Event) { fmt.Fprintln(lines, e.Text, e.Status, e.LogicalID, e.Reason) },
-		Poll:   5 * time.Millisecond,
-		Token:  func() string { return fmt.Sprintf("token-%d", tokens.Add(1)) },
+		Clients: deploy.NewClients(cfg, true),
+		Report:  func(e deploy.Event) { fmt.Fprintln(lines, e.Text, e.Status, e.LogicalID, e.Reason) },
+		Poll:    5 * time.Millisecond,
+		Token:   func() string { return fmt.Sprintf("token-%d", tokens.Add(1)) },
 	}
 	op.Caller, err = deploy.Identify(t.Context(), op.Identity, "us-east-1")
 	if err != nil {

@@ -14,54 +14,13 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/testkit/everyoption"
 	"github.com/streamctl/streamctl/internal/testkit/golden"
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
 // regions are those that the options are checked for.
 var regions = []string{"us-east-1", "eu-central-1", "ap-southeast-2"}
-
-// option switches something on that is off in production by default, or the
-// other way round.
-type option struct {
-	name, lines string
-	alone       bool // it can't be on together with all the others
-}
-
-func options() []option {
-	return []option{
-		{name: "account-role-existing", lines: "ApiGatewayAccountRole: existing", alone: true},
-		{name: "alarm-email", lines: "AlarmEmail: oncall@example.com"},
-		{name: "archive-replication", lines: "ArchiveReplicationBucketArn: arn:aws:s3:::archive-copy\nArchiveReplicationKeyArn: arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"},
-		{name: "archive-transitions-off", lines: "ArchiveTransitionDays: {StandardIA: 0, GlacierIR: 0}", alone: true},
-		{name: "archive-transitions-deep", lines: "ArchiveTransitionDays: {DeepArchive: 365}"},
-		{name: "cache-one-node", lines: "CacheNodes: 1", alone: true},
-		{name: "cors-one-origin", lines: "CorsAllowedOrigins: ['https://www.example.com']", alone: true},
-		{name: "cors-two-origins", lines: "CorsAllowedOrigins: ['https://www.example.com', 'https://app.example.com']"},
-		{name: "domain", lines: "DomainName: events.example.com\nDomainCertificateArn: arn:aws:acm:us-east-1:123456789012:certificate/11111111-2222-3333-4444-555555555555\nDomainHostedZoneId: Z0123456789ABCDEFGHIJ"},
-		{name: "flow-logs", lines: "FlowLogs: true"},
-		{name: "functions", lines: "Functions:\n  processor: {MemorySize: 1024, Timeout: 120, ReservedConcurrency: 4}\n  ingest: {MemorySize: 256}"},
-		{name: "functions-ready", lines: "Functions:\n  ingest: {ProvisionedConcurrency: 2}\n  query: {ReservedConcurrency: 10, ProvisionedConcurrency: 1}", alone: true},
-		{name: "object-lock", lines: "ObjectLockDays: 30"},
-		{name: "on-demand", lines: "StreamMode: ON_DEMAND", alone: true},
-		{name: "permissions-boundary", lines: "PermissionsBoundaryArn: arn:aws:iam::123456789012:policy/boundary"},
-		{name: "read-replicas", lines: "ReadReplicas: 2"},
-		{name: "three-zones", lines: "AvailabilityZones: 3"},
-		{name: "web-acl", lines: "WebAcl: true"},
-		{name: "web-acl-existing", lines: "WebAcl: arn:aws:wafv2:us-east-1:123456789012:regional/webacl/ours/11111111-2222-3333-4444-555555555555", alone: true},
-	}
-}
-
-// everything is every option on that can be on at once.
-func everything() string {
-	var lines []string
-	for _, o := range options() {
-		if !o.alone {
-			lines = append(lines, o.lines)
-		}
-	}
-	return strings.Join(lines, "\n")
-}
 
 func variables(t *testing.T, lines, environment string) config.Variables {
 	t.Helper()
@@ -97,11 +56,11 @@ func parts(t *testing.T, body []byte) map[string]any {
 // template, changes in it, and takes away.
 func TestOptionGolden(t *testing.T) {
 	off := parts(t, render(t, config.Default(config.Production)))
-	for _, o := range options() {
-		t.Run(o.name, func(t *testing.T) {
-			on := parts(t, render(t, variables(t, o.lines, config.Production)))
+	for _, o := range everyoption.List() {
+		t.Run(o.Name, func(t *testing.T) {
+			on := parts(t, render(t, variables(t, o.Lines, config.Production)))
 			var text strings.Builder
-			fmt.Fprintf(&text, "# %s\n", strings.ReplaceAll(o.lines, "\n", "\n# "))
+			fmt.Fprintf(&text, "# %s\n", strings.ReplaceAll(o.Lines, "\n", "\n# "))
 			for _, name := range slices.Sorted(maps.Keys(on)) {
 				switch was, there := off[name]; {
 				case !there:
@@ -115,10 +74,10 @@ func TestOptionGolden(t *testing.T) {
 					fmt.Fprintf(&text, "\nremoved %s\n", name)
 				}
 			}
-			if strings.Count(text.String(), "\n") < 3+strings.Count(o.lines, "\n") {
+			if strings.Count(text.String(), "\n") < 3+strings.Count(o.Lines, "\n") {
 				t.Errorf("the option changes nothing")
 			}
-			golden.Equal(t, filepath.Join("..", "..", "testdata", "golden", "options", o.name+".txt"), []byte(text.String()))
+			golden.Equal(t, filepath.Join("..", "..", "testdata", "golden", "options", o.Name+".txt"), []byte(text.String()))
 		})
 	}
 }
@@ -137,10 +96,10 @@ func TestOptionLint(t *testing.T) {
 		}
 		args = append(args, path)
 	}
-	write("everything", everything())
-	for _, o := range options() {
-		if o.alone {
-			write(o.name, o.lines)
+	write("everything", everyoption.All())
+	for _, o := range everyoption.List() {
+		if o.Alone {
+			write(o.Name, o.Lines)
 		}
 	}
 	if out, err := exec.CommandContext(t.Context(), lint, args...).CombinedOutput(); err != nil {

@@ -19,6 +19,9 @@ const (
 	retainOld   policies.UpdateReplacePolicy = "Retain"
 )
 
+// thisKey is how a key's policy names the key itself.
+const thisKey = "*"
+
 // addKey makes the one key that encrypts everything. It outlives the stack
 // wherever something encrypted with it does: a snapshot without its key is
 // unreadable.
@@ -34,14 +37,14 @@ func (t *Template) addKey(v config.Variables) {
 		PendingWindowInDays: new(30),
 		KeyPolicy: policy(
 			// The account's IAM policies decide. Without this statement nobody
-			// could change the key's policy again. A key policy's "*" is the key.
-			statement{Sid: "Account", Principal: map[string]string{"AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")}, Action: "kms:*", Resource: "*"},
+			// could change the key's policy again.
+			statement{Sid: "Account", Principal: map[string]string{"AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")}, Action: "kms:*", Resource: thisKey},
 			statement{Sid: "Logs", Principal: service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),
 				Action:   []string{"kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"},
-				Resource: "*",
+				Resource: thisKey,
 				Condition: map[string]any{"ArnLike": map[string]string{
 					"kms:EncryptionContext:aws:logs:arn": arn("logs", "log-group:*")}}},
-			statement{Sid: "Alarms", Principal: service("cloudwatch.amazonaws.com"), Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: "*", Condition: ownAccount()},
+			statement{Sid: "Alarms", Principal: service("cloudwatch.amazonaws.com"), Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: thisKey, Condition: ownAccount()},
 		),
 		Tags:                                 labels(),
 		AWSCloudFormationDeletionPolicy:      onDelete,

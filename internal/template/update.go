@@ -2,6 +2,8 @@ package template
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"gopkg.in/yaml.v3"
@@ -41,7 +43,24 @@ func CheckUpdate(before, after Deployed) ([]Refusal, error) {
 	u.shrinks(idDatabase, "AllocatedStorage", "DatabaseStorageGiB", "storage never shrinks")
 	u.shrinks(idDatabase, "EngineVersion", "DatabaseEngineVersion", "PostgreSQL can't go back to an older version")
 	u.locked()
+	u.anotherWebACL()
 	return u.refusals, nil
+}
+
+// Copies are the logical ids of a template's databases that hold nothing of
+// their own: read replicas.
+func Copies(body []byte) ([]string, error) {
+	resources, err := properties(body)
+	if err != nil {
+		return nil, fmt.Errorf("read the stack's template: %w", err)
+	}
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(resources)) {
+		if resources[id]["SourceDBInstanceIdentifier"] != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 type update struct {
@@ -91,6 +110,16 @@ func (u *update) locked() {
 	old, there := u.old[idArchive]
 	if there && old["ObjectLockEnabled"] != u.next[idArchive]["ObjectLockEnabled"] {
 		u.refuse("ObjectLockDays", "a bucket gets its lock when it is made and keeps it; this would be another archive bucket, and the old one's objects would stay behind")
+	}
+}
+
+// anotherWebACL would take the API's web ACL away: the new association is made
+// first, and deleting the old one disassociates the same stage.
+func (u *update) anotherWebACL() {
+	const arn = "WebACLArn"
+	old, next := u.old[idWebACLAssociation][arn], u.next[idWebACLAssociation][arn]
+	if old != "" && next != "" && old != next {
+		u.refuse("WebAcl", "another web ACL instead of the stack's: CloudFormation would leave the API without any; deploy false first, then the other")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,15 @@ import (
 func deployedAs(t *testing.T, v config.Variables) template.Deployed {
 	t.Helper()
 	return template.Deployed{Body: render(t, v), Parameters: template.Values(v)}
+}
+
+func TestCopies(t *testing.T) {
+	for lines, want := range map[string][]string{"": nil, "ReadReplicas: 2": {"DatabaseReplica1", "DatabaseReplica2"}} {
+		got, err := template.Copies(render(t, variables(t, lines, "")))
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v", lines, got, err)
+		}
+	}
 }
 
 func TestCheckUpdate(t *testing.T) {
@@ -32,6 +42,8 @@ func TestCheckUpdate(t *testing.T) {
 		{"another master", "DatabaseUsername: analytics_admin", "DatabaseUsername: somebody", "DatabaseUsername", "another master is another database"},
 		{"another environment", "Environment: production", "Environment: staging", "Environment", "choose another StackName"},
 		{"lock switched on", "", "ObjectLockDays: 30", "ObjectLockDays", "another archive bucket"},
+		{"another web ACL", "WebAcl: true", "WebAcl: arn:aws:wafv2:us-east-1:123456789012:regional/webacl/ours/1", "WebAcl", "deploy false first"},
+		{"a web ACL for the first time", "", "WebAcl: true", "", ""},
 		{"lock switched off", "ObjectLockDays: 30", "", "ObjectLockDays", "another archive bucket"},
 		{"lock lengthened", "ObjectLockDays: 30", "ObjectLockDays: 60", "", ""},
 	} {

@@ -43,6 +43,7 @@ func Checks() []Check {
 
 		{"principals and services exist", servicesExist},
 		{"roles trust who uses them", trusted},
+		{"services may do what they call, and nothing else", serviceRoles},
 		{"role ARNs are ARNs of roles", roleARNs},
 		{"bucket actions are granted on buckets", bucketActions},
 		{"separate policies are waited for", separatePolicies},

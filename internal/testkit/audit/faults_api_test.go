@@ -1,6 +1,10 @@
 package audit_test
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/testkit/everyoption"
+)
 
 func apiFaults() []fault {
 	const (
@@ -89,9 +93,11 @@ func optionFaults() []fault {
 	return []fault{
 		{"a replica that doesn't grow", "the database's storage is what RDS takes", func(t tree) { t.set("DatabaseReplica1", "MaxAllocatedStorage", 100) }},
 		{"a replication role without the objects", copies, func(t tree) {
-			t.replace("ArchiveReplicationPolicy", "s3:GetObjectVersionForReplication", "s3:GetObjectVersion")
+			t.replace("ArchiveReplicationPolicy", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl")
 		}},
-		{"a replication role for another bucket", copies, func(t tree) { t.replace("ArchiveReplicationPolicy", "replica-of-the-archive", "another-bucket") }},
+		{"a replication role for another bucket", copies, func(t tree) { t.replace("ArchiveReplicationPolicy", everyoption.Replica, "another-bucket") }},
+		{"a flow log that may delete", "services may do what they call, and nothing else", func(t tree) { t.replace("FlowLogRole", "logs:PutLogEvents", "logs:*") }},
+		{"an account role that writes nothing", "services may do what they call, and nothing else", func(t tree) { t.set("ApiAccountRole", "ManagedPolicyArns", []any{}) }},
 		{"a flow log that trusts another service", "roles trust who uses them", func(t tree) { t.replace("FlowLogRole", "vpc-flow-logs.amazonaws.com", "logs.amazonaws.com") }},
 		{"a database replica open to the network", closed, func(t tree) {
 			t.set("DatabaseReplica1", "VPCSecurityGroups", []any{})

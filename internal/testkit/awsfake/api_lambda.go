@@ -116,7 +116,10 @@ func (f *Fake) serveMapping(w http.ResponseWriter, r *request, uuid string) {
 }
 
 func (f *Fake) serveFunction(w http.ResponseWriter, r *request, name, rest string) {
-	resource := f.arn("lambda", "function:"+functionName(name))
+	if q := r.URL.Query().Get("Qualifier"); q != "" {
+		name = qualified(functionName(name), q)
+	}
+	resource := f.functionARN(name)
 	switch {
 	case rest == "" && r.Method == http.MethodGet:
 		r.is("GetFunction", resource)
@@ -141,17 +144,17 @@ func (f *Fake) serveFunction(w http.ResponseWriter, r *request, name, rest strin
 	case "Invoke":
 		f.serveInvoke(w, r, fn)
 	case "GetFunction":
-		wire.WriteJSON(w, http.StatusOK, "application/json", map[string]any{"Configuration": fn.configuration(), "Code": map[string]any{"RepositoryType": "S3"}})
+		wire.WriteJSON(w, http.StatusOK, "application/json", map[string]any{"Configuration": fn.configuration(resource), "Code": map[string]any{"RepositoryType": "S3"}})
 	default:
-		wire.WriteJSON(w, http.StatusOK, "application/json", fn.configuration())
+		wire.WriteJSON(w, http.StatusOK, "application/json", fn.configuration(resource))
 	}
 }
 
-func (fn *function) configuration() map[string]any {
+func (fn *function) configuration(arn string) map[string]any {
 	fn.mu.Lock()
 	defer fn.mu.Unlock()
 	out := map[string]any{
-		"FunctionName": fn.name, "FunctionArn": fn.arn, "State": "Active", "LastUpdateStatus": "Successful", "Version": "$LATEST",
+		"FunctionName": fn.name, "FunctionArn": arn, "State": "Active", "LastUpdateStatus": "Successful", "Version": fn.version, "CodeSha256": fn.codeHash,
 		"MemorySize": number(fn.props, "MemorySize", 128), "Timeout": number(fn.props, "Timeout", 3), "PackageType": "Zip",
 		"LastModified": time.Now().UTC().Format("2006-01-02T15:04:05.000+0000"),
 	}
@@ -185,7 +188,7 @@ func (f *Fake) serveInvoke(w http.ResponseWriter, r *request, fn *function) {
 	if res.functionError != "" {
 		w.Header().Set("X-Amz-Function-Error", res.functionError)
 	}
-	w.Header().Set("X-Amz-Executed-Version", "$LATEST")
+	w.Header().Set("X-Amz-Executed-Version", fn.version)
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(res.payload)
 }

@@ -31,28 +31,6 @@ func (f *Fake) fetchTemplate(_ context.Context, raw string) (string, error) {
 	return string(data), nil
 }
 
-// serveAPIGateway answers GetAccount.
-func (f *Fake) serveAPIGateway(w http.ResponseWriter, r *request) {
-	if r.Method != http.MethodGet || strings.TrimSuffix(r.URL.Path, "/") != "/account" {
-		f.refuse(w, r, notThere(r))
-		return
-	}
-	r.is("GET", "arn:aws:apigateway:"+f.options.Region+"::/account")
-	r.call.Operation = "GetAccount"
-	if f.faulty(w, r) {
-		return
-	}
-	out := map[string]any{"apiKeyVersion": "4", "features": []string{"UsagePlans"}, "throttleSettings": map[string]any{"burstLimit": 5000, "rateLimit": 10000}}
-	if role := f.apis.accountRole(); role != "" {
-		out["cloudwatchRoleArn"] = role
-	}
-	wire.WriteJSON(w, http.StatusOK, "application/json", out)
-}
-
-// SetAPIGatewayRole sets the account's CloudWatch role, as another team would
-// have; empty unsets it.
-func (f *Fake) SetAPIGatewayRole(arn string) { f.apis.setAccountRole(arn) }
-
 // serveKMS answers DescribeKey.
 func (f *Fake) serveKMS(w http.ResponseWriter, r *request) {
 	var in struct{ KeyId string }
@@ -100,10 +78,10 @@ func (f *Fake) serveRDS(w http.ResponseWriter, r *request) {
 		if r.call.Action == "ModifyDBInstance" {
 			f.modifyInstance(r, found[0])
 			p, _ := f.registry.find("AWS::RDS::DBInstance", id)
-			wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.Group("DBInstance", instanceNodes(p)...))
+			wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.Group("DBInstance", f.instanceNodes(p)...))
 			return
 		}
-		wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.List("DBInstances", "DBInstance", found, instanceNodes))
+		wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.List("DBInstances", "DBInstance", found, f.instanceNodes))
 	case "DescribeDBSnapshots":
 		all := slices.DeleteFunc(f.Snapshots(), func(s Snapshot) bool {
 			return snapshot != "" && s.ID != snapshot || id != "" && s.Instance != id
@@ -143,14 +121,15 @@ func (f *Fake) modifyInstance(r *request, p *physical) {
 	f.registry.put(&changed)
 }
 
-func instanceNodes(p *physical) []wire.Node {
+func (f *Fake) instanceNodes(p *physical) []wire.Node {
+	props := f.instanceProperties(p)
 	return []wire.Node{
 		wire.Text("DBInstanceIdentifier", p.id), wire.Text("DBInstanceArn", fmt.Sprint(p.attrs["DBInstanceArn"])), wire.Text("DBInstanceStatus", "available"),
-		wire.Text("Engine", str(p.props, "Engine")), wire.Text("EngineVersion", str(p.props, "EngineVersion")), wire.Text("DBInstanceClass", str(p.props, "DBInstanceClass")),
-		wire.Text("MasterUsername", str(p.props, "MasterUsername")), wire.Text("DBName", str(p.props, "DBName")),
-		wire.Text("DbiResourceId", fmt.Sprint(p.attrs["DbiResourceId"])), wire.Bool("DeletionProtection", flag(p.props, "DeletionProtection")),
-		wire.Bool("MultiAZ", flag(p.props, "MultiAZ")), wire.Bool("StorageEncrypted", flag(p.props, "StorageEncrypted")), wire.Optional("KmsKeyId", str(p.props, "KmsKeyId")),
-		wire.Text("AllocatedStorage", str(p.props, "AllocatedStorage")),
+		wire.Text("Engine", str(props, "Engine")), wire.Text("EngineVersion", str(props, "EngineVersion")), wire.Text("DBInstanceClass", str(props, "DBInstanceClass")),
+		wire.Text("MasterUsername", str(props, "MasterUsername")), wire.Text("DBName", str(props, "DBName")),
+		wire.Text("DbiResourceId", fmt.Sprint(p.attrs["DbiResourceId"])), wire.Bool("DeletionProtection", flag(props, "DeletionProtection")),
+		wire.Bool("MultiAZ", flag(props, "MultiAZ")), wire.Bool("StorageEncrypted", flag(props, "StorageEncrypted")), wire.Optional("KmsKeyId", str(props, "KmsKeyId")),
+		wire.Text("AllocatedStorage", str(props, "AllocatedStorage")), wire.Optional("ReadReplicaSourceDBInstanceIdentifier", str(props, "SourceDBInstanceIdentifier")),
 		wire.Group("Endpoint", wire.Text("Address", fmt.Sprint(p.attrs["Endpoint.Address"])), wire.Text("Port", fmt.Sprint(p.attrs["Endpoint.Port"]))),
 		wire.Text("InstanceCreateTime", p.created.UTC().Format(time.RFC3339)),
 	}

@@ -15,6 +15,7 @@ type apis struct {
 	mu          sync.Mutex
 	deployments map[string]*deployment
 	role        string
+	foreign     []ForeignStage
 }
 
 func newAPIs(f *Fake) *apis { return &apis{fake: f, deployments: map[string]*deployment{}} }
@@ -33,7 +34,7 @@ type route struct {
 	template string   // /metrics/{metric}
 	parts    []string // of the template
 	auth     string
-	function string // name, for a proxy integration
+	function string // ARN, for a proxy integration
 	resource string // id
 	models   map[string]*jsonschema.Schema
 	validate bool
@@ -109,7 +110,7 @@ func (f *Fake) route(apiID string, props map[string]any) (route, error) {
 	}
 	r.parts = strings.Split(strings.Trim(r.template, "/"), "/")
 	if _, after, ok := strings.Cut(str(integration, "Uri"), "/functions/"); ok {
-		r.function = functionName(strings.TrimSuffix(after, "/invocations"))
+		r.function = strings.TrimSuffix(after, "/invocations")
 	}
 	if v, ok := f.registry.find("AWS::ApiGateway::RequestValidator", str(props, "RequestValidatorId")); ok {
 		r.validate = flag(v.props, "ValidateRequestBody")

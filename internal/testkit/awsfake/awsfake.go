@@ -221,7 +221,8 @@ func (f *Fake) Environment() []string {
 // Objects is the fake's S3, for tests that fill or look into buckets.
 func (f *Fake) Objects() *s3fake.Store { return f.objects }
 
-// FailResource makes the next creation or update of a logical id fail.
+// FailResource makes the next creation or update of a logical id fail. Here as
+// elsewhere stack/logical id names one of several stacks' resources.
 func (f *Fake) FailResource(logicalID, reason string) { f.stacks.FailResource(logicalID, reason) }
 
 // FailDelete makes the next deletion of a logical id fail.

@@ -90,7 +90,7 @@ func (f *Fake) FailCall(service, action string, status int, code, message string
 func (f *Fake) Throttle(service, action string, n int) {
 	status, code := http.StatusBadRequest, "ThrottlingException"
 	switch service {
-	case "cloudformation", "rds", "elasticache", "sts":
+	case "cloudformation", "rds", "elasticache", "sts", "iam":
 		code = "Throttling"
 	case "s3":
 		status, code = http.StatusServiceUnavailable, "SlowDown"

@@ -124,7 +124,7 @@ func (f *Fake) callCustom(ctx context.Context, requestType string, r cfn.Request
 	defer forget()
 	requestID := wire.NewUUID()
 	event := map[string]any{
-		"RequestType": requestType, "ServiceToken": fn.arn, "StackId": r.StackID, "RequestId": requestID,
+		"RequestType": requestType, "ServiceToken": r.Properties["ServiceToken"], "StackId": r.StackID, "RequestId": requestID,
 		"ResponseURL":  f.Endpoint + responsePath + token + "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=7200&X-Amz-Signature=" + wire.NewID(32),
 		"ResourceType": r.Type, "LogicalResourceId": r.LogicalID, "ResourceProperties": asStrings(r.Properties),
 	}

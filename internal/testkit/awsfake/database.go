@@ -3,6 +3,7 @@ package awsfake
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,6 +18,9 @@ const closedPort = 1
 
 func checkDatabase(f *Fake, r cfn.Request) error {
 	p := r.Properties
+	if str(p, "SourceDBInstanceIdentifier") != "" {
+		return checkReplica(f, r)
+	}
 	refuse := func(message string) error { return handlerError("Rds", 400, message, "InvalidRequest") }
 	if engine := str(p, "Engine"); engine == "" && str(p, "DBSnapshotIdentifier") == "" {
 		return refuse("The parameter Engine must be provided and must not be blank.")
@@ -41,15 +45,69 @@ func checkDatabase(f *Fake, r cfn.Request) error {
 	case strings.ContainsAny(password, "/\"@ '"):
 		return refuse("The parameter MasterUserPassword is not a valid password. Only printable ASCII characters besides '/', '@', '\"', ' ' may be used.")
 	}
+	return f.checkDatabaseGroups(p, str(p, "EngineVersion"))
+}
+
+// checkReplica wants a source with backups, and nothing of what a read replica
+// has from it. The source may be deleted later: the replica is then a database
+// of its own.
+func checkReplica(f *Fake, r cfn.Request) error {
+	p := r.Properties
+	refuse := func(message string) error { return handlerError("Rds", 400, message, "InvalidRequest") }
+	if str(p, "DBInstanceClass") == "" {
+		return refuse("The parameter DBInstanceClass must be provided and must not be blank.")
+	}
+	source, ok := f.sourceOf(p)
+	if !ok && r.PhysicalID == "" {
+		return handlerError("Rds", 404, "DBInstance "+str(p, "SourceDBInstanceIdentifier")+" not found.", "NotFound")
+	}
+	if ok && number(source.props, "BackupRetentionPeriod", 1) == 0 {
+		return refuse("Automated backups are not enabled for this database instance. To enable automated backups, use ModifyDBInstance to set the backup retention period to a non-zero value.")
+	}
+	for _, name := range []string{"MasterUsername", "MasterUserPassword", "DBName", "KmsKeyId"} {
+		if str(p, name) != "" {
+			return refuse("The parameter " + name + " can't be specified for a read replica, which has its source's.")
+		}
+	}
+	if str(p, "DBSubnetGroupName") != "" {
+		return refuse("The DBSubnetGroup shouldn't be specified while creating read replicas that lie in the same region as the source instance.")
+	}
+	return f.checkDatabaseGroups(p, "")
+}
+
+// sourceOf is the instance that a read replica copies, if it is still there.
+func (f *Fake) sourceOf(props map[string]any) (*physical, bool) {
+	id := str(props, "SourceDBInstanceIdentifier")
+	return f.registry.find("AWS::RDS::DBInstance", id[strings.LastIndexByte(id, ':')+1:])
+}
+
+// instanceProperties are an instance's, with what a read replica has from its
+// source.
+func (f *Fake) instanceProperties(p *physical) map[string]any {
+	source, ok := f.sourceOf(p.props)
+	if !ok {
+		return p.props
+	}
+	out := maps.Clone(source.props)
+	for _, name := range []string{"DeletionProtection", "MultiAZ", "BackupRetentionPeriod"} {
+		delete(out, name)
+	}
+	maps.Copy(out, p.props)
+	return out
+}
+
+// checkDatabaseGroups wants groups that are there and fit the version; an
+// empty version fits any.
+func (f *Fake) checkDatabaseGroups(p map[string]any, version string) error {
 	for property, resourceType := range map[string]string{"DBSubnetGroupName": "AWS::RDS::DBSubnetGroup", "DBParameterGroupName": "AWS::RDS::DBParameterGroup"} {
 		if name := str(p, property); name != "" {
 			group, ok := f.registry.find(resourceType, name)
 			if !ok {
 				return handlerError("Rds", 404, strings.TrimSuffix(property, "Name")+" not found: "+name, "NotFound")
 			}
-			family, version := str(group.props, "Family"), str(p, "EngineVersion")
+			family := str(group.props, "Family")
 			if major, _, _ := strings.Cut(version, "."); family != "" && version != "" && family != "postgres"+major {
-				return refuse(fmt.Sprintf("The parameter group %s with DBParameterGroupFamily %s can't be used for this instance. Use a parameter group with DBParameterGroupFamily postgres%s", name, family, major))
+				return handlerError("Rds", 400, fmt.Sprintf("The parameter group %s with DBParameterGroupFamily %s can't be used for this instance. Use a parameter group with DBParameterGroupFamily postgres%s", name, family, major), "InvalidRequest")
 			}
 		}
 	}
@@ -60,8 +118,12 @@ func createDatabase(ctx context.Context, f *Fake, r cfn.Request) (map[string]any
 	resourceID := "db-" + strings.ToUpper(wire.NewID(13))
 	host, port := "127.0.0.1", closedPort
 	if f.options.Databases != nil {
+		var source Database
+		if s, ok := f.sourceOf(r.Properties); ok {
+			source, _ = f.Database(s.id)
+		}
 		db, err := f.options.Databases(ctx, DatabaseSpec{
-			ID: r.PhysicalID, Dir: filepath.Join(f.options.Dir, r.PhysicalID),
+			ID: r.PhysicalID, Dir: filepath.Join(f.options.Dir, r.PhysicalID), Source: source,
 			MasterUsername: str(r.Properties, "MasterUsername"), MasterPassword: str(r.Properties, "MasterUserPassword"), DBName: str(r.Properties, "DBName"),
 			ResourceARN: f.arn("rds-db", "dbuser:"+resourceID), Region: f.options.Region, CA: f.ca, Keys: f.keys,
 			Login: func(l Login) {
@@ -114,7 +176,7 @@ func removeDatabase(ctx context.Context, f *Fake, r cfn.Request) error {
 	if err := f.stores.stopDatabase(ctx, r.PhysicalID); err != nil {
 		return err
 	}
-	if r.SnapshotID != "" {
+	if r.SnapshotID != "" && str(p.props, "SourceDBInstanceIdentifier") == "" { // RDS takes none of a read replica
 		f.stores.mu.Lock()
 		f.stores.snapshots = append(f.stores.snapshots, Snapshot{
 			ID: r.SnapshotID, Instance: r.PhysicalID, ARN: f.arn("rds", "snapshot:"+r.SnapshotID), Engine: str(p.props, "Engine"),

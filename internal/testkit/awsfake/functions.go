@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamctl/streamctl/internal/pause"
@@ -17,29 +19,40 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
 )
 
-// functions are Lambda's functions, by name.
+// functions are Lambda's functions.
 type functions struct {
 	fake *Fake
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// byName holds functions by name, and their versions by name:number.
 	byName map[string]*function
+	// aliases give the version of name:alias; published is the last version
+	// of a name, which outlives the function.
+	aliases   map[string]string
+	published map[string]int
 }
 
-func newFunctions(f *Fake) *functions { return &functions{fake: f, byName: map[string]*function{}} }
+func newFunctions(f *Fake) *functions {
+	return &functions{fake: f, byName: map[string]*function{}, aliases: map[string]string{}, published: map[string]int{}}
+}
 
-// function is one Lambda function with its execution environments.
+// function is one Lambda function, or a version of it, with its execution
+// environments.
 type function struct {
-	name, arn, logicalID string
+	name, arn            string
+	version              string // latest, or a number
+	stackName, logicalID string
 	props                map[string]any
+	codeHash             string // as CodeSha256 shows it
 	credential           sigv4.Credential
 	logGroup             string
 
-	slots chan struct{} // one per execution environment that may run
+	slots   chan struct{} // one per execution environment that may run
+	invokes *atomic.Int64 // of all versions
 
-	mu      sync.Mutex
-	idle    []*environment
-	version int // raised by an update; environments of an older one are retired
-	invokes int
+	mu         sync.Mutex
+	idle       []*environment
+	generation int // raised by an update; environments of an older one are retired
 }
 
 // result is what an invocation gave.
@@ -57,8 +70,8 @@ func (fs *functions) put(r cfn.Request) {
 	fn, ok := fs.byName[r.PhysicalID]
 	if !ok {
 		fn = &function{
-			name: r.PhysicalID, arn: fs.fake.arn("lambda", "function:"+r.PhysicalID), logicalID: r.LogicalID,
-			slots: make(chan struct{}, fs.fake.options.Concurrency),
+			name: r.PhysicalID, arn: fs.fake.arn("lambda", "function:"+r.PhysicalID), version: latest, stackName: r.StackName, logicalID: r.LogicalID,
+			slots: make(chan struct{}, fs.fake.options.Concurrency), invokes: &atomic.Int64{},
 			credential: sigv4.Credential{
 				AccessKeyID: "ASIA" + strings.ToUpper(wire.NewID(8)), SecretAccessKey: wire.NewID(20), SessionToken: wire.NewID(100), Principal: r.LogicalID,
 			},
@@ -67,7 +80,7 @@ func (fs *functions) put(r cfn.Request) {
 	}
 	fn.mu.Lock()
 	defer fn.mu.Unlock()
-	fn.props = r.Properties
+	fn.props, fn.codeHash = r.Properties, fs.fake.codeHash(r.Properties)
 	fn.credential.ARN = "arn:aws:sts::" + fs.fake.options.Account + ":assumed-role/" + roleName(str(r.Properties, "Role")) + "/" + fn.name
 	fs.fake.keys.Add(fn.credential)
 	fn.logGroup = str(child(r.Properties, "LoggingConfig"), "LogGroup")
@@ -77,25 +90,39 @@ func (fs *functions) put(r cfn.Request) {
 	fn.retire()
 }
 
+// remove takes a function away, with its versions and aliases.
 func (fs *functions) remove(name string) {
 	fs.mu.Lock()
-	fn, ok := fs.byName[name]
-	delete(fs.byName, name)
-	fs.mu.Unlock()
-	if !ok {
-		return
+	defer fs.mu.Unlock()
+	for key, fn := range fs.byName {
+		if fn.name != name {
+			continue
+		}
+		delete(fs.byName, key)
+		fs.fake.keys.Remove(fn.credential.AccessKeyID)
+		fs.fake.registry.remove("AWS::Lambda::Version", fn.arn)
+		fn.mu.Lock()
+		fn.retire()
+		fn.mu.Unlock()
 	}
-	fs.fake.keys.Remove(fn.credential.AccessKeyID)
-	fn.mu.Lock()
-	defer fn.mu.Unlock()
-	fn.retire()
+	for key := range fs.aliases {
+		if functionName(key) == name {
+			delete(fs.aliases, key)
+			fs.fake.registry.remove("AWS::Lambda::Alias", fs.fake.arn("lambda", "function:"+key))
+		}
+	}
 }
 
-// find takes a function's name or ARN.
+// find takes a function's name or ARN; one with a version's number or an
+// alias behind it finds that version.
 func (fs *functions) find(nameOrARN string) (*function, bool) {
+	name, qualifier := splitFunction(nameOrARN)
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	fn, ok := fs.byName[functionName(nameOrARN)]
+	if version, ok := fs.aliases[qualified(name, qualifier)]; ok {
+		qualifier = version
+	}
+	fn, ok := fs.byName[qualified(name, qualifier)]
 	return fn, ok
 }
 
@@ -103,8 +130,8 @@ func (fs *functions) find(nameOrARN string) (*function, bool) {
 func (fs *functions) byLogicalID(id string) (*function, bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	for _, fn := range fs.byName {
-		if fn.logicalID == id {
+	for _, name := range slices.Sorted(maps.Keys(fs.byName)) {
+		if fn := fs.byName[name]; fn.version == latest && called(id, fn.stackName, fn.logicalID) {
 			return fn, true
 		}
 	}
@@ -120,9 +147,9 @@ func (fs *functions) invoke(ctx context.Context, fn *function, payload []byte) (
 	case <-ctx.Done():
 		return result{}, context.Cause(ctx)
 	}
+	fn.invokes.Add(1)
 	fn.mu.Lock()
-	fn.invokes++
-	version, props := fn.version, fn.props
+	generation, props := fn.generation, fn.props
 	var e *environment
 	fn.idle = slices.DeleteFunc(fn.idle, (*environment).dead)
 	if n := len(fn.idle); n > 0 {
@@ -140,7 +167,7 @@ func (fs *functions) invoke(ctx context.Context, fn *function, payload []byte) (
 	res, alive := e.run(ctx, requestID, payload, timeout)
 	fn.mu.Lock()
 	defer fn.mu.Unlock()
-	if alive && fn.version == version {
+	if alive && fn.generation == generation {
 		fn.idle = append(fn.idle, e)
 	} else {
 		e.kill()
@@ -168,7 +195,7 @@ func (fs *functions) start(ctx context.Context, fn *function, props map[string]a
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("find bootstrap: %w", err)
 	}
-	stream := time.Now().UTC().Format("2006/01/02/") + "[$LATEST]" + wire.NewID(16)
+	stream := time.Now().UTC().Format("2006/01/02/") + "[" + fn.version + "]" + wire.NewID(16)
 	log := func(line string) { fs.fake.writeLog(fn, props, stream, line) }
 	return startEnvironment(ctx, environmentSpec{
 		path: path, function: fn, log: log, spawn: fs.fake.spawn,
@@ -183,7 +210,7 @@ func (fs *functions) variables(fn *function, props map[string]any, root, stream 
 	env := []string{
 		"AWS_REGION=" + f.options.Region, "AWS_DEFAULT_REGION=" + f.options.Region,
 		"AWS_LAMBDA_FUNCTION_NAME=" + fn.name, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + fmt.Sprint(number(props, "MemorySize", 128)),
-		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_LOG_GROUP_NAME=" + fn.logGroup, "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
+		"AWS_LAMBDA_FUNCTION_VERSION=" + fn.version, "AWS_LAMBDA_LOG_GROUP_NAME=" + fn.logGroup, "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
 		"_HANDLER=" + str(props, "Handler"), "LAMBDA_TASK_ROOT=" + root,
 		"AWS_ACCESS_KEY_ID=" + fn.credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + fn.credential.SecretAccessKey, "AWS_SESSION_TOKEN=" + fn.credential.SessionToken,
 		"AWS_ENDPOINT_URL=" + f.Endpoint, "AWS_CA_BUNDLE=" + f.CAFile,
@@ -202,7 +229,8 @@ func (fs *functions) invokeAsync(fn *function, payload []byte, done func(ok bool
 	const delay = 200 * time.Millisecond // minutes with Lambda
 	retries := 2
 	for _, c := range fs.fake.registry.list("AWS::Lambda::EventInvokeConfig") {
-		if functionName(str(c.props, "FunctionName")) == fn.name {
+		target := qualified(functionName(str(c.props, "FunctionName")), str(c.props, "Qualifier"))
+		if configured, ok := fs.find(target); ok && configured == fn {
 			retries = number(c.props, "MaximumRetryAttempts", 2)
 		}
 	}
@@ -252,22 +280,21 @@ func (f *Fake) EndEnvironments() {
 
 // retire ends the environments. The function is locked.
 func (fn *function) retire() {
-	fn.version++
+	fn.generation++
 	for _, e := range fn.idle {
 		e.kill()
 	}
 	fn.idle = nil
 }
 
-// Invocations counts a function's invocations so far, by logical id.
+// Invocations counts a function's invocations so far, of all its versions, by
+// logical id.
 func (f *Fake) Invocations(logicalID string) int {
 	fn, ok := f.functions.byLogicalID(logicalID)
 	if !ok {
 		return 0
 	}
-	fn.mu.Lock()
-	defer fn.mu.Unlock()
-	return fn.invokes
+	return int(fn.invokes.Load())
 }
 
 // writeLog writes a line to the function's log group. A group that is gone is

@@ -115,9 +115,7 @@ func (a *apis) stageName(x *exchange) string {
 // throttled says that a method setting of the stage has a rate of 0; the fake
 // has no other throttle.
 func (a *apis) throttled(x *exchange) bool {
-	settings, _ := x.stage.props["MethodSettings"].([]any)
-	for _, s := range settings {
-		m, _ := s.(map[string]any)
+	for _, m := range children(x.stage.props, "MethodSettings") {
 		applies := str(m, "ResourcePath") == "/*" || strings.ReplaceAll(strings.TrimPrefix(str(m, "ResourcePath"), "/"), "~1", "/") == x.route.template
 		if rate, err := strconv.ParseFloat(str(m, "ThrottlingRateLimit"), 64); err == nil && rate == 0 && applies && (str(m, "HttpMethod") == "*" || str(m, "HttpMethod") == x.Method) {
 			return true
@@ -179,7 +177,7 @@ func (a *apis) integrate(x *exchange) *refusal {
 	internal := &refusal{500, "API_CONFIGURATION_ERROR", "InternalServerErrorException", "Internal server error", ""}
 	broken := &refusal{502, "INTEGRATION_FAILURE", "InternalServerErrorException", "Internal server error", ""}
 	fn, ok := a.fake.functions.find(x.route.function)
-	if !ok || !a.fake.permitted(fn, "apigateway.amazonaws.com", a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.route.template)) {
+	if !ok || !a.fake.permitted(x.route.function, "apigateway.amazonaws.com", a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.route.template)) {
 		return internal
 	}
 	payload, err := json.Marshal(a.proxyEvent(x))

@@ -15,8 +15,10 @@ import (
 // does with it.
 type kind struct {
 	cfn.Kind
-	// id makes the physical id.
-	id func(r cfn.Request) string
+	// id makes the physical id; identify does for a type whose id only the
+	// account can give, and may refuse.
+	id       func(r cfn.Request) string
+	identify func(f *Fake, r cfn.Request) (string, error)
 	// attributes of GetAtt as text with {id}, {account} and {region}.
 	attributes map[string]string
 	// check judges the properties before creation and update.
@@ -45,7 +47,9 @@ func (f *Fake) kind(resourceType string) (kind, bool) {
 	if cfn.IsCustom(resourceType) {
 		return customKind(), true
 	}
-	for _, group := range []map[string]kind{networkKinds(), storeKinds(), functionKinds(), apiKinds(), monitoringKinds()} {
+	for _, group := range []map[string]kind{
+		networkKinds(), storeKinds(), functionKinds(), versionKinds(), apiKinds(), domainKinds(), wafKinds(), monitoringKinds(),
+	} {
 		if k, ok := group[resourceType]; ok {
 			return k, true
 		}
@@ -64,7 +68,14 @@ func (f *Fake) Create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	if cfn.IsCustom(r.Type) {
 		return f.createCustom(ctx, r)
 	}
-	r.PhysicalID = k.id(r)
+	if k.identify != nil {
+		var err error
+		if r.PhysicalID, err = k.identify(f, r); err != nil {
+			return cfn.Result{}, err
+		}
+	} else {
+		r.PhysicalID = k.id(r)
+	}
 	if _, taken := f.registry.find(r.Type, registryID(r)); taken {
 		return cfn.Result{}, fmt.Errorf("%s already exists", r.PhysicalID)
 	}
@@ -130,12 +141,14 @@ func (f *Fake) Delete(ctx context.Context, r cfn.Request) error {
 	return nil
 }
 
-// registryID is the physical id, with the API's before it for what is unique
-// in an API only.
+// registryID is the physical id, with what it is unique in before it: the API,
+// or for a DNS record, which others may share the name with, the stack.
 func registryID(r cfn.Request) string {
 	switch r.Type {
 	case "AWS::ApiGateway::Stage", "AWS::ApiGateway::Model":
 		return partID(str(r.Properties, "RestApiId"), r.PhysicalID)
+	case "AWS::Route53::RecordSet":
+		return r.StackID + "|" + r.LogicalID + "|" + str(r.Properties, "HostedZoneId") + str(r.Properties, "HostedZoneName") + "|" + r.PhysicalID
 	}
 	return r.PhysicalID
 }
@@ -239,6 +252,17 @@ func items(props map[string]any, name string) []string {
 	var out []string
 	for _, v := range list {
 		out = append(out, fmt.Sprint(v))
+	}
+	return out
+}
+
+// children reads a property that is a list of maps.
+func children(props map[string]any, name string) []map[string]any {
+	list, _ := props[name].([]any)
+	var out []map[string]any
+	for _, item := range list {
+		m, _ := item.(map[string]any)
+		out = append(out, m)
 	}
 	return out
 }

@@ -10,6 +10,9 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
 )
 
+// badLogRole refuses an account's CloudWatch role.
+const badLogRole = "The role ARN does not have required permissions configured. Please grant trust permission for API Gateway and add the required role policy."
+
 // apiKinds declares API Gateway's types. Only a Deployment's snapshot of them
 // is ever served.
 func apiKinds() map[string]kind {
@@ -30,6 +33,9 @@ func apiKinds() map[string]kind {
 				return map[string]any{"RootResourceId": rootOf(r.PhysicalID)}, nil
 			},
 			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+				if err := f.unmapped(r.PhysicalID, ""); err != nil {
+					return err
+				}
 				f.apis.remove(r.PhysicalID)
 				return nil
 			},
@@ -71,13 +77,18 @@ func apiKinds() map[string]kind {
 				return nil
 			},
 		},
-		"AWS::ApiGateway::Stage": {Kind: stage, id: named("StageName", 128), check: checkStage},
+		"AWS::ApiGateway::Stage": {
+			Kind: stage, id: named("StageName", 128), check: checkStage,
+			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+				return f.unmapped(str(r.Properties, "RestApiId"), r.PhysicalID)
+			},
+		},
 		"AWS::ApiGateway::Account": {
 			id: func(r cfn.Request) string { return generated(r, 64) }, attributes: map[string]string{"Id": "{id}"},
 			check: func(f *Fake, r cfn.Request) error {
 				if arn := str(r.Properties, "CloudWatchRoleArn"); arn != "" {
 					if _, ok := f.registry.find("AWS::IAM::Role", roleName(arn)); !ok {
-						return handlerError("ApiGateway", 400, "The role ARN does not have required permissions configured. Please grant trust permission for API Gateway and add the required role policy.", "InvalidRequest")
+						return handlerError("ApiGateway", 400, badLogRole, "InvalidRequest")
 					}
 				}
 				f.apis.setAccountRole(str(r.Properties, "CloudWatchRoleArn"))
@@ -212,9 +223,7 @@ func checkStage(f *Fake, r cfn.Request) error {
 	}
 	logs := child(p, "AccessLogSetting")
 	needsRole := len(logs) > 0
-	settings, _ := p["MethodSettings"].([]any)
-	for _, s := range settings {
-		m, _ := s.(map[string]any)
+	for _, m := range children(p, "MethodSettings") {
 		if level := str(m, "LoggingLevel"); level != "" && level != "OFF" {
 			needsRole = true
 		}

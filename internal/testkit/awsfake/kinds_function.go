@@ -38,7 +38,10 @@ func functionKinds() map[string]kind {
 			Kind: cfn.Kind{Required: []string{"FunctionName", "Qualifier"}, CreateOnly: []string{"FunctionName", "Qualifier"}},
 			id: func(r cfn.Request) string {
 				return str(r.Properties, "FunctionName") + "|" + str(r.Properties, "Qualifier")
-			}, check: needsFunction("FunctionName"),
+			},
+			check: func(f *Fake, r cfn.Request) error {
+				return f.needsFunction(qualified(functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Qualifier")))
+			},
 		},
 		"AWS::Lambda::EventSourceMapping": {
 			Kind: cfn.Kind{Required: []string{"FunctionName"}, CreateOnly: []string{"EventSourceArn", "StartingPosition", "StartingPositionTimestamp", "SelfManagedEventSource"}},
@@ -105,15 +108,17 @@ func functionKinds() map[string]kind {
 	}
 }
 
-// needsFunction checks that a property names a function, by name or ARN.
+// needsFunction checks that a property names a function, a version or an
+// alias, by name or ARN.
 func needsFunction(property string) func(*Fake, cfn.Request) error {
-	return func(f *Fake, r cfn.Request) error {
-		name := str(r.Properties, property)
-		if _, ok := f.functions.find(name); !ok {
-			return handlerError("Lambda", 404, "Function not found: "+f.arn("lambda", "function:"+functionName(name)), "NotFound")
-		}
-		return nil
+	return func(f *Fake, r cfn.Request) error { return f.needsFunction(str(r.Properties, property)) }
+}
+
+func (f *Fake) needsFunction(nameOrARN string) error {
+	if _, ok := f.functions.find(nameOrARN); !ok {
+		return handlerError("Lambda", 404, "Function not found: "+f.functionARN(nameOrARN), "NotFound")
 	}
+	return nil
 }
 
 func checkFunction(f *Fake, r cfn.Request) error {
@@ -186,11 +191,3 @@ func removePolicy(_ context.Context, f *Fake, r cfn.Request) error {
 
 // roleName is the name at the end of a role's ARN.
 func roleName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
-
-// functionName takes a function's name, or its ARN.
-func functionName(nameOrARN string) string {
-	if _, name, ok := strings.Cut(nameOrARN, ":function:"); ok {
-		nameOrARN, _, _ = strings.Cut(name, ":")
-	}
-	return nameOrARN
-}

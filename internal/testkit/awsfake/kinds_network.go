@@ -47,6 +47,7 @@ func networkKinds() map[string]kind {
 		},
 		"AWS::EC2::SecurityGroupIngress": rule,
 		"AWS::EC2::SecurityGroupEgress":  rule,
+		"AWS::EC2::FlowLog":              flowLogKind(),
 		"AWS::KMS::Key": {
 			Kind: cfn.Kind{Required: []string{"KeyPolicy"}}, id: uuid,
 			attributes: map[string]string{"Arn": "arn:aws:kms:{region}:{account}:key/{id}", "KeyId": "{id}"},

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
 )
 
 // storeKinds declares what holds data: bucket, stream, database, cache.
@@ -15,7 +14,7 @@ func storeKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::S3::Bucket": {
 			Kind: cfn.Kind{CreateOnly: []string{"BucketName", "BucketNamePrefix", "BucketNamespace"}, Conditional: []string{"ObjectLockEnabled"}},
-			id:   lower("BucketName", 63), create: createBucket, update: updateBucket, remove: removeBucket,
+			id:   lower("BucketName", 63), check: checkBucket, create: createBucket, update: updateBucket, remove: removeBucket,
 			attributes: map[string]string{
 				"Arn": "arn:aws:s3:::{id}", "DomainName": "{id}.s3.amazonaws.com", "RegionalDomainName": "{id}.s3.{region}.amazonaws.com",
 				"DualStackDomainName": "{id}.s3.dualstack.{region}.amazonaws.com", "WebsiteURL": "http://{id}.s3-website-{region}.amazonaws.com",
@@ -38,7 +37,7 @@ func storeKinds() map[string]kind {
 		"AWS::RDS::DBInstance": {
 			Kind: cfn.Kind{
 				CreateOnly: []string{"DBInstanceIdentifier", "DBName", "MasterUsername", "KmsKeyId", "StorageEncrypted", "DBSubnetGroupName", "BackupTarget", "CharacterSetName", "Timezone", "SourceRegion"},
-				Conditional: []string{"Engine", "StorageType", "MultiAZ", "AvailabilityZone", "BackupRetentionPeriod", "DBParameterGroupName", "DBSnapshotIdentifier",
+				Conditional: []string{"Engine", "StorageType", "MultiAZ", "AvailabilityZone", "BackupRetentionPeriod", "DBParameterGroupName", "DBSnapshotIdentifier", "SourceDBInstanceIdentifier",
 					"AutoMinorVersionUpgrade", "PreferredMaintenanceWindow", "PerformanceInsightsKMSKeyId"},
 				Snapshot: true, DefaultPolicy: "Snapshot",
 			},
@@ -90,32 +89,6 @@ func storeKinds() map[string]kind {
 			attributes: map[string]string{"Arn": "arn:aws:elasticache:{region}:{account}:usergroup:{id}", "Status": "active"},
 		},
 	}
-}
-
-func createBucket(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
-	if err := f.objects.CreateBucket(r.PhysicalID); err != nil {
-		return nil, fmt.Errorf("%s already exists", r.PhysicalID)
-	}
-	return updateBucket(ctx, f, r)
-}
-
-func updateBucket(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
-	if status := str(child(r.Properties, "VersioningConfiguration"), "Status"); status != "" {
-		return nil, f.objects.SetVersioning(r.PhysicalID, status)
-	}
-	return nil, nil
-}
-
-func removeBucket(_ context.Context, f *Fake, r cfn.Request) error {
-	err := f.objects.DeleteBucket(r.PhysicalID)
-	if err == nil {
-		return nil
-	}
-	e := wire.AsError(err)
-	if e.Code == "NoSuchBucket" {
-		return nil
-	}
-	return handlerError("S3", e.Status, e.Message, "GeneralServiceException")
 }
 
 // checkSubnetGroup wants subnets that exist, in two zones at least for RDS.

@@ -2,6 +2,7 @@ package awsfake
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -88,7 +89,7 @@ func (ms *mappings) put(r cfn.Request) error {
 		return cfn.Reasonf("Function not found: %s", str(r.Properties, "FunctionName"))
 	}
 	m = &mapping{
-		uuid: r.PhysicalID, functionARN: fn.arn, streamARN: str(r.Properties, "EventSourceArn"), props: r.Properties,
+		uuid: r.PhysicalID, functionARN: ms.fake.functionARN(str(r.Properties, "FunctionName")), streamARN: str(r.Properties, "EventSourceArn"), props: r.Properties,
 		state: "Enabled", modified: time.Now(), stop: func() {},
 	}
 	ms.all[r.PhysicalID] = m
@@ -112,6 +113,10 @@ func (ms *mappings) run(m *mapping, fn *function, checkpoints map[string]string,
 		Settings: settings(m.props), Source: mapper.NewKinesis(client, stream), Checkpoints: checkpoints,
 		Poll: 100 * time.Millisecond, Backoff: 100 * time.Millisecond, MaxBackoff: 2 * time.Second, Log: f.options.Log,
 		Invoker: mapper.InvokerFunc(func(ctx context.Context, payload []byte) (mapper.Result, error) {
+			fn, ok := f.functions.find(m.functionARN) // an alias may have moved
+			if !ok {
+				return mapper.Result{}, fmt.Errorf("invoke %s: no such function", m.functionARN)
+			}
 			res, err := f.functions.invoke(ctx, fn, payload)
 			return mapper.Result{Payload: res.payload, Failed: res.functionError != ""}, err
 		}),
@@ -216,7 +221,7 @@ func (ms *mappings) list(function, stream string) []*mapping {
 // false where there is no such mapping or nothing to read from.
 func (f *Fake) MappingStats(logicalID string) (stats mapper.Stats, ok bool) {
 	for _, p := range f.registry.list("AWS::Lambda::EventSourceMapping") {
-		if p.logicalID != logicalID {
+		if !called(logicalID, p.stackName, p.logicalID) {
 			continue
 		}
 		f.mappings.mu.Lock()

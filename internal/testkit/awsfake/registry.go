@@ -102,3 +102,9 @@ func (f *Fake) PhysicalID(stackName, logicalID string) (string, bool) {
 	}
 	return "", false
 }
+
+// called says that a test means this resource: it names the logical id, or
+// stack/logical id where two stacks have it.
+func called(id, stackName, logicalID string) bool {
+	return id == logicalID || id == stackName+"/"+logicalID
+}

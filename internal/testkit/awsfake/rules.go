@@ -24,7 +24,7 @@ func checkEventRule(f *Fake, r cfn.Request) error {
 	if _, isRate := period(expression); expression != "" && !isRate && !strings.HasPrefix(expression, "cron(") {
 		return handlerError("EventBridge", 400, "Parameter ScheduleExpression is not valid.", "InvalidRequest")
 	}
-	for _, target := range ruleTargets(r.Properties) {
+	for _, target := range children(r.Properties, "Targets") {
 		if input := str(target, "Input"); input != "" && !json.Valid([]byte(input)) {
 			return handlerError("EventBridge", 400, "JSON syntax error in input for target "+str(target, "Id"), "InvalidRequest")
 		}
@@ -33,17 +33,6 @@ func checkEventRule(f *Fake, r cfn.Request) error {
 		}
 	}
 	return nil
-}
-
-func ruleTargets(props map[string]any) []map[string]any {
-	list, _ := props["Targets"].([]any)
-	var out []map[string]any
-	for _, item := range list {
-		if m, ok := item.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
 }
 
 // period reads rate(1 minute) and rate(5 minutes).
@@ -63,7 +52,7 @@ func period(expression string) (time.Duration, bool) {
 // Fire runs a rule's targets now, by the rule's logical id, and waits for them.
 func (f *Fake) Fire(ctx context.Context, ruleLogicalID string) error {
 	for _, p := range f.registry.list("AWS::Events::Rule") {
-		if p.logicalID == ruleLogicalID {
+		if called(ruleLogicalID, p.stackName, p.logicalID) {
 			return f.fire(ctx, p)
 		}
 	}
@@ -71,12 +60,12 @@ func (f *Fake) Fire(ctx context.Context, ruleLogicalID string) error {
 }
 
 func (f *Fake) fire(ctx context.Context, rule *physical) error {
-	for _, target := range ruleTargets(rule.props) {
+	for _, target := range children(rule.props, "Targets") {
 		fn, ok := f.functions.find(str(target, "Arn"))
 		if !ok {
 			return fmt.Errorf("fire %s: no function %s", rule.logicalID, str(target, "Arn"))
 		}
-		if !f.permitted(fn, "events.amazonaws.com", f.arn("events", "rule/"+rule.id)) {
+		if !f.permitted(str(target, "Arn"), "events.amazonaws.com", f.arn("events", "rule/"+rule.id)) {
 			return fmt.Errorf("fire %s: no permission to invoke %s", rule.logicalID, fn.logicalID)
 		}
 		payload := []byte(str(target, "Input"))
@@ -131,11 +120,12 @@ func (f *Fake) startTimer(ruleID string) {
 	})
 }
 
-// permitted says that an AWS::Lambda::Permission lets a service invoke the
-// function for a source ARN.
-func (f *Fake) permitted(fn *function, principal, source string) bool {
+// permitted says that an AWS::Lambda::Permission lets a service invoke a
+// function for a source ARN. A permission for an alias or a version is for
+// that alone, and one for the function is for neither.
+func (f *Fake) permitted(function, principal, source string) bool {
 	for _, p := range f.registry.list("AWS::Lambda::Permission") {
-		if functionName(str(p.props, "FunctionName")) == fn.name && str(p.props, "Principal") == principal &&
+		if f.functionARN(str(p.props, "FunctionName")) == f.functionARN(function) && str(p.props, "Principal") == principal &&
 			(str(p.props, "Action") == "lambda:InvokeFunction" || str(p.props, "Action") == "lambda:*") && matches(str(p.props, "SourceArn"), source) {
 			return true
 		}

@@ -83,6 +83,8 @@ func (f *Fake) answer(w http.ResponseWriter, r *request) {
 		f.serveAPIGateway(w, r)
 	case "kms":
 		f.serveKMS(w, r)
+	case "iam":
+		f.serveIAM(w, r)
 	default:
 		f.refuse(w, r, notThere(r))
 	}

@@ -15,6 +15,9 @@ import (
 type DatabaseSpec struct {
 	// ID is the instance's identifier; Dir a folder of its own.
 	ID, Dir string
+	// Source is the database that a read replica copies; nil for a database of
+	// its own. A replica has none of the next three.
+	Source Database
 	// MasterUsername, MasterPassword and DBName are the instance's properties.
 	MasterUsername, MasterPassword, DBName string
 	// ResourceARN is what rds-db:connect is judged by, without the user.

@@ -78,14 +78,7 @@ func newWorkplace(t *testing.T, more string) *workplace {
 	w := &workplace{t: t, platform: p, dir: t.TempDir(), environ: append(p.Environment(), "STREAMCTL_DATABASE_PASSWORD="+password)}
 	w.streamctl("init").want(0)
 	if more != "" {
-		path := w.dir + "/variables.yaml"
-		text, err := os.ReadFile(path)
-		if err == nil {
-			err = os.WriteFile(path, append([]byte(more+"\n"), text...), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		w.set(more)
 	}
 	return w
 }

@@ -58,9 +58,10 @@ func role(f *awsfake.Fake, stackName, function string) []permission {
 		out = append(out, allowed(p.(map[string]any)["PolicyDocument"])...)
 	}
 	for _, attached := range list(properties["ManagedPolicyArns"]) {
-		managed, _ := f.PhysicalID(stackName, "VpcFunctionPolicy")
-		if attached == managed {
-			out = append(out, allowed(f.Properties(stackName, "VpcFunctionPolicy")["PolicyDocument"])...)
+		for _, shared := range []string{"VpcFunctionPolicy", "StreamReaderPolicy", "CacheClientPolicy"} {
+			if managed, _ := f.PhysicalID(stackName, shared); attached == managed {
+				out = append(out, allowed(f.Properties(stackName, shared)["PolicyDocument"])...)
+			}
 		}
 	}
 	return out
@@ -143,6 +144,16 @@ func TestPermissions(t *testing.T) {
 	w.platform.Fake.ResetCalls() // those of other stacks' functions
 	w.streamctl("deploy", "--env", "development").want(0)
 	s := w.deployed("iam", "--env", "development")
+	calls := s.permissions()
+	plant(t, role(w.platform.Fake, "iam", funcenv.FuncIngest), calls["IngestFunction"])
+	w.streamctl("destroy", "--env", "development", "--yes").want(0)
+}
+
+// permissions runs every path of a stack's functions and compares what they
+// called with what their roles allow, both ways. It gives the calls by function.
+func (s stack) permissions() map[string][]awsfake.Call {
+	t, w := s.t, s.workplace
+	t.Helper()
 	s.exercise()
 	s.poison()
 	for _, rule := range []string{"RefreshSchedule", "PartitionsSchedule"} {
@@ -163,7 +174,7 @@ func TestPermissions(t *testing.T) {
 	var all []permission
 	for _, f := range funcenv.Functions() {
 		id := strings.ToUpper(f.Name[:1]) + f.Name[1:] + "Function"
-		permissions := role(w.platform.Fake, "iam", f.Name)
+		permissions := role(w.platform.Fake, s.name, f.Name)
 		if len(permissions) < 4 || len(calls[id]) == 0 {
 			t.Errorf("%s: %d permissions, %d calls", f.Name, len(permissions), len(calls[id]))
 		}
@@ -183,8 +194,7 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("%s is on the list of unseen permissions, but no role has it", action)
 		}
 	}
-	plant(t, role(w.platform.Fake, "iam", funcenv.FuncIngest), calls["IngestFunction"])
-	w.streamctl("destroy", "--env", "development", "--yes").want(0)
+	return calls
 }
 
 // plant takes a permission away and adds one: each must be noticed.

@@ -58,6 +58,7 @@ type Platform struct {
 	moto     *moto.Server
 	mu       sync.Mutex
 	shipped  bool
+	sources  map[string]string // checkouts of code keys that BuildFrom named
 	programs map[string]func() (string, error)
 }
 
@@ -67,7 +68,7 @@ func Start(ctx context.Context, o Options) (*Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Platform{Root: root, Streamctl: filepath.Join(o.Dir, "streamctl"), dir: o.Dir, programs: map[string]func() (string, error){}}
+	p := &Platform{Root: root, Streamctl: filepath.Join(o.Dir, "streamctl"), dir: o.Dir, sources: map[string]string{}, programs: map[string]func() (string, error){}}
 	build := exec.CommandContext(ctx, "go", "build", "-o", p.Streamctl, "./cmd/streamctl")
 	build.Dir = root
 	if said, err := build.CombinedOutput(); err != nil {
@@ -102,7 +103,31 @@ func (p *Platform) bootstrap(ctx context.Context, codeKey string) (string, error
 	if err != nil {
 		return "", err
 	}
-	return p.Bootstrap(ctx, function)
+	p.mu.Lock()
+	root, other := p.sources[codeKey]
+	p.mu.Unlock()
+	if !other {
+		return p.Bootstrap(ctx, function)
+	}
+	return p.once(codeKey, func() (string, error) {
+		path := filepath.Join(p.dir, "bootstrap-"+strings.ReplaceAll(codeKey, "/", "-"))
+		return path, compile(ctx, root, function, path)
+	})
+}
+
+// BuildFrom says that the code of some keys was built from another checkout, so
+// that this machine's builds of it are too.
+func (p *Platform) BuildFrom(root string, codeKeys ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, key := range codeKeys {
+		p.sources[key] = root
+	}
+}
+
+func compile(ctx context.Context, root, function, path string) error {
+	b := artifact.Builder{Root: root, OS: runtime.GOOS, Arch: runtime.GOARCH, Environ: os.Environ()}
+	return b.Compile(ctx, function, path)
 }
 
 // functionOf is the function that a code key names.
@@ -118,8 +143,7 @@ func functionOf(codeKey string) (string, error) {
 func (p *Platform) Bootstrap(ctx context.Context, function string) (string, error) {
 	return p.once(function, func() (string, error) {
 		path := filepath.Join(p.dir, "bootstrap-"+function)
-		b := artifact.Builder{Root: p.Root, OS: runtime.GOOS, Arch: runtime.GOARCH, Environ: os.Environ()}
-		return path, b.Compile(ctx, function, path)
+		return path, compile(ctx, p.Root, function, path)
 	})
 }
 

@@ -18,11 +18,19 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/pgiam"
 )
 
-// Postgres starts a PostgreSQL server for each database instance. template is
-// a folder that keeps an initialised cluster for later starts; empty runs
-// initdb each time.
+// Postgres starts a PostgreSQL server for each database instance; a read
+// replica is another way into its source's. template is a folder that keeps an
+// initialised cluster for later starts; empty runs initdb each time.
 func Postgres(template string) awsfake.DatabaseBackend {
 	return func(ctx context.Context, spec awsfake.DatabaseSpec) (awsfake.Database, error) {
+		if source, ok := spec.Source.(interface{ primary() *database }); ok {
+			d := source.primary()
+			proxy, err := login(ctx, d.server, d.master, spec)
+			if err != nil {
+				return nil, err
+			}
+			return &replica{d, proxy}, nil
+		}
 		server, err := pgserver.Start(ctx, pgserver.Options{Dir: spec.Dir, Template: template, Volatile: true})
 		if err != nil {
 			return nil, err
@@ -35,12 +43,7 @@ func Postgres(template string) awsfake.DatabaseBackend {
 		if err := server.CreateRDS(ctx, spec.MasterUsername, spec.MasterPassword, name); err != nil {
 			return nil, errors.Join(err, server.Stop(ctx))
 		}
-		d.proxy, err = pgiam.Start(ctx, pgiam.Options{
-			BackendURL: server.URL(pgserver.Superuser, "postgres"), Master: spec.MasterUsername, Keys: spec.Keys, Region: spec.Region, CA: spec.CA,
-			Login: func(l pgiam.Login) {
-				spec.Login(awsfake.Login{At: l.At, Store: spec.ID, User: l.User, Kind: l.Kind, Principal: l.Principal, OK: l.OK, Reason: l.Reason})
-			},
-		})
+		d.proxy, err = login(ctx, server, spec.MasterUsername, spec)
 		if err != nil {
 			return nil, errors.Join(err, server.Stop(ctx))
 		}
@@ -48,11 +51,35 @@ func Postgres(template string) awsfake.DatabaseBackend {
 	}
 }
 
+// login starts what logs clients in as RDS does.
+func login(ctx context.Context, server *pgserver.Server, master string, spec awsfake.DatabaseSpec) (*pgiam.Proxy, error) {
+	return pgiam.Start(ctx, pgiam.Options{
+		BackendURL: server.URL(pgserver.Superuser, "postgres"), Master: master, Keys: spec.Keys, Region: spec.Region, CA: spec.CA,
+		Login: func(l pgiam.Login) {
+			spec.Login(awsfake.Login{At: l.At, Store: spec.ID, User: l.User, Kind: l.Kind, Principal: l.Principal, OK: l.OK, Reason: l.Reason})
+		},
+	})
+}
+
+// replica has an endpoint of its own before its source's server, and ends
+// without it.
+type replica struct {
+	*database
+	proxy *pgiam.Proxy
+}
+
+func (r *replica) Endpoint() (string, int) { return r.proxy.Host, r.proxy.Port }
+
+func (r *replica) Stop(context.Context) error { return r.proxy.Stop() }
+
 type database struct {
 	server *pgserver.Server
 	proxy  *pgiam.Proxy
 	master string
 }
+
+// primary is the database that replicas copy, of a replica too.
+func (d *database) primary() *database { return d }
 
 func (d *database) Endpoint() (string, int) { return d.proxy.Host, d.proxy.Port }
 

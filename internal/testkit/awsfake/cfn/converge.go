@@ -121,7 +121,7 @@ func (s *Service) provide(ctx context.Context, st *stack, r *instance, status st
 	if err := s.delay(ctx, r.Type); err != nil {
 		return err
 	}
-	if err := s.injected(s.failures, r.ID); err != nil {
+	if err := s.injected(s.failures, st, r.ID); err != nil {
 		return err
 	}
 	res, err := s.provider.Create(ctx, s.request(st, r, nil, initiated))
@@ -176,7 +176,7 @@ func (c *convergence) updateInPlace(ctx context.Context, r, old *instance) error
 	if err := s.delay(ctx, r.Type); err != nil {
 		return err
 	}
-	if err := s.injected(s.failures, r.ID); err != nil {
+	if err := s.injected(s.failures, c.st, r.ID); err != nil {
 		return err
 	}
 	res, err := s.provider.Update(ctx, s.request(c.st, r, old.props, func(string) {}))
@@ -203,16 +203,18 @@ func (s *Service) request(st *stack, r *instance, old map[string]any, initiated 
 	}
 }
 
-// injected takes the failure that a test asked for, once.
-func (s *Service) injected(from map[string]string, id string) error {
+// injected takes the failure that a test asked for, once: of a logical id, or
+// of stack/logical id.
+func (s *Service) injected(from map[string]string, st *stack, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	reason, ok := from[id]
-	if !ok {
-		return nil
+	for _, key := range []string{st.name + "/" + id, id} {
+		if reason, ok := from[key]; ok {
+			delete(from, key)
+			return errors.New(reason)
+		}
 	}
-	delete(from, id)
-	return errors.New(reason)
+	return nil
 }
 
 // mark sets a resource's status and records the event, with err as the reason.

@@ -102,7 +102,7 @@ func (s *Service) remove(ctx context.Context, st *stack, r *instance, policy str
 	}
 	err := s.delay(ctx, r.Type)
 	if err == nil {
-		err = s.injected(s.failDeletes, r.ID)
+		err = s.injected(s.failDeletes, st, r.ID)
 	}
 	if err == nil {
 		err = s.provider.Delete(ctx, request)
@@ -204,7 +204,7 @@ func (s *Service) restore(ctx context.Context, st *stack, c *convergence, id str
 	s.mark(st, now, "UPDATE_IN_PROGRESS", nil)
 	err := s.delay(ctx, now.Type)
 	if err == nil {
-		err = s.injected(s.failures, id)
+		err = s.injected(s.failures, st, id)
 	}
 	if err == nil {
 		var res Result

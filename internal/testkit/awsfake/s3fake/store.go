@@ -90,6 +90,18 @@ func (s *Store) SetVersioning(name, status string) error {
 	return nil
 }
 
+// Versioning is a bucket's: empty, Enabled or Suspended; ok is false where
+// there is no such bucket.
+func (s *Store) Versioning(name string) (status string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(name)
+	if err != nil {
+		return "", false
+	}
+	return b.versioning, true
+}
+
 // DeleteBucket refuses while any version or delete marker is left.
 func (s *Store) DeleteBucket(name string) error {
 	s.mu.Lock()

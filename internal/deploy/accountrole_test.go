@@ -1,0 +1,82 @@
+package deploy_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+// TestAccountRole destroys a stack that set API Gateway's role for the logs of
+// the account and region. The role goes only where nobody else logs with it.
+func TestAccountRole(t *testing.T) {
+	const other = "arn:aws:iam::123456789012:role/other-team"
+	logs := awsfake.ForeignStage{AccessLogs: "arn:aws:logs:us-east-1:123456789012:log-group:other"}
+	for _, tt := range []struct {
+		name string
+		// before is what the account is like when the stack goes.
+		before func(*awsfake.Fake)
+		// why the role stays; empty when it goes.
+		why string
+		// account is the account's role afterwards; ours stands for the stack's.
+		account string
+	}{
+		{"nobody else", func(*awsfake.Fake) {}, "", ""},
+		{"an API without logs", func(f *awsfake.Fake) { f.AddStage(awsfake.ForeignStage{LoggingLevel: "OFF"}) }, "", ""},
+		{"an HTTP API, which needs no role", func(f *awsfake.Fake) {
+			f.AddStage(awsfake.ForeignStage{V2: true, Protocol: "HTTP", AccessLogs: logs.AccessLogs})
+		}, "", ""},
+		{"an API with an access log", func(f *awsfake.Fake) { f.AddStage(logs) }, "stage prod with it", "ours"},
+		{"an API with an execution log", func(f *awsfake.Fake) { f.AddStage(awsfake.ForeignStage{Name: "beta", LoggingLevel: "ERROR"}) }, "stage beta with it", "ours"},
+		{"a WebSocket API with a log", func(f *awsfake.Fake) {
+			f.AddStage(awsfake.ForeignStage{V2: true, Protocol: "WEBSOCKET", LoggingLevel: "INFO"})
+		}, "stage prod with it", "ours"},
+		{"another team's role", func(f *awsfake.Fake) {
+			f.SetAPIGatewayRole(other)
+			f.AddStage(logs)
+		}, "", other},
+		{"no permission", func(f *awsfake.Fake) {
+			f.FailCall("apigateway", "UpdateAccount", 403, "AccessDeniedException", "not you", 1)
+		}, "could not be taken back", "ours"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			op, fake, lines := operator(t, awsfake.Options{})
+			r := request(t, "one", false)
+			body, err := os.ReadFile("testdata/account.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Template = body
+			apply(t, op, r)
+			role, _ := fake.PhysicalID("events", "Role")
+			tt.before(fake)
+			left, err := op.Destroy(t.Context(), plan(t, op), false)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, lines)
+			}
+			var want []deploy.Leftover
+			if tt.why != "" {
+				if len(left) != 1 || !strings.Contains(left[0].Why, tt.why) {
+					t.Fatalf("left %+v, want the role because %s", left, tt.why)
+				}
+				want = []deploy.Leftover{{LogicalID: "Role", Type: "AWS::IAM::Role", PhysicalID: role, Why: left[0].Why}}
+			}
+			if len(left) != len(want) || len(want) > 0 && left[0] != want[0] {
+				t.Errorf("left %+v, want %+v", left, want)
+			}
+			account, err := op.Gateway.GetAccount(t.Context(), &apigateway.GetAccountInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := aws.ToString(account.CloudwatchRoleArn)
+			if tt.account == "ours" && !strings.HasSuffix(got, "/"+role) || tt.account != "ours" && got != tt.account {
+				t.Errorf("the account's role is %q, want %q", got, tt.account)
+			}
+		})
+	}
+}

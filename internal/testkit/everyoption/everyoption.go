@@ -1,0 +1,66 @@
+// Package everyoption lists what variables.yaml offers beside its defaults, for
+// tests that render, judge or deploy with it.
+package everyoption
+
+import (
+	"slices"
+	"strings"
+)
+
+// Option switches something on that is off in production by default, or the
+// other way round.
+type Option struct {
+	// Name is the golden file's.
+	Name string
+	// Lines are for a variables file.
+	Lines string
+	// Alone says that it can't be on together with all the others.
+	Alone bool
+}
+
+// Replica is the bucket of the archive's copies; whoever deploys makes it, with
+// versions.
+const Replica = "archive-copy"
+
+// Domain is the API's own name, which one stack of an account can have.
+const Domain = "events.example.com"
+
+// ObjectLock is the option that only a new stack can have.
+const ObjectLock = "object-lock"
+
+// List gives every option, by name.
+func List() []Option {
+	return []Option{
+		{Name: "account-role-existing", Lines: "ApiGatewayAccountRole: existing", Alone: true},
+		{Name: "alarm-email", Lines: "AlarmEmail: oncall@example.com"},
+		{Name: "archive-replication", Lines: "ArchiveReplicationBucketArn: arn:aws:s3:::" + Replica + "\nArchiveReplicationKeyArn: arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"},
+		{Name: "archive-transitions-deep", Lines: "ArchiveTransitionDays: {StandardIA: 30, GlacierIR: 90, DeepArchive: 365}"},
+		{Name: "archive-transitions-off", Lines: "ArchiveTransitionDays: {StandardIA: 0, GlacierIR: 0}", Alone: true},
+		{Name: "cache-one-node", Lines: "CacheNodes: 1", Alone: true},
+		{Name: "cache-three-nodes", Lines: "CacheNodes: 3"},
+		{Name: "cors-one-origin", Lines: "CorsAllowedOrigins: ['https://www.example.com']", Alone: true},
+		{Name: "cors-two-origins", Lines: "CorsAllowedOrigins: ['https://www.example.com', 'https://app.example.com']"},
+		{Name: "domain", Lines: "DomainName: " + Domain + "\nDomainCertificateArn: arn:aws:acm:us-east-1:123456789012:certificate/11111111-2222-3333-4444-555555555555\nDomainHostedZoneId: Z0123456789ABCDEFGHIJ"},
+		{Name: "flow-logs", Lines: "FlowLogs: true"},
+		{Name: "functions", Lines: "Functions:\n  processor: {MemorySize: 1024, Timeout: 120, ReservedConcurrency: 4}\n  ingest: {MemorySize: 256, Timeout: 20, ReservedConcurrency: 100, ProvisionedConcurrency: 2}\n  query: {ProvisionedConcurrency: 1}"},
+		{Name: ObjectLock, Lines: "ObjectLockDays: 30"},
+		{Name: "on-demand", Lines: "StreamMode: ON_DEMAND", Alone: true},
+		{Name: "permissions-boundary", Lines: "PermissionsBoundaryArn: arn:aws:iam::123456789012:policy/boundary"},
+		{Name: "read-replicas", Lines: "ReadReplicas: 2"},
+		{Name: "three-zones", Lines: "AvailabilityZones: 3"},
+		{Name: "web-acl", Lines: "WebAcl: true"},
+		{Name: "web-acl-existing", Lines: "WebAcl: arn:aws:wafv2:us-east-1:123456789012:regional/webacl/ours/11111111-2222-3333-4444-555555555555", Alone: true},
+	}
+}
+
+// All is every option that can be on at once, but for some by name, as lines
+// for a variables file.
+func All(but ...string) string {
+	var lines []string
+	for _, o := range List() {
+		if !o.Alone && !slices.Contains(but, o.Name) {
+			lines = append(lines, o.Lines)
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
