@@ -18,29 +18,58 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/everyoption"
 )
 
-// everything puts what the product's template needs beside its stack into the
-// account, and gives the template's URL with every option on.
+// codeKeys are the keys of code that putCode puts into a bucket.
+func codeKeys() map[string]string {
+	keys := map[string]string{}
+	for _, fn := range funcenv.Functions() {
+		keys[fn.Name] = "functions/" + fn.Name + "/0123.zip"
+	}
+	return keys
+}
+
+// putCode puts the functions' code into a bucket.
+func putCode(t *testing.T, f *awsfake.Fake, bucket string) {
+	t.Helper()
+	_ = f.Objects().CreateBucket(bucket) // a second stack finds it there
+	for function, key := range codeKeys() {
+		if err := f.Objects().Put(bucket, key, []byte(function)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// codeBucket is where the product's template looks for code.
+func codeBucket() string { return template.ArtifactBucketName("123456789012", "us-east-1") }
+
+// prepare puts what the product's template needs beside its stack into the
+// account.
+func prepare(t *testing.T, f *awsfake.Fake) {
+	t.Helper()
+	putCode(t, f, codeBucket())
+	_ = f.Objects().CreateBucket(everyoption.Replica)
+	if err := f.Objects().SetVersioning(everyoption.Replica, "Enabled"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// putTemplate gives the URL of a template's body.
+func putTemplate(t *testing.T, f *awsfake.Fake, name, body string) (url string) {
+	t.Helper()
+	if err := f.Objects().Put(codeBucket(), name, []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	return f.Endpoint + "/" + codeBucket() + "/" + name
+}
+
+// everything gives the URL of the product's template with every option on.
 func everything(t *testing.T, f *awsfake.Fake, domain string) (url string) {
 	t.Helper()
+	prepare(t, f)
 	v, err := streamctl.Load(strings.NewReader(strings.ReplaceAll(everyoption.All(), everyoption.Domain, domain)), "everything.yaml", "production")
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := map[string]string{}
-	code := template.ArtifactBucketName("123456789012", "us-east-1")
-	for _, bucket := range []string{code, everyoption.Replica} {
-		_ = f.Objects().CreateBucket(bucket) // the second stack finds them there
-	}
-	if err := f.Objects().SetVersioning(everyoption.Replica, "Enabled"); err != nil {
-		t.Fatal(err)
-	}
-	for _, fn := range funcenv.Functions() {
-		keys[fn.Name] = "functions/" + fn.Name + "/0123.zip"
-		if err := f.Objects().Put(code, keys[fn.Name], []byte(fn.Name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	built, err := template.Build(v, template.Options{CodeKeys: keys})
+	built, err := template.Build(v, template.Options{CodeKeys: codeKeys()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,10 +77,7 @@ func everything(t *testing.T, f *awsfake.Fake, domain string) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Objects().Put(code, domain+".yaml", body); err != nil {
-		t.Fatal(err)
-	}
-	return f.Endpoint + "/" + code + "/" + domain + ".yaml"
+	return putTemplate(t, f, domain+".yaml", string(body))
 }
 
 // migrated answers the migrations in place of their function.
