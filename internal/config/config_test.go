@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/metric"
 )
 
 func load(t *testing.T, text, environment string) config.Variables {
@@ -120,6 +122,13 @@ func TestProblems(t *testing.T) {
 		{"too few for the shards", "ShardCount: 4\nFunctions: {processor: {ReservedConcurrency: 3}}", "need at least 4, or shards stand still"},
 		{"ready for nobody", "Functions: {archiver: {ProvisionedConcurrency: 1}}", "f:1: Functions.archiver.ProvisionedConcurrency: 1: nobody waits for archiver to start; it is for ingest and query"},
 		{"more ready than reserved", "Functions: {query: {ReservedConcurrency: 2, ProvisionedConcurrency: 3}}", "f:1: Functions.query.ProvisionedConcurrency: 3: want at most ReservedConcurrency, 2"},
+		{"a metric's field", "Metrics:\n  - Name: revenue\n    Sum: amount", `f:3: Metrics[0].Sum: "amount": want a field such as properties.amount`},
+		{"a metric's key", "Metrics:\n  - Name: revenue\n    Som: properties.a", "f:3: Metrics[0].Som: unknown key; did you mean Sum?"},
+		{"a metric twice", "Metrics: [{Name: a}, {Name: a}]", `f:1: Metrics[1].Name: "a": given twice`},
+		{"no list of metrics", "Metrics: revenue", `f:1: Metrics: "revenue": want a list of sections`},
+		{"a metric that is text", "Metrics: [revenue]", `f:1: Metrics[0]: "revenue": want a section of keys`},
+		{"too many metrics", "Metrics: [" + strings.Repeat("{Name: a}, ", 21) + "]", "f:1: Metrics: 21 metrics: want at most 20"},
+		{"metrics too large", "Metrics: [" + largeMetrics() + "]", "f:1: Metrics: 3"},
 		{"boundary", "PermissionsBoundaryArn: boundary", "want a policy's ARN"},
 		{"not YAML", "a: b: c", "f: not YAML: mapping values are not allowed in this context"},
 		{"a list", "- a", "f: line 1: want keys with values"},
@@ -134,6 +143,23 @@ func TestProblems(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// largeMetrics are nineteen that take more room than there is.
+func largeMetrics() string {
+	var list []string
+	for i := range 19 {
+		list = append(list, fmt.Sprintf("{Name: metric_number_%d, EventType: %s, Sum: properties.amount, By: [properties.country]}", i, strings.Repeat("t", 80)))
+	}
+	return strings.Join(list, ", ")
+}
+
+func TestMetrics(t *testing.T) {
+	v := load(t, "Metrics: [{Name: a}]\nEnvironments:\n  staging:\n    Metrics:\n      - {Name: revenue, EventType: purchase, Sum: properties.amount, By: [properties.country]}", config.Staging)
+	want := []metric.Definition{{Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}}}
+	if diff := cmp.Diff(want, v.Metrics); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -53,6 +53,10 @@ func (d *decoder) value(path string, node *yaml.Node, field reflect.Value) {
 	case reflect.Map:
 		d.stringMap(path, node, field)
 	case reflect.Slice:
+		if field.Type().Elem().Kind() == reflect.Struct {
+			d.sectionList(path, node, field)
+			return
+		}
 		d.stringList(path, node, field)
 	case reflect.String:
 		if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
@@ -114,6 +118,21 @@ func (d *decoder) stringList(path string, node *yaml.Node, field reflect.Value) 
 		list = append(list, item.Value)
 	}
 	field.Set(reflect.ValueOf(list))
+}
+
+// sectionList reads a list of sections; a later one replaces an earlier one.
+func (d *decoder) sectionList(path string, node *yaml.Node, field reflect.Value) {
+	if node.Kind != yaml.SequenceNode {
+		d.add(path, node.Line, "%s: want a list of sections", shown(path, node))
+		return
+	}
+	list := reflect.MakeSlice(field.Type(), len(node.Content), len(node.Content))
+	for i, item := range node.Content {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		d.lines[at] = item.Line
+		d.value(at, item, list.Index(i))
+	}
+	field.Set(list)
 }
 
 // shown is a value as a message may show it.

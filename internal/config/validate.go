@@ -78,6 +78,7 @@ func (v Variables) problems() []Problem {
 	v.identity(r)
 	v.stream(r)
 	v.edge(r)
+	v.metrics(r)
 	v.options(r)
 	return r.problems
 }

@@ -1,7 +1,10 @@
 // Package config reads variables.yaml: what a team says about its platform.
 package config
 
-import "github.com/streamctl/streamctl/internal/funcenv"
+import (
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/metric"
+)
 
 // Environments that a template can be rendered for.
 const (
@@ -108,6 +111,8 @@ type Variables struct {
 	// ApiGatewayAccountRole is create or existing.
 	ApiGatewayAccountRole string `yaml:"ApiGatewayAccountRole"`
 
+	// Metrics are what is counted beside events by type.
+	Metrics []metric.Definition `yaml:"Metrics"`
 	// EventMaxAgeDays is how old an event may be on arrival, 1 to 365 days.
 	EventMaxAgeDays int `yaml:"EventMaxAgeDays"`
 	// WarehouseRetentionDays is how long events stay in PostgreSQL; 0 keeps all.

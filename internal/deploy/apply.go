@@ -63,7 +63,7 @@ func (o *Operator) Apply(ctx context.Context, r Request) (Outcome, error) {
 	case stack.Status == StatusRollbackComplete || stack.Status == StatusReview:
 		// Nothing of a create that failed is left but what the stack retains.
 		o.step(fmt.Sprintf("removing what a create that did not succeed left: stack %s is %s", stack.Name, stack.Status))
-		if err := o.deleteStack(ctx, stack, nil); err != nil {
+		if err := o.deleteStack(ctx, stack); err != nil {
 			return Outcome{}, err
 		}
 		return o.create(ctx, r)

@@ -93,11 +93,10 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 			return nil, err
 		}
 	}
-	var gone []Event
-	if err := o.deleteStack(ctx, p.Stack, func(events []Event) { gone = append(gone, events...) }); err != nil {
+	if err := o.deleteStack(ctx, p.Stack); err != nil {
 		return nil, err
 	}
-	return o.leftovers(ctx, p, gone)
+	return o.leftovers(ctx, p)
 }
 
 func (o *Operator) lift(ctx context.Context, p Plan) error {
@@ -125,8 +124,8 @@ func (o *Operator) emptyAll(ctx context.Context, buckets []string) error {
 
 // deleteStack deletes a stack by its id, so that one made later under the same
 // name is never meant, and follows it. Where a bucket was filled meanwhile it
-// is emptied and the delete begun again. Each attempt's events go to done.
-func (o *Operator) deleteStack(ctx context.Context, stack Stack, done func([]Event)) error {
+// is emptied and the delete begun again.
+func (o *Operator) deleteStack(ctx context.Context, stack Stack) error {
 	for attempt := 1; ; attempt++ {
 		w, err := o.lookBack(ctx, stack.ID, o.Token())
 		if err != nil {
@@ -139,9 +138,6 @@ func (o *Operator) deleteStack(ctx context.Context, stack Stack, done func([]Eve
 		after, err := o.follow(ctx, w)
 		if err != nil {
 			return err
-		}
-		if done != nil {
-			done(w.events)
 		}
 		switch {
 		case after.Status == StatusDeleteComplete:
@@ -172,12 +168,21 @@ func fullBuckets(causes []Event) []string {
 	return out
 }
 
-// leftovers are what the delete left on purpose: what CloudFormation skipped,
-// and the snapshots that it took of the databases.
-func (o *Operator) leftovers(ctx context.Context, p Plan, events []Event) ([]Leftover, error) {
+// skipped is the status of what a delete passes over, because the template keeps
+// it.
+const skipped = "DELETE_SKIPPED"
+
+// leftovers are what is left on purpose: what CloudFormation skipped, in this
+// delete, in one that failed before, or in an update, and the snapshots that it
+// took of the databases.
+func (o *Operator) leftovers(ctx context.Context, p Plan) ([]Leftover, error) {
+	events, err := o.news(ctx, &watch{id: p.Stack.ID, seen: map[string]bool{}})
+	if err != nil {
+		return nil, err
+	}
 	var out []Leftover
 	for _, e := range events {
-		if e.Status != "DELETE_SKIPPED" {
+		if e.Status != skipped {
 			continue
 		}
 		l := Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Costs: true, Why: "the template keeps it"}

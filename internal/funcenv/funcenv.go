@@ -21,6 +21,7 @@ const (
 	envBucket            = "ARCHIVE_BUCKET"
 	envEventMaxAgeDays   = "EVENT_MAX_AGE_DAYS"
 	envCorsOrigins       = "CORS_ORIGINS"
+	envMetrics           = "METRICS"
 	envWarehouseDays     = "WAREHOUSE_RETENTION_DAYS"
 	envDatabaseHost      = "DATABASE_HOST"
 	envDatabasePort      = "DATABASE_PORT"
@@ -172,17 +173,23 @@ type Query struct {
 	Cache    Cache
 	// CorsOrigins are the web origins that may read the answers.
 	CorsOrigins []string
+	// Metrics are the declared metrics, as metric.Encode writes them.
+	Metrics string
 }
 
 // Vars gives the environment for the template.
 func (e Query) Vars() map[string]string {
-	return merge(map[string]string{envStack: e.Stack}, e.Database.vars(), e.Cache.vars(), origins(e.CorsOrigins))
+	vars := merge(map[string]string{envStack: e.Stack}, e.Database.vars(), e.Cache.vars(), origins(e.CorsOrigins))
+	if e.Metrics != "" {
+		vars[envMetrics] = e.Metrics
+	}
+	return vars
 }
 
 // LoadQuery reads what Vars wrote.
 func LoadQuery(getenv func(string) string) (Query, error) {
 	l := loader{getenv: getenv}
-	e := Query{Stack: l.text(envStack), Database: l.database(RoleReader), Cache: l.cache(), CorsOrigins: strings.Fields(getenv(envCorsOrigins))}
+	e := Query{Stack: l.text(envStack), Database: l.database(RoleReader), Cache: l.cache(), CorsOrigins: strings.Fields(getenv(envCorsOrigins)), Metrics: getenv(envMetrics)}
 	return e, l.err()
 }
 

@@ -172,12 +172,15 @@ type MigrationProperties struct {
 	// max_connections, as does ReaderConnections "0".
 	LoaderConnections string `json:"LoaderConnections"`
 	ReaderConnections string `json:"ReaderConnections"`
+	// Metrics are the declared metrics, as metric.Encode writes them; empty
+	// for none.
+	Metrics string `json:"Metrics"`
 }
 
 // Values gives the properties for the template, beside ServiceToken and
 // ServiceTimeout.
 func (p MigrationProperties) Values() map[string]any {
-	return map[string]any{
+	values := map[string]any{
 		"CodeKey":            p.CodeKey,
 		"DatabaseResourceId": p.DatabaseResourceID,
 		"MasterUsername":     p.MasterUsername,
@@ -185,6 +188,10 @@ func (p MigrationProperties) Values() map[string]any {
 		"LoaderConnections":  p.LoaderConnections,
 		"ReaderConnections":  p.ReaderConnections,
 	}
+	if p.Metrics != "" {
+		values["Metrics"] = p.Metrics
+	}
+	return values
 }
 
 // LoadMigrationProperties reads the ResourceProperties of a custom resource
@@ -198,6 +205,7 @@ func LoadMigrationProperties(values map[string]any) (MigrationProperties, error)
 		MasterPassword:     l.text("MasterPassword"),
 		LoaderConnections:  l.text("LoaderConnections"),
 		ReaderConnections:  l.text("ReaderConnections"),
+		Metrics:            l.getenv("Metrics"),
 	}
 	return p, l.err()
 }

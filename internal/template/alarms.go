@@ -15,7 +15,7 @@ type alarm struct {
 	id, description string
 	// metrics are one, or several that an expression makes one of; in it they
 	// are m0, m1 and so on.
-	metrics        []metric
+	metrics        []reading
 	expression     string
 	seconds        int
 	datapoints, of int
@@ -25,29 +25,29 @@ type alarm struct {
 	missing        string // what no data means: notBreaching, breaching, or "" for insufficient data
 }
 
-// metric is what CloudWatch has under a namespace, a name and dimensions. These
-// must match what AWS publishes to the letter, or an alarm never leaves
+// reading is a metric of CloudWatch: a namespace, a name and dimensions. These must
+// match what AWS publishes to the letter, or an alarm never leaves
 // INSUFFICIENT_DATA.
-type metric struct {
+type reading struct {
 	namespace, name string
 	dimensions      []cloudwatch.Alarm_Dimension
 	statistic       string // Average, Maximum, Minimum, Sum, or a percentile such as p99
 }
 
 // source is where metrics of one kind come from.
-type source func(name, statistic string) metric
+type source func(name, statistic string) reading
 
 func from(namespace string, dimensions ...string) source {
 	list := make([]cloudwatch.Alarm_Dimension, 0, len(dimensions)/2)
 	for i := 0; i < len(dimensions); i += 2 {
 		list = append(list, cloudwatch.Alarm_Dimension{Name: dimensions[i], Value: dimensions[i+1]})
 	}
-	return func(name, statistic string) metric { return metric{namespace, name, list, statistic} }
+	return func(name, statistic string) reading { return reading{namespace, name, list, statistic} }
 }
 
 // each is the same metric of several sources.
-func each(sources []source, name, statistic string) []metric {
-	out := make([]metric, len(sources))
+func each(sources []source, name, statistic string) []reading {
+	out := make([]reading, len(sources))
 	for i, s := range sources {
 		out[i] = s(name, statistic)
 	}
@@ -61,8 +61,8 @@ const (
 	leastOfAll   = "MIN(METRICS())"
 )
 
-// alarms are one or more for metric that shows whether the platform
-// keeps up, and for all that means work for somebody.
+// alarms are one or more for each metric that shows whether the platform keeps
+// up, and for all that means work for somebody.
 func alarms(v config.Variables) []alarm {
 	own := from(funcenv.MetricNamespace, funcenv.DimensionStack, Ref("AWS::StackName"))
 	list := apiAlarms(v)
@@ -75,11 +75,11 @@ func alarms(v config.Variables) []alarm {
 func apiAlarms(v config.Variables) []alarm {
 	api := from("AWS/ApiGateway", "ApiName", Ref("AWS::StackName")) // it has one stage
 	return []alarm{
-		{id: "ApiErrorsAlarm", description: "The API answers 5xx", metrics: []metric{api("5XXError", "Average")},
+		{id: "ApiErrorsAlarm", description: "The API answers 5xx", metrics: []reading{api("5XXError", "Average")},
 			seconds: 60, datapoints: 3, of: 5, threshold: 0.01, missing: "notBreaching"},
-		{id: "ApiLatencyAlarm", description: "The API is slow", metrics: []metric{api("Latency", "p99")},
+		{id: "ApiLatencyAlarm", description: "The API is slow", metrics: []reading{api("Latency", "p99")},
 			seconds: 60, datapoints: 5, of: 5, threshold: 2000, missing: "notBreaching"},
-		{id: "ApiBusyAlarm", description: "The API gets more than 80 % of ThrottleRate", metrics: []metric{api("Count", "Sum")},
+		{id: "ApiBusyAlarm", description: "The API gets more than 80 % of ThrottleRate", metrics: []reading{api("Count", "Sum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: float64(v.ThrottleRate) * 60 * 0.8, missing: "notBreaching"},
 	}
 }
@@ -90,7 +90,7 @@ const onDemandShards = 200
 
 func streamAlarms(v config.Variables, own source) []alarm {
 	stream := from("AWS/Kinesis", "StreamName", Ref(idStream))
-	age := []metric{stream("GetRecords.IteratorAgeMilliseconds", "Maximum")}
+	age := []reading{stream("GetRecords.IteratorAgeMilliseconds", "Maximum")}
 	shards := v.ShardCount
 	if v.StreamMode == config.StreamOnDemand {
 		shards = onDemandShards
@@ -99,26 +99,26 @@ func streamAlarms(v config.Variables, own source) []alarm {
 	busy := fmt.Sprintf("MAX([m0/%d,m1/%d])", shards*600, shards*60<<20/100)
 	return []alarm{
 		{id: "StreamBusyAlarm", description: "The stream is at 80 % of what its shards take",
-			metrics: []metric{stream("IncomingRecords", "Sum"), stream("IncomingBytes", "Sum")}, expression: busy,
+			metrics: []reading{stream("IncomingRecords", "Sum"), stream("IncomingBytes", "Sum")}, expression: busy,
 			seconds: 60, datapoints: 3, of: 5, threshold: 80, missing: "notBreaching"},
 		{id: "StreamThrottledAlarm", description: "The stream refuses writes: more shards are needed",
 			// Of all calls, PutRecords.ThrottledRecords among them.
-			metrics: []metric{stream("WriteProvisionedThroughputExceeded", "Sum")},
+			metrics: []reading{stream("WriteProvisionedThroughputExceeded", "Sum")},
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "StreamFailedAlarm", description: "Kinesis fails to store records", metrics: []metric{stream("PutRecords.FailedRecords", "Sum")},
+		{id: "StreamFailedAlarm", description: "Kinesis fails to store records", metrics: []reading{stream("PutRecords.FailedRecords", "Sum")},
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		{id: "StreamLagAlarm", description: "Readers of the stream are a minute behind", metrics: age,
 			seconds: 60, datapoints: 3, of: 5, threshold: 60_000, missing: "notBreaching"},
 		{id: "StreamLossAlarm", description: "Readers of the stream are a quarter of its retention behind: records will be lost", metrics: age,
 			seconds: 60, datapoints: 1, of: 1, threshold: float64(v.StreamRetentionHours) * 3600_000 / 4, missing: "notBreaching"},
-		{id: "ArchiveAlarm", description: "More events were accepted than archived", metrics: []metric{own(funcenv.MetricAccepted, "Sum"), own(funcenv.MetricArchived, "Sum")},
+		{id: "ArchiveAlarm", description: "More events were accepted than archived", metrics: []reading{own(funcenv.MetricAccepted, "Sum"), own(funcenv.MetricArchived, "Sum")},
 			// Hours, because the archive's last minute is in the next one.
 			// An archiver that writes nothing has no data, which the sum passes over.
 			expression: "100*(2*m0-SUM(METRICS()))/m0", seconds: 3600, datapoints: 2, of: 3, threshold: 5, missing: "notBreaching"},
 		{id: "GivenUpAlarm", description: "Records were given up and kept in the bucket",
-			metrics: []metric{from("AWS/Lambda", "EventSourceMappingUUID", Ref(idProcessorSource))("OnFailureDestinationDeliveredEventCount", "Sum")},
+			metrics: []reading{from("AWS/Lambda", "EventSourceMappingUUID", Ref(idProcessorSource))("OnFailureDestinationDeliveredEventCount", "Sum")},
 			seconds: 60, datapoints: 1, of: 1, missing: "notBreaching"},
-		{id: "QuarantineAlarm", description: "An event could not be loaded and was set aside", metrics: []metric{own(funcenv.MetricQuarantined, "Sum")},
+		{id: "QuarantineAlarm", description: "An event could not be loaded and was set aside", metrics: []reading{own(funcenv.MetricQuarantined, "Sum")},
 			seconds: 60, datapoints: 1, of: 1, missing: "notBreaching"},
 	}
 }
@@ -126,15 +126,15 @@ func streamAlarms(v config.Variables, own source) []alarm {
 func warehouseAlarms(v config.Variables, own source) []alarm {
 	database := from("AWS/RDS", "DBInstanceIdentifier", Ref(idDatabase))
 	list := []alarm{
-		{id: "DatabaseCpuAlarm", description: "PostgreSQL is busy", metrics: []metric{database("CPUUtilization", "Average")},
+		{id: "DatabaseCpuAlarm", description: "PostgreSQL is busy", metrics: []reading{database("CPUUtilization", "Average")},
 			seconds: 60, datapoints: 5, of: 5, threshold: 80},
-		{id: "DatabaseConnectionsAlarm", description: "PostgreSQL is running out of connections", metrics: []metric{database("DatabaseConnections", "Maximum")},
+		{id: "DatabaseConnectionsAlarm", description: "PostgreSQL is running out of connections", metrics: []reading{database("DatabaseConnections", "Maximum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: float64(config.MaxConnections(v.DatabaseInstanceClass) * 8 / 10)},
-		{id: "DatabaseMemoryAlarm", description: "PostgreSQL has less than 5 % of its memory left", metrics: []metric{database("FreeableMemory", "Average")},
+		{id: "DatabaseMemoryAlarm", description: "PostgreSQL has less than 5 % of its memory left", metrics: []reading{database("FreeableMemory", "Average")},
 			seconds: 300, datapoints: 3, of: 3, below: true, threshold: float64(config.MemoryMiB(v.DatabaseInstanceClass)) * (1 << 20) * 0.05},
-		{id: "DatabaseStorageAlarm", description: "PostgreSQL has less than 15 % of its storage left", metrics: []metric{database("FreeStorageSpace", "Minimum")},
+		{id: "DatabaseStorageAlarm", description: "PostgreSQL has less than 15 % of its storage left", metrics: []reading{database("FreeStorageSpace", "Minimum")},
 			seconds: 300, datapoints: 1, of: 1, below: true, threshold: float64(v.DatabaseStorageGiB) * (1 << 30) * 0.15},
-		{id: "PartitionsAlarm", description: "Fewer than three days ahead have a partition", metrics: []metric{own(funcenv.MetricHorizon, "Minimum")},
+		{id: "PartitionsAlarm", description: "Fewer than three days ahead have a partition", metrics: []reading{own(funcenv.MetricHorizon, "Minimum")},
 			seconds: 300, datapoints: 12, of: 12, below: true, threshold: 3, missing: "breaching", after: "RefreshSchedule"},
 	}
 	var bursting []source
@@ -151,7 +151,7 @@ func warehouseAlarms(v config.Variables, own source) []alarm {
 	}
 	for n := range v.ReadReplicas {
 		replica := from("AWS/RDS", "DBInstanceIdentifier", Ref(replicaID(n)))
-		list = append(list, alarm{id: "ReplicaLagAlarm" + itoa(n+1), description: "A read replica is five minutes behind", metrics: []metric{replica("ReplicaLag", "Average")},
+		list = append(list, alarm{id: "ReplicaLagAlarm" + itoa(n+1), description: "A read replica is five minutes behind", metrics: []reading{replica("ReplicaLag", "Average")},
 			seconds: 60, datapoints: 5, of: 5, threshold: 300})
 	}
 	return list
@@ -177,7 +177,7 @@ func cacheAlarms(v config.Variables, own source) []alarm {
 		{id: "CacheEvictionsAlarm", description: "Redis drops keys for want of memory", metrics: each(nodes, "Evictions", "Sum"), expression: sumOfAll,
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		// What queries ask for; the nodes' own counts hold every look of the writers too.
-		{id: "CacheHitsAlarm", description: "Most of what queries ask of Redis isn't there", metrics: []metric{own(funcenv.MetricCacheHits, "Sum"), own(funcenv.MetricCacheMisses, "Sum")},
+		{id: "CacheHitsAlarm", description: "Most of what queries ask of Redis isn't there", metrics: []reading{own(funcenv.MetricCacheHits, "Sum"), own(funcenv.MetricCacheMisses, "Sum")},
 			expression: "100*m0/(m0+m1)", seconds: 300, datapoints: 6, of: 6, below: true, threshold: 50, missing: "notBreaching"},
 	}
 	if len(nodes) > 1 {
@@ -208,7 +208,7 @@ func functionAlarms(own source) []alarm {
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		{id: "FunctionThrottlesAlarm", description: "Requests find no free execution of a function", metrics: each(asked, "Throttles", "Sum"), expression: sumOfAll,
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "FunctionDurationAlarm", description: "A function takes more than 80 % of its timeout", metrics: []metric{own(funcenv.MetricTimeUsed, "Maximum")},
+		{id: "FunctionDurationAlarm", description: "A function takes more than 80 % of its timeout", metrics: []reading{own(funcenv.MetricTimeUsed, "Maximum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: 80, missing: "notBreaching"},
 	}
 }

@@ -8,13 +8,14 @@ import (
 
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/metric"
 )
 
 // addFunctions makes the six functions, each with its role and its log group.
 func (t *Template) addFunctions(v config.Variables) {
 	t.group("Functions")
 	t.addSharedPolicies()
-	environments := environments(v)
+	environments := environments(v, t.metrics(v))
 	for _, f := range funcenv.Functions() {
 		f, setting := v.Function(f)
 		t.add(logGroupID(f.Name), t.logGroup(v, "/aws/lambda/${AWS::StackName}-"+f.Name))
@@ -71,7 +72,7 @@ func (t *Template) function(v config.Variables, f funcenv.Function, environment 
 
 // environments are the functions' variables, from the structs that the
 // functions read them back with.
-func environments(v config.Variables) map[string]map[string]string {
+func environments(v config.Variables, metrics string) map[string]map[string]string {
 	stack := Ref("AWS::StackName")
 	database := funcenv.Database{Host: GetAtt(idDatabase, "Endpoint.Address"), Port: GetAtt(idDatabase, "Endpoint.Port")}
 	cache := funcenv.Cache{
@@ -84,11 +85,20 @@ func environments(v config.Variables) map[string]map[string]string {
 		funcenv.FuncIngest:    funcenv.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
 		funcenv.FuncArchiver:  funcenv.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
 		funcenv.FuncProcessor: funcenv.Processor{Stack: stack, Database: database, Cache: cache, Bucket: Ref(idArchive)}.Vars(),
-		funcenv.FuncQuery:     funcenv.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
+		funcenv.FuncQuery:     funcenv.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins, Metrics: metrics}.Vars(),
 		funcenv.FuncSchema:    funcenv.Schema{Stack: stack, Database: database, EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
 		funcenv.FuncMaintenance: funcenv.Maintenance{Stack: stack, Database: database, Cache: cache,
 			EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays}.Vars(),
 	}
+}
+
+// metrics are the declared metrics, as the functions read them.
+func (t *Template) metrics(v config.Variables) string {
+	text, err := metric.Encode(v.Metrics)
+	if err != nil {
+		t.errs = append(t.errs, err)
+	}
+	return text
 }
 
 // addMigrations makes the custom resource that migrates the schema. It is
@@ -108,6 +118,7 @@ func (t *Template) addMigrations(v config.Variables) {
 		MasterPassword:     Ref(paramPassword),
 		LoaderConnections:  itoa(v.LoaderConnections()),
 		ReaderConnections:  "0",
+		Metrics:            t.metrics(v),
 	}.Values()
 	properties["ServiceToken"] = GetAtt(functionID(funcenv.FuncSchema), "Arn")
 	properties["ServiceTimeout"] = 600

@@ -43,6 +43,7 @@ func List() []Option {
 		{Name: "domain", Lines: "DomainName: " + Domain + "\nDomainCertificateArn: arn:aws:acm:us-east-1:123456789012:certificate/11111111-2222-3333-4444-555555555555\nDomainHostedZoneId: Z0123456789ABCDEFGHIJ"},
 		{Name: "flow-logs", Lines: "FlowLogs: true"},
 		{Name: "functions", Lines: "Functions:\n  processor: {MemorySize: 1024, Timeout: 120, ReservedConcurrency: 4}\n  ingest: {MemorySize: 256, Timeout: 20, ReservedConcurrency: 100, ProvisionedConcurrency: 2}\n  query: {ProvisionedConcurrency: 1}"},
+		{Name: "metrics", Lines: "Metrics:\n  - {Name: revenue, EventType: purchase, Sum: properties.amount, Max: properties.amount, By: [properties.country]}\n  - {Name: visits, EventType: page_view, By: [properties.page, properties.country]}"},
 		{Name: ObjectLock, Lines: "ObjectLockDays: 30"},
 		{Name: "on-demand", Lines: "StreamMode: ON_DEMAND", Alone: true},
 		{Name: "permissions-boundary", Lines: "PermissionsBoundaryArn: arn:aws:iam::123456789012:policy/boundary"},

@@ -1,0 +1,30 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/streamctl/streamctl/internal/metric"
+)
+
+// metrics checks what is declared to be counted.
+func (v Variables) metrics(r *rules) {
+	if len(v.Metrics) > metric.MaxDefinitions {
+		r.add("Metrics", "%d metrics: want at most %d", len(v.Metrics), metric.MaxDefinitions)
+	}
+	for i, d := range v.Metrics {
+		at := fmt.Sprintf("Metrics[%d]", i)
+		for _, p := range d.Check() {
+			r.add(at+"."+p.Field, "%s", p.What)
+		}
+		if slices.ContainsFunc(v.Metrics[:i], func(o metric.Definition) bool { return o.Name == d.Name }) {
+			r.add(at+".Name", "%q: given twice; each metric has a name of its own", d.Name)
+		}
+	}
+	text, err := metric.Encode(v.Metrics)
+	if err != nil {
+		r.add("Metrics", "%s", err)
+	} else if len(text) > metric.MaxBytes {
+		r.add("Metrics", "%d bytes as JSON: want at most %d, which a function's environment has room for; declare fewer, or shorter names", len(text), metric.MaxBytes)
+	}
+}

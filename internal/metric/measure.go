@@ -1,0 +1,176 @@
+package metric
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/streamctl/streamctl/internal/event"
+)
+
+// Measure is what one event adds to one series.
+type Measure struct {
+	// Key is the series.
+	Key string
+	// Dimension tells values apart; empty where nothing does.
+	Dimension string
+	// Value is a decimal number as JSON writes it; empty adds to the count
+	// alone.
+	Value string
+}
+
+// Of gives what an event adds to the metric; ok is false for an event that the
+// metric isn't about. An event whose field is missing or no number adds to the
+// series of skipped ones instead.
+func (d Definition) Of(e event.Event) (m Measure, ok bool) {
+	if d.EventType != "" && d.EventType != e.Type {
+		return Measure{}, false
+	}
+	m.Key = d.Key()
+	if field := d.Field(); field != "" {
+		value := lookUp(e.Properties, field)
+		if value.Kind() != '0' {
+			return Measure{Key: SkippedKey(m.Key)}, true
+		}
+		m.Value = string(value)
+	}
+	values := make([]string, len(d.By))
+	for i, by := range d.By {
+		if by == "eventType" {
+			values[i] = e.Type
+			continue
+		}
+		values[i] = scalar(lookUp(e.Properties, by))
+	}
+	m.Dimension = Dimension(values...)
+	return m, true
+}
+
+// Dimension is one text for up to two values: none is the empty text, one
+// stands for itself, and two are a JSON array, so that no two pairs look alike.
+func Dimension(values ...string) string {
+	switch len(values) {
+	case 0:
+		return ""
+	case 1:
+		return values[0]
+	}
+	text, err := json.Marshal(values)
+	if err != nil {
+		return strings.Join(values, " ") // strings alone can't fail
+	}
+	return string(text)
+}
+
+// Values takes a dimension apart again, into n values.
+func Values(dimension string, n int) []string {
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return []string{dimension}
+	}
+	var values []string
+	if err := json.Unmarshal([]byte(dimension), &values); err != nil || len(values) != n {
+		// What isn't told apart any more.
+		values = make([]string, n)
+		for i := range values {
+			values[i] = dimension
+		}
+	}
+	return values
+}
+
+// scalar is a value as a dimension: text as it is, numbers and truth values as
+// they are written, anything else as nothing.
+func scalar(v jsontext.Value) string {
+	switch v.Kind() {
+	case '"':
+		text, err := jsontext.AppendUnquote(nil, v)
+		if err != nil {
+			return ""
+		}
+		return string(text)
+	case '0', 't', 'f':
+		return string(v)
+	}
+	return ""
+}
+
+// lookUp finds a field by its path below properties; nil where it isn't there.
+// properties is valid JSON without insignificant white space.
+func lookUp(properties jsontext.Value, path string) jsontext.Value {
+	at := []byte(properties)
+	_, rest, _ := strings.Cut(path, ".")
+	for rest != "" {
+		var name string
+		name, rest, _ = strings.Cut(rest, ".")
+		if at = member(at, name); at == nil {
+			return nil
+		}
+	}
+	return at
+}
+
+// member finds a member's value in an object.
+func member(object []byte, name string) []byte {
+	if len(object) < 2 || object[0] != '{' {
+		return nil
+	}
+	for i := 1; i < len(object) && object[i] == '"'; {
+		keyEnd := skip(object, i)
+		valueEnd := skip(object, keyEnd+1)
+		if named(object[i:keyEnd], name) {
+			return object[keyEnd+1 : valueEnd]
+		}
+		i = valueEnd + 1 // past the comma or the closing brace
+	}
+	return nil
+}
+
+// named says that a quoted name is the one that is looked for.
+func named(quoted []byte, name string) bool {
+	if len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name {
+		return true
+	}
+	for _, c := range quoted {
+		if c == '\\' { // written in another way
+			text, err := jsontext.AppendUnquote(nil, quoted)
+			return err == nil && string(text) == name
+		}
+	}
+	return false
+}
+
+// skip gives the end of the value that begins at i.
+func skip(text []byte, i int) int {
+	depth := 0
+	for ; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',', ':':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return i
+}

@@ -1,0 +1,155 @@
+// Package metric is what a team declares to be counted, beside events by type:
+// which events, which of their fields, told apart by which others.
+package metric
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Limits of what may be declared.
+const (
+	// MaxDefinitions is the most metrics of a platform.
+	MaxDefinitions = 20
+	// MaxBytes is the most that all definitions may take as JSON: they travel
+	// in a function's environment, of which Lambda takes 4 KB.
+	MaxBytes = 3000
+	// MaxBy is the most fields that tell a metric's values apart.
+	MaxBy = 2
+)
+
+// Definition declares a metric. It counts events; with a field to add up, or to
+// take the smallest or largest of, it counts those whose field is a number.
+type Definition struct {
+	// Name is how the metric is asked for: a small letter, then small letters,
+	// digits and underscores, at most 40 characters.
+	Name string `yaml:"Name" json:"name"`
+	// EventType chooses events; empty means all.
+	EventType string `yaml:"EventType" json:"eventType,omitempty"`
+	// Sum, Min and Max name a field of properties, the same one where more
+	// than one is given: properties.amount.
+	Sum string `yaml:"Sum" json:"sum,omitempty"`
+	Min string `yaml:"Min" json:"min,omitempty"`
+	Max string `yaml:"Max" json:"max,omitempty"`
+	// By names up to two fields that tell values apart: eventType, or one of
+	// properties that is text, a number or a truth value.
+	By []string `yaml:"By" json:"by,omitempty"`
+}
+
+// Reserved are the names that the platform's own metrics and answers have.
+var Reserved = []string{"events", "summary", "users"}
+
+var (
+	name      = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+	eventType = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,100}$`)
+	path      = regexp.MustCompile(`^properties(\.[^.\s"\\]{1,100}){1,8}$`)
+)
+
+// CheckName says what is wrong with a metric's name; "" means nothing.
+func CheckName(n string) string {
+	switch {
+	case !name.MatchString(n):
+		return "want a small letter, then small letters, digits and underscores, at most 40 characters"
+	case slices.Contains(Reserved, n):
+		return "is the platform's own; want another"
+	}
+	return ""
+}
+
+// Problem is something wrong with a field of a definition.
+type Problem struct{ Field, What string }
+
+// Check gives everything that is wrong with a definition.
+func (d Definition) Check() []Problem {
+	var problems []Problem
+	add := func(field, format string, args ...any) {
+		problems = append(problems, Problem{field, fmt.Sprintf(format, args...)})
+	}
+	if what := CheckName(d.Name); what != "" {
+		add("Name", "%q: %s", d.Name, what)
+	}
+	if d.EventType != "" && !eventType.MatchString(d.EventType) {
+		add("EventType", "%q: want 1 to 100 of the characters A-Z a-z 0-9 _ . : -", d.EventType)
+	}
+	field := ""
+	for _, v := range []struct{ name, path string }{{"Sum", d.Sum}, {"Min", d.Min}, {"Max", d.Max}} {
+		switch {
+		case v.path == "":
+		case !path.MatchString(v.path):
+			add(v.name, "%q: want a field such as properties.amount", v.path)
+		case field != "" && field != v.path:
+			add(v.name, "%q: Sum, Min and Max of one metric are of one field, %s; declare another metric", v.path, field)
+		default:
+			field = v.path
+		}
+	}
+	if len(d.By) > MaxBy {
+		add("By", "%d fields: want at most %d", len(d.By), MaxBy)
+	}
+	for i, by := range d.By {
+		switch {
+		case by != "eventType" && !path.MatchString(by):
+			add("By", "%q: want eventType or a field such as properties.country", by)
+		case slices.Contains(d.By[:i], by):
+			add("By", "%q: given twice", by)
+		}
+	}
+	return problems
+}
+
+// Field is the field whose values are added up; empty for a metric that only
+// counts.
+func (d Definition) Field() string {
+	for _, path := range []string{d.Sum, d.Min, d.Max} {
+		if path != "" {
+			return path
+		}
+	}
+	return ""
+}
+
+// Key is the name of the metric's series: its name and a short hash of all that
+// decides what is counted. A changed definition is another series.
+func (d Definition) Key() string {
+	text, err := json.Marshal([]any{d.EventType, d.Field(), d.By})
+	if err != nil {
+		return d.Name // strings alone can't fail
+	}
+	sum := sha256.Sum256(text)
+	return d.Name + "." + hex.EncodeToString(sum[:4])
+}
+
+// SkippedKey is the series of the events that a metric passed over, because
+// their field was missing or no number.
+func SkippedKey(key string) string { return key + ".skipped" }
+
+// Encode writes definitions as JSON, the same for the same.
+func Encode(definitions []Definition) (string, error) {
+	if len(definitions) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(definitions)
+	if err != nil {
+		return "", fmt.Errorf("encode metrics: %w", err)
+	}
+	return string(text), nil
+}
+
+// Decode reads what Encode wrote.
+func Decode(text string) ([]Definition, error) {
+	if text == "" {
+		return nil, nil
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	var definitions []Definition
+	if err := decoder.Decode(&definitions); err != nil {
+		return nil, fmt.Errorf("decode metrics: %w", err)
+	}
+	return definitions, nil
+}
