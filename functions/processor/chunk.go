@@ -5,6 +5,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -31,6 +32,9 @@ func cut(records []archive.Record) []chunk {
 // add decodes a record. What can never be loaded is set aside.
 func (c *chunk) add(r archive.Record, lines [][]byte) {
 	c.LastSeq = r.Sequence
+	if r.Arrived.After(c.Arrived) {
+		c.Arrived = r.Arrived
+	}
 	first := len(c.lines)
 	for i, b := range lines {
 		c.lines = append(c.lines, archive.Line{Record: r, I: i, Bytes: b})
@@ -51,8 +55,8 @@ func (c *chunk) add(r archive.Record, lines [][]byte) {
 	c.Rows, c.Bad = append(c.Rows, rows...), append(c.Bad, bad...)
 }
 
-// judge decodes the lines of a record. err is a panic, so that one record can
-// never stop the stream.
+// judge decodes the lines of a record and has them analysed. err is a panic, so
+// that one record can never stop the stream.
 func judge(r archive.Record, lines []archive.Line) (rows []warehouse.Row, bad []warehouse.Bad, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -64,12 +68,17 @@ func judge(r archive.Record, lines []archive.Line) (rows []warehouse.Row, bad []
 		if err == nil {
 			err = e.Event.CheckArrival(r.Arrived)
 		}
+		var measures []metric.Measure
+		if err == nil {
+			measures, err = Measures(e.Event)
+		}
 		if err != nil {
 			bad = append(bad, warehouse.Bad{Line: i, Seq: r.Sequence, I: l.I, Reason: err.Error()})
 			continue
 		}
 		rows = append(rows, warehouse.Row{
 			Event: e.Event, ReceivedAt: e.ReceivedAt, ArrivedAt: r.Arrived, Line: i, Seq: r.Sequence, I: l.I,
+			Measures: measures,
 		})
 	}
 	return rows, bad, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/cfn"
 
 	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -22,6 +23,7 @@ type Warehouse interface {
 	EnsureRoles(context.Context) error
 	Migrate(context.Context) (version int, err error)
 	SetRoles(context.Context, warehouse.Limits) error
+	SetMetrics(context.Context, []metric.Definition) error
 	MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	Close(context.Context) error
 }
@@ -92,7 +94,11 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	if err != nil {
 		return err
 	}
-	if err := h.migrate(ctx, p, limits); err != nil {
+	declared, err := metric.Decode(p.Metrics)
+	if err != nil {
+		return fmt.Errorf("read properties: Metrics: %w", err)
+	}
+	if err := h.migrate(ctx, p, limits, declared); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)
 		}
@@ -101,7 +107,7 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	return nil
 }
 
-func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, limits warehouse.Limits) (err error) {
+func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, limits warehouse.Limits, declared []metric.Definition) (err error) {
 	owner := h.Owner()
 	defer func() { err = errors.Join(err, owner.Close(context.WithoutCancel(ctx))) }()
 	version := 0
@@ -128,7 +134,10 @@ func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, li
 	if err != nil {
 		return err
 	}
-	h.Log.InfoContext(ctx, "schema migrated", "version", version, "days", made)
+	if err := owner.SetMetrics(ctx, declared); err != nil {
+		return err
+	}
+	h.Log.InfoContext(ctx, "schema migrated", "version", version, "days", made, "metrics", len(declared))
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/streamctl/streamctl/functions/schema"
 	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/testkit/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -113,7 +114,9 @@ func TestDeployOnANewDatabase(t *testing.T) {
 		return warehouse.NewURL(u.String())
 	}
 	r.expect(t, request(cfn.RequestCreate, "Wrong-Password-1"), cfn.StatusFailed, "28P01")
-	r.expect(t, request(cfn.RequestCreate, postgres.MasterPassword), cfn.StatusSuccess, "")
+	create := request(cfn.RequestCreate, postgres.MasterPassword)
+	create.ResourceProperties["Metrics"] = `[{"Name":"revenue","EventType":"purchase","Sum":"properties.amount"}]`
+	r.expect(t, create, cfn.StatusSuccess, "")
 	r.expect(t, request(cfn.RequestUpdate, "Wrong-Password-1"), cfn.StatusSuccess, "") // the owner needs no master
 	if masterLogins != 2 {
 		t.Errorf("%d logins as the master", masterLogins)
@@ -124,10 +127,12 @@ func TestDeployOnANewDatabase(t *testing.T) {
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
 	var days, limit int
+	var declared string
 	err = conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass),
-		(SELECT rolconnlimit FROM pg_roles WHERE rolname = $1)`, funcenv.RoleLoader).Scan(&days, &limit)
-	if err != nil || days != 3+1+warehouse.DaysAhead || limit != 4 {
-		t.Errorf("%d days, limit %d, %v", days, limit, err)
+		(SELECT rolconnlimit FROM pg_roles WHERE rolname = $1),
+		(SELECT string_agg(name || ' ' || active, ', ' ORDER BY name) FROM metric)`, funcenv.RoleLoader).Scan(&days, &limit, &declared)
+	if err != nil || days != 3+1+warehouse.DaysAhead || limit != 4 || declared != "events true, revenue false" { // the update declares none
+		t.Errorf("%d days, limit %d, metrics %s, %v", days, limit, declared, err)
 	}
 	if err := server.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -158,9 +163,10 @@ func (s *stub) Migrate(ctx context.Context) (int, error) {
 	}
 	return 0, err
 }
-func (*stub) EnsureRoles(context.Context) error                { return nil }
-func (*stub) SetRoles(context.Context, warehouse.Limits) error { return nil }
-func (*stub) Close(context.Context) error                      { return nil }
+func (*stub) EnsureRoles(context.Context) error                     { return nil }
+func (*stub) SetRoles(context.Context, warehouse.Limits) error      { return nil }
+func (*stub) SetMetrics(context.Context, []metric.Definition) error { return nil }
+func (*stub) Close(context.Context) error                           { return nil }
 func (*stub) MakeDays(context.Context, time.Time, time.Time, func(context.Context, time.Duration) error) (int, error) {
 	return 0, nil
 }
@@ -201,6 +207,9 @@ func TestAnswersBeforeTheDeadline(t *testing.T) {
 func TestWrongPropertiesAreNamedWithoutValues(t *testing.T) {
 	r := newRig(t)
 	e := request(cfn.RequestCreate, postgres.MasterPassword)
+	e.ResourceProperties["Metrics"] = "[{"
+	r.expect(t, e, cfn.StatusFailed, "Metrics: ")
+	e.ResourceProperties["Metrics"] = ""
 	e.ResourceProperties["LoaderConnections"] = "many"
 	r.expect(t, e, cfn.StatusFailed, "LoaderConnections: not a whole number")
 	delete(e.ResourceProperties, "MasterUsername")

@@ -58,6 +58,60 @@ func (c *Cache) Refresh(ctx context.Context, w Warehouse) (minutes int, err erro
 	return len(change.Minutes), nil
 }
 
+// Rebuild rewrites minutes from (inclusive) to (exclusive), and the users of
+// their days, after it has forgotten what was there: a database that was
+// restored has smaller revisions, which would lose against it. The watermark
+// goes too, so that the next refresh looks at the whole window. What lies
+// outside the window is only forgotten.
+func (c *Cache) Rebuild(ctx context.Context, w Warehouse, from, to time.Time) (minutes int, err error) {
+	if err := c.client.HDel(ctx, refreshedKey, "xid", "at").Err(); err != nil {
+		return 0, fmt.Errorf("forget watermark: %w", err)
+	}
+	metrics, err := w.Metrics(ctx)
+	if err != nil {
+		return 0, err
+	}
+	from = from.UTC().Truncate(time.Minute)
+	for at := from; at.Before(to); at = at.Add(refreshPortion * time.Minute) {
+		var portion []time.Time
+		for m := at; m.Before(to) && m.Before(at.Add(refreshPortion*time.Minute)); m = m.Add(time.Minute) {
+			portion = append(portion, m)
+		}
+		for _, metric := range metrics {
+			if err := c.forget(ctx, metric, portion); err != nil {
+				return minutes, err
+			}
+			if _, err := c.Fill(ctx, w, metric, portion); err != nil {
+				return minutes, err
+			}
+		}
+		minutes += len(portion)
+	}
+	for day := from.Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {
+		if err := c.client.Del(ctx, userPrefix+day.Format(DayLayout)).Err(); err != nil {
+			return minutes, fmt.Errorf("forget users: %w", err)
+		}
+		if day.AddDate(0, 0, userDays).After(c.now()) {
+			if err := c.buildUsers(ctx, w, day); err != nil {
+				return minutes, err
+			}
+		}
+	}
+	return minutes, nil
+}
+
+// forget removes minutes of a metric.
+func (c *Cache) forget(ctx context.Context, metric string, minutes []time.Time) error {
+	keys := make([]string, len(minutes))
+	for i, m := range minutes {
+		keys[i] = minuteOf{metric, m.Unix()}.key()
+	}
+	if err := c.client.Del(ctx, keys...).Err(); err != nil {
+		return fmt.Errorf("forget minutes of %s: %w", metric, err)
+	}
+	return nil
+}
+
 // refreshUsers builds the days that aren't there, today's in any case, and adds
 // the users of the changed minutes to those that are.
 func (c *Cache) refreshUsers(ctx context.Context, w Warehouse, minutes []time.Time, now time.Time) error {

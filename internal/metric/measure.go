@@ -2,6 +2,7 @@ package metric
 
 import (
 	"encoding/json"
+	"math/big"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,11 +24,14 @@ type Measure struct {
 // Of gives what an event adds to the metric; ok is false for an event that the
 // metric isn't about. An event whose field is missing or no number adds to the
 // series of skipped ones instead.
-func (d Definition) Of(e event.Event) (m Measure, ok bool) {
+func (d Definition) Of(e event.Event) (m Measure, ok bool) { return d.OfKey(d.Key(), &e) }
+
+// OfKey is Of with the definition's Key, for who keeps it.
+func (d Definition) OfKey(key string, e *event.Event) (m Measure, ok bool) {
 	if d.EventType != "" && d.EventType != e.Type {
 		return Measure{}, false
 	}
-	m.Key = d.Key()
+	m.Key = key
 	if field := d.Field(); field != "" {
 		value := lookUp(e.Properties, field)
 		if value.Kind() != '0' {
@@ -82,8 +86,8 @@ func Values(dimension string, n int) []string {
 	return values
 }
 
-// scalar is a value as a dimension: text as it is, numbers and truth values as
-// they are written, anything else as nothing.
+// scalar is a value as a dimension: text as it is, numbers in plain digits, truth
+// values by their names, anything else as nothing.
 func scalar(v jsontext.Value) string {
 	switch v.Kind() {
 	case '"':
@@ -92,10 +96,26 @@ func scalar(v jsontext.Value) string {
 			return ""
 		}
 		return string(text)
-	case '0', 't', 'f':
+	case '0':
+		return plainNumber(string(v))
+	case 't', 'f':
 		return string(v)
 	}
 	return ""
+}
+
+// plainNumber writes a number without exponent and needless digits, so that it
+// is the same value however it was written, and after PostgreSQL kept it.
+func plainNumber(number string) string {
+	r, ok := new(big.Rat).SetString(number)
+	if !ok {
+		return number
+	}
+	digits, exact := r.FloatPrec()
+	if !exact {
+		return number // a decimal number is exact
+	}
+	return r.FloatString(digits)
 }
 
 // lookUp finds a field by its path below properties; nil where it isn't there.
@@ -173,4 +193,11 @@ func skip(text []byte, i int) int {
 		}
 	}
 	return i
+}
+
+// IsNumber says that a text is a decimal number as JSON writes it, no larger
+// than one in an event.
+func IsNumber(text string) bool {
+	v := jsontext.Value(text)
+	return len(text) > 0 && len(text) <= event.MaxNumberBytes && v.IsValid() && v.Kind() == '0' && strings.TrimSpace(text) == text
 }

@@ -14,6 +14,9 @@ import (
 const (
 	MaxDimensions  = 100
 	OtherDimension = "__other__"
+	// maxDimensionBytes bounds a value that is told apart: with the metric's
+	// key it has to fit into an index entry.
+	maxDimensionBytes = 500
 )
 
 // limitDimensions replaces the values that a metric doesn't tell apart, and

@@ -18,7 +18,7 @@ func (l *load) insert(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error)
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	err := savepoint(ctx, tx, func(tx pgx.Tx) error { return copyRows(ctx, tx, rows) })
+	err := savepoint(ctx, tx, func(tx pgx.Tx) error { return l.copyRows(ctx, tx, rows) })
 	switch {
 	case err == nil:
 		return rows, nil
@@ -32,7 +32,7 @@ func (l *load) insert(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error)
 // to its event, which is then refused.
 func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, err error) {
 	err = savepoint(ctx, tx, func(tx pgx.Tx) error {
-		inserted, err = insertRows(ctx, tx, rows)
+		inserted, err = l.insertRows(ctx, tx, rows)
 		return err
 	})
 	switch {
@@ -68,31 +68,34 @@ func savepoint(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
 	return inner.Commit(ctx)
 }
 
-func copyRows(ctx context.Context, tx pgx.Tx, rows []Row) error {
-	columns := []string{"event_id", "user_id", "event_type", "timestamp", "properties", "received_at", "arrived_at"}
+func (l *load) copyRows(ctx context.Context, tx pgx.Tx, rows []Row) error {
+	columns := []string{"event_id", "user_id", "event_type", "timestamp", "properties", "received_at", "arrived_at", "line", "source"}
 	values := make([]any, len(columns))
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"events"}, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 		r := &rows[i]
 		values[0], values[1], values[2], values[3] = [16]byte(r.Event.ID), r.Event.UserID, r.Event.Type, r.Event.Timestamp
 		values[4], values[5], values[6] = []byte(r.Event.Properties), r.ReceivedAt, r.ArrivedAt
+		values[7], values[8] = LineHash(l.Shard, r.Seq, r.I), textOrNull(l.Source)
 		return values, nil
 	}))
 	return err
 }
 
-func insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
+func (l *load) insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
 	n := len(rows)
 	ids, users, types := make([][16]byte, n), make([]string, n), make([]string, n)
 	times, properties, received, arrived := make([]time.Time, n), make([]string, n), make([]time.Time, n), make([]time.Time, n)
+	lines := make([]int64, n)
 	for i, r := range rows {
+		lines[i] = LineHash(l.Shard, r.Seq, r.I)
 		ids[i], users[i], types[i] = r.Event.ID, r.Event.UserID, r.Event.Type
 		times[i], properties[i], received[i], arrived[i] = r.Event.Timestamp, string(r.Event.Properties), r.ReceivedAt, r.ArrivedAt
 	}
 	answer, err := tx.Query(ctx, `
-		INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at)
-		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::jsonb[], $6::timestamptz[], $7::timestamptz[])
+		INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at, line, source)
+		SELECT u.*, $9 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::jsonb[], $6::timestamptz[], $7::timestamptz[], $8::bigint[]) u
 		ON CONFLICT (event_id, timestamp) DO NOTHING
-		RETURNING event_id, timestamp`, ids, users, types, times, properties, received, arrived)
+		RETURNING event_id, timestamp`, ids, users, types, times, properties, received, arrived, lines, textOrNull(l.Source))
 	if err != nil {
 		return nil, err
 	}

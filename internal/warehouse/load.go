@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/metric"
 )
 
 // MaxChunk is the most events that one transaction loads.
@@ -26,6 +27,8 @@ type Row struct {
 	// Seq and I are the line's place in the stream.
 	Seq string
 	I   int
+	// Measures are what code makes of the event, beside the declared metrics.
+	Measures []metric.Measure
 }
 
 // Bad is a line that can never be loaded.
@@ -40,7 +43,12 @@ type Bad struct {
 type Chunk struct {
 	Shard             string
 	FirstSeq, LastSeq string
-	Rows              []Row
+	// Arrived is when the newest record arrived.
+	Arrived time.Time
+	// Source is the bucket of another archive that is replayed; empty for the
+	// stack's own stream and archive.
+	Source string
+	Rows   []Row
 	// Bad has the lines that were set aside before.
 	Bad []Bad
 	// Keep writes the lines to the archive's quarantine and returns the
@@ -87,6 +95,8 @@ type load struct {
 	Chunk
 	Loaded
 	refused []Bad
+	floor   *time.Time      // nil: nothing was dropped yet
+	known   map[string]bool // keys of metrics
 }
 
 func (l *load) run(ctx context.Context, tx pgx.Tx) error {
@@ -95,10 +105,11 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock_shared($1::int, $2::int)", lockSpace, lockLoad); err != nil {
 		return fmt.Errorf("lock loading: %w", err)
 	}
-	rows, err := l.aboveFloor(ctx, tx)
+	declared, err := l.begin(ctx, tx)
 	if err != nil {
 		return err
 	}
+	rows := l.aboveFloor()
 	rows = l.distinct(rows)
 	inserted, err := l.insert(ctx, tx, rows)
 	if err != nil {
@@ -113,11 +124,22 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	l.Users = usersByDay(inserted)
-	measures, err := limitDimensions(ctx, tx, measure(inserted))
+	all, err := measure(inserted, declared)
 	if err != nil {
 		return err
 	}
-	if err := l.note(ctx, tx, measures); err != nil {
+	if err := registerCode(ctx, tx, l.known, inserted); err != nil {
+		return err
+	}
+	measures, err := limitDimensions(ctx, tx, all)
+	if err != nil {
+		return err
+	}
+	minutes := make([]time.Time, len(measures))
+	for i, m := range measures {
+		minutes[i] = m.Minute
+	}
+	if err := l.note(ctx, tx, minutes); err != nil {
 		return err
 	}
 	// Last of all, so that the rows which other shards wait for are locked
@@ -126,24 +148,37 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// aboveFloor leaves out what retention has dropped, or would drop at once.
-func (l *load) aboveFloor(ctx context.Context, tx pgx.Tx) ([]Row, error) {
-	var floor *time.Time // null: nothing was dropped yet
-	err := tx.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM events_floor").Scan(&floor)
+// begin reads the floor and the declared metrics, in one snapshot.
+func (l *load) begin(ctx context.Context, tx pgx.Tx) ([]metric.Definition, error) {
+	var keys []string
+	var definitions []string
+	err := tx.QueryRow(ctx, `SELECT CASE WHEN isfinite(floor) THEN floor END,
+		ARRAY(SELECT key FROM metric ORDER BY key),
+		ARRAY(SELECT definition FROM metric WHERE active AND definition IS NOT NULL ORDER BY key)
+		FROM events_floor`).Scan(&l.floor, &keys, &definitions)
 	if err != nil {
-		return nil, fmt.Errorf("read floor: %w", err)
+		return nil, fmt.Errorf("read floor and metrics: %w", err)
 	}
-	if floor == nil {
-		return l.Rows, nil
+	l.known = make(map[string]bool, len(keys))
+	for _, key := range keys {
+		l.known[key] = true
+	}
+	return decodeDefinitions(definitions)
+}
+
+// aboveFloor leaves out what retention has dropped, or would drop at once.
+func (l *load) aboveFloor() []Row {
+	if l.floor == nil {
+		return l.Rows
 	}
 	kept := make([]Row, 0, len(l.Rows))
 	for _, r := range l.Rows {
-		if !r.Event.Timestamp.Before(*floor) {
+		if !r.Event.Timestamp.Before(*l.floor) {
 			kept = append(kept, r)
 		}
 	}
 	l.Expired = len(l.Rows) - len(kept)
-	return kept, nil
+	return kept
 }
 
 // distinct keeps the first row of each identity.
@@ -187,16 +222,16 @@ func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
 }
 
 // note tells the cache's refresher which minutes the chunk changes.
-func (l *load) note(ctx context.Context, tx pgx.Tx, measures []Measure) error {
-	minutes := []time.Time{}
-	for _, m := range measures {
-		minutes = append(minutes, m.Minute)
-	}
+func (l *load) note(ctx context.Context, tx pgx.Tx, minutes []time.Time) error {
 	slices.SortFunc(minutes, time.Time.Compare)
 	minutes = slices.CompactFunc(minutes, time.Time.Equal)
-	_, err := tx.Exec(ctx, `INSERT INTO load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		l.Shard, l.FirstSeq, l.LastSeq, l.Inserted, l.Duplicates, l.Quarantined, l.Expired, minutes)
+	var arrived *time.Time
+	if !l.Arrived.IsZero() {
+		arrived = &l.Arrived
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		l.Shard, l.FirstSeq, l.LastSeq, l.Inserted, l.Duplicates, l.Quarantined, l.Expired, minutes, arrived)
 	if err != nil {
 		return fmt.Errorf("note batch: %w", err)
 	}

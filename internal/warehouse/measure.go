@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 )
@@ -29,6 +30,14 @@ func (m *Measure) add(o Measure) error {
 func extreme(a, b string, sign int) (string, error) {
 	if a == "" || b == "" {
 		return a + b, nil
+	}
+	if x, ok := smallDecimal(a); ok {
+		if y, ok := smallDecimal(b); ok {
+			if cmp.Compare(y, x) == sign {
+				return b, nil
+			}
+			return a, nil
+		}
 	}
 	x, err := decimal(a)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// MetricEvents is the built-in metric: events by type.
+// MetricEvents is the built-in metric's series: events by type.
 const MetricEvents = "events"
 
 // Slots is how many rows of one minute and dimension there are: concurrent
@@ -45,24 +45,6 @@ func slotOf(shard string) int {
 	h := fnv.New32a()
 	h.Write([]byte(shard))
 	return int(h.Sum32() % Slots)
-}
-
-// measure counts rows by minute and type.
-func measure(rows []Row) []Measure {
-	type key struct {
-		minute int64
-		kind   string
-	}
-	counts := map[key]int64{}
-	for _, r := range rows {
-		counts[key{r.Event.Timestamp.Unix() / 60, r.Event.Type}]++
-	}
-	measures := make([]Measure, 0, len(counts))
-	for k, n := range counts {
-		measures = append(measures, Measure{Metric: MetricEvents, Minute: time.Unix(k.minute*60, 0).UTC(), Dimension: k.kind, N: n, Sum: "0"})
-	}
-	sortMeasures(measures)
-	return measures
 }
 
 // sortMeasures sorts by the key of metric_minute, as PostgreSQL's locks will

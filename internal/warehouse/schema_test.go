@@ -92,6 +92,9 @@ func TestRolesAreBounded(t *testing.T) {
 	}
 }
 
+// newest is the number of the newest migration.
+const newest = 4
+
 func TestEnsureRolesAndMigrateAgain(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	for range 2 {
@@ -102,7 +105,7 @@ func TestEnsureRolesAndMigrateAgain(t *testing.T) {
 		if err := master.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if version, err := d.As(t, funcenv.RoleOwner).Migrate(t.Context()); err != nil || version != 3 {
+		if version, err := d.As(t, funcenv.RoleOwner).Migrate(t.Context()); err != nil || version != newest {
 			t.Errorf("version %d, %v", version, err)
 		}
 	}
@@ -138,7 +141,7 @@ func TestMigrationsThatDiffer(t *testing.T) {
 		}
 		return text
 	})
-	if version, err := owner.MigrateFrom(t.Context(), older); err != nil || version != 3 {
+	if version, err := owner.MigrateFrom(t.Context(), older); err != nil || version != newest {
 		t.Errorf("older code meets version %d, %v", version, err)
 	}
 	changed := files(func(name, text string) string {
@@ -151,15 +154,15 @@ func TestMigrationsThatDiffer(t *testing.T) {
 		t.Errorf("a changed migration gives %v", err)
 	}
 	more := files(func(_, text string) string { return text })
-	more["migrations/0004_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (); SELECT 1/0;")}
-	if _, err := owner.MigrateFrom(t.Context(), more); err == nil || !strings.Contains(err.Error(), "0004_bad") {
+	more["migrations/0005_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (); SELECT 1/0;")}
+	if _, err := owner.MigrateFrom(t.Context(), more); err == nil || !strings.Contains(err.Error(), "0005_bad") {
 		t.Errorf("a failing migration gives %v", err)
 	}
 	if n := number(t, d.Conn(t), "SELECT count(*) FROM pg_class WHERE relname = 'half'"); n != 0 {
 		t.Error("half of the failed migration stayed")
 	}
-	more["migrations/0004_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole ();")}
-	if version, err := owner.MigrateFrom(t.Context(), more); err != nil || version != 4 {
+	more["migrations/0005_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole ();")}
+	if version, err := owner.MigrateFrom(t.Context(), more); err != nil || version != newest+1 {
 		t.Errorf("the repaired migration: version %d, %v", version, err)
 	}
 }

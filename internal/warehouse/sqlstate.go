@@ -16,6 +16,7 @@ const (
 	invalidPassword      = "28P01"
 	invalidAuthorization = "28000"
 	duplicateTable       = "42P07"
+	queryCanceled        = "57014" // by statement_timeout
 )
 
 func sqlState(err error) string {

@@ -1,0 +1,179 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/metric"
+)
+
+// BelowFloorError says that rollups can't be counted again, because retention
+// has dropped the events.
+type BelowFloorError struct{ From, Floor time.Time }
+
+func (e *BelowFloorError) Error() string {
+	return fmt.Sprintf("rebuild rollups from %s: events before %s were dropped", e.From.Format(time.RFC3339), e.Floor.Format(time.RFC3339))
+}
+
+// Hint says what to do.
+func (e *BelowFloorError) Hint() string {
+	return "begin at " + e.Floor.Format(time.RFC3339) + " or later"
+}
+
+// RebuildRollups counts events again, from (inclusive) to (exclusive), cut to
+// whole hours, an hour a transaction; loading waits meanwhile. It is run as
+// streamctl_owner. Each series is counted from its since on; those that code
+// makes only where analyze, the code, is given. Rows are never removed: what is
+// there no more has n = 0 and a larger revision, which the cache sees. Nothing
+// is changed below the floor; there the error is a *BelowFloorError.
+func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze func(event.Event) []metric.Measure) error {
+	from = from.UTC().Truncate(time.Hour)
+	for hour := from; hour.Before(to); hour = hour.Add(time.Hour) {
+		err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			return asTables(ctx, conn, func(tx pgx.Tx) error {
+				if err := lockLoads(ctx, tx); err != nil {
+					return err
+				}
+				return rebuildHour(ctx, tx, hour, analyze)
+			})
+		})
+		if err != nil {
+			return fmt.Errorf("rebuild rollups of %s: %w", hour.Format(time.RFC3339), err)
+		}
+	}
+	return nil
+}
+
+func rebuildHour(ctx context.Context, tx pgx.Tx, hour time.Time, analyze func(event.Event) []metric.Measure) error {
+	end := hour.Add(time.Hour)
+	var floor *time.Time
+	if err := tx.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM events_floor").Scan(&floor); err != nil {
+		return fmt.Errorf("read floor: %w", err)
+	}
+	if floor != nil && hour.Before(*floor) {
+		return &BelowFloorError{From: hour, Floor: floor.UTC()}
+	}
+	rows, err := tx.Query(ctx, "SELECT key, definition, greatest(since, $1) FROM metric WHERE active AND since < $2 ORDER BY greatest(since, $1), key", hour, end)
+	if err != nil {
+		return fmt.Errorf("read metrics: %w", err)
+	}
+	// Series that begin within the hour are counted from there on, apart.
+	parts := map[time.Time]*rebuilding{}
+	var key string
+	var definition *string
+	var from time.Time
+	_, err = pgx.ForEachRow(rows, []any{&key, &definition, &from}, func() error {
+		part := parts[from.UTC()]
+		if part == nil {
+			part = &rebuilding{from: from.UTC(), to: end}
+			parts[from.UTC()] = part
+		}
+		switch {
+		case definition != nil:
+			one, err := metric.Decode(*definition)
+			part.declared = append(part.declared, one...)
+			return err
+		case key == MetricEvents:
+			part.events = true
+		case analyze != nil:
+			part.coded, part.analyze = append(part.coded, key), analyze
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read metrics: %w", err)
+	}
+	for _, part := range parts {
+		if err := rebuild(ctx, tx, *part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rebuilding is a span of events and the series that are counted of it.
+type rebuilding struct {
+	from, to time.Time
+	events   bool
+	declared []metric.Definition
+	coded    []string // keys
+	analyze  func(event.Event) []metric.Measure
+}
+
+// keys are the series, those of skipped events among them.
+func (r rebuilding) keys() []string {
+	keys := slices.Clone(r.coded)
+	if r.events {
+		keys = append(keys, MetricEvents)
+	}
+	for _, d := range r.declared {
+		keys = append(keys, d.Key(), metric.SkippedKey(d.Key()))
+	}
+	return keys
+}
+
+// rebuild writes the whole of each minute into slot 0 and empties the others.
+func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
+	keys := r.keys()
+	if len(keys) == 0 {
+		return nil
+	}
+	counted, err := count(ctx, tx, r)
+	if err != nil {
+		return err
+	}
+	counted = slices.DeleteFunc(counted, func(m Measure) bool { return !slices.Contains(keys, m.Metric) })
+	measures, err := limitDimensions(ctx, tx, counted)
+	if err != nil {
+		return err
+	}
+	cleared, err := tx.Query(ctx, `UPDATE metric_minute SET rev = rev + 1, n = 0, sum = 0, min = NULL, max = NULL
+		WHERE metric = ANY($1) AND bucket >= $2 AND bucket < $3 RETURNING bucket`, keys, r.from, r.to)
+	if err != nil {
+		return fmt.Errorf("clear rollups: %w", err)
+	}
+	minutes, err := pgx.CollectRows(cleared, pgx.RowTo[time.Time])
+	if err != nil {
+		return fmt.Errorf("clear rollups: %w", err)
+	}
+	if _, err := addToRollups(ctx, tx, 0, measures); err != nil {
+		return err
+	}
+	for _, m := range measures {
+		minutes = append(minutes, m.Minute)
+	}
+	l := load{Chunk: Chunk{Shard: "rebuild"}}
+	return l.note(ctx, tx, minutes)
+}
+
+// count reads the events of a span and adds them up.
+func count(ctx context.Context, tx pgx.Tx, r rebuilding) ([]Measure, error) {
+	rows, err := tx.Query(ctx, "SELECT event_id, user_id, event_type, timestamp, properties FROM events WHERE timestamp >= $1 AND timestamp < $2", r.from, r.to)
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	c := newCounter(r.declared)
+	var e event.Event
+	var id [16]byte
+	var properties []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &e.UserID, &e.Type, &e.Timestamp, &properties}, func() error {
+		e.ID, e.Properties, e.Timestamp = id, properties, e.Timestamp.UTC()
+		if err := e.Properties.Compact(); err != nil {
+			return err
+		}
+		var coded []metric.Measure
+		if r.analyze != nil {
+			coded = r.analyze(e)
+		}
+		return c.event(&e, coded)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count events: %w", err)
+	}
+	return c.measures(), nil
+}

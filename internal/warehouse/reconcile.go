@@ -1,0 +1,200 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ArchivedLine is a line of the archive, as it is compared with the warehouse.
+type ArchivedLine struct {
+	Shard, Seq string
+	I          int
+	// ID and Timestamp are the event's identity; zero for a line that is no
+	// event, which has to be in quarantine.
+	ID        [16]byte
+	Timestamp time.Time
+}
+
+// HourState is what is known of an hour of arrival.
+type HourState struct {
+	Hour time.Time
+	// Since is when it was first looked at, Checked when last.
+	Since, Checked time.Time
+	Lines          int64
+	// Missing are lines of the archive that are neither in events nor in
+	// quarantine nor below the floor; Unarchived are rows of events that no
+	// line is.
+	Missing, Unarchived int64
+}
+
+// Clean says that archive and warehouse hold the same.
+func (h HourState) Clean() bool { return h.Missing == 0 && h.Unarchived == 0 }
+
+// UncleanHours are the hours of arrival, oldest first, that have still to be
+// compared: closed by now minus closed, at most limit, none before oldest. An
+// hour that was looked at since again is left out.
+func (d *DB) UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) (hours []time.Time, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `
+			SELECT h FROM generate_series(date_trunc('hour', $1::timestamptz), $2::timestamptz - interval '1 hour', interval '1 hour') h
+			LEFT JOIN reconciled_hour r ON r.hour = h
+			WHERE r.hour IS NULL OR (r.missing > 0 OR r.unarchived > 0) AND r.checked_at < $3
+			ORDER BY r.checked_at NULLS FIRST, h LIMIT $4`, oldest, newest, again, limit)
+		if err != nil {
+			return err
+		}
+		hours, err = pgx.CollectRows(rows, pgx.RowTo[time.Time])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list hours to compare: %w", err)
+	}
+	return hours, nil
+}
+
+// FirstArrival is when the oldest row of events arrived that was loaded from
+// the stack's own stream, by the batches that are remembered; ok is false
+// without any.
+func (d *DB) FirstArrival(ctx context.Context) (at time.Time, ok bool, err error) {
+	var first *time.Time
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT least((SELECT min(arrived) FROM load_batch), (SELECT min(hour) FROM reconciled_hour))").Scan(&first)
+	})
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("read first arrival: %w", err)
+	}
+	if first == nil {
+		return time.Time{}, false, nil
+	}
+	return first.UTC(), true, nil
+}
+
+// LastArrival is when the newest record arrived that was loaded.
+func (d *DB) LastArrival(ctx context.Context) (at time.Time, err error) {
+	var last *time.Time
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT max(arrived) FROM load_batch").Scan(&last)
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read last arrival: %w", err)
+	}
+	if last == nil {
+		return time.Time{}, nil
+	}
+	return last.UTC(), nil
+}
+
+// ComparedObjects are the archive objects of an hour that were compared and had
+// nothing missing: they needn't be read again.
+func (d *DB) ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "SELECT key FROM reconciled_object WHERE hour = $1 AND missing = 0", hour)
+		if err != nil {
+			return err
+		}
+		list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		keys = make(map[string]bool, len(list))
+		for _, key := range list {
+			keys[key] = true
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read compared objects: %w", err)
+	}
+	return keys, nil
+}
+
+// CompareObject looks for the lines of an archive object, which must hold no
+// repeats, and notes what it found. It is run as streamctl_owner.
+func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, lines []ArchivedLine) error {
+	n := len(lines)
+	shards, seqs, is, hashes := make([]string, n), make([]string, n), make([]int32, n), make([]int64, n)
+	ids, times := make([]*[16]byte, n), make([]*time.Time, n)
+	for i := range lines {
+		l := &lines[i]
+		shards[i], seqs[i], is[i], hashes[i] = l.Shard, l.Seq, int32(l.I), LineHash(l.Shard, l.Seq, l.I)
+		if !l.Timestamp.IsZero() {
+			ids[i], times[i] = &l.ID, &l.Timestamp
+		}
+	}
+	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return asTables(ctx, conn, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `
+				WITH line AS (
+					SELECT l.*, e.line AS made
+					FROM unnest($3::text[], $4::text[], $5::int[], $6::bigint[], $7::uuid[], $8::timestamptz[]) AS l(shard, seq, i, hash, id, at)
+					LEFT JOIN events e ON e.event_id = l.id AND e.timestamp = l.at),
+				found AS (
+					SELECT count(*) AS lines,
+					       count(*) FILTER (WHERE made = hash) AS matched,
+					       count(*) FILTER (WHERE made IS NULL
+					           AND NOT EXISTS (SELECT FROM events e WHERE e.event_id = line.id AND e.timestamp = line.at)
+					           AND NOT EXISTS (SELECT FROM quarantine q WHERE q.shard = line.shard AND q.seq = line.seq AND q.i = line.i)
+					           AND NOT coalesce(line.at < (SELECT floor FROM events_floor), false)) AS missing
+					FROM line)
+				INSERT INTO reconciled_object (key, hour, lines, missing, matched)
+				SELECT $1, $2, lines, missing, matched FROM found
+				ON CONFLICT (key) DO UPDATE SET lines = excluded.lines, missing = excluded.missing, matched = excluded.matched`,
+				key, hour, shards, seqs, is, hashes, ids, times)
+			return err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", key, err)
+	}
+	return nil
+}
+
+// CloseHour adds up what the hour's objects had, once all of them were
+// compared, and gives the hour's state. keys are the objects there are; what was
+// noted of others is forgotten. It is run as streamctl_owner.
+func (d *DB) CloseHour(ctx context.Context, hour time.Time, keys []string) (h HourState, err error) {
+	if keys == nil {
+		keys = []string{}
+	}
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return asTables(ctx, conn, func(tx pgx.Tx) error {
+			h = HourState{Hour: hour}
+			var compared int
+			err := tx.QueryRow(ctx, `
+				SELECT count(*), coalesce(sum(lines), 0)::bigint, coalesce(sum(missing), 0)::bigint,
+				       (SELECT count(*) FROM events WHERE arrived_at >= $1 AND arrived_at < $1 + interval '1 hour' AND source IS NULL) - coalesce(sum(matched), 0)::bigint
+				FROM reconciled_object WHERE hour = $1 AND key = ANY($2)`, hour, keys).Scan(&compared, &h.Lines, &h.Missing, &h.Unarchived)
+			if err != nil {
+				return err
+			}
+			if compared != len(keys) {
+				return fmt.Errorf("%d of %d objects were compared", compared, len(keys))
+			}
+			err = tx.QueryRow(ctx, `INSERT INTO reconciled_hour AS r (hour, lines, missing, unarchived) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (hour) DO UPDATE SET checked_at = now(), lines = excluded.lines, missing = excluded.missing, unarchived = excluded.unarchived
+				RETURNING since, checked_at`, hour, h.Lines, h.Missing, h.Unarchived).Scan(&h.Since, &h.Checked)
+			if err != nil || !h.Clean() {
+				return err
+			}
+			_, err = tx.Exec(ctx, "DELETE FROM reconciled_object WHERE hour = $1", hour)
+			return err
+		})
+	})
+	if err != nil {
+		return HourState{}, fmt.Errorf("compare hour %s: %w", hour.Format(time.RFC3339), err)
+	}
+	return h, nil
+}
+
+// Unclean counts the hours that ended before a time, were first looked at
+// before another, and still differ.
+func (d *DB) Unclean(ctx context.Context, ended, since time.Time) (hours int, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT count(*) FROM reconciled_hour
+			WHERE (missing > 0 OR unarchived > 0) AND hour + interval '1 hour' <= $1 AND since <= $2`, ended, since).Scan(&hours)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count unclean hours: %w", err)
+	}
+	return hours, nil
+}

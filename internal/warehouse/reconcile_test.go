@@ -1,0 +1,118 @@
+package warehouse_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// lines are the archive's, for rows that came from chunk.
+func lines(all []warehouse.Row) []warehouse.ArchivedLine {
+	out := make([]warehouse.ArchivedLine, len(all))
+	for i, r := range all {
+		out[i] = warehouse.ArchivedLine{Shard: chunk(nil).Shard, Seq: r.Seq, I: r.I, ID: r.Event.ID, Timestamp: r.Event.Timestamp}
+	}
+	return out
+}
+
+func TestReconcile(t *testing.T) {
+	d := shared.Warehouse(t, noon.AddDate(0, 0, -1), noon)
+	owner, db := d.As(t, funcenv.RoleOwner), d.As(t, funcenv.RoleLoader)
+	all := rows(100, nil)
+	c := chunk(all)
+	c.Bad = []warehouse.Bad{{Line: 100, Seq: "100", Reason: "no JSON"}}
+	c.Arrived = noon
+	load(t, db, c)
+	// The stream has a resend of row 7 as well: a line that made no row.
+	archived := append(lines(all), warehouse.ArchivedLine{Shard: c.Shard, Seq: "100"})
+	resend := lines(all[7:8])
+	resend[0].Seq = "101"
+	archived = append(archived, resend...)
+
+	compare := func(name string, missing, unarchived int64, objects ...[]warehouse.ArchivedLine) {
+		t.Helper()
+		keys := []string{}
+		for i, o := range objects {
+			keys = append(keys, name+string(rune('a'+i)))
+			if err := owner.CompareObject(t.Context(), noon, keys[i], o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		state, err := owner.CloseHour(t.Context(), noon, keys)
+		if err != nil || state.Missing != missing || state.Unarchived != unarchived || state.Clean() != (missing+unarchived == 0) {
+			t.Errorf("%s: %+v, %v; want %d missing, %d unarchived", name, state, err, missing, unarchived)
+		}
+		known, err := owner.ComparedObjects(t.Context(), noon)
+		if err != nil || state.Clean() && len(known) != 0 {
+			t.Errorf("%s: compared are %v, %v", name, known, err)
+		}
+	}
+	compare("nothing is archived", 0, 100)
+	compare("half is archived", 0, 50, archived[:50])
+	if known, err := owner.ComparedObjects(t.Context(), noon); err != nil || len(known) != 1 {
+		t.Errorf("compared are %v, %v", known, err)
+	}
+	compare("a line is in no table", 1, 0, archived, lines(rows(1, func(_ int, r *warehouse.Row) { r.Seq = "102" })))
+	compare("a line that is no event and not in quarantine", 1, 0, archived, []warehouse.ArchivedLine{{Shard: c.Shard, Seq: "103"}})
+	old := lines(rows(1, func(_ int, r *warehouse.Row) { r.Seq, r.Event.Timestamp = "104", noon.AddDate(0, 0, -9) }))
+	compare("above the floor", 1, 0, archived, old)
+	if _, err := d.Conn(t).Exec(t.Context(), "UPDATE events_floor SET floor = $1", noon.AddDate(0, 0, -1)); err != nil {
+		t.Fatal(err)
+	}
+	compare("below the floor", 0, 0, archived, old)
+	compare("in two objects", 0, 0, archived[:60], archived[60:])
+
+	if err := owner.CompareObject(t.Context(), noon, "x", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.CloseHour(t.Context(), noon, []string{"x", "y"}); err == nil {
+		t.Error("an hour with an object that wasn't compared is closed")
+	}
+}
+
+func TestHoursToCompare(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	owner := d.As(t, funcenv.RoleOwner)
+	if _, ok, err := owner.FirstArrival(t.Context()); ok || err != nil {
+		t.Errorf("an empty warehouse: %v, %v", ok, err)
+	}
+	c := chunk(rows(1, nil))
+	c.Arrived = noon.Add(30 * time.Minute)
+	load(t, d.As(t, funcenv.RoleLoader), c)
+	first, ok, err := owner.FirstArrival(t.Context())
+	if err != nil || !ok || !first.Equal(c.Arrived) {
+		t.Errorf("first arrival %s, %v, %v", first, ok, err)
+	}
+	if last, err := owner.LastArrival(t.Context()); err != nil || !last.Equal(c.Arrived) {
+		t.Errorf("last arrival %s, %v", last, err)
+	}
+	hours := func(again time.Time, want ...int) {
+		t.Helper()
+		got, err := owner.UncleanHours(t.Context(), first, noon.Add(3*time.Hour+time.Minute), again, 10)
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("hours %v, %v; want %v", got, err, want)
+		}
+		for i := range want {
+			if !got[i].Equal(noon.Add(time.Duration(want[i]) * time.Hour)) {
+				t.Errorf("hours %v, want %v", got, want)
+			}
+		}
+	}
+	now := time.Now()
+	hours(now, 0, 1, 2) // closed are 12, 13 and 14 o'clock
+	for h := range 2 {
+		if _, err := owner.CloseHour(t.Context(), noon.Add(time.Duration(h)*time.Hour), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// 12 o'clock has an event that no object has; it has been looked at just now.
+	hours(now.Add(-time.Hour), 2)
+	hours(now.Add(time.Hour), 2, 0)
+	for since, want := range map[time.Duration]int{-time.Hour: 0, time.Hour: 1} {
+		if n, err := owner.Unclean(t.Context(), noon.Add(2*time.Hour), now.Add(since)); err != nil || n != want {
+			t.Errorf("%d unclean, %v; want %d", n, err, want)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Retained tells what a retention did.
+type Retained struct {
+	// Dropped are the days whose partitions went.
+	Dropped []time.Time
+	// Kept are the days below the floor that stay, because hours in which
+	// their rows arrived aren't known to be archived.
+	Kept []time.Time
+}
+
+// DropDays drops what happened before a day, UTC. It is run as streamctl_owner.
+//
+// Each step can be interrupted, and the next call goes on. First the floor is
+// raised, alone, so that from then on no load puts a row below it. A day is
+// dropped only where every hour in which its rows arrived was compared with the
+// archive and nothing was unarchived; else it is kept. A partition is detached
+// without locking out loads or reads, and then dropped. pause waits between
+// tries, where a long query holds a lock.
+func (d *DB) DropDays(ctx context.Context, before time.Time, pause func(context.Context, time.Duration) error) (Retained, error) {
+	var done Retained
+	before = day(before)
+	days, err := d.daysBefore(ctx, before)
+	if err != nil || len(days) == 0 {
+		return done, err
+	}
+	if err := d.raiseFloor(ctx, before); err != nil {
+		return done, err
+	}
+	var errs []error
+	for _, day := range days {
+		archived, err := d.archived(ctx, day)
+		if err == nil && !archived {
+			done.Kept = append(done.Kept, day)
+			continue
+		}
+		if err == nil {
+			err = d.dropDay(ctx, day, pause)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("drop day %s: %w", day.Format(time.DateOnly), err))
+			continue
+		}
+		done.Dropped = append(done.Dropped, day)
+	}
+	return done, errors.Join(errs...)
+}
+
+// daysBefore are the days before another that have a table, a partition still
+// or detached already, oldest first.
+func (d *DB) daysBefore(ctx context.Context, before time.Time) (days []time.Time, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `SELECT day FROM (
+				SELECT to_date(substr(relname, 8), 'YYYYMMDD') AS day FROM pg_class
+				WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname ~ '^events_[0-9]{8}$') d
+			WHERE day < $1::date ORDER BY day`, before)
+		if err != nil {
+			return err
+		}
+		days, err = pgx.CollectRows(rows, pgx.RowTo[time.Time])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list days to drop: %w", err)
+	}
+	return days, nil
+}
+
+// raiseFloor makes a day the first that is loaded.
+func (d *DB) raiseFloor(ctx context.Context, floor time.Time) error {
+	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return asTables(ctx, conn, func(tx pgx.Tx) error {
+			if err := lockLoads(ctx, tx); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "UPDATE events_floor SET floor = $1 WHERE floor < $1", floor)
+			return err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("raise floor: %w", err)
+	}
+	return nil
+}
+
+// archived says that every hour in which a day's own rows arrived is known to
+// be in the archive.
+func (d *DB) archived(ctx context.Context, day time.Time) (ok bool, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		var sql string
+		err := conn.QueryRow(ctx, `SELECT format('SELECT NOT EXISTS (
+				SELECT date_trunc(''hour'', arrived_at, ''UTC'') FROM %I WHERE source IS NULL
+				EXCEPT SELECT hour FROM reconciled_hour WHERE unarchived = 0)', $1::text)`, dayTable(day)).Scan(&sql)
+		if err != nil {
+			return err
+		}
+		return conn.QueryRow(ctx, sql).Scan(&ok)
+	})
+	return ok, err
+}
+
+func dayTable(day time.Time) string { return "events_" + day.Format("20060102") }
+
+// dropDay detaches a day's partition, unless it is detached, and drops it.
+func (d *DB) dropDay(ctx context.Context, day time.Time, pause func(context.Context, time.Duration) error) error {
+	for try := 1; ; try++ {
+		err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return dropDay(ctx, conn, dayTable(day)) })
+		if err == nil {
+			return nil
+		}
+		if state := sqlState(err); try == dayTries || state != lockNotAvailable && state != queryCanceled {
+			return err
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+func dropDay(ctx context.Context, conn *pgx.Conn, table string) (err error) {
+	// No transaction: CONCURRENTLY takes none. Ended before anything else uses
+	// the connection.
+	if _, err := conn.Exec(ctx, "SET ROLE streamctl_tables"); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "SET lock_timeout = '3s'"); err != nil {
+		return err
+	}
+	defer func() {
+		_, resetErr := conn.Exec(context.WithoutCancel(ctx), "RESET ROLE; RESET lock_timeout")
+		err = errors.Join(err, resetErr)
+	}()
+	for {
+		var step *string
+		// What a detach that was cut short left behind has to be finished.
+		err := conn.QueryRow(ctx, `SELECT CASE
+				WHEN to_regclass(quote_ident($1)) IS NULL THEN NULL
+				WHEN i.inhrelid IS NULL THEN format('DROP TABLE %I', $1)
+				WHEN i.inhdetachpending THEN format('ALTER TABLE events DETACH PARTITION %I FINALIZE', $1)
+				ELSE format('ALTER TABLE events DETACH PARTITION %I CONCURRENTLY', $1) END
+			FROM (SELECT to_regclass(quote_ident($1)) AS id) t
+			LEFT JOIN pg_inherits i ON i.inhrelid = t.id AND i.inhparent = 'events'::regclass`, table).Scan(&step)
+		if err != nil {
+			return err
+		}
+		if step == nil {
+			return nil
+		}
+		// The simple protocol: a prepared statement would be a transaction.
+		if _, err := conn.PgConn().Exec(ctx, *step).ReadAll(); err != nil {
+			return err
+		}
+	}
+}
