@@ -1,5 +1,6 @@
 // Package maintenance does what has a time of its own: each minute it
-// refreshes the cache, each hour it makes the warehouse's days.
+// refreshes the cache; each hour it makes the warehouse's days, drops those that
+// are over, and compares the warehouse with the archive.
 package maintenance
 
 import (
@@ -21,6 +22,13 @@ type Warehouse interface {
 	MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	Horizon(ctx context.Context, today time.Time) (days int, err error)
 	ForgetBatches(context.Context) error
+	DropDays(ctx context.Context, before time.Time, pause func(context.Context, time.Duration) error) (warehouse.Retained, error)
+	FirstArrival(context.Context) (at time.Time, ok bool, err error)
+	UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) ([]time.Time, error)
+	ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error)
+	CompareObject(ctx context.Context, hour time.Time, key string, lines []warehouse.ArchivedLine) error
+	CloseHour(ctx context.Context, hour time.Time, keys []string) (warehouse.HourState, error)
+	Unreconciled(ctx context.Context, now time.Time) (int, error)
 }
 
 // Cache is what is refreshed; *cache.Cache is one.
@@ -37,9 +45,12 @@ type Metrics interface {
 type Handler struct {
 	Warehouse Warehouse
 	Cache     Cache
+	Archive   Archive
 	// MaxAgeDays is how many past days have a partition ready.
 	MaxAgeDays int
-	Now        func() time.Time
+	// RetentionDays is how many days events stay; 0 keeps all.
+	RetentionDays int
+	Now           func() time.Time
 	// Pause waits between tries, or returns the context's error.
 	Pause   func(context.Context, time.Duration) error
 	Metrics Metrics
@@ -51,15 +62,20 @@ func (h *Handler) Handle(ctx context.Context, task funcenv.MaintenanceTask) erro
 	switch task.Task {
 	case funcenv.TaskRefresh:
 		return h.refresh(ctx)
-	case funcenv.TaskPartitions:
-		return h.partitions(ctx)
+	case funcenv.TaskUpkeep:
+		return h.upkeep(ctx)
 	}
-	return fmt.Errorf("do task %q: not one of %q, %q", task.Task, funcenv.TaskRefresh, funcenv.TaskPartitions)
+	return fmt.Errorf("do task %q: not one of %q, %q", task.Task, funcenv.TaskRefresh, funcenv.TaskUpkeep)
 }
+
+// refreshTime bounds a refresh: the next one comes a minute after it.
+const refreshTime = 55 * time.Second
 
 // refresh brings the cache up to date. The days that a load asked for come
 // first: they hold up a shard.
 func (h *Handler) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, refreshTime)
+	defer cancel()
 	today := h.Now()
 	made, daysErr := h.Warehouse.MakeDays(ctx, today, today, h.Pause)
 	minutes, err := h.Cache.Refresh(ctx, h.Warehouse)
@@ -69,23 +85,28 @@ func (h *Handler) refresh(ctx context.Context) error {
 		err = fmt.Errorf("refresh cache: %w", err)
 	}
 	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made)
-	return errors.Join(daysErr, err, h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheErrors, Value: failed}), h.horizon(ctx))
+	return errors.Join(daysErr, err, h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheErrors, Value: failed}), h.tell(ctx))
 }
 
-// partitions makes the days from the oldest that ingest accepts to a week
-// ahead, and tells how far ahead they reach.
-func (h *Handler) partitions(ctx context.Context) error {
+// upkeep makes the days from the oldest that ingest accepts to a week ahead,
+// drops those that are over, and compares the archive. What fails stops nothing
+// of the rest.
+func (h *Handler) upkeep(ctx context.Context) error {
 	today := h.Now()
 	made, err := h.Warehouse.MakeDays(ctx, today.AddDate(0, 0, -h.MaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Pause)
 	h.Log.InfoContext(ctx, "days made", "made", made)
-	return errors.Join(err, h.horizon(ctx), h.Warehouse.ForgetBatches(ctx))
+	return errors.Join(err, h.reconcile(ctx), h.retain(ctx), h.tell(ctx), h.Warehouse.ForgetBatches(ctx))
 }
 
-// horizon tells how far ahead the days reach.
-func (h *Handler) horizon(ctx context.Context) error {
-	days, err := h.Warehouse.Horizon(ctx, h.Now())
-	if err != nil {
+// tell tells how far ahead the days reach, and what of the archive is overdue.
+func (h *Handler) tell(ctx context.Context) error {
+	days, daysErr := h.Warehouse.Horizon(ctx, h.Now())
+	overdue, err := h.Warehouse.Unreconciled(ctx, h.Now())
+	if err := errors.Join(daysErr, err); err != nil {
 		return err
 	}
-	return h.Metrics.Emit(emf.Metric{Name: funcenv.MetricHorizon, Value: float64(days)})
+	return h.Metrics.Emit(
+		emf.Metric{Name: funcenv.MetricHorizon, Value: float64(days)},
+		emf.Metric{Name: funcenv.MetricUnreconciled, Value: float64(overdue)},
+	)
 }

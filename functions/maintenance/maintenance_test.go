@@ -37,10 +37,11 @@ func (m metrics) Emit(all ...emf.Metric) error {
 }
 
 func newHandler(t *testing.T, d *postgres.Database) (*maintenance.Handler, *cache.Cache, metrics) {
+	t.Helper()
 	m := metrics{}
 	c := cache.New(redis.Client(t, redis.Start(t)), func() time.Time { return now })
 	return &maintenance.Handler{
-		Warehouse: d.As(t, funcenv.RoleOwner), Cache: c, MaxAgeDays: 2, Now: func() time.Time { return now },
+		Warehouse: d.As(t, funcenv.RoleOwner), Cache: c, Archive: &bucket{}, MaxAgeDays: 2, Now: func() time.Time { return now },
 		Pause:   func(context.Context, time.Duration) error { return errors.New("waited") },
 		Metrics: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}, c, m
@@ -61,7 +62,7 @@ func TestPartitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskPartitions}); err != nil {
+		if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskUpkeep}); err != nil {
 			t.Fatal(err)
 		}
 		var days, batches int
@@ -80,7 +81,7 @@ func TestADayIsMadeBesideALongQuery(t *testing.T) {
 	if _, err := query.Exec(t.Context(), "BEGIN; SELECT count(*) FROM events"); err != nil { // holds its locks until the end
 		t.Fatal(err)
 	}
-	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskPartitions}); err != nil {
+	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskUpkeep}); err != nil {
 		t.Error(err)
 	}
 	if _, err := d.As(t, funcenv.RoleLoader).Load(t.Context(), chunk(now.AddDate(0, 0, 7))); err != nil {

@@ -45,6 +45,7 @@ type Handler struct {
 	Cache     Cache
 	Objects   Objects
 	Metrics   Metrics
+	Now       func() time.Time
 	Log       *slog.Logger
 }
 
@@ -64,6 +65,8 @@ const (
 type totals struct {
 	warehouse.Loaded
 	cacheErrors int
+	// committed is when the newest record arrived that is loaded.
+	committed time.Time
 }
 
 // Handle loads a batch of one shard in chunks of whole records, a transaction
@@ -90,17 +93,42 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 			resp.BatchItemFailures = failFrom(c)
 			break
 		}
-		sum.add(loaded)
-		if sum.cacheErrors > 0 {
-			continue // it is away: don't wait for it at every chunk
-		}
-		if err := h.tellCache(ctx, loaded); err != nil {
-			h.Log.ErrorContext(ctx, "cache not updated", "shard", c.Shard, "from", c.FirstSeq, "err", err)
-			sum.cacheErrors++
-		}
+		h.told(ctx, c, loaded, &sum)
 	}
 	h.count(ctx, sum)
 	return resp, nil
+}
+
+// Replay loads records of an archive again: those that are there already change
+// nothing, those below the floor are passed over. Days that aren't there are an
+// error, for maintenance to make. source is the name of the bucket, if it is
+// another's than the stack's own. What came before an error is loaded; a replay
+// may be begun anew at any time.
+func (h *Handler) Replay(ctx context.Context, source string, records []archive.Record) (warehouse.Loaded, error) {
+	var sum totals
+	defer func() { h.count(ctx, sum) }()
+	for _, c := range cut(records) {
+		c.Source = source
+		loaded, err := h.load(ctx, c)
+		if err != nil {
+			return sum.Loaded, err
+		}
+		h.told(ctx, c, loaded, &sum)
+	}
+	return sum.Loaded, nil
+}
+
+// told adds up what was loaded and brings it to the cache.
+func (h *Handler) told(ctx context.Context, c chunk, loaded warehouse.Loaded, sum *totals) {
+	sum.add(loaded)
+	sum.committed = c.Arrived
+	if sum.cacheErrors > 0 {
+		return // it is away: don't wait for it at every chunk
+	}
+	if err := h.tellCache(ctx, loaded); err != nil {
+		h.Log.ErrorContext(ctx, "cache not updated", "shard", c.Shard, "from", c.FirstSeq, "err", err)
+		sum.cacheErrors++
+	}
 }
 
 func nearDeadline(ctx context.Context) bool {
@@ -152,14 +180,17 @@ func (t *totals) add(l warehouse.Loaded) {
 }
 
 func (h *Handler) count(ctx context.Context, t totals) {
-	err := h.Metrics.Emit(
-		emf.Metric{Name: funcenv.MetricInserted, Value: float64(t.Inserted)},
-		emf.Metric{Name: funcenv.MetricDuplicates, Value: float64(t.Duplicates)},
-		emf.Metric{Name: funcenv.MetricQuarantined, Value: float64(t.Quarantined)},
-		emf.Metric{Name: funcenv.MetricExpired, Value: float64(t.Expired)},
-		emf.Metric{Name: funcenv.MetricCacheErrors, Value: float64(t.cacheErrors)},
-	)
-	if err != nil {
+	metrics := []emf.Metric{
+		{Name: funcenv.MetricInserted, Value: float64(t.Inserted)},
+		{Name: funcenv.MetricDuplicates, Value: float64(t.Duplicates)},
+		{Name: funcenv.MetricQuarantined, Value: float64(t.Quarantined)},
+		{Name: funcenv.MetricExpired, Value: float64(t.Expired)},
+		{Name: funcenv.MetricCacheErrors, Value: float64(t.cacheErrors)},
+	}
+	if !t.committed.IsZero() {
+		metrics = append(metrics, emf.Metric{Name: funcenv.MetricLag, Value: float64(h.Now().Sub(t.committed).Milliseconds()), Unit: emf.Milliseconds})
+	}
+	if err := h.Metrics.Emit(metrics...); err != nil {
 		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/functions/processor"
+	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
@@ -97,7 +98,7 @@ func newRig(t *testing.T, db *warehouse.DB) *rig {
 	r := &rig{bucket: &bucket{objects: map[string][]byte{}}, metrics: metrics{}}
 	r.cache = cache.New(redis.Client(t, redis.Start(t)), func() time.Time { return noon })
 	r.Handler = processor.Handler{
-		Warehouse: db, Cache: r.cache, Objects: r.bucket, Metrics: r.metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Warehouse: db, Cache: r.cache, Objects: r.bucket, Metrics: r.metrics, Now: func() time.Time { return noon.Add(1500 * time.Millisecond) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	return r
 }
@@ -328,5 +329,39 @@ func TestNearTheDeadlineTheRestIsLeft(t *testing.T) {
 	}
 	if n := number(t, conn, "SELECT count(*) FROM load_batch"); n != 1 {
 		t.Errorf("%d chunks loaded", n)
+	}
+}
+
+func TestReplay(t *testing.T) {
+	d := shared.Warehouse(t, noon.AddDate(0, 0, -1), noon)
+	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	records, total := stream(300)
+	first := records[:100]
+	if left := r.handle(t, first); left != "" {
+		t.Fatal(left)
+	}
+	if r.metrics[funcenv.MetricLag] != 1500 {
+		t.Errorf("lag is %g ms", r.metrics[funcenv.MetricLag])
+	}
+	loaded := number(t, conn, "SELECT count(*) FROM events")
+	archived := make([]archive.Record, len(records))
+	for i, rec := range records {
+		archived[i] = archive.FromEvent(rec)
+	}
+	done, err := r.Replay(t.Context(), "another-archive", archived)
+	if err != nil || done.Duplicates != loaded || done.Inserted != total-loaded {
+		t.Errorf("%+v, %v; %d were there of %d", done, err, loaded, total)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM events WHERE source = 'another-archive'"); n != total-loaded {
+		t.Errorf("%d rows name their source", n)
+	}
+	if n := number(t, conn, "SELECT sum(n)::int FROM metric_minute WHERE metric = 'events'"); n != total {
+		t.Errorf("%d in the rollups, want %d", n, total)
+	}
+	if _, err := conn.Exec(t.Context(), "UPDATE events_floor SET floor = $1", noon.AddDate(0, 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := r.Replay(t.Context(), "", archived); err != nil || done.Expired != total {
+		t.Errorf("below the floor: %+v, %v", done, err)
 	}
 }

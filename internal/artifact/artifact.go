@@ -33,9 +33,13 @@ func New(function string, archive []byte) Artifact {
 // content, so what is there once never changes.
 func (a Artifact) Key() string { return Key(a.Function, a.SHA256) }
 
+// keyDigits is how much of a digest a key has, 128 bits: six keys stand in a
+// template, where bytes are dear.
+const keyDigits = 32
+
 // Key is the S3 key of a function's code by the digest of its zip.
 func Key(function, sha256 string) string {
-	return "functions/" + function + "/" + sha256 + ".zip"
+	return "functions/" + function + "/" + sha256[:keyDigits] + ".zip"
 }
 
 // Pack puts a program into a zip as Lambda's provided runtimes want it: one

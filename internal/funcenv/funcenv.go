@@ -10,79 +10,75 @@ package funcenv
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"strconv"
 	"strings"
 )
 
 // Names of the variables. Lambda's own (AWS_REGION and so on) are not here.
 const (
-	envStack             = "STREAMCTL_STACK"
-	envStream            = "STREAM_NAME"
-	envBucket            = "ARCHIVE_BUCKET"
-	envEventMaxAgeDays   = "EVENT_MAX_AGE_DAYS"
-	envCorsOrigins       = "CORS_ORIGINS"
-	envMetrics           = "METRICS"
-	envWarehouseDays     = "WAREHOUSE_RETENTION_DAYS"
-	envDatabaseHost      = "DATABASE_HOST"
-	envDatabasePort      = "DATABASE_PORT"
-	envCacheHost         = "CACHE_HOST"
-	envCachePort         = "CACHE_PORT"
-	envCacheUser         = "CACHE_USER"
-	envCacheReplicationG = "CACHE_REPLICATION_GROUP"
+	envStack           = "STACK"
+	envStream          = "STREAM"
+	envBucket          = "BUCKET"
+	envEventMaxAgeDays = "EVENT_MAX_AGE_DAYS"
+	envCorsOrigins     = "CORS_ORIGINS"
+	envMetrics         = "METRICS"
+	envWarehouseDays   = "WAREHOUSE_RETENTION_DAYS"
+	envDatabase        = "DATABASE_ADDRESS"
+	envCache           = "CACHE_URL"
 )
 
-// Database is where PostgreSQL listens and who logs in. Host and Port are
-// attributes of the instance, so they are strings that may hold an intrinsic.
-// Name and User are not in the environment: each function has its own role,
-// which its Load function fills in.
+// Database is where PostgreSQL listens and who logs in. Name and User are not
+// in the environment: each function has its own role, which its Load function
+// fills in.
 type Database struct {
-	Host string
-	Port string
-	Name string
-	User string
+	// Address is host:port, which Load takes apart.
+	Address    string
+	Host, Port string
+	Name       string
+	User       string
 }
 
-func (d Database) vars() map[string]string {
-	return map[string]string{
-		envDatabaseHost: d.Host,
-		envDatabasePort: d.Port,
-	}
-}
+func (d Database) vars() map[string]string { return map[string]string{envDatabase: d.Address} }
 
 func (l *loader) database(role string) Database {
-	return Database{
-		Host: l.text(envDatabaseHost),
-		Port: l.text(envDatabasePort),
-		Name: DatabaseName,
-		User: role,
+	d := Database{Address: l.text(envDatabase), Name: DatabaseName, User: role}
+	if d.Address == "" {
+		return d
 	}
+	var err error
+	if d.Host, d.Port, err = net.SplitHostPort(d.Address); err != nil {
+		l.errs = append(l.errs, fmt.Errorf("%s: %q is not host:port", envDatabase, d.Address))
+	}
+	return d
 }
 
-// Cache is where Redis listens and who logs in. ReplicationGroup is the id
-// that an IAM token is signed for.
+// Cache is where Redis listens and who logs in.
 type Cache struct {
-	Host             string
-	Port             string
-	User             string
+	// URL is rediss://user@host:port/group, which Load takes apart.
+	URL        string
+	Host, Port string
+	User       string
+	// ReplicationGroup is the id that an IAM token is signed for.
 	ReplicationGroup string
 }
 
-func (c Cache) vars() map[string]string {
-	return map[string]string{
-		envCacheHost:         c.Host,
-		envCachePort:         c.Port,
-		envCacheUser:         c.User,
-		envCacheReplicationG: c.ReplicationGroup,
-	}
-}
+func (c Cache) vars() map[string]string { return map[string]string{envCache: c.URL} }
 
 func (l *loader) cache() Cache {
-	return Cache{
-		Host:             l.text(envCacheHost),
-		Port:             l.text(envCachePort),
-		User:             l.text(envCacheUser),
-		ReplicationGroup: l.text(envCacheReplicationG),
+	c := Cache{URL: l.text(envCache)}
+	if c.URL == "" {
+		return c
 	}
+	u, err := url.Parse(c.URL)
+	if err == nil {
+		c.Host, c.Port, c.User, c.ReplicationGroup = u.Hostname(), u.Port(), u.User.Username(), strings.TrimPrefix(u.Path, "/")
+	}
+	if c.Host == "" || c.Port == "" || c.User == "" || c.ReplicationGroup == "" {
+		l.errs = append(l.errs, fmt.Errorf("%s: %q is not rediss://user@host:port/group", envCache, c.URL))
+	}
+	return c
 }
 
 // Ingest is the environment of the function behind POST /events.
@@ -215,12 +211,15 @@ func LoadSchema(getenv func(string) string) (Schema, error) {
 	return e, l.err()
 }
 
-// Maintenance is the environment of the function that makes partitions and
-// refreshes the cache. It logs in to the database as RoleOwner.
+// Maintenance is the environment of the function that makes partitions,
+// refreshes the cache and compares the warehouse with the archive. It logs in to
+// the database as RoleOwner.
 type Maintenance struct {
 	Stack    string
 	Database Database
 	Cache    Cache
+	// Bucket is the archive bucket's name.
+	Bucket string
 	// EventMaxAgeDays is how many past days have a partition ready.
 	EventMaxAgeDays int
 	// WarehouseRetentionDays is how long events stay in the warehouse; 0 keeps all.
@@ -231,6 +230,7 @@ type Maintenance struct {
 func (e Maintenance) Vars() map[string]string {
 	return merge(map[string]string{
 		envStack:           e.Stack,
+		envBucket:          e.Bucket,
 		envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays),
 		envWarehouseDays:   strconv.Itoa(e.WarehouseRetentionDays),
 	}, e.Database.vars(), e.Cache.vars())
@@ -241,6 +241,7 @@ func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	l := loader{getenv: getenv}
 	e := Maintenance{
 		Stack:                  l.text(envStack),
+		Bucket:                 l.text(envBucket),
 		Database:               l.database(RoleOwner),
 		Cache:                  l.cache(),
 		EventMaxAgeDays:        l.number(envEventMaxAgeDays),

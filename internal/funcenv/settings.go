@@ -36,7 +36,7 @@ func Functions() []Function {
 		{Name: FuncProcessor, Description: "Loads the warehouse and the cache", MemoryMiB: 512, TimeoutSeconds: 60, InVPC: true},
 		{Name: FuncQuery, Description: "Answers metrics queries", MemoryMiB: 512, TimeoutSeconds: 20, InVPC: true},
 		{Name: FuncSchema, Description: "Migrates the schema", MemoryMiB: 256, TimeoutSeconds: 240, InVPC: true},
-		{Name: FuncMaintenance, Description: "Makes partitions, refreshes the cache", MemoryMiB: 256, TimeoutSeconds: 55, InVPC: true},
+		{Name: FuncMaintenance, Description: "Makes partitions, refreshes the cache", MemoryMiB: 256, TimeoutSeconds: 900, InVPC: true},
 	}
 }
 
@@ -74,19 +74,21 @@ const DimensionStack = "Stack"
 
 // Metrics that the functions write and that alarms and the dashboard read.
 const (
-	MetricAccepted    = "EventsAccepted"    // events acknowledged with 2xx, by ingest
-	MetricRefused     = "EventsRefused"     // events answered 4xx, by ingest
-	MetricUnavailable = "EventsUnavailable" // events answered 503, by ingest
-	MetricArchived    = "EventsArchived"    // lines written to the archive, by archiver
-	MetricInserted    = "EventsInserted"    // new rows in events, by processor
-	MetricDuplicates  = "EventsDuplicate"   // events met again, by processor
-	MetricQuarantined = "EventsQuarantined" // events set aside, by processor
-	MetricExpired     = "EventsExpired"     // events below the retention floor, by processor
-	MetricCacheErrors = "CacheErrors"       // failed Redis calls, by processor, query and maintenance
-	MetricTimeUsed    = "TimeUsed"          // percent of its timeout that an invocation took, from 50 on, by all functions that run by themselves
-	MetricCacheHits   = "CacheHits"         // minutes that a query found in the cache, by query
-	MetricCacheMisses = "CacheMisses"       // minutes that a query asked of the cache and had from the warehouse, by query
-	MetricHorizon     = "PartitionHorizon"  // whole days ahead of today that have a partition, by maintenance
+	MetricAccepted     = "EventsAccepted"    // events acknowledged with 2xx, by ingest
+	MetricRefused      = "EventsRefused"     // events answered 4xx, by ingest
+	MetricUnavailable  = "EventsUnavailable" // events answered 503, by ingest
+	MetricArchived     = "EventsArchived"    // lines written to the archive, by archiver
+	MetricInserted     = "EventsInserted"    // new rows in events, by processor
+	MetricDuplicates   = "EventsDuplicate"   // events met again, by processor
+	MetricQuarantined  = "EventsQuarantined" // events set aside, by processor
+	MetricExpired      = "EventsExpired"     // events below the retention floor, by processor
+	MetricCacheErrors  = "CacheErrors"       // failed Redis calls, by processor, query and maintenance
+	MetricTimeUsed     = "TimeUsed"          // percent of its timeout that an invocation took, from 50 on, by all functions that run by themselves
+	MetricCacheHits    = "CacheHits"         // minutes that a query found in the cache, by query
+	MetricCacheMisses  = "CacheMisses"       // minutes that a query asked of the cache and had from the warehouse, by query
+	MetricHorizon      = "PartitionHorizon"  // whole days ahead of today that have a partition, by maintenance
+	MetricUnreconciled = "Unreconciled"      // hours of arrival in which archive and warehouse differ, and days kept because of it, by maintenance
+	MetricLag          = "ProcessorLag"      // milliseconds from the arrival of a record to its commit, the longest of an invocation, by processor
 )
 
 // Mapping is an event source mapping from the stream to a function.
@@ -150,8 +152,9 @@ type MaintenanceTask struct {
 const (
 	// TaskRefresh rewrites recently changed minutes in the cache; each minute.
 	TaskRefresh = "refresh"
-	// TaskPartitions makes and drops the warehouse's days; each hour.
-	TaskPartitions = "partitions"
+	// TaskUpkeep makes and drops the warehouse's days and compares it with the
+	// archive; each hour.
+	TaskUpkeep = "upkeep"
 )
 
 // MigrationProperties are the properties of the custom resource that runs the

@@ -136,6 +136,8 @@ func warehouseAlarms(v config.Variables, own source) []alarm {
 			seconds: 300, datapoints: 1, of: 1, below: true, threshold: float64(v.DatabaseStorageGiB) * (1 << 30) * 0.15},
 		{id: "PartitionsAlarm", description: "Fewer than three days ahead have a partition", metrics: []reading{own(funcenv.MetricHorizon, "Minimum")},
 			seconds: 300, datapoints: 12, of: 12, below: true, threshold: 3, missing: "breaching", after: "RefreshSchedule"},
+		{id: "UnreconciledAlarm", description: "Archive and warehouse differ", metrics: []reading{own(funcenv.MetricUnreconciled, "Minimum")},
+			seconds: 300, datapoints: 12, of: 12, missing: "notBreaching"},
 	}
 	var bursting []source
 	if strings.HasPrefix(v.DatabaseInstanceClass, "db.t") {
@@ -175,6 +177,8 @@ func cacheAlarms(v config.Variables, own source) []alarm {
 		{id: "CacheMemoryAlarm", description: "Redis is running out of memory", metrics: each(nodes, "DatabaseMemoryUsagePercentage", "Maximum"), expression: largestOfAll,
 			seconds: 60, datapoints: 3, of: 5, threshold: 80},
 		{id: "CacheEvictionsAlarm", description: "Redis drops keys for want of memory", metrics: each(nodes, "Evictions", "Sum"), expression: sumOfAll,
+			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
+		{id: "CacheErrorsAlarm", description: "Redis doesn't answer", metrics: []reading{own(funcenv.MetricCacheErrors, "Sum")},
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		// What queries ask for; the nodes' own counts hold every look of the writers too.
 		{id: "CacheHitsAlarm", description: "Most of what queries ask of Redis isn't there", metrics: []reading{own(funcenv.MetricCacheHits, "Sum"), own(funcenv.MetricCacheMisses, "Sum")},

@@ -17,10 +17,6 @@ import (
 	"github.com/streamctl/streamctl/templates"
 )
 
-// gatewayTimeoutMillis is API Gateway's own limit. It is above the functions'
-// timeouts, so that their error is seen and not the gateway's.
-const gatewayTimeoutMillis = 29000
-
 func (t *Template) addAPI(v config.Variables) {
 	t.group("API")
 	t.addRoutes()
@@ -54,7 +50,7 @@ func (t *Template) addRoutes() {
 		RestApiId: Ref(idApi), Name: new("Events"), ContentType: new("application/json"), Schema: schema,
 	})
 	t.add(idApiValidator, &apigateway.RequestValidator{
-		RestApiId: Ref(idApi), Name: new("body"), ValidateRequestBody: new(true), ValidateRequestParameters: new(false),
+		RestApiId: Ref(idApi), Name: new("body"), ValidateRequestBody: new(true),
 	})
 	post := t.method(idApiEvents, "POST", funcenv.FuncIngest)
 	post.RequestModels = map[string]string{"application/json": Ref(idApiModel)}
@@ -78,7 +74,6 @@ func (t *Template) method(resourceID, verb, function string) *apigateway.Method 
 		Integration: &apigateway.Method_Integration{
 			Type:                  "AWS_PROXY",
 			IntegrationHttpMethod: new("POST"),
-			TimeoutInMillis:       new(gatewayTimeoutMillis),
 			Uri:                   new(Sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/" + t.calledArn(function) + "/invocations")),
 		},
 	}

@@ -105,9 +105,9 @@ func (t *Template) addTLSOnly(id, bucket string) {
 	t.add(id, &s3.BucketPolicy{
 		Bucket: Ref(bucket),
 		PolicyDocument: policy(
-			statement{Sid: "TlsOnly", Effect: "Deny", Principal: "*", Action: "s3:*", Resource: whole,
+			statement{Effect: "Deny", Principal: "*", Action: "s3:*", Resource: whole,
 				Condition: map[string]any{"Bool": map[string]string{"aws:SecureTransport": "false"}}},
-			statement{Sid: "Tls12", Effect: "Deny", Principal: "*", Action: "s3:*", Resource: whole,
+			statement{Effect: "Deny", Principal: "*", Action: "s3:*", Resource: whole,
 				Condition: map[string]any{"NumericLessThan": map[string]string{"s3:TlsVersion": "1.2"}}},
 		),
 	})

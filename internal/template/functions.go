@@ -1,6 +1,8 @@
 package template
 
 import (
+	"slices"
+
 	"github.com/awslabs/goformation/v7/cloudformation/events"
 	"github.com/awslabs/goformation/v7/cloudformation/iam"
 	"github.com/awslabs/goformation/v7/cloudformation/lambda"
@@ -64,7 +66,8 @@ func (t *Template) function(v config.Variables, f funcenv.Function, environment 
 		groups, rules := reach(f.Name)
 		fn.VpcConfig = &lambda.Function_VpcConfig{SubnetIds: subnetRefs(v), SecurityGroupIds: groups}
 		if f.Name != funcenv.FuncSchema {
-			fn.AWSCloudFormationDependsOn = append([]string{idMigrations}, rules...)
+			_, waited := reach(funcenv.FuncSchema) // by the migrations
+			fn.AWSCloudFormationDependsOn = append([]string{idMigrations}, slices.DeleteFunc(rules, func(rule string) bool { return slices.Contains(waited, rule) })...)
 		}
 	}
 	return fn
@@ -74,13 +77,8 @@ func (t *Template) function(v config.Variables, f funcenv.Function, environment 
 // functions read them back with.
 func environments(v config.Variables, metrics string) map[string]map[string]string {
 	stack := Ref("AWS::StackName")
-	database := funcenv.Database{Host: GetAtt(idDatabase, "Endpoint.Address"), Port: GetAtt(idDatabase, "Endpoint.Port")}
-	cache := funcenv.Cache{
-		Host:             GetAtt(idCache, "PrimaryEndPoint.Address"),
-		Port:             GetAtt(idCache, "PrimaryEndPoint.Port"),
-		User:             Ref(idCacheUser),
-		ReplicationGroup: Ref(idCache),
-	}
+	database := funcenv.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:${" + idDatabase + ".Endpoint.Port}")}
+	cache := funcenv.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:${" + idCache + ".PrimaryEndPoint.Port}/${" + idCache + "}")}
 	return map[string]map[string]string{
 		funcenv.FuncIngest:    funcenv.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
 		funcenv.FuncArchiver:  funcenv.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
@@ -88,7 +86,7 @@ func environments(v config.Variables, metrics string) map[string]map[string]stri
 		funcenv.FuncQuery:     funcenv.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins, Metrics: metrics}.Vars(),
 		funcenv.FuncSchema:    funcenv.Schema{Stack: stack, Database: database, EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
 		funcenv.FuncMaintenance: funcenv.Maintenance{Stack: stack, Database: database, Cache: cache,
-			EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays}.Vars(),
+			Bucket: Ref(idArchive), EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays}.Vars(),
 	}
 }
 
@@ -135,7 +133,7 @@ func (t *Template) addSources(v config.Variables) {
 	t.add(idProcessorSource, mapping(funcenv.FuncProcessor, v.ProcessorMapping))
 	t.add(idArchiverSource, mapping(funcenv.FuncArchiver, v.ArchiverMapping))
 	t.addSchedule("Refresh", "rate(1 minute)", funcenv.TaskRefresh)
-	t.addSchedule("Partitions", "rate(1 hour)", funcenv.TaskPartitions)
+	t.addSchedule("Upkeep", "rate(1 hour)", funcenv.TaskUpkeep)
 }
 
 func mapping(function string, m funcenv.Mapping) resource {

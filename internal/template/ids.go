@@ -118,5 +118,5 @@ func usesCache(name string) bool {
 // usesS3 is which functions inside the VPC reach S3: quarantine for one,
 // CloudFormation's response bucket for the other.
 func usesS3(name string) bool {
-	return name == funcenv.FuncProcessor || name == funcenv.FuncSchema
+	return name == funcenv.FuncProcessor || name == funcenv.FuncSchema || name == funcenv.FuncMaintenance
 }

@@ -24,7 +24,7 @@ func (t *Template) addNetwork(v config.Variables) {
 		CidrBlock:          new(Ref(paramVpcCidr)),
 		EnableDnsHostnames: new(true),
 		EnableDnsSupport:   new(true),
-		Tags:               append(labels(), name()...),
+		Tags:               name(),
 	})
 	t.add(idRouteTable, &ec2.RouteTable{VpcId: Ref(idVpc)})
 	for zone := range v.AvailabilityZones {
@@ -38,6 +38,8 @@ func (t *Template) addNetwork(v config.Variables) {
 			SubnetId:     Ref(subnetID(zone)),
 		})
 	}
+	raw := readArchive()
+	raw.Principal = "*"
 	t.add(idS3Endpoint, &ec2.VPCEndpoint{
 		VpcId:           Ref(idVpc),
 		VpcEndpointType: new("Gateway"),
@@ -46,8 +48,9 @@ func (t *Template) addNetwork(v config.Variables) {
 		PolicyDocument: policy(
 			// The schema function's answers. The bucket is AWS's, and its
 			// presigned URL is signed by AWS: no condition on an account.
-			statement{Sid: "CustomResourceAnswers", Principal: "*", Action: "s3:PutObject", Resource: Sub("arn:${AWS::Partition}:s3:::cloudformation-custom-resource-*/*")},
-			statement{Sid: "Quarantine", Principal: "*", Action: "s3:PutObject", Resource: Sub("${" + idArchive + ".Arn}/quarantine/*")},
+			statement{Principal: "*", Action: "s3:PutObject", Resource: Sub("arn:${AWS::Partition}:s3:::cloudformation-custom-resource-*/*")},
+			statement{Principal: "*", Action: "s3:PutObject", Resource: objects("quarantine/*")},
+			raw,
 		),
 	})
 	t.addSecurityGroups(v)

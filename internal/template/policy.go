@@ -8,7 +8,6 @@ import (
 // statement is one statement of an IAM or resource policy; it allows unless
 // Effect says otherwise. Action and Resource are a string or a list.
 type statement struct {
-	Sid       string `json:",omitempty"`
 	Effect    string
 	Principal any `json:",omitempty"`
 	Action    any

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/awslabs/goformation/v7/cloudformation/lambda"
 )
@@ -42,7 +43,7 @@ func (t *Template) addReady(function string, executions int) {
 	t.aliases[function] = alias
 }
 
-// references are the ids that Ref and GetAtt name anywhere in a value.
+// references are the ids that Ref, GetAtt and Sub name anywhere in a value.
 func references(value any, into map[string]bool) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -52,6 +53,11 @@ func references(value any, into map[string]bool) {
 				into[fmt.Sprint(item)] = true
 			case key == "Fn::GetAtt" && len(list) == 2:
 				into[fmt.Sprint(list[0])] = true
+			case key == "Fn::Sub":
+				for _, found := range placeholder.FindAllStringSubmatch(fmt.Sprint(item), -1) {
+					id, _, _ := strings.Cut(found[1], ".")
+					into[id] = true
+				}
 			default:
 				references(item, into)
 			}

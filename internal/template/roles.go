@@ -58,8 +58,10 @@ func (t *Template) own(function string) []statement {
 		}
 	case funcenv.FuncQuery:
 		statements = []statement{login(funcenv.RoleReader)}
-	case funcenv.FuncSchema, funcenv.FuncMaintenance:
+	case funcenv.FuncSchema:
 		statements = []statement{login(funcenv.RoleOwner)}
+	case funcenv.FuncMaintenance:
+		statements = []statement{readArchive(), {Action: "kms:Decrypt", Resource: key}, login(funcenv.RoleOwner)}
 	}
 	return statements
 }
@@ -103,6 +105,11 @@ func readStream() []statement {
 // login lets a function log in to the database as a role.
 func login(role string) statement {
 	return statement{Action: "rds-db:connect", Resource: arn("rds-db", "dbuser:${"+idDatabase+".DbiResourceId}/"+role)}
+}
+
+// readArchive lists and reads the raw archive.
+func readArchive() statement {
+	return statement{Action: []string{"s3:ListBucket", "s3:GetObject"}, Resource: []string{GetAtt(idArchive, "Arn"), objects("raw/*")}}
 }
 
 // objects are objects of the archive bucket.

@@ -32,19 +32,18 @@ func (t *Template) addKey(v config.Variables) {
 		onDelete = keepLater
 	}
 	t.add(idKey, &kms.Key{
-		Description:         new(Sub("${AWS::StackName}: stream, warehouse, cache, archive, logs, alarms")),
+		Description:         new(Sub("${AWS::StackName}: all data")),
 		EnableKeyRotation:   new(true),
-		PendingWindowInDays: new(30),
 		KeyPolicy: policy(
 			// The account's IAM policies decide. Without this statement nobody
 			// could change the key's policy again.
-			statement{Sid: "Account", Principal: map[string]string{"AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")}, Action: "kms:*", Resource: thisKey},
-			statement{Sid: "Logs", Principal: service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),
+			statement{Principal: map[string]string{"AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")}, Action: "kms:*", Resource: thisKey},
+			statement{Principal: service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),
 				Action:   []string{"kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"},
 				Resource: thisKey,
 				Condition: map[string]any{"ArnLike": map[string]string{
 					"kms:EncryptionContext:aws:logs:arn": arn("logs", "log-group:*")}}},
-			statement{Sid: "Alarms", Principal: service("cloudwatch.amazonaws.com"), Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: thisKey, Condition: ownAccount()},
+			statement{Principal: service("cloudwatch.amazonaws.com"), Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: thisKey, Condition: ownAccount()},
 		),
 		Tags:                                 labels(),
 		AWSCloudFormationDeletionPolicy:      onDelete,

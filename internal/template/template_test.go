@@ -28,7 +28,7 @@ var environments = []string{config.Production, config.Staging, config.Developmen
 func codeKeys() map[string]string {
 	keys := map[string]string{}
 	for _, f := range funcenv.Functions() {
-		keys[f.Name] = "functions/" + f.Name + "/" + strings.Repeat("0", 64) + ".zip"
+		keys[f.Name] = "functions/" + f.Name + "/" + strings.Repeat("0", 32) + ".zip"
 	}
 	return keys
 }

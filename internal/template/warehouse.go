@@ -52,9 +52,11 @@ func (t *Template) addWarehouse(v config.Variables) {
 		DBParameterGroupName:            new(Ref(idDatabaseParams)),
 		VPCSecurityGroups:               []string{Ref(idDatabaseGroup)},
 		Tags:                            labels(),
+		// W1011: a dynamic reference doesn't change with the parameter, so RDS
+		// would keep the old password. W3691: a major version survives automatic
+		// minor upgrades.
 		AWSCloudFormationMetadata: map[string]any{
 			"cfn-lint": map[string]any{"config": map[string]any{"ignore_checks": []string{"W1011", "W3691"}}},
-			"Why":      "W1011: a dynamic reference doesn't change with the parameter, so RDS would keep the old password. W3691: a major version survives automatic minor upgrades.",
 		},
 		AWSCloudFormationDeletionPolicy:      onDelete,
 		AWSCloudFormationUpdateReplacePolicy: snapshotOld,

@@ -72,21 +72,6 @@ func (d *DB) FirstArrival(ctx context.Context) (at time.Time, ok bool, err error
 	return first.UTC(), true, nil
 }
 
-// LastArrival is when the newest record arrived that was loaded.
-func (d *DB) LastArrival(ctx context.Context) (at time.Time, err error) {
-	var last *time.Time
-	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "SELECT max(arrived) FROM load_batch").Scan(&last)
-	})
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read last arrival: %w", err)
-	}
-	if last == nil {
-		return time.Time{}, nil
-	}
-	return last.UTC(), nil
-}
-
 // ComparedObjects are the archive objects of an hour that were compared and had
 // nothing missing: they needn't be read again.
 func (d *DB) ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error) {
@@ -186,15 +171,24 @@ func (d *DB) CloseHour(ctx context.Context, hour time.Time, keys []string) (h Ho
 	return h, nil
 }
 
-// Unclean counts the hours that ended before a time, were first looked at
-// before another, and still differ.
-func (d *DB) Unclean(ctx context.Context, ended, since time.Time) (hours int, err error) {
+// Unreconciled counts what somebody has to look at: hours of arrival in which
+// archive and warehouse differ, 6 hours after that was first seen and the loads
+// had got past the hour (or a day, if they never get there); hours that nobody
+// has compared for 8 hours; and days that retention keeps, because they can't be
+// shown to be archived.
+func (d *DB) Unreconciled(ctx context.Context, now time.Time) (n int, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, `SELECT count(*) FROM reconciled_hour
-			WHERE (missing > 0 OR unarchived > 0) AND hour + interval '1 hour' <= $1 AND since <= $2`, ended, since).Scan(&hours)
+		return conn.QueryRow(ctx, `SELECT
+			(SELECT count(*) FROM reconciled_hour WHERE (missing > 0 OR unarchived > 0)
+				AND (since <= $1::timestamptz - interval '6 hours' AND hour + interval '1 hour' <= (SELECT max(arrived) FROM load_batch) OR since <= $1::timestamptz - interval '1 day'))
+			+ (SELECT count(*) FROM generate_series(
+				(SELECT date_trunc('hour', min(arrived)) FROM load_batch), $1::timestamptz - interval '9 hours', interval '1 hour') AS h
+				WHERE NOT EXISTS (SELECT FROM reconciled_hour WHERE hour = h))
+			+ (SELECT count(*) FROM pg_class, events_floor WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+				AND relname ~ '^events_[0-9]{8}$' AND to_date(substr(relname, 8), 'YYYYMMDD') + 1 <= floor AT TIME ZONE 'UTC')`, now).Scan(&n)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("count unclean hours: %w", err)
+		return 0, fmt.Errorf("count what isn't reconciled: %w", err)
 	}
-	return hours, nil
+	return n, nil
 }

@@ -85,9 +85,6 @@ func TestHoursToCompare(t *testing.T) {
 	if err != nil || !ok || !first.Equal(c.Arrived) {
 		t.Errorf("first arrival %s, %v, %v", first, ok, err)
 	}
-	if last, err := owner.LastArrival(t.Context()); err != nil || !last.Equal(c.Arrived) {
-		t.Errorf("last arrival %s, %v", last, err)
-	}
 	hours := func(again time.Time, want ...int) {
 		t.Helper()
 		got, err := owner.UncleanHours(t.Context(), first, noon.Add(3*time.Hour+time.Minute), again, 10)
@@ -110,9 +107,26 @@ func TestHoursToCompare(t *testing.T) {
 	// 12 o'clock has an event that no object has; it has been looked at just now.
 	hours(now.Add(-time.Hour), 2)
 	hours(now.Add(time.Hour), 2, 0)
-	for since, want := range map[time.Duration]int{-time.Hour: 0, time.Hour: 1} {
-		if n, err := owner.Unclean(t.Context(), noon.Add(2*time.Hour), now.Add(since)); err != nil || n != want {
-			t.Errorf("%d unclean, %v; want %d", n, err, want)
+	for after, want := range map[time.Duration]int{0: 0, 7 * time.Hour: 0, 25 * time.Hour: 1} { // loads haven't got past the hour
+		if n, err := owner.Unreconciled(t.Context(), now.Add(after)); err != nil || n-uncompared(now.Add(after)) != want {
+			t.Errorf("%s later %d are overdue, %v; want %d", after, n, err, want)
 		}
 	}
+	c.Arrived = noon.Add(time.Hour)
+	load(t, d.As(t, funcenv.RoleLoader), c)
+	if n, err := owner.Unreconciled(t.Context(), now.Add(7*time.Hour)); err != nil || n-uncompared(now.Add(7*time.Hour)) != 1 {
+		t.Errorf("%d are overdue, %v", n, err)
+	}
+	// A day that is kept.
+	if _, err := d.Conn(t).Exec(t.Context(), "UPDATE events_floor SET floor = $1", noon.Truncate(24*time.Hour).AddDate(0, 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := owner.Unreconciled(t.Context(), now); err != nil || n-uncompared(now) != 1 {
+		t.Errorf("%d are overdue with a day that is kept, %v", n, err)
+	}
+}
+
+// uncompared are the hours since 14 o'clock that are over for eight.
+func uncompared(now time.Time) int {
+	return max(0, int(now.Add(-9*time.Hour).Sub(noon.Add(2*time.Hour))/time.Hour)+1)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/functions/maintenance"
+	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/awsenv"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/emf"
@@ -29,7 +30,8 @@ func main() {
 	h := &maintenance.Handler{
 		Warehouse:  warehouse.Environment{Database: env.Database, AWS: cfg, Getenv: os.Getenv}.Open(),
 		Cache:      cache.New(cache.FromEnvironment(env.Cache, cfg, os.Getenv), time.Now),
-		MaxAgeDays: env.EventMaxAgeDays, Now: time.Now, Pause: pause.For,
+		Archive:    archive.Reader{API: awsenv.S3(cfg, os.Getenv), Bucket: env.Bucket},
+		MaxAgeDays: env.EventMaxAgeDays, RetentionDays: env.WarehouseRetentionDays, Now: time.Now, Pause: pause.For,
 		Metrics: &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
 		Log:     log.With("stack", env.Stack),
 	}

@@ -32,6 +32,7 @@ func main() {
 		Cache:     cache.New(cache.FromEnvironment(env.Cache, cfg, os.Getenv), time.Now),
 		Objects:   archive.Writer{API: awsenv.S3(cfg, os.Getenv), Bucket: env.Bucket, Wait: pause.For},
 		Metrics:   &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
+		Now:       time.Now,
 		Log:       log.With("stack", env.Stack),
 	}
 	invocation.Start(h.Handle, h.Metrics, h.Log)

@@ -29,7 +29,7 @@ func rendered(t testing.TB, v config.Variables) string {
 	t.Helper()
 	keys := map[string]string{}
 	for _, f := range funcenv.Functions() {
-		keys[f.Name] = "functions/" + f.Name + "/" + strings.Repeat("0", 64) + ".zip"
+		keys[f.Name] = "functions/" + f.Name + "/" + strings.Repeat("0", 32) + ".zip"
 	}
 	built, err := template.Build(v, template.Options{CodeKeys: keys})
 	if err != nil {

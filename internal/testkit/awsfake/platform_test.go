@@ -193,7 +193,7 @@ func mainJob(t *testing.T, f *awsfake.Fake, s types.Stack) {
 	t.Logf("row after %v", time.Since(began))
 	eventually(t, "the archived object", func() bool { return len(f.Objects().Keys(output(s, "ArchiveBucket"))) == 1 })
 	t.Logf("object after %v: %v", time.Since(began), f.Objects().Keys(output(s, "ArchiveBucket")))
-	for _, rule := range []string{"RefreshSchedule", "PartitionsSchedule"} {
+	for _, rule := range []string{"RefreshSchedule", "UpkeepSchedule"} {
 		if err := f.Fire(ctx, rule); err != nil {
 			t.Errorf("%v\n%s", err, strings.Join(f.FunctionLogs("MaintenanceFunction"), "\n"))
 		}

@@ -189,7 +189,7 @@ func (s stack) schema(t *testing.T) {
 
 // maintenance gets its tasks from the rules, as their schedules send them.
 func (s stack) maintenance(t *testing.T) {
-	for _, rule := range []string{"RefreshSchedule", "PartitionsSchedule"} {
+	for _, rule := range []string{"RefreshSchedule", "UpkeepSchedule"} {
 		t.Run(rule, func(t *testing.T) {
 			if err := s.platform.Fake.Fire(t.Context(), rule); err != nil {
 				t.Error(err)

@@ -156,7 +156,7 @@ func (s stack) permissions() map[string][]awsfake.Call {
 	t.Helper()
 	s.exercise()
 	s.poison()
-	for _, rule := range []string{"RefreshSchedule", "PartitionsSchedule"} {
+	for _, rule := range []string{"RefreshSchedule", "UpkeepSchedule"} {
 		if err := w.platform.Fake.Fire(t.Context(), rule); err != nil {
 			t.Errorf("%s: %v", rule, err)
 		}

@@ -31,7 +31,7 @@ CREATE TABLE channels (name text PRIMARY KEY);`)
 	if after := s.platform.Fake.Properties("back", "ProcessorFunction")["MemorySize"]; after != before {
 		t.Errorf("the processor has %v MiB, want %v", after, before)
 	}
-	if err := w.platform.Fake.Fire(t.Context(), "PartitionsSchedule"); err != nil { // days after the newer table's shape
+	if err := w.platform.Fake.Fire(t.Context(), "UpkeepSchedule"); err != nil { // days after the newer table's shape
 		t.Error(err)
 	}
 	s.exercise()

@@ -136,8 +136,8 @@ func firstPoll(b *testing.B, path string, variables map[string]string) time.Dura
 // environment is what the template gives a function.
 func environment(function string) map[string]string {
 	const stack, bucket, days = "measured", "measured-archive", 30
-	database := funcenv.Database{Host: "database.example", Port: "5432"}
-	cache := funcenv.Cache{Host: "cache.example", Port: "6379", User: "measured", ReplicationGroup: "measured"}
+	database := funcenv.Database{Address: "database.example:5432"}
+	cache := funcenv.Cache{URL: "rediss://measured@cache.example:6379/measured"}
 	switch function {
 	case funcenv.FuncIngest:
 		return funcenv.Ingest{Stack: stack, Stream: "measured", EventMaxAgeDays: days}.Vars()
