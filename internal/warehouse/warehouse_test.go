@@ -243,7 +243,7 @@ func TestShardsLoadConcurrently(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	conn := d.Conn(t)
 	errs := make(chan error)
-	const shards, chunks = 6, 5
+	const shards, chunks = 10, 5
 	for s := range shards {
 		db := d.As(t, funcenv.RoleLoader)
 		go func() {

@@ -1,0 +1,119 @@
+package warehouse_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// TestTheFirstQueryUsesPartitionAndIndex has a million events over 30 days.
+func TestTheFirstQueryUsesPartitionAndIndex(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC()
+	d := shared.Warehouse(t, now.AddDate(0, 0, -30), now.AddDate(0, 0, 1))
+	conn := d.Conn(t)
+	for _, sql := range []string{
+		`INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at)
+		 SELECT gen_random_uuid(), 'user' || i % 10000, 'type' || i % 12, now() - i * interval '2.592 seconds', '{}', now(), now() FROM generate_series(0, 999999) i`,
+		"ANALYZE events",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan := strings.Join(texts(t, conn, `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)
+		SELECT event_type, COUNT(*) FROM events WHERE timestamp >= NOW() - INTERVAL '1 hour' GROUP BY event_type`), "\n")
+	t.Log(plan)
+	// The hour may lie in two days, and tomorrow has a partition too.
+	if scans := strings.Count(plan, " on events_2"); scans < 1 || scans > 6 || !strings.Contains(plan, "Subplans Removed") {
+		t.Errorf("it looks at more than the partitions of the hour")
+	}
+	for line := range strings.Lines(plan) {
+		if strings.Contains(line, "Seq Scan") && !strings.Contains(line, "actual rows=0") { // tomorrow's is empty
+			t.Error("it reads a day without an index")
+		}
+	}
+	if !strings.Contains(plan, "timestamp_idx") {
+		t.Error("it uses no index")
+	}
+}
+
+// TestLoadingNeverWaitsForALongQuery reads events for two minutes, while days
+// are made and dropped over and over, as maintenance would, and counts how long
+// the slowest load took.
+func TestLoadingNeverWaitsForALongQuery(t *testing.T) {
+	t.Parallel()
+	const reading, limit = 2 * time.Minute, 5 * time.Second
+	today := time.Now().UTC()
+	d := shared.Warehouse(t, today.AddDate(0, 0, -3), today)
+	owner, db := d.As(t, funcenv.RoleOwner), d.As(t, funcenv.RoleLoader)
+	load(t, db, chunk(rows(100, func(_ int, r *warehouse.Row) { r.Event.Timestamp = today })))
+
+	read := longRead(t, d, reading)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan int)
+	go func() { // no error matters before the query has ended
+		turns := 0
+		for ; ctx.Err() == nil; turns++ {
+			_, _ = owner.DropDays(ctx, today.AddDate(0, 0, -1), sleep)
+			_, _ = owner.MakeDays(ctx, today, today.AddDate(0, 0, 1+turns), sleep)
+		}
+		done <- turns
+	}()
+	var slowest time.Duration
+	loads, reads := 0, true
+	for reads {
+		begun := time.Now()
+		load(t, db, chunk(rows(20, func(_ int, r *warehouse.Row) { r.Event.Timestamp = today })))
+		slowest = max(slowest, time.Since(begun))
+		loads++
+		select {
+		case err := <-read:
+			reads = false
+			if err != nil {
+				t.Errorf("the query: %v", err)
+			}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	cancel()
+	turns := <-done
+	t.Logf("%d loads, the slowest took %s; %d turns of maintenance", loads, slowest, turns)
+	if slowest > limit || turns < 2 {
+		t.Errorf("the slowest load took %s, %d turns", slowest, turns)
+	}
+	if _, err := owner.DropDays(t.Context(), today.AddDate(0, 0, -1), sleep); err != nil {
+		t.Error(err)
+	}
+	if left := days(t, d); left[0] != "events_"+today.AddDate(0, 0, -1).Format("20060102") || len(left) < 3 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+// longRead begins a query on events and gives its end.
+func longRead(t *testing.T, d *postgres.Database, takes time.Duration) <-chan error {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), d.MasterURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(t.Context(), "SELECT count(*), pg_sleep($1) FROM events", takes.Seconds())
+		done <- err
+	}()
+	t.Cleanup(func() {
+		if err := conn.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return done
+}
