@@ -35,6 +35,10 @@ const BinVariable = "STREAMCTL_TEST_POSTGRES_BIN"
 // Shared is one server for the tests of a package; TestMain makes and closes
 // it. It starts with the first test that needs it.
 type Shared struct {
+	// Durable has the server wait for its disk at each commit, as it does by
+	// default: for who measures.
+	Durable bool
+
 	once   sync.Once
 	server *Server
 	err    error
@@ -75,7 +79,7 @@ func Options(dir string) pgserver.Options {
 // stopped when the test ends. Its database is "postgres".
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s, err := start(t.Context())
+	s, err := start(t.Context(), false)
 	if err != nil {
 		t.Fatal(hinted(err))
 	}
@@ -87,12 +91,14 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-func start(ctx context.Context) (*Server, error) {
+func start(ctx context.Context, durable bool) (*Server, error) {
 	dir, err := os.MkdirTemp("", "streamctl-postgres-")
 	if err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
-	s, err := pgserver.Start(ctx, Options(dir))
+	options := Options(dir)
+	options.Volatile = !durable
+	s, err := pgserver.Start(ctx, options)
 	if err == nil {
 		err = s.CreateRDS(ctx, Master, MasterPassword, funcenv.DatabaseName)
 	}
@@ -125,7 +131,7 @@ type Database struct {
 // Empty makes a database that the master owns, without the schema.
 func (s *Shared) Empty(t testing.TB) *Database {
 	t.Helper()
-	s.once.Do(func() { s.server, s.err = start(context.WithoutCancel(t.Context())) })
+	s.once.Do(func() { s.server, s.err = start(context.WithoutCancel(t.Context()), s.Durable) })
 	if s.err != nil {
 		t.Fatal(hinted(s.err))
 	}
