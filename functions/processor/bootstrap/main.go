@@ -35,5 +35,5 @@ func main() {
 		Now:       time.Now,
 		Log:       log.With("stack", env.Stack),
 	}
-	invocation.Start(h.Handle, h.Metrics, h.Log)
+	invocation.Start(invocation.Stream(h.Handle), h.Metrics, h.Log)
 }
