@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/streamctl/streamctl/internal/archive"
@@ -19,11 +20,20 @@ type chunk struct {
 // record is never cut in two.
 func cut(records []archive.Record) []chunk {
 	var chunks []chunk
+	left := 0 // lines, for room that needn't grow
+	for _, r := range records {
+		left += bytes.Count(r.Data, []byte{'\n'}) + 1
+	}
 	for _, r := range records {
 		lines := event.Lines(r.Data)
 		if n := len(chunks); n == 0 || len(chunks[n-1].lines)+len(lines) > warehouse.MaxChunk {
-			chunks = append(chunks, chunk{Chunk: warehouse.Chunk{Shard: r.Shard, FirstSeq: r.Sequence}})
+			room := min(left, warehouse.MaxChunk)
+			chunks = append(chunks, chunk{
+				Chunk: warehouse.Chunk{Shard: r.Shard, FirstSeq: r.Sequence, Rows: make([]warehouse.Row, 0, room)},
+				lines: make([]archive.Line, 0, room),
+			})
 		}
+		left -= len(lines)
 		chunks[len(chunks)-1].add(r, lines)
 	}
 	return chunks
