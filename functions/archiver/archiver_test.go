@@ -6,9 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"runtime"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -17,7 +15,6 @@ import (
 	"github.com/streamctl/streamctl/functions/archiver"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/workload"
 )
 
 type bucket struct {
@@ -102,49 +99,5 @@ func TestSecondDeliveryWritesTheSameObjects(t *testing.T) {
 			t.Errorf("objects are %v, were %v", now, names)
 		}
 		names = now
-	}
-}
-
-// discard takes objects and keeps nothing.
-type discard struct{}
-
-func (discard) Put(context.Context, string, []byte) error { return nil }
-
-// TestMemoryIsFlat counts what batches of 6 MB, Lambda's largest, take beside
-// themselves: less than one of them each, and nothing that stays.
-func TestMemoryIsFlat(t *testing.T) {
-	const size = 6 << 20
-	g := workload.New(1, time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), time.Minute)
-	var e events.KinesisEvent
-	for total := 0; total < size; {
-		var r events.KinesisEventRecord
-		r.Kinesis.Data = g.Record().Data
-		r.Kinesis.SequenceNumber = strconv.Itoa(len(e.Records))
-		r.EventID = "shardId-000000000000:" + r.Kinesis.SequenceNumber
-		e.Records = append(e.Records, r)
-		total += len(r.Kinesis.Data)
-	}
-	h := archiver.Handler{Objects: discard{}, Metrics: metrics{}, Log: slog.New(slog.DiscardHandler)}
-	memory := func(batches int) (stays, taken uint64) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range batches {
-			if resp, err := h.Handle(t.Context(), e); err != nil || len(resp.BatchItemFailures) > 0 {
-				t.Fatal(resp, err)
-			}
-		}
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		return after.HeapAlloc, (after.TotalAlloc - before.TotalAlloc) / uint64(batches)
-	}
-	first, taken := memory(2)
-	last, _ := memory(20)
-	runtime.KeepAlive(e)
-	t.Logf("%d records: %d bytes a batch; %d bytes stay after 2 batches, %d after 22", len(e.Records), taken, first, last)
-	if taken > size {
-		t.Errorf("a batch of %d bytes takes %d", size, taken)
-	}
-	if last > first+1<<20 {
-		t.Errorf("%d bytes stay after 2 batches, %d after 22", first, last)
 	}
 }

@@ -18,13 +18,14 @@ import (
 // readBody gives the request's body as sent by the client: without the base64
 // of API Gateway, and unpacked when it is gzip.
 func readBody(req events.APIGatewayProxyRequest) ([]byte, *problem.Problem) {
-	body := []byte(req.Body)
+	var body []byte
 	if req.IsBase64Encoded {
-		decoded, err := base64.StdEncoding.DecodeString(req.Body)
-		if err != nil {
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(req.Body); err != nil {
 			return nil, refuse(http.StatusBadRequest, "the body is not base64, though marked so")
 		}
-		body = decoded
+	} else {
+		body = []byte(req.Body)
 	}
 	if !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
 		if saysGzip(req) {

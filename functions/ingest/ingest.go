@@ -3,6 +3,7 @@
 package ingest
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"log/slog"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
@@ -52,10 +52,9 @@ const retryAfterSeconds = 2
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	body, refused := readBody(req)
 	if refused == nil {
-		var parts []jsontext.Value
-		var wrong *event.FieldError
-		if parts, wrong = event.Split(body); wrong == nil {
-			return h.accept(ctx, req.RequestContext.RequestID, parts)
+		read, wrong := event.Read(body)
+		if wrong == nil {
+			return h.accept(ctx, req.RequestContext.RequestID, read)
 		}
 		p := problem.New(http.StatusBadRequest, wrong.Detail)
 		refused = &p
@@ -64,18 +63,23 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest)
 	return refused.Response()
 }
 
-// accept judges the events, puts the good ones on the stream, and tells what
-// became of each.
-func (h *Handler) accept(ctx context.Context, requestID string, parts []jsontext.Value) (events.APIGatewayProxyResponse, error) {
+// accept puts the good events on the stream, and tells what became of each.
+func (h *Handler) accept(ctx context.Context, requestID string, read []event.Decoded) (events.APIGatewayProxyResponse, error) {
 	received := h.Now().UTC().Truncate(time.Microsecond)
-	results := make([]Result, len(parts))
-	var good []event.Envelope
-	for i, part := range parts {
-		e, errs := h.judge(part, received)
-		results[i] = newResult(i, e, errs)
-		if len(errs) == 0 {
-			good = append(good, event.Envelope{Event: e, ReceivedAt: received, RequestID: requestID, Index: i})
+	random := bufio.NewReaderSize(h.Random, len(read)*event.RandomBytes) // one read for all
+	results := make([]Result, len(read))
+	good := make([]event.Envelope, 0, len(read))
+	for i := range read {
+		d := &read[i]
+		if len(d.Errors) == 0 {
+			d.Errors = h.identify(&d.Event, received, random)
 		}
+		if len(d.Errors) > 0 {
+			results[i] = refused(i, d.Errors)
+			continue
+		}
+		results[i] = accepted(i, d.Event)
+		good = append(good, event.Envelope{Event: d.Event, ReceivedAt: received, RequestID: requestID, Index: i})
 	}
 	stored, err := h.put(ctx, good)
 	if err != nil {
@@ -89,18 +93,15 @@ func (h *Handler) accept(ctx context.Context, requestID string, parts []jsontext
 	return h.answer(ctx, results)
 }
 
-func (h *Handler) judge(part jsontext.Value, received time.Time) (event.Event, []event.FieldError) {
-	e, errs := event.Decode(part)
-	if len(errs) > 0 {
-		return event.Event{}, errs
-	}
-	if err := e.Identify(received, h.Random); err != nil {
-		return event.Event{}, []event.FieldError{{Detail: err.Error()}}
+// identify completes an event's identity and judges its time.
+func (h *Handler) identify(e *event.Event, received time.Time, random io.Reader) []event.FieldError {
+	if err := e.Identify(received, random); err != nil {
+		return []event.FieldError{{Detail: err.Error()}}
 	}
 	if wrong, ok := e.CheckReceipt(received, h.MaxAgeDays); !ok {
-		return event.Event{}, []event.FieldError{wrong}
+		return []event.FieldError{wrong}
 	}
-	return e, nil
+	return nil
 }
 
 func (h *Handler) count(ctx context.Context, accepted, refused, unavailable int) {

@@ -82,8 +82,8 @@ func (h *Handler) putAll(ctx context.Context, records []event.Record, stored []b
 
 func (h *Handler) call(ctx context.Context, records []event.Record, stored []bool) (failed []event.Record, err error) {
 	entries := make([]types.PutRecordsRequestEntry, len(records))
-	for i, r := range records {
-		entries[i] = types.PutRecordsRequestEntry{Data: r.Data, PartitionKey: aws.String(r.PartitionKey)}
+	for i := range records {
+		entries[i] = types.PutRecordsRequestEntry{Data: records[i].Data, PartitionKey: &records[i].PartitionKey}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

@@ -4,74 +4,127 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/streamctl/streamctl/internal/event"
 )
 
 // Limits of a query.
 const (
-	maxPoints = 1440
-	maxStep   = 24 * time.Hour
-	maxDays   = 35
-	// maxCached is the longest span that is read from the cache, minute by
-	// minute; the warehouse adds longer ones up itself.
-	maxCached = 24 * time.Hour
+	// maxSteps is the most steps of one answer; the rest has a cursor.
+	maxSteps = 1440
+	maxStep  = 24 * time.Hour
+	maxDays  = 35
 )
 
 // parameterError says which parameter is wrong and what would be right.
 type parameterError struct{ name, detail string }
 
-func (e *parameterError) Error() string { return e.name + ": " + e.detail }
+func (e *parameterError) Error() string { return shorten(e.name) + ": " + e.detail }
+
+// wrong refuses a parameter's value: it must be something else.
+func wrong(name, value, must string) error {
+	return &parameterError{name, must + ", not " + strconv.Quote(shorten(value))}
+}
+
+// shorten bounds what an answer repeats of a request.
+func shorten(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// parameters are those of a request, each given once.
+func parameters(req events.APIGatewayProxyRequest) (map[string]string, error) {
+	for _, name := range slices.Sorted(maps.Keys(req.MultiValueQueryStringParameters)) {
+		if values := req.MultiValueQueryStringParameters[name]; len(values) > 1 {
+			return nil, wrong(name, strings.Join(values, " and "), "must be given once")
+		}
+	}
+	return req.QueryStringParameters, nil
+}
 
 // onlyParameters refuses parameters that aren't known: a misspelt one would
 // silently change the answer.
 func onlyParameters(given map[string]string, known ...string) error {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if !slices.Contains(known, name) {
-			if len(known) == 0 {
-				return &parameterError{name, "is not known: this metric takes no parameters"}
-			}
-			return &parameterError{name, "is not known: use " + strings.Join(known, ", ")}
+		if slices.Contains(known, name) {
+			continue
 		}
+		if len(known) == 0 {
+			return &parameterError{name, "is not known: this metric takes no parameters"}
+		}
+		return &parameterError{name, "is not known: use " + strings.Join(known, ", ")}
 	}
 	return nil
 }
 
-// seriesRequest asks for steps from (inclusive) to (exclusive), whole minutes.
-type seriesRequest struct {
+// span is a range of whole minutes, from (inclusive) to (exclusive), taken in
+// steps that begin at from.
+type span struct {
 	from, to time.Time
 	step     time.Duration
-	// eventType is empty for all.
-	eventType string
 }
 
-func readSeriesRequest(given map[string]string, now time.Time) (r seriesRequest, err error) {
-	if err := onlyParameters(given, "from", "to", "step", "eventType"); err != nil {
+// seriesRequest asks for a metric's values over a span.
+type seriesRequest struct {
+	series
+	span
+	// eventType is empty for all.
+	eventType string
+	// total adds all dimensions up.
+	total bool
+}
+
+func readSeriesRequest(s series, given map[string]string, now time.Time) (r seriesRequest, err error) {
+	if _, ok := given["cursor"]; ok {
+		return readCursor(s, given)
+	}
+	if err := onlyParameters(given, s.parameters...); err != nil {
 		return r, err
 	}
-	r.eventType = given["eventType"]
-	r.to = now.Truncate(time.Minute).Add(time.Minute) // the minute that has begun is in it
-	if r.to, err = readTime(given, "to", r.to); err != nil {
-		return r, err
-	}
-	if r.from, err = readTime(given, "from", r.to.Add(-time.Hour)); err != nil {
-		return r, err
-	}
-	r.step = time.Minute
-	if text, ok := given["step"]; ok {
-		r.step, err = time.ParseDuration(text)
-		if err != nil || r.step < time.Minute || r.step > maxStep || r.step%time.Minute != 0 {
-			return r, &parameterError{"step", "must be whole minutes, 1m to 24h, such as 5m"}
+	r.series = s
+	if r.eventType = given["eventType"]; r.eventType != "" {
+		if must := event.CheckType(r.eventType); must != "" {
+			return r, wrong("eventType", r.eventType, must)
 		}
 	}
-	span := r.to.Sub(r.from)
-	switch {
-	case span <= 0:
-		return r, &parameterError{"from", "must lie before to"}
-	case span > time.Duration(maxPoints)*r.step:
-		return r, &parameterError{"step", fmt.Sprintf("is too short: from and to lie more than %d steps apart", maxPoints)}
+	switch by := given["by"]; by {
+	case "", "eventType":
+	case "none":
+		r.total = true
+	default:
+		return r, wrong("by", by, "must be eventType or none")
 	}
-	return r, nil
+	r.span, err = readSpan(given, now)
+	return r, err
+}
+
+func readSpan(given map[string]string, now time.Time) (s span, err error) {
+	s.to = now.Truncate(time.Minute).Add(time.Minute) // the minute that has begun is in it
+	if s.to, err = readTime(given, "to", s.to); err != nil {
+		return s, err
+	}
+	if s.from, err = readTime(given, "from", s.to.Add(-time.Hour)); err != nil {
+		return s, err
+	}
+	s.step = time.Minute
+	if text, ok := given["step"]; ok {
+		s.step, err = time.ParseDuration(text)
+		if err != nil || s.step < time.Minute || s.step > maxStep || s.step%time.Minute != 0 {
+			return s, wrong("step", text, "must be whole minutes, 1m to 24h, such as 5m")
+		}
+	}
+	if !s.from.Before(s.to) {
+		return s, wrong("from", given["from"], "must lie before to, "+s.to.Format(time.RFC3339))
+	}
+	return s, nil
 }
 
 // readTime reads a time of a whole minute.
@@ -81,11 +134,14 @@ func readTime(given map[string]string, name string, otherwise time.Time) (time.T
 		return otherwise, nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Year() < 1970 || t.Year() > 9998 {
-		return time.Time{}, &parameterError{name, "must be a time in RFC 3339, such as 2026-01-31T12:00:00Z"}
+	if err != nil || !inYears(t.UTC()) {
+		return time.Time{}, wrong(name, text, "must be a time in RFC 3339, in the years 1970 to 9998, such as 2026-01-31T12:00:00Z")
 	}
 	return t.UTC().Truncate(time.Minute), nil
 }
+
+// inYears keeps far from where times or their sums can't be written.
+func inYears(t time.Time) bool { return t.Year() >= 1970 && t.Year() < 9999 }
 
 // daysRequest asks for whole days, UTC, both included.
 type daysRequest struct{ first, last time.Time }
@@ -101,10 +157,10 @@ func readDaysRequest(given map[string]string, now time.Time) (r daysRequest, err
 		return r, err
 	}
 	switch days := r.last.Sub(r.first)/(24*time.Hour) + 1; {
-	case days < 1:
-		return r, &parameterError{"from", "must not lie after to"}
+	case r.last.Before(r.first):
+		return r, wrong("from", given["from"], "must not lie after to, "+r.last.Format(time.DateOnly))
 	case days > maxDays:
-		return r, &parameterError{"from", fmt.Sprintf("lies too far before to: ask for at most %d days", maxDays)}
+		return r, &parameterError{"from", fmt.Sprintf("%q lies too far before to, %s: ask for at most %d days", shorten(given["from"]), r.last.Format(time.DateOnly), maxDays)}
 	}
 	return r, nil
 }
@@ -116,12 +172,10 @@ func readDay(given map[string]string, name string, otherwise time.Time) (time.Ti
 	}
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
-		if t, err = time.Parse(time.RFC3339, text); err != nil {
-			return time.Time{}, &parameterError{name, "must be a day, such as 2026-01-31"}
-		}
+		t, err = time.Parse(time.RFC3339, text)
 	}
-	if t.Year() < 1970 || t.Year() > 9998 {
-		return time.Time{}, &parameterError{name, "must lie in the years 1970 to 9998"}
+	if err != nil || !inYears(t.UTC()) {
+		return time.Time{}, wrong(name, text, "must be a day, in the years 1970 to 9998, such as 2026-01-31")
 	}
 	return t.UTC().Truncate(24 * time.Hour), nil
 }

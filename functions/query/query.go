@@ -5,18 +5,15 @@ package query
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/go-json-experiment/json"
 
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/problem"
+	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -26,6 +23,12 @@ type Warehouse interface {
 	cache.Source
 	Series(ctx context.Context, metric string, from, to time.Time, step time.Duration) ([]warehouse.Point, error)
 	CountUsers(ctx context.Context, first, last time.Time) (byDay map[string]int64, err error)
+	// Since tells from when on a series is whole; ok is false when that isn't
+	// known.
+	Since(ctx context.Context, key string) (since time.Time, ok bool, err error)
+	// MetricKey finds the series of a metric that code makes, and how many
+	// values a dimension of it has.
+	MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error)
 }
 
 // Cache is what query reads first; *cache.Cache has it.
@@ -44,70 +47,91 @@ type Metrics interface {
 type Handler struct {
 	Cache     Cache
 	Warehouse Warehouse
-	Now       func() time.Time
-	Metrics   Metrics
-	Log       *slog.Logger
+	// Definitions are the metrics that are declared.
+	Definitions []metric.Definition
+	Now         func() time.Time
+	Metrics     Metrics
+	Log         *slog.Logger
+
+	sinces memory[time.Time]
+	coded  memory[series]
 }
 
 const (
 	// cacheTime bounds what a request spends on the cache.
 	cacheTime = 2 * time.Second
+	// reserve is kept of the invocation's time for the cache and the answer,
+	// should the warehouse hang.
+	reserve = cacheTime + time.Second
 	// staleAfter is how old an answer may be before it says so; the cache is
 	// refreshed each minute.
 	staleAfter = 3 * time.Minute
-	// retryAfterSeconds is what a client is told when nothing can answer.
-	retryAfterSeconds = 5
+	// settledAfter is how long ago a range must have ended to be called
+	// settled: hardly an event comes so late.
+	settledAfter = 48 * time.Hour
 )
 
 // errUnavailable says that neither cache nor warehouse can answer.
 var errUnavailable = errors.New("neither the cache nor the warehouse can answer now")
 
+// result is an answer before it is written.
+type result struct {
+	body any
+	// ended is the end of the range that it is about.
+	ended time.Time
+	stale bool
+}
+
 // Handle answers one request. Its error is for what never happens to a
 // request.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-	now := h.Now().UTC()
-	var answer any
-	var err error
-	switch name := req.PathParameters["metric"]; name {
-	case "summary":
-		if err = onlyParameters(req.QueryStringParameters); err == nil {
-			answer, err = h.summary(ctx, now)
-		}
-	case "events":
-		var r seriesRequest
-		if r, err = readSeriesRequest(req.QueryStringParameters, now); err == nil {
-			answer, err = h.events(ctx, r, now)
-		}
-	case "users":
-		var r daysRequest
-		if r, err = readDaysRequest(req.QueryStringParameters, now); err == nil {
-			answer, err = h.users(ctx, r, now)
-		}
-	default:
-		return problem.New(http.StatusNotFound, fmt.Sprintf("there is no metric %q: ask for summary, events or users", name)).Response()
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+		defer cancel()
 	}
-	return h.respond(ctx, answer, err)
+	now := h.Now().UTC()
+	r, err := h.answer(ctx, req, now)
+	if err != nil {
+		return h.refuse(ctx, err)
+	}
+	return respond(req, r, now)
 }
 
-func (h *Handler) respond(ctx context.Context, answer any, err error) (events.APIGatewayProxyResponse, error) {
-	var wrong *parameterError
-	switch {
-	case errors.As(err, &wrong):
-		return problem.New(http.StatusBadRequest, wrong.Error()).Response()
-	case err != nil:
-		h.Log.ErrorContext(ctx, "query not answered", "err", err)
-		p := problem.New(http.StatusServiceUnavailable, errUnavailable.Error()+"; try again in a few seconds")
-		p.RetryAfterSeconds = retryAfterSeconds
-		return p.Response()
-	}
-	body, err := json.Marshal(answer, json.Deterministic(true))
+func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest, now time.Time) (result, error) {
+	given, err := parameters(req)
 	if err != nil {
-		return events.APIGatewayProxyResponse{}, fmt.Errorf("encode answer: %w", err)
+		return result{}, err
 	}
-	return events.APIGatewayProxyResponse{
-		StatusCode: http.StatusOK, Body: string(body),
-		Headers: map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"},
-	}, nil
+	switch name := req.PathParameters["metric"]; name {
+	case "summary":
+		if err := onlyParameters(given); err != nil {
+			return result{}, err
+		}
+		return h.summary(ctx, now)
+	case "users":
+		r, err := readDaysRequest(given, now)
+		if err != nil {
+			return result{}, err
+		}
+		return h.users(ctx, r, now)
+	case eventsSeries.name:
+		r, err := readSeriesRequest(eventsSeries, given, now)
+		if err != nil {
+			return result{}, err
+		}
+		return h.events(ctx, r, now)
+	default:
+		s, err := h.find(ctx, name, now)
+		if err != nil {
+			return result{}, err
+		}
+		r, err := readSeriesRequest(s, given, now)
+		if err != nil {
+			return result{}, err
+		}
+		return h.metric(ctx, r, now)
+	}
 }
 
 // count tells what the cache had of what it was asked for.

@@ -12,74 +12,172 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (EventsAnswer, error) {
-	a := EventsAnswer{Metric: "events", From: r.from, To: r.to, StepSeconds: int64(r.step / time.Second), Points: []Point{}}
-	points, o, err := h.series(ctx, r, now)
+const (
+	// maxCached is the longest span that is read from the cache, minute by
+	// minute; the warehouse adds longer ones up itself.
+	maxCached = 24 * time.Hour
+	// maxBytes bounds the points of an answer: Lambda takes 6 MiB, in which
+	// each quote takes two bytes.
+	maxBytes = 5 << 20
+)
+
+// events answers /metrics/events.
+func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (result, error) {
+	p, err := h.page(ctx, r, now)
 	if err != nil {
-		return a, err
+		return result{}, err
 	}
-	a.Origin = o
-	for _, p := range points {
-		if r.eventType == "" || p.EventType == r.eventType {
-			a.Points = append(a.Points, p)
-		}
+	a := EventsAnswer{
+		Metric: r.name, From: r.from, To: p.end, StepSeconds: int64(r.step / time.Second),
+		Origin: p.origin.settle(p.end, now), Points: make([]Point, len(p.points)), Next: r.next(p.end),
 	}
-	return a, nil
+	for i, point := range p.points {
+		a.Points[i] = Point{At: point.At, EventType: point.Dimension, Count: point.N}
+	}
+	return result{a, p.end, a.Stale}, nil
 }
 
-// series reads steps from the cache when all of them can be there, else from
-// the warehouse.
-func (h *Handler) series(ctx context.Context, r seriesRequest, now time.Time) ([]Point, Origin, error) {
-	kept := r.from.Add(cache.Window).After(now.Add(time.Minute)) && !r.to.After(now.Add(cache.Ahead))
-	if kept && r.to.Sub(r.from) <= maxCached {
-		return h.recent(ctx, r, now)
+// page is as much of what is asked for as one answer may hold.
+type page struct {
+	points []warehouse.Point
+	end    time.Time
+	origin Origin
+}
+
+func (h *Handler) page(ctx context.Context, r seriesRequest, now time.Time) (p page, err error) {
+	p.end = r.to
+	if r.to.Sub(r.from) > maxSteps*r.step {
+		p.end = r.from.Add(maxSteps * r.step)
 	}
-	loaded, err := h.Warehouse.Series(ctx, warehouse.MetricEvents, r.from, r.to, r.step)
+	points, origin, err := h.read(ctx, r.key, span{r.from, p.end, r.step}, now)
 	if err != nil {
-		return nil, Origin{}, fmt.Errorf("%w: %w", errUnavailable, err)
+		return p, err
 	}
-	points := make([]Point, len(loaded))
-	for i, p := range loaded {
-		points[i] = Point{At: p.At, EventType: p.Dimension, Count: p.N}
+	p.origin = origin
+	p.points, p.end = cut(r.choose(points), p.end)
+	return p, nil
+}
+
+// choose leaves the points that are asked for.
+func (r seriesRequest) choose(points []warehouse.Point) []warehouse.Point {
+	if r.eventType != "" {
+		points = slices.DeleteFunc(points, func(p warehouse.Point) bool { return p.Dimension != r.eventType })
 	}
-	return points, origin(false, true, now, now), nil
+	if !r.total {
+		return points
+	}
+	var totals []warehouse.Point
+	for _, p := range points {
+		if n := len(totals); n > 0 && totals[n-1].At.Equal(p.At) {
+			totals[n-1].N += p.N
+			continue
+		}
+		totals = append(totals, warehouse.Point{At: p.At, N: p.N})
+	}
+	return totals
+}
+
+// cut leaves the last steps of a page to the next, when all would be too large.
+func cut(points []warehouse.Point, end time.Time) ([]warehouse.Point, time.Time) {
+	size, step := 0, 0 // where the step begins
+	for i, p := range points {
+		if i > 0 && !p.At.Equal(points[i-1].At) {
+			step = i
+		}
+		if size += bytesOf(p); size > maxBytes && step > 0 {
+			return points[:step], points[step].At
+		}
+	}
+	return points, end
+}
+
+// bytesOf is how large a point becomes, at most: JSON, inside JSON.
+func bytesOf(p warehouse.Point) int {
+	size := 150 + len(p.Sum) + len(p.Min) + len(p.Max)
+	for _, c := range []byte(p.Dimension) {
+		switch {
+		case c < ' ':
+			size += 7
+		case c == '"' || c == '\\':
+			size += 4
+		default:
+			size++
+		}
+	}
+	return size
+}
+
+// read adds a series up by steps: from the cache when all of it can be there,
+// else from the warehouse; and from the cache again when the warehouse can't.
+func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, Origin, error) {
+	kept := s.from.Add(cache.Window).After(now.Add(time.Minute)) && !s.to.After(now.Add(cache.Ahead))
+	if kept && s.to.Sub(s.from) <= maxCached {
+		return h.recent(ctx, key, s, now)
+	}
+	points, err := h.Warehouse.Series(ctx, key, s.from, s.to, s.step)
+	if err == nil {
+		return points, fresh(now), nil
+	}
+	if kept {
+		found, ok := h.cached(context.WithoutCancel(ctx), key, s.minutes()) // the time may be used up
+		if ok && len(found.Missing) == 0 {
+			h.Log.WarnContext(ctx, "answered without the warehouse", "err", err)
+			points, err := addUp(found.Rows, s)
+			return points, origin(true, false, found.AsOf, now), err
+		}
+	}
+	return nil, Origin{}, fmt.Errorf("%w: %w", errUnavailable, err)
+}
+
+func (s span) minutes() []time.Time {
+	minutes := make([]time.Time, 0, s.to.Sub(s.from)/time.Minute)
+	for m := s.from; m.Before(s.to); m = m.Add(time.Minute) {
+		minutes = append(minutes, m)
+	}
+	return minutes
+}
+
+// cached is what the cache has of minutes; ok is false when it can't be read.
+func (h *Handler) cached(ctx context.Context, key string, minutes []time.Time) (found cache.Minutes, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, cacheTime)
+	defer cancel()
+	found, err := h.Cache.Minutes(ctx, key, minutes)
+	if err != nil {
+		h.cacheFailed(ctx, err)
+		return cache.Minutes{Missing: minutes}, false
+	}
+	return found, true
 }
 
 // recent adds minutes up. What the cache lacks it is given on the way.
-func (h *Handler) recent(ctx context.Context, r seriesRequest, now time.Time) ([]Point, Origin, error) {
-	var minutes []time.Time
-	for m := r.from; m.Before(r.to); m = m.Add(time.Minute) {
-		minutes = append(minutes, m)
-	}
-	cacheCtx, cancel := context.WithTimeout(ctx, cacheTime)
-	found, err := h.Cache.Minutes(cacheCtx, warehouse.MetricEvents, minutes)
-	cancel()
-	cacheDown := err != nil
-	if cacheDown {
-		h.cacheFailed(ctx, err)
-		found = cache.Minutes{Missing: minutes}
-	}
+func (h *Handler) recent(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, Origin, error) {
+	minutes := s.minutes()
+	found, ok := h.cached(ctx, key, minutes)
 	h.count(ctx, len(minutes)-len(found.Missing), len(found.Missing))
-	rows, asOf := found.Rows, found.AsOf
+	from := origin(true, len(found.Missing) > 0, found.AsOf, now)
+	if len(found.Missing) == len(minutes) {
+		from = fresh(now)
+	}
+	rows := found.Rows
 	if len(found.Missing) > 0 {
-		loaded, err := h.fill(ctx, found.Missing, cacheDown)
+		read := h.Warehouse.MinuteRows
+		if ok {
+			read = h.fill
+		}
+		loaded, err := read(ctx, key, found.Missing)
 		if err != nil {
-			return nil, Origin{}, fmt.Errorf("%w: %w", errUnavailable, err)
+			return nil, from, fmt.Errorf("%w: %w", errUnavailable, err)
 		}
 		rows = append(rows, loaded...)
-		if asOf.IsZero() {
-			asOf = now
-		}
 	}
-	cached, loaded := len(found.Missing) < len(minutes), len(found.Missing) > 0
-	return addUp(rows, r), origin(cached, loaded, asOf, now), nil
+	points, err := addUp(rows, s)
+	return points, from, err
 }
 
-func (h *Handler) fill(ctx context.Context, missing []time.Time, cacheDown bool) ([]warehouse.MinuteRow, error) {
-	if cacheDown {
-		return h.Warehouse.MinuteRows(ctx, warehouse.MetricEvents, missing)
-	}
-	rows, err := h.Cache.Fill(ctx, h.Warehouse, warehouse.MetricEvents, missing)
+// fill reads minutes from the warehouse and gives them to the cache, if that
+// takes them.
+func (h *Handler) fill(ctx context.Context, key string, missing []time.Time) ([]warehouse.MinuteRow, error) {
+	rows, err := h.Cache.Fill(ctx, h.Warehouse, key, missing)
 	var notWritten *cache.WriteError
 	if errors.As(err, &notWritten) {
 		h.cacheFailed(ctx, err)
@@ -88,97 +186,74 @@ func (h *Handler) fill(ctx context.Context, missing []time.Time, cacheDown bool)
 	return rows, err
 }
 
-// addUp adds rows up by step and type.
-func addUp(rows []warehouse.MinuteRow, r seriesRequest) []Point {
+// sums is what was added up for a point.
+type sums struct {
+	n             int64
+	sum, min, max decimal // units is nil for a metric that only counts
+}
+
+func (s *sums) add(r warehouse.MinuteRow) error {
+	s.n += r.N
+	if r.Min == "" || r.N == 0 {
+		return nil
+	}
+	sum, err := parseDecimal(r.Sum)
+	if err != nil {
+		return err
+	}
+	low, err := parseDecimal(r.Min)
+	if err != nil {
+		return err
+	}
+	high, err := parseDecimal(r.Max)
+	if err != nil {
+		return err
+	}
+	if s.sum.units == nil {
+		s.sum, s.min, s.max = sum, low, high
+		return nil
+	}
+	s.sum = s.sum.plus(sum)
+	if low.less(s.min) {
+		s.min = low
+	}
+	if s.max.less(high) {
+		s.max = high
+	}
+	return nil
+}
+
+// addUp adds rows up by step and dimension.
+func addUp(rows []warehouse.MinuteRow, s span) ([]warehouse.Point, error) {
 	type key struct {
-		at   int64
-		kind string
+		at        int64
+		dimension string
 	}
-	sums := map[key]int64{}
+	groups := map[key]*sums{}
 	for _, row := range rows {
-		at := r.from.Add(row.Minute.Sub(r.from) / r.step * r.step)
-		sums[key{at.Unix(), row.Dimension}] += row.N
-	}
-	points := make([]Point, 0, len(sums))
-	for k, n := range sums {
-		if n != 0 {
-			points = append(points, Point{At: time.Unix(k.at, 0).UTC(), EventType: k.kind, Count: n})
+		k := key{s.from.Add(row.Minute.Sub(s.from) / s.step * s.step).Unix(), row.Dimension}
+		group := groups[k]
+		if group == nil {
+			group = &sums{}
+			groups[k] = group
+		}
+		if err := group.add(row); err != nil {
+			return nil, err
 		}
 	}
-	slices.SortFunc(points, func(a, b Point) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.EventType, b.EventType))
+	points := make([]warehouse.Point, 0, len(groups))
+	for k, g := range groups {
+		if g.n == 0 {
+			continue
+		}
+		p := warehouse.Point{At: time.Unix(k.at, 0).UTC(), Dimension: k.dimension, N: g.n}
+		if g.sum.units != nil {
+			p.Sum, p.Min, p.Max = g.sum.String(), g.min.String(), g.max.String()
+		}
+		points = append(points, p)
+	}
+	slices.SortFunc(points, func(a, b warehouse.Point) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Dimension, b.Dimension))
 	})
-	return points
-}
-
-func (h *Handler) users(ctx context.Context, r daysRequest, now time.Time) (UsersAnswer, error) {
-	a := UsersAnswer{Metric: "users", Days: []Day{}}
-	var names []string
-	for d := r.first; !d.After(r.last); d = d.AddDate(0, 0, 1) {
-		names = append(names, d.Format(cache.DayLayout))
-	}
-	cacheCtx, cancel := context.WithTimeout(ctx, cacheTime)
-	estimates, asOf, err := h.Cache.CountUsers(cacheCtx, names)
-	cancel()
-	if err != nil {
-		h.cacheFailed(ctx, err)
-	}
-	var exact map[string]int64
-	if len(estimates) < len(names) {
-		if exact, err = h.Warehouse.CountUsers(ctx, r.first, r.last); err != nil {
-			return a, fmt.Errorf("%w: %w", errUnavailable, err)
-		}
-	}
-	cached, loaded := false, false
-	for d := r.first; !d.After(r.last); d = d.AddDate(0, 0, 1) {
-		name := d.Format(cache.DayLayout)
-		day := Day{Day: d.Format(time.DateOnly)}
-		if exact != nil { // it was counted anyway
-			day.Users, day.Exact, loaded = exact[name], true, true
-		} else {
-			day.Users, cached = estimates[name], true
-		}
-		a.Days = append(a.Days, day)
-	}
-	if loaded {
-		asOf = now
-	}
-	a.Origin = origin(cached, loaded, asOf, now)
-	return a, nil
-}
-
-func (h *Handler) summary(ctx context.Context, now time.Time) (SummaryAnswer, error) {
-	to := now.Truncate(time.Minute).Add(time.Minute)
-	r := seriesRequest{from: to.Add(-time.Hour), to: to, step: time.Hour}
-	a := SummaryAnswer{Metric: "summary", From: r.from, To: r.to, ByType: map[string]int64{}}
-	points, o, err := h.series(ctx, r, now)
-	if err != nil {
-		return a, err
-	}
-	for _, p := range points {
-		a.Events += p.Count
-		a.ByType[p.EventType] += p.Count
-	}
-	today := now.Truncate(24 * time.Hour)
-	users, err := h.users(ctx, daysRequest{first: today, last: today}, now)
-	if err != nil {
-		return a, err
-	}
-	a.UsersToday = users.Days[0]
-	a.Origin = merge(o, users.Origin)
-	return a, nil
-}
-
-// merge is the origin of an answer of two parts.
-func merge(a, b Origin) Origin {
-	m := Origin{Source: a.Source, Stale: a.Stale || b.Stale, AsOf: a.AsOf}
-	if a.Source != b.Source {
-		m.Source = fromBoth
-	}
-	if a.AsOf == nil || b.AsOf == nil {
-		m.AsOf = nil
-	} else if b.AsOf.Before(*a.AsOf) {
-		m.AsOf = b.AsOf
-	}
-	return m
+	return points, nil
 }

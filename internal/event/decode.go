@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -117,13 +118,23 @@ type fields struct {
 
 // Decode judges one event by itself, without a clock, and names everything
 // that is wrong with it. ID and Timestamp are zero when the event has none.
+// Properties may alias raw.
 func Decode(raw []byte) (Event, []FieldError) {
+	p := parser{text: raw}
+	if e, ok := p.event(); ok && p.ended() {
+		return e, nil
+	}
+	return decode(raw)
+}
+
+// decode is Decode, slowly: it takes any form, and finds words for what is wrong.
+func decode(raw []byte) (Event, []FieldError) {
 	if jsontext.Value(raw).Kind() != '{' {
 		return Event{}, []FieldError{{Detail: "must be a JSON object"}}
 	}
 	var f fields
 	if err := json.Unmarshal(raw, &f, json.RejectUnknownMembers(true)); err != nil {
-		return Event{}, []FieldError{decodeError(err)}
+		return Event{}, []FieldError{decodeError(raw, err)}
 	}
 	if e, bad := scan(raw); bad {
 		return Event{}, []FieldError{e}
@@ -153,17 +164,21 @@ func Decode(raw []byte) (Event, []FieldError) {
 	return e, errs
 }
 
-func decodeError(err error) FieldError {
+func decodeError(raw []byte, err error) FieldError {
 	var semantic *json.SemanticError
 	var syntactic *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &semantic) && errors.Is(err, json.ErrUnknownName):
 		return FieldError{
-			Field:  semantic.JSONPointer.LastToken(),
+			Field:  shorten(semantic.JSONPointer.LastToken()),
 			Detail: "is not a field of an event, which has eventId, userId, eventType, timestamp and properties: put it into properties",
 		}
 	case errors.As(err, &syntactic):
-		return FieldError{Field: fieldOf(syntactic.JSONPointer), Detail: syntactic.Err.Error()}
+		e := FieldError{Field: fieldOf(syntactic.JSONPointer), Detail: syntactic.Err.Error()}
+		if at := syntactic.ByteOffset; at < int64(len(raw)) && unit(raw[at:])&^0x7ff == 0xd800 {
+			e.Detail = "holds " + string(raw[at:at+6]) + ", half of a surrogate pair, which is no character"
+		}
+		return e
 	}
 	return FieldError{Detail: err.Error()}
 }
@@ -177,7 +192,16 @@ func fieldOf(p jsontext.Pointer) string {
 		}
 		path = append(path, token...)
 	}
-	return string(path)
+	return shorten(strings.ReplaceAll(string(path), "\x00", `\u0000`)) // no text of PostgreSQL holds NUL
+}
+
+// shorten bounds what an answer repeats of a request.
+func shorten(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 func text(v jsontext.Value) (s, detail string) {
@@ -195,28 +219,37 @@ func text(v jsontext.Value) (s, detail string) {
 }
 
 func userID(v jsontext.Value) (s, detail string) {
-	if s, detail = text(v); detail != "" {
-		return "", detail
+	if s, detail = text(v); detail == "" {
+		detail = checkUserID(s)
 	}
+	return s, detail
+}
+
+func checkUserID(s string) string {
 	if n := utf8.RuneCountInString(s); n < 1 || n > MaxUserIDRunes {
-		return "", "must have 1 to " + strconv.Itoa(MaxUserIDRunes) + " characters"
+		return "must have 1 to " + strconv.Itoa(MaxUserIDRunes) + " characters"
 	}
-	return s, ""
+	return ""
 }
 
 func eventType(v jsontext.Value) (s, detail string) {
-	if s, detail = text(v); detail != "" {
-		return "", detail
+	if s, detail = text(v); detail == "" {
+		detail = CheckType(s)
 	}
+	return s, detail
+}
+
+// CheckType says what is wrong with an event's type; "" means nothing.
+func CheckType(s string) string {
 	ok := len(s) >= 1 && len(s) <= MaxTypeBytes
 	for i := 0; ok && i < len(s); i++ {
 		c := s[i]
 		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == ':' || c == '-'
 	}
 	if !ok {
-		return "", "must have 1 to " + strconv.Itoa(MaxTypeBytes) + " of the characters A-Z a-z 0-9 _ . : -"
+		return "must have 1 to " + strconv.Itoa(MaxTypeBytes) + " of the characters A-Z a-z 0-9 _ . : -"
 	}
-	return s, ""
+	return ""
 }
 
 func properties(v jsontext.Value) (jsontext.Value, string) {
@@ -235,19 +268,27 @@ func properties(v jsontext.Value) (jsontext.Value, string) {
 	return compact, ""
 }
 
+const (
+	rightTime = "must be a time in RFC 3339, such as 2026-01-31T12:00:00.5Z"
+	rightID   = "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057"
+)
+
 func timestamp(v jsontext.Value) (time.Time, string) {
 	if v == nil {
 		return time.Time{}, ""
 	}
-	const right = "must be a time in RFC 3339, such as 2026-01-31T12:00:00.5Z"
 	s, detail := text(v)
 	if detail != "" {
-		return time.Time{}, right
+		return time.Time{}, rightTime
 	}
+	return parseTime(s)
+}
+
+func parseTime(s string) (time.Time, string) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	// Parse takes a one-digit hour and a comma, too.
 	if err != nil || s[13] != ':' || s[19] == ',' {
-		return time.Time{}, right
+		return time.Time{}, rightTime
 	}
 	t = t.UTC().Truncate(time.Microsecond)
 	if t.Year() < 1970 || t.Year() > 9999 {
@@ -260,14 +301,20 @@ func eventID(v jsontext.Value) (uuid.UUID, string) {
 	if v == nil {
 		return uuid.Nil, ""
 	}
-	const right = "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057"
 	s, detail := text(v)
-	if detail != "" || len(s) != 36 {
-		return uuid.Nil, right
+	if detail != "" {
+		return uuid.Nil, rightID
 	}
-	id, err := uuid.Parse(s)
+	return parseID([]byte(s))
+}
+
+func parseID(s []byte) (uuid.UUID, string) {
+	if len(s) != 36 { // ParseBytes takes other forms, too
+		return uuid.Nil, rightID
+	}
+	id, err := uuid.ParseBytes(s)
 	if err != nil || id == uuid.Nil {
-		return uuid.Nil, right
+		return uuid.Nil, rightID
 	}
 	return id, ""
 }

@@ -75,7 +75,7 @@ func TestDecodeRefuses(t *testing.T) {
 		return "{" + strings.Join(parts, ",") + "}"
 	}
 	var keys []string
-	for i := range 511 {
+	for i := range 513 {
 		keys = append(keys, `"k`+strconv.Itoa(i)+`":0`)
 	}
 	for name, c := range map[string]struct{ raw, field, detail string }{
@@ -95,14 +95,18 @@ func TestDecodeRefuses(t *testing.T) {
 		"a duplicate property":    {member("properties", `{"a":{"b":1,"b":2}}`), "properties.a.b", "duplicate"},
 		"invalid UTF-8":           {member("userId", "\"\xff\""), "userId", "invalid UTF-8"},
 		"a lone surrogate":        {member("properties", `{"a":"\ud800"}`), "properties.a", "surrogate"},
-		"NUL in a value":          {member("properties", `{"a":"x\u0000"}`), "", `\u0000`},
-		"NUL in a name":           {member("properties", `{"\u0000":1}`), "", `\u0000`},
-		"33 deep":                 {member("properties", strings.Repeat(`[`, 32)+strings.Repeat(`]`, 32)), "", "must not nest deeper than 32"},
-		"1,000 deep":              {member("properties", strings.Repeat(`{"a":`, 1000)+`1`+strings.Repeat(`}`, 1000)), "", "must not nest deeper than 32"},
-		"514 members":             {member("properties", `{`+strings.Join(keys, ",")+`}`), "", "must not have more than 512 members"},
-		"a number beyond numeric": {member("properties", `{"a":1e200000}`), "", "number that is too large"},
-		"a number too fine":       {member("properties", `{"a":1e-20000}`), "", "number that is too large"},
-		"a number too long":       {member("properties", `{"a":`+strings.Repeat("9", 257)+`}`), "", "number that is too large"},
+		"half a pair before":      {member("properties", `{"a":["\udc00\ud800"]}`), "properties.a.0", `holds \udc00, half of a surrogate pair`},
+		"half a pair in a name":   {member("properties", `{"a":{"\ud800\u0041":1}}`), "properties.a", `holds \ud800, half of a surrogate pair`},
+		"deep in userId":          {member("userId", strings.Repeat(`[`, 40)+strings.Repeat(`]`, 40)), "userId", "must not nest deeper than 32"},
+		"a long name":             {member("properties", `{"`+strings.Repeat("é", 500)+`":1e999}`), "properties." + strings.Repeat("é", 94) + "…", "number that is too large"},
+		"NUL in a value":          {member("properties", `{"a":"x\u0000"}`), "properties.a", `\u0000`},
+		"NUL in a name":           {member("properties", `{"\u0000":1}`), `properties.\u0000`, `\u0000`},
+		"33 deep":                 {member("properties", strings.Repeat(`[`, 32)+strings.Repeat(`]`, 32)), "properties", "must not nest deeper than 32"},
+		"1,000 deep":              {member("properties", strings.Repeat(`{"a":`, 1000)+`1`+strings.Repeat(`}`, 1000)), "properties", "must not nest deeper than 32"},
+		"513 members":             {member("properties", `{`+strings.Join(keys, ",")+`}`), "properties", "must not have more than 512 members"},
+		"a number beyond numeric": {member("properties", `{"a":1e200000}`), "properties.a", "number that is too large"},
+		"a number too fine":       {member("properties", `{"a":1e-20000}`), "properties.a", "number that is too large"},
+		"a number too long":       {member("properties", `{"a":`+strings.Repeat("9", 257)+`}`), "properties.a", "number that is too large"},
 		"timestamp a number":      {member("timestamp", `5`), "timestamp", "must be a time in RFC 3339"},
 		"timestamp without zone":  {member("timestamp", `"2026-01-31T12:00:00"`), "timestamp", "must be a time in RFC 3339"},
 		"timestamp with a comma":  {member("timestamp", `"2026-01-31T12:00:00,5Z"`), "timestamp", "must be a time in RFC 3339"},

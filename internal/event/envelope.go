@@ -12,10 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// MaxRecordBytes bounds a record's data; the stream takes 1 MiB together with
-// the partition key.
-const MaxRecordBytes = 1<<20 - 2048
-
 // Envelope is an accepted event on its way.
 type Envelope struct {
 	Event Event
@@ -44,7 +40,52 @@ func (e Envelope) AppendJSON(dst []byte) []byte {
 // Decode does. An event without identity is refused: ingest gives each one. An
 // envelope may have members that aren't known here, since a newer ingest may
 // be followed by an older processor.
+//
+// The event's properties may alias line.
 func DecodeEnvelope(line []byte) (Envelope, error) {
+	p := parser{text: line}
+	if e, ok := p.envelope(); ok {
+		return e, nil
+	}
+	return decodeEnvelope(line)
+}
+
+// envelope reads a line that is just as AppendJSON writes it.
+func (p *parser) envelope() (e Envelope, ok bool) {
+	if !p.skip(`{"event":`) {
+		return e, false
+	}
+	if e.Event, ok = p.event(); !ok || e.Event.ID == uuid.Nil || !p.skip(`,"receivedAt":"`) {
+		return e, false
+	}
+	received := p.text[p.at:min(p.at+len(timeLayout), len(p.text))]
+	var wrong string
+	if e.ReceivedAt, wrong = parseTime(string(received)); wrong != "" || received[len(received)-1] != 'Z' {
+		return e, false
+	}
+	p.at += len(received)
+	if !p.skip(`","requestId":"`) {
+		return e, false
+	}
+	p.at-- // the quote belongs to the string
+	raw, escaped, ok := p.str()
+	if !ok || escaped || !p.skip(`,"index":`) {
+		return e, false
+	}
+	e.RequestID = string(raw)
+	n := p.digits()
+	index := p.text[p.at-n : p.at]
+	if n == 0 || n > 3 || n > 1 && index[0] == '0' {
+		return e, false
+	}
+	for _, c := range index {
+		e.Index = e.Index*10 + int(c-'0')
+	}
+	return e, p.skip("}") && p.at == len(p.text)
+}
+
+// decodeEnvelope is DecodeEnvelope, slowly, for any form.
+func decodeEnvelope(line []byte) (Envelope, error) {
 	var v struct {
 		Event      jsontext.Value `json:"event"`
 		ReceivedAt time.Time      `json:"receivedAt"`
@@ -54,48 +95,18 @@ func DecodeEnvelope(line []byte) (Envelope, error) {
 	if err := json.Unmarshal(line, &v); err != nil {
 		return Envelope{}, fmt.Errorf("decode envelope: %w", err)
 	}
-	if v.ReceivedAt.IsZero() {
-		return Envelope{}, errors.New("decode envelope: receivedAt is missing")
+	received := v.ReceivedAt.UTC().Truncate(time.Microsecond)
+	if received.Year() < 1970 || received.Year() > 9999 {
+		return Envelope{}, errors.New("decode envelope: receivedAt is missing, or not in the years 1970 to 9999")
 	}
-	e, errs := Decode(v.Event)
+	e, errs := decode(v.Event)
 	if len(errs) > 0 {
 		return Envelope{}, fmt.Errorf("decode envelope: %w", errs[0])
 	}
 	if e.ID == uuid.Nil || e.Timestamp.IsZero() {
 		return Envelope{}, errors.New("decode envelope: the event has no identity")
 	}
-	return Envelope{Event: e, ReceivedAt: v.ReceivedAt.UTC().Truncate(time.Microsecond), RequestID: v.RequestID, Index: v.Index}, nil
-}
-
-// Record is what ingest puts on the stream.
-type Record struct {
-	// PartitionKey is the user's id: one user's events stay in order.
-	PartitionKey string
-	// Data holds envelopes, joined by newlines.
-	Data []byte
-	// Envelopes are the indexes, in what was given to Pack, of the envelopes in Data.
-	Envelopes []int
-}
-
-// Pack gathers envelopes into records: those of one user share a record while
-// they fit, in their order.
-func Pack(envelopes []Envelope) []Record {
-	var records []Record
-	open := make(map[string]int, len(envelopes)) // user's id to index in records
-	var line []byte
-	for i, e := range envelopes {
-		line = e.AppendJSON(line[:0])
-		at, ok := open[e.Event.UserID]
-		if ok && len(records[at].Data)+1+len(line) <= MaxRecordBytes {
-			r := &records[at]
-			r.Data = append(append(r.Data, '\n'), line...)
-			r.Envelopes = append(r.Envelopes, i)
-			continue
-		}
-		open[e.Event.UserID] = len(records)
-		records = append(records, Record{PartitionKey: e.Event.UserID, Data: bytes.Clone(line), Envelopes: []int{i}})
-	}
-	return records
+	return Envelope{Event: e, ReceivedAt: received, RequestID: v.RequestID, Index: v.Index}, nil
 }
 
 // Lines takes a record's data apart. Any data has at least one line.

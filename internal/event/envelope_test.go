@@ -155,3 +155,18 @@ func BenchmarkIngestPath(b *testing.B) {
 		_ = Envelope{Event: e, ReceivedAt: received}.AppendJSON(nil)
 	}
 }
+
+func BenchmarkDecodeEnvelope(b *testing.B) {
+	e := Envelope{
+		Event: Event{ID: uuid.MustParse(id7), UserID: "user123", Type: "page_view", Timestamp: received.Truncate(time.Microsecond),
+			Properties: []byte(`{"page":"/dashboard","ref":"` + strings.Repeat("x", 150) + `","n":12.5}`)},
+		ReceivedAt: received.Truncate(time.Microsecond), RequestID: "3f0e7b8a-6f70-4c3e-9a70-2f4d0d1f2a3b", Index: 7,
+	}
+	line := e.AppendJSON(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := DecodeEnvelope(line); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

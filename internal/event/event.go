@@ -4,6 +4,7 @@
 package event
 
 import (
+	"encoding/hex"
 	"strconv"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 	MaxPropertiesBytes = 32 << 10
 	// MaxDepth is how deep an event's objects and arrays may nest, itself included.
 	MaxDepth = 32
-	// MaxKeys is the most object members in one event, at all depths together.
+	// MaxKeys is the most object members in properties, at all depths together.
 	MaxKeys = 512
 	// MaxNumberBytes and MaxExponent bound a number as it is written, so that
 	// the warehouse's numeric can hold it.
@@ -77,7 +78,7 @@ func (e FieldError) Error() string {
 // AppendJSON writes the event as it travels: with identity, on one line.
 func (e Event) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"eventId":"`...)
-	dst = append(dst, e.ID.String()...)
+	dst = AppendID(dst, e.ID)
 	dst = append(dst, `","userId":`...)
 	dst = appendString(dst, e.UserID)
 	dst = append(dst, `,"eventType":`...)
@@ -89,10 +90,37 @@ func (e Event) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// AppendID writes an id as String does, without an allocation.
+func AppendID(dst []byte, id uuid.UUID) []byte {
+	dst = append(hex.AppendEncode(dst, id[:4]), '-')
+	dst = append(hex.AppendEncode(dst, id[4:6]), '-')
+	dst = append(hex.AppendEncode(dst, id[6:8]), '-')
+	dst = append(hex.AppendEncode(dst, id[8:10]), '-')
+	return hex.AppendEncode(dst, id[10:])
+}
+
+const timeLayout = "2006-01-02T15:04:05.000000Z"
+
 // AppendTime writes a time as events carry it: RFC 3339, UTC, microseconds.
 func AppendTime(dst []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(dst, timeLayout)
+	}
+	hour, minute, second := t.Clock()
+	micros := t.Nanosecond() / 1000
+	dst = append(twoDigits(twoDigits(dst, year/100), year%100), '-')
+	dst = append(twoDigits(dst, int(month)), '-')
+	dst = append(twoDigits(dst, day), 'T')
+	dst = append(twoDigits(dst, hour), ':')
+	dst = append(twoDigits(dst, minute), ':')
+	dst = append(twoDigits(dst, second), '.')
+	dst = twoDigits(twoDigits(twoDigits(dst, micros/10_000), micros/100%100), micros%100)
+	return append(dst, 'Z')
 }
+
+func twoDigits(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
 // appendString quotes a string. AppendQuote's only error is for what isn't
 // UTF-8, which it then replaces; a decoded string is UTF-8.

@@ -21,26 +21,24 @@ func (e *Event) Identify(received time.Time, random io.Reader) error {
 	if e.ID != uuid.Nil {
 		return nil
 	}
-	id, err := mint(received, random)
-	if err != nil {
-		return err
-	}
-	e.ID = id
-	return nil
+	return e.mint(received, random)
 }
 
+// RandomBytes is what Identify reads for a new id.
+const RandomBytes = 10
+
 // mint makes a UUID of version 7: 48 bits of milliseconds, 74 random bits.
-func mint(at time.Time, random io.Reader) (uuid.UUID, error) {
-	var id uuid.UUID
-	if _, err := io.ReadFull(random, id[6:]); err != nil {
-		return uuid.Nil, fmt.Errorf("mint event id: %w", err)
+func (e *Event) mint(at time.Time, random io.Reader) error {
+	if _, err := io.ReadFull(random, e.ID[16-RandomBytes:]); err != nil {
+		e.ID = uuid.Nil
+		return fmt.Errorf("mint event id: %w", err)
 	}
 	var ms [8]byte
 	binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli()))
-	copy(id[:6], ms[2:])
-	id[6] = id[6]&0x0f | 0x70
-	id[8] = id[8]&0x3f | 0x80
-	return id, nil
+	copy(e.ID[:6], ms[2:])
+	e.ID[6] = e.ID[6]&0x0f | 0x70
+	e.ID[8] = e.ID[8]&0x3f | 0x80
+	return nil
 }
 
 // timeOf reads the time inside a version 7 id. Another id says nothing of the

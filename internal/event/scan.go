@@ -3,29 +3,40 @@ package event
 import (
 	"bytes"
 	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // scan looks for what JSON allows and an event doesn't: too deep, too many
 // members, \u0000, numbers that the warehouse can't hold. raw is valid JSON.
 func scan(raw []byte) (FieldError, bool) {
 	depth, keys := 0, 0
+	wrong := func(at int, detail string) (FieldError, bool) {
+		return FieldError{Field: fieldAt(raw, int64(at)), Detail: detail}, true
+	}
+	tooMuch := func(at int, detail string) (FieldError, bool) {
+		field, _, _ := strings.Cut(fieldAt(raw, int64(at)), ".")
+		return FieldError{Field: field, Detail: detail}, true
+	}
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
 		case c == '"':
 			end, nul := stringEnd(raw, i)
 			if nul {
-				return FieldError{Detail: `must not hold \u0000, which PostgreSQL can't store`}, true
+				return wrong(i, `must not hold \u0000, which PostgreSQL can't store`)
 			}
 			i = end
 		case c == '{' || c == '[':
 			if depth++; depth > MaxDepth {
-				return FieldError{Detail: "must not nest deeper than " + strconv.Itoa(MaxDepth)}, true
+				return tooMuch(i, "must not nest deeper than "+strconv.Itoa(MaxDepth)+", the event itself included")
 			}
 		case c == '}' || c == ']':
 			depth--
-		case c == ':':
+		case c == ':' && depth > 1:
+			// The event's own members don't count: on its way it gets more.
 			if keys++; keys > MaxKeys {
-				return FieldError{Detail: "must not have more than " + strconv.Itoa(MaxKeys) + " members"}, true
+				return tooMuch(i, "must not have more than "+strconv.Itoa(MaxKeys)+" members, at all depths together")
 			}
 		case c == '-' || c >= '0' && c <= '9':
 			end := i
@@ -33,13 +44,24 @@ func scan(raw []byte) (FieldError, bool) {
 				end++
 			}
 			if !fits(raw[i:end]) {
-				return FieldError{Detail: "holds a number that is too large or too long: write at most " + strconv.Itoa(MaxNumberBytes) +
-					" characters and an exponent within ±" + strconv.Itoa(MaxExponent)}, true
+				return wrong(i, "is a number that is too large or too long: write at most "+strconv.Itoa(MaxNumberBytes)+
+					" characters and an exponent within ±"+strconv.Itoa(MaxExponent))
 			}
 			i = end - 1
 		}
 	}
 	return FieldError{}, false
+}
+
+// fieldAt names the field whose name or value begins at a byte of valid JSON.
+func fieldAt(raw []byte, at int64) string {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	for dec.InputOffset() <= at {
+		if _, err := dec.ReadToken(); err != nil {
+			return ""
+		}
+	}
+	return fieldOf(dec.StackPointer())
 }
 
 // stringEnd gives the index of the closing quote of the string that begins at

@@ -107,6 +107,8 @@ func TestOf(t *testing.T) {
 		{"a list", revenue("properties.list"), "", "", true},
 		{"by country", revenue("properties.amount", "properties.country"), "12.50", "DE", false},
 		{"by a number", revenue("properties.amount", "properties.n"), "12.50", "-3", false},
+		{"by a number with an exponent", revenue("properties.amount", "properties.cart.total"), "12.50", "700", false},
+		{"by a number with needless digits", revenue("properties.n", "properties.amount"), "-3", "12.5", false},
 		{"by a truth value", revenue("properties.amount", "properties.ok"), "12.50", "true", false},
 		{"by text with quotes", revenue("properties.amount", "properties.text"), "12.50", `a"}b`, false},
 		{"by what isn't there", revenue("properties.amount", "properties.city"), "12.50", "", false},

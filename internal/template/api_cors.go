@@ -9,7 +9,7 @@ import (
 )
 
 // corsHeaders are what a signed request from a browser carries.
-const corsHeaders = "Authorization,Content-Type,Content-Encoding,X-Amz-Date,X-Amz-Security-Token,X-Amz-Content-Sha256"
+const corsHeaders = "Authorization,Content-Type,Content-Encoding,X-Amz-Date,X-Amz-Security-Token,X-Amz-Content-Sha256,If-None-Match"
 
 // addPreflight answers a browser's question before its request, without
 // asking who it is: a preflight request can't be signed.

@@ -32,8 +32,8 @@ func (t *Template) addKey(v config.Variables) {
 		onDelete = keepLater
 	}
 	t.add(idKey, &kms.Key{
-		Description:         new(Sub("${AWS::StackName}: all data")),
-		EnableKeyRotation:   new(true),
+		Description:       new(Sub("${AWS::StackName}: all data")),
+		EnableKeyRotation: new(true),
 		KeyPolicy: policy(
 			// The account's IAM policies decide. Without this statement nobody
 			// could change the key's policy again.

@@ -14,6 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/invocation"
+	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -21,17 +22,19 @@ func main() {
 	cache.Quiet()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	env, envErr := funcenv.LoadQuery(os.Getenv)
+	definitions, metricsErr := metric.Decode(env.Metrics)
 	cfg, cfgErr := awsenv.Config(os.Getenv)
-	if err := errors.Join(envErr, cfgErr); err != nil {
+	if err := errors.Join(envErr, metricsErr, cfgErr); err != nil {
 		log.Error("environment is incomplete", "err", err)
 		os.Exit(1)
 	}
 	h := &query.Handler{
-		Warehouse: warehouse.Environment{Database: env.Database, AWS: cfg, Getenv: os.Getenv}.Open(),
-		Cache:     cache.New(cache.FromEnvironment(env.Cache, cfg, os.Getenv), time.Now),
-		Now:       time.Now,
-		Metrics:   &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
-		Log:       log.With("stack", env.Stack),
+		Warehouse:   warehouse.Environment{Database: env.Database, AWS: cfg, Getenv: os.Getenv}.Open(),
+		Cache:       cache.New(cache.FromEnvironment(env.Cache, cfg, os.Getenv), time.Now),
+		Definitions: definitions,
+		Now:         time.Now,
+		Metrics:     &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
+		Log:         log.With("stack", env.Stack),
 	}
 	invocation.Start(cors.Allow(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
 }

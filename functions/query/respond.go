@@ -1,0 +1,89 @@
+package query
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/go-json-experiment/json"
+
+	"github.com/streamctl/streamctl/internal/problem"
+)
+
+// retryAfterSeconds is what a client is told when nothing can answer.
+const retryAfterSeconds = 5
+
+// refuse answers what can't be answered.
+func (h *Handler) refuse(ctx context.Context, err error) (events.APIGatewayProxyResponse, error) {
+	var wrong *parameterError
+	var unknown *unknownMetricError
+	switch {
+	case errors.As(err, &wrong):
+		return problem.New(http.StatusBadRequest, wrong.Error()).Response()
+	case errors.As(err, &unknown):
+		return problem.New(http.StatusNotFound, unknown.Error()).Response()
+	}
+	h.Log.ErrorContext(ctx, "query not answered", "err", err)
+	p := problem.New(http.StatusServiceUnavailable, errUnavailable.Error()+"; try again in a few seconds")
+	p.RetryAfterSeconds = retryAfterSeconds
+	return p.Response()
+}
+
+// respond writes an answer, or says that the client has it already.
+func respond(req events.APIGatewayProxyRequest, r result, now time.Time) (events.APIGatewayProxyResponse, error) {
+	body, err := json.Marshal(r.body, json.Deterministic(true))
+	if err != nil {
+		return events.APIGatewayProxyResponse{}, fmt.Errorf("encode answer: %w", err)
+	}
+	tag := entityTag(body)
+	resp := events.APIGatewayProxyResponse{
+		StatusCode: http.StatusOK, Body: string(body),
+		Headers: map[string]string{"Content-Type": "application/json", "Cache-Control": cacheControl(r, now), "ETag": tag},
+	}
+	if matches(req, tag) {
+		resp.StatusCode, resp.Body = http.StatusNotModified, ""
+		delete(resp.Headers, "Content-Type")
+	}
+	return resp, nil
+}
+
+// cacheControl says how long a client may keep an answer: who asks is part of
+// the request, so nobody else may.
+func cacheControl(r result, now time.Time) string {
+	switch {
+	case r.stale:
+		return "no-store"
+	case settled(r.ended, now):
+		return "private, max-age=3600"
+	}
+	return "private, max-age=5"
+}
+
+func settled(ended, now time.Time) bool { return now.Sub(ended) > settledAfter }
+
+func entityTag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+}
+
+// matches says whether If-None-Match names the tag. A proxy on the way may have
+// made it a weak one.
+func matches(req events.APIGatewayProxyRequest, tag string) bool {
+	for name, value := range req.Headers {
+		if !strings.EqualFold(name, "If-None-Match") {
+			continue
+		}
+		for one := range strings.SplitSeq(value, ",") {
+			if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
+}

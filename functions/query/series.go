@@ -1,0 +1,158 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// series is what a metric's name stands for.
+type series struct {
+	name string
+	// key is the name of its rows.
+	key string
+	// fields is how many values a dimension has; by names them, where they
+	// have names.
+	fields int
+	by     []string
+	// sum, min and max are whether the answer has them.
+	sum, min, max bool
+	// declared is false for what the platform or code makes; skips is whether
+	// events are passed over and counted apart.
+	declared, skips bool
+	// parameters are those that it takes.
+	parameters []string
+}
+
+var seriesParameters = []string{"from", "to", "step", "cursor"}
+
+// eventsSeries is the platform's own: events by type.
+var eventsSeries = series{
+	name: "events", key: warehouse.MetricEvents, fields: 1, by: []string{"eventType"},
+	parameters: []string{"from", "to", "step", "eventType", "by", "cursor"},
+}
+
+func declared(d metric.Definition) series {
+	return series{
+		name: d.Name, key: d.Key(), fields: len(d.By), by: d.By,
+		sum: d.Sum != "", min: d.Min != "", max: d.Max != "", declared: true, skips: d.Field() != "", parameters: seriesParameters,
+	}
+}
+
+// unknownMetricError says that there is no metric of a name.
+type unknownMetricError struct {
+	name  string
+	known []string
+}
+
+func (e *unknownMetricError) Error() string {
+	last := len(e.known) - 1
+	return fmt.Sprintf("there is no metric %q: ask for %s or %s", shorten(e.name), strings.Join(e.known[:last], ", "), e.known[last])
+}
+
+// find looks a metric up: among the declared ones, then among those that code
+// makes, of which only the warehouse knows.
+func (h *Handler) find(ctx context.Context, name string, now time.Time) (series, error) {
+	known := []string{"summary", "events", "users"}
+	for _, d := range h.Definitions {
+		if d.Name == name {
+			return declared(d), nil
+		}
+		known = append(known, d.Name)
+	}
+	unknown := &unknownMetricError{name, known}
+	if metric.CheckName(name) != "" {
+		return series{}, unknown
+	}
+	s, ok, err := h.coded.recall(name, now, func() (series, bool, error) {
+		key, fields, ok, err := h.Warehouse.MetricKey(ctx, name)
+		// Which of the values there are shows in the rows.
+		return series{name: name, key: key, fields: fields, sum: true, min: true, max: true, parameters: seriesParameters}, ok, err
+	})
+	switch {
+	case err != nil:
+		return series{}, fmt.Errorf("%w: %w", errUnavailable, err)
+	case !ok:
+		return series{}, unknown
+	}
+	return s, nil
+}
+
+// since tells from when on a series is whole. The answer does without it.
+func (h *Handler) since(ctx context.Context, key string, now time.Time) *time.Time {
+	at, ok, err := h.sinces.recall(key, now, func() (time.Time, bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, sinceTime)
+		defer cancel()
+		return h.Warehouse.Since(ctx, key)
+	})
+	if err != nil {
+		h.Log.WarnContext(ctx, "begin of series not known", "key", key, "err", err)
+	}
+	if !ok {
+		return nil
+	}
+	return &at
+}
+
+// metric answers for a declared metric, and for one that code makes.
+func (h *Handler) metric(ctx context.Context, r seriesRequest, now time.Time) (result, error) {
+	p, err := h.page(ctx, r, now)
+	if err != nil {
+		return result{}, err
+	}
+	a := MetricAnswer{
+		Metric: r.name, From: r.from, To: p.end, StepSeconds: int64(r.step / time.Second), By: r.by,
+		Since: h.since(ctx, r.key, now), Points: make([]MetricPoint, len(p.points)), Next: r.next(p.end),
+	}
+	for i, point := range p.points {
+		a.Points[i] = metricPoint(r.series, point)
+	}
+	origin := p.origin
+	if r.declared && !r.skips {
+		a.Skipped = new(int64)
+	}
+	if r.skips {
+		skipped, from, err := h.skipped(ctx, r, p.end, now)
+		if err == nil {
+			a.Skipped, origin = &skipped, merge(origin, from)
+		} else {
+			h.Log.WarnContext(ctx, "skipped events not counted", "key", r.key, "err", err)
+		}
+	}
+	a.Origin = origin.settle(p.end, now)
+	return result{a, p.end, a.Stale}, nil
+}
+
+// skipped counts the events that a metric passed over.
+func (h *Handler) skipped(ctx context.Context, r seriesRequest, end, now time.Time) (int64, Origin, error) {
+	points, origin, err := h.read(ctx, metric.SkippedKey(r.key), span{r.from, end, end.Sub(r.from)}, now)
+	var n int64
+	for _, p := range points {
+		n += p.N
+	}
+	return n, origin, err
+}
+
+func metricPoint(s series, p warehouse.Point) MetricPoint {
+	m := MetricPoint{At: p.At, Count: p.N}
+	if p.Dimension != "" || s.by != nil { // code need not tell values apart
+		m.Values = metric.Values(p.Dimension, s.fields)
+	}
+	if p.Min == "" { // it only counts
+		return m
+	}
+	if s.sum {
+		m.Sum = number(p.Sum)
+	}
+	if s.min {
+		m.Min = number(p.Min)
+	}
+	if s.max {
+		m.Max = number(p.Max)
+	}
+	return m
+}

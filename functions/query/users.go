@@ -1,0 +1,69 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/cache"
+)
+
+// users answers /metrics/users.
+func (h *Handler) users(ctx context.Context, r daysRequest, now time.Time) (result, error) {
+	days, origin, err := h.countUsers(ctx, r, now)
+	if err != nil {
+		return result{}, err
+	}
+	ended := r.last.AddDate(0, 0, 1)
+	a := UsersAnswer{Metric: "users", Origin: origin.settle(ended, now), Days: days}
+	return result{a, ended, a.Stale}, nil
+}
+
+// countUsers counts by estimates of the cache when it has all of them, else
+// exactly.
+func (h *Handler) countUsers(ctx context.Context, r daysRequest, now time.Time) (days []Day, from Origin, err error) {
+	var names []string
+	for d := r.first; !d.After(r.last); d = d.AddDate(0, 0, 1) {
+		days = append(days, Day{Day: d.Format(time.DateOnly)})
+		names = append(names, d.Format(cache.DayLayout))
+	}
+	cacheCtx, cancel := context.WithTimeout(ctx, cacheTime)
+	defer cancel()
+	counts, asOf, err := h.Cache.CountUsers(cacheCtx, names)
+	if err != nil {
+		h.cacheFailed(ctx, err)
+	}
+	from = origin(true, false, asOf, now)
+	exact := len(counts) < len(names)
+	if exact {
+		from = fresh(now)
+		if counts, err = h.Warehouse.CountUsers(ctx, r.first, r.last); err != nil {
+			return nil, from, fmt.Errorf("%w: %w", errUnavailable, err)
+		}
+	}
+	for i, name := range names {
+		days[i].Users, days[i].Exact = counts[name], exact
+	}
+	return days, from, nil
+}
+
+// summary answers /metrics/summary.
+func (h *Handler) summary(ctx context.Context, now time.Time) (result, error) {
+	to := now.Truncate(time.Minute).Add(time.Minute)
+	s := span{to.Add(-time.Hour), to, time.Hour}
+	points, origin, err := h.read(ctx, eventsSeries.key, s, now)
+	if err != nil {
+		return result{}, err
+	}
+	today := now.Truncate(24 * time.Hour)
+	users, counted, err := h.countUsers(ctx, daysRequest{first: today, last: today}, now)
+	if err != nil {
+		return result{}, err
+	}
+	a := SummaryAnswer{Metric: "summary", From: s.from, To: to, Origin: merge(origin, counted), ByType: map[string]int64{}, UsersToday: users[0]}
+	for _, p := range points {
+		a.Events += p.N
+		a.ByType[p.Dimension] += p.N
+	}
+	return result{a, to, a.Stale}, nil
+}
