@@ -23,7 +23,6 @@ func (t *Template) addNetwork(v config.Variables) {
 	t.add(idVpc, &ec2.VPC{
 		CidrBlock:          new(Ref(paramVpcCidr)),
 		EnableDnsHostnames: new(true),
-		EnableDnsSupport:   new(true),
 		Tags:               name(),
 	})
 	t.add(idRouteTable, &ec2.RouteTable{VpcId: Ref(idVpc)})
@@ -38,20 +37,20 @@ func (t *Template) addNetwork(v config.Variables) {
 			SubnetId:     Ref(subnetID(zone)),
 		})
 	}
-	raw := readArchive()
-	raw.Principal = "*"
+	allowed := append([]statement{
+		// The schema function's answers. The bucket is AWS's, and its presigned
+		// URL is signed by AWS: no condition on an account.
+		{Action: "s3:PutObject", Resource: []string{Sub("arn:${AWS::Partition}:s3:::cloudformation-custom-resource-*/*"), objects("quarantine/*")}},
+	}, readArchive()...)
+	for i := range allowed {
+		allowed[i].Principal = "*"
+	}
 	t.add(idS3Endpoint, &ec2.VPCEndpoint{
 		VpcId:           Ref(idVpc),
 		VpcEndpointType: new("Gateway"),
 		ServiceName:     Sub("com.amazonaws.${AWS::Region}.s3"),
 		RouteTableIds:   []string{Ref(idRouteTable)},
-		PolicyDocument: policy(
-			// The schema function's answers. The bucket is AWS's, and its
-			// presigned URL is signed by AWS: no condition on an account.
-			statement{Principal: "*", Action: "s3:PutObject", Resource: Sub("arn:${AWS::Partition}:s3:::cloudformation-custom-resource-*/*")},
-			statement{Principal: "*", Action: "s3:PutObject", Resource: objects("quarantine/*")},
-			raw,
-		),
+		PolicyDocument:  policy(allowed...),
 	})
 	t.addSecurityGroups(v)
 }

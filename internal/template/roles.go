@@ -61,7 +61,7 @@ func (t *Template) own(function string) []statement {
 	case funcenv.FuncSchema:
 		statements = []statement{login(funcenv.RoleOwner)}
 	case funcenv.FuncMaintenance:
-		statements = []statement{readArchive(), {Action: "kms:Decrypt", Resource: key}, login(funcenv.RoleOwner)}
+		statements = append(readArchive(), statement{Action: "kms:Decrypt", Resource: key}, login(funcenv.RoleOwner))
 	}
 	return statements
 }
@@ -108,8 +108,11 @@ func login(role string) statement {
 }
 
 // readArchive lists and reads the raw archive.
-func readArchive() statement {
-	return statement{Action: []string{"s3:ListBucket", "s3:GetObject"}, Resource: []string{GetAtt(idArchive, "Arn"), objects("raw/*")}}
+func readArchive() []statement {
+	return []statement{
+		{Action: "s3:ListBucket", Resource: GetAtt(idArchive, "Arn")},
+		{Action: "s3:GetObject", Resource: objects("raw/*")},
+	}
 }
 
 // objects are objects of the archive bucket.

@@ -40,9 +40,10 @@ func reachFaults() []fault {
 			t.set("ProcessorFunction", "VpcConfig", "SecurityGroupIds", []any{getAtt("DatabaseClientsGroup", "GroupId"), getAtt("CacheClientsGroup", "GroupId")})
 		}},
 		{"no route to the endpoint", reach, func(t tree) { t.set("S3Endpoint", "RouteTableIds", []any{}) }},
-		{"an endpoint that refuses quarantine", reach, passes(1)},
-		{"an endpoint that refuses the archive's readers", reach, passes(2)},
-		{"an endpoint that refuses CloudFormation's bucket", reach, passes(0)},
+		{"an endpoint that refuses quarantine", reach, passes(0, "${ArchiveBucket.Arn}/quarantine/*")},
+		{"an endpoint that refuses the archive's readers", reach, passes(2, "")},
+		{"an endpoint that hides what the archive has", reach, passes(1, "")},
+		{"an endpoint that refuses CloudFormation's bucket", reach, passes(0, "arn:${AWS::Partition}:s3:::cloudformation-custom-resource-*/*")},
 		{"an endpoint with a condition on the account", reach, func(t tree) {
 			t.set("S3Endpoint", "PolicyDocument", "Statement", 0, "Condition", map[string]any{"StringEquals": map[string]any{"aws:ResourceAccount": ref("AWS::AccountId")}})
 		}},
@@ -61,7 +62,7 @@ func reachFaults() []fault {
 		}},
 		{"an endpoint that lets everything through", endpoint, func(t tree) { t.set("S3Endpoint", "PolicyDocument", nil) }},
 		{"an endpoint that lets through every bucket", endpoint, func(t tree) {
-			t.set("S3Endpoint", "PolicyDocument", "Statement", 1, "Resource", []any{map[string]any{"Fn::Sub": "${ArchiveBucket.Arn}/quarantine/*"}, "*"})
+			t.set("S3Endpoint", "PolicyDocument", "Statement", 2, "Resource", []any{map[string]any{"Fn::Sub": "${ArchiveBucket.Arn}/raw/*"}, "*"})
 		}},
 	}
 }
@@ -71,10 +72,18 @@ func clients(group string) map[string]any {
 	return map[string]any{"SourceSecurityGroupId": getAtt(group, "GroupId"), "IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432}
 }
 
-// passes leaves out one statement of the endpoint's policy.
-func passes(but int) func(tree) {
+// passes leaves out one statement of the endpoint's policy, or one of its
+// resources.
+func passes(but int, resource string) func(tree) {
 	return func(t tree) {
 		statements := t.properties("S3Endpoint")["PolicyDocument"].(map[string]any)["Statement"].([]any)
-		t.set("S3Endpoint", "PolicyDocument", "Statement", slices.Delete(slices.Clone(statements), but, but+1))
+		if resource == "" {
+			t.set("S3Endpoint", "PolicyDocument", "Statement", slices.Delete(slices.Clone(statements), but, but+1))
+			return
+		}
+		resources := statements[but].(map[string]any)["Resource"].([]any)
+		t.set("S3Endpoint", "PolicyDocument", "Statement", but, "Resource", slices.DeleteFunc(slices.Clone(resources), func(r any) bool {
+			return r.(map[string]any)["Fn::Sub"] == resource
+		}))
 	}
 }

@@ -156,6 +156,7 @@ func (s stack) permissions() map[string][]awsfake.Call {
 	t.Helper()
 	s.exercise()
 	s.poison()
+	s.arrivedEarlier()
 	for _, rule := range []string{"RefreshSchedule", "UpkeepSchedule"} {
 		if err := w.platform.Fake.Fire(t.Context(), rule); err != nil {
 			t.Errorf("%s: %v", rule, err)
