@@ -7,7 +7,7 @@ TOOLS = postgres,redis,redis-server,moto_server,cfn-lint,aws,curl,qemu-aarch64-s
 ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_RUN=$(TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint race build golden bench release setup
+.PHONY: help demo test check lint race fuzz build golden bench chaos release setup
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ lint: ## run the linters
 race: setup ## run all tests with the race detector
 	$(ENVIRONMENT) $(GO) test -race -timeout 30m ./...
 
+fuzz: ## run each fuzz target for FUZZTIME (60s)
+	@GO="$(GO)" scripts/fuzz
+
 build: ## build bin/streamctl
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
 
@@ -36,6 +39,9 @@ golden: ## rewrite the golden files
 
 bench: ## measure starts, memory and sizes beside their aims
 	$(GO) test -run '^$$' -bench . -benchtime 21x -timeout 10m ./internal/testkit/measure
+
+chaos: setup ## break everything a thousand times: nothing lost, nothing counted twice
+	$(ENVIRONMENT) STREAMCTL_CHAOS_RUNS=$${STREAMCTL_CHAOS_RUNS:-1000} $(GO) test -v -timeout 4h -run TestNothingLostNothingTwice ./internal/testkit/chaos
 
 release: ## build dist/streamctl with the functions inside
 	scripts/release

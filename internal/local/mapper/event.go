@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
@@ -125,7 +127,10 @@ func (m *Mapper) giveUp(ctx context.Context, shard string, records []Record, tri
 	if err != nil {
 		return fmt.Errorf("marshal on-failure object: %w", err)
 	}
-	key := fmt.Sprintf("aws/lambda/%s/%s/%s-%s", m.o.UUID, shard, now.Format("2006/01/02/2006-01-02T15.04.05"), first.SequenceNumber)
+	// Lambda ends the key with a random id. This one is the same for the same
+	// records, so that writing them again makes no second object.
+	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte(m.o.UUID+"/"+shard+"/"+first.SequenceNumber+"/"+last.SequenceNumber))
+	key := fmt.Sprintf("aws/lambda/%s/%s/%s-%s", m.o.UUID, shard, now.Format("2006/01/02/2006-01-02T15.04.05"), id)
 	for delay := m.o.Backoff; ; delay = min(2*delay, m.o.MaxBackoff) {
 		if err = m.o.OnFailure.Put(ctx, key, object); err == nil {
 			return nil

@@ -1,7 +1,8 @@
 // Package mapper is the event source mapper between a stream and a function,
-// with Lambda's rules: records of a shard in order, the lowest failed sequence
-// number as the checkpoint, bisection, caps on retries and on age, and what is
-// given up written elsewhere.
+// with Lambda's rules: records of a partition key in order, several batches of
+// a shard at a time, the lowest sequence number that isn't handled as the
+// checkpoint, bisection, caps on retries and on age, what is given up written
+// elsewhere, and a resharded stream read parents first.
 package mapper
 
 import (
@@ -85,7 +86,8 @@ type Options struct {
 	// Checkpoints are where each shard's reading begins, by shard; a shard
 	// that isn't there begins with the oldest record.
 	Checkpoints map[string]string
-	// Checkpoint is told every checkpoint that was reached; it may be nil.
+	// Checkpoint is told every checkpoint that was reached, a shard's in order;
+	// it may be nil.
 	Checkpoint func(shard, sequence string)
 	// Poll is the pause after a read that gave nothing, 1 s when zero.
 	Poll time.Duration
@@ -127,6 +129,8 @@ func New(o Options) (*Mapper, error) {
 		return nil, fmt.Errorf("make mapper: batch size %d is outside 1..10000", s.BatchSize)
 	case s.WindowSeconds < 0 || s.WindowSeconds > 300:
 		return nil, fmt.Errorf("make mapper: window %d s is outside 0..300", s.WindowSeconds)
+	case s.Parallelization < 1 || s.Parallelization > 10:
+		return nil, fmt.Errorf("make mapper: parallelization %d is outside 1..10", s.Parallelization)
 	case s.Retries < -1 || s.Retries > 10000:
 		return nil, fmt.Errorf("make mapper: retries %d are outside -1..10000", s.Retries)
 	case s.RecordAgeSeconds != -1 && (s.RecordAgeSeconds < 60 || s.RecordAgeSeconds > funcenv.MaxRecordAgeSeconds):
@@ -220,7 +224,9 @@ func (m *Mapper) Stats() Stats {
 	return m.stats
 }
 
-// Checkpoints gives the last handled sequence number of each shard.
+// Checkpoints gives, for each shard, the last sequence number up to which all
+// is handled. With batches in parallel more may be: a mapper that begins there
+// delivers it again.
 func (m *Mapper) Checkpoints() map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -346,7 +346,7 @@ func TestEvent(t *testing.T) {
 func TestNew(t *testing.T) {
 	for i, change := range []func(*funcenv.Mapping){
 		func(s *funcenv.Mapping) { s.BatchSize = 0 }, func(s *funcenv.Mapping) { s.BatchSize = 10001 }, func(s *funcenv.Mapping) { s.WindowSeconds = 301 },
-		func(s *funcenv.Mapping) { s.Retries = -2 }, func(s *funcenv.Mapping) { s.RecordAgeSeconds = 59 },
+		func(s *funcenv.Mapping) { s.Retries = -2 }, func(s *funcenv.Mapping) { s.Parallelization = 0 }, func(s *funcenv.Mapping) { s.Parallelization = 11 }, func(s *funcenv.Mapping) { s.RecordAgeSeconds = 59 },
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			s := settings()

@@ -2,88 +2,204 @@ package mapper
 
 import (
 	"context"
+	"hash/fnv"
+	"sync"
 	"time"
 
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// maxPayload is Lambda's limit for an event, in bytes.
-const maxPayload = 6 << 20
+// ahead is how many full batches a shard is read ahead of each lane. A lane
+// that is stuck lets the others go on for that long.
+const ahead = 4
 
-// readShard reads one shard until it ends or ctx does.
-func (m *Mapper) readShard(ctx context.Context, shard string) {
-	m.mu.Lock()
-	after := m.checkpoints[shard]
-	m.mu.Unlock()
-	var held []Record // read, but not part of a batch yet
-	for {
-		records, ended, err := m.gather(ctx, shard, after, held)
-		if err != nil {
-			return
-		}
-		if len(records) == 0 {
-			if ended {
-				m.mu.Lock()
-				m.ended[shard] = true
-				m.mu.Unlock()
-				return
-			}
-			continue
-		}
-		batch, size := records, m.fits(records)
-		batch, held = batch[:size], batch[size:]
-		if err := m.handle(ctx, shard, batch); err != nil {
-			return
-		}
-		after = batch[len(batch)-1].SequenceNumber
+// shard is one shard's reading. Its records are spread over as many lanes as
+// batches may run at a time, by a hash of the partition key: a lane's records
+// stay in order, and so do those of a key.
+type shard struct {
+	m     *Mapper
+	id    string
+	lanes []*lane
+	room  chan struct{} // told when records were handled; holds one
+
+	mu      sync.Mutex
+	pending []place // what was read and lies after the checkpoint, in order
+	size    int     // of pending, in bytes
+	ended   bool
+}
+
+// place is a record that lies after the checkpoint.
+type place struct {
+	sequence string
+	lane     *lane
+	size     int
+}
+
+// lane is a part of the shard's partition keys.
+type lane struct {
+	came chan struct{} // told of records and of the end; holds one
+
+	// The shard's mu guards both.
+	queue   []Record
+	handled int // how many of its records in pending are handled: its first ones
+}
+
+func tell(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
-// gather reads until a batch is full, or its window is over after the first
-// record came.
-func (m *Mapper) gather(ctx context.Context, shard, after string, held []Record) (records []Record, ended bool, err error) {
-	s := m.o.Settings
-	records = held
-	if len(records) > 0 {
-		after = records[len(records)-1].SequenceNumber
+// readShard reads one shard until it ends or ctx does.
+func (m *Mapper) readShard(ctx context.Context, id string) {
+	s := &shard{m: m, id: id, room: make(chan struct{}, 1)}
+	var wg sync.WaitGroup
+	for range m.o.Settings.Parallelization {
+		l := &lane{came: make(chan struct{}, 1)}
+		s.lanes = append(s.lanes, l)
+		wg.Go(func() { s.work(ctx, l) })
 	}
-	var over time.Time
+	ended := s.read(ctx)
+	wg.Wait()
+	if ended && len(s.pending) == 0 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.ended[id] = true
+	}
+}
+
+// read fills the lanes. It says whether the shard has ended.
+func (s *shard) read(ctx context.Context) (ended bool) {
+	s.m.mu.Lock()
+	after := s.m.checkpoints[s.id]
+	s.m.mu.Unlock()
 	for {
-		if len(records) > 0 && over.IsZero() {
-			over = time.Now().Add(time.Duration(s.WindowSeconds) * time.Second)
+		if s.waitForRoom(ctx) != nil || s.m.enabledNow(ctx) != nil {
+			return false
 		}
-		if len(records) >= s.BatchSize || m.fits(records) < len(records) || ended || !over.IsZero() && s.WindowSeconds > 0 && !time.Now().Before(over) {
-			return records, ended, nil
-		}
-		if err := m.enabledNow(ctx); err != nil {
-			return nil, false, err
-		}
-		more, end, err := m.o.Source.Read(ctx, shard, after, s.BatchSize-len(records))
+		records, ended, err := s.m.o.Source.Read(ctx, s.id, after, s.m.o.Settings.BatchSize)
 		if ctx.Err() != nil {
-			return nil, false, context.Cause(ctx)
+			return false
 		}
 		if err != nil {
-			m.o.Log.WarnContext(ctx, "shard not read", "shard", shard, "err", err)
+			s.m.o.Log.WarnContext(ctx, "shard not read", "shard", s.id, "err", err)
 		}
-		ended = end
-		if len(more) > 0 {
-			records = append(records[:len(records):len(records)], more...)
-			after = more[len(more)-1].SequenceNumber
-			if s.WindowSeconds == 0 {
-				return records, ended, nil
-			}
+		if len(records) > 0 {
+			after = records[len(records)-1].SequenceNumber
+		}
+		s.spread(records, ended)
+		switch {
+		case ended:
+			return true
+		case len(records) > 0:
 			continue
 		}
-		if len(records) > 0 && s.WindowSeconds == 0 || ended {
-			return records, ended, nil
+		if pause.For(ctx, s.m.o.Poll) != nil {
+			return false
 		}
-		delay := m.o.Poll
-		if !over.IsZero() {
-			delay = min(delay, max(time.Until(over), time.Millisecond))
+	}
+}
+
+// waitForRoom waits while too much is read and not handled.
+func (s *shard) waitForRoom(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		full := len(s.pending) >= ahead*len(s.lanes)*s.m.o.Settings.BatchSize || s.size >= ahead*len(s.lanes)*maxPayload
+		s.mu.Unlock()
+		if !full {
+			return nil
 		}
-		if err := pause.For(ctx, delay); err != nil {
-			return nil, false, err
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.room:
 		}
+	}
+}
+
+// spread gives each record to its key's lane.
+func (s *shard) spread(records []Record, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = ended
+	for _, r := range records {
+		h := fnv.New32a()
+		h.Write([]byte(r.PartitionKey))
+		l := s.lanes[h.Sum32()%uint32(len(s.lanes))]
+		l.queue = append(l.queue, r)
+		s.pending = append(s.pending, place{r.SequenceNumber, l, recordSize(r)})
+		s.size += recordSize(r)
+		tell(l.came)
+	}
+	if ended {
+		for _, l := range s.lanes {
+			tell(l.came)
+		}
+	}
+}
+
+// work handles a lane's batches until the shard ends or ctx does.
+func (s *shard) work(ctx context.Context, l *lane) {
+	for {
+		batch, err := s.gather(ctx, l)
+		if err != nil || len(batch) == 0 {
+			return
+		}
+		if err := s.handle(ctx, l, batch); err != nil {
+			return
+		}
+	}
+}
+
+// gather takes a batch from the lane: a full one, or what is there when the
+// window after the first record is over. None is the shard's end.
+func (s *shard) gather(ctx context.Context, l *lane) ([]Record, error) {
+	var over <-chan time.Time
+	closed := s.m.o.Settings.WindowSeconds == 0
+	for {
+		s.mu.Lock()
+		waiting, ended := len(l.queue), s.ended
+		size := s.m.fits(l.queue)
+		if waiting > 0 && (closed || ended || size < waiting || size == s.m.o.Settings.BatchSize) || ended {
+			batch := l.queue[:size:size]
+			l.queue = l.queue[size:]
+			s.mu.Unlock()
+			return batch, nil
+		}
+		s.mu.Unlock()
+		if waiting > 0 && over == nil {
+			timer := time.NewTimer(time.Duration(s.m.o.Settings.WindowSeconds) * time.Second)
+			defer timer.Stop()
+			over = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-l.came:
+		case <-over:
+			closed = true
+		}
+	}
+}
+
+// done says that the lane's next n records are handled. The checkpoint is the
+// last record before the first of any lane that isn't.
+func (s *shard) done(l *lane, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.handled += n
+	last := ""
+	for len(s.pending) > 0 && s.pending[0].lane.handled > 0 {
+		p := s.pending[0]
+		p.lane.handled--
+		s.size -= p.size
+		s.pending = s.pending[1:]
+		last = p.sequence
+	}
+	if last != "" { // still locked: checkpoints are told in order
+		s.m.checkpoint(s.id, last)
+		tell(s.room)
 	}
 }
 
@@ -94,140 +210,4 @@ func (m *Mapper) enabledNow(ctx context.Context) error {
 	}
 	m.inFlight.Done()
 	return nil
-}
-
-// fits is how many of the records fill a batch: at most BatchSize, and their
-// event at most 6 MB.
-func (m *Mapper) fits(records []Record) int {
-	size := 0
-	for i, r := range records {
-		size += recordSize(r)
-		if i == m.o.Settings.BatchSize || i > 0 && size > maxPayload {
-			return i
-		}
-	}
-	return len(records)
-}
-
-// attempt is a batch with what was already tried.
-type attempt struct {
-	records []Record
-	tries   int // invocations that failed, 0 for a new batch
-}
-
-// handle invokes until every record of a batch is handled or given up. An
-// error is ctx's end; the checkpoint then is where the reading resumes.
-func (m *Mapper) handle(ctx context.Context, shard string, batch []Record) error {
-	work := []attempt{{records: batch}}
-	backoff := m.o.Backoff
-	for len(work) > 0 {
-		a := work[0]
-		if kept := m.expire(ctx, shard, a); len(kept) < len(a.records) {
-			m.checkpoint(shard, a.records[len(a.records)-len(kept)-1].SequenceNumber)
-			if work[0].records = kept; len(kept) == 0 {
-				work = work[1:]
-			}
-			continue
-		}
-		o, err := m.invoke(ctx, shard, a.records)
-		if err != nil {
-			return err
-		}
-		if o.first > 0 {
-			m.checkpoint(shard, a.records[o.first-1].SequenceNumber)
-			m.count(func(s *Stats) { s.Records += o.first })
-		}
-		if o.first == len(a.records) {
-			work, backoff = work[1:], m.o.Backoff
-			continue
-		}
-		rest := attempt{records: a.records[o.first:], tries: a.tries}
-		switch {
-		case o.first > 0: // it went forward: retries and pauses begin anew
-			rest.tries, backoff = 1, m.o.Backoff
-		case o.invoked:
-			rest.tries++
-		}
-		switch {
-		case !o.invoked: // tried again as it is
-		case m.o.Settings.Bisect && o.whole && len(rest.records) > 1:
-			m.count(func(s *Stats) { s.Bisections++ })
-			half := (len(rest.records) + 1) / 2
-			// Halving uses up no retry.
-			work = append([]attempt{{rest.records[:half], a.tries}, {rest.records[half:], a.tries}}, work[1:]...)
-			continue
-		case m.o.Settings.Retries >= 0 && rest.tries > m.o.Settings.Retries:
-			if err := m.giveUp(ctx, shard, rest.records, rest.tries, "RetryAttemptsExhausted"); err != nil {
-				return err
-			}
-			m.checkpoint(shard, rest.records[len(rest.records)-1].SequenceNumber)
-			work, backoff = work[1:], m.o.Backoff
-			continue
-		}
-		work[0] = rest
-		m.count(func(s *Stats) { s.Retries++ })
-		if err := pause.For(ctx, backoff); err != nil {
-			return err
-		}
-		backoff = min(2*backoff, m.o.MaxBackoff)
-	}
-	return nil
-}
-
-// expire gives up the records at a batch's head that are too old, before they
-// are tried (again); it gives the rest.
-func (m *Mapper) expire(ctx context.Context, shard string, a attempt) []Record {
-	limit := m.o.Settings.RecordAgeSeconds
-	if limit < 0 {
-		return a.records
-	}
-	oldest := m.o.Now().Add(-time.Duration(limit) * time.Second)
-	n := 0
-	for n < len(a.records) && a.records[n].Arrival.Before(oldest) {
-		n++
-	}
-	if n == 0 {
-		return a.records
-	}
-	if err := m.giveUp(ctx, shard, a.records[:n], a.tries, "RecordAgeExceeded"); err != nil {
-		return a.records
-	}
-	return a.records[n:]
-}
-
-// outcome is what an invocation did to a batch.
-type outcome struct {
-	first   int  // the first record to try again
-	whole   bool // the batch failed as such
-	invoked bool // false when the function could not be run
-}
-
-// invoke runs the function once; an error is ctx's end.
-func (m *Mapper) invoke(ctx context.Context, shard string, records []Record) (outcome, error) {
-	payload, err := m.event(shard, records)
-	if err != nil {
-		return outcome{}, err
-	}
-	if err := m.begin(ctx); err != nil {
-		return outcome{}, err
-	}
-	defer m.inFlight.Done()
-	m.count(func(s *Stats) { s.Invocations++ })
-	res, err := m.o.Invoker.Invoke(ctx, payload)
-	if ctx.Err() != nil {
-		return outcome{}, context.Cause(ctx)
-	}
-	if err != nil {
-		m.o.Log.WarnContext(ctx, "function not invoked", "shard", shard, "err", err)
-		return outcome{}, nil
-	}
-	o := outcome{invoked: true, whole: true}
-	if !res.Failed {
-		o.first, o.whole = firstFailed(res.Payload, records)
-	}
-	if o.first < len(records) {
-		m.count(func(s *Stats) { s.Failures++ })
-		m.o.Log.InfoContext(ctx, "batch failed", "shard", shard, "records", len(records), "from", records[o.first].SequenceNumber)
-	}
-	return o, nil
 }

@@ -1,0 +1,148 @@
+package mapper
+
+import (
+	"context"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/pause"
+)
+
+// maxPayload is Lambda's limit for an event, in bytes.
+const maxPayload = 6 << 20
+
+// fits is how many of the records fill a batch: at most BatchSize, and their
+// event at most 6 MB.
+func (m *Mapper) fits(records []Record) int {
+	size := 0
+	for i, r := range records {
+		size += recordSize(r)
+		if i == m.o.Settings.BatchSize || i > 0 && size > maxPayload {
+			return i
+		}
+	}
+	return len(records)
+}
+
+// attempt is a batch with what was already tried.
+type attempt struct {
+	records []Record
+	tries   int // invocations that failed, 0 for a new batch
+}
+
+// handle invokes until every record of a batch is handled or given up. An
+// error is ctx's end; the checkpoint then is where the reading resumes.
+func (s *shard) handle(ctx context.Context, l *lane, batch []Record) error {
+	m := s.m
+	work := []attempt{{records: batch}}
+	backoff := m.o.Backoff
+	for len(work) > 0 {
+		a := work[0]
+		if kept := m.expire(ctx, s.id, a); len(kept) < len(a.records) {
+			s.done(l, len(a.records)-len(kept))
+			if work[0].records = kept; len(kept) == 0 {
+				work = work[1:]
+			}
+			continue
+		}
+		o, err := m.invoke(ctx, s.id, a.records)
+		if err != nil {
+			return err
+		}
+		if o.first > 0 {
+			s.done(l, o.first)
+			m.count(func(s *Stats) { s.Records += o.first })
+		}
+		if o.first == len(a.records) {
+			work, backoff = work[1:], m.o.Backoff
+			continue
+		}
+		rest := attempt{records: a.records[o.first:], tries: a.tries}
+		switch {
+		case o.first > 0: // it went forward: retries and pauses begin anew
+			rest.tries, backoff = 1, m.o.Backoff
+		case o.invoked:
+			rest.tries++
+		}
+		switch {
+		case !o.invoked: // tried again as it is
+		case m.o.Settings.Bisect && o.whole && len(rest.records) > 1:
+			m.count(func(s *Stats) { s.Bisections++ })
+			half := (len(rest.records) + 1) / 2
+			// Halving uses up no retry.
+			work = append([]attempt{{rest.records[:half], a.tries}, {rest.records[half:], a.tries}}, work[1:]...)
+			continue
+		case m.o.Settings.Retries >= 0 && rest.tries > m.o.Settings.Retries:
+			if err := m.giveUp(ctx, s.id, rest.records, rest.tries, "RetryAttemptsExhausted"); err != nil {
+				return err
+			}
+			s.done(l, len(rest.records))
+			work, backoff = work[1:], m.o.Backoff
+			continue
+		}
+		work[0] = rest
+		m.count(func(s *Stats) { s.Retries++ })
+		if err := pause.For(ctx, backoff); err != nil {
+			return err
+		}
+		backoff = min(2*backoff, m.o.MaxBackoff)
+	}
+	return nil
+}
+
+// expire gives up the records at a batch's head that are too old, before they
+// are tried (again); it gives the rest.
+func (m *Mapper) expire(ctx context.Context, shard string, a attempt) []Record {
+	limit := m.o.Settings.RecordAgeSeconds
+	if limit < 0 {
+		return a.records
+	}
+	oldest := m.o.Now().Add(-time.Duration(limit) * time.Second)
+	n := 0
+	for n < len(a.records) && a.records[n].Arrival.Before(oldest) {
+		n++
+	}
+	if n == 0 {
+		return a.records
+	}
+	if err := m.giveUp(ctx, shard, a.records[:n], a.tries, "RecordAgeExceeded"); err != nil {
+		return a.records
+	}
+	return a.records[n:]
+}
+
+// outcome is what an invocation did to a batch.
+type outcome struct {
+	first   int  // the first record to try again
+	whole   bool // the batch failed as such
+	invoked bool // false when the function could not be run
+}
+
+// invoke runs the function once; an error is ctx's end.
+func (m *Mapper) invoke(ctx context.Context, shard string, records []Record) (outcome, error) {
+	payload, err := m.event(shard, records)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := m.begin(ctx); err != nil {
+		return outcome{}, err
+	}
+	defer m.inFlight.Done()
+	m.count(func(s *Stats) { s.Invocations++ })
+	res, err := m.o.Invoker.Invoke(ctx, payload)
+	if ctx.Err() != nil {
+		return outcome{}, context.Cause(ctx)
+	}
+	if err != nil {
+		m.o.Log.WarnContext(ctx, "function not invoked", "shard", shard, "err", err)
+		return outcome{}, nil
+	}
+	o := outcome{invoked: true, whole: true}
+	if !res.Failed {
+		o.first, o.whole = firstFailed(res.Payload, records)
+	}
+	if o.first < len(records) {
+		m.count(func(s *Stats) { s.Failures++ })
+		m.o.Log.InfoContext(ctx, "batch failed", "shard", shard, "records", len(records), "from", records[o.first].SequenceNumber)
+	}
+	return o, nil
+}
