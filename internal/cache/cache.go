@@ -160,7 +160,7 @@ func (c *Cache) queue(ctx context.Context, pipe redis.Pipeliner, m minuteOf, row
 	for _, r := range rows {
 		args = append(args, r.Dimension+"/"+strconv.Itoa(r.Slot), encode(r))
 	}
-	return pipe.Eval(ctx, write, []string{m.key()}, args...)
+	return pipe.Eval(ctx, write, []string{m.key(), refreshedKey}, args...)
 }
 
 // group sorts rows by their minute, in the order in which minutes first come,

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -19,19 +20,26 @@ type Warehouse interface {
 	EachUser(ctx context.Context, from, to time.Time, each func(users []string) error) error
 }
 
+// endRefresh moves the watermark, if it is still this refresh's turn.
+const endRefresh = `if redis.call('HGET', KEYS[1], 'turn') == ARGV[1] then redis.call('HSET', KEYS[1], 'xid', ARGV[2], 'at', ARGV[3]) end return 1`
+
 // refreshPortion is how many minutes are read and written at a time.
 const refreshPortion = 120
 
 // Refresh rewrites every minute that changed since the last refresh, newest
 // first, and the users of its days. Without a last refresh it rewrites the
 // whole window. Only when all is written does the watermark move: a refresh
-// that was cut short is done again.
+// that was cut short is done again, and so is one during which Redis lost what
+// it had, or another one began.
 func (c *Cache) Refresh(ctx context.Context, w Warehouse) (minutes int, err error) {
 	watermark, err := c.client.HGet(ctx, refreshedKey, "xid").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return 0, fmt.Errorf("read watermark: %w", err)
 	}
-	begun := c.now()
+	begun, turn := c.now(), rand.Text()
+	if err := c.client.HSet(ctx, refreshedKey, "turn", turn).Err(); err != nil {
+		return 0, fmt.Errorf("begin refresh: %w", err)
+	}
 	change, err := w.Changed(ctx, watermark, begun.Add(-Window))
 	if err != nil {
 		return 0, err
@@ -51,7 +59,7 @@ func (c *Cache) Refresh(ctx context.Context, w Warehouse) (minutes int, err erro
 	if err := c.refreshUsers(ctx, w, change.Minutes, begun); err != nil {
 		return 0, err
 	}
-	err = c.client.HSet(ctx, refreshedKey, "xid", change.Watermark, "at", begun.UnixMilli()).Err()
+	err = c.client.Eval(ctx, endRefresh, []string{refreshedKey}, turn, change.Watermark, begun.UnixMilli()).Err()
 	if err != nil {
 		return 0, fmt.Errorf("store watermark: %w", err)
 	}

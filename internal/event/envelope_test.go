@@ -17,7 +17,7 @@ func TestIdentify(t *testing.T) {
 	if err := e.Identify(received, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	if e.ID.Version() != 7 || e.ID.Variant() != uuid.RFC4122 || !e.Timestamp.Equal(received.Truncate(time.Microsecond)) {
+	if e.ID.Version() != 7 || e.ID.Variant() != uuid.RFC4122 || !e.Timestamp.Equal(received.Truncate(time.Millisecond)) {
 		t.Errorf("identity is %s, %s", e.ID, e.Timestamp)
 	}
 	inside, detail := timeOf(e.ID)

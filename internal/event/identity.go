@@ -14,7 +14,8 @@ import (
 // its receipt. What the event brought along stays. random is crypto/rand.Reader
 // outside tests.
 func (e *Event) Identify(received time.Time, random io.Reader) error {
-	received = received.UTC().Truncate(time.Microsecond)
+	// Milliseconds, as in the id: sent again with the id alone, it is the same.
+	received = received.UTC().Truncate(time.Millisecond)
 	if e.Timestamp.IsZero() {
 		e.Timestamp = received
 	}

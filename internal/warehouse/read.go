@@ -114,24 +114,28 @@ func (d *DB) EachUser(ctx context.Context, from, to time.Time, each func(users [
 // Change is what committed chunks changed.
 type Change struct {
 	Minutes []time.Time
-	// Watermark is where the next look begins: every transaction before it
-	// has ended and is in this one.
+	// Watermark is where the next look begins: a transaction, before which all
+	// have ended and are in this one, and when this look was.
 	Watermark string
 }
 
 // Changed tells which minutes since oldest were changed by the transactions
 // from watermark on, newest first. An empty watermark means all that have
 // rows. No clocks are compared: a transaction that began early and commits late
-// is seen by the next look.
+// is seen by the next look. Those that began within the last minutes before the
+// watermark was made are looked at again: a crash of the server takes back the
+// ids of transactions that were rolled back just before it, and gives them anew.
 func (d *DB) Changed(ctx context.Context, watermark string, oldest time.Time) (c Change, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		// One statement is one snapshot.
 		const since = `
-			SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
+			SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '@' || extract(epoch FROM now()),
 			       ARRAY(SELECT DISTINCT m FROM load_batch, unnest(minutes) m
-			             WHERE xid >= $2::text::xid8 AND m >= $1 ORDER BY m DESC)`
+			             WHERE (xid >= split_part($2, '@', 1)::xid8
+			                    OR loaded_at >= to_timestamp(split_part($2, '@', 2)::float8) - interval '3 minutes')
+			             AND m >= $1 ORDER BY m DESC)`
 		const all = `
-			SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
+			SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '@' || extract(epoch FROM now()),
 			       ARRAY(SELECT DISTINCT bucket FROM metric_minute WHERE bucket >= $1 ORDER BY bucket DESC)`
 		if watermark == "" {
 			return conn.QueryRow(ctx, all, oldest).Scan(&c.Watermark, &c.Minutes)

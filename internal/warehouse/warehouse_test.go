@@ -2,6 +2,7 @@ package warehouse_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -239,6 +240,42 @@ func TestDimensionsAreCapped(t *testing.T) {
 	}
 }
 
+// A schema that refuses every event with an error of the data is found out by a
+// plain event, however few there are.
+func TestASchemaThatRefusesIsNoFaultOfEvents(t *testing.T) {
+	for name, c := range map[string]struct {
+		when        string
+		quarantined int
+	}{
+		"everything": {"true", 0},
+		"one event":  {"NEW.user_id = 'user1'", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := shared.Warehouse(t, noon, noon)
+			conn := d.Conn(t)
+			_, err := conn.Exec(t.Context(), `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				IF `+c.when+` THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22P02'; END IF; RETURN NEW; END $$;
+				CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse()`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one := chunk(rows(3, nil))
+			kept := 0
+			one.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
+				kept = len(bad)
+				return "quarantine/v1/z", nil
+			}
+			done, err := d.As(t, funcenv.RoleLoader).Load(t.Context(), one)
+			if errors.Is(err, warehouse.ErrTooManyBad) != (c.quarantined == 0) || kept != c.quarantined || done.Quarantined != c.quarantined {
+				t.Errorf("%d set aside, %+v, %v", kept, done, err)
+			}
+			if n := number(t, conn, "SELECT count(*) FROM events"); n != int64(done.Inserted) {
+				t.Errorf("%d events, %d inserted: the plain one stayed", n, done.Inserted)
+			}
+		})
+	}
+}
+
 func TestShardsLoadConcurrently(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	conn := d.Conn(t)
@@ -306,6 +343,9 @@ func TestReads(t *testing.T) {
 	all, err := reader.Changed(t.Context(), "", noon.Add(-time.Hour))
 	if err != nil || len(all.Minutes) != 3 || !all.Minutes[0].Equal(noon.Add(2*time.Minute)) {
 		t.Errorf("changes are %+v, %v", all, err)
+	}
+	if _, err := d.Conn(t).Exec(t.Context(), "UPDATE load_batch SET loaded_at = loaded_at - interval '1 hour'"); err != nil {
+		t.Fatal(err)
 	}
 	load(t, db, chunk(rows(1, nil)))
 	since, err := reader.Changed(t.Context(), all.Watermark, noon.Add(-time.Hour))

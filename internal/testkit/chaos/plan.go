@@ -132,14 +132,7 @@ func (w *World) crashPostgres(ctx context.Context) error {
 	if err := pause.For(ctx, time.Duration(w.Random.IntN(60))*time.Millisecond); err != nil {
 		return err
 	}
-	if err := w.Servers.StartPostgres(ctx); err != nil {
-		return err
-	}
-	// A crash takes back the ids of transactions that were rolled back just
-	// before it, and the watermark may lie among them. The refresher doesn't see
-	// that, so that the watermark goes. Without Redis it is gone already.
-	_ = w.raw.HDel(ctx, "meta:refreshed", "xid").Err()
-	return nil
+	return w.Servers.StartPostgres(ctx)
 }
 
 func (w *World) restartProcessor(ctx context.Context) error {

@@ -157,12 +157,11 @@ func (w *World) settle(ctx context.Context, seed uint64) (*Report, error) {
 	if err := w.patiently(ctx, func() error { return w.Refresh(ctx) }); err != nil {
 		return nil, err
 	}
-	w.MayMiss = true
 	first, err := w.Report(ctx, seed)
 	if err != nil || len(first.Failed) > 0 {
 		return first, err
 	}
-	w.Processor.fault, w.MayMiss = nil, false
+	w.Processor.fault = nil
 	if err := w.Replay(ctx, w.Servers.Begin, w.Clock.Now().Add(time.Hour)); err != nil {
 		return nil, err
 	}

@@ -57,9 +57,6 @@ type World struct {
 
 	// Frozens counts the invocations that were frozen.
 	Frozens int
-	// MayMiss allows Redis to miss minutes: one that is wiped during a refresh
-	// gets that refresh's watermark, and is filled by queries.
-	MayMiss bool
 	// MostInvocations is how many the processor may have needed; 0 is any.
 	MostInvocations int
 
