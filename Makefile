@@ -37,8 +37,10 @@ build: ## build bin/streamctl
 golden: ## rewrite the golden files
 	$(GO) test ./internal/template ./internal/cli -run 'Golden|TestScripts' -update
 
-bench: ## measure starts, memory and sizes beside their aims
-	$(GO) test -run '^$$' -bench . -benchtime 21x -timeout 10m ./internal/testkit/measure
+bench: setup ## measure starts, memory, sizes and the path of events beside their aims
+	$(GO) test -run '^$$' -bench 'Zips|Init|Render' -benchtime 21x -timeout 10m ./internal/testkit/measure
+	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Processor|TenShards|Archiver' -benchtime 5x -timeout 10m ./internal/testkit/measure
+	$(GO) test -run '^$$' -bench Batch -benchtime 2s -timeout 10m ./functions/ingest
 
 chaos: setup ## break everything a thousand times: nothing lost, nothing counted twice
 	$(ENVIRONMENT) STREAMCTL_CHAOS_RUNS=$${STREAMCTL_CHAOS_RUNS:-1000} $(GO) test -v -timeout 4h -run TestNothingLostNothingTwice ./internal/testkit/chaos

@@ -112,9 +112,19 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	}
 	rows := l.aboveFloor()
 	rows = l.distinct(rows)
+	// Counted while the database copies; where some weren't inserted, again.
+	early := make(chan counted, 1)
+	go func() { early <- countRows(rows, declared) }()
 	inserted, err := l.insert(ctx, tx, rows)
 	if err != nil {
 		return err
+	}
+	sums := <-early
+	if len(inserted) != len(rows) {
+		sums = countRows(inserted, declared)
+	}
+	if sums.err != nil {
+		return sums.err
 	}
 	if err := l.trust(ctx, tx); err != nil {
 		return err
@@ -124,15 +134,11 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	if err := l.quarantine(ctx, tx); err != nil {
 		return err
 	}
-	l.Users = usersByDay(inserted)
-	all, err := measure(inserted, declared)
-	if err != nil {
-		return err
-	}
+	l.Users = sums.users
 	if err := registerCode(ctx, tx, l.known, inserted); err != nil {
 		return err
 	}
-	measures, err := limitDimensions(ctx, tx, all)
+	measures, err := limitDimensions(ctx, tx, sums.measures)
 	if err != nil {
 		return err
 	}
@@ -147,6 +153,18 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	// for the shortest time; in key order, so that nobody waits in a circle.
 	l.Minutes, err = addToRollups(ctx, tx, slotOf(l.Shard), measures)
 	return err
+}
+
+// counted is what rows add to rollups, and their users by day.
+type counted struct {
+	measures []Measure
+	users    map[string][]string
+	err      error
+}
+
+func countRows(rows []Row, declared []metric.Definition) counted {
+	measures, err := measure(rows, declared)
+	return counted{measures, usersByDay(rows), err}
 }
 
 // trust says whether what was refused is to blame, or the database. It is the

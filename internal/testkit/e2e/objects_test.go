@@ -27,7 +27,7 @@ func objects(f *awsfake.Fake) *s3.Client {
 // arrivedEarlier has the platform believe that what is archived arrived three
 // hours ago as well: an hour that is closed, for maintenance to compare.
 func (s stack) arrivedEarlier() {
-	t, client := s.t, objects(s.workplace.platform.Fake)
+	t, client := s.t, objects(s.platform.Fake)
 	t.Helper()
 	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(s.outputs["ArchiveBucket"]), Prefix: aws.String("raw/")})
 	if err != nil || len(list.Contents) == 0 {
