@@ -34,13 +34,18 @@ func limitDimensions(ctx context.Context, tx pgx.Tx, measures []Measure) ([]Meas
 		}
 		wanted[m.Metric][m.Dimension] = true
 	}
-	known := map[string]map[string]bool{}
-	for _, metric := range slices.Sorted(maps.Keys(wanted)) {
-		values, err := admit(ctx, tx, metric, slices.Sorted(maps.Keys(wanted[metric])))
-		if err != nil {
+	metrics := slices.Sorted(maps.Keys(wanted))
+	known, err := knownDimensions(ctx, tx, metrics)
+	if err != nil {
+		return nil, fmt.Errorf("read dimensions: %w", err)
+	}
+	for _, metric := range metrics {
+		if len(fresh(known[metric], wanted[metric])) == 0 {
+			continue
+		}
+		if known[metric], err = admit(ctx, tx, metric, wanted[metric]); err != nil {
 			return nil, fmt.Errorf("admit dimensions of %s: %w", metric, err)
 		}
-		known[metric] = values
 	}
 	for i := range measures {
 		if m := &measures[i]; !known[m.Metric][m.Dimension] {
@@ -50,54 +55,59 @@ func limitDimensions(ctx context.Context, tx pgx.Tx, measures []Measure) ([]Meas
 	return fold(measures)
 }
 
-// admit gives the values that the metric tells apart, after taking in as many
-// of the wanted ones, which are sorted, as there is room for.
-func admit(ctx context.Context, tx pgx.Tx, metric string, wanted []string) (map[string]bool, error) {
-	for locked := false; ; locked = true {
-		known, err := knownDimensions(ctx, tx, metric)
-		if err != nil {
-			return nil, err
+// fresh are the wanted values that there is room for beside the known ones, in
+// order.
+func fresh(known, wanted map[string]bool) []string {
+	var values []string
+	for _, value := range slices.Sorted(maps.Keys(wanted)) {
+		if !known[value] && value != OtherDimension && len(known)+len(values) < MaxDimensions {
+			values = append(values, value)
 		}
-		var fresh []string
-		for _, value := range wanted {
-			if !known[value] && value != OtherDimension && len(known)+len(fresh) < MaxDimensions {
-				fresh = append(fresh, value)
-			}
-		}
-		if len(fresh) == 0 {
-			return known, nil
-		}
-		if !locked {
-			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, hashtext($2))", lockDimension, metric); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		_, err = tx.Exec(ctx, "INSERT INTO dimension (metric, value) SELECT $1, v FROM unnest($2::text[]) v ON CONFLICT DO NOTHING", metric, fresh)
-		if err != nil {
-			return nil, err
-		}
-		for _, value := range fresh {
-			known[value] = true
-		}
-		return known, nil
 	}
+	return values
 }
 
-func knownDimensions(ctx context.Context, tx pgx.Tx, metric string) (map[string]bool, error) {
-	rows, err := tx.Query(ctx, "SELECT value FROM dimension WHERE metric = $1", metric)
+// admit takes in as many of the wanted values as there is room for, alone, and
+// gives those that the metric then tells apart.
+func admit(ctx context.Context, tx pgx.Tx, metric string, wanted map[string]bool) (map[string]bool, error) {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, hashtext($2))", lockDimension, metric); err != nil {
+		return nil, err
+	}
+	all, err := knownDimensions(ctx, tx, []string{metric})
 	if err != nil {
 		return nil, err
 	}
-	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	known := all[metric]
+	values := fresh(known, wanted)
+	if len(values) == 0 {
+		return known, nil
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO dimension (metric, value) SELECT $1, v FROM unnest($2::text[]) v ON CONFLICT DO NOTHING", metric, values)
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string]bool, len(values))
-	for _, v := range values {
-		known[v] = true
+	for _, value := range values {
+		known[value] = true
 	}
 	return known, nil
+}
+
+// knownDimensions are the values that each metric tells apart.
+func knownDimensions(ctx context.Context, tx pgx.Tx, metrics []string) (map[string]map[string]bool, error) {
+	known := make(map[string]map[string]bool, len(metrics))
+	for _, metric := range metrics {
+		known[metric] = map[string]bool{}
+	}
+	rows, err := tx.Query(ctx, "SELECT metric, value FROM dimension WHERE metric = ANY($1)", metrics)
+	if err != nil {
+		return nil, err
+	}
+	var metric, value string
+	_, err = pgx.ForEachRow(rows, []any{&metric, &value}, func() error {
+		known[metric][value] = true
+		return nil
+	})
+	return known, err
 }
 
 // fold sorts measures and adds up those of one key.

@@ -101,11 +101,6 @@ type load struct {
 }
 
 func (l *load) run(ctx context.Context, tx pgx.Tx) error {
-	// The lock comes before the first look at data: who holds it alone (a
-	// recount, a raise of the floor) must see all or nothing of this chunk.
-	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock_shared($1::int, $2::int)", lockSpace, lockLoad); err != nil {
-		return fmt.Errorf("lock loading: %w", err)
-	}
 	declared, err := l.begin(ctx, tx)
 	if err != nil {
 		return err
@@ -192,22 +187,25 @@ func (l *load) trust(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// begin reads the floor and the declared metrics, in one snapshot.
+// begin takes the locks and reads the floor and the metrics, in one snapshot.
 func (l *load) begin(ctx context.Context, tx pgx.Tx) ([]metric.Definition, error) {
-	var keys []string
-	var definitions []string
+	var keys, definitions []string
+	var batch pgx.Batch
+	// The lock comes before the first look at data: who holds it alone (a
+	// recount, a raise of the floor) must see all or nothing of this chunk.
+	batch.Queue("SELECT pg_advisory_xact_lock_shared($1::int, $2::int)", lockSpace, lockLoad)
 	// The INSERT of nothing holds the table's lock from here on. Without it, who
 	// mends a wrong schema could slip in where a savepoint is rolled back, and
 	// what was refused before would be taken for broken.
-	err := tx.QueryRow(ctx, `WITH lock AS (
+	batch.Queue(`WITH lock AS (
 			INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at)
 			SELECT gen_random_uuid(), '', '', now(), '{}', now(), now() WHERE false)
 		SELECT CASE WHEN isfinite(floor) THEN floor END,
-		ARRAY(SELECT key FROM metric ORDER BY key),
-		ARRAY(SELECT definition FROM metric WHERE active AND definition IS NOT NULL ORDER BY key)
-		FROM events_floor`).Scan(&l.floor, &keys, &definitions)
-	if err != nil {
-		return nil, fmt.Errorf("read floor and metrics: %w", err)
+			ARRAY(SELECT key FROM metric ORDER BY key),
+			ARRAY(SELECT definition FROM metric WHERE active AND definition IS NOT NULL ORDER BY key)
+		FROM events_floor`).QueryRow(func(row pgx.Row) error { return row.Scan(&l.floor, &keys, &definitions) })
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, fmt.Errorf("lock loading, read floor and metrics: %w", err)
 	}
 	l.known = make(map[string]bool, len(keys))
 	for _, key := range keys {
