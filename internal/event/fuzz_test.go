@@ -112,7 +112,7 @@ func FuzzEnvelope(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte, requestID string, index int) {
 		e, errs := Decode(raw)
 		if len(errs) > 0 {
-			t.Skip("no event")
+			return // no event
 		}
 		if err := e.Identify(received, zeros{}); err != nil {
 			t.Fatal(err)
