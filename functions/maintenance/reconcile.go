@@ -85,15 +85,15 @@ func (h *Handler) compareHour(ctx context.Context, hour time.Time) (warehouse.Ho
 		if err != nil {
 			return warehouse.HourState{}, err
 		}
-		if err := h.Warehouse.CompareObject(ctx, hour, keys[i], lines(records)); err != nil {
+		if err := h.Warehouse.CompareObject(ctx, hour, keys[i], Lines(records)); err != nil {
 			return warehouse.HourState{}, err
 		}
 	}
 	return h.Warehouse.CloseHour(ctx, hour, keys)
 }
 
-// lines are those of records, with what identifies the event in each.
-func lines(records []archive.Record) []warehouse.ArchivedLine {
+// Lines are those of records, with what identifies the event in each.
+func Lines(records []archive.Record) []warehouse.ArchivedLine {
 	var all []warehouse.ArchivedLine
 	for _, r := range records {
 		for i, text := range event.Lines(r.Data) {

@@ -187,7 +187,7 @@ func escape(b []byte) int {
 	return 0
 }
 
-// unit reads \uXXXX; -1 when it isn't that.
+// unit reads the four hexadecimal digits of an escape; -1 when b begins with none.
 func unit(b []byte) (r int) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return -1

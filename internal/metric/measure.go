@@ -21,13 +21,11 @@ type Measure struct {
 	Value string
 }
 
-// Of gives what an event adds to the metric; ok is false for an event that the
-// metric isn't about. An event whose field is missing or no number adds to the
-// series of skipped ones instead.
-func (d Definition) Of(e event.Event) (m Measure, ok bool) { return d.OfKey(d.Key(), &e) }
-
-// OfKey is Of with the definition's Key, for who keeps it.
-func (d Definition) OfKey(key string, e *event.Event) (m Measure, ok bool) {
+// Of gives what an event adds to the metric, whose Key takes a hash to make: who
+// asks for many events keeps it. ok is false for an event that the metric isn't
+// about. An event whose field is missing or no number adds to the series of
+// skipped ones instead.
+func (d Definition) Of(key string, e *event.Event) (m Measure, ok bool) {
 	if d.EventType != "" && d.EventType != e.Type {
 		return Measure{}, false
 	}

@@ -115,7 +115,7 @@ func TestOf(t *testing.T) {
 		{"by an object", revenue("properties.amount", "properties.cart"), "12.50", "", false},
 		{"by two", revenue("properties.amount", "eventType", "properties.country"), "12.50", `["purchase","DE"]`, false},
 	} {
-		m, ok := tt.d.Of(event.Event{Type: "purchase", Properties: jsontext.Value(properties)})
+		m, ok := tt.d.Of(tt.d.Key(), &event.Event{Type: "purchase", Properties: jsontext.Value(properties)})
 		want := metric.Measure{Key: tt.d.Key(), Dimension: tt.dimension, Value: tt.value}
 		if tt.skipped {
 			want = metric.Measure{Key: tt.d.Key() + ".skipped"}
@@ -124,7 +124,7 @@ func TestOf(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", tt.name, m, want)
 		}
 	}
-	if _, ok := revenue("properties.amount").Of(event.Event{Type: "view", Properties: jsontext.Value(properties)}); ok {
+	if _, ok := revenue("properties.amount").Of("k", &event.Event{Type: "view", Properties: jsontext.Value(properties)}); ok {
 		t.Error("counted an event of another type")
 	}
 }
@@ -169,7 +169,7 @@ func FuzzOf(f *testing.F) {
 		if n, ok := tree.(json.Number); ok {
 			want = n.String()
 		}
-		m, ok := d.Of(e)
+		m, ok := d.Of(d.Key(), &e)
 		if !ok || m.Value != want {
 			t.Errorf("%s of %s: got %q, want %q", path, e.Properties, m.Value, want)
 		}

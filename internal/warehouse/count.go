@@ -57,7 +57,7 @@ func newCounter(declared []metric.Definition) *counter {
 	return c
 }
 
-// measure gives what inserted rows add to the rollups, sorted by key.
+// measure gives what inserted rows add to the rollups, in no order.
 func measure(rows []Row, declared []metric.Definition) ([]Measure, error) {
 	c := newCounter(declared)
 	for i := range rows {
@@ -73,7 +73,7 @@ func (c *counter) event(e *event.Event, coded []metric.Measure) error {
 	minute := e.Timestamp.Unix() / 60
 	c.row(rowKey{MetricEvents, e.Type, minute}).n++
 	for i := range c.declared {
-		if m, ok := c.declared[i].OfKey(c.declared[i].key, e); ok {
+		if m, ok := c.declared[i].Of(c.declared[i].key, e); ok {
 			if err := c.add(m, minute); err != nil {
 				return err
 			}
@@ -116,8 +116,7 @@ func (c *counter) add(m metric.Measure, minute int64) (err error) {
 	return err
 }
 
-// measures are the rows that were added up, sorted as PostgreSQL's locks will
-// be taken.
+// measures are the rows that were added up, in no order.
 func (c *counter) measures() []Measure {
 	measures := make([]Measure, 0, len(c.sums))
 	for k, s := range c.sums {
@@ -126,7 +125,6 @@ func (c *counter) measures() []Measure {
 			N: s.n, Sum: s.total.String(), Min: s.min, Max: s.max,
 		})
 	}
-	sortMeasures(measures)
 	return measures
 }
 

@@ -21,9 +21,9 @@ type ArchivedLine struct {
 // HourState is what is known of an hour of arrival.
 type HourState struct {
 	Hour time.Time
-	// Since is when it was first looked at, Checked when last.
-	Since, Checked time.Time
-	Lines          int64
+	// Since is when it was first looked at.
+	Since time.Time
+	Lines int64
 	// Missing are lines of the archive that are neither in events nor in
 	// quarantine nor below the floor; Unarchived are rows of events that no
 	// line is.
@@ -33,9 +33,9 @@ type HourState struct {
 // Clean says that archive and warehouse hold the same.
 func (h HourState) Clean() bool { return h.Missing == 0 && h.Unarchived == 0 }
 
-// UncleanHours are the hours of arrival, oldest first, that have still to be
-// compared: closed by now minus closed, at most limit, none before oldest. An
-// hour that was looked at since again is left out.
+// UncleanHours are at most limit hours of arrival, from oldest on and ended by
+// newest, that have still to be compared: first those that never were, then
+// those that differed when they were looked at last, unless that was after again.
 func (d *DB) UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) (hours []time.Time, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
@@ -110,14 +110,13 @@ func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, line
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `
 				WITH line AS (
-					SELECT l.*, e.line AS made
+					SELECT l.*, e.event_id, e.line AS made
 					FROM unnest($3::text[], $4::text[], $5::int[], $6::bigint[], $7::uuid[], $8::timestamptz[]) AS l(shard, seq, i, hash, id, at)
 					LEFT JOIN events e ON e.event_id = l.id AND e.timestamp = l.at),
 				found AS (
 					SELECT count(*) AS lines,
 					       count(*) FILTER (WHERE made = hash) AS matched,
-					       count(*) FILTER (WHERE made IS NULL
-					           AND NOT EXISTS (SELECT FROM events e WHERE e.event_id = line.id AND e.timestamp = line.at)
+					       count(*) FILTER (WHERE event_id IS NULL
 					           AND NOT EXISTS (SELECT FROM quarantine q WHERE q.shard = line.shard AND q.seq = line.seq AND q.i = line.i)
 					           AND NOT coalesce(line.at < (SELECT floor FROM events_floor), false)) AS missing
 					FROM line)
@@ -157,7 +156,7 @@ func (d *DB) CloseHour(ctx context.Context, hour time.Time, keys []string) (h Ho
 			}
 			err = tx.QueryRow(ctx, `INSERT INTO reconciled_hour AS r (hour, lines, missing, unarchived) VALUES ($1, $2, $3, $4)
 				ON CONFLICT (hour) DO UPDATE SET checked_at = now(), lines = excluded.lines, missing = excluded.missing, unarchived = excluded.unarchived
-				RETURNING since, checked_at`, hour, h.Lines, h.Missing, h.Unarchived).Scan(&h.Since, &h.Checked)
+				RETURNING since`, hour, h.Lines, h.Missing, h.Unarchived).Scan(&h.Since)
 			if err != nil || !h.Clean() {
 				return err
 			}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/streamctl/streamctl/functions/maintenance"
 	"github.com/streamctl/streamctl/internal/archive"
-	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -67,7 +67,7 @@ func (w *World) reconcile(ctx context.Context, owner *warehouse.DB) error {
 				return err
 			}
 			keys = append(keys, o.Key)
-			if err := owner.CompareObject(ctx, hour, o.Key, archivedLines(records)); err != nil {
+			if err := owner.CompareObject(ctx, hour, o.Key, maintenance.Lines(records)); err != nil {
 				return err
 			}
 		}
@@ -80,17 +80,4 @@ func (w *World) reconcile(ctx context.Context, owner *warehouse.DB) error {
 		}
 	}
 	return nil
-}
-
-func archivedLines(records []archive.Record) (lines []warehouse.ArchivedLine) {
-	for _, r := range records {
-		for i, b := range event.Lines(r.Data) {
-			l := warehouse.ArchivedLine{Shard: r.Shard, Seq: r.Sequence, I: i}
-			if e, err := event.DecodeEnvelope(b); err == nil {
-				l.ID, l.Timestamp = e.Event.ID, e.Event.Timestamp
-			}
-			lines = append(lines, l)
-		}
-	}
-	return lines
 }
