@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/streamctl/streamctl/internal/local/gateway"
 )
 
 // apis are the deployed snapshots of REST APIs, and the account's settings.
@@ -36,7 +36,7 @@ type route struct {
 	auth     string
 	function string // ARN, for a proxy integration
 	resource string // id
-	models   map[string]*jsonschema.Schema
+	models   map[string]*gateway.Model
 	validate bool
 	required []string // request parameters, method.request.querystring.x
 	timeout  int      // milliseconds
@@ -106,7 +106,7 @@ func (f *Fake) route(apiID string, props map[string]any) (route, error) {
 	integration := child(props, "Integration")
 	r := route{
 		method: str(props, "HttpMethod"), template: f.pathOf(apiID, str(props, "ResourceId")), auth: str(props, "AuthorizationType"),
-		resource: str(props, "ResourceId"), models: map[string]*jsonschema.Schema{}, timeout: number(integration, "TimeoutInMillis", 29000),
+		resource: str(props, "ResourceId"), models: map[string]*gateway.Model{}, timeout: number(integration, "TimeoutInMillis", 29000),
 	}
 	r.parts = strings.Split(strings.Trim(r.template, "/"), "/")
 	if _, after, ok := strings.Cut(str(integration, "Uri"), "/functions/"); ok {
@@ -127,7 +127,7 @@ func (f *Fake) route(apiID string, props map[string]any) (route, error) {
 		if !ok {
 			continue
 		}
-		schema, err := compileModel(model.props["Schema"])
+		schema, err := gateway.CompileModel(model.props["Schema"])
 		if err != nil {
 			return r, fmt.Errorf("deploy model %s: %w", name, err)
 		}

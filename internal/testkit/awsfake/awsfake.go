@@ -21,9 +21,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/s3fake"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/testca"
 )
 

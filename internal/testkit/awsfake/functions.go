@@ -13,9 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
 )
 

@@ -2,10 +2,8 @@ package awsfake
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net"
@@ -15,15 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
+	"github.com/streamctl/streamctl/internal/local/gateway"
+	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
 )
-
-// maxAPIBody is API Gateway's limit for a payload, in bytes.
-const maxAPIBody = 10 << 20
-
-// maxEvent is Lambda's limit for an invocation's event, in bytes.
-const maxEvent = 6 << 20
 
 // exchange is one request at the REST API's listener.
 type exchange struct {
@@ -78,7 +71,7 @@ func (a *apis) handle(x *exchange) *refusal {
 	if x.route == nil {
 		return &refusal{403, "MISSING_AUTHENTICATION_TOKEN", "MissingAuthenticationTokenException", "Missing Authentication Token", ""}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.Body, maxAPIBody))
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.Body, gateway.MaxBody))
 	if err != nil {
 		return &refusal{413, "REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long", ""}
 	}
@@ -160,7 +153,7 @@ func (x *exchange) validate() *refusal {
 	if !ok || x.isBinary() {
 		return nil
 	}
-	if problem := validateBody(schema, x.body); problem != "" {
+	if problem := schema.Check(x.body); problem != "" {
 		return &refusal{400, "BAD_REQUEST_BODY", "BadRequestException", "Invalid request body", problem}
 	}
 	return nil
@@ -180,11 +173,15 @@ func (a *apis) integrate(x *exchange) *refusal {
 	if !ok || !a.fake.permitted(x.route.function, "apigateway.amazonaws.com", a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.route.template)) {
 		return internal
 	}
-	payload, err := json.Marshal(a.proxyEvent(x))
+	call := gateway.Call{
+		Request: x.Request, Body: x.body, Binary: x.isBinary(), Resource: x.route.template, ResourceID: x.route.resource, Params: x.params,
+		Path: x.path, APIID: x.apiID, Stage: a.stageName(x), Account: a.fake.options.Account, RequestID: x.requestID, Caller: x.holder,
+	}
+	payload, err := call.Event()
 	if err != nil {
 		return internal
 	}
-	if len(payload) > maxEvent {
+	if len(payload) > gateway.MaxEvent {
 		return &refusal{413, "REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long", ""}
 	}
 	ctx, cancel := context.WithTimeout(x.Context(), time.Duration(x.route.timeout)*time.Millisecond)
@@ -202,80 +199,11 @@ func (a *apis) integrate(x *exchange) *refusal {
 	case <-ctx.Done():
 		return &refusal{504, "INTEGRATION_TIMEOUT", "InternalServerErrorException", "Endpoint request timed out", ""}
 	case o := <-done:
-		if o.err != nil || o.res.functionError != "" || !writeProxyAnswer(x.w, o.res.payload) {
+		if o.err != nil || o.res.functionError != "" || !gateway.WriteAnswer(x.w, o.res.payload) {
 			return broken
 		}
 		return nil
 	}
-}
-
-// writeProxyAnswer maps a function's answer; false is a malformed one.
-func writeProxyAnswer(w http.ResponseWriter, payload []byte) bool {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &fields); err != nil || len(fields) == 0 {
-		return false
-	}
-	for name := range fields {
-		if !slices.Contains([]string{"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}, name) {
-			return false
-		}
-	}
-	var out struct {
-		StatusCode        json.RawMessage
-		Headers           map[string]any
-		MultiValueHeaders map[string][]any
-		Body              *string
-		IsBase64Encoded   bool
-	}
-	if err := json.Unmarshal(payload, &out); err != nil {
-		return false
-	}
-	status := http.StatusOK
-	if text := strings.Trim(string(out.StatusCode), `"`); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 100 || n > 599 {
-			return false
-		}
-		status = n
-	}
-	body := []byte{}
-	if out.Body != nil {
-		body = []byte(*out.Body)
-	}
-	if out.IsBase64Encoded {
-		decoded, err := base64.StdEncoding.DecodeString(string(body))
-		if err != nil {
-			return false
-		}
-		body = decoded
-	}
-	for name, v := range out.Headers {
-		setHeader(w.Header(), name, fmt.Sprint(v), false)
-	}
-	for name, values := range out.MultiValueHeaders {
-		for i, v := range values {
-			setHeader(w.Header(), name, fmt.Sprint(v), i > 0)
-		}
-	}
-	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", "application/json")
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-	return true
-}
-
-// setHeader renames what API Gateway keeps to itself.
-func setHeader(h http.Header, name, value string, more bool) {
-	switch http.CanonicalHeaderKey(name) {
-	case "Connection", "Date", "Host", "Content-Length", "Authorization", "Www-Authenticate", "Server":
-		name = "X-Amzn-Remapped-" + name
-	}
-	if more {
-		h.Add(name, value)
-		return
-	}
-	h.Set(name, value)
 }
 
 // refuse answers by itself, through the stack's GatewayResponse if there is

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/s3fake"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/wire"
 )
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
+	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/testca"
 )
 

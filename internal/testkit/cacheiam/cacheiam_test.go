@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamctl/streamctl/internal/local/redisserver"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
+	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/cacheiam"
 	"github.com/streamctl/streamctl/internal/testkit/testca"
 )

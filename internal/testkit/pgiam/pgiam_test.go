@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/internal/local/pgserver"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake/sigv4"
+	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/testkit/pgiam"
 	"github.com/streamctl/streamctl/internal/testkit/testca"
 )

@@ -1,4 +1,4 @@
-package awsfake
+package gateway
 
 import (
 	"bytes"
@@ -13,8 +13,11 @@ import (
 	"golang.org/x/text/message"
 )
 
-// compileModel reads a model's schema, an object or its text, as draft 04.
-func compileModel(schema any) (*jsonschema.Schema, error) {
+// Model is what a body is checked against.
+type Model struct{ schema *jsonschema.Schema }
+
+// CompileModel reads a model's schema, an object or its text, as draft 04.
+func CompileModel(schema any) (*Model, error) {
 	text, ok := schema.(string)
 	if !ok {
 		data, err := json.Marshal(schema)
@@ -39,18 +42,18 @@ func compileModel(schema any) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile schema: %w", err)
 	}
-	return compiled, nil
+	return &Model{compiled}, nil
 }
 
-// validateBody gives the first problem of a body, as API Gateway's
+// Check gives the first problem of a body, as API Gateway's
 // $context.error.validationErrorString does; empty is none.
-func validateBody(schema *jsonschema.Schema, body []byte) string {
+func (m *Model) Check(body []byte) string {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
 		return "Unable to parse the request body as JSON"
 	}
 	var bad *jsonschema.ValidationError
-	if err := schema.Validate(doc); !errors.As(err, &bad) {
+	if err := m.schema.Validate(doc); !errors.As(err, &bad) {
 		return ""
 	}
 	for len(bad.Causes) > 0 {

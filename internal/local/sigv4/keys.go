@@ -4,7 +4,7 @@ package sigv4
 
 import "sync"
 
-// Credential is one access key that the fake knows.
+// Credential is one access key that is known.
 type Credential struct {
 	AccessKeyID     string
 	SecretAccessKey string
