@@ -1,0 +1,128 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/streamctl/streamctl/internal/problem"
+)
+
+const (
+	// answerTime bounds the wait for an answer; API Gateway gives up after 29
+	// seconds.
+	answerTime = 30 * time.Second
+	// retrySeconds is what the page is told when an answer couldn't be had.
+	retrySeconds = 2
+)
+
+// metricName is what a metric may be called, the platform's own included.
+var metricName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+
+// passed are the headers of an answer that the page needs.
+var passed = []string{"Content-Type", "Etag", "Cache-Control", "Retry-After"}
+
+// metrics passes a query on.
+func (s server) metrics(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("metric")
+	if !metricName.MatchString(name) {
+		refuse(w, http.StatusNotFound, "there is no metric "+quote(name))
+		return
+	}
+	target := metricsPath + name
+	if r.URL.RawQuery != "" {
+		target += "?" + r.URL.RawQuery
+	}
+	header := http.Header{"Accept": {"application/json"}}
+	if tags := r.Header.Values("If-None-Match"); len(tags) > 0 {
+		header["If-None-Match"] = tags
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
+	resp, err := s.API.Get(ctx, target, header)
+	if err != nil {
+		s.failed(w, r, "ask the API", err)
+		return
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read
+	for _, name := range passed {
+		if values := resp.Header.Values(name); len(values) > 0 {
+			w.Header()[name] = values
+		}
+	}
+	w.WriteHeader(resp.StatusCode)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil && r.Context().Err() == nil {
+		s.Log.WarnContext(r.Context(), "answer cut off", "path", r.URL.Path, "err", err)
+	}
+}
+
+func (s server) health(w http.ResponseWriter, r *http.Request) {
+	if s.Health == nil {
+		refuse(w, http.StatusNotFound, "nothing tells how the pipeline does")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
+	h, err := s.Options.Health(ctx)
+	if err != nil {
+		s.failed(w, r, "ask for the pipeline's health", err)
+		return
+	}
+	s.write(w, r, h)
+}
+
+func (s server) about(w http.ResponseWriter, r *http.Request) { s.write(w, r, s.About) }
+
+func (s server) write(w http.ResponseWriter, r *http.Request, answer any) {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		s.failed(w, r, "write answer", err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if _, err := w.Write(body); err != nil && r.Context().Err() == nil {
+		s.Log.WarnContext(r.Context(), "answer cut off", "path", r.URL.Path, "err", err)
+	}
+}
+
+// failed answers what couldn't be had, with the reason: who looks at the page is
+// who runs this program.
+func (s server) failed(w http.ResponseWriter, r *http.Request, what string, err error) {
+	if r.Context().Err() != nil { // nobody waits any more
+		return
+	}
+	s.Log.WarnContext(r.Context(), "no answer", "path", r.URL.Path, "err", err)
+	status := http.StatusBadGateway
+	if errors.Is(err, context.DeadlineExceeded) {
+		status = http.StatusGatewayTimeout
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(retrySeconds))
+	refuse(w, status, what+": "+err.Error())
+}
+
+// refuse answers with a problem, in the words of the API.
+func refuse(w http.ResponseWriter, status int, detail string) {
+	resp, err := problem.New(status, detail).Response()
+	if err != nil {
+		w.WriteHeader(status)
+		return
+	}
+	for name, value := range resp.Headers {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(resp.StatusCode)
+	io.WriteString(w, resp.Body) //nolint:errcheck // a browser that went away misses nothing
+}
+
+// quote repeats a bounded part of a request.
+func quote(s string) string { return strconv.Quote(s[:min(len(s), 100)]) }
