@@ -37,7 +37,7 @@ func (t *Template) addRoutes() {
 		Name:                  new(Sub("${AWS::StackName}")),
 		Description:           new(Ref(paramProject)),
 		EndpointConfiguration: &apigateway.RestApi_EndpointConfiguration{Types: []string{"REGIONAL"}},
-		BinaryMediaTypes:      []string{"application/gzip", "application/x-gzip"},
+		BinaryMediaTypes:      funcenv.BinaryMediaTypes(),
 	})
 	t.addPathPart(idApiEvents, GetAtt(idApi, "RootResourceId"), "events")
 	t.addPathPart(idApiMetrics, GetAtt(idApi, "RootResourceId"), "metrics")

@@ -6,10 +6,9 @@ import (
 	"strings"
 
 	"github.com/awslabs/goformation/v7/cloudformation/apigateway"
-)
 
-// corsHeaders are what a signed request from a browser carries.
-const corsHeaders = "Authorization,Content-Type,Content-Encoding,X-Amz-Date,X-Amz-Security-Token,X-Amz-Content-Sha256,If-None-Match"
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
 
 // addPreflight answers a browser's question before its request, without
 // asking who it is: a preflight request can't be signed.
@@ -18,7 +17,7 @@ func (t *Template) addPreflight(id, resourceID, verb string, origins []string) {
 	response := apigateway.Method_IntegrationResponse{
 		StatusCode: "204",
 		ResponseParameters: map[string]string{
-			header + "Allow-Headers": quoted(corsHeaders),
+			header + "Allow-Headers": quoted(funcenv.CorsHeaders),
 			header + "Allow-Methods": quoted(verb + ",OPTIONS"),
 			header + "Max-Age":       quoted("3600"),
 		},

@@ -3,7 +3,6 @@ package awsfake
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net"
@@ -33,15 +32,6 @@ type exchange struct {
 	holder    sigv4.Credential
 }
 
-// refusal is an answer of the gateway itself.
-type refusal struct {
-	status       int
-	responseType string // of a GatewayResponse
-	errorType    string // x-amzn-ErrorType
-	message      string
-	validation   string
-}
-
 // serve answers for https://<api id>.execute-api.<region>.amazonaws.com.
 func (a *apis) serve(w http.ResponseWriter, r *http.Request) {
 	host, _, err := net.SplitHostPort(r.Host)
@@ -52,7 +42,7 @@ func (a *apis) serve(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{Request: r, w: w, apiID: apiID, requestID: wire.NewUUID()}
 	w.Header().Set("X-Amzn-Requestid", x.requestID)
 	if domain != "execute-api."+a.fake.options.Region+".amazonaws.com" {
-		a.refuse(x, refusal{403, "", "ForbiddenException", "Forbidden", ""})
+		a.refuse(x, gateway.Forbidden)
 		return
 	}
 	stageName, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -64,22 +54,22 @@ func (a *apis) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // handle does what API Gateway does, in its order; it gives what it refuses.
-func (a *apis) handle(x *exchange) *refusal {
+func (a *apis) handle(x *exchange) *gateway.Refusal {
 	if x.stage == nil || x.d == nil {
-		return &refusal{403, "", "ForbiddenException", "Forbidden", ""}
+		return &gateway.Forbidden
 	}
 	if x.route == nil {
-		return &refusal{403, "MISSING_AUTHENTICATION_TOKEN", "MissingAuthenticationTokenException", "Missing Authentication Token", ""}
+		return &gateway.NoRoute
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.Body, gateway.MaxBody))
 	if err != nil {
-		return &refusal{413, "REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long", ""}
+		return &gateway.TooLarge
 	}
 	x.body = body
 	if x.route.auth == "AWS_IAM" {
 		holder, err := a.fake.keys.Request(x.Request, body, sigv4.Scope{Service: "execute-api", Region: a.fake.options.Region}, time.Now())
 		if err != nil {
-			return signatureRefusal(err)
+			return new(gateway.BadSignature(err))
 		}
 		x.holder = holder
 		a.fake.recorder.add(Call{
@@ -88,7 +78,7 @@ func (a *apis) handle(x *exchange) *refusal {
 		})
 	}
 	if a.throttled(x) {
-		return &refusal{429, "THROTTLED", "TooManyRequestsException", "Too Many Requests", ""}
+		return &gateway.Throttled
 	}
 	if bad := x.validate(); bad != nil {
 		return bad
@@ -117,29 +107,13 @@ func (a *apis) throttled(x *exchange) bool {
 	return false
 }
 
-func signatureRefusal(err error) *refusal {
-	var bad *sigv4.Error
-	if !errors.As(err, &bad) {
-		return &refusal{500, "DEFAULT_5XX", "InternalServerErrorException", "Internal server error", ""}
-	}
-	switch bad.Kind {
-	case sigv4.Missing:
-		return &refusal{403, "MISSING_AUTHENTICATION_TOKEN", "MissingAuthenticationTokenException", "Missing Authentication Token", ""}
-	case sigv4.Malformed:
-		return &refusal{403, "INVALID_SIGNATURE", "IncompleteSignatureException", bad.Message, ""}
-	case sigv4.UnknownKey:
-		return &refusal{403, "DEFAULT_4XX", "UnrecognizedClientException", bad.Message, ""}
-	}
-	return &refusal{403, "INVALID_SIGNATURE", "InvalidSignatureException", bad.Message, ""}
-}
-
 // validate checks what the route's validator wants. A content type without a
 // model is not validated, as with API Gateway.
-func (x *exchange) validate() *refusal {
+func (x *exchange) validate() *gateway.Refusal {
 	for _, name := range x.route.required {
 		parts := strings.SplitN(name, ".", 4)
 		if len(parts) == 4 && parts[2] == "querystring" && !x.URL.Query().Has(parts[3]) {
-			return &refusal{400, "BAD_REQUEST_PARAMETERS", "BadRequestException", "Missing required request parameters: [" + parts[3] + "]", ""}
+			return new(gateway.MissingParameter(parts[3]))
 		}
 	}
 	if !x.route.validate {
@@ -154,7 +128,7 @@ func (x *exchange) validate() *refusal {
 		return nil
 	}
 	if problem := schema.Check(x.body); problem != "" {
-		return &refusal{400, "BAD_REQUEST_BODY", "BadRequestException", "Invalid request body", problem}
+		return new(gateway.BadBody(problem))
 	}
 	return nil
 }
@@ -166,12 +140,10 @@ func (x *exchange) isBinary() bool {
 }
 
 // integrate invokes the function and writes its answer.
-func (a *apis) integrate(x *exchange) *refusal {
-	internal := &refusal{500, "API_CONFIGURATION_ERROR", "InternalServerErrorException", "Internal server error", ""}
-	broken := &refusal{502, "INTEGRATION_FAILURE", "InternalServerErrorException", "Internal server error", ""}
+func (a *apis) integrate(x *exchange) *gateway.Refusal {
 	fn, ok := a.fake.functions.find(x.route.function)
 	if !ok || !a.fake.permitted(x.route.function, "apigateway.amazonaws.com", a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.route.template)) {
-		return internal
+		return &gateway.NotAllowed
 	}
 	call := gateway.Call{
 		Request: x.Request, Body: x.body, Binary: x.isBinary(), Resource: x.route.template, ResourceID: x.route.resource, Params: x.params,
@@ -179,10 +151,10 @@ func (a *apis) integrate(x *exchange) *refusal {
 	}
 	payload, err := call.Event()
 	if err != nil {
-		return internal
+		return &gateway.NotAllowed
 	}
 	if len(payload) > gateway.MaxEvent {
-		return &refusal{413, "REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long", ""}
+		return &gateway.TooLarge
 	}
 	ctx, cancel := context.WithTimeout(x.Context(), time.Duration(x.route.timeout)*time.Millisecond)
 	defer cancel()
@@ -197,10 +169,10 @@ func (a *apis) integrate(x *exchange) *refusal {
 	}()
 	select {
 	case <-ctx.Done():
-		return &refusal{504, "INTEGRATION_TIMEOUT", "InternalServerErrorException", "Endpoint request timed out", ""}
+		return &gateway.TimedOut
 	case o := <-done:
 		if o.err != nil || o.res.functionError != "" || !gateway.WriteAnswer(x.w, o.res.payload) {
-			return broken
+			return &gateway.Broken
 		}
 		return nil
 	}
@@ -208,22 +180,22 @@ func (a *apis) integrate(x *exchange) *refusal {
 
 // refuse answers by itself, through the stack's GatewayResponse if there is
 // one for the type or its default.
-func (a *apis) refuse(x *exchange, bad refusal) {
+func (a *apis) refuse(x *exchange, bad gateway.Refusal) {
 	var g gatewayResponse
 	found := false
-	if x.d != nil && bad.responseType != "" {
-		for _, name := range []string{bad.responseType, "DEFAULT_" + strconv.Itoa(bad.status/100) + "XX"} {
+	if x.d != nil && bad.ResponseType != "" {
+		for _, name := range []string{bad.ResponseType, "DEFAULT_" + strconv.Itoa(bad.Status/100) + "XX"} {
 			if g, found = x.d.responses[name]; found {
 				break
 			}
 		}
 	}
-	x.w.Header().Set("X-Amzn-Errortype", bad.errorType)
+	x.w.Header().Set("X-Amzn-Errortype", bad.ErrorType)
 	x.w.Header().Set("Content-Type", "application/json")
-	body := `{"message":` + quoted(bad.message) + `}`
+	body := `{"message":` + quoted(bad.Message) + `}`
 	if found {
 		if n, err := strconv.Atoi(g.status); err == nil {
-			bad.status = n
+			bad.Status = n
 		}
 		if template, ok := g.templates["application/json"]; ok {
 			body = a.substitute(x, bad, template)
@@ -234,23 +206,23 @@ func (a *apis) refuse(x *exchange, bad refusal) {
 			}
 		}
 	}
-	x.w.WriteHeader(bad.status)
+	x.w.WriteHeader(bad.Status)
 	_, _ = io.WriteString(x.w, body)
 }
 
 // substitute fills the $context variables of a response template.
-func (a *apis) substitute(x *exchange, bad refusal, template string) string {
+func (a *apis) substitute(x *exchange, bad gateway.Refusal, template string) string {
 	stage := ""
 	if x.stage != nil {
 		stage = a.stageName(x)
 	}
-	validation := bad.validation
+	validation := bad.Validation
 	if validation == "" {
 		validation = "-"
 	}
 	return strings.NewReplacer(
-		"$context.error.messageString", quoted(bad.message), "$context.error.message", bad.message,
-		"$context.error.responseType", bad.responseType, "$context.error.validationErrorString", escaped(validation),
+		"$context.error.messageString", quoted(bad.Message), "$context.error.message", bad.Message,
+		"$context.error.responseType", bad.ResponseType, "$context.error.validationErrorString", escaped(validation),
 		"$context.requestId", x.requestID, "$context.extendedRequestId", x.requestID, "$context.stage", stage,
 		"$context.httpMethod", x.Method, "$context.path", x.URL.Path, "$context.apiId", x.apiID,
 	).Replace(template)

@@ -1,0 +1,217 @@
+// Package gateway is API Gateway in front of the functions on this machine: its
+// routes, checks, limits and refusals, and the events that it makes of requests.
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/time/rate"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local/sigv4"
+)
+
+// Where the local API is, as its events tell it.
+const (
+	Account = "000000000000"
+	Stage   = "local"
+	apiID   = "local"
+)
+
+// integrationTime is how long API Gateway waits for a function.
+const integrationTime = 29 * time.Second
+
+// Invoke runs a function with an event. An error is a function that failed.
+type Invoke func(ctx context.Context, payload []byte) ([]byte, error)
+
+// Route is a method of the API and the function behind it.
+type Route struct {
+	Method string
+	// Path has at most one parameter, as its last part: /metrics/{metric}.
+	Path   string
+	Invoke Invoke
+	// Model checks JSON bodies; nil checks none.
+	Model *Model
+}
+
+// Options describe an API.
+type Options struct {
+	Routes []Route
+	// Keys are the callers' keys: with them every request needs a signature
+	// for Region. Nil lets everybody in.
+	Keys   *sigv4.Keys
+	Region string
+	// Origins are the web origins whose pages may call; "*" is every one.
+	Origins []string
+	// Rate and Burst are the stage's limits, in requests a second and requests.
+	Rate, Burst int
+	Log         *slog.Logger
+}
+
+// API answers requests.
+type API struct {
+	o     Options
+	limit *rate.Limiter
+}
+
+// New makes an API.
+func New(o Options) *API {
+	return &API{o: o, limit: rate.NewLimiter(rate.Limit(o.Rate), o.Burst)}
+}
+
+// ServeHTTP does what API Gateway does, in its order.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &Call{Request: r, Path: r.URL.Path, APIID: apiID, Stage: Stage, Account: Account, RequestID: uuid.NewString()}
+	w.Header().Set("X-Amzn-Requestid", c.RequestID)
+	if bad := a.handle(w, c); bad != nil {
+		a.refuse(w, c, *bad)
+	}
+}
+
+func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
+	route, preflight := a.find(c)
+	if route == nil {
+		return &NoRoute
+	}
+	if preflight {
+		a.preflight(w, c, route)
+		return nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, c.Request.Body, MaxBody))
+	if err != nil {
+		return &TooLarge
+	}
+	c.Body, c.Resource = body, route.Path
+	if a.o.Keys != nil {
+		scope := sigv4.Scope{Service: "execute-api", Region: a.o.Region}
+		if c.Caller, err = a.o.Keys.Request(c.Request, body, scope, time.Now()); err != nil {
+			return new(BadSignature(err))
+		}
+	}
+	if !a.limit.Allow() {
+		return &Throttled
+	}
+	if c.checkType(); route.Model != nil && !c.Binary {
+		if problem := route.Model.Check(body); problem != "" {
+			return new(BadBody(problem))
+		}
+	}
+	return a.integrate(w, c, route.Invoke)
+}
+
+// find gives the route of a path and method; preflight is a browser's question
+// about one.
+func (a *API) find(c *Call) (route *Route, preflight bool) {
+	for i, r := range a.o.Routes {
+		fixed, parameter, ok := strings.Cut(r.Path, "{")
+		value, matches := strings.CutPrefix(c.Path, fixed)
+		switch {
+		case !matches, !ok && value != "", ok && (value == "" || strings.Contains(value, "/")):
+			continue
+		case c.Method == http.MethodOptions && len(a.o.Origins) > 0:
+			return &a.o.Routes[i], true
+		case c.Method != r.Method:
+			continue
+		}
+		if ok {
+			c.Params = map[string]string{strings.TrimSuffix(parameter, "}"): value}
+		}
+		return &a.o.Routes[i], false
+	}
+	return nil, false
+}
+
+// checkType knows the API's binary media types.
+func (c *Call) checkType() {
+	mediaType, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
+	c.Binary = err == nil && slices.Contains(funcenv.BinaryMediaTypes(), mediaType)
+}
+
+func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal {
+	payload, err := c.Event()
+	if err != nil {
+		return &NotAllowed
+	}
+	if len(payload) > MaxEvent {
+		return &TooLarge
+	}
+	type outcome struct {
+		answer []byte
+		err    error
+	}
+	done := make(chan outcome, 1)
+	ctx := context.WithoutCancel(c.Context()) // the function goes on after a caller has gone
+	go func() {
+		answer, err := invoke(ctx, payload)
+		done <- outcome{answer, err}
+	}()
+	timeout := time.NewTimer(integrationTime)
+	defer timeout.Stop()
+	select {
+	case <-timeout.C:
+		return &TimedOut
+	case o := <-done:
+		if o.err != nil {
+			a.o.Log.ErrorContext(ctx, "function failed", "route", c.Method+" "+c.Resource, "err", o.err)
+			return &Broken
+		}
+		if !WriteAnswer(w, o.answer) {
+			return &Broken
+		}
+		return nil
+	}
+}
+
+// preflight answers a browser, which can't sign its question.
+func (a *API) preflight(w http.ResponseWriter, c *Call, route *Route) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Headers", funcenv.CorsHeaders)
+	h.Set("Access-Control-Allow-Methods", route.Method+",OPTIONS")
+	h.Set("Access-Control-Max-Age", "3600")
+	if origin := a.allowed(c); origin != "" {
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// allowed is the origin that the answer names; empty for none.
+func (a *API) allowed(c *Call) string {
+	switch origin := c.Header.Get("Origin"); {
+	case slices.Contains(a.o.Origins, "*"):
+		return "*"
+	case slices.Contains(a.o.Origins, origin):
+		return origin
+	}
+	return ""
+}
+
+// refuse answers as the stack's gateway responses do: a problem document.
+func (a *API) refuse(w http.ResponseWriter, c *Call, bad Refusal) {
+	h := w.Header()
+	h.Set("X-Amzn-Errortype", bad.ErrorType)
+	h.Set("Content-Type", "application/problem+json")
+	if bad.Status == http.StatusTooManyRequests || bad.Status >= http.StatusInternalServerError {
+		h.Set("Retry-After", "1")
+	}
+	if origin := a.allowed(c); origin != "" {
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
+	w.WriteHeader(bad.Status)
+	problem := struct {
+		Title     string `json:"title"`
+		Detail    string `json:"detail"`
+		RequestID string `json:"requestId"`
+	}{bad.ResponseType, bad.Message, c.RequestID}
+	if err := json.NewEncoder(w).Encode(problem); err != nil {
+		a.o.Log.DebugContext(c.Context(), "answer not written", "err", err)
+	}
+}
