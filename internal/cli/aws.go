@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
@@ -32,9 +33,8 @@ func (a *App) login(ctx context.Context) (config.Variables, *deploy.Operator, er
 	return v, op, err
 }
 
-// operator logs in and gives what works on the stack. Nothing has been changed
-// when it fails.
-func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operator, error) {
+// awsConfig says how to reach AWS: region, credentials, retries.
+func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRetryMaxAttempts(attempts),
 		awsconfig.WithLogger(logging.Nop{}), // its warnings aren't for who deploys
@@ -47,10 +47,20 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return nil, &deploy.CredentialsError{Err: err}
+		return cfg, &deploy.CredentialsError{Err: err}
 	}
 	if cfg.Region == "" {
-		return nil, &usageError{err: errors.New("no region"), hint: "name one with --region, Region in variables.yaml, or AWS_REGION"}
+		return cfg, &usageError{err: errors.New("no region"), hint: "name one with --region, Region in variables.yaml, or AWS_REGION"}
+	}
+	return cfg, nil
+}
+
+// operator logs in and gives what works on the stack. Nothing has been changed
+// when it fails.
+func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operator, error) {
+	cfg, err := a.awsConfig(ctx, v)
+	if err != nil {
+		return nil, err
 	}
 	clients := deploy.NewClients(cfg, a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != "")
 	caller, err := deploy.Identify(ctx, clients.Identity, cfg.Region)

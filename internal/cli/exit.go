@@ -89,6 +89,7 @@ func exitCode(err error) int {
 		replace   *deploy.ReplaceError
 		busy      *deploy.BusyError
 		cancelled *cancelledError
+		unread    *readDeniedError
 	)
 	switch {
 	case errors.As(err, &cancelled):
@@ -99,7 +100,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &variables), errors.As(err, &invalid):
 		return exitInvalid
-	case errors.As(err, &login), errors.As(err, &account), denied(err):
+	case errors.As(err, &login), errors.As(err, &account), errors.As(err, &unread), denied(err):
 		return exitPermission
 	case errors.As(err, &failed), errors.As(err, &state):
 		return exitStack

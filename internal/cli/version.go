@@ -22,9 +22,14 @@ type version struct {
 }
 
 func runVersion(a *App) error {
-	v := version{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v.Version = info.Main.Version
-	}
+	v := version{Version: programVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	return a.answer(v, func() { a.printf("streamctl %s (%s, %s)\n", v.Version, v.Go, v.Platform) })
+}
+
+// programVersion is this program's own.
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

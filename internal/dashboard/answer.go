@@ -72,7 +72,7 @@ func (s server) health(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
-	h, err := s.Options.Health(ctx)
+	h, err := s.Health(ctx)
 	if err != nil {
 		s.failed(w, r, "ask for the pipeline's health", err)
 		return

@@ -1,0 +1,140 @@
+package awsstack
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"github.com/streamctl/streamctl/internal/dashboard"
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+const (
+	// Window is what counts are about: the time before now.
+	Window = time.Hour
+	// Kept is how long an answer is kept, since CloudWatch takes a cent for a
+	// thousand metrics.
+	Kept = 30 * time.Second
+	// minute is the metrics' own step.
+	minute = 60
+)
+
+// MetricsAPI is the part of CloudWatch that tells a metric's values.
+type MetricsAPI interface {
+	GetMetricData(context.Context, *cloudwatch.GetMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error)
+}
+
+var _ MetricsAPI = (*cloudwatch.Client)(nil)
+
+// Health asks CloudWatch for the functions' own metrics.
+type Health struct {
+	API   MetricsAPI
+	Stack string
+	Now   func() time.Time
+
+	mu   sync.Mutex
+	last dashboard.Health
+}
+
+// field is a metric and where its number goes.
+type field struct {
+	metric string
+	of     func(*dashboard.Health) **int64
+}
+
+func counts() []field {
+	return []field{
+		{funcenv.MetricAccepted, func(h *dashboard.Health) **int64 { return &h.Accepted }},
+		{funcenv.MetricRefused, func(h *dashboard.Health) **int64 { return &h.Refused }},
+		{funcenv.MetricUnavailable, func(h *dashboard.Health) **int64 { return &h.Unavailable }},
+		{funcenv.MetricArchived, func(h *dashboard.Health) **int64 { return &h.Archived }},
+		{funcenv.MetricInserted, func(h *dashboard.Health) **int64 { return &h.Inserted }},
+		{funcenv.MetricDuplicates, func(h *dashboard.Health) **int64 { return &h.Duplicates }},
+		{funcenv.MetricQuarantined, func(h *dashboard.Health) **int64 { return &h.Quarantined }},
+		{funcenv.MetricExpired, func(h *dashboard.Health) **int64 { return &h.Expired }},
+		{funcenv.MetricCacheErrors, func(h *dashboard.Health) **int64 { return &h.CacheErrors }},
+	}
+}
+
+// Metrics is how many metrics an answer costs.
+func Metrics() int { return len(counts()) + 1 }
+
+// Get tells how the last hour was. An answer is kept for Kept, also for who asks
+// at the same time.
+func (h *Health) Get(ctx context.Context) (dashboard.Health, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.Now().UTC()
+	if !h.last.At.IsZero() && now.Sub(h.last.At) < Kept {
+		return h.last, nil
+	}
+	found, err := h.ask(ctx, now)
+	if err != nil {
+		return dashboard.Health{}, err
+	}
+	h.last = found
+	return found, nil
+}
+
+func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, error) {
+	found := dashboard.Health{At: now, Since: now.Add(-Window).Truncate(time.Minute)}
+	in := &cloudwatch.GetMetricDataInput{
+		StartTime: aws.Time(found.Since), EndTime: aws.Time(now.Truncate(time.Minute).Add(time.Minute)),
+		ScanBy: types.ScanByTimestampDescending,
+	}
+	fields := counts()
+	for i, f := range fields {
+		in.MetricDataQueries = append(in.MetricDataQueries, h.query(i, f.metric, types.StatisticSum))
+	}
+	lag := len(fields)
+	in.MetricDataQueries = append(in.MetricDataQueries, h.query(lag, funcenv.MetricLag, types.StatisticMaximum))
+	sums, told := make([]float64, len(fields)), make([]bool, len(fields))
+	pages := cloudwatch.NewGetMetricDataPaginator(h.API, in)
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return found, fmt.Errorf("ask CloudWatch for metrics: %w", err)
+		}
+		for _, r := range out.MetricDataResults {
+			i, err := strconv.Atoi(aws.ToString(r.Id)[1:])
+			switch {
+			case err != nil || i > lag:
+			case r.StatusCode == types.StatusCodeInternalError || r.StatusCode == types.StatusCodeForbidden: // stays unknown
+			case i < lag:
+				told[i] = true // nothing written is nothing counted
+				for _, v := range r.Values {
+					sums[i] += v
+				}
+			case found.LagSeconds == nil && len(r.Values) > 0 && len(r.Timestamps) > 0:
+				found.LagSeconds, found.LagAt = aws.Float64(r.Values[0]/1000), aws.Time(r.Timestamps[0].UTC())
+			}
+		}
+	}
+	for i, f := range fields {
+		if told[i] {
+			*f.of(&found) = aws.Int64(int64(math.Round(sums[i])))
+		}
+	}
+	return found, nil
+}
+
+// query asks for a metric by minute; its answer has the id m and the number.
+func (h *Health) query(number int, metric string, how types.Statistic) types.MetricDataQuery {
+	return types.MetricDataQuery{
+		Id: aws.String("m" + strconv.Itoa(number)),
+		MetricStat: &types.MetricStat{
+			Metric: &types.Metric{
+				Namespace: aws.String(funcenv.MetricNamespace), MetricName: aws.String(metric),
+				Dimensions: []types.Dimension{{Name: aws.String(funcenv.DimensionStack), Value: aws.String(h.Stack)}},
+			},
+			Period: aws.Int32(minute), Stat: aws.String(string(how)),
+		},
+	}
+}
