@@ -72,7 +72,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.environment, "env", "", "environment: production, staging or development (default: Environment in the variables file)")
-	f.StringVar(&a.flags.variables, "variables", "variables.yaml", "variables file")
+	f.StringVar(&a.flags.variables, "variables", defaultVariables, "variables file")
 	f.StringVar(&a.flags.stack, "stack-name", "", "stack name (default: StackName in the variables file)")
 	f.StringVar(&a.flags.region, "region", "", "AWS region (default: Region in the variables file, else the AWS configuration)")
 	f.StringVar(&a.flags.profile, "profile", "", "profile of the AWS configuration (default: AWS_PROFILE)")
@@ -81,7 +81,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
 	f.Bool("no-color", false, "plain text without colours (also: NO_COLOR)")
 	for _, build := range []func(*App) *cobra.Command{
-		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newVersionCmd,
+		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newVersionCmd,
 	} {
 		cmd := build(a)
 		if cmd.Args == nil {
@@ -168,6 +168,9 @@ func (a *App) build(v config.Variables) (t *template.Template, keys map[string]s
 	}
 	return t, keys, nil
 }
+
+// defaultVariables is the variables file where --variables names none.
+const defaultVariables = "variables.yaml"
 
 // terminal says that a stream is one that a person sits at.
 func terminal(stream any) (fd int, ok bool) {

@@ -73,8 +73,9 @@ func (c cluster) prepare(ctx context.Context, template string) error {
 	if err := daemon.PrivateDir(c.dir, c.account); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(c.data(), "PG_VERSION")); err == nil {
-		return nil
+	made, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
+	if err == nil {
+		return c.checkVersion(ctx, strings.TrimSpace(string(made)))
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("check data folder: %w", err)
 	}

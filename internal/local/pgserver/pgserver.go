@@ -74,6 +74,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := c.prepare(ctx, o.Template); err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
+	if err := c.endOrphan(ctx); err != nil {
+		return nil, fmt.Errorf("start postgres: %w", err)
+	}
 	const attempts = 5 // another process may take the free port first
 	for i := 1; ; i++ {
 		s, err := c.start(ctx, o)
@@ -180,6 +183,9 @@ func (s *Server) URL(user, db string) string {
 	}
 	return u.String()
 }
+
+// Done is closed when the server has ended, for whatever reason.
+func (s *Server) Done() <-chan struct{} { return s.process.Done() }
 
 // PID is the id of the server's main process.
 func (s *Server) PID() int { return s.process.PID() }

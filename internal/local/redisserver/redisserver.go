@@ -174,12 +174,20 @@ func (s *Server) died() error {
 	return fmt.Errorf("server ended: %w\n%s", s.process.Err(), strings.TrimSpace(string(text)))
 }
 
+// Done is closed when the server has ended, for whatever reason.
+func (s *Server) Done() <-chan struct{} { return s.process.Done() }
+
 // PID is the id of the server's process.
 func (s *Server) PID() int { return s.process.PID() }
 
 // Stop ends the server. When ctx ends first, it is killed.
 func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(s.process.Stop(ctx, syscall.SIGTERM), s.closeLog())
+}
+
+// Crash ends the server at once.
+func (s *Server) Crash(ctx context.Context) error {
+	return errors.Join(s.process.Stop(ctx, syscall.SIGKILL), s.closeLog())
 }
 
 func (s *Server) closeLog() error {

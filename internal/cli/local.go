@@ -1,0 +1,231 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/local"
+)
+
+// databaseURLVariable names a database without showing it in a process list.
+const databaseURLVariable = "STREAMCTL_LOCAL_DATABASE_URL"
+
+type localOptions struct {
+	host                string
+	port, dashboardPort int
+	databasePort        int
+	dataDir             string
+	reset, ephemeral    bool
+	auth                string
+	databaseURL         string
+	redisURL            string
+	fault               string
+	watch               bool
+	source              string
+}
+
+func newLocalCmd(a *App) *cobra.Command {
+	var o localOptions
+	cmd := &cobra.Command{
+		Use:   "local",
+		Short: "Run the whole platform on this machine, with a dashboard.",
+		Long: `local runs the deployed functions on this machine, without an AWS account: an HTTP
+gateway with the deployed routes and limits, a durable stream, the mappings with
+the settings of the variables file (development's, unless --env names others),
+PostgreSQL and Redis for real, and a folder as the archive.
+
+Ctrl-C takes no more events, waits until those it has are loaded and archived,
+and ends all that it started; a second one ends everything at once. The next start
+goes on where the stream was.`,
+		Example: `  streamctl local
+  streamctl send --url http://127.0.0.1:8080 --rate 100 --for 30s
+  streamctl local --ephemeral --fault throttle=0.3,pg-down=10s`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.watch {
+				return runWatch(cmd, a, o)
+			}
+			return runLocal(cmd.Context(), a, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.host, "host", "127.0.0.1", "address that the API listens on; one that others can reach needs --auth iam")
+	f.IntVar(&o.port, "port", 8080, "port of the API; 0 takes a free one")
+	f.IntVar(&o.dashboardPort, "dashboard-port", 8081, "port of the dashboard, on 127.0.0.1; 0 takes a free one")
+	f.IntVar(&o.databasePort, "database-port", 0, "port of PostgreSQL, on 127.0.0.1; 0 takes a free one")
+	f.StringVar(&o.dataDir, "data-dir", "", "folder that keeps everything (default: .streamctl/local beside the variables file)")
+	f.BoolVar(&o.reset, "reset", false, "begin anew: drop what the data folder holds")
+	f.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing: a data folder that is removed at the end")
+	f.StringVar(&o.auth, "auth", "open", "open, or iam: every call of the API needs an AWS signature with the printed test keys")
+	f.StringVar(&o.databaseURL, "database-url", "", "use this PostgreSQL, by a superuser's URL, instead of starting one (also: "+databaseURLVariable+")")
+	f.StringVar(&o.redisURL, "redis-url", "", "use this Redis instead of starting one")
+	f.StringVar(&o.fault, "fault", "", "stage trouble: throttle=0.3,duplicate=0.1 (parts of all records), pg-down=10s,redis-down=10s (again and again)")
+	f.BoolVar(&o.watch, "watch", false, "build the functions from source, and again whenever they or the variables change")
+	f.StringVar(&o.source, "source", ".", "with --watch: the checkout, or a folder in it")
+	return cmd
+}
+
+// check refuses what can't be meant.
+func (o localOptions) check() error {
+	if o.auth != "open" && o.auth != "iam" {
+		return &usageError{err: fmt.Errorf("--auth %q: want open or iam", o.auth)}
+	}
+	ip := net.ParseIP(o.host)
+	if o.auth != "iam" && o.host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return &usageError{err: fmt.Errorf("--host %s: others could send and read without a key", o.host), hint: "add --auth iam, or listen on 127.0.0.1"}
+	}
+	for flag, port := range map[string]int{"--port": o.port, "--dashboard-port": o.dashboardPort, "--database-port": o.databasePort} {
+		if port < 0 || port > 65535 {
+			return &usageError{err: fmt.Errorf("%s %d: outside 0..65535", flag, port)}
+		}
+	}
+	if o.ephemeral && (o.reset || o.dataDir != "") {
+		return &usageError{err: errors.New("--ephemeral keeps nothing: it goes without --reset and --data-dir")}
+	}
+	return nil
+}
+
+// localVariables are those of the variables file for the environment, which is
+// development unless --env says otherwise; without a file, the defaults.
+func (a *App) localVariables() (config.Variables, error) {
+	if a.flags.environment == "" {
+		a.flags.environment = config.Development
+	}
+	v, err := a.load()
+	if errors.Is(err, fs.ErrNotExist) && a.flags.variables == defaultVariables {
+		return config.Default(a.flags.environment), nil
+	}
+	return v, err
+}
+
+// localInfo is the answer of local.
+type localInfo struct {
+	local.Info
+	DataDir string  `json:"dataDir"`
+	Seconds float64 `json:"startSeconds"`
+}
+
+func runLocal(ctx context.Context, a *App, o localOptions) error {
+	began := time.Now()
+	if err := o.check(); err != nil {
+		return err
+	}
+	v, err := a.localVariables()
+	if err != nil {
+		return err
+	}
+	faults, err := local.ParseFaults(o.fault)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	dir, err := a.localDir(o)
+	if err != nil {
+		return err
+	}
+	screen := newScreen(a)
+	po := local.Options{
+		Variables: v, Dir: dir, Ephemeral: o.ephemeral, IAM: o.auth == "iam",
+		Addr: net.JoinHostPort(o.host, strconv.Itoa(o.port)), DashboardAddr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.dashboardPort)),
+		DatabaseURL: o.databaseURL, RedisURL: o.redisURL, DatabasePort: o.databasePort,
+		Faults: faults, Version: programVersion(), Log: slog.New(screen.handler()),
+	}
+	if po.DatabaseURL == "" {
+		po.DatabaseURL = a.Getenv(databaseURLVariable)
+	}
+	if outage := faults.PostgresDown > 0 && po.DatabaseURL != "" || faults.RedisDown > 0 && po.RedisURL != ""; outage {
+		return &usageError{err: errors.New("--fault: only servers that local starts itself can be taken down"), hint: "leave --database-url and --redis-url out"}
+	}
+	p, err := local.Start(ctx, po)
+	if err != nil {
+		return err
+	}
+	if err := a.showLocal(p.Info(), o, dir, time.Since(began)); err != nil {
+		return err
+	}
+	screen.begin(ctx, p)
+	select {
+	case <-ctx.Done():
+	case err = <-p.Failed():
+	}
+	screen.end()
+	return errors.Join(err, a.stopLocal(ctx, p))
+}
+
+// localDir is the data folder, made empty where that is asked for.
+func (a *App) localDir(o localOptions) (string, error) {
+	if o.ephemeral {
+		dir, err := os.MkdirTemp("", "streamctl-local-")
+		if err != nil {
+			return "", fmt.Errorf("make a data folder: %w", err)
+		}
+		return dir, os.Chmod(dir, 0o755) // PostgreSQL may run as another user
+	}
+	dir := o.dataDir
+	if dir == "" {
+		dir = filepath.Join(filepath.Dir(a.flags.variables), ".streamctl", "local")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the data folder: %w", err)
+	}
+	if o.reset {
+		return dir, local.Reset(dir)
+	}
+	return dir, nil
+}
+
+// drainTime bounds the wait for what was accepted; it is in the stream anyway.
+const drainTime = 2 * time.Minute
+
+// stopLocal ends the platform in order, or at once when asked a second time.
+func (a *App) stopLocal(ctx context.Context, p *local.Platform) error {
+	again, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	again, cancel := context.WithTimeout(again, drainTime)
+	defer cancel()
+	if s := p.Status(); s.Loading+s.Archiving > 0 {
+		a.notef("stopping: %d records to load, %d to archive first (Ctrl-C again ends at once)", s.Loading, s.Archiving)
+	}
+	if err := p.Stop(again); err != nil {
+		return err
+	}
+	a.notef("stopped")
+	return nil
+}
+
+// showLocal answers where everything is.
+func (a *App) showLocal(info local.Info, o localOptions, dir string, took time.Duration) error {
+	err := a.answer(localInfo{Info: info, DataDir: dir, Seconds: took.Seconds()}, func() {
+		cache := info.Redis
+		if info.RedisInMemory {
+			cache += "  (in this process: redis-server isn't on this machine)"
+		}
+		a.printf("Dashboard   %s\n", info.Dashboard)
+		a.printf("API         %s/events, %s/metrics/summary\n", info.API, info.API)
+		a.printf("PostgreSQL  %s\n", info.Database)
+		a.printf("Redis       %s\n", cache)
+		a.printf("Archive     %s\n", info.Archive)
+		signing := ""
+		if o.auth == "iam" {
+			a.printf("\nexport AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=%s\n", info.AccessKeyID, info.SecretAccessKey, info.Region)
+			signing = ` --aws-sigv4 aws:amz:` + info.Region + `:execute-api --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"`
+		}
+		a.printf("\ncurl -X POST %s/events%s -d '{\"userId\": \"user123\", \"eventType\": \"page_view\", \"properties\": {\"page\": \"/dashboard\"}}'\n", info.API, signing)
+	})
+	if err == nil {
+		a.notef("ready in %.1f s; Ctrl-C stops", took.Seconds())
+	}
+	return err
+}

@@ -1,0 +1,87 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+// environment is a function's execution environment: it runs one invocation at
+// a time, and may keep connections.
+type environment struct {
+	lambda.Handler
+	close func(context.Context) error
+}
+
+// function runs a handler as Lambda does: in as many environments as there are
+// invocations at a time, with a deadline. Where Lambda would refuse an
+// invocation over the limit, this waits.
+type function struct {
+	name    string
+	timeout time.Duration
+	open    func() environment
+	places  chan struct{}
+
+	mu   sync.Mutex
+	idle []environment
+}
+
+func newFunction(name string, timeout time.Duration, most int, open func() environment) *function {
+	return &function{name: name, timeout: timeout, open: open, places: make(chan struct{}, most)}
+}
+
+// Invoke runs one invocation. Its error is the function's, or ctx's end.
+func (f *function) Invoke(ctx context.Context, payload []byte) (answer []byte, err error) {
+	select {
+	case f.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-f.places }()
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	env := f.take()
+	defer func() {
+		if cause := recover(); cause != nil { // Lambda ends the process
+			err = errors.Join(fmt.Errorf("%s: panic: %v\n%s", f.name, cause, debug.Stack()), env.close(context.WithoutCancel(ctx)))
+			return
+		}
+		f.put(env)
+	}()
+	return env.Handler.Invoke(ctx, payload)
+}
+
+func (f *function) take() environment {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.idle)
+	if n == 0 {
+		return f.open()
+	}
+	env := f.idle[n-1]
+	f.idle = f.idle[:n-1]
+	return env
+}
+
+func (f *function) put(env environment) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.idle = append(f.idle, env)
+}
+
+// Close ends the environments; none may be at work.
+func (f *function) Close(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for _, env := range f.idle {
+		errs = append(errs, env.close(ctx))
+	}
+	f.idle = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,227 @@
+// Package local is the whole platform on one machine: the deployed functions
+// behind an HTTP gateway, a durable stream, the event source mapper, PostgreSQL
+// and Redis for real, and a folder as the archive.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local/folder"
+	"github.com/streamctl/streamctl/internal/local/stream"
+	"github.com/streamctl/streamctl/internal/pause"
+)
+
+// Options say what runs and where.
+type Options struct {
+	// Variables are those of variables.yaml: the mappings' settings, the
+	// metrics and the limits are used, what is about AWS is not.
+	Variables config.Variables
+	// Dir is the data folder; it is made when missing. With Ephemeral it is
+	// removed at the end.
+	Dir       string
+	Ephemeral bool
+	// Addr and DashboardAddr are host:port of the API and of the page; port 0
+	// takes a free one.
+	Addr, DashboardAddr string
+	// IAM asks every caller of the API for a signature with the folder's keys.
+	IAM bool
+	// DatabaseURL and RedisURL name servers that run already; empty starts
+	// servers of our own.
+	DatabaseURL, RedisURL string
+	// DatabasePort is the port of our own PostgreSQL; 0 takes a free one.
+	DatabasePort int
+	Faults       Faults
+	// Version is the program's, for the page.
+	Version string
+	Log     *slog.Logger
+}
+
+// Platform is a platform that runs.
+type Platform struct {
+	o         Options
+	state     *state
+	stores    *stores
+	stream    *stream.Stream
+	functions *functions
+	mappings  []*mapping
+	meters    *Meters
+	servers   []*http.Server
+	info      Info
+
+	stopReading context.CancelFunc // of the mappings and all that repeats
+	work        sync.WaitGroup
+	failed      chan error
+}
+
+// Info is where everything is.
+type Info struct {
+	API, Dashboard string
+	// Database is the master's URL, Redis the server's, Archive a folder.
+	Database, Redis, Archive string
+	// RedisInMemory says that Redis is a part of this process.
+	RedisInMemory bool
+	// Region, AccessKeyID and SecretAccessKey sign requests; empty without IAM.
+	Region, AccessKeyID, SecretAccessKey string
+}
+
+// PortError is an address that can't be listened on.
+type PortError struct {
+	Flag, Addr string
+	err        error
+}
+
+func (e *PortError) Error() string { return fmt.Sprintf("listen on %s: %v", e.Addr, e.err) }
+
+// Unwrap is why.
+func (e *PortError) Unwrap() error { return e.err }
+
+// Hint is what helps.
+func (e *PortError) Hint() string {
+	return "stop what listens there, or choose another port with " + e.Flag + " (0 takes a free one)"
+}
+
+func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, &PortError{Flag: flag, Addr: addr, err: err}
+	}
+	return l, nil
+}
+
+// Start starts a platform and returns when it answers. ctx bounds the start
+// only; Stop ends the platform. What a failed start began is ended again.
+func Start(ctx context.Context, o Options) (_ *Platform, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	api, err := listen(ctx, o.Addr, "--port")
+	if err != nil {
+		return nil, err
+	}
+	page, err := listen(ctx, o.DashboardAddr, "--dashboard-port")
+	if err != nil {
+		return nil, errors.Join(err, api.Close())
+	}
+	p := &Platform{o: o, meters: newMeters(), failed: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			ended, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+			cancel(err) // nothing to drain
+			err = errors.Join(err, p.Stop(ended), closeListener(api), closeListener(page))
+		}
+	}()
+	if p.state, err = openState(o.Dir); err != nil {
+		return nil, err
+	}
+	if p.stores, err = startStores(ctx, o, p.state, o.Log); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, o.Variables, p.stores, p.state.Password, o.Log); err != nil {
+		return nil, err
+	}
+	if err := p.begin(ctx); err != nil {
+		return nil, err
+	}
+	return p, p.serve(ctx, api, page)
+}
+
+func closeListener(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// begin opens the stream and lets the functions run.
+func (p *Platform) begin(ctx context.Context) (err error) {
+	v, log := p.o.Variables, p.o.Log
+	shards := v.ShardCount
+	if v.StreamMode == config.StreamOnDemand {
+		shards = 4 // what a new ON_DEMAND stream has
+	}
+	if p.stream, err = stream.Open(stream.Options{Dir: p.state.path("stream"), Shards: shards, Volatile: p.o.Ephemeral}); err != nil {
+		return err
+	}
+	archive := folder.Folder{Dir: p.state.path("archive"), Volatile: p.o.Ephemeral}
+	m := makers{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log}
+	if p.o.Faults.Throttle > 0 || p.o.Faults.Duplicate > 0 {
+		m.stream = troubled{p.stream, p.o.Faults}
+	}
+	p.functions = newFunctions(m)
+	if err := os.MkdirAll(p.state.path("checkpoints"), 0o700); err != nil {
+		return fmt.Errorf("make checkpoints: %w", err)
+	}
+	for _, one := range []struct {
+		f        *function
+		settings funcenv.Mapping
+	}{{p.functions.processor, v.ProcessorMapping}, {p.functions.archiver, v.ArchiverMapping}} {
+		c, err := openCheckpoints(p.state.path("checkpoints", one.f.name+".json"))
+		if err != nil {
+			return err
+		}
+		mapping, err := newMapping(p.stream, one.f, one.settings, archive, c, log)
+		if err != nil {
+			return err
+		}
+		p.mappings = append(p.mappings, mapping)
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p.stopReading = cancel
+	for _, m := range p.mappings {
+		m.run(running, &p.work)
+		p.work.Go(func() { m.checkpoints.keep(running, log) })
+	}
+	p.repeat(running)
+	return nil
+}
+
+// repeat begins what has a time of its own.
+func (p *Platform) repeat(ctx context.Context) {
+	log := p.o.Log
+	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskRefresh, time.Minute, log) })
+	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskUpkeep, time.Hour, log) })
+	p.work.Go(func() {
+		for pause.For(ctx, time.Minute) == nil {
+			p.trim(ctx)
+		}
+	})
+	if d := p.o.Faults.PostgresDown; d > 0 && p.stores.postgres != nil {
+		p.work.Go(func() { stage(ctx, p.stores.postgres, d, log) })
+	}
+	if d := p.o.Faults.RedisDown; d > 0 && p.stores.cache != nil {
+		p.work.Go(func() { stage(ctx, p.stores.cache, d, log) })
+	}
+}
+
+// trim drops what is older than the stream's retention and was read by both.
+func (p *Platform) trim(ctx context.Context) {
+	before := time.Now().Add(-time.Duration(p.o.Variables.StreamRetentionHours) * time.Hour)
+	var readers []map[string]string
+	for _, m := range p.mappings {
+		readers = append(readers, m.checkpoints.get())
+	}
+	if _, err := p.stream.Trim(before, readers...); err != nil {
+		p.o.Log.WarnContext(ctx, "stream not trimmed", "err", err)
+	}
+}
+
+// Info tells where everything is.
+func (p *Platform) Info() Info { return p.info }
+
+// Failed tells of an error that ends the platform.
+func (p *Platform) Failed() <-chan error { return p.failed }

@@ -1,0 +1,60 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local/folder"
+	"github.com/streamctl/streamctl/internal/local/gateway"
+	"github.com/streamctl/streamctl/internal/local/mapper"
+	"github.com/streamctl/streamctl/internal/local/stream"
+)
+
+// poll is how often a shard is looked at that gave nothing.
+const poll = 25 * time.Millisecond
+
+// mapping is an event source mapping that runs.
+type mapping struct {
+	name string
+	*mapper.Mapper
+	checkpoints *checkpoints
+}
+
+// newMapping makes the mapping of a function, which goes on where the one before
+// it ended.
+func newMapping(s *stream.Stream, f *function, settings funcenv.Mapping, onFailure folder.Folder, c *checkpoints, log *slog.Logger) (*mapping, error) {
+	arn := func(service, resource string) string {
+		return "arn:aws:" + service + ":us-east-1:" + gateway.Account + ":" + resource
+	}
+	o := mapper.Options{
+		UUID:        uuid.NewSHA1(uuid.NameSpaceOID, []byte("streamctl local "+f.name)).String(),
+		FunctionARN: arn("lambda", "function:"+f.name), StreamARN: arn("kinesis", "stream/events"), Region: "us-east-1", RoleARN: arn("iam", "role/"+f.name),
+		Settings: settings, Source: s, Checkpoints: c.get(), Checkpoint: c.set, Poll: poll, Log: log.With("mapping", f.name),
+		Invoker: mapper.InvokerFunc(func(ctx context.Context, payload []byte) (mapper.Result, error) {
+			answer, err := f.Invoke(ctx, payload)
+			if err != nil {
+				log.ErrorContext(ctx, "function failed", "function", f.name, "err", err)
+			}
+			return mapper.Result{Payload: answer, Failed: err != nil}, nil
+		}),
+	}
+	if settings.OnFailure {
+		o.OnFailure = onFailure
+	}
+	m, err := mapper.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.name, err)
+	}
+	return &mapping{name: f.name, Mapper: m, checkpoints: c}, nil
+}
+
+// run reads until ctx ends, and waits for what is at work then.
+func (m *mapping) run(ctx context.Context, wg *sync.WaitGroup) {
+	wg.Go(func() { _ = m.Run(ctx) }) // it ends with ctx only
+}

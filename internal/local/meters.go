@@ -1,0 +1,57 @@
+package local
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/funcenv"
+)
+
+// Meters add up what the functions tell of themselves. They may be used
+// concurrently.
+type Meters struct {
+	mu     sync.Mutex
+	since  time.Time
+	counts map[string]float64
+	lag    time.Duration
+	lagAt  time.Time
+}
+
+// Counts are the meters at a time.
+type Counts struct {
+	// Since is when the counting began.
+	Since time.Time
+	// Total is by metric, as funcenv names them.
+	Total map[string]float64
+	// Lag is the newest that the processor told, at LagAt; zero is never.
+	Lag   time.Duration
+	LagAt time.Time
+}
+
+func newMeters() *Meters { return &Meters{since: time.Now(), counts: map[string]float64{}} }
+
+// Emit adds metrics.
+func (m *Meters) Emit(metrics ...emf.Metric) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, metric := range metrics {
+		switch metric.Name {
+		case funcenv.MetricLag:
+			m.lag, m.lagAt = time.Duration(metric.Value)*time.Millisecond, time.Now()
+		case funcenv.MetricHorizon, funcenv.MetricUnreconciled, funcenv.MetricTimeUsed: // levels
+			m.counts[metric.Name] = metric.Value
+		default:
+			m.counts[metric.Name] += metric.Value
+		}
+	}
+	return nil
+}
+
+// Counts gives what was added up so far.
+func (m *Meters) Counts() Counts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Counts{Since: m.since, Total: maps.Clone(m.counts), Lag: m.lag, LagAt: m.lagAt}
+}

@@ -1,0 +1,47 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/cfn"
+
+	"github.com/streamctl/streamctl/functions/schema"
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// migrate runs the schema function as CloudFormation does: migrations, roles,
+// days, and what variables.yaml declares.
+func migrate(ctx context.Context, v config.Variables, s *stores, password string, log *slog.Logger) error {
+	metrics, err := metric.Encode(v.Metrics)
+	if err != nil {
+		return err
+	}
+	var answer cfn.Response
+	h := &schema.Handler{
+		Owner:  func() schema.Warehouse { return warehouse.NewURL(s.database(funcenv.RoleOwner)) },
+		Master: func(_, _ string) schema.Warehouse { return warehouse.NewURL(s.master) },
+		Answer: func(_ context.Context, _ string, body []byte) error { return json.Unmarshal(body, &answer) },
+
+		MaxAgeDays: v.EventMaxAgeDays, Now: time.Now, Pause: pause.For, Log: log.With("function", funcenv.FuncSchema),
+	}
+	err = h.Handle(ctx, cfn.Event{RequestType: cfn.RequestUpdate, ResourceProperties: funcenv.MigrationProperties{
+		CodeKey: "local", DatabaseResourceID: "local", MasterUsername: v.DatabaseUsername, MasterPassword: password,
+		LoaderConnections: "0", ReaderConnections: "0", Metrics: metrics,
+	}.Values()})
+	if err == nil && answer.Status != cfn.StatusSuccess {
+		err = errors.New(answer.Reason)
+	}
+	if err != nil {
+		return fmt.Errorf("migrate the schema: %w", err)
+	}
+	return nil
+}

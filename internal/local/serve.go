@@ -1,0 +1,136 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/dashboard"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local/gateway"
+	"github.com/streamctl/streamctl/internal/local/sigv4"
+	"github.com/streamctl/streamctl/templates"
+)
+
+// serve answers the API and the page from now on.
+func (p *Platform) serve(ctx context.Context, api, page net.Listener) error {
+	model, err := gateway.CompileModel(string(templates.EventsModel))
+	if err != nil {
+		return err
+	}
+	v := p.o.Variables
+	o := gateway.Options{
+		Routes: []gateway.Route{
+			{Method: http.MethodPost, Path: funcenv.PathEvents, Invoke: p.functions.ingest.Invoke, Model: model},
+			{Method: http.MethodGet, Path: funcenv.PathMetric, Invoke: p.functions.query.Invoke},
+		},
+		Origins: v.CorsAllowedOrigins, Rate: v.ThrottleRate, Burst: v.ThrottleBurst, Log: p.o.Log,
+	}
+	inside := gateway.New(o) // for the page, which has no keys
+	p.info = Info{
+		API: "http://" + api.Addr().String(), Dashboard: "http://" + page.Addr().String(),
+		Database: p.stores.master, Redis: p.stores.redisURL, Archive: p.state.path("archive"), RedisInMemory: p.stores.memory,
+	}
+	if p.o.IAM {
+		p.info.Region, p.info.AccessKeyID, p.info.SecretAccessKey = region(v.Region), p.state.AccessKeyID, p.state.SecretAccessKey
+		o.Region, o.Keys = p.info.Region, sigv4.NewKeys(sigv4.Credential{
+			AccessKeyID: p.state.AccessKeyID, SecretAccessKey: p.state.SecretAccessKey, Principal: "user",
+			ARN: "arn:aws:iam::" + gateway.Account + ":user/local",
+		})
+	}
+	p.listen(ctx, api, p.withPage(gateway.New(o)))
+	p.listen(ctx, page, dashboard.New(dashboard.Options{
+		API: inProcess{inside}, Health: p.health, About: p.about(), Hosts: []string{page.Addr().String()}, Log: p.o.Log,
+	}))
+	return nil
+}
+
+// region is the one that requests are signed for.
+func region(configured string) string {
+	if configured == "" {
+		return "us-east-1"
+	}
+	return configured
+}
+
+// withPage sends a browser that opens the API's root to the page.
+func (p *Platform) withPage(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" && r.Method == http.MethodGet {
+			http.Redirect(w, r, p.info.Dashboard, http.StatusFound)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// headerTime is how long a client may take for the head of a request.
+const headerTime = 10 * time.Second
+
+func (p *Platform) listen(ctx context.Context, l net.Listener, h http.Handler) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
+	p.servers = append(p.servers, server)
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			p.failed <- err
+		}
+	}()
+}
+
+func (p *Platform) about() dashboard.About {
+	send := "streamctl send --url " + p.info.API + " --rate 100 --for 30s"
+	a := dashboard.About{
+		Title: "local", Environment: p.o.Variables.Environment, Endpoint: p.info.API, Send: send,
+		Metrics: dashboard.Metrics(p.o.Variables.Metrics), Version: p.o.Version,
+	}
+	if p.o.IAM {
+		a.Region, a.Send = p.info.Region, send+" --sign"
+	}
+	return a
+}
+
+// health is what the meters say.
+func (p *Platform) health(context.Context) (dashboard.Health, error) {
+	c := p.meters.Counts()
+	count := func(name string) *int64 { return new(int64(c.Total[name])) }
+	h := dashboard.Health{
+		At: time.Now(), Since: c.Since,
+		Accepted: count(funcenv.MetricAccepted), Refused: count(funcenv.MetricRefused), Unavailable: count(funcenv.MetricUnavailable),
+		Archived: count(funcenv.MetricArchived), Inserted: count(funcenv.MetricInserted), Duplicates: count(funcenv.MetricDuplicates),
+		Quarantined: count(funcenv.MetricQuarantined), Expired: count(funcenv.MetricExpired), CacheErrors: count(funcenv.MetricCacheErrors),
+	}
+	if !c.LagAt.IsZero() {
+		h.LagSeconds, h.LagAt = new(c.Lag.Seconds()), &c.LagAt
+	}
+	return h, nil
+}
+
+// inProcess asks a handler without a network between.
+type inProcess struct{ http.Handler }
+
+// Get asks for a path.
+func (h inProcess) Get(ctx context.Context, target string, header http.Header) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://local"+target, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	r.Header, r.RemoteAddr = header.Clone(), "127.0.0.1:0"
+	a := &answer{header: http.Header{}, status: http.StatusOK}
+	h.ServeHTTP(a, r)
+	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(&a.body), Request: r}, nil
+}
+
+// answer keeps what a handler writes.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }

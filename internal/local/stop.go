@@ -1,0 +1,112 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/pause"
+)
+
+// stopTime bounds each step of a stop that would otherwise wait for others.
+const stopTime = 15 * time.Second
+
+// Status is how much is where.
+type Status struct {
+	Counts
+	// Loading and Archiving are how many records of the stream the processor
+	// and the archiver haven't handled yet.
+	Loading, Archiving int
+}
+
+// Status tells how the platform does.
+func (p *Platform) Status() Status {
+	s := Status{Counts: p.meters.Counts()}
+	if len(p.mappings) == 2 {
+		s.Loading, s.Archiving = p.unread(0), p.unread(1)
+	}
+	return s
+}
+
+func (p *Platform) unread(i int) int { return p.stream.Unread(p.mappings[i].Checkpoints()) }
+
+// UnreadError is a stop before all was handled. It is in the stream.
+type UnreadError struct{ Loading, Archiving int }
+
+func (e *UnreadError) Error() string {
+	return fmt.Sprintf("stopped with %d records to load and %d to archive", e.Loading, e.Archiving)
+}
+
+// Hint is what becomes of them.
+func (e *UnreadError) Hint() string {
+	return "they are safe in the stream; the next start goes on with them"
+}
+
+// Stop takes no more requests, waits until what was accepted is loaded and
+// archived, and ends all that Start began. When ctx ends first, it ends
+// everything at once, and an *UnreadError tells what the next start will do.
+// An ephemeral platform waits for nothing.
+func (p *Platform) Stop(ctx context.Context) error {
+	var errs []error
+	for _, server := range p.servers {
+		errs = append(errs, shutDown(ctx, server))
+	}
+	if err := p.drain(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	atOnce := ctx.Err() != nil
+	if p.stopReading != nil {
+		p.stopReading()
+		p.work.Wait()
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	for _, m := range p.mappings {
+		errs = append(errs, m.checkpoints.save())
+	}
+	if p.functions != nil {
+		_ = p.functions.Close(ending) // connections, which end with the servers at the latest
+	}
+	if p.stream != nil {
+		errs = append(errs, p.stream.Close())
+	}
+	if p.stores != nil {
+		errs = append(errs, p.stores.close(ending, atOnce))
+	}
+	if p.state != nil {
+		errs = append(errs, p.state.close())
+		if p.o.Ephemeral {
+			errs = append(errs, os.RemoveAll(p.o.Dir))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// shutDown waits for the requests that are answered.
+func shutDown(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+// drain waits until both mappings have read the stream to its end.
+func (p *Platform) drain(ctx context.Context) error {
+	if len(p.mappings) < 2 || p.o.Ephemeral {
+		return nil
+	}
+	for {
+		loading, archiving := p.unread(0), p.unread(1)
+		if loading == 0 && archiving == 0 {
+			return nil
+		}
+		if pause.For(ctx, poll) != nil {
+			return &UnreadError{Loading: loading, Archiving: archiving}
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local/daemon"
+	"github.com/streamctl/streamctl/internal/local/pgserver"
+	"github.com/streamctl/streamctl/internal/local/redisserver"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// stores are PostgreSQL and Redis: servers of this process's own, or ones that
+// it was told of.
+type stores struct {
+	postgres, cache *supervisor // nil where it was told of one
+	// database gives the URL by which a role logs in.
+	database func(role string) string
+	// redis makes a client.
+	redis func() *redis.Client
+	// master is the URL for people and their tools; redisURL the same of Redis.
+	master, redisURL string
+	// memory says that Redis is a part of this process.
+	memory bool
+}
+
+// startStores starts what isn't given by a URL. It ends what it started when
+// it fails.
+func startStores(ctx context.Context, o Options, st *state, log *slog.Logger) (_ *stores, err error) {
+	s := &stores{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(context.WithoutCancel(ctx), true))
+		}
+	}()
+	redisStarted := make(chan error, 1)
+	go func() { redisStarted <- s.startRedis(ctx, o, st, log) }()
+	postgresErr := s.startPostgres(ctx, o, st, log)
+	return s, errors.Join(postgresErr, <-redisStarted)
+}
+
+func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *slog.Logger) error {
+	if o.DatabaseURL != "" {
+		return s.usePostgres(ctx, o.DatabaseURL)
+	}
+	po := pgserver.Options{
+		Dir: st.path("postgres"), Port: o.DatabasePort, Volatile: o.Ephemeral,
+		// Loads are many and small: a checkpoint every 30 s would cost more than it gives.
+		Settings: map[string]string{"max_wal_size": "2GB", "checkpoint_timeout": "15min", "shared_buffers": "128MB"},
+	}
+	var server *pgserver.Server
+	s.postgres = &supervisor{name: "postgres", log: log, start: func(ctx context.Context) (running, error) {
+		started, err := pgserver.Start(ctx, po)
+		if err != nil {
+			return nil, err
+		}
+		server, po.Port = started, started.Port // the same port from now on
+		return started, nil
+	}}
+	if err := s.postgres.begin(ctx); err != nil {
+		s.postgres = nil
+		return err
+	}
+	if !st.Database {
+		if err := server.CreateRDS(ctx, o.Variables.DatabaseUsername, st.Password, funcenv.DatabaseName); err != nil {
+			return err
+		}
+		st.Database = true
+		if err := st.save(); err != nil {
+			return err
+		}
+	}
+	first := *server // roles and address stay; passwords are in the folder
+	s.database = func(role string) string { return first.URL(role, funcenv.DatabaseName) }
+	s.master = withPassword(first.URL(o.Variables.DatabaseUsername, funcenv.DatabaseName), st.Password)
+	return nil
+}
+
+func withPassword(target, password string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return target
+	}
+	u.User = url.UserPassword(u.User.Username(), password)
+	return u.String()
+}
+
+// SuperuserError is a given database whose user may too little.
+type SuperuserError struct{ User string }
+
+func (e *SuperuserError) Error() string { return "--database-url: " + e.User + " is no superuser" }
+
+// Hint is what helps.
+func (e *SuperuserError) Hint() string {
+	return "the functions log in as roles of their own, which only a superuser may become without their passwords: give a superuser's URL, or leave --database-url out"
+}
+
+// usePostgres makes a given server ready: its superuser becomes each role in
+// turn, as nobody there checks IAM's tokens.
+func (s *stores) usePostgres(ctx context.Context, target string) (err error) {
+	conn, err := pgx.Connect(ctx, target)
+	if err != nil {
+		return fmt.Errorf("--database-url: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	var super bool
+	var user string
+	if err := conn.QueryRow(ctx, "SELECT rolsuper, rolname::text FROM pg_roles WHERE rolname = current_user").Scan(&super, &user); err != nil {
+		return fmt.Errorf("--database-url: %w", err)
+	}
+	if !super {
+		return &SuperuserError{User: user}
+	}
+	master := warehouse.NewURL(target)
+	if err := errors.Join(master.EnsureRoles(ctx), master.Close(ctx)); err != nil {
+		return fmt.Errorf("--database-url: %w", err)
+	}
+	s.master = target
+	s.database = func(role string) string {
+		u, err := url.Parse(target)
+		if err != nil {
+			return target // it was connected to
+		}
+		q := u.Query()
+		q.Set("role", role)
+		u.RawQuery = q.Encode()
+		return u.String()
+	}
+	return nil
+}
+
+func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog.Logger) error {
+	if o.RedisURL != "" {
+		options, err := redis.ParseURL(o.RedisURL)
+		if err != nil {
+			return fmt.Errorf("--redis-url: %w", err)
+		}
+		client := redis.NewClient(options)
+		if err := errors.Join(client.Ping(ctx).Err(), client.Close()); err != nil {
+			return fmt.Errorf("--redis-url: %w", err)
+		}
+		s.redisURL, s.redis = o.RedisURL, func() *redis.Client { return redis.NewClient(options) }
+		return nil
+	}
+	addr := ""
+	ro := redisserver.Options{Dir: st.path("redis")}
+	s.cache = &supervisor{name: "redis", log: log, start: func(ctx context.Context) (running, error) {
+		server, err := redisserver.Start(ctx, ro)
+		if err != nil {
+			return nil, err
+		}
+		addr, ro.Port = server.Addr, server.Port
+		return server, nil
+	}}
+	err := s.cache.begin(ctx)
+	if missing := (*daemon.NotFoundError)(nil); errors.As(err, &missing) {
+		log.InfoContext(ctx, "no redis-server on this machine: one within this process stands in", "install", missing.Install)
+		s.memory = true
+		m := &memoryRedis{}
+		s.cache.start = m.start
+		err = s.cache.begin(ctx)
+		addr = m.addr
+	}
+	if err != nil {
+		s.cache = nil
+		return err
+	}
+	s.redisURL = "redis://" + addr
+	s.redis = func() *redis.Client { return cache.Local(addr, "") }
+	return nil
+}
+
+// close ends the servers of this process's own.
+func (s *stores) close(ctx context.Context, atOnce bool) error {
+	var errs []error
+	for _, server := range []*supervisor{s.cache, s.postgres} {
+		if server != nil {
+			errs = append(errs, server.end(ctx, atOnce))
+		}
+	}
+	return errors.Join(errs...)
+}
