@@ -4,12 +4,14 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"io/fs"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 )
 
-//go:embed page
+//go:embed page/*.html page/*.js page/*.css page/*.svg
 var page embed.FS
 
 // pageFile is a file of the page, with the tag by which a browser knows it.
@@ -18,21 +20,33 @@ type pageFile struct {
 	body      []byte
 }
 
-// pageFiles are the page's files by path.
+// kindOf is the type of a file.
+func kindOf(name string) string {
+	switch path.Ext(name) {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	default:
+		return "image/svg+xml"
+	}
+}
+
+// pageFiles are the page's files by the pattern of their paths. What is embedded
+// can be read, and a test asks for each.
 func pageFiles() map[string]pageFile {
 	files := map[string]pageFile{}
-	for path, f := range map[string]struct{ name, kind string }{
-		"/{$}":       {"index.html", "text/html; charset=utf-8"},
-		"/app.js":    {"app.js", "text/javascript; charset=utf-8"},
-		"/style.css": {"style.css", "text/css; charset=utf-8"},
-		"/icon.svg":  {"icon.svg", "image/svg+xml"},
-	} {
-		body, err := page.ReadFile("page/" + f.name)
-		if err != nil { // can't be: the compiler put it there, and a test asks for each
-			continue
-		}
+	names, _ := fs.Glob(page, "page/*")
+	for _, name := range names {
+		body, _ := page.ReadFile(name)
 		sum := sha256.Sum256(body)
-		files[path] = pageFile{f.kind, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`, body}
+		at := "/" + path.Base(name)
+		if at == "/index.html" {
+			at = "/{$}"
+		}
+		files[at] = pageFile{kindOf(name), `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`, body}
 	}
 	return files
 }

@@ -1,0 +1,235 @@
+// Events by time and type: the live answer laid over a longer one, the chart, the
+// choice of types, their table, and how many there are a second.
+
+import { Chart, Spark } from "./chart.js";
+import { $, el, keyed, show, text } from "./dom.js";
+import { grouped, percent, rate } from "./number.js";
+import { end, floor, MINUTE, SECOND, stepName } from "./time.js";
+
+const colors = 7;
+const firstChips = 10;
+const window_ = 10 * SECOND; // what the rate is taken over
+
+export const OTHER = "__other__";
+export const typeName = (type) => (type === OTHER ? "all other types" : type);
+
+// Series is an answer by time and type.
+export class Series {
+  constructor(answer) {
+    this.from = Date.parse(answer.from);
+    this.to = Date.parse(answer.to);
+    this.step = answer.stepSeconds * SECOND;
+    this.counts = new Map(); // time → type → count
+    for (const p of answer.points) {
+      const at = Date.parse(p.at);
+      let types = this.counts.get(at);
+      if (!types) this.counts.set(at, (types = new Map()));
+      types.set(p.eventType, p.count);
+    }
+  }
+}
+
+// combine gives, for each step of a range, the counts by type: the live minutes
+// where they cover a step, the longer answer elsewhere.
+export function combine(base, live, range, now) {
+  const to = end(live ? live.to - MINUTE : now, range.step);
+  const times = [];
+  for (let t = to - range.span; t < to; t += range.step) times.push(t);
+  const counts = times.map((t) => {
+    if (!live || t < live.from || range.step > 5 * MINUTE) return base?.counts.get(t) ?? new Map();
+    const sum = new Map();
+    for (let m = t; m < t + range.step; m += MINUTE) {
+      for (const [type, n] of live.counts.get(m) ?? []) sum.set(type, (sum.get(type) ?? 0) + n);
+    }
+    return sum;
+  });
+  return { times, counts };
+}
+
+// Rate tells events a second from the differences of successive totals.
+export class Rate {
+  constructor() {
+    this.reset();
+  }
+
+  reset() {
+    this.before = null;
+    this.total = 0;
+    this.samples = [];
+  }
+
+  add(live, now) {
+    if (this.before && this.before !== live) {
+      let more = 0;
+      for (const [at, types] of live.counts) {
+        if (at < this.before.from) continue;
+        for (const [type, n] of types) more += n - (this.before.counts.get(at)?.get(type) ?? 0);
+      }
+      this.total += Math.max(0, more);
+    }
+    this.before = live;
+    this.samples.push({ now, total: this.total });
+    while (this.samples.length > 2 && this.samples[1].now <= now - window_) this.samples.shift();
+  }
+
+  get value() {
+    const first = this.samples[0], last = this.samples.at(-1);
+    return last && last.now - first.now >= 1500 ? (last.total - first.total) / ((last.now - first.now) / SECOND) : null;
+  }
+}
+
+// Events is that part of the page.
+export class Events {
+  constructor(state) {
+    this.state = state;
+    this.rate = new Rate();
+    this.slots = new Array(colors).fill(null); // type of each color
+    this.chips = []; // types in the order in which they were met
+    this.all = false;
+    this.base = this.live = null;
+    this.spark = new Spark($("rate-line"));
+    this.makeChips();
+  }
+
+  gotLive(answer, same) {
+    if (!same || !this.live) this.live = new Series(answer);
+    this.rate.add(this.live, performance.now());
+    const value = this.rate.value;
+    if (value !== null) {
+      text($("rate"), rate(value));
+      this.spark.push(value);
+    }
+    if (!same) this.draw();
+  }
+
+  gotBase(answer, same) {
+    if (same && this.base) return;
+    this.base = new Series(answer);
+    this.draw();
+  }
+
+  // ready says whether the chosen range is there.
+  get ready() {
+    const { range } = this.state;
+    if (range.key === "15m") return Boolean(this.live);
+    return Boolean(this.base) && this.base.step === range.step && this.base.to - this.base.from > range.span / 2;
+  }
+
+  draw() {
+    if (!this.ready) return;
+    const { range, types: chosen } = this.state;
+    const { times, counts } = combine(this.base, this.live, range, Date.now());
+    const totals = new Map();
+    for (const types of counts) for (const [type, n] of types) totals.set(type, (totals.get(type) ?? 0) + n);
+    const ranked = [...totals].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+    const drawn = ranked.filter(([type]) => !chosen.size || chosen.has(type)).map(([type]) => type);
+    this.assign(drawn);
+    const rest = drawn.filter((type) => !this.slots.includes(type));
+    const series = this.slots.flatMap((type, i) => (type === null ? [] : [{ name: typeName(type), color: "c" + i, values: counts.map((c) => c.get(type) ?? 0) }]));
+    if (rest.length) {
+      series.push({ name: rest.length === 1 ? typeName(rest[0]) : `${rest.length} more types`, color: "cx", values: counts.map((c) => rest.reduce((a, type) => a + (c.get(type) ?? 0), 0)) });
+    }
+    this.chart ??= new Chart($("events-chart"), { name: "Events by time and type", height: 260, whole: true });
+    this.chart.update({
+      times, step: range.step, series: series.length ? series : [{ name: "Events", color: "c0", values: times.map(() => 0) }],
+      kind: "bars", open: true, unit: (step) => "events per " + stepName(step),
+      empty: chosen.size ? "No events of the chosen types in this range" : "No events in this range",
+    });
+    text($("events-head"), range.step === MINUTE ? "Events by minute" : "Events by time");
+    this.drawChips(ranked);
+    this.drawTable(ranked);
+  }
+
+  // assign gives the largest types a color each, and lets a type keep its own.
+  assign(ranked) {
+    const top = ranked.slice(0, colors);
+    this.slots = this.slots.map((type) => (top.includes(type) ? type : null));
+    for (const type of top) {
+      if (!this.slots.includes(type)) this.slots[this.slots.indexOf(null)] = type;
+    }
+  }
+
+  color(type) {
+    const i = this.slots.indexOf(type);
+    return i < 0 ? "cx" : "c" + i;
+  }
+
+  makeChips() {
+    const box = $("types");
+    box.keyedFirst = box.querySelector("legend");
+    this.more = el("button", { type: "button", class: "chip-button", hidden: true, onclick: () => this.toggleAll() });
+    this.clear = el("button", { type: "button", class: "chip-button", hidden: true, onclick: () => this.state.choose(new Set()) }, "Show all");
+    box.append(this.more, this.clear);
+  }
+
+  toggleAll() {
+    this.all = !this.all;
+    this.draw();
+  }
+
+  drawChips(ranked) {
+    const chosen = this.state.types;
+    for (const type of [...ranked.map(([type]) => type), ...chosen]) if (!this.chips.includes(type)) this.chips.push(type);
+    const here = new Set(ranked.map(([type]) => type));
+    const known = this.chips.filter((type) => here.has(type) || chosen.has(type));
+    const shown = this.all ? known : known.filter((type, i) => i < firstChips || chosen.has(type));
+    keyed($("types"), shown, (type) => type, (type) => this.chip(type), (node, type) => {
+      const input = node.firstChild;
+      if (input.checked !== chosen.has(type)) input.checked = chosen.has(type);
+      const swatch = "swatch " + (chosen.size && !chosen.has(type) ? "none" : this.color(type));
+      if (node.swatch.className !== swatch) node.swatch.className = swatch;
+    });
+    const hidden = known.length - shown.length;
+    show(this.more, hidden > 0 || (this.all && known.length > firstChips));
+    text(this.more, this.all ? "Fewer" : `${hidden} more`);
+    const focused = document.activeElement === this.clear;
+    show(this.clear, chosen.size > 0);
+    if (focused && this.clear.hidden) $("types").querySelector("input")?.focus();
+  }
+
+  chip(type) {
+    const swatch = el("i", { class: "swatch" });
+    const input = el("input", { type: "checkbox", value: type, onchange: (e) => this.pick(type, e.target.checked) });
+    const node = el("label", { class: "chip" }, input, swatch, el("span", {}, typeName(type)));
+    node.swatch = swatch;
+    return node;
+  }
+
+  pick(type, on) {
+    const types = new Set(this.state.types);
+    if (on) types.add(type);
+    else types.delete(type);
+    this.state.choose(types);
+  }
+
+  drawTable(ranked) {
+    const chosen = this.state.types;
+    const sum = ranked.reduce((a, [, n]) => a + n, 0);
+    if (!this.rows) {
+      this.rows = el("tbody");
+      const heads = ["Type", "Share", "Events"].map((h, i) => el("th", { scope: "col", class: i ? "number" : null }, h));
+      $("types-table").replaceChildren(el("table", { class: "bars" }, el("caption", { class: "hidden" }, "Event types in the chosen range"), el("thead", {}, el("tr", {}, heads)), this.rows));
+    }
+    keyed(this.rows, ranked.slice(0, 10), ([type]) => type, () => row(), (node, [type, n]) => {
+      text(node.name, typeName(type));
+      text(node.share, percent(n, sum));
+      text(node.count, grouped(n));
+      node.bar.className = "share " + this.color(type);
+      node.bar.style.setProperty("width", `${sum ? (100 * n) / ranked[0][1] : 0}%`);
+      node.classList.toggle("off", chosen.size > 0 && !chosen.has(type));
+    });
+    const more = ranked.length - 10;
+    text($("types-note"), sum ? `${grouped(sum)} in ${this.state.range.name}${more > 0 ? `, ${more} more types` : ""}` : `none in ${this.state.range.name}`);
+  }
+}
+
+// row is a table's row with a bar behind its name.
+export function row() {
+  const bar = el("span", { class: "share" });
+  const name = el("span", { class: "name" });
+  const share = el("td", { class: "number soft" });
+  const count = el("td", { class: "number" });
+  return Object.assign(el("tr", {}, el("th", { scope: "row" }, bar, name), share, count), { bar, name, share, count });
+}
+
+export const liveURL = (now) => `/metrics/events?from=${new Date(floor(now - 15 * MINUTE, 5 * MINUTE)).toISOString().slice(0, 19)}Z&step=1m`;

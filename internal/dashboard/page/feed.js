@@ -1,0 +1,154 @@
+// Feeds: what the page asks for, again and again. A visible page asks about each
+// second, a hidden one seldom; what fails is asked more and more slowly.
+
+import { parse } from "./number.js";
+
+const tick = 200;
+const patience = 20000; // an answer that takes longer is given up
+const hiddenTimes = 10, hiddenLeast = 15000;
+const slowest = 30000;
+
+const jitter = (ms) => ms * (0.85 + 0.3 * Math.random());
+
+// Refused is an answer that isn't one.
+export class Refused extends Error {
+  constructor(status, detail, retryAfter) {
+    super(detail);
+    Object.assign(this, { status, retryAfter });
+  }
+}
+
+const kept = new Map(); // url → {tag, data}
+
+async function get(url, signal) {
+  const known = kept.get(url);
+  const response = await fetch(url, { cache: "no-store", signal, headers: known?.tag ? { "If-None-Match": known.tag } : {} });
+  if (response.status === 304 && known) return { data: known.data, same: true };
+  const body = await response.text();
+  if (!response.ok) {
+    let detail = "";
+    try {
+      const problem = JSON.parse(body);
+      detail = problem.detail ?? problem.message ?? problem.Message ?? "";
+    } catch {
+      // not JSON: the status says it
+    }
+    throw new Refused(response.status, detail, Number(response.headers.get("Retry-After")) || 0);
+  }
+  const data = parse(body);
+  const tag = response.headers.get("ETag");
+  if (tag) {
+    kept.set(url, { tag, data });
+    if (kept.size > 60) kept.delete(kept.keys().next().value);
+  }
+  return { data, same: false };
+}
+
+// whole follows the cursors of a long range, up to a bound.
+async function whole(url, signal) {
+  const first = await get(url, signal);
+  if (!first.data.next) return first;
+  const pages = [first];
+  const path = url.split("?")[0];
+  while (pages.at(-1).data.next && pages.length < 20) {
+    pages.push(await get(`${path}?cursor=${encodeURIComponent(pages.at(-1).data.next)}`, signal));
+  }
+  const last = pages.at(-1).data;
+  const data = { ...last, from: first.data.from, stale: pages.some((p) => p.data.stale), points: pages.flatMap((p) => p.data.points) };
+  return { data, same: pages.every((p) => p.same) };
+}
+
+// Feeds runs feeds. changed is told of each answer and each failure.
+export class Feeds {
+  constructor(changed) {
+    this.changed = changed;
+    this.feeds = new Map();
+    this.lost = null; // {since, error, tries, again}: the server can't be reached
+  }
+
+  // add defines a feed: url(now), every (ms), got(data, same). Its first is due at
+  // once. lead feeds try whether a lost server is back.
+  add(name, feed) {
+    this.feeds.set(name, { name, due: 0, tries: 0, busy: false, error: null, data: null, at: null, enabled: () => true, ...feed });
+  }
+
+  start() {
+    setInterval(() => this.run(), tick);
+    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+    addEventListener("online", () => this.hurry());
+    this.run();
+  }
+
+  // hurry asks for everything, or for those of a name, now.
+  hurry(...names) {
+    for (const feed of this.feeds.values()) {
+      if (names.length && !names.includes(feed.name)) continue;
+      feed.due = 0;
+      feed.hurried = feed.busy; // what comes was asked for before
+    }
+    if (!names.length && this.lost) this.lost.again = 0;
+    this.run();
+  }
+
+  run() {
+    const now = Date.now();
+    for (const feed of this.feeds.values()) {
+      if (feed.busy || now < feed.due || !feed.enabled()) continue;
+      if (this.lost && (!feed.lead || now < this.lost.again)) continue;
+      this.ask(feed);
+    }
+  }
+
+  async ask(feed) {
+    feed.busy = true;
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), patience);
+    let answer = null;
+    try {
+      answer = await whole(feed.url(Date.now()), abort.signal);
+    } catch (error) {
+      this.failed(feed, error);
+    }
+    clearTimeout(timer);
+    feed.busy = false;
+    if (answer) this.answered(feed, answer);
+    if (feed.hurried) feed.due = 0;
+    feed.hurried = false;
+    this.changed(feed);
+  }
+
+  answered(feed, { data, same }) {
+    const again = feed.data === data;
+    Object.assign(feed, { data, at: Date.now(), error: null, tries: 0 });
+    feed.due = Date.now() + jitter(this.pace(feed.every()));
+    if (this.lost) {
+      this.lost = null;
+      for (const other of this.feeds.values()) if (other !== feed) other.due = 0;
+    }
+    feed.got(data, same && again);
+  }
+
+  pace(every) {
+    return document.hidden ? Math.max(every * hiddenTimes, hiddenLeast) : every;
+  }
+
+  failed(feed, error) {
+    feed.error = error;
+    feed.tries++;
+    const wait = Math.min(slowest, 1000 * 2 ** Math.min(feed.tries - 1, 6));
+    feed.due = Date.now() + jitter(this.pace(Math.max(wait, (error.retryAfter ?? 0) * 1000)));
+    // 503 is the platform's answer for one question; these are of the way there.
+    const away = !(error instanceof Refused) || error.status === 502 || error.status === 504;
+    if (!away) {
+      if (this.lost && feed.lead) this.lost = null;
+      return;
+    }
+    if (!feed.lead && !this.lost) return void this.hurry(...[...this.feeds.values()].filter((f) => f.lead).map((f) => f.name));
+    if (!feed.lead) return;
+    this.lost ??= { since: feed.at ?? Date.now(), tries: 0 };
+    this.lost.tries++;
+    this.lost.error = error;
+    this.lost.again = Date.now() + jitter(this.pace(Math.min(slowest / 2, 1000 * 2 ** Math.min(this.lost.tries - 1, 4))));
+    feed.due = 0;
+  }
+}
