@@ -32,7 +32,7 @@ fuzz: ## run each fuzz target for FUZZTIME (60s)
 	@GO="$(GO)" scripts/fuzz
 
 build: ## build bin/streamctl
-	$(GO) build -trimpath -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
+	$(GO) build -trimpath -tags lambda.norpc -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
 
 golden: ## rewrite the golden files
 	$(GO) test ./internal/template ./internal/cli -run 'Golden|TestScripts' -update

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/deploy"
+)
+
+// apiOptions say which API is meant: a stack's, or that of a URL.
+type apiOptions struct {
+	url  string
+	sign bool
+}
+
+func (o *apiOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.url, "url", "", "API to use instead of the stack's, such as http://127.0.0.1:8080 (also: STREAMCTL_URL)")
+	f.BoolVar(&o.sign, "sign", false, "with --url: sign with the AWS credentials, as for a stack")
+}
+
+// api makes the client of a stack's API, whose calls are signed, or of a URL's.
+// Who owns the stack's policy is told where a call is refused.
+func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*client.Client, error) {
+	if o.url == "" {
+		o.url = a.Getenv("STREAMCTL_URL")
+	}
+	if o.url == "" {
+		return a.stackAPI(ctx)
+	}
+	u, err := url.Parse(o.url)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" {
+		return nil, &usageError{err: fmt.Errorf("--url %q: want http://host:port or https://host/stage", o.url)}
+	}
+	c := &client.Client{Endpoint: strings.TrimSuffix(strings.TrimSuffix(o.url, "/"), "/events"), HTTP: client.NewHTTP(concurrency)}
+	if !o.sign {
+		return c, nil
+	}
+	v, err := a.localVariables()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := a.awsConfig(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	c.Signer = &client.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now}
+	return c, nil
+}
+
+func (a *App) stackAPI(ctx context.Context) (*client.Client, error) {
+	v, op, err := a.login(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := a.awsConfig(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	stack, err := op.Describe(ctx, v.StackName)
+	if errors.Is(err, deploy.ErrNotFound) {
+		return nil, &noStackError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	endpoint := strings.TrimSuffix(stack.Outputs["ApiEndpoint"], "/")
+	if endpoint == "" {
+		return nil, &noEndpointError{stack.Name, stack.Status}
+	}
+	return &client.Client{
+		Endpoint: endpoint, HTTP: cfg.HTTPClient,
+		Signer: &client.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now},
+	}, nil
+}
+
+// problemError is an answer that is none.
+type problemError struct {
+	status int
+	title  string
+	detail string
+}
+
+func (e *problemError) Error() string {
+	if e.detail == "" {
+		return fmt.Sprintf("the API answers %d %s", e.status, http.StatusText(e.status))
+	}
+	return fmt.Sprintf("the API answers %d: %s", e.status, e.detail)
+}
+
+// Hint is what helps.
+func (e *problemError) Hint() string {
+	switch e.status {
+	case http.StatusForbidden:
+		return "a request needs a signature (--sign with --url), and its credentials the stack's SendEventsPolicy or ReadMetricsPolicy (`streamctl outputs`)"
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		return "try again in a moment"
+	}
+	return ""
+}
+
+// get asks the API and reads its answer into body.
+func get(ctx context.Context, c *client.Client, target string, body any) error {
+	resp, err := c.Get(ctx, target, nil)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		e := &problemError{status: resp.StatusCode}
+		var p struct{ Title, Detail string }
+		if json.Unmarshal(text, &p) == nil {
+			e.title, e.detail = p.Title, p.Detail
+		}
+		return e
+	}
+	if err := json.Unmarshal(text, body); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
+}

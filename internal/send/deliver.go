@@ -1,0 +1,251 @@
+package send
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/pause"
+)
+
+// answer is what the API says of a request; a problem has the same fields.
+type answer struct {
+	Results []struct {
+		Event  int                `json:"event"`
+		Status int                `json:"status"`
+		Errors []event.FieldError `json:"errors"`
+	} `json:"results"`
+	Errors []event.FieldError `json:"errors"`
+	Detail string             `json:"detail"`
+}
+
+// Pauses before another try, doubled each time, where the server names none.
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+// RefusedError is an API that lets this caller do nothing.
+type RefusedError struct {
+	Status int
+	Detail string
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the API answers %d: %s", e.Status, e.Detail)
+}
+
+// deliver sends a batch until each event has its answer, or the time for tries
+// is over. When reading has ended, nothing is tried again.
+func (s *sender) deliver(ctx, reading context.Context, batch []Item) {
+	until := s.o.Now().Add(s.o.RetryFor)
+	wait := firstPause
+	for {
+		o := s.try(ctx, batch)
+		if o.err != nil {
+			s.fail(o.err)
+		}
+		if o.tooLarge {
+			half := len(batch) / 2
+			s.deliver(ctx, reading, batch[:half])
+			s.deliver(ctx, reading, batch[half:])
+			return
+		}
+		if len(o.left) == 0 {
+			return
+		}
+		if len(o.left) < len(batch) {
+			wait = firstPause // it goes forward
+		}
+		batch = o.left
+		next := wait/2 + rand.N(wait/2)
+		if o.after > 0 {
+			next = o.after + rand.N(o.after/4+1)
+		}
+		wait = min(2*wait, maxPause)
+		if s.o.Now().Add(next).After(until) || pause.For(reading, next) != nil {
+			s.unsent(batch)
+			return
+		}
+		s.mu.Lock()
+		s.sum.Retries++
+		s.mu.Unlock()
+	}
+}
+
+// unsent keeps events that got no answer.
+func (s *sender) unsent(batch []Item) {
+	s.mu.Lock()
+	s.sum.Unsent += len(batch)
+	s.mu.Unlock()
+	for _, item := range batch {
+		if err := s.o.Rejects.Unsent(item); err != nil {
+			s.fail(err)
+			return
+		}
+	}
+}
+
+// outcome is what a try came to.
+type outcome struct {
+	// left are the events to try again, after the time that the server asks for.
+	left  []Item
+	after time.Duration
+	// tooLarge asks for smaller requests.
+	tooLarge bool
+	// err ends the run.
+	err error
+}
+
+// try sends a batch once.
+func (s *sender) try(ctx context.Context, batch []Item) outcome {
+	body, header, err := encode(batch)
+	if err != nil {
+		return outcome{left: batch, err: err}
+	}
+	began := s.o.Now()
+	resp, err := s.o.Client.Do(ctx, http.MethodPost, "/events", header, body)
+	if credentials := (*client.CredentialsError)(nil); errors.As(err, &credentials) {
+		return outcome{left: batch, err: err}
+	}
+	if err != nil {
+		s.trouble(err.Error())
+		return outcome{left: batch}
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		s.trouble(err.Error())
+		return outcome{left: batch}
+	}
+	s.mu.Lock()
+	s.sum.Requests++
+	s.took = append(s.took, s.o.Now().Sub(began))
+	s.mu.Unlock()
+	return s.judge(resp, text, batch)
+}
+
+// judge reads an answer.
+func (s *sender) judge(resp *http.Response, text []byte, batch []Item) outcome {
+	var a answer
+	err := json.Unmarshal(text, &a)
+	again := outcome{left: batch}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		again.after = time.Duration(seconds) * time.Second
+	}
+	whole := err == nil && len(a.Results) == len(batch)
+	switch code := resp.StatusCode; {
+	case whole && (code == http.StatusAccepted || code == http.StatusMultiStatus || code == http.StatusServiceUnavailable):
+		again.left = s.each(a, batch)
+		return again
+	case code == http.StatusTooManyRequests || code >= http.StatusInternalServerError:
+		s.trouble(fmt.Sprintf("%s %s", resp.Status, a.Detail))
+		return again
+	case code < http.StatusMultipleChoices:
+		s.trouble(fmt.Sprintf("%s with %d results for %d events", resp.Status, len(a.Results), len(batch)))
+		return again
+	case code == http.StatusRequestEntityTooLarge && len(batch) > 1:
+		return outcome{tooLarge: true}
+	case code == http.StatusBadRequest && len(a.Errors) > 0 || code == http.StatusRequestEntityTooLarge:
+		return outcome{err: s.refuseAll(a, batch)}
+	default:
+		return outcome{left: batch, err: &RefusedError{Status: code, Detail: a.Detail}}
+	}
+}
+
+// each notes every event's own result, and gives those to try again.
+func (s *sender) each(a answer, batch []Item) (left []Item) {
+	accepted := 0
+	for _, r := range a.Results {
+		if r.Event < 0 || r.Event >= len(batch) {
+			continue
+		}
+		item := batch[r.Event]
+		switch {
+		case r.Status == http.StatusAccepted:
+			accepted++
+		case r.Status >= http.StatusInternalServerError:
+			left = append(left, item)
+		default:
+			if err := s.refused(item.Line, item.AppendJSON(nil), reasons(r.Errors)); err != nil {
+				s.fail(err)
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum.Accepted += accepted
+	if s.o.Accepted != nil && accepted > 0 {
+		s.o.Accepted(accepted, s.o.Now())
+	}
+	return left
+}
+
+// refuseAll notes the reasons of a request of which nothing was accepted.
+func (s *sender) refuseAll(a answer, batch []Item) error {
+	byEvent := map[int][]event.FieldError{}
+	for _, e := range a.Errors {
+		byEvent[e.Event] = append(byEvent[e.Event], e)
+	}
+	for i, item := range batch {
+		reason := reasons(byEvent[i])
+		if reason == "" {
+			reason = a.Detail
+		}
+		if err := s.refused(item.Line, item.AppendJSON(nil), reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func reasons(list []event.FieldError) string {
+	text := ""
+	for i, e := range list {
+		if i > 0 {
+			text += "; "
+		}
+		if e.Field != "" {
+			text += e.Field + ": "
+		}
+		text += e.Detail
+	}
+	return text
+}
+
+// trouble notes what went wrong with a request that is tried again.
+func (s *sender) trouble(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum.LastTrouble = text
+}
+
+// encode writes a batch as a gzipped array.
+func encode(batch []Item) ([]byte, http.Header, error) {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode events: %w", err)
+	}
+	line := []byte{'['}
+	for i, item := range batch {
+		if i > 0 {
+			line = append(line, ',')
+		}
+		line = item.AppendJSON(line)
+	}
+	_, err = z.Write(append(line, ']'))
+	if err := errors.Join(err, z.Close()); err != nil {
+		return nil, nil, fmt.Errorf("encode events: %w", err)
+	}
+	return b.Bytes(), http.Header{"Content-Type": {"application/gzip"}}, nil
+}
