@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,9 +15,11 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -27,7 +30,50 @@ import (
 // patience is the longest wait for something to appear.
 const patience = 20 * time.Second
 
-// browser is one Chromium for a test, and what it complained of.
+// shared is one Chromium for all tests; it starts with the first that needs it.
+var shared struct {
+	once sync.Once
+	ctx  context.Context
+	end  func() error
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.end != nil {
+		if err := shared.end(); err != nil {
+			fmt.Fprintln(os.Stderr, "end browser:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// startBrowser starts Chromium with a profile of its own, which goes with it.
+func startBrowser(path string) {
+	dir, err := os.MkdirTemp("", "streamctl-chromium-")
+	if err != nil {
+		shared.err = err
+		return
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.Env("TMPDIR="+dir), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("lang", "en"))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...) // it outlives the test
+	ctx, cancel := chromedp.NewContext(allocator)
+	shared.ctx = ctx
+	shared.end = func() error {
+		err := chromedp.Cancel(ctx) // waits until it has ended
+		cancel()
+		stop()
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	shared.err = chromedp.Run(ctx)
+}
+
+// browser is a tab of it, and what it complained of.
 type browser struct {
 	ctx context.Context
 	t   *testing.T
@@ -48,25 +94,32 @@ func chromium(t *testing.T) string {
 	return must.Have(t, "chromium", "scripts/setup installs it")
 }
 
-func startBrowser(t *testing.T) *browser {
+// openWindow opens a window with a storage of its own.
+func openWindow(t *testing.T) (id target.ID) {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("lang", "en"))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
+	ctx := cdp.WithExecutor(shared.ctx, chromedp.FromContext(shared.ctx).Browser)
+	apart, err := target.CreateBrowserContext().WithDisposeOnDetach(true).Do(ctx)
+	if err == nil {
+		id, err = target.CreateTarget("about:blank").WithBrowserContextID(apart).WithNewWindow(true).Do(ctx)
 	}
-	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	ctx, cancel := chromedp.NewContext(allocator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// openTab opens a tab, closed when the test ends.
+func openTab(t *testing.T) *browser {
+	t.Helper()
+	path := chromium(t)
+	if shared.once.Do(func() { startBrowser(path) }); shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	ctx, cancel := chromedp.NewContext(shared.ctx, chromedp.WithTargetID(openWindow(t)))
+	t.Cleanup(cancel)
 	b := &browser{ctx: ctx, t: t}
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil { // waits until it has ended
-			t.Logf("end browser: %v", err)
-		}
-		cancel()
-		stop()
-	})
 	chromedp.ListenTarget(ctx, b.listen)
-	b.do(cdplog.Enable(), runtime.Enable())
+	b.do(cdplog.Enable(), runtime.Enable(), emulation.SetFocusEmulationEnabled(true))
 	return b
 }
 
@@ -179,6 +232,53 @@ func (b *browser) fits() {
 	}
 }
 
+// contrast finds text that can't be told from what is behind it: WCAG AA.
+func (b *browser) contrast() {
+	b.t.Helper()
+	for _, found := range js[[]string](b, contrastJS) {
+		b.t.Errorf("contrast: %s", found)
+	}
+}
+
+// contrastJS lists the texts whose contrast is under 4.5, or 3 where they are
+// large.
+const contrastJS = `(() => {
+	const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+	const rgba = (color) => {
+		canvas.clearRect(0, 0, 1, 1);
+		canvas.fillStyle = color;
+		canvas.fillRect(0, 0, 1, 1);
+		const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+		return [r, g, b, a / 255];
+	};
+	const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+	const behind = (e) => {
+		if (!e) return [255, 255, 255, 1];
+		const own = rgba(getComputedStyle(e).backgroundColor);
+		return own[3] === 1 ? own : over(own, behind(e.parentElement));
+	};
+	const light = (c) => [.2126, .7152, .0722].reduce((sum, w, i) => {
+		const v = c[i] / 255;
+		return sum + w * (v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+	}, 0);
+	const found = new Set();
+	const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	while (walk.nextNode()) {
+		const e = walk.currentNode.parentElement;
+		if (!walk.currentNode.data.trim() || !e.checkVisibility() || e.closest(".hidden, .skip, noscript")) continue;
+		const style = getComputedStyle(e);
+		let opacity = 1;
+		for (let up = e; up; up = up.parentElement) opacity *= getComputedStyle(up).opacity;
+		const ground = behind(e), ink = rgba(e.closest("svg") ? style.fill : style.color);
+		ink[3] *= opacity;
+		const [a, b] = [light(over(ink, ground)), light(ground)].sort((x, y) => y - x);
+		const size = parseFloat(style.fontSize), large = size >= 24 || size >= 18.66 && style.fontWeight >= 700;
+		const ratio = (a + .05) / (b + .05);
+		if (ratio < (large ? 3 : 4.5)) found.add(ratio.toFixed(2) + " " + e.tagName + "." + e.getAttribute("class") + " in " + e.parentElement.getAttribute("class") + ": " + walk.currentNode.data.trim().slice(0, 30));
+	}
+	return [...found];
+})()`
+
 // names are the accessible names of elements, by role.
 func (b *browser) names() map[string][]string {
 	b.t.Helper()
@@ -251,4 +351,8 @@ func options(s *stores) (dashboard.Options, *handlerAPI) {
 	}}, api
 }
 
-func shop() *stores { return &stores{now: time.Now, factor: 1} }
+func shop() *stores {
+	s := &stores{now: time.Now}
+	s.factor.Store(1)
+	return s
+}

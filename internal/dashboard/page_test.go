@@ -1,30 +1,263 @@
 package dashboard_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
-const ready = `document.querySelector("#connection").dataset.kind === "live" && /\d/.test(document.querySelector("#rate").textContent) &&
-	document.querySelectorAll(".bone").length === 0`
+// Expressions that the page makes true.
+const (
+	live  = `document.querySelector("#connection").dataset.kind === "live"`
+	ready = live + ` && /\d/.test(document.querySelector("#rate").textContent) && document.querySelectorAll(".bone").length === 0`
+	lost  = `document.querySelector("#connection").dataset.kind === "lost"`
+	focus = `document.activeElement`
+)
 
+func text(id string) string { return `document.querySelector("#` + id + `").innerText` }
+
+// TestPage is a person's way through the page, in each theme and at each width.
 func TestPage(t *testing.T) {
-	b := startBrowser(t)
 	for _, c := range []struct {
 		width int64
 		theme string
 	}{{1280, "light"}, {1280, "dark"}, {390, "light"}, {390, "dark"}} {
-		name := fmt.Sprintf("%d-%s", c.width, c.theme)
-		o, _ := options(shop())
-		s := newSite(t, o)
-		b.open(s.server.URL+"/", c.width, 900, c.theme)
-		b.shoot(name+"-loading", false)
-		b.until(ready)
-		b.fits()
-		b.shoot(name, true)
-		b.do(chromedp.Navigate("about:blank"))
-		b.silent()
+		t.Run(fmt.Sprintf("%d-%s", c.width, c.theme), func(t *testing.T) {
+			t.Parallel()
+			b := openTab(t)
+			name := fmt.Sprintf("%d-%s", c.width, c.theme)
+			o, _ := options(shop())
+			s := newSite(t, o)
+			b.open(s.server.URL+"/", c.width, 900, c.theme)
+			b.until(ready)
+			b.fits()
+			b.contrast()
+			b.shoot(name, true)
+			b.moves()
+			b.filters(s)
+			b.shoot(name+"-filtered", false)
+			b.reads()
+			b.loses(s, name)
+			b.do(chromedp.Navigate("about:blank"))
+			b.silent()
+		})
+	}
+}
+
+// moves waits until the numbers have changed without anybody doing anything.
+func (b *browser) moves() {
+	b.t.Helper()
+	hour, total := js[string](b, text("hour")), js[string](b, `document.querySelector("#types-note").innerText`)
+	b.until(fmt.Sprintf(`%s !== %q && document.querySelector("#types-note").innerText !== %q`, text("hour"), hour, total))
+	if !js[bool](b, `/^\d/.test(`+text("rate")+`) && parseFloat(`+text("rate")+`) > 1`) {
+		b.t.Errorf("events per second: %s", js[string](b, text("rate")))
+	}
+}
+
+// filters chooses two types with the keyboard alone, and finds them again with
+// the link.
+func (b *browser) filters(s *site) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate(`document.querySelector("#main").focus()`, nil))
+	b.tabTo(focus + `.name === "range"`)
+	b.do(chromedp.KeyEvent(kb.ArrowLeft))
+	b.until(`location.hash === "#range=15m" && ` + text("types-note") + `.endsWith("in 15 min")`)
+	b.tabTo(focus + `.value === "search"`)
+	b.do(chromedp.KeyEvent(" "))
+	b.tabTo(focus + `.value === "purchase"`)
+	b.do(chromedp.KeyEvent(" "))
+	b.until(`location.hash === "#range=15m&type=search&type=purchase"`)
+	if kept := js[string](b, focus+`.value`); kept != "purchase" {
+		b.t.Errorf("the focus went to %q", kept)
+	}
+	const series = `document.querySelectorAll("#events-chart .bar:not(.open)").length`
+	if n := js[int](b, series); n != 2 {
+		b.t.Errorf("%d types are drawn", n)
+	}
+	if off := js[int](b, `document.querySelectorAll("#types-table .off").length`); off != 7 {
+		b.t.Errorf("%d types are dimmed", off)
+	}
+	link := js[string](b, `location.href`)
+	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(link))
+	b.until(ready)
+	if n := js[int](b, series); n != 2 {
+		b.t.Errorf("by the link %d types are drawn", n)
+	}
+	if !strings.HasPrefix(link, s.server.URL) || js[int](b, `document.querySelectorAll("#types :checked").length`) != 2 {
+		b.t.Errorf("%s chooses otherwise", link)
+	}
+}
+
+// reads asks the charts by keyboard, and opens a table.
+func (b *browser) reads() {
+	b.t.Helper()
+	b.tabTo(focus + `.matches("#events-chart .plot")`)
+	b.do(chromedp.KeyEvent(kb.Home), chromedp.KeyEvent(kb.ArrowRight))
+	const value = focus + `.getAttribute("aria-valuetext")`
+	if said := js[string](b, value); !strings.Contains(said, ", All ") || !strings.Contains(said, "search ") || js[string](b, focus+`.getAttribute("aria-valuenow")`) != "1" {
+		b.t.Errorf("the chart says %q", said)
+	}
+	if !js[bool](b, `document.querySelector("#events-chart .tip").checkVisibility()`) {
+		b.t.Error("no tooltip")
+	}
+	b.fits()
+	b.do(chromedp.KeyEvent(kb.Escape))
+	if js[bool](b, `document.querySelector("#events-chart .tip").checkVisibility()`) {
+		b.t.Error("the tooltip stays")
+	}
+	b.tabTo(focus + `.matches("#events-chart summary")`)
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.until(`document.querySelectorAll("#events-chart tbody tr").length === 15`)
+	b.fits()
+	b.do(chromedp.KeyEvent(kb.Enter))
+}
+
+// loses cuts the server off and lets it come back.
+func (b *browser) loses(s *site, name string) {
+	b.t.Helper()
+	b.outage(true)
+	s.stop()
+	b.until(lost)
+	before := js[string](b, text("hour"))
+	if banner := js[string](b, text("banner")); !strings.Contains(banner, "Disconnected since ") || !strings.Contains(banner, "last numbers") {
+		b.t.Errorf("the banner says %q", banner)
+	}
+	if said := js[string](b, text("announce")); !strings.HasPrefix(said, "Disconnected since") {
+		b.t.Errorf("announced: %q", said)
+	}
+	if before == "" || !js[bool](b, `document.body.classList.contains("lost")`) {
+		b.t.Error("the last numbers aren't there, dimmed")
+	}
+	b.fits()
+	b.contrast()
+	b.shoot(name+"-lost", false)
+	s.start()
+	b.until(live)
+	b.outage(false)
+	b.until(text("hour") + fmt.Sprintf(` !== %q && document.querySelector("#banner").hidden && %s === "Connected again."`, before, text("announce")))
+}
+
+func TestStates(t *testing.T) {
+	for _, c := range []struct {
+		width int64
+		theme string
+	}{{1280, "light"}, {390, "dark"}} {
+		t.Run(fmt.Sprintf("%d-%s", c.width, c.theme), func(t *testing.T) {
+			t.Parallel()
+			b := openTab(t)
+			name := fmt.Sprintf("%d-%s", c.width, c.theme)
+			b.empty(name, c.width, c.theme)
+			b.stale(name, c.width, c.theme)
+			b.silent()
+		})
+	}
+}
+
+// empty shows how to send a first event, until there is one.
+func (b *browser) empty(name string, width int64, theme string) {
+	b.t.Helper()
+	none := shop()
+	none.factor.Store(0)
+	o, api := options(none)
+	o.About.Send = "streamctl send"
+	s := newSite(b.t, o)
+	b.open(s.server.URL+"/", width, 900, theme)
+	b.until(`!document.querySelector("#start").hidden && document.querySelectorAll("#start pre").length === 2`)
+	for _, want := range []string{"streamctl send", `curl -X POST "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/prod/events"`, "aws:amz:eu-west-1:execute-api"} {
+		if said := js[string](b, text("start")); !strings.Contains(said, want) {
+			b.t.Errorf("%q isn't in %s", want, said)
+		}
+	}
+	b.until(`document.querySelector("#rate").innerText === "0"`)
+	b.fits()
+	b.contrast()
+	b.shoot(name+"-empty", true)
+	if api.notModified.Load() == 0 {
+		b.t.Error("no answer was a 304")
+	}
+	none.factor.Store(1)
+	b.until(`document.querySelector("#start").hidden && document.querySelector("#events-chart .bar") !== null`)
+}
+
+// stale tells what an answer that is behind means, then what none means.
+func (b *browser) stale(name string, width int64, theme string) {
+	b.t.Helper()
+	behind := shop()
+	behind.behind = 6 * time.Minute
+	o, api := options(behind)
+	s := newSite(b.t, o)
+	b.open(s.server.URL+"/#range=6h", width, 900, theme)
+	b.until(`document.querySelector("#connection").dataset.kind === "stale"`)
+	b.until(`document.querySelectorAll("#fresh .watch").length >= 4`)
+	if said := js[string](b, text("banner")); !strings.Contains(said, "behind") || !strings.Contains(said, "6 min ago") {
+		b.t.Errorf("the banner says %q", said)
+	}
+	b.fits()
+	b.contrast()
+	b.shoot(name+"-stale", true)
+	b.outage(true)
+	behind.down.Store(true)
+	b.until(`document.querySelector("#connection").dataset.kind === "refused" && ` + text("banner") + `.includes("neither the cache nor the warehouse")`)
+	behind.down.Store(false)
+	away := errors.New("call a1b2c3.execute-api: no such host")
+	api.away.Store(&away)
+	b.until(lost + ` && ` + text("banner") + `.includes("no such host")`)
+	b.shoot(name+"-away", false)
+	api.away.Store(nil)
+	b.until(`document.querySelector("#connection").dataset.kind === "stale"`)
+	b.do(chromedp.Navigate("about:blank"))
+	b.outage(false)
+}
+
+// TestRanges draws each range, and what the server can't be asked to draw.
+func TestRanges(t *testing.T) {
+	t.Parallel()
+	b := openTab(t)
+	o, _ := options(shop())
+	s := newSite(t, o)
+	b.open(s.server.URL+"/", 1280, 900, "light")
+	b.until(ready)
+	for _, c := range []struct{ key, unit string }{{"15m", "minute"}, {"6h", "minute"}, {"24h", "5 minutes"}, {"7d", "hour"}} {
+		b.do(chromedp.Evaluate(`document.querySelector("[name=range][value='`+c.key+`']").click()`, nil))
+		b.until(`document.querySelector("#events-chart .unit").textContent === "events per ` + c.unit + `" && location.hash.endsWith("` + c.key + `")`)
+		b.shoot("1280-light-"+c.key, false)
+	}
+	b.do(chromedp.Evaluate(`document.querySelector("#theme").click()`, nil))
+	if theme := js[string](b, `document.documentElement.dataset.theme`); theme != "dark" {
+		t.Errorf("the theme is %q", theme)
+	}
+	b.silent()
+}
+
+func TestAccessibleNames(t *testing.T) {
+	t.Parallel()
+	b := openTab(t)
+	o, _ := options(shop())
+	s := newSite(t, o)
+	b.open(s.server.URL+"/", 1280, 900, "light")
+	b.until(ready)
+	names := b.names()
+	for role, want := range map[string][]string{
+		"banner": {""}, "main": {""}, "contentinfo": {""}, "button": {"Dark theme"}, "checkbox": {"page_view", "checkout.error"},
+		"radio": {"15 min", "7 days", "Sum"}, "slider": {"Events by time and type", "Users by day", "revenue by time"},
+		"heading": {"shop", "Events by minute", "Pipeline", "revenue"}, "group": {"Time range", "Show only these event types", "What to show of revenue"},
+		"region": {"Events by minute", "Now", "Declared metrics"}, "table": {"Event types in the chosen range", "Top values of revenue"},
+	} {
+		for _, name := range want {
+			if !slices.Contains(names[role], name) {
+				t.Errorf("no %s %q in %q", role, name, names[role])
+			}
+		}
+	}
+	for _, role := range []string{"button", "checkbox", "radio", "slider", "region", "group", "table", "link", "heading"} {
+		if slices.Contains(names[role], "") {
+			t.Errorf("a %s without a name", role)
+		}
 	}
 }

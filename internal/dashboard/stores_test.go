@@ -79,7 +79,7 @@ var definitions = []metric.Definition{
 type stores struct {
 	now func() time.Time
 	// factor multiplies the numbers; 0 is a platform without any event.
-	factor float64
+	factor atomic.Int64
 	// behind is how old the cache says that it is.
 	behind time.Duration
 	// down are both away.
@@ -114,7 +114,7 @@ func (s *stores) full(name string, weight float64, minute time.Time) float64 {
 	fmt.Fprint(h, name, minute.Unix())
 	noise := .82 + .36*float64(h.Sum64()%1000)/1000
 	hour := float64(minute.Hour()) + float64(minute.Minute())/60
-	return s.factor * weight * 60 * noise * (1 + .45*math.Sin((hour-9)/24*2*math.Pi)) * (1 + .12*math.Sin(float64(minute.Unix())/1700))
+	return float64(s.factor.Load()) * weight * 60 * noise * (1 + .45*math.Sin((hour-9)/24*2*math.Pi)) * (1 + .12*math.Sin(float64(minute.Unix())/1700))
 }
 
 func (s *stores) count(name string, weight float64, minute time.Time) int64 {
@@ -166,7 +166,7 @@ func (s *stores) MinuteRows(_ context.Context, key string, minutes []time.Time) 
 
 func (s *stores) Minutes(ctx context.Context, key string, minutes []time.Time) (cache.Minutes, error) {
 	rows, err := s.MinuteRows(ctx, key, minutes)
-	return cache.Minutes{Rows: rows, AsOf: s.now().Add(-s.behind)}, err
+	return cache.Minutes{Rows: rows, AsOf: s.asOf()}, err
 }
 
 func (s *stores) Series(_ context.Context, key string, from, to time.Time, step time.Duration) (points []warehouse.Point, _ error) {
@@ -184,12 +184,15 @@ func (s *stores) Series(_ context.Context, key string, from, to time.Time, step 
 	return points, nil
 }
 
+// asOf is when the cache was refreshed.
+func (s *stores) asOf() time.Time { return s.now().Add(-s.behind).Truncate(5 * time.Second) }
+
 // countUsers counts each day's, of which the last isn't over.
 func (s *stores) countUsers(days []string) map[string]int64 {
 	counts := map[string]int64{}
 	for _, name := range days {
 		at, err := time.Parse(cache.DayLayout, name)
-		if err == nil && s.factor > 0 {
+		if err == nil && s.factor.Load() > 0 {
 			counts[name] = int64(s.full("users", 160, at.Add(15*time.Hour)) * min(1, s.now().Sub(at).Hours()/24+.02))
 		} else {
 			counts[name] = 0
@@ -218,7 +221,7 @@ func (c cacheOf) CountUsers(_ context.Context, days []string) (map[string]int64,
 	if c.down.Load() {
 		return nil, time.Time{}, errDown
 	}
-	return c.countUsers(days), c.now().Add(-c.behind), nil
+	return c.countUsers(days), c.asOf(), nil
 }
 
 type warehouseOf struct{ *stores }
@@ -231,7 +234,7 @@ func health(s *stores) func(context.Context) (dashboard.Health, error) {
 	return func(context.Context) (dashboard.Health, error) {
 		now := s.now().UTC()
 		n := func(part float64) *int64 {
-			v := int64(part * s.factor * 40 * 3600)
+			v := int64(part * float64(s.factor.Load()) * 40 * 3600)
 			return &v
 		}
 		lag, at := .84, now.Add(-3*time.Second)
@@ -239,7 +242,7 @@ func health(s *stores) func(context.Context) (dashboard.Health, error) {
 			At: now, Since: now.Add(-time.Hour), Accepted: n(1), Refused: n(.002), Unavailable: n(0), Archived: n(.9996), Inserted: n(.9991),
 			Duplicates: n(.0007), Quarantined: n(0), Expired: n(0), CacheErrors: n(0),
 		}
-		if s.factor > 0 {
+		if s.factor.Load() > 0 {
 			h.LagSeconds, h.LagAt = &lag, &at
 		}
 		return h, nil

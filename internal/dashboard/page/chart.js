@@ -7,7 +7,7 @@ import { grouped, short } from "./number.js";
 import { clock, date, DAY, HOUR, MINUTE } from "./time.js";
 
 const left = 44, right = 6, top = 22, bottom = 24;
-const steps = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY];
+const steps = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 4 * DAY, 7 * DAY];
 
 // scale gives round numbers that hold the values.
 export function scale(low, high, wanted = 4) {
@@ -34,7 +34,7 @@ export class Chart {
       this.plot, this.tip, this.empty,
     );
     this.tables = el("div", { class: "scroll", tabindex: "-1" });
-    this.details = el("details", {}, el("summary", {}, "Show as table"), this.tables);
+    this.details = el("details", { "aria-label": `Table of ${name}` }, el("summary", {}, "Show as table", el("span", { class: "hidden" }, `: ${name}`)), this.tables);
     host.replaceChildren(this.box, this.details);
     this.listen();
     new ResizeObserver(([entry]) => {

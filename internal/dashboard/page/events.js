@@ -156,7 +156,7 @@ export class Events {
 
   makeChips() {
     const box = $("types");
-    box.keyedFirst = box.querySelector("legend");
+    box.keyedFirst = box.querySelector("span");
     this.more = el("button", { type: "button", class: "chip-button", hidden: true, onclick: () => this.toggleAll() });
     this.clear = el("button", { type: "button", class: "chip-button", hidden: true, onclick: () => this.state.choose(new Set()) }, "Show all");
     box.append(this.more, this.clear);

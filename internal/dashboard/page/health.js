@@ -112,7 +112,7 @@ export class Fresh {
   draw(feeds) {
     if (!this.rows) {
       this.rows = el("tbody");
-      const heads = ["Numbers", "From", "Hold all until", "State"].map((h) => el("th", { scope: "col" }, h));
+      const heads = ["Numbers", "From", "Complete until", "State"].map((h) => el("th", { scope: "col" }, h));
       $("fresh").replaceChildren(el("table", { class: "fresh" }, el("caption", { class: "hidden" }, "Source and age of each answer"), el("thead", {}, el("tr", {}, heads)), this.rows));
     }
     const now = Date.now();

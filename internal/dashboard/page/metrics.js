@@ -120,6 +120,7 @@ export class Metric {
       text(node.name, key);
       text(node.share, shares ? percent(near(v), all) : "");
       text(node.count, exact(v));
+      node.count.classList.toggle("long", node.count.textContent.length > 18);
       node.bar.className = "share c0";
       node.bar.style.setProperty("width", `${largest ? Math.max(0, (100 * near(v)) / largest) : 0}%`);
     });
