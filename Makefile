@@ -7,12 +7,15 @@ TOOLS = postgres,redis,redis-server,moto_server,cfn-lint,aws,curl,qemu-aarch64-s
 ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_RUN=$(TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint race fuzz build golden bench chaos release setup
+.PHONY: help demo demo-deploy test check lint race fuzz build golden bench chaos release setup
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: setup ## run the whole platform's life on this machine: deploy, send an event, find it, destroy
+demo: ## run the platform on this machine, with traffic and a dashboard
+	@began=$$(date +%s); scripts/setup local && $(MAKE) --no-print-directory build && DEMO_BEGAN=$$began $(GO) run ./internal/testkit/demolocal
+
+demo-deploy: setup ## run a stack's whole life against a stand-in for AWS: deploy, send an event, find it, destroy
 	$(ENVIRONMENT) $(GO) run ./internal/testkit/demo
 
 test: setup ## run all tests with what they need set up

@@ -76,12 +76,12 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 	f.StringVar(&a.flags.stack, "stack-name", "", "stack name (default: StackName in the variables file)")
 	f.StringVar(&a.flags.region, "region", "", "AWS region (default: Region in the variables file, else the AWS configuration)")
 	f.StringVar(&a.flags.profile, "profile", "", "profile of the AWS configuration (default: AWS_PROFILE)")
-	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the answer: text, json or yaml; outputs also env")
+	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the answer: text, json or yaml; outputs also env, query also csv")
 	f.BoolVarP(&a.flags.yes, "yes", "y", false, "do not ask for confirmation")
 	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
 	f.Bool("no-color", false, "plain text without colours (also: NO_COLOR)")
 	for _, build := range []func(*App) *cobra.Command{
-		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newSendCmd, newVersionCmd,
+		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newSendCmd, newQueryCmd, newVersionCmd,
 	} {
 		cmd := build(a)
 		if cmd.Args == nil {
@@ -108,8 +108,12 @@ func (a *App) checkOutput(verb string) error {
 		if verb == "outputs" {
 			return nil
 		}
+	case "csv":
+		if verb == "query" {
+			return nil
+		}
 	}
-	return &usageError{err: fmt.Errorf("--output %q: want text, json or yaml (outputs also env)", a.flags.output)}
+	return &usageError{err: fmt.Errorf("--output %q: want text, json or yaml (outputs also env, query also csv)", a.flags.output)}
 }
 
 // load reads the variables for the chosen environment.

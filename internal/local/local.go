@@ -65,13 +65,18 @@ type Platform struct {
 
 // Info is where everything is.
 type Info struct {
-	API, Dashboard string
+	API       string `json:"api"`
+	Dashboard string `json:"dashboard"`
 	// Database is the master's URL, Redis the server's, Archive a folder.
-	Database, Redis, Archive string
+	Database string `json:"database"`
+	Redis    string `json:"redis"`
+	Archive  string `json:"archive"`
 	// RedisInMemory says that Redis is a part of this process.
-	RedisInMemory bool
+	RedisInMemory bool `json:"redisInMemory"`
 	// Region, AccessKeyID and SecretAccessKey sign requests; empty without IAM.
-	Region, AccessKeyID, SecretAccessKey string
+	Region          string `json:"region,omitempty"`
+	AccessKeyID     string `json:"accessKeyId,omitempty"`
+	SecretAccessKey string `json:"secretAccessKey,omitempty"`
 }
 
 // PortError is an address that can't be listened on.

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl/internal/client"
+)
+
+type queryOptions struct {
+	api                     apiOptions
+	from, to, eventType, by string
+	last, step              time.Duration
+}
+
+func newQueryCmd(a *App) *cobra.Command {
+	var o queryOptions
+	cmd := &cobra.Command{
+		Use:   "query <metric>",
+		Short: "Ask for a metric: summary, events, users, or one of your own.",
+		Long: `query asks the stack's API, signed with your AWS credentials, or --url, for
+summary (the last hour), events (by time and type), users (by day), or a metric that
+the variables file declares. Text shows a small chart; -o json and -o csv give every
+point, with all digits of exact numbers.`,
+		Example: `  streamctl query summary
+  streamctl query events --last 6h --step 10m
+  streamctl query revenue --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z --step 24h -o csv`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runQuery(cmd.Context(), a, o, args[0]) },
+	}
+	f := cmd.Flags()
+	o.api.flags(f)
+	f.StringVar(&o.from, "from", "", "begin of the range: RFC 3339, or a day for users (default: an hour before its end; users: 7 days)")
+	f.StringVar(&o.to, "to", "", "end of the range, not in it (default: now)")
+	f.DurationVar(&o.last, "last", 0, "instead of --from and --to: the range that ends now")
+	f.DurationVar(&o.step, "step", 0, "whole minutes, 1m to 24h (default: about 60 steps)")
+	f.StringVar(&o.eventType, "event-type", "", "of events: one type only")
+	f.StringVar(&o.by, "by", "", "of events: none adds all types up")
+	return cmd
+}
+
+// steps is about how many a chart has.
+const steps = 60
+
+// target is what the API is asked.
+func (o queryOptions) target(metric string, now time.Time) (string, error) {
+	if strings.Trim(metric, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || metric == "" {
+		return "", &usageError{err: fmt.Errorf("metric %q: a name has small letters, digits and underscores", metric)}
+	}
+	q := url.Values{}
+	if o.last != 0 {
+		if o.from != "" || o.to != "" {
+			return "", &usageError{err: errors.New("--last goes without --from and --to")}
+		}
+		if o.last < time.Minute {
+			return "", &usageError{err: fmt.Errorf("--last %s: want at least 1m", o.last)}
+		}
+		o.to = now.UTC().Truncate(time.Minute).Add(time.Minute).Format(time.RFC3339)
+		o.from = now.UTC().Truncate(time.Minute).Add(time.Minute - o.last).Format(time.RFC3339)
+	}
+	layout := time.RFC3339
+	switch metric {
+	case "summary":
+		if o.from+o.to+o.eventType+o.by != "" || o.step != 0 {
+			return "", &usageError{err: errors.New("summary is about the last hour and takes no range"), hint: "`streamctl query events --last 6h` takes one"}
+		}
+	case "users":
+		layout = time.DateOnly
+		if o.last != 0 {
+			o.from, o.to = now.UTC().Add(-o.last).Format(layout), ""
+		}
+		if o.from == "" {
+			o.from = now.UTC().AddDate(0, 0, -6).Format(layout)
+		}
+	default:
+		step, err := o.stepFor(now)
+		if err != nil {
+			return "", err
+		}
+		q.Set("step", fmt.Sprintf("%dm", int(step.Minutes())))
+	}
+	for name, value := range map[string]string{"from": o.from, "to": o.to} {
+		if value == "" {
+			continue
+		}
+		if _, err := time.Parse(layout, value); err != nil {
+			return "", &usageError{err: fmt.Errorf("--%s %q: want a time such as %s", name, value, now.UTC().Truncate(time.Hour).Format(layout))}
+		}
+		q.Set(name, value)
+	}
+	for name, value := range map[string]string{"eventType": o.eventType, "by": o.by} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return "/metrics/" + metric + "?" + q.Encode(), nil
+}
+
+// stepFor is the step as given, or one that makes about as many as a chart has.
+func (o queryOptions) stepFor(now time.Time) (time.Duration, error) {
+	if o.step != 0 {
+		if o.step < time.Minute || o.step > 24*time.Hour || o.step%time.Minute != 0 {
+			return 0, &usageError{err: fmt.Errorf("--step %s: want whole minutes, 1m to 24h", o.step)}
+		}
+		return o.step, nil
+	}
+	from, fromErr := time.Parse(time.RFC3339, o.from)
+	to, toErr := time.Parse(time.RFC3339, o.to)
+	switch {
+	case fromErr != nil:
+		return time.Minute, nil
+	case toErr != nil:
+		to = now
+	}
+	for _, step := range []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour} {
+		if to.Sub(from) <= steps*step {
+			return step, nil
+		}
+	}
+	return 24 * time.Hour, nil
+}
+
+// queryAnswer is any answer of docs/query.md, its pages put together.
+type queryAnswer struct {
+	Metric      string           `json:"metric"`
+	From        *time.Time       `json:"from,omitempty"`
+	To          *time.Time       `json:"to,omitempty"`
+	StepSeconds int              `json:"stepSeconds,omitempty"`
+	Source      string           `json:"source"`
+	AsOf        *time.Time       `json:"asOf,omitempty"`
+	Stale       bool             `json:"stale"`
+	Since       *time.Time       `json:"since,omitempty"`
+	By          []string         `json:"by,omitempty"`
+	Skipped     *int64           `json:"skipped,omitempty"`
+	Events      *int64           `json:"events,omitempty"`
+	ByType      map[string]int64 `json:"byType,omitempty"`
+	UsersToday  *usersDay        `json:"usersToday,omitempty"`
+	Days        []usersDay       `json:"days,omitempty"`
+	Points      []queryPoint     `json:"points,omitempty"`
+	Next        string           `json:"next,omitempty"`
+}
+
+type usersDay struct {
+	Day   string `json:"day"`
+	Users int64  `json:"users"`
+	Exact bool   `json:"exact"`
+}
+
+// queryPoint has numbers as they were written.
+type queryPoint struct {
+	At        time.Time   `json:"at"`
+	EventType string      `json:"eventType,omitempty"`
+	Values    []string    `json:"values,omitempty"`
+	Count     int64       `json:"count"`
+	Sum       json.Number `json:"sum,omitempty"`
+	Min       json.Number `json:"min,omitempty"`
+	Max       json.Number `json:"max,omitempty"`
+}
+
+func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error {
+	target, err := o.target(metric, time.Now())
+	if err != nil {
+		return err
+	}
+	api, err := a.api(ctx, o.api, 1)
+	if err != nil {
+		return err
+	}
+	answer, err := askAll(ctx, api, metric, target)
+	if err != nil {
+		return err
+	}
+	if a.flags.output == "csv" {
+		return a.writeCSV(answer)
+	}
+	return a.answer(answer, func() { a.showAnswer(answer) })
+}
+
+// askAll follows an answer to its end. The least recent and the worst of its pages
+// are said of the whole.
+func askAll(ctx context.Context, api *client.Client, metric, target string) (queryAnswer, error) {
+	var whole queryAnswer
+	if err := get(ctx, api, target, &whole); err != nil {
+		return whole, err
+	}
+	for whole.Next != "" {
+		var page queryAnswer
+		if err := get(ctx, api, "/metrics/"+metric+"?"+url.Values{"cursor": {whole.Next}}.Encode(), &page); err != nil {
+			return whole, err
+		}
+		whole.Points = append(whole.Points, page.Points...)
+		whole.To, whole.Next, whole.Stale = page.To, page.Next, whole.Stale || page.Stale
+		if page.Source != whole.Source {
+			whole.Source = "cache+warehouse"
+		}
+		if page.Skipped != nil && whole.Skipped != nil {
+			*whole.Skipped += *page.Skipped
+		}
+		if page.AsOf != nil && (whole.AsOf == nil || page.AsOf.Before(*whole.AsOf)) {
+			whole.AsOf = page.AsOf
+		}
+	}
+	return whole, nil
+}

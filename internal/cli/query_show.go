@@ -1,0 +1,269 @@
+package cli
+
+import (
+	"encoding/csv"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// writeCSV writes a line a point, with a header.
+func (a *App) writeCSV(q queryAnswer) error {
+	w := csv.NewWriter(a.Stdout)
+	var rows [][]string
+	switch {
+	case q.Events != nil:
+		rows = append(rows, []string{"eventType", "count"})
+		for _, kind := range slices.Sorted(maps.Keys(q.ByType)) {
+			rows = append(rows, []string{kind, strconv.FormatInt(q.ByType[kind], 10)})
+		}
+	case q.Metric == "users":
+		rows = append(rows, []string{"day", "users", "exact"})
+		for _, d := range q.Days {
+			rows = append(rows, []string{d.Day, strconv.FormatInt(d.Users, 10), strconv.FormatBool(d.Exact)})
+		}
+	default:
+		rows = pointRows(q)
+	}
+	if err := w.WriteAll(rows); err != nil {
+		return fmt.Errorf("write answer: %w", err)
+	}
+	return nil
+}
+
+func pointRows(q queryAnswer) [][]string {
+	head := []string{"at"}
+	if q.Metric == "events" {
+		head = append(head, "eventType")
+	}
+	head = append(append(head, q.By...), "count", "sum", "min", "max")
+	rows := [][]string{head}
+	for _, p := range q.Points {
+		row := []string{p.At.Format(time.RFC3339)}
+		if q.Metric == "events" {
+			row = append(row, p.EventType)
+		}
+		values := make([]string, len(q.By))
+		copy(values, p.Values)
+		rows = append(rows, append(append(row, values...), strconv.FormatInt(p.Count, 10), p.Sum.String(), p.Min.String(), p.Max.String()))
+	}
+	return rows
+}
+
+// showAnswer shows people an answer.
+func (a *App) showAnswer(q queryAnswer) {
+	switch {
+	case q.Events != nil:
+		a.showSummary(q)
+	case q.Metric == "users":
+		a.showUsers(q)
+	default:
+		a.showSeries(q)
+	}
+	a.printf("%s", origin(q))
+}
+
+// origin says how far an answer can be trusted.
+func origin(q queryAnswer) string {
+	text := "from " + q.Source
+	if q.AsOf != nil {
+		text += ", with all that was loaded by " + q.AsOf.Local().Format("15:04:05")
+	}
+	if q.Stale {
+		text += "; STALE: Redis or PostgreSQL is away or behind"
+	}
+	if q.Skipped != nil && *q.Skipped > 0 {
+		text += fmt.Sprintf("; %s events had no such number", thousands(*q.Skipped))
+	}
+	if q.Since != nil && q.From != nil && q.Since.After(*q.From) {
+		text += "; counted since " + q.Since.Local().Format(time.DateTime)
+	}
+	return text + "\n"
+}
+
+func (a *App) showSummary(q queryAnswer) {
+	a.printf("%s events in the last 60 minutes", thousands(*q.Events))
+	if q.UsersToday != nil {
+		about := "about "
+		if q.UsersToday.Exact {
+			about = ""
+		}
+		a.printf(", %s%s users today", about, thousands(q.UsersToday.Users))
+	}
+	a.printf("\n")
+	most := int64(1)
+	for _, n := range q.ByType {
+		most = max(most, n)
+	}
+	kinds := slices.SortedFunc(maps.Keys(q.ByType), func(x, y string) int { return int(q.ByType[y] - q.ByType[x]) })
+	width := widest(kinds)
+	for _, kind := range kinds {
+		n := q.ByType[kind]
+		a.printf("  %-*s %12s  %s\n", width, kind, thousands(n), bar(n, most))
+	}
+}
+
+func (a *App) showUsers(q queryAnswer) {
+	most := int64(1)
+	for _, d := range q.Days {
+		most = max(most, d.Users)
+	}
+	for _, d := range q.Days {
+		about := "~"
+		if d.Exact {
+			about = " "
+		}
+		a.printf("  %s %s%11s  %s\n", d.Day, about, thousands(d.Users), bar(d.Users, most))
+	}
+}
+
+// bar is a value beside the largest.
+func bar(n, most int64) string {
+	return strings.Repeat("█", int(n*barWidth/most))
+}
+
+func widest(names []string) int {
+	width := 4
+	for _, name := range names {
+		width = max(width, utf8.RuneCountInString(name))
+	}
+	return width
+}
+
+// line is one series of an answer: its total, and what it was step by step.
+type line struct {
+	name     string
+	count    int64
+	sum      *big.Rat
+	decimals int
+	least    *big.Rat
+	most     *big.Rat
+	chart    []float64
+}
+
+// showSeries shows a line for each series, the largest first.
+func (a *App) showSeries(q queryAnswer) {
+	if q.From != nil && q.To != nil {
+		a.printf("%s, %s to %s, step %s\n", q.Metric, q.From.Local().Format(time.DateTime), q.To.Local().Format(time.DateTime), short(time.Duration(q.StepSeconds)*time.Second))
+	}
+	all := series(q)
+	if len(all) == 0 {
+		a.printf("  nothing happened\n")
+		return
+	}
+	names := make([]string, len(all))
+	for i, l := range all {
+		names[i] = l.name
+	}
+	width := widest(names)
+	for _, l := range all {
+		a.printf("  %-*s %12s", width, l.name, thousands(l.count))
+		if l.sum != nil {
+			a.printf("  sum %s", l.sum.FloatString(l.decimals))
+		}
+		if l.least != nil {
+			a.printf("  min %s", l.least.FloatString(l.decimals))
+		}
+		if l.most != nil {
+			a.printf("  max %s", l.most.FloatString(l.decimals))
+		}
+		a.printf("  %s\n", spark(l.chart))
+	}
+}
+
+// short writes whole minutes or hours as people do.
+func short(d time.Duration) string {
+	if d%time.Hour == 0 {
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dm", d/time.Minute)
+}
+
+// series adds an answer's points up by what tells them apart.
+func series(q queryAnswer) []*line {
+	byName := map[string]*line{}
+	n := 1
+	if q.From != nil && q.To != nil && q.StepSeconds > 0 {
+		n = int((q.To.Sub(*q.From).Seconds() + float64(q.StepSeconds) - 1) / float64(q.StepSeconds))
+	}
+	for _, p := range q.Points {
+		name := strings.Join(append([]string{p.EventType}, p.Values...), " ")
+		if name = strings.TrimSpace(name); name == "" {
+			name = "all"
+		}
+		l := byName[name]
+		if l == nil {
+			l = &line{name: name, chart: make([]float64, max(n, 1))}
+			byName[name] = l
+		}
+		l.add(p)
+		if i := int(p.At.Sub(*q.From).Seconds()) / max(q.StepSeconds, 1); i >= 0 && i < len(l.chart) {
+			l.chart[i] += float64(p.Count)
+		}
+	}
+	return slices.SortedFunc(maps.Values(byName), func(x, y *line) int {
+		if x.count != y.count {
+			return int(y.count - x.count)
+		}
+		return strings.Compare(x.name, y.name)
+	})
+}
+
+// add adds a point, exactly.
+func (l *line) add(p queryPoint) {
+	l.count += p.Count
+	number := func(text string) *big.Rat {
+		r, ok := new(big.Rat).SetString(text)
+		if !ok {
+			return nil
+		}
+		if _, fraction, ok := strings.Cut(text, "."); ok {
+			l.decimals = max(l.decimals, len(fraction))
+		}
+		return r
+	}
+	if r := number(p.Sum.String()); r != nil {
+		if l.sum == nil {
+			l.sum = new(big.Rat)
+		}
+		l.sum.Add(l.sum, r)
+	}
+	if r := number(p.Min.String()); r != nil && (l.least == nil || r.Cmp(l.least) < 0) {
+		l.least = r
+	}
+	if r := number(p.Max.String()); r != nil && (l.most == nil || r.Cmp(l.most) > 0) {
+		l.most = r
+	}
+}
+
+// spark draws values as one line, at most as many as a chart has steps.
+func spark(values []float64) string {
+	for len(values) > 2*steps {
+		var half []float64
+		for i := 0; i < len(values); i += 2 {
+			v := values[i]
+			if i+1 < len(values) {
+				v += values[i+1]
+			}
+			half = append(half, v)
+		}
+		values = half
+	}
+	most := slices.Max(values)
+	levels := []rune("▁▂▃▄▅▆▇█")
+	var b strings.Builder
+	for _, v := range values {
+		switch {
+		case v == 0 || most == 0:
+			b.WriteRune(' ')
+		default:
+			b.WriteRune(levels[min(int(v/most*float64(len(levels))), len(levels)-1)])
+		}
+	}
+	return strings.TrimRight(b.String(), " ")
+}
