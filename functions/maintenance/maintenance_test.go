@@ -48,9 +48,12 @@ func newHandler(t *testing.T, d *postgres.Database) (*maintenance.Handler, *cach
 }
 
 func chunk(at time.Time) warehouse.Chunk {
-	return warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2", Rows: []warehouse.Row{{
+	row := warehouse.Row{
 		Event: event.Event{ID: uuid.New(), UserID: "u", Type: "view", Timestamp: at, Properties: []byte("{}")}, ReceivedAt: now, ArrivedAt: now,
-	}}}
+	}
+	return warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2", Records: 1, Decode: func(int) ([]warehouse.Row, []warehouse.Bad) {
+		return []warehouse.Row{row}, nil
+	}}
 }
 
 func TestPartitions(t *testing.T) {

@@ -54,7 +54,8 @@ func past(t *testing.T) (*maintenance.Handler, *bucket, metrics, *postgres.Datab
 	b := &bucket{hour: arrived}
 	h.Archive = b
 
-	c := warehouse.Chunk{Shard: "s", FirstSeq: "0", LastSeq: "9", Arrived: arrived, Keep: func(context.Context, []warehouse.Bad) (string, error) { return "x", nil }}
+	var rows []warehouse.Row
+	var bad []warehouse.Bad
 	var records []archive.Record
 	for n := range 10 {
 		r := archive.Record{Shard: "s", Sequence: strconv.Itoa(n), Arrived: arrived}
@@ -63,14 +64,19 @@ func past(t *testing.T) (*maintenance.Handler, *bucket, metrics, *postgres.Datab
 			at := []time.Time{old, arrived}[n%2].Add(time.Duration(i) * time.Second).Truncate(time.Microsecond)
 			e := event.Event{ID: uuid.New(), UserID: "u", Type: "view", Timestamp: at, Properties: []byte("{}")}
 			text = append(text, (&event.Envelope{Event: e, ReceivedAt: arrived, RequestID: "r"}).AppendJSON(nil))
-			c.Rows = append(c.Rows, warehouse.Row{Event: e, ReceivedAt: arrived, ArrivedAt: arrived, Seq: r.Sequence, I: i})
+			rows = append(rows, warehouse.Row{Event: e, ReceivedAt: arrived, ArrivedAt: arrived, Seq: r.Sequence, I: i})
 		}
 		if n == 4 { // a line that is no event, and set aside
-			c.Bad = append(c.Bad, warehouse.Bad{Seq: r.Sequence, I: len(text), Reason: "no JSON"})
+			bad = append(bad, warehouse.Bad{Seq: r.Sequence, I: len(text), Reason: "no JSON"})
 			text = append(text, []byte("rubbish"))
 		}
 		r.Data = bytes.Join(text, []byte("\n"))
 		records = append(records, r)
+	}
+	c := warehouse.Chunk{
+		Shard: "s", FirstSeq: "0", LastSeq: "9", Arrived: arrived, Records: 1,
+		Decode: func(int) ([]warehouse.Row, []warehouse.Bad) { return rows, bad },
+		Keep:   func(context.Context, []warehouse.Bad) (string, error) { return "x", nil },
 	}
 	if _, err := d.As(t, funcenv.RoleLoader).Load(t.Context(), c); err != nil {
 		t.Fatal(err)

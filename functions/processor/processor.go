@@ -25,8 +25,7 @@ type Warehouse interface {
 
 // Cache is what is told of changes; *cache.Cache is one.
 type Cache interface {
-	Update(context.Context, cache.Source, []warehouse.MinuteRow) error
-	AddUsers(ctx context.Context, byDay map[string][]string) error
+	Update(ctx context.Context, source cache.Source, rows []warehouse.MinuteRow, users map[string][]string) error
 }
 
 // Objects is where the bytes of quarantined lines are kept; archive.Writer is one.
@@ -119,7 +118,7 @@ func (h *Handler) Replay(ctx context.Context, source string, records []archive.R
 }
 
 // told adds up what was loaded and brings it to the cache.
-func (h *Handler) told(ctx context.Context, c chunk, loaded warehouse.Loaded, sum *totals) {
+func (h *Handler) told(ctx context.Context, c *chunk, loaded warehouse.Loaded, sum *totals) {
 	sum.add(loaded)
 	sum.committed = c.Arrived
 	if sum.cacheErrors > 0 {
@@ -136,11 +135,11 @@ func nearDeadline(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && time.Until(deadline) < reserve
 }
 
-func failFrom(c chunk) []events.KinesisBatchItemFailure {
+func failFrom(c *chunk) []events.KinesisBatchItemFailure {
 	return []events.KinesisBatchItemFailure{{ItemIdentifier: c.FirstSeq}}
 }
 
-func (h *Handler) load(ctx context.Context, c chunk) (warehouse.Loaded, error) {
+func (h *Handler) load(ctx context.Context, c *chunk) (warehouse.Loaded, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerTime))
@@ -151,7 +150,7 @@ func (h *Handler) load(ctx context.Context, c chunk) (warehouse.Loaded, error) {
 		defer cancel()
 		lines := make([]archive.Line, len(bad))
 		for i, b := range bad {
-			lines[i] = c.lines[b.Line]
+			lines[i] = c.line(b)
 			h.Log.WarnContext(ctx, "line quarantined", "shard", c.Shard, "seq", b.Seq, "i", b.I, "reason", b.Reason)
 		}
 		key, body, err := archive.Quarantine(lines)
@@ -166,10 +165,7 @@ func (h *Handler) load(ctx context.Context, c chunk) (warehouse.Loaded, error) {
 func (h *Handler) tellCache(ctx context.Context, l warehouse.Loaded) error {
 	ctx, cancel := context.WithTimeout(ctx, cacheTime)
 	defer cancel()
-	if err := h.Cache.Update(ctx, h.Warehouse, l.Minutes); err != nil {
-		return err
-	}
-	return h.Cache.AddUsers(ctx, l.Users)
+	return h.Cache.Update(ctx, h.Warehouse, l.Minutes, l.Users)
 }
 
 func (t *totals) add(l warehouse.Loaded) {

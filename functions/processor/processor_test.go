@@ -25,6 +25,7 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local/pgserver"
+	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/postgres"
 	"github.com/streamctl/streamctl/internal/testkit/redis"
@@ -202,6 +203,35 @@ func TestPoisonIsSetAsideAndTheRestLoaded(t *testing.T) {
 	r.bucket.down = true
 	if failed := r.handle(t, []events.KinesisEventRecord{record(2000, "another")}); failed != "4900002000" {
 		t.Errorf("without the archive it failed from %q", failed)
+	}
+}
+
+// TestAPanicSetsItsRecordAside has the code break late, while the database
+// copies what came before, and in the middle of a record.
+func TestAPanicSetsItsRecordAside(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	records, total := stream(2000)
+	in := make([]archive.Record, len(records))
+	for i := range records {
+		in[i] = archive.FromEvent(records[i])
+	}
+	broken := in[1901] // of three lines
+	middle, err := event.DecodeEnvelope(event.Lines(broken.Data)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := r.LoadWith(t.Context(), in, func(e event.Event) ([]metric.Measure, error) {
+		if e.ID == middle.Event.ID {
+			panic("out of order")
+		}
+		return nil, nil
+	})
+	if err != nil || done.Inserted != total-3 || done.Quarantined != 3 {
+		t.Fatalf("%d of %d inserted, %d set aside, %v", done.Inserted, total, done.Quarantined, err)
+	}
+	if n := number(t, conn, "SELECT count(*) FROM quarantine WHERE seq = '"+broken.Sequence+"' AND reason = 'panic: out of order'"); n != 3 {
+		t.Errorf("%d lines of the record are in quarantine", n)
 	}
 }
 

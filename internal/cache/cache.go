@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed" // the script
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,19 +80,20 @@ func (m minuteOf) key() string {
 	return minutePrefix + m.metric + ":" + time.Unix(m.minute, 0).UTC().Format(minuteLayout)
 }
 
-// Update writes rows that a load changed. A minute that isn't there is filled
-// from the source, whole.
-func (c *Cache) Update(ctx context.Context, source Source, rows []warehouse.MinuteRow) error {
+// Update writes rows that a load changed, and adds its users as AddUsers does. A
+// minute that isn't there is filled from the source, whole.
+func (c *Cache) Update(ctx context.Context, source Source, rows []warehouse.MinuteRow, users map[string][]string) error {
 	groups, order := c.group(rows)
 	results := make([]*redis.Cmd, len(order))
 	_, err := c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, m := range order {
 			results[i] = c.queue(ctx, pipe, m, groups[m], 0)
 		}
+		queueUsers(ctx, pipe, users)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("write minutes: %w", err)
+		return fmt.Errorf("write minutes and users: %w", err)
 	}
 	missing := map[string][]time.Time{}
 	for i, m := range order {
@@ -188,21 +190,23 @@ func (c *Cache) inWindow(minute int64) bool {
 
 // AddUsers adds users to those of their days (YYYYMMDD) that are there.
 func (c *Cache) AddUsers(ctx context.Context, byDay map[string][]string) error {
-	const portion = 1000
 	_, err := c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for day, users := range byDay {
-			for len(users) > 0 {
-				n := min(portion, len(users))
-				pipe.Eval(ctx, addUsers, []string{userPrefix + day}, toAny(users[:n])...)
-				users = users[n:]
-			}
-		}
+		queueUsers(ctx, pipe, byDay)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("add users: %w", err)
 	}
 	return nil
+}
+
+func queueUsers(ctx context.Context, pipe redis.Pipeliner, byDay map[string][]string) {
+	const portion = 1000
+	for day, users := range byDay {
+		for part := range slices.Chunk(users, portion) {
+			pipe.Eval(ctx, addUsers, []string{userPrefix + day}, toAny(part)...)
+		}
+	}
 }
 
 func toAny(texts []string) []any {

@@ -70,7 +70,7 @@ func TestLargerRevisionWins(t *testing.T) {
 	for _, step := range []struct{ rev, n, want int64 }{
 		{1, 5, 5}, {3, 9, 9}, {2, 100, 9}, {3, 100, 9}, {4, 2, 2}, {11, 7, 7}, {10, 100, 7}, {12, 0, 0},
 	} {
-		if err := c.Update(t.Context(), s, []warehouse.MinuteRow{row(step.rev, step.n)}); err != nil {
+		if err := c.Update(t.Context(), s, []warehouse.MinuteRow{row(step.rev, step.n)}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := read(); got != step.want {
@@ -92,7 +92,7 @@ func TestAMinuteIsNeverBegunWithAFragment(t *testing.T) {
 	if err != nil || len(before.Missing) != 1 {
 		t.Fatalf("%+v, %v", before, err)
 	}
-	if err := c.Update(t.Context(), s, []warehouse.MinuteRow{row(2, 20)}); err != nil {
+	if err := c.Update(t.Context(), s, []warehouse.MinuteRow{row(2, 20)}, nil); err != nil {
 		t.Fatal(err)
 	}
 	found, err := c.Minutes(t.Context(), "events", []time.Time{minute})
@@ -114,7 +114,7 @@ func TestMinutesPastTheWindowAreLeftAlone(t *testing.T) {
 	old := row(1, 1)
 	old.Minute = minute.Add(-cache.Window)
 	s := &source{old}
-	if err := c.Update(t.Context(), s, []warehouse.MinuteRow{old}); err != nil {
+	if err := c.Update(t.Context(), s, []warehouse.MinuteRow{old}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Fill(t.Context(), s, "events", []time.Time{old.Minute}); err != nil {
@@ -151,15 +151,17 @@ func TestUsersOnlyWhereTheDayIsThere(t *testing.T) {
 
 func load(t *testing.T, db *warehouse.DB, users ...string) warehouse.Loaded {
 	t.Helper()
-	c := warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2"}
+	var rows []warehouse.Row
 	for i, user := range users {
-		c.Rows = append(c.Rows, warehouse.Row{
+		rows = append(rows, warehouse.Row{
 			Event: event.Event{
 				ID: uuid.New(), UserID: user, Type: "view", Timestamp: now.Add(-time.Duration(i) * time.Minute), Properties: []byte("{}"),
 			}, ReceivedAt: now, ArrivedAt: now,
 		})
 	}
-	done, err := db.Load(t.Context(), c)
+	done, err := db.Load(t.Context(), warehouse.Chunk{
+		Shard: "s", FirstSeq: "1", LastSeq: "2", Records: 1, Decode: func(int) ([]warehouse.Row, []warehouse.Bad) { return rows, nil },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

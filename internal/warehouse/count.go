@@ -57,15 +57,14 @@ func newCounter(declared []metric.Definition) *counter {
 	return c
 }
 
-// measure gives what inserted rows add to the rollups, in no order.
-func measure(rows []Row, declared []metric.Definition) ([]Measure, error) {
-	c := newCounter(declared)
+// rows adds events that are to be inserted, or were.
+func (c *counter) rows(rows []Row) error {
 	for i := range rows {
 		if err := c.event(&rows[i].Event, rows[i].Measures); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return c.measures(), nil
+	return nil
 }
 
 // event adds an event, with what code made of it.

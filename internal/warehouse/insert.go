@@ -11,21 +11,22 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// insert puts rows into events and returns those that weren't there. It
-// copies straight, which is fastest, and turns to the way that minds conflicts
-// when the copy meets a duplicate.
-func (l *load) insert(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
-	if len(rows) == 0 {
-		return nil, nil
+// insert puts the chunk's rows into events and returns those that weren't
+// there. It copies straight, which is fastest, and turns to the way that minds
+// conflicts when the copy meets a duplicate.
+func (l *load) insert(ctx context.Context, tx pgx.Tx) ([]Row, error) {
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"events"}, eventColumns, l.in)
+	if err == nil {
+		return l.in.rows, nil
 	}
-	err := savepoint(ctx, tx, func(tx pgx.Tx) error { return l.copyRows(ctx, tx, rows) })
-	switch {
-	case err == nil:
-		return rows, nil
-	case sqlState(err) == uniqueViolation, isData(err):
-		return l.insertSafely(ctx, tx, rows)
+	for l.in.decode() { // what the copy didn't come to
 	}
-	return nil, fmt.Errorf("copy %d events: %w", len(rows), err)
+	if sqlState(err) == uniqueViolation || isData(err) {
+		if _, err = tx.Exec(ctx, "ROLLBACK TO SAVEPOINT copy"); err == nil {
+			return l.insertSafely(ctx, tx, l.in.rows)
+		}
+	}
+	return nil, fmt.Errorf("copy %d events: %w", len(l.in.rows), err)
 }
 
 // insertSafely inserts what isn't there. An error of the data is halved down
@@ -42,7 +43,7 @@ func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) (inserte
 		return nil, fmt.Errorf("insert %d events: %w", len(rows), err)
 	case len(rows) == 1:
 		r := rows[0]
-		l.refused = append(l.refused, Bad{Line: r.Line, Seq: r.Seq, I: r.I, Reason: "database: " + err.Error()})
+		l.refused = append(l.refused, Bad{Record: r.Record, Seq: r.Seq, I: r.I, Reason: "database: " + err.Error()})
 		return nil, nil
 	}
 	first, err := l.insertSafely(ctx, tx, rows[:len(rows)/2])
@@ -68,19 +69,6 @@ func savepoint(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
 	return inner.Commit(ctx)
 }
 
-func (l *load) copyRows(ctx context.Context, tx pgx.Tx, rows []Row) error {
-	columns := []string{"event_id", "user_id", "event_type", "timestamp", "properties", "received_at", "arrived_at", "line", "source"}
-	values := make([]any, len(columns))
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"events"}, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
-		r := &rows[i]
-		values[0], values[1], values[2], values[3] = [16]byte(r.Event.ID), r.Event.UserID, r.Event.Type, r.Event.Timestamp
-		values[4], values[5], values[6] = []byte(r.Event.Properties), r.ReceivedAt, r.ArrivedAt
-		values[7], values[8] = LineHash(l.Shard, r.Seq, r.I), textOrNull(l.Source)
-		return values, nil
-	}))
-	return err
-}
-
 func (l *load) insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
 	n := len(rows)
 	ids, users, types := make([][16]byte, n), make([]string, n), make([]string, n)
@@ -99,10 +87,6 @@ func (l *load) insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, er
 	if err != nil {
 		return nil, err
 	}
-	type identity struct {
-		id [16]byte
-		at int64
-	}
 	fresh := make(map[identity]struct{}, n)
 	var id [16]byte
 	var at time.Time
@@ -115,7 +99,7 @@ func (l *load) insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, er
 	}
 	inserted := make([]Row, 0, len(fresh))
 	for _, r := range rows {
-		if _, ok := fresh[identity{r.Event.ID, r.Event.Timestamp.UnixMicro()}]; ok {
+		if _, ok := fresh[r.identity()]; ok {
 			inserted = append(inserted, r)
 		}
 	}

@@ -23,8 +23,8 @@ type Row struct {
 	ReceivedAt time.Time
 	// ArrivedAt is when the stream took the record.
 	ArrivedAt time.Time
-	// Line is the caller's index of the line; Bad gives it back.
-	Line int
+	// Record is the record's index in the chunk.
+	Record int
 	// Seq and I are the line's place in the stream.
 	Seq string
 	I   int
@@ -34,7 +34,8 @@ type Row struct {
 
 // Bad is a line that can never be loaded.
 type Bad struct {
-	Line   int
+	// Record is the record's index in the chunk.
+	Record int
 	Seq    string
 	I      int
 	Reason string
@@ -49,9 +50,13 @@ type Chunk struct {
 	// Source is the bucket of another archive that is replayed; empty for the
 	// stack's own stream and archive.
 	Source string
-	Rows   []Row
-	// Bad has the lines that were set aside before.
-	Bad []Bad
+	// Records is how many there are, with at most MaxChunk events.
+	Records int
+	// Decode gives the events of a record, and its lines that can never be
+	// loaded. It is called for one after the other while the database copies,
+	// in a goroutine, where it must not panic, and for all once more when the
+	// chunk is tried again.
+	Decode func(record int) ([]Row, []Bad)
 	// Keep writes the lines to the archive's quarantine and returns the
 	// object's key. It is called before the commit, and not without lines.
 	Keep func(context.Context, []Bad) (object string, err error)
@@ -80,7 +85,7 @@ func (d *DB) Load(ctx context.Context, c Chunk) (Loaded, error) {
 		l := load{Chunk: c}
 		err := transact(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error { return l.run(ctx, tx) })
 		if sqlState(err) == checkViolation && !conn.IsClosed() {
-			return errors.Join(err, wantDays(ctx, conn, c.Rows))
+			return errors.Join(err, wantDays(ctx, conn, l.in.rows))
 		}
 		done = l.Loaded
 		return err
@@ -95,45 +100,39 @@ func (d *DB) Load(ctx context.Context, c Chunk) (Loaded, error) {
 type load struct {
 	Chunk
 	Loaded
+	in      *incoming
 	refused []Bad
-	floor   *time.Time      // nil: nothing was dropped yet
 	known   map[string]bool // keys of metrics
 }
 
 func (l *load) run(ctx context.Context, tx pgx.Tx) error {
-	declared, err := l.begin(ctx, tx)
+	if err := l.begin(ctx, tx); err != nil {
+		return err
+	}
+	inserted, err := l.insert(ctx, tx)
 	if err != nil {
 		return err
 	}
-	rows := l.aboveFloor()
-	rows = l.distinct(rows)
-	// Counted while the database copies; where some weren't inserted, again.
-	early := make(chan counted, 1)
-	go func() { early <- countRows(rows, declared) }()
-	inserted, err := l.insert(ctx, tx, rows)
+	sums, users, err := l.in.counts, l.in.users, l.in.err
+	if len(inserted) != len(l.in.rows) {
+		sums, users = newCounter(l.in.declared), usersByDay(inserted)
+		err = sums.rows(inserted)
+	}
 	if err != nil {
 		return err
-	}
-	sums := <-early
-	if len(inserted) != len(rows) {
-		sums = countRows(inserted, declared)
-	}
-	if sums.err != nil {
-		return sums.err
 	}
 	if err := l.trust(ctx, tx); err != nil {
 		return err
 	}
-	l.Inserted = len(inserted)
-	l.Duplicates = len(l.Rows) - l.Inserted - l.Expired - len(l.refused)
+	l.Inserted, l.Expired, l.Users = len(inserted), l.in.expired, users
+	l.Duplicates = l.in.events - l.Inserted - l.Expired - len(l.refused)
 	if err := l.quarantine(ctx, tx); err != nil {
 		return err
 	}
-	l.Users = sums.users
 	if err := registerCode(ctx, tx, l.known, inserted); err != nil {
 		return err
 	}
-	measures, err := limitDimensions(ctx, tx, sums.measures)
+	measures, err := limitDimensions(ctx, tx, sums.measures())
 	if err != nil {
 		return err
 	}
@@ -141,25 +140,15 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	for i, m := range measures {
 		minutes[i] = m.Minute
 	}
-	if err := l.note(ctx, tx, minutes); err != nil {
-		return err
-	}
+	var batch pgx.Batch
+	l.note(&batch, minutes)
 	// Last of all, so that the rows which other shards wait for are locked
 	// for the shortest time; in key order, so that nobody waits in a circle.
-	l.Minutes, err = addToRollups(ctx, tx, slotOf(l.Shard), measures)
-	return err
-}
-
-// counted is what rows add to rollups, and their users by day.
-type counted struct {
-	measures []Measure
-	users    map[string][]string
-	err      error
-}
-
-func countRows(rows []Row, declared []metric.Definition) counted {
-	measures, err := measure(rows, declared)
-	return counted{measures, usersByDay(rows), err}
+	addToRollups(&batch, slotOf(l.Shard), measures, &l.Minutes)
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("note batch, add to rollups: %w", err)
+	}
+	return nil
 }
 
 // trust says whether what was refused is to blame, or the database. It is the
@@ -168,15 +157,16 @@ func (l *load) trust(ctx context.Context, tx pgx.Tx) error {
 	if len(l.refused) == 0 {
 		return nil
 	}
-	if limit := max(10, len(l.Rows)/10); len(l.refused) > limit {
-		return fmt.Errorf("%w: %d of %d", ErrTooManyBad, len(l.refused), len(l.Rows))
+	if limit := max(10, l.in.events/10); len(l.refused) > limit {
+		return fmt.Errorf("%w: %d of %d", ErrTooManyBad, len(l.refused), l.in.events)
 	}
-	i := slices.IndexFunc(l.Rows, func(r Row) bool { return r.Line == l.refused[0].Line })
-	plain := l.Rows[max(i, 0)]
+	first := l.refused[0]
+	plain := l.in.rows[slices.IndexFunc(l.in.rows, func(r Row) bool { return r.Record == first.Record && r.I == first.I })]
 	plain.Event = event.Event{ID: uuid.New(), UserID: "user", Type: "type", Timestamp: plain.Event.Timestamp, Properties: []byte("{}")}
 	taken := errors.New("taken")
 	err := savepoint(ctx, tx, func(tx pgx.Tx) error {
-		return errors.Join(l.copyRows(ctx, tx, []Row{plain}), taken) // to be rolled back
+		_, err := l.insertRows(ctx, tx, []Row{plain})
+		return errors.Join(err, taken) // to be rolled back
 	})
 	if sqlState(err) != "" {
 		return fmt.Errorf("%w: even a plain one: %w", ErrTooManyBad, err)
@@ -188,7 +178,8 @@ func (l *load) trust(ctx context.Context, tx pgx.Tx) error {
 }
 
 // begin takes the locks and reads the floor and the metrics, in one snapshot.
-func (l *load) begin(ctx context.Context, tx pgx.Tx) ([]metric.Definition, error) {
+func (l *load) begin(ctx context.Context, tx pgx.Tx) error {
+	var floor *time.Time
 	var keys, definitions []string
 	var batch pgx.Batch
 	// The lock comes before the first look at data: who holds it alone (a
@@ -203,50 +194,23 @@ func (l *load) begin(ctx context.Context, tx pgx.Tx) ([]metric.Definition, error
 		SELECT CASE WHEN isfinite(floor) THEN floor END,
 			ARRAY(SELECT key FROM metric ORDER BY key),
 			ARRAY(SELECT definition FROM metric WHERE active AND definition IS NOT NULL ORDER BY key)
-		FROM events_floor`).QueryRow(func(row pgx.Row) error { return row.Scan(&l.floor, &keys, &definitions) })
+		FROM events_floor`).QueryRow(func(row pgx.Row) error { return row.Scan(&floor, &keys, &definitions) })
+	batch.Queue("SAVEPOINT copy")
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, fmt.Errorf("lock loading, read floor and metrics: %w", err)
+		return fmt.Errorf("lock loading, read floor and metrics: %w", err)
 	}
 	l.known = make(map[string]bool, len(keys))
 	for _, key := range keys {
 		l.known[key] = true
 	}
-	return decodeDefinitions(definitions)
-}
-
-// aboveFloor leaves out what retention has dropped, or would drop at once.
-func (l *load) aboveFloor() []Row {
-	if l.floor == nil {
-		return l.Rows
-	}
-	kept := make([]Row, 0, len(l.Rows))
-	for _, r := range l.Rows {
-		if !r.Event.Timestamp.Before(*l.floor) {
-			kept = append(kept, r)
-		}
-	}
-	l.Expired = len(l.Rows) - len(kept)
-	return kept
-}
-
-// distinct keeps the first row of each identity.
-func (l *load) distinct(rows []Row) []Row {
-	type identity struct {
-		id [16]byte
-		at int64
-	}
-	seen := make(map[identity]struct{}, len(rows))
-	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool {
-		key := identity{r.Event.ID, r.Event.Timestamp.UnixMicro()}
-		_, again := seen[key]
-		seen[key] = struct{}{}
-		return again
-	})
+	declared, err := decodeDefinitions(definitions)
+	l.in = newIncoming(&l.Chunk, floor, declared)
+	return err
 }
 
 // quarantine notes the lines that can't be loaded, after their bytes are safe.
 func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
-	bad := slices.Concat(l.Bad, l.refused)
+	bad := slices.Concat(l.in.bad, l.refused)
 	if len(bad) == 0 {
 		return nil
 	}
@@ -270,20 +234,16 @@ func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
 }
 
 // note tells the cache's refresher which minutes the chunk changes.
-func (l *load) note(ctx context.Context, tx pgx.Tx, minutes []time.Time) error {
+func (l *load) note(batch *pgx.Batch, minutes []time.Time) {
 	slices.SortFunc(minutes, time.Time.Compare)
 	minutes = slices.CompactFunc(minutes, time.Time.Equal)
 	var arrived *time.Time
 	if !l.Arrived.IsZero() {
 		arrived = &l.Arrived
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived)
+	batch.Queue(`INSERT INTO load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		l.Shard, l.FirstSeq, l.LastSeq, l.Inserted, l.Duplicates, l.Quarantined, l.Expired, minutes, arrived)
-	if err != nil {
-		return fmt.Errorf("note batch: %w", err)
-	}
-	return nil
 }
 
 func usersByDay(rows []Row) map[string][]string {

@@ -141,14 +141,17 @@ func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
 	if err != nil {
 		return fmt.Errorf("clear rollups: %w", err)
 	}
-	if _, err := addToRollups(ctx, tx, 0, measures); err != nil {
-		return err
-	}
 	for _, m := range measures {
 		minutes = append(minutes, m.Minute)
 	}
 	l := load{Chunk: Chunk{Shard: "rebuild"}}
-	return l.note(ctx, tx, minutes)
+	var batch pgx.Batch
+	addToRollups(&batch, 0, measures, &l.Minutes)
+	l.note(&batch, minutes)
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("add to rollups, note batch: %w", err)
+	}
+	return nil
 }
 
 // count reads the events of a span and adds them up.

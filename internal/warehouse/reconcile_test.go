@@ -22,7 +22,7 @@ func TestReconcile(t *testing.T) {
 	owner, db := d.As(t, funcenv.RoleOwner), d.As(t, funcenv.RoleLoader)
 	all := rows(100, nil)
 	c := chunk(all)
-	c.Bad = []warehouse.Bad{{Line: 100, Seq: "100", Reason: "no JSON"}}
+	setAside(&c, warehouse.Bad{Seq: "100", Reason: "no JSON"})
 	c.Arrived = noon
 	load(t, db, c)
 	// The stream has a resend of row 7 as well: a line that made no row.

@@ -1,8 +1,6 @@
 package warehouse
 
 import (
-	"context"
-	"fmt"
 	"hash/fnv"
 	"slices"
 	"strings"
@@ -61,11 +59,11 @@ func sortMeasures(measures []Measure) {
 	})
 }
 
-// addToRollups adds sorted measures, one for each key, and returns the rows as
-// they now stand.
-func addToRollups(ctx context.Context, tx pgx.Tx, slot int, measures []Measure) ([]MinuteRow, error) {
+// addToRollups adds sorted measures, one for each key, and gives the rows as
+// they then stand.
+func addToRollups(batch *pgx.Batch, slot int, measures []Measure, changed *[]MinuteRow) {
 	if len(measures) == 0 {
-		return nil, nil
+		return
 	}
 	n := len(measures)
 	metrics, minutes, dimensions, counts := make([]string, n), make([]time.Time, n), make([]string, n), make([]int64, n)
@@ -75,7 +73,7 @@ func addToRollups(ctx context.Context, tx pgx.Tx, slot int, measures []Measure) 
 		mins[i], maxs[i] = textOrNull(m.Min), textOrNull(m.Max)
 	}
 	// unnest keeps the order, so the rows are locked in it.
-	rows, err := tx.Query(ctx, `
+	batch.Queue(`
 		INSERT INTO metric_minute AS m (metric, bucket, dimension, slot, rev, n, sum, min, max)
 		SELECT metric, bucket, dimension, $1, 1, n, sum::numeric, min::numeric, max::numeric
 		FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
@@ -84,15 +82,11 @@ func addToRollups(ctx context.Context, tx pgx.Tx, slot int, measures []Measure) 
 			rev = m.rev + 1, n = m.n + excluded.n, sum = m.sum + excluded.sum,
 			min = least(m.min, excluded.min), max = greatest(m.max, excluded.max)
 		RETURNING m.metric, m.bucket, m.dimension, m.slot, m.rev, m.n, m.sum::text, coalesce(m.min::text, ''), coalesce(m.max::text, '')`,
-		slot, metrics, minutes, dimensions, counts, sums, mins, maxs)
-	if err != nil {
-		return nil, fmt.Errorf("add to rollups: %w", err)
-	}
-	changed, err := pgx.CollectRows(rows, minuteRow)
-	if err != nil {
-		return nil, fmt.Errorf("add to rollups: %w", err)
-	}
-	return changed, nil
+		slot, metrics, minutes, dimensions, counts, sums, mins, maxs,
+	).Query(func(rows pgx.Rows) (err error) {
+		*changed, err = pgx.CollectRows(rows, minuteRow)
+		return err
+	})
 }
 
 func minuteRow(row pgx.CollectableRow) (r MinuteRow, err error) {

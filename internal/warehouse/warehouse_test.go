@@ -33,7 +33,7 @@ func rows(n int, change func(i int, r *warehouse.Row)) []warehouse.Row {
 				ID: uuid.New(), UserID: fmt.Sprintf("user%d", i%7), Type: []string{"view", "click", "buy"}[i%3],
 				Timestamp: noon.Add(time.Duration(i) * time.Second), Properties: []byte(`{"n":1.50}`),
 			},
-			ReceivedAt: noon, ArrivedAt: noon, Line: i, Seq: fmt.Sprintf("%06d", i),
+			ReceivedAt: noon, ArrivedAt: noon, Record: i, Seq: fmt.Sprintf("%06d", i),
 		}
 		if change != nil {
 			change(i, &all[i])
@@ -44,8 +44,21 @@ func rows(n int, change func(i int, r *warehouse.Row)) []warehouse.Row {
 
 func chunk(rows []warehouse.Row) warehouse.Chunk {
 	return warehouse.Chunk{
-		Shard: "shardId-000000000000", FirstSeq: "a", LastSeq: "z", Rows: rows,
-		Keep: func(context.Context, []warehouse.Bad) (string, error) { return "quarantine/v1/x", nil },
+		Shard: "shardId-000000000000", FirstSeq: "a", LastSeq: "z", Records: len(rows),
+		Decode: func(i int) ([]warehouse.Row, []warehouse.Bad) { return rows[i : i+1], nil },
+		Keep:   func(context.Context, []warehouse.Bad) (string, error) { return "quarantine/v1/x", nil },
+	}
+}
+
+// setAside adds a record with a line that can't be loaded.
+func setAside(c *warehouse.Chunk, bad warehouse.Bad) {
+	decode, last := c.Decode, c.Records
+	c.Records++
+	c.Decode = func(record int) ([]warehouse.Row, []warehouse.Bad) {
+		if record == last {
+			return nil, []warehouse.Bad{bad}
+		}
+		return decode(record)
 	}
 }
 
@@ -132,11 +145,11 @@ func TestUnloadableEventsAreHalvedOut(t *testing.T) {
 		}
 	})
 	c := chunk(all)
-	c.Bad = []warehouse.Bad{{Line: 9, Seq: "x", I: 3, Reason: "no envelope \x00\xff"}}
+	setAside(&c, warehouse.Bad{Record: 9, Seq: "x", I: 3, Reason: "no envelope \x00\xff"})
 	var kept []int
 	c.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
 		for _, b := range bad {
-			kept = append(kept, b.Line)
+			kept = append(kept, b.Record)
 		}
 		return "quarantine/v1/y", nil
 	}
@@ -177,7 +190,7 @@ func TestFailedQuarantineLoadsNothing(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
 	c := chunk(rows(10, nil))
-	c.Bad = []warehouse.Bad{{Seq: "x"}}
+	setAside(&c, warehouse.Bad{Seq: "x"})
 	c.Keep = func(context.Context, []warehouse.Bad) (string, error) { return "", context.DeadlineExceeded }
 	if _, err := db.Load(t.Context(), c); err == nil {
 		t.Error("no error")

@@ -116,17 +116,12 @@ func (p *processing) MinuteRows(ctx context.Context, metric string, minutes []ti
 }
 
 // Update tells Redis, which may be the last that the environment did.
-func (p *processing) Update(ctx context.Context, source cache.Source, rows []warehouse.MinuteRow) error {
-	err := p.cache.Update(ctx, source, rows)
+func (p *processing) Update(ctx context.Context, source cache.Source, rows []warehouse.MinuteRow, users map[string][]string) error {
+	err := p.cache.Update(ctx, source, rows, users)
 	if p.fault == KillAfterRedis {
 		p.kill()
 	}
 	return err
-}
-
-// AddUsers tells Redis of users.
-func (p *processing) AddUsers(ctx context.Context, byDay map[string][]string) error {
-	return p.cache.AddUsers(ctx, byDay)
 }
 
 // archiving is an environment of the archiver.

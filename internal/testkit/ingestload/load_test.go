@@ -49,9 +49,9 @@ func (m metrics) Emit(all ...emf.Metric) error {
 // nothing takes what the cache is told.
 type nothing struct{}
 
-func (nothing) Update(context.Context, cache.Source, []warehouse.MinuteRow) error { return nil }
-
-func (nothing) AddUsers(context.Context, map[string][]string) error { return nil }
+func (nothing) Update(context.Context, cache.Source, []warehouse.MinuteRow, map[string][]string) error {
+	return nil
+}
 
 // bucket takes quarantine objects.
 type bucket map[string][]byte

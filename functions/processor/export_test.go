@@ -1,0 +1,17 @@
+package processor
+
+import (
+	"context"
+
+	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// LoadWith loads what makes one chunk, with another Measures.
+func (h *Handler) LoadWith(ctx context.Context, records []archive.Record, measures func(event.Event) ([]metric.Measure, error)) (warehouse.Loaded, error) {
+	c := cut(records)[0]
+	c.measures = measures
+	return h.load(ctx, c)
+}
