@@ -1,0 +1,182 @@
+// Package localrun runs the real `streamctl local` for tests: starts it, breaks
+// it, and looks at what is everywhere afterwards.
+package localrun
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/artifact"
+)
+
+// Program is the program, built once for a package's tests.
+type Program struct {
+	path string
+	dir  string
+}
+
+// Build builds the program; Close removes it.
+func Build(ctx context.Context) (*Program, error) {
+	root, err := artifact.FindSource(".")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "streamctl-program-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // others run it too
+		return nil, err
+	}
+	p := &Program{path: filepath.Join(dir, "streamctl"), dir: dir}
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", p.path, "./cmd/streamctl")
+	build.Dir = root
+	if said, err := build.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("build streamctl: %w\n%s", err, said), os.RemoveAll(dir))
+	}
+	return p, nil
+}
+
+// Close removes the program.
+func (p *Program) Close() error { return os.RemoveAll(p.dir) }
+
+// Path is the program's file.
+func (p *Program) Path() string { return p.path }
+
+// Where is what local answers.
+type Where struct {
+	API, Dashboard, Database, Redis, Archive, DataDir string
+	RedisInMemory                                     bool
+	Region, AccessKeyID, SecretAccessKey              string
+}
+
+// Local is a `streamctl local` that runs.
+type Local struct {
+	Where
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+	log  *buffer
+}
+
+// buffer takes the log, which the test reads while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// startTime bounds a start, which may recover a database first.
+const startTime = time.Minute
+
+// Spec says how to run the program.
+type Spec struct {
+	// Dir is where it runs.
+	Dir  string
+	Env  []string
+	Args []string
+	// UID and GID are who runs it; 0 is the caller.
+	UID, GID uint32
+}
+
+// Command is a call of the program.
+func (p *Program) Command(ctx context.Context, s Spec) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.path, s.Args...)
+	cmd.Dir, cmd.Env = s.Dir, append(os.Environ(), s.Env...)
+	if s.UID != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: s.UID, Gid: s.GID}}
+	}
+	return cmd
+}
+
+// Start starts local on free ports; it is stopped when the test ends.
+func (p *Program) Start(t testing.TB, s Spec) *Local {
+	t.Helper()
+	s.Args = append([]string{"local", "--port", "0", "--dashboard-port", "0", "-o", "json"}, s.Args...)
+	l := &Local{cmd: p.Command(context.WithoutCancel(t.Context()), s), done: make(chan struct{}), log: &buffer{}}
+	answer, err := l.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.cmd.Stderr = l.log
+	if err := l.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Stop(); err != nil {
+			t.Errorf("stop local: %v\n%s", err, l.Log())
+		}
+	})
+	read := make(chan error, 1)
+	go func() {
+		read <- json.NewDecoder(answer).Decode(&l.Where)
+		_, _ = io.Copy(io.Discard, answer) // nothing more is expected
+		l.err = l.cmd.Wait()
+		close(l.done)
+	}()
+	select {
+	case err = <-read:
+	case <-time.After(startTime):
+		err = errors.New("not ready in time")
+	}
+	if err != nil {
+		t.Fatalf("start local: %v\n%s", err, l.Log())
+	}
+	return l
+}
+
+// Log is what it said so far.
+func (l *Local) Log() string { return l.log.String() }
+
+// PID is the process's.
+func (l *Local) PID() int { return l.cmd.Process.Pid }
+
+// stopTime bounds a stop, drain included.
+const stopTime = time.Minute
+
+// Stop interrupts it and waits for its end; one that has ended is no error.
+func (l *Local) Stop() error {
+	select {
+	case <-l.done:
+		return nil
+	default:
+	}
+	if err := l.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-l.done:
+		return l.err
+	case <-time.After(stopTime):
+		return errors.Join(errors.New("it doesn't stop"), l.Kill())
+	}
+}
+
+// Kill ends it as a crash does.
+func (l *Local) Kill() error {
+	err := l.cmd.Process.Kill()
+	<-l.done
+	return err
+}
