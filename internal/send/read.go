@@ -25,10 +25,11 @@ type lines struct {
 // minter gives events without one their identity.
 type minter struct{ now func() time.Time }
 
-func (m minter) item(raw []byte, line int) (Item, error) {
-	e, problems := event.Decode(raw)
+// item reads an event out of a part of the input.
+func (m minter) item(text []byte, line int) (Item, error) {
+	e, problems := event.Decode(bytes.TrimSpace(text))
 	if len(problems) > 0 {
-		return Item{}, &BadError{Line: line, Text: bytes.Clone(raw), Err: errors.New(reasons(problems))}
+		return Item{}, &BadError{Line: line, Text: text, Err: errors.New(reasons(problems))}
 	}
 	e.Properties = bytes.Clone(e.Properties)
 	if err := e.Identify(m.now(), rand.Reader); err != nil {
@@ -53,8 +54,8 @@ func (l *lines) Next() (Item, error) {
 		if !whole {
 			return Item{}, &BadError{Line: l.line, Text: text, Err: fmt.Errorf("longer than %d bytes", maxLine)}
 		}
-		text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff")))
-		if len(text) == 0 {
+		text = bytes.TrimPrefix(text, []byte("\ufeff"))
+		if len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}
 		return l.mint.item(text, l.line)
