@@ -100,7 +100,7 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 	if !a.limit.Allow() {
 		return &Throttled
 	}
-	if c.checkType(); route.Model != nil && !c.Binary {
+	if c.isJSON() && route.Model != nil {
 		if problem := route.Model.Check(body); problem != "" {
 			return new(BadBody(problem))
 		}
@@ -130,10 +130,12 @@ func (a *API) find(c *Call) (route *Route, preflight bool) {
 	return nil, false
 }
 
-// checkType knows the API's binary media types.
-func (c *Call) checkType() {
+// isJSON says whether the route's model is about the body: a body of another
+// type is the function's to judge. It notes whether the type is a binary one.
+func (c *Call) isJSON() bool {
 	mediaType, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
 	c.Binary = err == nil && slices.Contains(funcenv.BinaryMediaTypes(), mediaType)
+	return err != nil || mediaType == "application/json"
 }
 
 func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal {
@@ -177,21 +179,18 @@ func (a *API) preflight(w http.ResponseWriter, c *Call, route *Route) {
 	h.Set("Access-Control-Allow-Headers", funcenv.CorsHeaders)
 	h.Set("Access-Control-Allow-Methods", route.Method+",OPTIONS")
 	h.Set("Access-Control-Max-Age", "3600")
-	if origin := a.allowed(c); origin != "" {
+	if origin := a.origin(c); slices.Contains(a.o.Origins, origin) {
 		h.Set("Access-Control-Allow-Origin", origin)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// allowed is the origin that the answer names; empty for none.
-func (a *API) allowed(c *Call) string {
-	switch origin := c.Header.Get("Origin"); {
-	case slices.Contains(a.o.Origins, "*"):
-		return "*"
-	case slices.Contains(a.o.Origins, origin):
-		return origin
+// origin is the only one that may call, or the one that does.
+func (a *API) origin(c *Call) string {
+	if len(a.o.Origins) == 1 {
+		return a.o.Origins[0]
 	}
-	return ""
+	return c.Header.Get("Origin")
 }
 
 // refuse answers as the stack's gateway responses do: a problem document.
@@ -202,7 +201,7 @@ func (a *API) refuse(w http.ResponseWriter, c *Call, bad Refusal) {
 	if bad.Status == http.StatusTooManyRequests || bad.Status >= http.StatusInternalServerError {
 		h.Set("Retry-After", "1")
 	}
-	if origin := a.allowed(c); origin != "" {
+	if origin := a.origin(c); len(a.o.Origins) > 0 && origin != "" {
 		h.Set("Access-Control-Allow-Origin", origin)
 	}
 	w.WriteHeader(bad.Status)

@@ -36,6 +36,7 @@ type route struct {
 	auth     string
 	function string // ARN, for a proxy integration
 	resource string // id
+	mock     mockResponse
 	models   map[string]*gateway.Model
 	validate bool
 	required []string // request parameters, method.request.querystring.x
@@ -102,6 +103,13 @@ func (a *apis) deploy(id, apiID string) error {
 	return nil
 }
 
+// mockResponse is what a MOCK integration answers: its headers are fixed, since
+// mapping templates aren't evaluated.
+type mockResponse struct {
+	status  int
+	headers map[string]string
+}
+
 func (f *Fake) route(apiID string, props map[string]any) (route, error) {
 	integration := child(props, "Integration")
 	r := route{
@@ -109,6 +117,9 @@ func (f *Fake) route(apiID string, props map[string]any) (route, error) {
 		resource: str(props, "ResourceId"), models: map[string]*gateway.Model{}, timeout: number(integration, "TimeoutInMillis", 29000),
 	}
 	r.parts = strings.Split(strings.Trim(r.template, "/"), "/")
+	if responses := children(integration, "IntegrationResponses"); str(integration, "Type") == "MOCK" && len(responses) > 0 {
+		r.mock = mockResponse{status: number(responses[0], "StatusCode", 200), headers: texts(child(responses[0], "ResponseParameters"))}
+	}
 	if _, after, ok := strings.Cut(str(integration, "Uri"), "/functions/"); ok {
 		r.function = strings.TrimSuffix(after, "/invocations")
 	}

@@ -84,7 +84,12 @@ func (a *apis) handle(x *exchange) *gateway.Refusal {
 		return bad
 	}
 	if x.route.function == "" {
-		x.w.WriteHeader(http.StatusOK)
+		for name, value := range x.route.mock.headers {
+			if header, ok := strings.CutPrefix(name, "method.response.header."); ok {
+				x.w.Header().Set(header, strings.Trim(value, "'"))
+			}
+		}
+		x.w.WriteHeader(max(x.route.mock.status, http.StatusOK))
 		return nil
 	}
 	return a.integrate(x)
@@ -202,12 +207,23 @@ func (a *apis) refuse(x *exchange, bad gateway.Refusal) {
 		}
 		for name, value := range g.headers {
 			if header, ok := strings.CutPrefix(name, "gatewayresponse.header."); ok {
-				x.w.Header().Set(header, strings.Trim(value, "'"))
+				x.setMapped(header, value)
 			}
 		}
 	}
 	x.w.WriteHeader(bad.Status)
 	_, _ = io.WriteString(x.w, body)
+}
+
+// setMapped sets a header to a fixed text, or to a header of the request; one
+// that isn't there leaves it out.
+func (x *exchange) setMapped(header, value string) {
+	if from, ok := strings.CutPrefix(value, "method.request.header."); ok {
+		value = x.Header.Get(from)
+	}
+	if value != "" {
+		x.w.Header().Set(header, strings.Trim(value, "'"))
+	}
 }
 
 // substitute fills the $context variables of a response template.

@@ -55,7 +55,7 @@ func TestDevelopment(t *testing.T) {
 // TestUnsigned sends the documented curl as it is written: without a signature.
 func TestUnsigned(t *testing.T) {
 	have(t, "curl")
-	w := newWorkplace(t, "StackName: curl")
+	w := newWorkplace(t, "StackName: curl\nCorsAllowedOrigins: [https://a.example]")
 	w.streamctl("deploy", "--env", "development").want(0)
 	s := w.deployed("curl", "--env", "development")
 	host, _, _ := strings.Cut(s.outputs["ApiGatewayUrl"], "/")
@@ -80,6 +80,7 @@ func TestUnsigned(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", tt.body, status, answer, tt.want)
 		}
 	}
+	s.answersAsLocal()
 	// The documented indexes, as the master, beside those that are there.
 	conn := s.master()
 	for _, statement := range []string{"CREATE INDEX idx_events_user_id ON events(user_id)", "CREATE INDEX idx_events_timestamp ON events(timestamp)"} {

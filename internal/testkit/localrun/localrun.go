@@ -51,8 +51,8 @@ func Build(ctx context.Context) (*Program, error) {
 // Close removes the program.
 func (p *Program) Close() error { return os.RemoveAll(p.dir) }
 
-// Path is the program's file.
-func (p *Program) Path() string { return p.path }
+// At is a program that somebody else built.
+func At(path string) *Program { return &Program{path: path} }
 
 // Where is what local answers.
 type Where struct {
