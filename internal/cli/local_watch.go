@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,7 +80,7 @@ func childFlags(cmd *cobra.Command) []string {
 }
 
 func (w *watcher) run(ctx context.Context) error {
-	print, err := w.fingerprint()
+	seen, err := w.fingerprint()
 	if err != nil {
 		return err
 	}
@@ -90,47 +92,45 @@ func (w *watcher) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for {
-			next, err := w.changed(ctx, child, print)
-			if err != nil || next == 0 {
-				return err
-			}
-			print = next
-			w.app.notef("the source has changed: building")
-			if err := w.build(ctx); err != nil {
-				w.app.notef("%v\nwhat was built before goes on", err)
-				continue
-			}
-			break
+		seen, err = w.follow(ctx, child, seen)
+		if err != nil {
+			return errors.Join(err, w.end(ctx, child))
 		}
-		if err := child.stop(); err != nil {
+		if seen == 0 { // the child ended by itself
+			return child.Err()
+		}
+		if err := w.end(ctx, child); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
-// changed waits until the source is another, which it gives; 0 is the child's
-// end.
-func (w *watcher) changed(ctx context.Context, c *child, print uint64) (uint64, error) {
+// follow returns when the child is to be ended: what was seen last has changed
+// and was built, or ctx has ended. 0 is a child that ended by itself.
+func (w *watcher) follow(ctx context.Context, child *daemon.Process, seen uint64) (uint64, error) {
 	for {
 		select {
-		case <-c.done:
-			return 0, c.err
-		case <-ctx.Done():
-			<-c.done // it was interrupted too, and drains
-			return 0, c.err
+		case <-child.Done():
+			return 0, nil
 		default:
 		}
-		if err := pause.For(ctx, watchPause); err != nil {
+		if pause.For(ctx, watchPause) != nil {
+			return seen, nil
+		}
+		now, err := w.fingerprint()
+		switch {
+		case err != nil:
+			return seen, err
+		case now == seen:
 			continue
 		}
-		next, err := w.fingerprint()
-		if err != nil {
-			return 0, err
+		seen = now
+		w.app.notef("the source has changed: building")
+		if err := w.build(ctx); err != nil {
+			w.app.notef("%v\nwhat was built before goes on", err)
+			continue
 		}
-		if next != print {
-			return next, nil
-		}
+		return seen, nil
 	}
 }
 
@@ -173,32 +173,30 @@ func (w *watcher) build(ctx context.Context) error {
 	return os.Rename(next, w.program)
 }
 
-// child is a platform in a process of its own.
-type child struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
+// start starts what was built, out of reach of the terminal's Ctrl-C: this
+// process passes it on.
+func (w *watcher) start() (*daemon.Process, error) {
+	return daemon.Start(daemon.Spec{
+		Path: w.program, Args: w.args, Env: w.app.Environ(), Out: w.app.Stdout, Log: w.app.Stderr, Orphaned: syscall.SIGINT,
+	})
 }
 
-func (w *watcher) start() (*child, error) {
-	cmd := exec.Command(w.program, w.args...) //nolint:noctx // it drains when it is interrupted; a context would kill it
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = w.app.Stdin, w.app.Stdout, w.app.Stderr, w.app.Environ()
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start what was built: %w", err)
+// end ends the child in order; a second interrupt is passed on too, and ends it
+// at once.
+func (w *watcher) end(ctx context.Context, child *daemon.Process) error {
+	again, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := child.Signal(os.Interrupt); err != nil {
+		return err
 	}
-	c := &child{cmd: cmd, done: make(chan struct{})}
-	go func() {
-		c.err = cmd.Wait()
-		close(c.done)
-	}()
-	return c, nil
-}
-
-// stop ends the child in order, and waits.
-func (c *child) stop() error {
-	if err := c.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop what was built before: %w", err)
+	select {
+	case <-child.Done():
+		return child.Err()
+	case <-again.Done():
 	}
-	<-c.done
-	return nil
+	if err := child.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	<-child.Done()
+	return child.Err()
 }

@@ -86,6 +86,8 @@ type Spec struct {
 	Account *Account
 	// Log takes what the program prints to both outputs; nil drops it.
 	Log io.Writer
+	// Out takes what it prints to standard output, instead of Log.
+	Out io.Writer
 	// Orphaned is the signal that the kernel sends to the program when the
 	// caller dies (Linux only).
 	Orphaned syscall.Signal
@@ -95,6 +97,9 @@ type Spec struct {
 func Start(s Spec) (*Process, error) {
 	cmd := exec.Command(s.Path, s.Args...) //nolint:noctx // it outlives the call that starts it; Stop ends it
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.Env, s.Dir, s.Log, s.Log
+	if s.Out != nil {
+		cmd.Stdout = s.Out
+	}
 	cmd.SysProcAttr = attributes(s.Account, s.Orphaned)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.Path, err)

@@ -65,7 +65,9 @@ func asks(t *testing.T) []ask {
 	page := http.Header{"Content-Type": {"application/json"}, "Origin": {"https://a.example"}}
 	other := http.Header{"Content-Type": {"application/json"}, "Origin": {"https://c.example"}}
 	question := http.Header{"Origin": {"https://a.example"}, "Access-Control-Request-Method": {"POST"}}
-	post := func(name, body string) ask { return ask{name: name, method: http.MethodPost, target: "/events", body: body} }
+	post := func(name, body string) ask {
+		return ask{name: name, method: http.MethodPost, target: "/events", body: body}
+	}
 	get := func(name, target string) ask { return ask{name: name, method: http.MethodGet, target: target} }
 	return []ask{
 		post("an event", briefEvent), post("a batch in part", "["+briefEvent+`, {"userId": 3}]`), post("a batch of bad ones", `[{"userId": 3}]`),

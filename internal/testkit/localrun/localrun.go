@@ -116,6 +116,7 @@ func (p *Program) Start(t testing.TB, s Spec) *Local {
 	t.Helper()
 	s.Args = append([]string{"local", "--port", "0", "--dashboard-port", "0", "-o", "json"}, s.Args...)
 	l := &Local{cmd: p.Command(context.WithoutCancel(t.Context()), s), done: make(chan struct{}), log: &buffer{}}
+	l.cmd.WaitDelay = 5 * time.Second // after its end, whoever holds its output open
 	answer, err := l.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
