@@ -87,7 +87,7 @@ func run(b *testing.B, dir string, args ...string) usage {
 // build compiles a program as it is released.
 func build(b *testing.B, path, dir, target string) {
 	b.Helper()
-	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, target)
+	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", path, target)
 	cmd.Dir = dir
 	if said, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("build %s: %v\n%s", target, err, said)
