@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,7 +201,7 @@ func (a *App) input(o sendOptions, args []string) (input, error) {
 		}
 		in.source, in.total, in.name = source, 1, "event"
 	case len(args) > 0:
-		file := io.Reader(a.Stdin)
+		file := a.Stdin
 		if args[0] != "-" {
 			f, err := os.Open(args[0])
 			if err != nil {

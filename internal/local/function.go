@@ -53,7 +53,7 @@ func (f *function) Invoke(ctx context.Context, payload []byte) (answer []byte, e
 		}
 		f.put(env)
 	}()
-	return env.Handler.Invoke(ctx, payload)
+	return env.Invoke(ctx, payload)
 }
 
 func (f *function) take() environment {

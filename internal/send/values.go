@@ -55,7 +55,11 @@ func (v *values) split(text []byte, line int) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("line %d: not JSON: %w", lineAt(max(counted, d.InputOffset())), err)
+			at := d.InputOffset()
+			if syntax := (*jsontext.SyntacticError)(nil); errors.As(err, &syntax) {
+				at = syntax.ByteOffset
+			}
+			return fmt.Errorf("line %d: not JSON: %w", lineAt(min(max(at, counted), int64(len(text)))), err)
 		}
 		begin := lineAt(d.InputOffset() - int64(len(raw)))
 		if err := v.add(bytes.Clone(raw), begin); err != nil {

@@ -91,7 +91,7 @@ func TestWatch(t *testing.T) {
 		t.Fatalf("after the change: %+v", sent)
 	}
 	await(t, func() bool {
-		resp, err := http.Get(l.API + "/metrics/watched") //nolint:noctx // bounded by await
+		resp, err := http.Get(l.API + "/metrics/watched")
 		if err != nil {
 			return false
 		}

@@ -26,7 +26,7 @@ func refused(t *testing.T, s localrun.Spec) (int, string) {
 
 // TestWrongUse says what is wrong and what helps, and leaves nothing behind.
 func TestWrongUse(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed below
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,9 @@ func BenchmarkLocal(b *testing.B) {
 
 type sent struct {
 	EventsPerSecond float64
-	Verified        struct{ AcceptedToQueryable struct{ P50Milliseconds, P95Milliseconds float64 } }
+	Verified        struct {
+		AcceptedToQueryable struct{ P50Milliseconds, P95Milliseconds float64 }
+	}
 }
 
 func sendTo(b *testing.B, program *localrun.Program, dir string, l *localrun.Local, args ...string) (s sent) {
