@@ -1,0 +1,78 @@
+package warehouse_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// refusing is a wrong schema that looks like wrong data. The seventh row that is
+// tried, which is the second that is tried alone, waits before it is refused.
+const refusing = `
+	CREATE SEQUENCE tries;
+	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+	BEGIN
+		IF nextval('tries') = 7 THEN PERFORM pg_advisory_xact_lock_shared(7, 7); END IF;
+		RAISE EXCEPTION 'no' USING ERRCODE = '22P02';
+	END $$;
+	CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse();
+	SELECT pg_advisory_lock(7, 7)`
+
+// TestASchemaIsNotMendedWithinALoad mends a schema while a load finds out which
+// of its events are to blame. Were that let in where a savepoint is rolled back,
+// the rest would be taken and the first events be set aside for good.
+func TestASchemaIsNotMendedWithinALoad(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	db, conn, mender := d.As(t, funcenv.RoleLoader), d.Conn(t), d.Conn(t)
+	if _, err := conn.Exec(t.Context(), refusing); err != nil {
+		t.Fatal(err)
+	}
+	c := chunk(rows(20, nil))
+	c.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
+		t.Errorf("%d lines were set aside", len(bad))
+		return "quarantine/v1/x", nil
+	}
+	loaded, mended := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := db.Load(t.Context(), c)
+		loaded <- err
+	}()
+	waitsFor(t, conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7 AND NOT granted")
+	go func() {
+		_, err := mender.Exec(t.Context(), "ALTER TABLE events DISABLE TRIGGER refuse")
+		mended <- err
+	}()
+	waitsFor(t, conn, "SELECT count(*) FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted")
+	if _, err := conn.Exec(t.Context(), "SELECT pg_advisory_unlock(7, 7)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-loaded; err == nil || !strings.Contains(err.Error(), warehouse.ErrTooManyBad.Error()) {
+		t.Errorf("error is %v, want %v", err, warehouse.ErrTooManyBad)
+	}
+	if err := <-mended; err != nil {
+		t.Fatal(err)
+	}
+	if done, err := db.Load(t.Context(), c); err != nil || done.Inserted != 20 {
+		t.Errorf("once it is mended: %+v, %v", done, err)
+	}
+}
+
+// waitsFor waits until a query counts one.
+func waitsFor(t *testing.T, conn *pgx.Conn, sql string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for number(t, conn, sql) != 1 {
+		if err := pause.For(ctx, time.Millisecond); err != nil {
+			t.Fatal(errors.Join(err, errors.New(sql)))
+		}
+	}
+}
