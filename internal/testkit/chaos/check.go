@@ -28,6 +28,7 @@ const (
 	BelowFloor  Check = "below the floor"
 	Redis       Check = "redis"
 	Answers     Check = "answers"
+	Queries     Check = "queries"
 	Archive     Check = "archive"
 	Quarantine  Check = "quarantine"
 	Invocations Check = "invocations"
@@ -73,7 +74,7 @@ func (r *Report) String() string {
 		}
 		b.WriteString(", " + c.text)
 	}
-	for _, c := range []Check{Lost, Duplicate, Rollups, BelowFloor, Redis, Answers, Archive, Quarantine, Invocations} {
+	for _, c := range []Check{Lost, Duplicate, Rollups, BelowFloor, Redis, Answers, Queries, Archive, Quarantine, Invocations} {
 		for _, text := range r.Failed[c] {
 			fmt.Fprintf(&b, "\n  %s: %s", c, text)
 		}
@@ -89,7 +90,7 @@ func (w *World) Report(ctx context.Context, seed uint64) (r *Report, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	rows, err := rollupRows(ctx, conn)
+	rows, err := rollupRows(ctx, conn, "")
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +106,7 @@ func (w *World) Report(ctx context.Context, seed uint64) (r *Report, err error) 
 		r.complain(Answers, "%s", wrong)
 	}
 	r.count(Answers, "%d answers right, %d of them from PostgreSQL", w.Reader.Answers+w.Reader.Filled-len(w.Reader.Wrong), w.Reader.Filled)
+	w.reportQueries(ctx, r)
 	if n := w.Processor.invocations; w.MostInvocations > 0 && n > w.MostInvocations {
 		r.complain(Invocations, "%d of the processor, want at most %d", n, w.MostInvocations)
 	}
@@ -122,8 +124,10 @@ func (w *World) connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, w.Servers.URL(pgserver.Superuser, w.Database))
 }
 
-func rollupRows(ctx context.Context, conn *pgx.Conn) ([]warehouse.MinuteRow, error) {
-	rows, err := conn.Query(ctx, `SELECT metric, bucket, dimension, slot, rev, n, sum::text, coalesce(min::text, ''), coalesce(max::text, '') FROM metric_minute`)
+// rollupRows reads rollups; an empty where means all of them.
+func rollupRows(ctx context.Context, conn *pgx.Conn, where string, args ...any) ([]warehouse.MinuteRow, error) {
+	rows, err := conn.Query(ctx, `SELECT metric, bucket, dimension, slot, rev, n, sum::text, coalesce(min::text, ''), coalesce(max::text, '')
+		FROM metric_minute `+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -216,10 +220,17 @@ func (w *World) checkRollups(ctx context.Context, conn *pgx.Conn, r *Report, row
 	if err != nil {
 		return err
 	}
-	above := slices.DeleteFunc(slices.Clone(rows), func(row warehouse.MinuteRow) bool { return row.Minute.Before(w.Floor) })
-	got, want := addUp(above), recount(stored, w.Floor, known)
+	d := w.Declarations.Now()
+	counted := slices.DeleteFunc(slices.Clone(rows), func(row warehouse.MinuteRow) bool {
+		return row.Minute.Before(w.Floor) || d.has(row.Metric) && row.Minute.Before(d.since) ||
+			slices.ContainsFunc(w.Declarations.ended, func(e ended) bool { return e.has(row.Metric) })
+	})
+	got, want := addUp(counted), recount(stored, w.Floor, known, d)
 	compare(r, Rollups, got, want)
 	r.count(Rollups, "%d rollups = recount", len(want))
+	for _, e := range w.Declarations.ended {
+		compare(r, Rollups, addUp(e.only(rows)), e.totals)
+	}
 	return nil
 }
 

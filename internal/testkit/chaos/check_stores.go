@@ -73,23 +73,32 @@ func (w *World) checkRedis(ctx context.Context, conn *pgx.Conn, r *Report, rows 
 		}
 	}
 	r.count(Redis, "%d minutes of Redis = rollups", len(want))
-	return w.checkUsers(ctx, conn, r)
+	return w.checkUsers(ctx, conn, r, rows)
 }
 
-// checkUsers compares today's estimate with the exact number.
-func (w *World) checkUsers(ctx context.Context, conn *pgx.Conn, r *Report) error {
-	day := w.Clock.Now().UTC().Truncate(24 * time.Hour)
-	name := day.Format("20060102")
-	var exact int64
-	if err := conn.QueryRow(ctx, "SELECT count(DISTINCT user_id) FROM events WHERE timestamp >= $1 AND timestamp < $2", day, day.AddDate(0, 0, 1)).Scan(&exact); err != nil {
-		return err
+// checkUsers compares the estimates of today, and of the days in which minutes
+// lie that the cache has, with the exact numbers.
+func (w *World) checkUsers(ctx context.Context, conn *pgx.Conn, r *Report, rows []warehouse.MinuteRow) error {
+	now := w.Clock.Now()
+	days := map[time.Time]bool{now.Truncate(day): true}
+	for _, row := range rows {
+		if row.Minute.After(now.Add(-cache.Window + time.Minute)) {
+			days[row.Minute.UTC().Truncate(day)] = true
+		}
 	}
-	byDay, _, err := w.Cache.CountUsers(ctx, []string{name})
-	if err != nil {
-		return err
-	}
-	if got, ok := byDay[name]; !ok || got < exact-2 || got > exact+2 {
-		r.complain(Redis, "%d users today (%v), want %d", got, ok, exact)
+	for at := range days {
+		var exact int64
+		if err := conn.QueryRow(ctx, "SELECT count(DISTINCT user_id) FROM events WHERE timestamp >= $1 AND timestamp < $2", at, at.Add(day)).Scan(&exact); err != nil {
+			return err
+		}
+		name := at.Format(cache.DayLayout)
+		byDay, _, err := w.Cache.CountUsers(ctx, []string{name})
+		if err != nil {
+			return err
+		}
+		if got, ok := byDay[name]; !ok || got < exact-estimate || got > exact+estimate {
+			r.complain(Redis, "%d users on %s (%v), want %d", got, name, ok, exact)
+		}
 	}
 	return nil
 }

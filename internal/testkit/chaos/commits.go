@@ -1,14 +1,11 @@
 package chaos
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -18,8 +15,13 @@ type Commits struct {
 
 	mu      sync.Mutex
 	minutes map[minuteKey]map[fieldKey][]commit
-	// recounted are the hours in which rows may have become nothing.
-	recounted map[int64]bool
+	// least is what the slots of a dimension come to at least, from a time on.
+	least map[minuteKey]map[string][]amount
+	// users are those of a day (YYYYMMDD), and when each was first known.
+	users map[string]map[string]time.Time
+	// recounts are the hours that were counted anew, and when that was over; zero
+	// while it goes on. Their rows may have become nothing.
+	recounts map[int64]time.Time
 }
 
 type minuteKey struct {
@@ -32,39 +34,132 @@ type fieldKey struct {
 	slot      int
 }
 
-// commit is a revision that was committed before a time.
+// commit is a revision that was committed before a time, and its number.
 type commit struct {
 	at  time.Time
 	rev int64
+	n   int64
+}
+
+type amount struct {
+	at time.Time
+	n  int64
 }
 
 // NewCommits makes an empty memory.
 func NewCommits(clock *Clock) *Commits {
-	return &Commits{clock: clock, minutes: map[minuteKey]map[fieldKey][]commit{}, recounted: map[int64]bool{}}
+	return &Commits{
+		clock: clock, minutes: map[minuteKey]map[fieldKey][]commit{}, least: map[minuteKey]map[string][]amount{},
+		users: map[string]map[string]time.Time{}, recounts: map[int64]time.Time{},
+	}
 }
 
-// Add notes rows that are committed by now.
-func (c *Commits) Add(rows []warehouse.MinuteRow) {
+// Add notes what is committed by now.
+func (c *Commits) Add(l warehouse.Loaded) {
 	at := c.clock.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range rows {
+	for _, r := range l.Minutes {
 		m := minuteKey{r.Metric, r.Minute.Unix()}
 		if c.minutes[m] == nil {
-			c.minutes[m] = map[fieldKey][]commit{}
+			c.minutes[m], c.least[m] = map[fieldKey][]commit{}, map[string][]amount{}
 		}
 		f := fieldKey{r.Dimension, r.Slot}
-		c.minutes[m][f] = append(c.minutes[m][f], commit{at, r.Rev})
+		c.minutes[m][f] = append(c.minutes[m][f], commit{at, r.Rev, r.N})
+		n := c.sum(m, r)
+		if levels := c.least[m][r.Dimension]; len(levels) == 0 || levels[len(levels)-1].n < n {
+			c.least[m][r.Dimension] = append(levels, amount{at, n})
+		}
+	}
+	for day, users := range l.Users {
+		if c.users[day] == nil {
+			c.users[day] = map[string]time.Time{}
+		}
+		for _, user := range users {
+			if _, known := c.users[day][user]; !known {
+				c.users[day][user] = at
+			}
+		}
 	}
 }
 
-// Recounting says that the rows of hours may become nothing from now on.
-func (c *Commits) Recounting(from, to time.Time) {
+// sum is what a row's dimension comes to at least. A recount moves numbers from
+// slot to slot: then it is what the row has.
+func (c *Commits) sum(m minuteKey, r warehouse.MinuteRow) (n int64) {
+	if _, recounted := c.recounts[hourOf(m.at)]; recounted {
+		return r.N
+	}
+	for slot := range warehouse.Slots {
+		var last commit
+		for _, one := range c.minutes[m][fieldKey{r.Dimension, slot}] {
+			if one.rev > last.rev {
+				last = one
+			}
+		}
+		n += last.n
+	}
+	return n
+}
+
+func hourOf(at int64) int64 { return at - at%3600 }
+
+// Recounting says that hours are counted anew from now on, until the returned
+// function is called.
+func (c *Commits) Recounting(from, to time.Time) (done func()) {
+	mark := func(at time.Time) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for h := from.Truncate(time.Hour); h.Before(to); h = h.Add(time.Hour) {
+			c.recounts[h.Unix()] = at
+		}
+	}
+	mark(time.Time{})
+	return func() { mark(c.clock.Now()) }
+}
+
+// Mixed says that a minute of the cache as of a time may be partly of before a
+// recount and partly of after it: it is one again from the next refresh on.
+func (c *Commits) Mixed(minute, asOf time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for h := from.Truncate(time.Hour); h.Before(to); h = h.Add(time.Hour) {
-		c.recounted[h.Unix()] = true
+	over, recounted := c.recounts[hourOf(minute.Unix())]
+	return recounted && (over.IsZero() || !asOf.After(over))
+}
+
+// Least gives what a metric's minutes came to at least at a time, by minute and
+// dimension.
+func (c *Commits) Least(metric string, from, to, asOf time.Time) map[minuteOf]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	least := map[minuteOf]int64{}
+	for m := from.Unix(); m < to.Unix(); m += 60 {
+		for dimension, levels := range c.least[minuteKey{metric, m}] {
+			for _, level := range levels {
+				if !level.at.After(asOf) {
+					least[minuteOf{m, dimension}] = level.n
+				}
+			}
+		}
 	}
+	return least
+}
+
+// minuteOf is a minute, since 1970 in seconds, of one dimension.
+type minuteOf struct {
+	at        int64
+	dimension string
+}
+
+// Users is how many users of a day were surely known at a time.
+func (c *Commits) Users(day string, asOf time.Time) (n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, at := range c.users[day] {
+		if !at.After(asOf) {
+			n++
+		}
+	}
+	return n
 }
 
 // Behind tells what an answer lacks: for every dimension and slot it must hold
@@ -76,7 +171,7 @@ func (c *Commits) Behind(metric string, minute time.Time, rows []warehouse.Minut
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	recounted := c.recounted[minute.Truncate(time.Hour).Unix()]
+	_, recounted := c.recounts[hourOf(minute.Unix())]
 	var lacks []string
 	for f, commits := range c.minutes[minuteKey{metric, minute.Unix()}] {
 		want := int64(0)
@@ -94,51 +189,4 @@ func (c *Commits) Behind(metric string, minute time.Time, rows []warehouse.Minut
 		return ""
 	}
 	return fmt.Sprintf("%s at %s as of %s: %s", metric, minute.Format(time.RFC3339), asOf.Format(time.RFC3339Nano), strings.Join(lacks, ", "))
-}
-
-// Reader asks as query does: the cache first, then PostgreSQL, which fills the
-// cache; and it checks each answer.
-type Reader struct {
-	Cache   *cache.Cache
-	DB      *warehouse.DB
-	Commits *Commits
-	clock   *Clock
-
-	// Answers counts the minutes that the cache had, Filled those that it had
-	// not; Wrong has what was wrong with them.
-	Answers, Filled int
-	Wrong           []string
-}
-
-// Ask reads minutes of a metric. Servers that are away are no error.
-func (r *Reader) Ask(ctx context.Context, metric string, minutes []time.Time) error {
-	var missing []time.Time
-	for _, m := range minutes {
-		found, err := r.Cache.Minutes(ctx, metric, []time.Time{m})
-		if err != nil || len(found.Missing) > 0 {
-			missing = append(missing, m)
-			continue
-		}
-		r.Answers++
-		if lacks := r.Commits.Behind(metric, m, found.Rows, found.AsOf); lacks != "" {
-			r.Wrong = append(r.Wrong, lacks)
-		}
-	}
-	asked := r.clock.Now()
-	rows, err := r.Cache.Fill(ctx, r.DB, metric, missing)
-	var write *cache.WriteError
-	if err != nil && !errors.As(err, &write) {
-		return ctx.Err()
-	}
-	byMinute := map[int64][]warehouse.MinuteRow{}
-	for _, row := range rows {
-		byMinute[row.Minute.Unix()] = append(byMinute[row.Minute.Unix()], row)
-	}
-	for _, m := range missing {
-		r.Filled++
-		if lacks := r.Commits.Behind(metric, m, byMinute[m.Unix()], asked); lacks != "" {
-			r.Wrong = append(r.Wrong, "from PostgreSQL: "+lacks)
-		}
-	}
-	return nil
 }

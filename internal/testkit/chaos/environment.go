@@ -12,6 +12,7 @@ import (
 
 	"github.com/streamctl/streamctl/functions/archiver"
 	"github.com/streamctl/streamctl/functions/processor"
+	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/funcenv"
@@ -29,6 +30,10 @@ type Variants struct {
 	Script string
 	// Answer replaces the processor's answer.
 	Answer func(events.KinesisEventResponse) (events.KinesisEventResponse, error)
+	// Cache and Query are what the query function reads, Told is what it says.
+	Cache func(query.Cache) query.Cache
+	Query func(query.Warehouse) query.Warehouse
+	Told  func(body string) string
 }
 
 // processing is an environment of the processor.
@@ -103,7 +108,7 @@ func (p *processing) Load(ctx context.Context, c warehouse.Chunk) (warehouse.Loa
 	if err != nil {
 		return loaded, err
 	}
-	p.w.Commits.Add(loaded.Minutes)
+	p.w.Commits.Add(loaded)
 	if p.fault == KillAfterCommit {
 		p.kill()
 	}

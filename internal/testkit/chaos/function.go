@@ -87,8 +87,10 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (mapper.Result, e
 		return mapper.Result{}, err
 	}
 	fault := NoFault
-	if f.fault != nil {
-		fault = f.fault()
+	var choose func() Fault
+	f.note(func() { choose = f.fault })
+	if choose != nil {
+		fault = choose()
 	}
 	own, kill := context.WithCancelCause(ctx)
 	defer kill(nil)

@@ -45,7 +45,7 @@ func (t *total) add(n int64, sum, low, high *big.Rat) {
 
 // recount counts events from the floor on, without anything of the product but
 // the metrics' names.
-func recount(events []*Sent, floor time.Time, known map[string]map[string]bool) map[series]*total {
+func recount(events []*Sent, floor time.Time, known map[string]map[string]bool, d declaration) map[series]*total {
 	totals := map[series]*total{}
 	add := func(name string, at int64, dimension string, value *big.Rat) {
 		if !known[name][dimension] {
@@ -57,14 +57,13 @@ func recount(events []*Sent, floor time.Time, known map[string]map[string]bool) 
 		}
 		totals[key].add(1, value, value, value)
 	}
-	d := Declared()
 	for _, e := range events {
 		if e.Identity.At < floor.UnixMicro() {
 			continue
 		}
 		at := e.Identity.At / 1_000_000
 		add(warehouse.MetricEvents, at, e.Kind, nil)
-		if e.Kind != d.EventType {
+		if e.Kind != d.EventType || e.Identity.At < d.since.UnixMicro() {
 			continue
 		}
 		value, ok := new(big.Rat).SetString(e.Amount)
@@ -72,7 +71,7 @@ func recount(events []*Sent, floor time.Time, known map[string]map[string]bool) 
 			add(metric.SkippedKey(d.Key()), at, "", nil)
 			continue
 		}
-		add(d.Key(), at, e.Country, value)
+		add(d.Key(), at, d.dimension(e), value)
 	}
 	return totals
 }

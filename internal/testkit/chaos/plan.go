@@ -62,6 +62,13 @@ func (w *World) plan(seed uint64) *plan {
 		p.add(sometime(), "freeze", func(context.Context) error { w.Freeze(time.Second); return nil })
 	}
 	p.add(drop, "retention", w.retention)
+	if seed%3 == 0 { // a series of its own from then on, and in half of the runs back
+		first := 4 + w.Steps.IntN(steps/2)
+		p.add(first, "declare anew", p.beside(func(ctx context.Context) error { return w.redeclare(ctx, declaredAnew()) }))
+		if seed%2 == 0 {
+			p.add(first+10, "declare as before", p.beside(func(ctx context.Context) error { return w.redeclare(ctx, Declared()) }))
+		}
+	}
 	return p
 }
 
@@ -171,10 +178,15 @@ var mended = []string{
 }
 
 func (w *World) deploy(ctx context.Context, n int) error {
+	w.Servers.Away.Set(awaySchema, true)
 	return w.superuser(ctx, deploys[n%len(deploys)])
 }
 
-func (w *World) mend(ctx context.Context) error { return w.superuser(ctx, mended...) }
+func (w *World) mend(ctx context.Context) error {
+	err := w.superuser(ctx, mended...)
+	w.Servers.Away.Set(awaySchema, err != nil)
+	return err
+}
 
 // superuser runs statements, and tries again while the server is away.
 func (w *World) superuser(ctx context.Context, statements ...string) error {
@@ -198,16 +210,20 @@ func (w *World) patiently(ctx context.Context, do func() error) error {
 func (w *World) recount(ctx context.Context) error {
 	now := w.Clock.Now()
 	from, to := now.Add(-2*time.Hour), now.Add(time.Hour)
-	w.Commits.Recounting(from, to)
+	done := w.Commits.Recounting(from, to)
+	defer done()
 	owner := w.owner()
 	defer func() { _ = owner.Close(ctx) }()
 	return w.patiently(ctx, func() error { return owner.RebuildRollups(ctx, from, to, nil) })
 }
 
+// lastKept is the oldest day that retention keeps.
+func (w *World) lastKept() time.Time { return w.Servers.Begin.Truncate(day).Add(-4 * day) }
+
 // retention drops the oldest days, and then tries to bring them back: by
 // replay, by what clients send again, by new events of those days.
 func (w *World) retention(ctx context.Context) error {
-	floor := w.Servers.Begin.Truncate(day).Add(-4 * day)
+	floor := w.lastKept()
 	if err := w.mend(ctx); err != nil {
 		return err
 	}
@@ -236,7 +252,7 @@ func (w *World) retention(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		rows, err = rollupRows(ctx, conn)
+		rows, err = rollupRows(ctx, conn, "")
 		return errors.Join(err, conn.Close(ctx))
 	})
 	if err != nil {

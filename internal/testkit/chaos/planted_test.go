@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,28 +21,33 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// planted are bugs that the checks have to find: each by the check that is for
-// it, and by no other. The same scenario without the bug has no complaint.
-var planted = []struct {
+// bug is one that a check has to find: that which is for it, and no other. The
+// same scenario without the bug has no complaint.
+type bug struct {
 	name  string
 	check Check
 	plant func(context.Context, *World) error
 	run   func(context.Context, *World) error
-}{
-	{"INCR instead of totals", Redis, withScript(incr), threeLoads},
-	{"larger value instead of larger rev", Redis, withScript(largerValue), recounted},
-	{"key begun with own rows", Answers, withScript(ownRows), wipedInMidMinute},
-	{"insert without conflict rule", Duplicate, withoutKey, deliveredTwice},
-	{"receipt time in the identity of a resend", Duplicate, receiptTime, resent},
-	{"acknowledge before commit", Lost, earlyAnswer, killedAfterAnswer},
-	{"error instead of partial response", Invocations, errorAnswer, flakyDatabase},
-	{"archive name without lastSeq", Archive, shortName, cutLonger},
-	{"replay below the floor", BelowFloor, floorless, droppedAndReplayed},
-	{"refresh by clock", Redis, refreshByClock, lateCommit},
+	// says is in the complaint, of a check that complains of many things.
+	says string
+}
+
+// planted are the bugs of loading and archiving.
+var planted = []bug{
+	{"INCR instead of totals", Redis, withScript(incr), threeLoads, ""},
+	{"larger value instead of larger rev", Redis, withScript(largerValue), recounted, ""},
+	{"key begun with own rows", Answers, withScript(ownRows), wipedInMidMinute, ""},
+	{"insert without conflict rule", Duplicate, withoutKey, deliveredTwice, ""},
+	{"receipt time in the identity of a resend", Duplicate, receiptTime, resent, ""},
+	{"acknowledge before commit", Lost, earlyAnswer, killedAfterAnswer, ""},
+	{"error instead of partial response", Invocations, errorAnswer, flakyDatabase, ""},
+	{"archive name without lastSeq", Archive, shortName, cutLonger, ""},
+	{"replay below the floor", BelowFloor, floorless, droppedAndReplayed, ""},
+	{"refresh by clock", Redis, refreshByClock, lateCommit, ""},
 }
 
 func TestPlantedBugs(t *testing.T) {
-	for _, tt := range planted {
+	for _, tt := range slices.Concat(planted, plantedQueries) {
 		t.Run(tt.name, func(t *testing.T) {
 			if r := scenario(t, 3, nil, tt.run); len(r.Failed) > 0 {
 				t.Fatalf("without the bug: %v", r)
@@ -49,6 +55,9 @@ func TestPlantedBugs(t *testing.T) {
 			r := scenario(t, 3, tt.plant, tt.run)
 			if len(r.Failed) != 1 || len(r.Failed[tt.check]) == 0 {
 				t.Fatalf("want a complaint of %q alone: %v", tt.check, r)
+			}
+			if complaint := r.Failed[tt.check][0]; !strings.Contains(complaint, tt.says) {
+				t.Errorf("want a complaint of %q: %s", tt.says, complaint)
 			}
 			t.Logf("planted %q: caught by %q: %s", tt.name, tt.check, r.Failed[tt.check][0])
 		})

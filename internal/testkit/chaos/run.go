@@ -139,12 +139,35 @@ func (w *World) keepAsking(ctx context.Context) error {
 		}
 		name := warehouse.MetricEvents
 		if w.Random.Percent(40) {
-			name = Declared().Key()
+			name = w.Declarations.Now().Key()
 		}
 		if w.Random.Percent(10) {
 			name = metric.SkippedKey(name)
 		}
 		if err := w.Reader.Ask(ctx, name, minutes); err != nil && ctx.Err() == nil {
+			return err
+		}
+		if !w.Random.Percent(70) {
+			continue
+		}
+		if err := w.Dashboard.Ask(ctx, w.Dashboard.question()); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askAll asks for everything that there is, in one step each and in minutes.
+func (w *World) askAll(ctx context.Context) error {
+	now := w.Clock.Now().Truncate(time.Minute).Add(time.Minute)
+	for _, q := range []question{
+		w.Dashboard.series(warehouse.MetricEvents, now.Add(-24*time.Hour), now, time.Minute),
+		w.Dashboard.series(warehouse.MetricEvents, now.Add(-8*day), now, day),
+		w.Dashboard.series(Declared().Name, now.Add(-24*time.Hour), now, time.Minute),
+		w.Dashboard.series(Declared().Name, now.Add(-8*day), now, day),
+		w.Dashboard.users(w.lastKept(), now),
+	} {
+		if err := w.Dashboard.Ask(ctx, q); err != nil {
 			return err
 		}
 	}
@@ -157,18 +180,21 @@ func (w *World) settle(ctx context.Context, seed uint64) (*Report, error) {
 	if err := w.patiently(ctx, func() error { return w.Refresh(ctx) }); err != nil {
 		return nil, err
 	}
+	if err := w.askAll(ctx); err != nil {
+		return nil, err
+	}
 	first, err := w.Report(ctx, seed)
 	if err != nil || len(first.Failed) > 0 {
 		return first, err
 	}
-	w.Processor.fault = nil
+	w.Processor.note(func() { w.Processor.fault = nil })
 	if err := w.Replay(ctx, w.Servers.Begin, w.Clock.Now().Add(time.Hour)); err != nil {
 		return nil, err
 	}
 	if _, err := w.Cache.Rebuild(ctx, w.Owner, w.Clock.Now().Add(-47*time.Hour), w.Clock.Now().Add(time.Hour)); err != nil {
 		return nil, err
 	}
-	if err := w.Refresh(ctx); err != nil {
+	if err := errors.Join(w.Refresh(ctx), w.askAll(ctx)); err != nil {
 		return nil, err
 	}
 	second, err := w.Report(ctx, seed)

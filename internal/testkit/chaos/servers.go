@@ -32,6 +32,9 @@ type Servers struct {
 	Begin time.Time
 
 	pgDir, redisDir string
+	// Away has what was killed and isn't back.
+	Away Away
+
 	// The first servers: those that follow them have the same addresses.
 	firstPG    *pgserver.Server
 	firstRedis *redisserver.Server
@@ -143,6 +146,7 @@ func (s *Servers) RedisAddr() string { return s.firstRedis.Addr }
 func (s *Servers) KillPostgres(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.Away.Set(awayPostgres, true)
 	if err := syscall.Kill(s.pg.PID(), syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill postgres: %w", err)
 	}
@@ -160,6 +164,7 @@ func (s *Servers) StartPostgres(ctx context.Context) error {
 		pg, err := pgserver.Start(ctx, o)
 		if err == nil {
 			s.pg = pg
+			s.Away.Set(awayPostgres, false)
 			return nil
 		}
 		if try == 100 {
@@ -179,6 +184,7 @@ func (s *Servers) KillRedis(ctx context.Context) error {
 		return nil
 	}
 	s.redisUp = false
+	s.Away.Set(awayRedis, true)
 	if err := syscall.Kill(s.redis.PID(), syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill redis: %w", err)
 	}
@@ -196,6 +202,7 @@ func (s *Servers) StartRedis(ctx context.Context) error {
 		r, err := redisserver.Start(ctx, redisserver.Options{Dir: s.redisDir, Port: s.redis.Port})
 		if err == nil {
 			s.redis, s.redisUp = r, true
+			s.Away.Set(awayRedis, false)
 			return nil
 		}
 		if try == 50 {

@@ -14,18 +14,9 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local/mapper"
-	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
-
-// Declared is the metric that the runs count beside events by type.
-func Declared() metric.Definition {
-	return metric.Definition{
-		Name: "revenue", EventType: "purchase", By: []string{"properties.country"},
-		Sum: "properties.amount", Min: "properties.amount", Max: "properties.amount",
-	}
-}
 
 // World is one run's platform.
 type World struct {
@@ -39,6 +30,8 @@ type World struct {
 	Client        *Client
 	Commits       *Commits
 	Reader        *Reader
+	Dashboard     *Dashboard
+	Declarations  *Declarations
 	Variants      Variants
 	Log           *slog.Logger
 	journal       *journal
@@ -83,6 +76,8 @@ func NewWorld(t testing.TB, servers *Servers, seed uint64, shards int, v Variant
 	w.Owner = warehouse.NewURL(servers.URL(funcenv.RoleOwner, name))
 	w.Cache = cache.New(w.raw, clock.Now)
 	w.Reader = &Reader{Cache: cache.New(w.patientRedis(), clock.Now), DB: warehouse.NewURL(servers.URL(funcenv.RoleReader, name)), Commits: w.Commits, clock: clock}
+	w.Declarations = &Declarations{now: declaration{Definition: Declared()}}
+	w.Dashboard = NewDashboard(w)
 	w.Processor, w.Archiver = newFunction(w.openProcessor), newFunction(w.openArchiver)
 	if err := w.raw.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
@@ -100,7 +95,7 @@ func NewWorld(t testing.TB, servers *Servers, seed uint64, shards int, v Variant
 func (w *World) close(ctx context.Context) error {
 	w.StopMappings()
 	return errors.Join(
-		w.Processor.Close(ctx), w.Archiver.Close(ctx), w.Owner.Close(ctx), w.Reader.DB.Close(ctx), w.raw.Close(), w.Servers.Drop(ctx, w.Database),
+		w.Processor.Close(ctx), w.Archiver.Close(ctx), w.Owner.Close(ctx), w.Reader.DB.Close(ctx), w.Dashboard.Close(ctx), w.raw.Close(), w.Servers.Drop(ctx, w.Database),
 	)
 }
 

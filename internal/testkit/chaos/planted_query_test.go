@@ -1,0 +1,183 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// plantedQueries are the bugs that show in what the query function answers, and
+// one of a metric that is declared anew.
+var plantedQueries = []bug{
+	{"key begun with own rows, seen by a dashboard", Queries, fragments, wipedThen(askSeries), "want at least"},
+	{"numbers of the cache taken twice", Queries, withCache(func(m *cache.Minutes) {
+		for i := range m.Rows {
+			m.Rows[i].N *= 2
+		}
+	}), refreshedThen(askSeries), "more than the"},
+	{"a wrong sum", Queries, withCache(func(m *cache.Minutes) {
+		for i := range m.Rows {
+			m.Rows[i].Sum = "0.01"
+		}
+	}), refreshedThen(askSeries), "want"},
+	{"as of now, whatever the cache says", Queries, asOfNow, lagging, "want at least"},
+	{"unavailable with PostgreSQL there", Queries, unavailable, wipedThen(askSeries), "status 503"},
+	{"users of a past day forgotten", Queries, forgetful, refreshedThen(askUsers), "want at least"},
+	{"a source that it isn't from", Queries, telling(`"source":"cache"`, `"source":"warehouse"`), refreshedThen(askUsers), "it says warehouse"},
+	{"stale without a reason", Queries, telling(`"stale":false`, `"stale":true`), refreshedThen(askSeries), "stale = true"},
+	{"a series that begins without what is loaded", Rollups, emptySeries, declaredInMidMinute, "revenue"},
+}
+
+// askSeries asks for the last minutes of both metrics.
+func askSeries(ctx context.Context, w *World) error {
+	to := w.Clock.Now().Truncate(time.Minute).Add(time.Minute)
+	return errors.Join(
+		w.Dashboard.Ask(ctx, w.Dashboard.series(warehouse.MetricEvents, to.Add(-5*time.Minute), to, time.Minute)),
+		w.Dashboard.Ask(ctx, w.Dashboard.series(Declared().Name, to.Add(-5*time.Minute), to, 5*time.Minute)),
+	)
+}
+
+// askUsers asks for the users of today and of two days before.
+func askUsers(ctx context.Context, w *World) error {
+	now := w.Clock.Now()
+	return errors.Join(
+		w.Dashboard.Ask(ctx, w.Dashboard.users(now, now)),
+		w.Dashboard.Ask(ctx, w.Dashboard.users(now.Add(-26*time.Hour), now.Add(-26*time.Hour))),
+	)
+}
+
+// wipedThen empties Redis between two loads of the same minutes.
+func wipedThen(ask func(context.Context, *World) error) func(context.Context, *World) error {
+	return func(ctx context.Context, w *World) error {
+		return errors.Join(load(ctx, w, 60), w.raw.FlushAll(ctx).Err(), load(ctx, w, 10), ask(ctx, w))
+	}
+}
+
+func refreshedThen(ask func(context.Context, *World) error) func(context.Context, *World) error {
+	return func(ctx context.Context, w *World) error {
+		w.Client.Late = []time.Duration{26 * time.Hour}
+		return errors.Join(load(ctx, w, 200), w.refreshLater(ctx), ask(ctx, w))
+	}
+}
+
+// refreshLater refreshes a second later: the cache knows milliseconds.
+func (w *World) refreshLater(ctx context.Context) error {
+	w.Clock.Advance(time.Second)
+	return w.Refresh(ctx)
+}
+
+// lagging asks when the processor has died between its commit and Redis, in all
+// tries: what is committed is a duplicate the next time.
+func lagging(ctx context.Context, w *World) error {
+	if err := errors.Join(load(ctx, w, 60), w.refreshLater(ctx)); err != nil {
+		return err
+	}
+	w.Processor.note(func() { w.Processor.fault = func() Fault { return KillAfterCommit } })
+	if err := w.Client.Send(ctx, 60); err != nil {
+		return err
+	}
+	for n := w.invocations(); w.invocations() < n+8; {
+		if err := pause.For(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	err := askSeries(ctx, w)
+	w.Processor.note(func() { w.Processor.fault = nil })
+	return err
+}
+
+// changedCache changes what the query function reads.
+type changedCache struct {
+	query.Cache
+	minutes func(*cache.Minutes)
+	users   func(map[string]int64)
+}
+
+func (c changedCache) Minutes(ctx context.Context, metric string, minutes []time.Time) (cache.Minutes, error) {
+	found, err := c.Cache.Minutes(ctx, metric, minutes)
+	if c.minutes != nil {
+		c.minutes(&found)
+	}
+	return found, err
+}
+
+func (c changedCache) CountUsers(ctx context.Context, days []string) (map[string]int64, time.Time, error) {
+	counts, asOf, err := c.Cache.CountUsers(ctx, days)
+	if c.users != nil {
+		c.users(counts)
+	}
+	return counts, asOf, err
+}
+
+func withCache(change func(*cache.Minutes)) func(context.Context, *World) error {
+	return func(_ context.Context, w *World) error {
+		w.Variants.Cache = func(next query.Cache) query.Cache { return changedCache{Cache: next, minutes: change} }
+		return nil
+	}
+}
+
+// fragments has keys begun with own rows, whose time is that of Redis and not of
+// the run.
+func fragments(ctx context.Context, w *World) error {
+	return errors.Join(withScript(ownRows)(ctx, w), asOfNow(ctx, w))
+}
+
+func asOfNow(ctx context.Context, w *World) error {
+	return withCache(func(m *cache.Minutes) {
+		if !m.AsOf.IsZero() {
+			m.AsOf = w.Clock.Now()
+		}
+	})(ctx, w)
+}
+
+func forgetful(_ context.Context, w *World) error {
+	w.Variants.Cache = func(next query.Cache) query.Cache {
+		return changedCache{Cache: next, users: func(counts map[string]int64) {
+			delete(counts, w.Clock.Now().Format(cache.DayLayout)) // today's from PostgreSQL
+			for day := range counts {
+				counts[day] /= 2
+			}
+		}}
+	}
+	return nil
+}
+
+// refusing is a warehouse that gives no minutes.
+type refusing struct{ query.Warehouse }
+
+func (refusing) MinuteRows(context.Context, string, []time.Time) ([]warehouse.MinuteRow, error) {
+	return nil, errors.New("the database is away")
+}
+
+func unavailable(_ context.Context, w *World) error {
+	w.Variants.Query = func(next query.Warehouse) query.Warehouse { return refusing{next} }
+	return nil
+}
+
+// telling has answers say something else.
+func telling(text, instead string) func(context.Context, *World) error {
+	return func(_ context.Context, w *World) error {
+		w.Variants.Told = func(body string) string { return strings.ReplaceAll(body, text, instead) }
+		return nil
+	}
+}
+
+// emptySeries lets nothing be counted when a series begins.
+func emptySeries(ctx context.Context, w *World) error {
+	return w.superuser(ctx, `CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN RETURN CASE WHEN current_user = 'streamctl_tables' THEN NULL ELSE NEW END; END $$`,
+		"CREATE TRIGGER lose BEFORE INSERT ON metric_minute FOR EACH ROW EXECUTE FUNCTION lose()")
+}
+
+// declaredInMidMinute begins a series in a minute of which something is loaded,
+// and the first one again.
+func declaredInMidMinute(ctx context.Context, w *World) error {
+	return errors.Join(load(ctx, w, 60), w.redeclare(ctx, declaredAnew()), load(ctx, w, 60), w.Refresh(ctx), askSeries(ctx, w),
+		w.redeclare(ctx, Declared()), load(ctx, w, 60), askSeries(ctx, w))
+}
