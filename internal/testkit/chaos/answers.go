@@ -62,7 +62,7 @@ func (r *reply) whole() time.Time {
 
 // check looks at what an answer says about itself, and at what must be in it.
 func (d *Dashboard) check(r *reply) {
-	if source := r.used.source(); source != r.Source && !(r.used.failed && r.Skipped == nil) {
+	if source := r.used.source(); source != r.Source && (!r.used.failed || r.Skipped != nil) {
 		d.complain(r.question, "its source is %s, it says %s", source, r.Source)
 	}
 	end := r.to
