@@ -74,7 +74,7 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 	if poll == 0 {
 		poll = 3 * time.Second
 	}
-	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.report, Poll: poll, Token: token}, nil
+	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.report, Poll: poll, Token: token, Interrupted: a.interrupted}, nil
 }
 
 // token is unique, so that a repeated call is known for what it is.

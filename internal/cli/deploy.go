@@ -16,6 +16,9 @@ type deployOptions struct {
 	passwordFile   string
 	changePassword bool
 	allowReplace   []string
+	wait           bool
+	resume         bool
+	skip           []string
 }
 
 func newDeployCmd(a *App) *cobra.Command {
@@ -36,6 +39,9 @@ prompt, in that order; a later deploy keeps it.`,
 	cmd.Flags().StringVar(&o.passwordFile, "database-password-file", "", "file with the database password")
 	cmd.Flags().BoolVar(&o.changePassword, "change-password", false, "set a new database password in an existing stack")
 	cmd.Flags().StringArrayVar(&o.allowReplace, "allow-replace", nil, "logical id of a resource that holds data and may be replaced or deleted; may be given more than once")
+	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait for the end of another operation on the stack instead of refusing")
+	cmd.Flags().BoolVar(&o.resume, "continue-rollback", false, "finish a rollback that failed (UPDATE_ROLLBACK_FAILED), then deploy")
+	cmd.Flags().StringArrayVar(&o.skip, "skip", nil, "with --continue-rollback: logical id of a resource that can't be put back; may be given more than once")
 	return cmd
 }
 
@@ -88,6 +94,7 @@ func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, 
 		Tags:           map[string]string{"Environment": v.Environment, "Project": v.ProjectName},
 		Protected:      v.TerminationProtection,
 		AllowReplace:   o.allowReplace,
+		Wait:           o.wait, ContinueRollback: o.resume, Skip: o.skip, Agree: a.agree(ctx),
 		Approve: func(changes []deploy.Change) error {
 			for _, c := range changes {
 				a.notef("  %s", c)
@@ -122,6 +129,9 @@ func (a *App) addTemplate(v config.Variables, r *deploy.Request) error {
 	}
 	if r.Template, err = t.YAML(); err != nil {
 		return &invalidError{err: err}
+	}
+	if r.Policy, err = deploy.KeepData(t.Holding(deploy.HoldsData())); err != nil {
+		return err
 	}
 	for function, key := range keys {
 		r.Parameters[template.CodeKeyParameter(function)] = key

@@ -3,13 +3,17 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
 
+	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/local"
+	"github.com/streamctl/streamctl/internal/send"
 )
 
 // Exit codes.
@@ -48,6 +52,14 @@ func (e *cancelledError) Error() string { return "cancelled: " + e.err.Error() }
 func (e *cancelledError) Unwrap() error { return e.err }
 func (e *cancelledError) Hint() string {
 	return "nothing is lost: run the same command again to go on; `streamctl status` shows where the stack is"
+}
+
+// told says that an error itself says what an interrupt did.
+func told(err error) bool {
+	var undone *deploy.CancelledError
+	var running *deploy.LeftRunningError
+	var unread *local.UnreadError
+	return errors.As(err, &undone) || errors.As(err, &running) || errors.As(err, &unread)
 }
 
 // errDeclined is a person's no, or nobody there to say yes.
@@ -90,9 +102,12 @@ func exitCode(err error) int {
 		busy      *deploy.BusyError
 		cancelled *cancelledError
 		unread    *readDeniedError
+		undone    *deploy.CancelledError
+		running   *deploy.LeftRunningError
+		unsigned  *client.CredentialsError
 	)
 	switch {
-	case errors.As(err, &cancelled):
+	case errors.As(err, &cancelled), errors.As(err, &undone), errors.As(err, &running):
 		return exitDeclined
 	case errors.Is(err, errLeftBehind):
 		return exitLeftBehind
@@ -100,7 +115,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &variables), errors.As(err, &invalid):
 		return exitInvalid
-	case errors.As(err, &login), errors.As(err, &account), errors.As(err, &unread), denied(err):
+	case errors.As(err, &login), errors.As(err, &account), errors.As(err, &unsigned), forbidden(err), errors.As(err, &unread), denied(err):
 		return exitPermission
 	case errors.As(err, &failed), errors.As(err, &state):
 		return exitStack
@@ -111,6 +126,13 @@ func exitCode(err error) int {
 	default:
 		return exitFailed
 	}
+}
+
+// forbidden says that the platform's API lets this caller do nothing.
+func forbidden(err error) bool {
+	var asked *problemError
+	var sent *send.RefusedError
+	return errors.As(err, &asked) && asked.status == http.StatusForbidden || errors.As(err, &sent) && sent.Status == http.StatusForbidden
 }
 
 // denied says that AWS refused a call for lack of permission.

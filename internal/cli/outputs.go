@@ -32,6 +32,9 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 	if err != nil {
 		return err
 	}
+	if !stack.Status.OutputsHold() {
+		a.notef("stack %s is %s: %s; its outputs may not hold", stack.Name, stack.Status, stack.Status.Meaning())
+	}
 	if len(keys) == 1 {
 		value, known := stack.Outputs[keys[0]]
 		if !known {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,11 +11,17 @@ import (
 )
 
 func newStatusCmd(a *App) *cobra.Command {
-	return &cobra.Command{
+	follow := false
+	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the stack's status and what isn't right in it.",
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), a) },
+		Short: "Show the stack's status, what it means, and what isn't right in it.",
+		Long: `Show the stack's status, what it means, and what isn't right in it. --follow shows an
+operation that runs to its end, whoever began it and from wherever; Ctrl-C then ends
+the showing, not the operation.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), a, follow) },
 	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the operation that runs to its end")
+	return cmd
 }
 
 // status is the answer of status.
@@ -24,12 +31,22 @@ type status struct {
 	Region    string            `json:"region"`
 	Resources int               `json:"resources"`
 	Unsettled []deploy.Resource `json:"unsettled,omitempty"`
+	// Meaning and Next say the status in words, and what can be done about it.
+	Meaning string `json:"meaning"`
+	Next    string `json:"next,omitempty"`
 }
 
-func runStatus(ctx context.Context, a *App) error {
+func runStatus(ctx context.Context, a *App, follow bool) error {
 	v, op, err := a.login(ctx)
 	if err != nil {
 		return err
+	}
+	var failed error
+	if follow {
+		op.Interrupted = nil // it is another's: leave it alone
+		if _, failed = op.Follow(ctx, v.StackName); failed != nil && ctx.Err() != nil {
+			return failed
+		}
 	}
 	stack, err := op.Describe(ctx, v.StackName)
 	if err != nil {
@@ -39,7 +56,8 @@ func runStatus(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	s := status{Stack: stack, Account: op.Caller.Account, Region: op.Caller.Region, Resources: len(resources)}
+	s := status{Stack: stack, Account: op.Caller.Account, Region: op.Caller.Region, Resources: len(resources),
+		Meaning: stack.Status.Meaning(), Next: stack.Status.Next()}
 	for _, r := range resources {
 		switch r.Status {
 		case "CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE":
@@ -47,8 +65,8 @@ func runStatus(ctx context.Context, a *App) error {
 			s.Unsettled = append(s.Unsettled, r)
 		}
 	}
-	return a.answer(s, func() {
-		a.printf("%s  %s\n", s.Name, s.Status)
+	err = a.answer(s, func() {
+		a.printf("%s  %s: %s\n", s.Name, s.Status, s.Meaning)
 		if s.Reason != "" {
 			a.printf("  %s\n", s.Reason)
 		}
@@ -60,7 +78,11 @@ func runStatus(ctx context.Context, a *App) error {
 		for _, r := range s.Unsettled {
 			a.printf("  %s %s (%s) %s\n", r.Status, r.LogicalID, r.Type, r.Reason)
 		}
+		if s.Next != "" {
+			a.printf("next: %s\n", s.Next)
+		}
 	})
+	return errors.Join(err, failed)
 }
 
 func onOff(b bool) string {

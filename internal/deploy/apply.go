@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,10 +34,40 @@ type Request struct {
 	// AllowReplace are the logical ids of what holds data and may be replaced
 	// or deleted by this update.
 	AllowReplace []string
+	// Policy is the stack policy: what it denies no update may do by accident.
+	Policy string
+	// Wait waits for another operation's end instead of refusing.
+	Wait bool
+	// ContinueRollback finishes a rollback that failed, without the resources
+	// of Skip, by logical id.
+	ContinueRollback bool
+	Skip             []string
 	// Approve is asked before an update is carried out; an error ends it with
 	// nothing changed.
 	Approve func([]Change) error
+	// Agree is asked before what is left of a failed create is removed: what it
+	// is, and the question. Nil agrees to nothing.
+	Agree func(what, question string) error
 }
+
+// token is the beginning of the request tokens of this deploy, the same for the
+// same stack: by it an operation that runs is known again.
+func (r Request) token() string {
+	h := sha256.New()
+	h.Write(r.Template)
+	for _, name := range slices.Sorted(maps.Keys(r.Parameters)) {
+		if !secret(name) {
+			fmt.Fprintf(h, "\n%q=%q", name, r.Parameters[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Tags)) {
+		fmt.Fprintf(h, "\n%q:%q", name, r.Tags[name])
+	}
+	return "deploy-" + hex.EncodeToString(h.Sum(nil)[:8]) + "-"
+}
+
+// secret says that a parameter's value is shown nowhere.
+func secret(name string) bool { return strings.Contains(name, "Password") }
 
 // Outcome is what Apply did.
 type Outcome struct {
@@ -48,41 +80,40 @@ type Outcome struct {
 }
 
 // Apply creates the stack, or updates it through a change set, and follows it
-// to the end. A stack that is already what it shall be isn't touched.
+// to the end. A stack that is already what it shall be isn't touched. What is
+// done about each status of a stack stands in States.
 func (o *Operator) Apply(ctx context.Context, r Request) (Outcome, error) {
-	stack, err := o.Describe(ctx, r.Stack)
-	if errors.Is(err, ErrNotFound) {
-		return o.create(ctx, r)
-	}
-	if err != nil {
-		return Outcome{}, err
-	}
-	switch {
-	case stack.Status.Busy():
-		return Outcome{}, &BusyError{Stack: stack.Name, Status: string(stack.Status), Since: stack.Since().Format("15:04:05 MST")}
-	case stack.Status == StatusRollbackComplete || stack.Status == StatusReview:
-		// Nothing of a create that failed is left but what the stack retains.
-		o.step(fmt.Sprintf("removing what a create that did not succeed left: stack %s is %s", stack.Name, stack.Status))
-		if err := o.deleteStack(ctx, stack); err != nil {
+	for {
+		stack, err := o.Describe(ctx, r.Stack)
+		if errors.Is(err, ErrNotFound) {
+			return o.create(ctx, r)
+		}
+		if err != nil {
 			return Outcome{}, err
 		}
-		return o.create(ctx, r)
-	case !stack.Status.Updatable():
-		return Outcome{}, &StateError{Op: "update", Stack: stack.Name, Status: string(stack.Status), hint: stateHint(stack.Status)}
-	}
-	return o.update(ctx, r, stack)
-}
-
-func stateHint(s Status) string {
-	switch s {
-	case StatusDeleteFailed:
-		return "a delete stopped half way; `streamctl destroy` finishes it"
-	case StatusUpdateRbFailed:
-		return "an update could not be rolled back; `aws cloudformation continue-update-rollback --stack-name NAME` finishes that, naming what to skip"
-	case StatusCreateFailed, StatusRollbackFailed:
-		return "a create failed and its remains are still there; `streamctl destroy` removes them"
-	default:
-		return "`streamctl status` shows what happened to it"
+		switch stack.Status.state().Deploy {
+		case Update:
+			return o.update(ctx, r, stack)
+		case Attach, Wait:
+			outcome, done, err := o.attach(ctx, r, stack)
+			if done || err != nil {
+				return outcome, err
+			}
+		case Replace:
+			if err := o.clear(ctx, r, stack); err != nil {
+				return Outcome{}, err
+			}
+			return o.create(ctx, r)
+		case Resume:
+			if !r.ContinueRollback {
+				return Outcome{}, o.refuse(ctx, "update", stack)
+			}
+			if err := o.continueRollback(ctx, r, stack); err != nil {
+				return Outcome{}, err
+			}
+		default:
+			return Outcome{}, o.refuse(ctx, "update", stack)
+		}
 	}
 }
 
@@ -94,9 +125,12 @@ func (o *Operator) create(ctx context.Context, r Request) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	token := o.Token()
+	if err := ctx.Err(); err != nil { // from here on it is cancelled in the open
+		return Outcome{}, err
+	}
+	token := r.token() + o.Token()
 	o.step(fmt.Sprintf("creating stack %s in %s, %s", r.Stack, o.Caller.Account, o.Caller.Region))
-	out, err := o.Stacks.CreateStack(ctx, &cfn.CreateStackInput{
+	in := &cfn.CreateStackInput{
 		StackName: &r.Stack, TemplateBody: body, TemplateURL: url,
 		Parameters: parameters(r), Tags: tags(r.Tags),
 		Capabilities:                []types.Capability{types.CapabilityCapabilityNamedIam},
@@ -104,19 +138,38 @@ func (o *Operator) create(ctx context.Context, r Request) (Outcome, error) {
 		RetainExceptOnCreate:        aws.Bool(true), // a create that fails leaves nothing
 		OnFailure:                   types.OnFailureRollback,
 		ClientRequestToken:          &token,
-	})
+	}
+	if r.Policy != "" {
+		in.StackPolicyBody = &r.Policy
+	}
+	out, err := o.Stacks.CreateStack(context.WithoutCancel(ctx), in)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("create stack %s: %w", r.Stack, err)
 	}
-	w := &watch{id: aws.ToString(out.StackId), token: token, seen: map[string]bool{}}
+	w := &watch{id: aws.ToString(out.StackId), token: token, op: opCreate, seen: map[string]bool{}}
 	stack, err := o.follow(ctx, w)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if stack.Status != "CREATE_COMPLETE" {
-		return Outcome{Stack: stack}, &FailedError{Op: "create", Stack: r.Stack, Status: string(stack.Status), Causes: w.causes()}
+	return o.end(ctx, r, w, stack)
+}
+
+// end is what an operation came to.
+func (o *Operator) end(ctx context.Context, r Request, w *watch, stack Stack) (Outcome, error) {
+	if w.cancelled && w.op == opCreate {
+		return Outcome{Stack: stack}, o.undoCreate(ctx, w, stack)
 	}
-	return Outcome{Stack: stack, Created: true, Changed: true}, nil
+	if w.op == opCreate {
+		if stack.Status != "CREATE_COMPLETE" {
+			return Outcome{Stack: stack}, w.failed("create", stack)
+		}
+		return Outcome{Stack: stack, Created: true, Changed: true}, nil
+	}
+	if stack.Status != "UPDATE_COMPLETE" {
+		return Outcome{Stack: stack}, w.failed("update", stack)
+	}
+	_, err := o.settle(ctx, stack, r)
+	return Outcome{Stack: stack, Changed: true, Orphans: w.orphans()}, err
 }
 
 func (o *Operator) update(ctx context.Context, r Request, stack Stack) (Outcome, error) {
@@ -131,27 +184,66 @@ func (o *Operator) update(ctx context.Context, r Request, stack Stack) (Outcome,
 	if err := o.approve(r, set.changes); err != nil {
 		return Outcome{}, errors.Join(err, o.discard(ctx, set.id))
 	}
-	w, err := o.lookBack(ctx, stack.ID, o.Token())
+	w, err := o.lookBack(ctx, stack.ID, r.token()+o.Token(), opUpdate)
 	if err != nil {
 		return Outcome{}, err
 	}
+	if err := ctx.Err(); err != nil { // from here on it is cancelled in the open
+		return Outcome{}, errors.Join(err, o.discard(context.WithoutCancel(ctx), set.id))
+	}
 	o.step("updating stack " + r.Stack)
-	_, err = o.Stacks.ExecuteChangeSet(ctx, &cfn.ExecuteChangeSetInput{
-		ChangeSetName: &set.id, ClientRequestToken: &w.token, DisableRollback: aws.Bool(false), RetainExceptOnCreate: aws.Bool(true),
-	})
-	if err != nil {
+	if err := o.execute(context.WithoutCancel(ctx), r, w, set); err != nil {
 		return Outcome{}, fmt.Errorf("update stack %s: %w", r.Stack, err)
 	}
 	after, err := o.follow(ctx, w)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if after.Status != "UPDATE_COMPLETE" {
-		return Outcome{Stack: after}, &FailedError{Op: "update", Stack: r.Stack, Status: string(after.Status), Causes: w.causes()}
-	}
-	_, err = o.settle(ctx, after, r)
-	return Outcome{Stack: after, Changed: true, Orphans: w.orphans()}, err
+	return o.end(ctx, r, w, after)
 }
+
+// undoCreate sees to it that a create that was cancelled leaves nothing but what
+// it has to name: a protected database keeps the first delete from succeeding.
+func (o *Operator) undoCreate(ctx context.Context, w *watch, stack Stack) error {
+	ctx = context.WithoutCancel(ctx)
+	p, err := o.PlanDestroy(ctx, stack.ID)
+	if err != nil {
+		return err
+	}
+	var left []Leftover
+	if stack.Status == StatusDeleteComplete {
+		left, err = o.leftovers(ctx, p)
+	} else if left, err = o.Destroy(ctx, p, true); err == nil {
+		stack.Status = StatusDeleteComplete
+	}
+	return errors.Join(&CancelledError{Op: string(w.op), Stack: stack.Name, Status: stack.Status, Left: left}, err)
+}
+
+// execute begins the update that was approved: the change set's, or, where
+// something that the stack policy protects may be replaced, the same update with
+// that policy lifted for its duration. A change set can't do that.
+func (o *Operator) execute(ctx context.Context, r Request, w *watch, set *changeSet) error {
+	if r.Policy == "" || !slices.ContainsFunc(set.changes, Change.LosesData) {
+		_, err := o.Stacks.ExecuteChangeSet(ctx, &cfn.ExecuteChangeSetInput{
+			ChangeSetName: &set.id, ClientRequestToken: &w.token, DisableRollback: aws.Bool(false), RetainExceptOnCreate: aws.Bool(true),
+		})
+		return err
+	}
+	body, url, err := o.templateArgument(ctx, r)
+	if err != nil {
+		return err
+	}
+	_, err = o.Stacks.UpdateStack(ctx, &cfn.UpdateStackInput{
+		StackName: &w.id, TemplateBody: body, TemplateURL: url, Parameters: parameters(r), Tags: tags(r.Tags),
+		Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam}, ClientRequestToken: &w.token,
+		DisableRollback: aws.Bool(false), RetainExceptOnCreate: aws.Bool(true),
+		StackPolicyBody: &r.Policy, StackPolicyDuringUpdateBody: aws.String(allowAll),
+	})
+	return err
+}
+
+// allowAll is a stack policy that denies nothing.
+const allowAll = `{"Statement":[{"Effect":"Allow","Action":"Update:*","Principal":"*","Resource":"*"}]}`
 
 // settle makes good what no template says: the termination protection, and
 // event source mappings that a destroy stopped before it was interrupted.

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,31 @@ type Change struct {
 // holdsData are the types whose loss is a loss of data.
 var holdsData = []string{
 	"AWS::Kinesis::Stream", "AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::S3::Bucket", "AWS::KMS::Key",
+}
+
+// HoldsData gives the types of resources whose loss is a loss of data.
+func HoldsData() []string { return slices.Clone(holdsData) }
+
+// KeepData is a stack policy that lets no update replace or delete the resources
+// of these logical ids.
+func KeepData(logicalIDs []string) (string, error) {
+	type statement struct {
+		Effect, Principal string
+		Action, Resource  []string
+	}
+	deny := statement{Effect: "Deny", Principal: "*", Action: []string{"Update:Replace", "Update:Delete"}}
+	for _, id := range logicalIDs {
+		deny.Resource = append(deny.Resource, "LogicalResourceId/"+id)
+	}
+	policy := struct{ Statement []statement }{[]statement{{Effect: "Allow", Principal: "*", Action: []string{"Update:*"}, Resource: []string{"*"}}}}
+	if len(logicalIDs) > 0 {
+		policy.Statement = append(policy.Statement, deny)
+	}
+	text, err := json.Marshal(policy)
+	if err != nil {
+		return "", fmt.Errorf("write stack policy: %w", err)
+	}
+	return string(text), nil
 }
 
 // LosesData says that the change replaces or deletes something that holds

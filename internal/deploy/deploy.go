@@ -4,6 +4,7 @@
 package deploy
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -55,8 +56,13 @@ type Operator struct {
 	// Poll is the longest wait between two looks at a stack, 3 s in production;
 	// where something happens it is a third of that.
 	Poll time.Duration
-	// Token makes the beginning of a request token; every call is unique.
+	// Token makes the end of a request token; every call is unique.
 	Token func() string
+	// Interrupted is asked once, when an operation that runs in AWS is
+	// interrupted ("create", "update", "delete" or another "operation"): whether
+	// to cancel it, and the context whose end leaves it running. Nil leaves it
+	// running at once.
+	Interrupted func(ctx context.Context, op string) (cancel bool, until context.Context)
 }
 
 // Kind says what an Event is about.

@@ -46,8 +46,8 @@ func (o *Operator) PlanDestroy(ctx context.Context, name string) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	if stack.Status.Busy() && stack.Status != "DELETE_IN_PROGRESS" {
-		return Plan{}, &BusyError{Stack: stack.Name, Status: string(stack.Status), Since: stack.Since().Format("15:04:05 MST")}
+	if stance := stack.Status.state().Destroy; stance == Wait || stance == Refuse {
+		return Plan{}, &BusyError{Stack: stack.Name, Status: string(stack.Status), Since: stack.Since().Local().Format("15:04:05 MST"), Meaning: stack.Status.Meaning()}
 	}
 	resources, err := o.Resources(ctx, stack.ID)
 	if err != nil {
@@ -127,7 +127,7 @@ func (o *Operator) emptyAll(ctx context.Context, buckets []string) error {
 // is emptied and the delete begun again.
 func (o *Operator) deleteStack(ctx context.Context, stack Stack) error {
 	for attempt := 1; ; attempt++ {
-		w, err := o.lookBack(ctx, stack.ID, o.Token())
+		w, err := o.lookBack(ctx, stack.ID, "delete-"+o.Token(), opDelete)
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,7 @@ func message(err error) string {
 var (
 	stackMissing = regexp.MustCompile(`^Stack (with id )?\[?.+\]? does not exist$`)
 	noChanges    = regexp.MustCompile(`didn't contain changes|No updates are to be performed`)
+	tooLate      = regexp.MustCompile(`cannot be called from current stack status`)
 	bucketFull   = regexp.MustCompile(`BucketNotEmpty|bucket you tried to delete is not empty`)
 )
 
@@ -42,33 +43,6 @@ func isStackMissing(err error) bool {
 
 // ErrNotFound says that the stack isn't there.
 var ErrNotFound = errors.New("stack does not exist")
-
-// BusyError says that another operation runs on the stack.
-type BusyError struct {
-	Stack, Status, Since string
-}
-
-func (e *BusyError) Error() string {
-	return fmt.Sprintf("stack %s: another operation is running: %s since %s", e.Stack, e.Status, e.Since)
-}
-
-// Hint says what to do.
-func (e *BusyError) Hint() string {
-	return "wait until it ends (`streamctl status` shows it), then run the same command again"
-}
-
-// StateError says that the stack's status allows no such operation.
-type StateError struct {
-	Op, Stack, Status string
-	hint              string
-}
-
-func (e *StateError) Error() string {
-	return fmt.Sprintf("%s stack %s: its status is %s", e.Op, e.Stack, e.Status)
-}
-
-// Hint says what to do.
-func (e *StateError) Hint() string { return e.hint }
 
 // FailedError says that CloudFormation ended an operation without success.
 type FailedError struct {

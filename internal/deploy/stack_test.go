@@ -233,9 +233,6 @@ func TestBusy(t *testing.T) {
 	if !errors.As(err, &busy) || busy.Status != "CREATE_IN_PROGRESS" || busy.Since == "" {
 		t.Errorf("second deploy: %v", err)
 	}
-	if _, err := op.PlanDestroy(t.Context(), "events"); !errors.As(err, &busy) {
-		t.Errorf("destroy: %v", err)
-	}
 	slow.Store(false)
 	close(release)
 	if err := <-done; err != nil {
@@ -267,7 +264,7 @@ func TestWrongPassword(t *testing.T) {
 }
 
 // TestInterrupted ends the program while a stack is being created. The stack
-// goes on by itself, and the same command again finds it made.
+// goes on by itself, and the same command again follows it.
 func TestInterrupted(t *testing.T) {
 	release := make(chan struct{})
 	op, _, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
@@ -277,36 +274,119 @@ func TestInterrupted(t *testing.T) {
 		return 0
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		_, err := op.Apply(ctx, request(t, "one", false))
-		done <- err
-	}()
-	for {
-		if stack, err := op.Describe(t.Context(), "events"); err == nil && stack.Status.Busy() {
-			break
-		} else if t.Context().Err() != nil {
-			t.Fatal("the create never began")
-		}
-	}
+	first := begin(ctx, op, request(t, "one", false))
+	busy(t, op)
 	cancel()
-	if err := <-done; err == nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("interrupted: %v", err)
+	var left *deploy.LeftRunningError
+	if r := <-first; !errors.As(r.err, &left) || !errors.Is(r.err, context.Canceled) || !strings.Contains(left.Hint(), "status --follow --stack-name events") {
+		t.Errorf("interrupted: %v", r.err)
 	}
-	var busy *deploy.BusyError
-	if _, err := op.Apply(t.Context(), later(request(t, "one", false))); !errors.As(err, &busy) {
-		t.Errorf("meanwhile: %v", err)
+	var other *deploy.BusyError
+	if _, err := op.Apply(t.Context(), request(t, "two", false)); !errors.As(err, &other) {
+		t.Errorf("another deploy meanwhile: %v", err)
+	}
+	waiting := later(request(t, "two", false))
+	waiting.Wait = true
+	attached := make(chan struct{})
+	second, again := begin(t.Context(), op, waiting), beginTold(t.Context(), op, later(request(t, "one", false)), func(e deploy.Event) {
+		if strings.HasPrefix(e.Text, "this create of stack events was begun at ") {
+			close(attached)
+		}
+	})
+	select {
+	case <-attached:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the same deploy doesn't follow")
 	}
 	close(release)
+	if r := <-again; r.err != nil || !r.outcome.Created {
+		t.Errorf("the same deploy again: %+v, %v", r.outcome, r.err)
+	}
+	if r := <-second; r.err != nil || r.outcome.Stack.Status != "UPDATE_COMPLETE" {
+		t.Errorf("the one that waited: %+v, %v", r.outcome, r.err)
+	}
+}
+
+type result struct {
+	outcome deploy.Outcome
+	err     error
+}
+
+// begin applies in the background.
+func begin(ctx context.Context, op *deploy.Operator, r deploy.Request) <-chan result {
+	return beginTold(ctx, op, r, func(deploy.Event) {})
+}
+
+func beginTold(ctx context.Context, op *deploy.Operator, r deploy.Request, report func(deploy.Event)) <-chan result {
+	done := make(chan result, 1)
+	own := *op
+	own.Report = report // one goroutine at a time is told
+	go func() {
+		outcome, err := own.Apply(ctx, r)
+		done <- result{outcome, err}
+	}()
+	return done
+}
+
+// busy waits until an operation runs on the stack.
+func busy(t *testing.T, op *deploy.Operator) {
+	t.Helper()
 	for {
-		outcome, err := op.Apply(t.Context(), later(request(t, "one", false)))
-		if errors.As(err, &busy) {
-			continue
+		if stack, err := op.Describe(t.Context(), "events"); err == nil && stack.Status.Busy() {
+			return
+		} else if t.Context().Err() != nil {
+			t.Fatal("no operation began")
 		}
-		if err != nil || outcome.Created || outcome.Changed {
-			t.Errorf("again: %+v, %v", outcome, err)
+	}
+}
+
+// TestCancelled interrupts a create and an update, and has them cancelled: the
+// one is gone, the other undone. A second interrupt leaves it running.
+func TestCancelled(t *testing.T) {
+	var slow atomic.Bool
+	op, _, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
+		if kind == "AWS::SNS::Topic" && slow.Load() {
+			return 300 * time.Millisecond
 		}
-		return
+		return 0
+	}})
+	var asked []string
+	op.Interrupted = func(ctx context.Context, what string) (bool, context.Context) {
+		asked = append(asked, what)
+		return true, ctx
+	}
+	interrupt := func(r deploy.Request) result {
+		slow.Store(true)
+		defer slow.Store(false)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := begin(ctx, op, r)
+		busy(t, op)
+		cancel()
+		return <-done
+	}
+	var cancelled *deploy.CancelledError
+	if r := interrupt(request(t, "one", true)); !errors.As(r.err, &cancelled) || cancelled.Status != "DELETE_COMPLETE" {
+		t.Errorf("create: %v", r.err)
+	}
+	if _, err := op.Describe(t.Context(), "events"); !deploy.IsNotFound(err) {
+		t.Errorf("after the create: %v", err)
+	}
+	apply(t, op, request(t, "one", false))
+	if r := interrupt(later(request(t, "two", false))); !errors.As(r.err, &cancelled) || cancelled.Status != "UPDATE_ROLLBACK_COMPLETE" {
+		t.Errorf("update: %v", r.err)
+	}
+	if got := strings.Join(asked, " "); got != "create update" {
+		t.Errorf("asked about %q", got)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	op.Interrupted = func(context.Context, string) (bool, context.Context) { return false, over }
+	var left *deploy.LeftRunningError
+	if r := interrupt(later(request(t, "two", false))); !errors.As(r.err, &left) {
+		t.Errorf("interrupted twice: %v", r.err)
+	}
+	if stack, err := op.Follow(t.Context(), "events"); err != nil || stack.Status != "UPDATE_COMPLETE" {
+		t.Errorf("followed: %v, %v", stack.Status, err)
 	}
 }
 

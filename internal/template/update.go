@@ -155,3 +155,19 @@ func properties(body []byte) (map[string]map[string]string, error) {
 	}
 	return out, nil
 }
+
+// Holding gives the logical ids of the template's resources of these types, but
+// for copies of another: read replicas.
+func (t *Template) Holding(types []string) []string {
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(t.resources)) {
+		if !slices.Contains(types, t.kind(id)) {
+			continue
+		}
+		if properties, ok := t.resources[id]["Properties"].(tree); ok && properties["SourceDBInstanceIdentifier"] != nil {
+			continue
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}

@@ -228,6 +228,10 @@ func (f *Fake) FailResource(logicalID, reason string) { f.stacks.FailResource(lo
 // FailDelete makes the next deletion of a logical id fail.
 func (f *Fake) FailDelete(logicalID, reason string) { f.stacks.FailDelete(logicalID, reason) }
 
+// SetStackStatus gives a stack a status, as if it had got there by itself;
+// nothing runs on it.
+func (f *Fake) SetStackStatus(name, status string) error { return f.stacks.SetStatus(name, status) }
+
 func (f *Fake) zones() []string {
 	return []string{f.options.Region + "a", f.options.Region + "b", f.options.Region + "c"}
 }

@@ -183,7 +183,7 @@ func (s *Service) deleteChangeSet(f wire.Form) error {
 // updatable says that a stack in this status takes an update.
 func updatable(status string) bool {
 	switch status {
-	case "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_FAILED", "UPDATE_FAILED":
+	case "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_FAILED", "UPDATE_FAILED", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE":
 		return true
 	}
 	return false

@@ -111,6 +111,20 @@ func (s *Service) FailDelete(logicalID, reason string) {
 	s.failDeletes[logicalID] = reason
 }
 
+// SetStatus gives a stack a status, as if it had got there by itself; nothing
+// runs on it.
+func (s *Service) SetStatus(name, status string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.find(name)
+	if st == nil {
+		return fmt.Errorf("set status: no stack %s", name)
+	}
+	st.token = "staged"
+	s.setStatus(st, status, "staged")
+	return nil
+}
+
 // Leftovers lists what stacks left behind by policy or by giving up.
 func (s *Service) Leftovers() []Leftover {
 	s.mu.Lock()

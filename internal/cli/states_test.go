@@ -1,0 +1,81 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+
+	"github.com/streamctl/streamctl/internal/cli"
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+// TestEveryStatusShown asks for status and outputs of a stack in each status;
+// internal/deploy has the same for deploy and destroy.
+func TestEveryStatusShown(t *testing.T) {
+	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := fake.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, pair := range append(fake.Environment(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull) {
+		name, value, _ := strings.Cut(pair, "=")
+		t.Setenv(name, value)
+	}
+	variables := filepath.Join(t.TempDir(), "variables.yaml")
+	if err := os.WriteFile(variables, []byte("StackName: shown\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stacks := cfn.NewFromConfig(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, ""),
+	})
+	run := func(verb string) (code int, stdout, stderr string) {
+		var out, story bytes.Buffer
+		app := cli.App{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &story, Getenv: os.Getenv, Environ: os.Environ, Poll: time.Millisecond}
+		code = app.Run(t.Context(), []string{verb, "--variables", variables})
+		return code, out.String(), story.String()
+	}
+	for _, verb := range []string{"status", "outputs"} {
+		if code, _, said := run(verb); code != 1 || !strings.Contains(said, "stack does not exist: shown in account 123456789012, us-east-1") {
+			t.Errorf("%s without a stack: %d %s", verb, code, said)
+		}
+	}
+	const body = `{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"TopicArn": {"Value": {"Ref": "Topic"}}}}`
+	if _, err := stacks.CreateStack(t.Context(), &cfn.CreateStackInput{StackName: aws.String("shown"), TemplateBody: aws.String(body)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := cfn.NewStackCreateCompleteWaiter(stacks, func(o *cfn.StackCreateCompleteWaiterOptions) { o.MinDelay, o.MaxDelay = time.Millisecond, time.Second }).
+		Wait(t.Context(), &cfn.DescribeStacksInput{StackName: aws.String("shown")}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range deploy.States() {
+		if s.Status == deploy.StatusNone || s.Status == deploy.StatusDeleteComplete { // by name it isn't there
+			continue
+		}
+		t.Run(string(s.Status), func(t *testing.T) {
+			if err := fake.SetStackStatus("shown", string(s.Status)); err != nil {
+				t.Fatal(err)
+			}
+			code, out, _ := run("status")
+			if code != 0 || !strings.HasPrefix(out, "shown  "+string(s.Status)+": "+s.Meaning+"\n") || strings.Contains(out, "\nnext: ") != (s.Next != "") {
+				t.Errorf("status: %d\n%s", code, out)
+			}
+			code, out, said := run("outputs")
+			if code != 0 || !strings.HasPrefix(out, "TopicArn  arn:aws:sns:") || strings.Contains(said, "its outputs may not hold") == s.Outputs {
+				t.Errorf("outputs: %d\n%s%s", code, out, said)
+			}
+		})
+	}
+}
