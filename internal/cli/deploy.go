@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/template"
@@ -16,7 +18,7 @@ type deployOptions struct {
 	passwordFile   string
 	changePassword bool
 	allowReplace   []string
-	wait           bool
+	wait, dryRun   bool
 	resume         bool
 	skip           []string
 }
@@ -39,6 +41,7 @@ prompt, in that order; a later deploy keeps it.`,
 	cmd.Flags().StringVar(&o.passwordFile, "database-password-file", "", "file with the database password")
 	cmd.Flags().BoolVar(&o.changePassword, "change-password", false, "set a new database password in an existing stack")
 	cmd.Flags().StringArrayVar(&o.allowReplace, "allow-replace", nil, "logical id of a resource that holds data and may be replaced or deleted; may be given more than once")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what would change; nothing is uploaded")
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait for the end of another operation on the stack instead of refusing")
 	cmd.Flags().BoolVar(&o.resume, "continue-rollback", false, "finish a rollback that failed (UPDATE_ROLLBACK_FAILED), then deploy")
 	cmd.Flags().StringArrayVar(&o.skip, "skip", nil, "with --continue-rollback: logical id of a resource that can't be put back; may be given more than once")
@@ -63,30 +66,55 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 		return err
 	}
 	a.notef("%s: stack %s in account %s, %s", v.Environment, v.StackName, op.Caller.Account, op.Caller.Region)
-	request, err := a.request(ctx, v, o, op)
+	current, exists, err := op.Current(ctx, v.StackName)
 	if err != nil {
 		return err
 	}
-	if _, err := a.pack(ctx, v, o.packageOptions, op); err != nil {
-		return err
-	}
-	if err := a.addTemplate(v, &request); err != nil {
-		return err
-	}
-	if err := a.checkUpdate(ctx, op, &request); err != nil {
-		return err
-	}
-	outcome, err := op.Apply(ctx, request)
+	request, err := a.request(ctx, v, o, op, hasPassword(current.Stack))
 	if err != nil {
 		return err
 	}
-	return a.deployed(outcome)
+	artifacts, err := a.artifacts(ctx, o.source)
+	if err != nil {
+		return err
+	}
+	if err := a.addTemplate(v, &request, artifact.NewManifest(artifacts).Keys()); err != nil {
+		return err
+	}
+	if exists {
+		if err := a.checkUpdate(current, &request); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.dryRun:
+		return a.previewed(ctx, op, request, current, exists)
+	case exists && len(current.Differs(request)) == 0: // nothing to upload
+		outcome, err := op.Update(ctx, request, current)
+		return errors.Join(err, a.deployed(outcome, err))
+	}
+	if _, err := a.upload(ctx, v, artifacts, op); err != nil {
+		return err
+	}
+	var outcome deploy.Outcome
+	if exists {
+		outcome, err = op.Update(ctx, request, current)
+	} else {
+		outcome, err = op.Apply(ctx, request)
+	}
+	return errors.Join(err, a.deployed(outcome, err))
+}
+
+// hasPassword says that there is a stack whose password is kept: one that is
+// made anew needs it again.
+func hasPassword(stack deploy.Stack) bool {
+	return stack.Status != "" && stack.Status != deploy.StatusRollbackComplete && stack.Status != deploy.StatusReview && stack.Status != "DELETE_IN_PROGRESS"
 }
 
 // request is what the stack shall be, as far as it is known before the
 // functions are built; the password is found first, so that nobody waits for a
 // build to be asked for it.
-func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, op *deploy.Operator) (deploy.Request, error) {
+func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, op *deploy.Operator, keepsPassword bool) (deploy.Request, error) {
 	r := deploy.Request{
 		Stack:          v.StackName,
 		TemplateBucket: artifactBucket(v, op.Caller),
@@ -105,11 +133,7 @@ func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, 
 	for k, value := range v.Tags {
 		r.Tags[k] = value
 	}
-	exists, err := op.Exists(ctx, v.StackName)
-	if err != nil {
-		return r, err
-	}
-	if exists && !o.changePassword {
+	if keepsPassword && !o.changePassword || o.dryRun {
 		r.Previous = []string{template.PasswordParameter}
 		return r, nil
 	}
@@ -121,11 +145,11 @@ func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, 
 	return r, nil
 }
 
-// addTemplate renders with the code that was just packaged.
-func (a *App) addTemplate(v config.Variables, r *deploy.Request) error {
-	t, keys, err := a.build(v)
+// addTemplate renders with the code that was just built.
+func (a *App) addTemplate(v config.Variables, r *deploy.Request, keys map[string]string) error {
+	t, err := template.Build(v, template.Options{CodeKeys: keys})
 	if err != nil {
-		return err
+		return &invalidError{err: err}
 	}
 	if r.Template, err = t.YAML(); err != nil {
 		return &invalidError{err: err}
@@ -141,18 +165,9 @@ func (a *App) addTemplate(v config.Variables, r *deploy.Request) error {
 
 // checkUpdate refuses what the stack that is there can't take, before anything
 // is sent, and lets go of what holds nothing of its own.
-func (a *App) checkUpdate(ctx context.Context, op *deploy.Operator, r *deploy.Request) error {
-	if len(r.Previous) == 0 { // a new stack, or one whose password changes
-		if exists, err := op.Exists(ctx, r.Stack); err != nil || !exists {
-			return err
-		}
-	}
-	stack, body, err := op.Template(ctx, r.Stack)
-	if err != nil {
-		return err
-	}
+func (a *App) checkUpdate(current deploy.Current, r *deploy.Request) error {
 	refusals, err := template.CheckUpdate(
-		template.Deployed{Body: body, Parameters: stack.Parameters},
+		template.Deployed{Body: current.Template, Parameters: current.Stack.Parameters},
 		template.Deployed{Body: r.Template, Parameters: r.Parameters})
 	if err != nil {
 		return err
@@ -164,12 +179,16 @@ func (a *App) checkUpdate(ctx context.Context, op *deploy.Operator, r *deploy.Re
 	if len(problems) > 0 {
 		return &config.InvalidError{File: a.flags.variables, Problems: problems}
 	}
-	copies, err := template.Copies(body)
+	copies, err := template.Copies(current.Template)
 	r.AllowReplace = append(r.AllowReplace, copies...)
 	return err
 }
 
-func (a *App) deployed(outcome deploy.Outcome) error {
+// deployed tells what became of the stack, unless that failed.
+func (a *App) deployed(outcome deploy.Outcome, failed error) error {
+	if failed != nil {
+		return nil
+	}
 	stack := outcome.Stack
 	switch {
 	case outcome.Created:

@@ -57,7 +57,11 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 			return err
 		}
 	}
-	results, err := a.pack(ctx, v, o, op)
+	artifacts, err := a.artifacts(ctx, o.source)
+	if err != nil {
+		return err
+	}
+	results, err := a.upload(ctx, v, artifacts, op)
 	if err != nil {
 		return err
 	}
@@ -68,13 +72,9 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 	})
 }
 
-// pack builds, uploads with op unless it is nil, and remembers the digests
-// once everything is there.
-func (a *App) pack(ctx context.Context, v config.Variables, o packageOptions, op *deploy.Operator) ([]packaged, error) {
-	artifacts, err := a.artifacts(ctx, o.source)
-	if err != nil {
-		return nil, err
-	}
+// upload sends what is missing, unless op is nil, and remembers the digests once
+// everything is there.
+func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifact.Artifact, op *deploy.Operator) ([]packaged, error) {
 	uploaded := map[string]bool{}
 	if op != nil {
 		bucket := artifactBucket(v, op.Caller)

@@ -169,10 +169,45 @@ func (o *Operator) end(ctx context.Context, r Request, w *watch, stack Stack) (O
 		return Outcome{Stack: stack}, w.failed("update", stack)
 	}
 	_, err := o.settle(ctx, stack, r)
-	return Outcome{Stack: stack, Changed: true, Orphans: w.orphans()}, err
+	return Outcome{Stack: stack, Changed: true, Orphans: w.orphans()}, errors.Join(err, o.keepPolicy(ctx, stack, r.Policy))
+}
+
+// keepPolicy sets the stack policy where it is another: that of a stack of an
+// earlier version, or before resources came.
+func (o *Operator) keepPolicy(ctx context.Context, stack Stack, policy string) error {
+	if policy == "" {
+		return nil
+	}
+	out, err := o.Stacks.GetStackPolicy(ctx, &cfn.GetStackPolicyInput{StackName: &stack.ID})
+	if err != nil {
+		return fmt.Errorf("read the policy of stack %s: %w", stack.Name, err)
+	}
+	if aws.ToString(out.StackPolicyBody) == policy {
+		return nil
+	}
+	if _, err := o.Stacks.SetStackPolicy(ctx, &cfn.SetStackPolicyInput{StackName: &stack.ID, StackPolicyBody: &policy}); err != nil {
+		return fmt.Errorf("set the policy of stack %s: %w", stack.Name, err)
+	}
+	return nil
 }
 
 func (o *Operator) update(ctx context.Context, r Request, stack Stack) (Outcome, error) {
+	body, err := o.template(ctx, stack)
+	if err != nil {
+		return Outcome{}, err
+	}
+	current := Current{Stack: stack, Template: body}
+	return o.Update(ctx, r, current)
+}
+
+// Update changes a stack that was read before. Where it is already what it shall
+// be, that takes one more call, for what no template says.
+func (o *Operator) Update(ctx context.Context, r Request, current Current) (Outcome, error) {
+	stack := current.Stack
+	if what := current.Differs(r); len(what) == 0 || len(what) == 1 && stack.Protected != r.Protected {
+		changed, err := o.settle(ctx, stack, r)
+		return Outcome{Stack: stack, Changed: changed}, err
+	}
 	set, err := o.prepare(ctx, r, stack)
 	if err != nil {
 		return Outcome{}, err
@@ -248,11 +283,7 @@ const allowAll = `{"Statement":[{"Effect":"Allow","Action":"Update:*","Principal
 // settle makes good what no template says: the termination protection, and
 // event source mappings that a destroy stopped before it was interrupted.
 func (o *Operator) settle(ctx context.Context, stack Stack, r Request) (changed bool, err error) {
-	resources, err := o.Resources(ctx, stack.ID)
-	if err != nil {
-		return false, err
-	}
-	started, err := o.startMappings(ctx, resources)
+	started, err := o.startMappings(ctx, stack)
 	if err != nil {
 		return started, err
 	}

@@ -23,8 +23,20 @@ type Change struct {
 	// Replacement is True, False or Conditional, and empty where it isn't
 	// modified.
 	Replacement string `json:"replacement,omitempty"`
-	// Properties are the names of what changes.
-	Properties []string `json:"properties,omitempty"`
+	// Properties are what changes.
+	Properties []Property `json:"properties,omitempty"`
+}
+
+// Property is a part of a resource that changes.
+type Property struct {
+	// Name is the property's, or the attribute's: Tags, Metadata.
+	Name string `json:"name"`
+	// Recreate is Never, Conditionally or Always.
+	Recreate string `json:"requiresRecreation,omitempty"`
+	// Before and After are the values as CloudFormation tells them, a secret
+	// one's asterisks; both are empty where it doesn't.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 }
 
 // holdsData are the types whose loss is a loss of data.
@@ -68,10 +80,34 @@ func (c Change) String() string {
 	if c.Replacement == "True" || c.Replacement == "Conditional" {
 		text += ", replacement: " + c.Replacement
 	}
-	if len(c.Properties) > 0 {
-		text += ": " + strings.Join(c.Properties, ", ")
+	for _, p := range c.Properties {
+		text += "\n      " + p.String()
 	}
 	return text
+}
+
+func (p Property) String() string {
+	text := p.Name
+	if p.Before != "" || p.After != "" {
+		text += ": " + shorten(p.Before) + " → " + shorten(p.After)
+	}
+	if p.Recreate == "Always" || p.Recreate == "Conditionally" {
+		text += " (recreates: " + strings.ToLower(p.Recreate) + ")"
+	}
+	return text
+}
+
+// shorten bounds a value, which may be a whole document.
+func shorten(value string) string {
+	const most = 80
+	value = strings.Join(strings.Fields(value), " ")
+	if runes := []rune(value); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	if value == "" {
+		return "(none)"
+	}
+	return value
 }
 
 // changeSet is a change set that is ready to be executed.
@@ -130,7 +166,7 @@ type describedChangeSet struct {
 
 func (o *Operator) describeChangeSet(ctx context.Context, id string) (describedChangeSet, error) {
 	var out describedChangeSet
-	pages := cfn.NewDescribeChangeSetPaginator(o.Stacks, &cfn.DescribeChangeSetInput{ChangeSetName: &id})
+	pages := cfn.NewDescribeChangeSetPaginator(o.Stacks, &cfn.DescribeChangeSetInput{ChangeSetName: &id, IncludePropertyValues: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -155,12 +191,19 @@ func change(c *types.ResourceChange) Change {
 		if d.Target == nil {
 			continue
 		}
-		name := aws.ToString(d.Target.Name)
-		if name == "" {
-			name = string(d.Target.Attribute)
+		p := Property{
+			Name: aws.ToString(d.Target.Name), Recreate: string(d.Target.RequiresRecreation),
+			Before: aws.ToString(d.Target.BeforeValue), After: aws.ToString(d.Target.AfterValue),
 		}
-		if !slices.Contains(out.Properties, name) {
-			out.Properties = append(out.Properties, name)
+		if p.Name == "" {
+			p.Name = string(d.Target.Attribute)
+		}
+		if secret(p.Name) && p.Before+p.After != "" {
+			p.Before, p.After = "****", "****"
+		}
+		// A property is named once for each reason that it changes for.
+		if !slices.ContainsFunc(out.Properties, func(q Property) bool { return q.Name == p.Name }) {
+			out.Properties = append(out.Properties, p)
 		}
 	}
 	return out
@@ -173,4 +216,14 @@ func (o *Operator) discard(ctx context.Context, id string) error {
 		return fmt.Errorf("delete change set %s: %w", id, err)
 	}
 	return nil
+}
+
+// Preview says what an update would do, and changes nothing: the change set is
+// deleted again. None is an update that isn't one.
+func (o *Operator) Preview(ctx context.Context, r Request, stack Stack) (changes []Change, err error) {
+	set, err := o.prepare(ctx, r, stack)
+	if err != nil || set == nil {
+		return nil, err
+	}
+	return set.changes, o.discard(context.WithoutCancel(ctx), set.id)
 }

@@ -30,24 +30,18 @@ func (o *Operator) stopMappings(ctx context.Context, resources []Resource) error
 	return nil
 }
 
-// startMappings enables event source mappings that are disabled, and says
-// whether there were any.
-func (o *Operator) startMappings(ctx context.Context, resources []Resource) (started bool, err error) {
-	for _, m := range byType(resources, "AWS::Lambda::EventSourceMapping") {
-		out, err := o.Functions.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: &m.PhysicalID})
-		if err != nil {
-			return started, fmt.Errorf("look at %s: %w", m.LogicalID, err)
-		}
-		if state := aws.ToString(out.State); state != "Disabled" && state != "Disabling" {
-			continue
-		}
+// startMappings enables the stack's event source mappings that don't read, and
+// says whether there were any.
+func (o *Operator) startMappings(ctx context.Context, stack Stack) (started bool, err error) {
+	stopped, err := o.stopped(ctx, stack)
+	for _, m := range stopped {
 		o.step("starting " + m.LogicalID + ", which was stopped")
 		if err := o.enable(ctx, m.PhysicalID, true); err != nil {
 			return started, err
 		}
 		started = true
 	}
-	return started, nil
+	return started, err
 }
 
 // enable switches a mapping on or off. One that is gone is off; one that is

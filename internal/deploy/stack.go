@@ -47,6 +47,7 @@ type Stack struct {
 	Outputs map[string]string `json:"outputs,omitempty"`
 	// Parameters are the stack's; a secret one is asterisks.
 	Parameters map[string]string `json:"parameters,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
 	Protected  bool              `json:"terminationProtection"`
 }
 
@@ -78,6 +79,7 @@ func (o *Operator) Describe(ctx context.Context, nameOrID string) (Stack, error)
 		Updated:    aws.ToTime(s.LastUpdatedTime),
 		Outputs:    map[string]string{},
 		Parameters: map[string]string{},
+		Tags:       map[string]string{},
 		Protected:  aws.ToBool(s.EnableTerminationProtection),
 	}
 	for _, v := range s.Outputs {
@@ -86,21 +88,20 @@ func (o *Operator) Describe(ctx context.Context, nameOrID string) (Stack, error)
 	for _, p := range s.Parameters {
 		stack.Parameters[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 	}
+	for _, t := range s.Tags {
+		stack.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
 	return stack, nil
 }
 
-// Template reads a stack and the template that it was last deployed with, as it
-// was sent.
-func (o *Operator) Template(ctx context.Context, name string) (Stack, []byte, error) {
-	stack, err := o.Describe(ctx, name)
-	if err != nil {
-		return Stack{}, nil, err
-	}
+// template reads the template that a stack was last deployed with, as it was
+// sent.
+func (o *Operator) template(ctx context.Context, stack Stack) ([]byte, error) {
 	out, err := o.Stacks.GetTemplate(ctx, &cfn.GetTemplateInput{StackName: &stack.ID, TemplateStage: types.TemplateStageOriginal})
 	if err != nil {
-		return Stack{}, nil, fmt.Errorf("read template of %s: %w", name, err)
+		return nil, fmt.Errorf("read template of %s: %w", stack.Name, err)
 	}
-	return stack, []byte(aws.ToString(out.TemplateBody)), nil
+	return []byte(aws.ToString(out.TemplateBody)), nil
 }
 
 // Resource is a resource of a stack.
@@ -139,14 +140,4 @@ func byType(resources []Resource, kind string) []Resource {
 	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool {
 		return r.Type != kind || r.PhysicalID == "" || r.Status == string(types.ResourceStatusDeleteComplete)
 	})
-}
-
-// Exists says that there is a stack to update; one whose create failed, or that
-// is only a change set, is made anew.
-func (o *Operator) Exists(ctx context.Context, name string) (bool, error) {
-	stack, err := o.Describe(ctx, name)
-	if IsNotFound(err) {
-		return false, nil
-	}
-	return err == nil && stack.Status != StatusRollbackComplete && stack.Status != StatusReview, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake"
@@ -201,6 +202,49 @@ func TestReplacingDataIsRefused(t *testing.T) {
 	r.AllowReplace = []string{"Database"}
 	if outcome := apply(t, op, r); !outcome.Changed {
 		t.Errorf("allowed: %+v", outcome)
+	}
+}
+
+// TestPolicyKeepsData has another program try what would replace the database:
+// the stack policy denies it. With leave the same update goes through, and the
+// policy holds afterwards.
+func TestPolicyKeepsData(t *testing.T) {
+	op, _, _ := operator(t, awsfake.Options{})
+	policy, err := deploy.KeepData([]string{"Bucket", "Database"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := request(t, "one", false)
+	r.Policy = policy
+	apply(t, op, r)
+	r = later(r)
+	r.Template = bytes.ReplaceAll(r.Template, []byte("MasterUsername: analytics_admin"), []byte("MasterUsername: somebody"))
+	byHand := func() deploy.Status {
+		t.Helper()
+		body := string(r.Template)
+		_, err := op.Stacks.UpdateStack(t.Context(), &cloudformation.UpdateStackInput{StackName: aws.String("events"), TemplateBody: &body,
+			Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam}, Parameters: []types.Parameter{
+				{ParameterKey: aws.String("Text"), ParameterValue: aws.String("one")}, {ParameterKey: aws.String("DatabasePassword"), UsePreviousValue: aws.Bool(true)},
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stack, err := op.Follow(t.Context(), "events")
+		if err != nil && !strings.Contains(err.Error(), "Action denied by stack policy") {
+			t.Errorf("by hand: %v", err)
+		}
+		return stack.Status
+	}
+	if status := byHand(); status != "UPDATE_ROLLBACK_COMPLETE" {
+		t.Errorf("by hand: %s", status)
+	}
+	r.AllowReplace = []string{"Database"}
+	if outcome := apply(t, op, r); outcome.Stack.Status != "UPDATE_COMPLETE" {
+		t.Errorf("with leave: %+v", outcome)
+	}
+	r.Template = bytes.ReplaceAll(r.Template, []byte("MasterUsername: somebody"), []byte("MasterUsername: another"))
+	if status := byHand(); status != "UPDATE_ROLLBACK_COMPLETE" {
+		t.Errorf("by hand after it: %s", status)
 	}
 }
 

@@ -47,6 +47,23 @@ func CheckUpdate(before, after Deployed) ([]Refusal, error) {
 	return u.refusals, nil
 }
 
+// Resources are the types of a template's resources, by logical id.
+func Resources(body []byte) (map[string]string, error) {
+	var t struct {
+		Resources map[string]struct {
+			Type string `yaml:"Type"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(body, &t); err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	types := map[string]string{}
+	for id, r := range t.Resources {
+		types[id] = r.Type
+	}
+	return types, nil
+}
+
 // Copies are the logical ids of a template's databases that hold nothing of
 // their own: read replicas.
 func Copies(body []byte) ([]string, error) {

@@ -92,9 +92,11 @@ func TestUnsigned(t *testing.T) {
 }
 
 // stopHalfWay leaves a mapping as a destroy does that was interrupted.
-func (w *workplace) stopHalfWay() {
+func (w *workplace) stopHalfWay() { w.stopReading("life") }
+
+func (w *workplace) stopReading(stack string) {
 	w.t.Helper()
-	id, _ := w.platform.Fake.PhysicalID("life", "ProcessorMapping")
+	id, _ := w.platform.Fake.PhysicalID(stack, "ProcessorMapping")
 	w.aws("lambda", "update-event-source-mapping", "--uuid", id, "--no-enabled").want(0)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,7 +115,7 @@ func (w *workplace) run(program string, args ...string) result {
 
 func (w *workplace) streamctl(args ...string) result {
 	w.t.Helper()
-	if len(args) > 0 && (args[0] == "package" || args[0] == "deploy") {
+	if len(args) > 0 && slices.Contains([]string{"package", "deploy", "diff"}, args[0]) {
 		args = append(args, "--source", w.platform.Root)
 	}
 	return w.run(w.platform.Streamctl, args...)

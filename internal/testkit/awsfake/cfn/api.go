@@ -139,6 +139,10 @@ func (s *Service) actUpdate(ctx context.Context, f wire.Form) ([]wire.Node, erro
 			return nil, err
 		}
 		st.capabilities, st.changeSets = in.capabilities, nil
+		st.during = f.Get("StackPolicyDuringUpdateBody")
+		if body := f.Get("StackPolicyBody"); body != "" {
+			st.policy = body
+		}
 		s.begin(st, "UPDATE_IN_PROGRESS", "User Initiated", s.updateStack(st, in.template, in.params, in.tags))
 		return id, nil
 	})

@@ -148,6 +148,7 @@ func (s *Service) executeChangeSet(f wire.Form) error {
 	if err := st.useToken(f.Get("ClientRequestToken"), "ExecuteChangeSet "+c.id); err != nil {
 		return err
 	}
+	st.during = ""
 	st.changeSets = []*changeSet{c} // the others go when one is executed
 	c.execute = "EXECUTE_COMPLETE"
 	st.capabilities = c.capabilities

@@ -77,6 +77,15 @@ func (c *convergence) step(ctx context.Context, id string) error {
 	if len(diff.scope) == 0 {
 		return nil
 	}
+	action := "Update:Modify"
+	if diff.replacement == "True" {
+		action = "Update:Replace"
+	}
+	if denied := deniedBy(c.st.activePolicy(), id, action); denied != "" {
+		err := invalid("%s", denied)
+		c.s.mark(c.st, old, "UPDATE_FAILED", err)
+		return err
+	}
 	return c.update(ctx, old, def, props, diff)
 }
 

@@ -53,6 +53,9 @@ func (s *Service) updateStack(st *stack, t *Template, params map[string]string, 
 		st.template, st.params, st.tags = t, params, tags
 		s.mu.Unlock()
 		c, err := s.newConvergence(st, t, params)
+		if err == nil {
+			err = s.mayRemove(st, c.ids)
+		}
 		var failed []string
 		if err == nil {
 			failed = c.run(op.work)
@@ -76,6 +79,24 @@ func (s *Service) updateStack(st *stack, t *Template, params map[string]string, 
 		s.finish(st, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
 		s.rollBack(op, st, &failedUpdate{convergence: c, before: before})
 	}
+}
+
+// mayRemove asks the stack policy about the resources that an update drops.
+func (s *Service) mayRemove(st *stack, kept []string) error {
+	s.mu.Lock()
+	var denied *instance
+	var err error
+	for _, id := range sortedKeys(st.resources) {
+		if reason := deniedBy(st.activePolicy(), id, "Update:Delete"); reason != "" && !slices.Contains(kept, id) {
+			denied, err = st.resources[id], invalid("%s", reason)
+			break
+		}
+	}
+	s.mu.Unlock()
+	if denied != nil {
+		s.mark(st, denied, "UPDATE_FAILED", err)
+	}
+	return err
 }
 
 // cleanUp deletes what an update replaced or removed.

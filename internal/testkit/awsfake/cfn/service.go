@@ -65,6 +65,7 @@ type stack struct {
 	onFailure                 string // ROLLBACK, DELETE or DO_NOTHING
 	retainExceptOnCreate      bool
 	policy, roleARN           string
+	during                    string  // the stack policy of the running update alone
 	events                    []Event // oldest first
 	changeSets                []*changeSet
 	token                     string            // of the running operation
