@@ -64,7 +64,7 @@ func TestReproducible(t *testing.T) {
 	noise := append(os.Environ(), "GOFLAGS=-ldflags=-X=main.x=y", "CGO_ENABLED=1", "GOARCH=386")
 	build := func(root string, environ []string) artifact.Artifact {
 		t.Helper()
-		built, err := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: environ}.Build(t.Context(), []string{funcenv.FuncArchiver})
+		built, _, err := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: environ}.Build(t.Context(), []string{funcenv.FuncArchiver})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestReproducible(t *testing.T) {
 
 func copySource(t *testing.T, from, to string) {
 	t.Helper()
-	for _, part := range []string{"go.mod", "go.sum", "functions", "internal"} {
+	for _, part := range []string{"go.mod", "go.sum", "functions", "internal", "templates"} {
 		err := filepath.WalkDir(filepath.Join(from, part), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !d.Type().IsRegular() {
 				return err
@@ -120,7 +120,7 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: os.Environ()}
-	_, err := builder.Build(t.Context(), []string{"working", "broken"})
+	_, _, err := builder.Build(t.Context(), []string{"working", "broken"})
 	if err == nil || !strings.Contains(err.Error(), "build broken") || !strings.Contains(err.Error(), "undefined: undefined") {
 		t.Errorf("got %v", err)
 	}

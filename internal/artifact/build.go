@@ -33,6 +33,9 @@ type Builder struct {
 	// Environ is the environment of the go command, as os.Environ gives it;
 	// what decides a program's bytes is set over it.
 	Environ []string
+	// Cache is a folder that keeps builds, so that the same source isn't built
+	// twice: a build is reproducible. Empty keeps none.
+	Cache string
 }
 
 // FindSource looks for a checkout from dir upwards. Without one the error is
@@ -58,9 +61,31 @@ func FindSource(dir string) (string, error) {
 	}
 }
 
-// Build compiles and packs functions, as many at a time as there are CPUs. The
-// result is in the order of the names.
-func (b Builder) Build(ctx context.Context, functions []string) (_ []Artifact, err error) {
+// Build compiles and packs functions, or takes them from the cache; built tells
+// which. The result is in the order of the names.
+func (b Builder) Build(ctx context.Context, functions []string) (artifacts []Artifact, built bool, err error) {
+	source, keep := "", false
+	if b.Cache != "" {
+		if source, keep, err = b.source(); err != nil {
+			return nil, false, err
+		}
+	}
+	if keep {
+		if artifacts, err = b.cached(source, functions); err == nil {
+			return artifacts, false, nil
+		}
+	}
+	if artifacts, err = b.compileAll(ctx, functions); err != nil || !keep {
+		return artifacts, true, err
+	}
+	if err := b.keep(source, artifacts); err != nil {
+		return nil, true, fmt.Errorf("keep what was built: %w", err)
+	}
+	return artifacts, true, nil
+}
+
+// compileAll compiles and packs, as many functions at a time as there are CPUs.
+func (b Builder) compileAll(ctx context.Context, functions []string) (_ []Artifact, err error) {
 	scratch, err := os.MkdirTemp("", "streamctl-build-")
 	if err != nil {
 		return nil, fmt.Errorf("build functions: %w", err)

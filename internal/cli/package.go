@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -123,7 +125,11 @@ func (a *App) artifacts(ctx context.Context, source string) ([]artifact.Artifact
 	if err != nil {
 		return nil, err
 	}
-	a.notef("building %d functions for Lambda (linux/arm64)", len(names))
-	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ()}
-	return builder.Build(ctx, names)
+	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ(), Cache: filepath.Join(root, ".streamctl", "build")}
+	began := time.Now()
+	artifacts, built, err := builder.Build(ctx, names)
+	if err == nil && built {
+		a.notef("built %d functions for Lambda (linux/arm64) in %.1f s", len(names), time.Since(began).Seconds())
+	}
+	return artifacts, err
 }

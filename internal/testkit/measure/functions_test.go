@@ -22,7 +22,7 @@ func BenchmarkZips(b *testing.B) {
 	for _, f := range funcenv.Functions() {
 		names = append(names, f.Name)
 	}
-	built, err := builder.Build(b.Context(), names)
+	built, _, err := builder.Build(b.Context(), names)
 	if err != nil {
 		b.Fatal(err)
 	}

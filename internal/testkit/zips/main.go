@@ -34,7 +34,7 @@ func run(ctx context.Context, out string) error {
 		names = append(names, f.Name)
 	}
 	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: os.Environ()}
-	artifacts, err := builder.Build(ctx, names)
+	artifacts, _, err := builder.Build(ctx, names)
 	if err != nil {
 		return err
 	}
