@@ -81,6 +81,7 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 func aboutStack(v config.Variables, stack deploy.Stack, endpoint, region string) dashboard.About {
 	return dashboard.About{
 		Title: stack.Name, Environment: v.Environment, Endpoint: endpoint, Region: region,
+		Send:    "streamctl send --env " + v.Environment + ` --user user123 --type page_view --properties '{"page": "/dashboard"}'`,
 		Metrics: dashboard.Metrics(v.Metrics), Version: programVersion(),
 	}
 }

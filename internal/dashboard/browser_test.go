@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ import (
 )
 
 // patience is the longest wait for something to appear.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // shared is one Chromium for all tests; it starts with the first that needs it.
 var shared struct {
@@ -39,7 +40,7 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := database.Run(m)
 	if shared.end != nil {
 		if err := shared.end(); err != nil {
 			fmt.Fprintln(os.Stderr, "end browser:", err)
@@ -86,8 +87,8 @@ type browser struct {
 
 // chromium finds the browser, under the names that it has.
 func chromium(t *testing.T) string {
-	for _, path := range []string{"google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"} {
-		if _, err := os.Stat(path); err == nil {
+	for _, name := range []string{"google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"} {
+		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}

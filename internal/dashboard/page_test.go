@@ -1,13 +1,17 @@
 package dashboard_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -165,7 +169,7 @@ func (b *browser) empty(name string, width int64, theme string) {
 	none := shop()
 	none.factor.Store(0)
 	o, api := options(none)
-	o.About.Send = "streamctl send"
+	o.About.Send = `streamctl send --user user123 --type page_view`
 	s := newSite(b.t, o)
 	b.open(s.server.URL+"/", width, 900, theme)
 	b.until(`!document.querySelector("#start").hidden && document.querySelectorAll("#start pre").length === 2`)
@@ -228,11 +232,78 @@ func TestRanges(t *testing.T) {
 		b.until(`document.querySelector("#events-chart .unit").textContent === "events per ` + c.unit + `" && location.hash.endsWith("` + c.key + `")`)
 		b.shoot("1280-light-"+c.key, false)
 	}
+	b.do(chromedp.Evaluate(`document.querySelector("[name=metric-revenue-measure][value=max]").click()`, nil))
+	b.until(`document.querySelector("section.metric .unit").textContent === "max per 2 hours"`)
+	b.do(chromedp.Evaluate(`scrollTo(0, 0)`, nil), chromedp.MouseEvent("mouseMoved", 640, 400))
+	b.until(`document.querySelector("#events-chart .tip").checkVisibility()`)
+	b.shoot("1280-light-tooltip", true)
 	b.do(chromedp.Evaluate(`document.querySelector("#theme").click()`, nil))
 	if theme := js[string](b, `document.documentElement.dataset.theme`); theme != "dark" {
 		t.Errorf("the theme is %q", theme)
 	}
 	b.silent()
+}
+
+// TestPages follows the cursors of an answer that is too long for one.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	b := openTab(t)
+	o, api := options(shop())
+	long := &longAPI{handlerAPI: api}
+	o.API = long
+	s := newSite(t, o)
+	b.open(s.server.URL+"/", 1280, 900, "light")
+	b.until(ready)
+	b.until(`document.querySelector("section.metric [role=slider]").getAttribute("aria-valuemax") === "2999"`)
+	if n := long.cursors.Load(); n < 2 {
+		t.Errorf("%d cursors were followed", n)
+	}
+	b.silent()
+}
+
+// longAPI answers for revenue by 3,000 minutes, whatever is asked.
+type longAPI struct {
+	*handlerAPI
+	cursors atomic.Int64
+}
+
+func (a *longAPI) Get(ctx context.Context, pathAndQuery string, header http.Header) (*http.Response, error) {
+	switch {
+	case strings.Contains(pathAndQuery, "?cursor="):
+		a.cursors.Add(1)
+	case strings.HasPrefix(pathAndQuery, "/metrics/revenue?"):
+		to := a.Now().Truncate(time.Minute)
+		pathAndQuery = "/metrics/revenue?from=" + to.Add(-3000*time.Minute).UTC().Format(time.RFC3339) + "&to=" + to.UTC().Format(time.RFC3339)
+	}
+	return a.handlerAPI.Get(ctx, pathAndQuery, header)
+}
+
+// TestNumbers has numbers that floating point can't hold.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	b := openTab(t)
+	o, _ := options(shop())
+	b.open(newSite(t, o).server.URL+"/", 800, 600, "light")
+	for expression, want := range map[string]string{
+		`m.exact(m.plus(m.decimal("12345678901234567890.123"), m.decimal("0.877")))`:                     "12,345,678,901,234,567,891",
+		`m.exact(m.plus(m.decimal("0.1"), m.decimal("0.2")))`:                                            "0.3",
+		`m.exact(m.decimal("-1234.50"))`:                                                                 "\u22121,234.5",
+		`m.exact(m.decimal("1e21"))`:                                                                     "1,000,000,000,000,000,000,000",
+		`m.exact(m.decimal("-25e-3"))`:                                                                   "\u22120.025",
+		`m.exact(m.decimal("-0.0"))`:                                                                     "0",
+		`String(m.less(m.decimal("-2"), m.decimal("-1.9999999999999999999")))`:                           "true",
+		`m.parse('{"sum":12345678901234567890.5,"values":["a\\"sum\\":1"],"min":-0.10}').sum`:            "12345678901234567890.5",
+		`m.parse('{"values":["a\\"sum\\":1","sum"]}').values.join()`:                                     `a"sum":1,sum`,
+		`[0, 7, 999, 1000, 1250, 12500, 2e6, 0.25, -1500, 12e18].map(m.short).join(" ")`:                 "0 7 999 1k 1.3k 13k 2M 0.25 \u22121.5k 1.2e19",
+		`[m.percent(1, 3), m.percent(1, 1e6), m.percent(0, 0), m.percent(0, 5), m.percent(1, 1)].join()`: "33 %,< 0.1 %,0 %,0.0 %,100 %",
+		`[m.rate(0), m.rate(0.04), m.rate(3.14), m.rate(1234.5)].join()`:                                 "0,0.0,3.1,1,235",
+	} {
+		var got string
+		b.do(chromedp.Evaluate(`import("/number.js").then((m) => `+expression+`)`, &got, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+		if got != want {
+			t.Errorf("%s is %q, want %q", expression, got, want)
+		}
+	}
 }
 
 func TestAccessibleNames(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,8 @@ import (
 // handlerAPI asks a query handler as the API does.
 type handlerAPI struct {
 	*query.Handler
+	// one invocation at a time, as in an environment of Lambda.
+	one sync.Mutex
 	// away is why the API can't be reached; nil while it can.
 	away atomic.Pointer[error]
 	// notModified counts the answers without a body.
@@ -51,7 +54,9 @@ func (a *handlerAPI) Get(ctx context.Context, pathAndQuery string, header http.H
 	for name, values := range header {
 		req.Headers[name] = values[0]
 	}
+	a.one.Lock()
 	answer, err := a.Handle(ctx, req)
+	a.one.Unlock()
 	if err != nil {
 		return nil, err
 	}

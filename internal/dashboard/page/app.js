@@ -70,11 +70,14 @@ function gotAbout(a) {
 function gotSummary(s) {
   text($("hour"), grouped(s.events));
   const kinds = Object.keys(s.byType).length;
-  text($("hour-note"), kinds === 1 ? "of one type" : `of ${grouped(kinds)} types`);
-  text($("today"), (s.usersToday.exact ? "" : "\u2248 ") + grouped(s.usersToday.users));
+  text($("hour-note"), kinds === 0 ? "none" : kinds === 1 ? "of one type" : `of ${grouped(kinds)} types`);
+  text($("today"), estimate(s.usersToday));
   text($("today-note"), s.usersToday.exact ? "exactly, since 00:00 UTC" : "within 1 % or so, since 00:00 UTC");
   if (users) drawUsers();
 }
+
+// estimate marks a number of users that isn't exact.
+const estimate = (d) => (d.exact || d.users === 0 ? "" : "\u2248 ") + grouped(d.users);
 
 function gotUsers(u) {
   users = u;
@@ -89,7 +92,7 @@ function drawUsers() {
     times: days.map((d) => Date.parse(d.day)), step: DAY, kind: "bars", open: days.at(-1)?.day === day(Date.now()), utc: true, fixed: true,
     series: [{ name: "Users", color: "c1", values: days.map((d) => d.users) }],
     unit: () => "distinct users per day", label: utcDate, headOf: utcDate, empty: "No users in these days",
-    format: (v, s, i) => (days[i].exact ? "" : "\u2248 ") + grouped(v),
+    format: (v, s, i) => estimate(days[i]),
   });
   text($("users-note"), days.every((d) => d.exact) ? "days in UTC, exact" : "days in UTC, \u2248 within 1 % or so");
 }

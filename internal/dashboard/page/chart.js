@@ -163,7 +163,8 @@ export class Chart {
         if (d.open && i === n - 1) open += bar;
         else whole += bar;
       }
-      if (whole) parts.push(svg("path", { class: "bar " + s.color, d: whole }));
+      const crisp = gap ? null : "crispEdges"; // no seams between neighbours
+      if (whole) parts.push(svg("path", { class: "bar " + s.color, d: whole, "shape-rendering": crisp }));
       if (open) parts.push(svg("path", { class: "bar open " + s.color, d: open }));
     }
     return parts;

@@ -69,7 +69,7 @@ export class Feeds {
   // add defines a feed: url(now), every (ms), got(data, same). Its first is due at
   // once. lead feeds try whether a lost server is back.
   add(name, feed) {
-    this.feeds.set(name, { name, due: 0, tries: 0, busy: false, error: null, data: null, at: null, enabled: () => true, ...feed });
+    this.feeds.set(name, { name, due: 0, asked: 0, tries: 0, busy: false, error: null, data: null, at: null, enabled: () => true, ...feed });
   }
 
   start() {
@@ -93,7 +93,9 @@ export class Feeds {
   run() {
     const now = Date.now();
     for (const feed of this.feeds.values()) {
-      if (feed.busy || now < feed.due || !feed.enabled()) continue;
+      // A feed may have become more urgent since it was asked for.
+      const due = feed.error ? feed.due : Math.min(feed.due, feed.asked + 1.15 * this.pace(feed.every()));
+      if (feed.busy || now < due || !feed.enabled()) continue;
       if (this.lost && (!feed.lead || now < this.lost.again)) continue;
       this.ask(feed);
     }
@@ -101,6 +103,7 @@ export class Feeds {
 
   async ask(feed) {
     feed.busy = true;
+    feed.asked = Date.now();
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), patience);
     let answer = null;

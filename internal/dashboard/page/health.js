@@ -62,8 +62,9 @@ export class Health {
     this.draw(all);
     const worst = [BAD, WATCH].map((s) => all.filter((c) => c.state === s)).find((list) => list.length);
     const verdict = $("verdict");
-    verdict.className = "verdict " + (worst ? worst[0].state : GOOD);
-    text(verdict, worst ? `Look at: ${worst.map((c) => c.name.toLowerCase()).join(", ")}` : "All well");
+    const quiet = !worst && all[0].state === UNKNOWN; // nothing that could be judged
+    verdict.className = "verdict " + (worst ? worst[0].state : quiet ? UNKNOWN : GOOD);
+    text(verdict, worst ? `Look at: ${worst.map((c) => c.name.toLowerCase()).join(", ")}` : quiet ? "Quiet" : "All well");
     text($("health-note"), `since ${when(Date.parse(h.since))}`);
     const lag = all[0];
     text($("delay"), lag.value);

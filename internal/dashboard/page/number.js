@@ -52,6 +52,7 @@ export const exact = (d) => grouped(digits(d));
 // short is for axes: 1.2k.
 export function short(n) {
   const size = Math.abs(n);
+  if (size >= 1e15) return n.toPrecision(2).replace("+", "").replace(/^-/, "\u2212");
   for (const [limit, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
     if (size >= limit) return grouped(trim((n / limit).toFixed(size / limit < 10 ? 1 : 0))) + letter;
   }
