@@ -237,7 +237,7 @@ func TestRanges(t *testing.T) {
 	b.do(chromedp.Evaluate(`scrollTo(0, 0)`, nil), chromedp.MouseEvent("mouseMoved", 640, 400))
 	b.until(`document.querySelector("#events-chart .tip").checkVisibility()`)
 	b.shoot("1280-light-tooltip", true)
-	b.do(chromedp.Evaluate(`document.querySelector("#theme").click()`, nil))
+	b.do(chromedp.Evaluate(`document.querySelector("#theme").click()`, nil)) // from the system's to the other
 	if theme := js[string](b, `document.documentElement.dataset.theme`); theme != "dark" {
 		t.Errorf("the theme is %q", theme)
 	}
