@@ -8,6 +8,7 @@ const GOOD = "good", WATCH = "watch", BAD = "bad", UNKNOWN = "unknown";
 export const stateNames = { [GOOD]: "well", [WATCH]: "watch", [BAD]: "act", [UNKNOWN]: "not known" };
 
 export function lagText(seconds) {
+  if (seconds < 0.1) return Math.round(seconds * SECOND) + " ms";
   if (seconds < 10) return seconds.toFixed(1) + " s";
   return span(seconds * SECOND);
 }
@@ -80,7 +81,7 @@ export class Health {
       this.list = el("ul", { class: "checks" });
       $("health").replaceChildren(this.flow, this.list);
     }
-    const stages = [["Accepted", h.accepted, "by the API"], ["Archived", h.archived, "in S3"], ["Loaded", h.inserted, "in PostgreSQL"]];
+    const stages = [["Accepted", h.accepted, "by the API"], ["Archived", h.archived, "by the archiver"], ["Loaded", h.inserted, "into the warehouse"]];
     keyed(this.flow, stages, ([name]) => name, ([name, , where]) => el("li", {}, el("b"), el("span", {}, name, el("small", {}, " " + where))), (node, [, n]) => {
       text(node.firstChild, n === null || n === undefined ? "\u2013" : grouped(n));
     });
