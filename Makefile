@@ -44,6 +44,7 @@ bench: setup ## measure starts, memory, sizes and the path of events beside thei
 	$(GO) test -run '^$$' -bench 'Zips|Init|Render' -benchtime 21x -timeout 10m ./internal/testkit/measure
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Processor|TenShards|Archiver' -benchtime 5x -timeout 10m ./internal/testkit/measure
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Local' -benchtime 1x -timeout 10m ./internal/testkit/measure
+	$(ENVIRONMENT) $(GO) test -run '^$$' -bench NoChange -benchtime 7x -timeout 10m ./internal/testkit/e2e
 	$(GO) test -run '^$$' -bench Batch -benchtime 2s -timeout 10m ./functions/ingest
 
 chaos: setup ## break everything a thousand times: nothing lost, nothing counted twice

@@ -12,7 +12,7 @@ import (
 )
 
 // fill puts versions and delete markers into a bucket.
-func fill(t *testing.T, f *awsfake.Fake, bucket string, versions, markers int) {
+func fill(t testing.TB, f *awsfake.Fake, bucket string, versions, markers int) {
 	t.Helper()
 	for i := range versions {
 		if err := f.Objects().Put(bucket, fmt.Sprintf("raw/v1/old/%d.gz", i/2), []byte("x")); err != nil {
@@ -80,7 +80,7 @@ func TestUnsigned(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", tt.body, status, answer, tt.want)
 		}
 	}
-	s.answersAsLocal()
+	s.answersAsLocal(t)
 	// The documented indexes, as the master, beside those that are there.
 	conn := s.master()
 	for _, statement := range []string{"CREATE INDEX idx_events_user_id ON events(user_id)", "CREATE INDEX idx_events_timestamp ON events(timestamp)"} {

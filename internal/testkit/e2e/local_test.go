@@ -25,8 +25,7 @@ type ask struct {
 
 // answersAsLocal has the deployed API and `streamctl local` answer the same
 // requests: status, headers and body have to be the same, but for ids and times.
-func (s *stack) answersAsLocal() {
-	t := s.t
+func (s *stack) answersAsLocal(t *testing.T) {
 	l := localrun.At(s.platform.Streamctl).Start(t, localrun.Spec{Dir: s.dir, Args: []string{"--auth", "iam", "--env", "development", "--data-dir", t.TempDir() + "/data"}})
 	web, err := s.platform.Client()
 	if err != nil {

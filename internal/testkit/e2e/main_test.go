@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func start(t *testing.T) *platform.Platform {
+func start(t testing.TB) *platform.Platform {
 	t.Helper()
 	shared.once.Do(func() {
 		if shared.dir, shared.err = os.MkdirTemp("", "streamctl-e2e-"); shared.err != nil {
@@ -65,7 +65,7 @@ func start(t *testing.T) *platform.Platform {
 
 // workplace is a folder with a variables file, in which programs run.
 type workplace struct {
-	t        *testing.T
+	t        testing.TB
 	platform *platform.Platform
 	dir      string
 	environ  []string
@@ -73,7 +73,7 @@ type workplace struct {
 
 // newWorkplace prepares a folder as `streamctl init` leaves it; more lines go
 // to the variables file.
-func newWorkplace(t *testing.T, more string) *workplace {
+func newWorkplace(t testing.TB, more string) *workplace {
 	t.Helper()
 	p := start(t)
 	w := &workplace{t: t, platform: p, dir: t.TempDir(), environ: append(p.Environment(), "STREAMCTL_DATABASE_PASSWORD="+password)}
@@ -86,7 +86,7 @@ func newWorkplace(t *testing.T, more string) *workplace {
 
 // result is what a program did.
 type result struct {
-	t              *testing.T
+	t              testing.TB
 	command        string
 	code           int
 	stdout, stderr string

@@ -56,7 +56,7 @@ func (s stack) arrivedEarlier() {
 }
 
 // deleteObjects leaves delete markers.
-func deleteObjects(t *testing.T, f *awsfake.Fake, bucket string, n int) {
+func deleteObjects(t testing.TB, f *awsfake.Fake, bucket string, n int) {
 	t.Helper()
 	client := objects(f)
 	for i := range n {

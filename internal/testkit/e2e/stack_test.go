@@ -51,7 +51,7 @@ func (w *workplace) deployed(name string, args ...string) stack {
 }
 
 // eventually tries until it works or two minutes are over.
-func eventually(t *testing.T, what string, try func(context.Context) error) {
+func eventually(t testing.TB, what string, try func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -240,7 +240,7 @@ func existing(f *awsfake.Fake, name string) string {
 	return strings.Join(out, "\n")
 }
 
-func have(t *testing.T, programs ...string) {
+func have(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {

@@ -1,0 +1,42 @@
+package e2e_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkNoChange has a deploy that has nothing to do beside that of the AWS
+// CLI, of the same template, on the same stand-in.
+func BenchmarkNoChange(b *testing.B) {
+	w := newWorkplace(b, "")
+	w.variables("StackName: nochange\n")
+	w.streamctl("deploy", "--env", "development").want(0)
+	template := w.aws("cloudformation", "get-template", "--stack-name", "nochange", "--query", "TemplateBody", "--output", "text").want(0)
+	if err := os.WriteFile(w.dir+"/main.yaml", []byte(strings.TrimSuffix(template.stdout, "\n")), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	took := func(run func() result, says string) time.Duration {
+		began := time.Now()
+		run().want(0).says(says)
+		return time.Since(began)
+	}
+	var ours, theirs []time.Duration
+	for b.Loop() {
+		ours = append(ours, took(func() result { return w.streamctl("deploy", "--env", "development") }, "No change"))
+		theirs = append(theirs, took(func() result {
+			return w.run("aws", "cloudformation", "deploy", "--stack-name", "nochange", "--template-file", "main.yaml", "--capabilities", "CAPABILITY_NAMED_IAM",
+				"--tags", "Environment=development", "Project=real-time-event-streaming-analytics-platform", "--no-fail-on-empty-changeset")
+		}, "No changes to deploy"))
+	}
+	slices.Sort(ours)
+	slices.Sort(theirs)
+	a, c := ours[len(ours)/2], theirs[len(theirs)/2]
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(a.Milliseconds()), "ours-ms")
+	b.ReportMetric(float64(c.Milliseconds()), "aws-ms")
+	b.ReportMetric(float64(c)/float64(a), "times-faster")
+	w.streamctl("destroy", "--env", "development", "--yes").want(0)
+}
