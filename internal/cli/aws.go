@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
@@ -36,7 +38,11 @@ func (a *App) login(ctx context.Context) (config.Variables, *deploy.Operator, er
 // awsConfig says how to reach AWS: region, credentials, retries.
 func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithRetryMaxAttempts(attempts),
+		awsconfig.WithRetryer(func() aws.Retryer {
+			// Without the SDK's budget of retries: where every third call is throttled
+			// it would be used up, and a throttled call a failed one.
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.RateLimiter = attempts, ratelimit.None })
+		}),
 		awsconfig.WithLogger(logging.Nop{}), // its warnings aren't for who deploys
 	}
 	if v.Region != "" {

@@ -36,10 +36,7 @@ func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfa
 			t.Error(err)
 		}
 	})
-	cfg := aws.Config{
-		Region: "us-east-1", BaseEndpoint: &fake.Endpoint, RetryMaxAttempts: 10, // as the program does
-		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, ""),
-	}
+	cfg := config(fake, nil)
 	lines = &strings.Builder{}
 	var tokens atomic.Int64
 	op = &deploy.Operator{
@@ -53,6 +50,14 @@ func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfa
 		t.Fatal(err)
 	}
 	return op, fake, lines
+}
+
+// config reaches the fake.
+func config(fake *awsfake.Fake, retryer func() aws.Retryer) aws.Config {
+	return aws.Config{
+		Region: "us-east-1", BaseEndpoint: &fake.Endpoint, Retryer: retryer, RetryMaxAttempts: 10, // as the program does
+		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, ""),
+	}
 }
 
 // request is for the stack in testdata.

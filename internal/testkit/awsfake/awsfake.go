@@ -57,6 +57,9 @@ type Options struct {
 	// Delay is how long a resource of a type takes for each step of its life;
 	// nil is no time.
 	Delay func(resourceType string) time.Duration
+	// Before is told of each call, signed by a known key, before it is answered;
+	// an error refuses it. It may be called concurrently.
+	Before func(Call) error
 	// Concurrency is how many execution environments a function has at most, 2
 	// when zero.
 	Concurrency int

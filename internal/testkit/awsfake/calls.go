@@ -88,18 +88,28 @@ func (f *Fake) FailCall(service, action string, status int, code, message string
 
 // Throttle makes the next n calls of an action fail as the service throttles.
 func (f *Fake) Throttle(service, action string, n int) {
-	status, code := http.StatusBadRequest, "ThrottlingException"
+	status, code := throttled(service)
+	f.FailCall(service, action, status, code, "Rate exceeded", n)
+}
+
+// Throttled is a service's refusal of a call too many, for Options.Before.
+func Throttled(service string) error {
+	status, code := throttled(service)
+	return &wire.Error{Status: status, Code: code, Message: "Rate exceeded"}
+}
+
+func throttled(service string) (status int, code string) {
 	switch service {
 	case "cloudformation", "rds", "elasticache", "sts", "iam":
-		code = "Throttling"
+		return http.StatusBadRequest, "Throttling"
 	case "s3":
-		status, code = http.StatusServiceUnavailable, "SlowDown"
+		return http.StatusServiceUnavailable, "SlowDown"
 	case "lambda", "apigateway":
-		status, code = http.StatusTooManyRequests, "TooManyRequestsException"
+		return http.StatusTooManyRequests, "TooManyRequestsException"
 	case "kinesis":
-		code = "ProvisionedThroughputExceededException"
+		return http.StatusBadRequest, "ProvisionedThroughputExceededException"
 	}
-	f.FailCall(service, action, status, code, "Rate exceeded", n)
+	return http.StatusBadRequest, "ThrottlingException"
 }
 
 // answer remembers a response's status and error code for the record.

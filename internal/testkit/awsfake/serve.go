@@ -59,6 +59,12 @@ func (f *Fake) answer(w http.ResponseWriter, r *request) {
 		f.refuse(w, r, injected)
 		return
 	}
+	if f.options.Before != nil {
+		if err := f.options.Before(r.call); err != nil {
+			f.refuse(w, r, err)
+			return
+		}
+	}
 	r.Body = io.NopCloser(bytes.NewReader(r.body))
 	switch r.call.Service {
 	case "cloudformation":

@@ -1,0 +1,220 @@
+package deploy_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+// childVariable makes this test's program a deploy in a process of its own, to
+// be killed: what it does, and on which fake.
+const childVariable = "STREAMCTL_DEPLOY_CHILD"
+
+func TestMain(m *testing.M) {
+	what := os.Getenv(childVariable)
+	if what == "" {
+		os.Exit(m.Run())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // TestMain is main
+	defer stop()
+	if err := child(ctx, what); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// child does one operation, as the command line would do it without a terminal.
+func child(ctx context.Context, what string) error {
+	endpoint := os.Getenv("AWS_ENDPOINT_URL")
+	op := &deploy.Operator{
+		Clients: deploy.NewClients(aws.Config{
+			Region: "us-east-1", BaseEndpoint: &endpoint, Retryer: quickly,
+			Credentials: credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
+		}, true),
+		Report: func(deploy.Event) {}, Poll: 6 * time.Millisecond, Token: func() string { return fmt.Sprint(rand.Uint64()) },
+		Interrupted: func(ctx context.Context, _ string) (bool, context.Context) { return true, ctx },
+	}
+	var err error
+	if op.Caller, err = deploy.Identify(ctx, op.Identity, "us-east-1"); err != nil {
+		return err
+	}
+	if what == "destroy" {
+		p, err := op.PlanDestroy(ctx, "events")
+		if deploy.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = op.Destroy(ctx, p, true)
+		return err
+	}
+	_, err = op.Apply(ctx, killed(what))
+	return err
+}
+
+// quickly tries as often as the program does, without its pauses.
+func quickly() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 10, 5*time.Millisecond, ratelimit.None
+	})
+}
+
+// killed is the request of "create" or "update".
+func killed(what string) deploy.Request {
+	body, err := os.ReadFile("testdata/stack.yaml")
+	if err != nil {
+		panic(err) // a test's own file
+	}
+	r := deploy.Request{
+		Stack: "events", Template: []byte(strings.ReplaceAll(string(body), "PROTECTED", "true")),
+		Parameters: map[string]string{"Text": what, "DatabasePassword": password}, Tags: map[string]string{"Project": "events"}, Protected: true,
+	}
+	if what == "update" {
+		r = later(r)
+	}
+	return r
+}
+
+// TestKilledAnywhere ends a create, an update and a destroy at each of their
+// calls, by each signal, and runs the same again: it is done, nothing is lost
+// and nothing is there twice. The second run has three calls in ten throttled.
+func TestKilledAnywhere(t *testing.T) {
+	points := 0
+	for _, what := range []string{"create", "update", "destroy"} {
+		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
+			reached := true
+			for call := 1; reached; call++ {
+				name := fmt.Sprintf("%s %s at call %d", what, sig, call)
+				if reached = killAt(t, name, what, sig, call); reached {
+					points++
+				}
+				if t.Failed() {
+					t.Fatalf("%s", name)
+				}
+			}
+		}
+	}
+	t.Logf("%d points", points)
+	if points < 90 {
+		t.Errorf("only %d points", points)
+	}
+}
+
+// killAt ends one operation at one of its calls, and finishes it. reached is
+// false where the operation has fewer calls.
+func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reached bool) {
+	t.Helper()
+	var mu sync.Mutex
+	var victim *os.Process
+	calls := 0
+	var throttle atomic.Bool
+	op, fake, _ := operator(t, awsfake.Options{
+		Delay: func(string) time.Duration { return 8 * time.Millisecond },
+		Before: func(c awsfake.Call) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if victim != nil {
+				if calls++; calls == call {
+					reached = true
+					if err := victim.Signal(sig); err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+			}
+			if throttle.Load() && rand.IntN(10) < 3 {
+				return awsfake.Throttled(c.Service)
+			}
+			return nil
+		},
+	})
+	if what != "create" {
+		created := apply(t, op, killed("create"))
+		for i := range 5 {
+			if err := fake.Objects().Put(created.Stack.Outputs["BucketName"], fmt.Sprintf("raw/%d", i), []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+what, "AWS_ENDPOINT_URL="+fake.Endpoint,
+		"AWS_ACCESS_KEY_ID="+fake.Credentials.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+fake.Credentials.SecretAccessKey)
+	mu.Lock()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	victim = cmd.Process
+	mu.Unlock()
+	_ = cmd.Wait() // how it ends is what the test is about
+	mu.Lock()
+	victim = nil
+	mu.Unlock()
+	throttle.Store(true)
+	own := *op
+	own.Clients = deploy.NewClients(config(fake, quickly), true)
+	op = &own
+	finish(t, op, fake, name, what)
+	if err := fake.Stop(); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	return reached
+}
+
+// finish runs the operation again, and looks.
+func finish(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name, what string) {
+	t.Helper()
+	if what == "destroy" {
+		p, err := op.PlanDestroy(t.Context(), "events")
+		if err == nil {
+			_, err = op.Destroy(t.Context(), p, true)
+		}
+		if err != nil && !deploy.IsNotFound(err) {
+			t.Errorf("%s: again: %v", name, err)
+		}
+		if buckets := fake.Objects().Buckets(); len(buckets) > 0 {
+			t.Errorf("%s: buckets are left: %v", name, buckets)
+		}
+		return
+	}
+	outcome, err := op.Apply(t.Context(), killed(what))
+	if err != nil {
+		t.Errorf("%s: again: %v", name, err)
+		return
+	}
+	stack := outcome.Stack
+	if stack.Parameters["Text"] != what || !stack.Status.OutputsHold() {
+		t.Errorf("%s: %+v", name, stack)
+	}
+	if again, err := op.Apply(t.Context(), later(killed(what))); err != nil || again.Changed {
+		t.Errorf("%s: once more: %+v, %v", name, again, err)
+	}
+	bucket := stack.Outputs["BucketName"]
+	if buckets := fake.Objects().Buckets(); len(buckets) != 1 || buckets[0] != bucket {
+		t.Errorf("%s: buckets %v", name, buckets)
+	}
+	if keys := fake.Objects().Keys(bucket); what == "update" && len(keys) != 5 {
+		t.Errorf("%s: objects %v", name, keys)
+	}
+	list, err := op.Stacks.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{})
+	if err != nil || len(list.Stacks) != 1 {
+		t.Errorf("%s: %v, %v", name, list, err)
+	}
+}
