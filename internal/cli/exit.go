@@ -82,8 +82,8 @@ func (a *App) exit(err error) int {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
 		fmt.Fprintf(a.Stderr, "  hint: %s\n", hinted.Hint())
-	} else if denied(err) {
-		fmt.Fprintln(a.Stderr, "  hint: these credentials may not do that; README lists the permissions that a deploy needs")
+	} else if do := deploy.HintFor(err.Error()); do != "" && fromAWS(err) {
+		fmt.Fprintf(a.Stderr, "  hint: %s\n", do)
 	}
 	return exitCode(err)
 }
@@ -133,6 +133,12 @@ func forbidden(err error) bool {
 	var asked *problemError
 	var sent *send.RefusedError
 	return errors.As(err, &asked) && asked.status == http.StatusForbidden || errors.As(err, &sent) && sent.Status == http.StatusForbidden
+}
+
+// fromAWS says that AWS answered a call with an error.
+func fromAWS(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api)
 }
 
 // denied says that AWS refused a call for lack of permission.

@@ -150,7 +150,9 @@ func (o *Operator) prepare(ctx context.Context, r Request, stack Stack) (*change
 			if noChanges.MatchString(set.reason) {
 				return nil, nil
 			}
-			return nil, fmt.Errorf("work out changes of %s: %s", r.Stack, set.reason)
+			return nil, &FailedError{Op: "work out the changes of", Stack: r.Stack, Status: string(stack.Status), Causes: []Event{
+				{LogicalID: name, Type: "change set", Status: string(set.status), Reason: set.reason},
+			}}
 		}
 		if err := pause.For(ctx, o.Poll); err != nil {
 			return nil, fmt.Errorf("work out changes of %s: %w", r.Stack, err)

@@ -88,6 +88,8 @@ type Event struct {
 	PhysicalID string `json:"physicalId,omitempty"`
 	Status     string `json:"status,omitempty"`
 	Reason     string `json:"reason,omitempty"`
+	// Log are the last lines of the function behind a custom resource that failed.
+	Log []string `json:"log,omitempty"`
 
 	id    string
 	token string

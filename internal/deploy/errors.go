@@ -53,8 +53,22 @@ type FailedError struct {
 
 func (e *FailedError) Error() string {
 	text := fmt.Sprintf("%s stack %s: ended as %s", e.Op, e.Stack, e.Status)
+	if len(e.Causes) == 0 {
+		return text
+	}
+	text += "\nwhy, the first cause first:"
 	for _, c := range e.Causes {
-		text += fmt.Sprintf("\n  %s (%s): %s: %s", c.LogicalID, c.Type, c.Status, c.Reason)
+		text += fmt.Sprintf("\n  %s (%s)", c.LogicalID, c.Type)
+		if !c.Time.IsZero() {
+			text += " at " + c.Time.Local().Format("15:04:05")
+		}
+		text += fmt.Sprintf(": %s: %s", c.Status, c.Reason)
+		if do := HintFor(c.Reason); do != "" {
+			text += "\n    → " + do
+		}
+		for _, line := range c.Log {
+			text += "\n    | " + line
+		}
 	}
 	return text
 }
@@ -64,6 +78,10 @@ func (e *FailedError) Hint() string {
 	switch {
 	case e.Status == "ROLLBACK_COMPLETE":
 		return "put right what failed, then run the same command again: it removes what is left and starts over"
+	case e.Status == "ROLLBACK_FAILED" || e.Status == string(StatusCreateFailed):
+		return Status(e.Status).Next()
+	case e.Status == string(StatusUpdateRbFailed):
+		return Status(e.Status).Next()
 	case strings.HasPrefix(e.Status, "DELETE"):
 		return "put right what failed, then run `streamctl destroy` again"
 	default:
