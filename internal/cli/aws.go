@@ -16,6 +16,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/trust"
 )
@@ -80,7 +81,8 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 	if poll == 0 {
 		poll = 3 * time.Second
 	}
-	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.report, Poll: poll, Token: token, Interrupted: a.interrupted}, nil
+	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.report, Poll: poll, Token: token, Interrupted: a.interrupted,
+		CustomLog: template.LogGroup(v.StackName, funcenv.FuncSchema)}, nil
 }
 
 // token is unique, so that a repeated call is known for what it is.

@@ -19,6 +19,7 @@ type deployOptions struct {
 	changePassword bool
 	allowReplace   []string
 	wait, dryRun   bool
+	code           bool
 	resume         bool
 	skip           []string
 }
@@ -41,6 +42,7 @@ prompt, in that order; a later deploy keeps it.`,
 	cmd.Flags().StringVar(&o.passwordFile, "database-password-file", "", "file with the database password")
 	cmd.Flags().BoolVar(&o.changePassword, "change-password", false, "set a new database password in an existing stack")
 	cmd.Flags().StringArrayVar(&o.allowReplace, "allow-replace", nil, "logical id of a resource that holds data and may be replaced or deleted; may be given more than once")
+	cmd.Flags().BoolVar(&o.code, "code", false, "only update the functions' code: template, parameters and tags stay as the stack has them")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what would change; nothing is uploaded")
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait for the end of another operation on the stack instead of refusing")
 	cmd.Flags().BoolVar(&o.resume, "continue-rollback", false, "finish a rollback that failed (UPDATE_ROLLBACK_FAILED), then deploy")
@@ -69,6 +71,9 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	current, exists, err := op.Current(ctx, v.StackName)
 	if err != nil {
 		return err
+	}
+	if o.code {
+		return a.deployCode(ctx, v, o, op, current, exists)
 	}
 	request, err := a.request(ctx, v, o, op, hasPassword(current.Stack))
 	if err != nil {
@@ -102,6 +107,40 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	} else {
 		outcome, err = op.Apply(ctx, request)
 	}
+	return errors.Join(err, a.deployed(outcome, err))
+}
+
+// deployCode updates the functions' code alone.
+func (a *App) deployCode(ctx context.Context, v config.Variables, o deployOptions, op *deploy.Operator, current deploy.Current, exists bool) error {
+	switch {
+	case !exists && current.Stack.Status == "":
+		return &noStackError{fmt.Errorf("deploy --code: %w: %s", deploy.ErrNotFound, v.StackName)}
+	case !exists:
+		return &deploy.BusyError{Stack: v.StackName, Status: string(current.Stack.Status), Since: current.Stack.Since().Local().Format("15:04:05 MST"), Meaning: current.Stack.Status.Meaning()}
+	case o.dryRun || o.changePassword || len(o.allowReplace) > 0:
+		return &usageError{err: errors.New("--code changes nothing else: it goes without --dry-run, --change-password and --allow-replace")}
+	}
+	types, err := template.Resources(current.Template)
+	if err != nil {
+		return err
+	}
+	for id, kind := range types {
+		if kind == "AWS::Lambda::Version" { // its id follows the code
+			return &usageError{err: fmt.Errorf("--code: %s keeps executions ready for one version of the code", id), hint: "`streamctl deploy` updates the version too"}
+		}
+	}
+	artifacts, err := a.artifacts(ctx, o.source)
+	if err != nil {
+		return err
+	}
+	if _, err := a.upload(ctx, v, artifacts, op); err != nil {
+		return err
+	}
+	values := map[string]string{}
+	for function, key := range artifact.NewManifest(artifacts).Keys() {
+		values[template.CodeKeyParameter(function)] = key
+	}
+	outcome, err := op.UpdateParameters(ctx, current, values)
 	return errors.Join(err, a.deployed(outcome, err))
 }
 

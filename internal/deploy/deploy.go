@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -29,6 +30,7 @@ type Clients struct {
 	Gateway    *apigateway.Client
 	WebSockets *apigatewayv2.Client
 	Roles      *iam.Client
+	Logs       *cloudwatchlogs.Client
 }
 
 // NewClients makes the clients for an account and region. pathStyle is for an
@@ -43,6 +45,7 @@ func NewClients(cfg aws.Config, pathStyle bool) Clients {
 		Gateway:    apigateway.NewFromConfig(cfg),
 		WebSockets: apigatewayv2.NewFromConfig(cfg),
 		Roles:      iam.NewFromConfig(cfg),
+		Logs:       cloudwatchlogs.NewFromConfig(cfg),
 	}
 }
 
@@ -58,6 +61,9 @@ type Operator struct {
 	Poll time.Duration
 	// Token makes the end of a request token; every call is unique.
 	Token func() string
+	// CustomLog is the log group of the function behind the custom resource;
+	// empty shows none.
+	CustomLog string
 	// Interrupted is asked once, when an operation that runs in AWS is
 	// interrupted ("create", "update", "delete" or another "operation"): whether
 	// to cancel it, and the context whose end leaves it running. Nil leaves it

@@ -111,8 +111,10 @@ func (o *Operator) follow(ctx context.Context, w *watch) (Stack, error) {
 		if err != nil {
 			return Stack{}, err
 		}
-		for _, e := range fresh {
-			o.Report(e)
+		for i := range fresh {
+			o.addLog(calls, &fresh[i], stack.Since())
+			w.events[len(w.events)-len(fresh)+i] = fresh[i]
+			o.Report(fresh[i])
 			wait = shortest // where something happens, more is to come
 		}
 		if !stack.Status.Busy() {

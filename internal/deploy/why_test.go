@@ -95,7 +95,9 @@ func failures() []failure {
 			_, err := op.Apply(t.Context(), r)
 			return err
 		}},
-		{"throttled to the end", func(_ *testing.T, f *awsfake.Fake, _ *deploy.Operator) { f.Throttle("cloudformation", "CreateStack", 100) }, creating},
+		{"throttled to the end", func(_ *testing.T, f *awsfake.Fake, _ *deploy.Operator) {
+			f.Throttle("cloudformation", "CreateStack", 100)
+		}, creating},
 	}
 }
 

@@ -20,7 +20,7 @@ func (t *Template) addFunctions(v config.Variables) {
 	environments := environments(v, t.metrics(v))
 	for _, f := range funcenv.Functions() {
 		f, setting := v.Function(f)
-		t.add(logGroupID(f.Name), t.logGroup(v, "/aws/lambda/${AWS::StackName}-"+f.Name))
+		t.add(logGroupID(f.Name), t.logGroup(v, LogGroup("${AWS::StackName}", f.Name)))
 		t.addRole(roleID(f.Name), &iam.Role{
 			AssumeRolePolicyDocument: trust("lambda.amazonaws.com"),
 			ManagedPolicyArns:        shared(f),
@@ -175,3 +175,6 @@ func (t *Template) addSchedule(name, expression, task string) {
 		SourceArn:    new(GetAtt(name+"Schedule", "Arn")),
 	})
 }
+
+// LogGroup is the name of a function's log group.
+func LogGroup(stack, function string) string { return "/aws/lambda/" + stack + "-" + function }

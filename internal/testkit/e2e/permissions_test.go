@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -146,7 +147,41 @@ func TestPermissions(t *testing.T) {
 	s := w.deployed("iam", "--env", "development")
 	calls := s.permissions()
 	plant(t, role(w.platform.Fake, "iam", funcenv.FuncIngest), calls["IngestFunction"])
+	w.streamctl("status", "--env", "development").want(0)
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
+	w.deployerMay()
+}
+
+// deployerMay compares the calls of whoever deployed and destroyed with the
+// policy that is printed for them.
+func (w *workplace) deployerMay() {
+	w.t.Helper()
+	var may []permission
+	documents := json.NewDecoder(strings.NewReader(w.streamctl("doctor", "--print-policy", "--env", "development").want(0).stdout))
+	for documents.More() {
+		var d map[string]any
+		if err := documents.Decode(&d); err != nil {
+			w.t.Fatal(err)
+		}
+		may = append(may, allowed(d)...)
+	}
+	seen := map[string]bool{}
+	for _, c := range w.platform.Fake.Calls() {
+		action := c.Service + ":" + c.Action
+		if c.Principal != awsfake.PrincipalUser || c.Service == "execute-api" || seen[action+c.Resource] || action == "kinesis:PutRecord" { // the tests' own
+			continue
+		}
+		seen[action+c.Resource] = true
+		if !slices.ContainsFunc(may, func(p permission) bool {
+			// A stack that is named isn't known by its ARN yet.
+			return p.action == action && (!strings.HasPrefix(c.Resource, "arn:") || matches(p.resource, c.Resource))
+		}) {
+			w.t.Errorf("the deploy called %s on %s, which the printed policy doesn't allow", action, c.Resource)
+		}
+	}
+	if len(seen) < 20 {
+		w.t.Errorf("only %d calls were compared", len(seen))
+	}
 }
 
 // permissions runs every path of a stack's functions and compares what they

@@ -39,6 +39,15 @@ CREATE TABLE channels (name text PRIMARY KEY);`)
 	// What was wrong is put right, and the same update works.
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--source", next).want(0).says("Updated stack back.")
 	s.exercise()
+
+	// A migration that was changed after its release: the function's own lines say why.
+	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--source", w.nextVersion("ALTER TABLE nowhere ADD COLUMN x int;")).
+		want(5).says("Custom::").says("| ERROR schema not migrated: ").says("a migration that was released can't change")
+	// The code alone, there and back, without a template.
+	w.streamctl("deploy", "--env", "development", "--code").want(0).says("updating the code of stack back")
+	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--code", "--source", next).want(0).says("Updated stack back.")
+	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--code", "--source", next).want(0).says("No change")
+	s.exercise()
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
 
