@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/spf13/cobra"
 
+	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/dashboard/awsstack"
@@ -70,7 +71,7 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 	if endpoint == "" {
 		return &noEndpointError{stack.Name, stack.Status}
 	}
-	api := &awsstack.API{Endpoint: endpoint, Region: cfg.Region, Credentials: cfg.Credentials, Client: cfg.HTTPClient, Now: time.Now}
+	api := &client.Client{Endpoint: endpoint, HTTP: cfg.HTTPClient, Signer: &client.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now}}
 	if err := a.tryAPI(ctx, api, stack.Outputs["ReadMetricsPolicyArn"]); err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func aboutStack(v config.Variables, stack deploy.Stack, endpoint, region string)
 }
 
 // tryAPI asks once, so that missing permission is told here and not on the page.
-func (a *App) tryAPI(ctx context.Context, api *awsstack.API, policy string) error {
+func (a *App) tryAPI(ctx context.Context, api *client.Client, policy string) error {
 	resp, err := api.Get(ctx, "/metrics/summary", http.Header{})
 	if err != nil {
 		return err

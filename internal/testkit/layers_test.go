@@ -33,6 +33,7 @@ func TestLayers(t *testing.T) {
 	never(t, "./internal/template", sdk, module+"internal/deploy", module+"internal/cli")
 	never(t, "./internal/deploy", module+"internal/template", "github.com/awslabs/goformation", module+"internal/cli")
 	never(t, "./internal/config", sdk, module+"internal/template", module+"internal/deploy", module+"internal/cli")
+	never(t, "./internal/local", module+"internal/template", module+"internal/deploy", module+"internal/cli", "github.com/awslabs/goformation", "github.com/spf13/cobra")
 	never(t, "./internal/dashboard", sdk, module+"internal/cli", module+"internal/local", module+"internal/deploy")
 	never(t, "./internal/artifact", module+"internal/deploy", module+"internal/template", module+"internal/cli")
 }

@@ -3,9 +3,6 @@ package awsstack_test
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -15,49 +12,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/dashboard/awsstack"
 	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/local/sigv4"
 )
-
-var credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-	return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret", SessionToken: "token"}, nil
-})
-
-func TestGetIsSigned(t *testing.T) {
-	keys := sigv4.NewKeys(sigv4.Credential{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret", SessionToken: "token"})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := keys.Request(r, nil, sigv4.Scope{Service: "execute-api", Region: "eu-west-1"}, time.Now()); err != nil {
-			t.Errorf("%s: %v", r.URL, err)
-		}
-		w.Header().Set("ETag", r.Header.Get("If-None-Match"))
-		io.WriteString(w, r.URL.String())
-	}))
-	defer server.Close()
-	api := &awsstack.API{Endpoint: server.URL + "/prod", Region: "eu-west-1", Credentials: credentials, Client: server.Client(), Now: time.Now}
-	for _, path := range []string{"/metrics/summary", "/metrics/events?from=2026-01-31T12%3A00%3A00Z&step=5m&eventType=a.b%3Ac_d-e", "/metrics/events?cursor=AbC_-"} {
-		resp, err := api.Get(t.Context(), path, http.Header{"If-None-Match": {`"x"`}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || resp.Header.Get("ETag") != `"x"` || len(body) < len("/prod"+path) {
-			t.Errorf("%s: %s, %v, %v", path, body, resp.Header, err)
-		}
-	}
-	server.Close()
-	if resp, err := api.Get(t.Context(), "/metrics/summary", nil); err == nil {
-		resp.Body.Close()
-		t.Error("no error from a server that is away")
-	}
-	api.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("expired") })
-	resp, err := api.Get(t.Context(), "/metrics/summary", nil)
-	if err == nil {
-		resp.Body.Close()
-	}
-	if err == nil || err.Error() != "use AWS credentials: expired" {
-		t.Error(err)
-	}
-}
 
 type fakeMetrics struct {
 	t     *testing.T

@@ -1,3 +1,4 @@
+// Package awsstack tells a dashboard how a stack on AWS does, by CloudWatch.
 package awsstack
 
 import (

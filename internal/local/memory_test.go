@@ -1,0 +1,54 @@
+package local
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// TestMemoryRedisRunsTheScript has the one within the process take what a real
+// one does: the script, the users' estimate, and the end of a key's life.
+func TestMemoryRedisRunsTheScript(t *testing.T) {
+	m := &memoryRedis{}
+	server, err := m.start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := cache.Local(m.addr, "")
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	minute := time.Now().UTC().Truncate(time.Minute)
+	rows := []warehouse.MinuteRow{{Metric: "events", Minute: minute, Dimension: "click", Slot: 1, Rev: 3, N: 7, Sum: "0"}}
+	c := cache.New(client, time.Now)
+	if err := c.Update(t.Context(), source(rows), rows, nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Minutes(t.Context(), "events", []time.Time{minute})
+	if err != nil || len(got.Rows) != 1 || got.Rows[0].N != 7 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if ttl := client.TTL(t.Context(), "m:events:"+minute.Format("200601021504")).Val(); ttl <= 0 || ttl > 49*time.Hour {
+		t.Errorf("the key lives for %s", ttl)
+	}
+	if err := server.Crash(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := m.start(t.Context()); err != nil { // where it was
+		t.Fatal(err)
+	} else if err := again.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// source is a warehouse that has these rows.
+type source []warehouse.MinuteRow
+
+func (s source) MinuteRows(context.Context, string, []time.Time) ([]warehouse.MinuteRow, error) {
+	return s, nil
+}

@@ -1,0 +1,69 @@
+package traffic_test
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/traffic"
+)
+
+func generate(t *testing.T, o traffic.Options) (all []event.Event) {
+	t.Helper()
+	g, err := traffic.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		item, err := g.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, item.Event)
+	}
+}
+
+// TestTraffic has each profile make events that ingest takes, the same for the
+// same seed, with sessions that make sense.
+func TestTraffic(t *testing.T) {
+	start := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	for _, profile := range traffic.Profiles() {
+		o := traffic.Options{Profile: profile, Users: 500, Seed: 7, Events: 4_000, Start: start, Every: time.Millisecond}
+		first := generate(t, o)
+		if !slices.EqualFunc(first, generate(t, o), same) {
+			t.Fatalf("%s: the same seed gives others", profile)
+		}
+		o.Seed = 8
+		if slices.EqualFunc(first[:100], generate(t, o)[:100], same) {
+			t.Errorf("%s: another seed gives the same", profile)
+		}
+		ids, users, kinds := map[string]bool{}, map[string]int{}, map[string]int{}
+		for _, e := range first {
+			if _, problems := event.Decode(e.AppendJSON(nil)); len(problems) > 0 {
+				t.Fatalf("%s: %v", profile, problems)
+			}
+			ids[e.ID.String()] = true
+			users[e.UserID]++
+			kinds[e.Type]++
+		}
+		if len(ids) != len(first) || len(users) < 100 || users["user-000000"] < len(first)/50 {
+			t.Errorf("%s: %d ids, %d users, the busiest %d", profile, len(ids), len(users), users["user-000000"])
+		}
+		if len(kinds) < 6 || kinds["purchase"] == 0 || kinds["purchase"] > len(first)/10 {
+			t.Errorf("%s: %v", profile, kinds)
+		}
+	}
+	for _, o := range []traffic.Options{{Profile: "bank", Users: 1}, {Profile: "shop"}} {
+		if _, err := traffic.New(o); err == nil {
+			t.Errorf("%+v was taken", o)
+		}
+	}
+}
+
+func same(a, b event.Event) bool { return string(a.AppendJSON(nil)) == string(b.AppendJSON(nil)) }
