@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
@@ -55,6 +56,9 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return cfg, &deploy.CredentialsError{Err: err}
+	}
+	if cfg.HTTPClient == nil { // the SDK's clients make one each; our calls of the API need it too
+		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	if cfg.Region == "" {
 		return cfg, &usageError{err: errors.New("no region"), hint: "name one with --region, Region in variables.yaml, or AWS_REGION"}

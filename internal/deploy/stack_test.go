@@ -392,10 +392,10 @@ func busy(t *testing.T, op *deploy.Operator) {
 // TestCancelled interrupts a create and an update, and has them cancelled: the
 // one is gone, the other undone. A second interrupt leaves it running.
 func TestCancelled(t *testing.T) {
-	var slow atomic.Bool
+	var slow atomic.Int64 // milliseconds
 	op, _, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
-		if kind == "AWS::SNS::Topic" && slow.Load() {
-			return 300 * time.Millisecond
+		if kind == "AWS::SNS::Topic" {
+			return time.Duration(slow.Load()) * time.Millisecond
 		}
 		return 0
 	}})
@@ -405,8 +405,8 @@ func TestCancelled(t *testing.T) {
 		return true, ctx
 	}
 	interrupt := func(r deploy.Request) result {
-		slow.Store(true)
-		defer slow.Store(false)
+		slow.Store(3000)
+		defer slow.Store(0)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := begin(ctx, op, r)
 		busy(t, op)

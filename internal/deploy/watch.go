@@ -117,6 +117,11 @@ func (o *Operator) follow(ctx context.Context, w *watch) (Stack, error) {
 			o.Report(fresh[i])
 			wait = shortest // where something happens, more is to come
 		}
+		if status, ok := w.ended(); ok && status != stack.Status {
+			after, err := o.Describe(calls, w.id)
+			after.Status = status // another operation may have begun since
+			return after, err
+		}
 		if !stack.Status.Busy() {
 			return stack, nil
 		}
@@ -134,6 +139,16 @@ func (o *Operator) follow(ctx context.Context, w *watch) (Stack, error) {
 			}
 		}
 	}
+}
+
+// ended is the status with which the operation itself ended, if it has.
+func (w *watch) ended() (Status, bool) {
+	for _, e := range w.events {
+		if status := Status(e.Status); w.token != "" && e.token == w.token && e.Type == stackType && e.PhysicalID == w.id && !status.Busy() && status != StatusReview {
+			return status, true
+		}
+	}
+	return "", false
 }
 
 // cancel ends an operation: a new stack is deleted, an update rolled back. One
