@@ -19,6 +19,8 @@ import (
 type packageOptions struct {
 	source   string
 	noUpload bool
+	prune    bool
+	dryRun   bool
 }
 
 func newPackageCmd(a *App) *cobra.Command {
@@ -32,6 +34,8 @@ to .streamctl/artifacts.json beside the variables file; render reads them there.
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPackage(cmd.Context(), a, o) },
 	}
 	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.prune, "prune", false, "instead: delete code from the artifact bucket that no stack of the account and region uses, older than a day, but for each function's two newest")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "with --prune: only say what would go")
 	cmd.Flags().BoolVar(&o.noUpload, "no-upload", false, "only build and remember the digests")
 	return cmd
 }
@@ -53,6 +57,12 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.prune {
+		return a.prune(ctx, v, o.dryRun)
+	}
+	if o.dryRun {
+		return &usageError{err: errors.New("--dry-run goes with --prune"), hint: "--no-upload builds and uploads nothing"}
+	}
 	var op *deploy.Operator
 	if !o.noUpload {
 		if op, err = a.operator(ctx, v); err != nil {
@@ -71,6 +81,29 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 		for _, r := range results {
 			a.printf("%-12s %8d bytes  %s\n", r.Function, r.Bytes, r.Key)
 		}
+	})
+}
+
+// prune deletes code that nobody uses.
+func (a *App) prune(ctx context.Context, v config.Variables, dryRun bool) error {
+	op, err := a.operator(ctx, v)
+	if err != nil {
+		return err
+	}
+	bucket := artifactBucket(v, op.Caller)
+	p, err := op.Prune(ctx, bucket, time.Now(), dryRun)
+	if err != nil {
+		return err
+	}
+	return a.answer(p, func() {
+		for _, key := range p.Deleted {
+			a.printf("%s\n", key)
+		}
+		word := "deleted"
+		if dryRun {
+			word = "to delete"
+		}
+		a.printf("%d objects %s (%d MB), %d used by stacks, %d new enough to stay\n", len(p.Deleted), word, p.Bytes/1_000_000, p.Used, p.Kept)
 	})
 }
 

@@ -1,0 +1,46 @@
+package deploy_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+// TestPrune deletes what no stack uses and nobody will: never what a stack has,
+// what is new, or what isn't ours.
+func TestPrune(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	const bucket = "streamctl-artifacts-123456789012-us-east-1"
+	if err := op.EnsureBucket(t.Context(), bucket); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"functions/ingest/1.zip", "functions/ingest/2.zip", "functions/ingest/3.zip", "functions/ingest/4.zip", "functions/query/1.zip", "templates/1.yaml", "mine/notes.txt"} {
+		if err := fake.Objects().Put(bucket, key, []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := request(t, "functions/ingest/1.zip", false) // a stack of the oldest
+	apply(t, op, r)
+	later := time.Now().Add(48 * time.Hour)
+	for _, tt := range []struct {
+		now    time.Time
+		dryRun bool
+		want   []string
+		left   int
+	}{
+		{time.Now(), false, nil, 7},
+		{later, true, []string{"functions/ingest/2.zip", "templates/1.yaml"}, 7},
+		{later, false, []string{"functions/ingest/2.zip", "templates/1.yaml"}, 5},
+		{later, false, nil, 5},
+	} {
+		p, err := op.Prune(t.Context(), bucket, tt.now, tt.dryRun)
+		if err != nil || !slices.Equal(p.Deleted, tt.want) {
+			t.Errorf("%+v, %v, want %v", p, err, tt.want)
+		}
+		if keys := fake.Objects().Keys(bucket); len(keys) != tt.left {
+			t.Errorf("%d objects are left, want %d: %v", len(keys), tt.left, keys)
+		}
+	}
+}
