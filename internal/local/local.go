@@ -198,8 +198,12 @@ func (p *Platform) begin(ctx context.Context) (err error) {
 // repeat begins what has a time of its own.
 func (p *Platform) repeat(ctx context.Context) {
 	log := p.o.Log
-	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskRefresh, time.Minute, log) })
-	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskUpkeep, time.Hour, log) })
+	var emptied chan struct{} // a Redis that comes back is filled at once
+	if p.stores.cache != nil {
+		emptied = p.stores.cache.back
+	}
+	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskRefresh, time.Minute, emptied, log) })
+	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskUpkeep, time.Hour, nil, log) })
 	p.work.Go(func() {
 		for pause.For(ctx, time.Minute) == nil {
 			p.trim(ctx)

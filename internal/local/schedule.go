@@ -7,24 +7,28 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// schedule does a task of maintenance now and at every interval from then on,
-// until ctx ends.
-func schedule(ctx context.Context, f *function, task string, every time.Duration, log *slog.Logger) {
+// schedule does a task of maintenance now, at every interval from then on, and
+// whenever early says so, until ctx ends. A nil early says nothing.
+func schedule(ctx context.Context, f *function, task string, every time.Duration, early <-chan struct{}, log *slog.Logger) {
 	payload, err := json.Marshal(funcenv.MaintenanceTask{Task: task})
 	if err != nil {
 		log.ErrorContext(ctx, "task not written", "task", task, "err", err)
 		return
 	}
 	for {
-		next := time.Now().Add(every)
+		next := time.NewTimer(every)
 		if _, err := f.Invoke(ctx, payload); err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "task failed, done again at its next time", "task", task, "err", err)
 		}
-		if pause.For(ctx, time.Until(next)) != nil {
+		select {
+		case <-ctx.Done():
+			next.Stop()
 			return
+		case <-next.C:
+		case <-early:
+			next.Stop()
 		}
 	}
 }

@@ -29,7 +29,8 @@ type supervisor struct {
 
 	mu    sync.Mutex
 	now   running
-	until time.Time // not started again before
+	back  chan struct{} // told of each return; holds one
+	until time.Time     // not started again before
 	stop  context.CancelFunc
 	ended chan struct{}
 }
@@ -43,7 +44,7 @@ func (s *supervisor) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.now, s.ended = r, make(chan struct{})
+	s.now, s.ended, s.back = r, make(chan struct{}), make(chan struct{}, 1)
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(s.ended)
@@ -77,6 +78,10 @@ func (s *supervisor) watch(ctx context.Context) {
 			return
 		}
 		s.log.InfoContext(ctx, "server is back", "server", s.name)
+		select {
+		case s.back <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -75,8 +76,9 @@ for method, path, data in ("POST", "/events", body.encode()), ("GET", "/metrics/
 // that the AWS CLI runs with.
 func python(t *testing.T) string {
 	t.Helper()
-	candidates := []string{"python3"}
-	if text, err := os.ReadFile(must.Have(t, "aws", "scripts/setup installs it")); err == nil {
+	program := must.Have(t, "aws", "scripts/setup installs it")
+	candidates := []string{"python3", filepath.Join(filepath.Dir(program), "python3")}
+	if text, err := os.ReadFile(program); err == nil {
 		first, _, _ := strings.Cut(string(text), "\n")
 		candidates = append(candidates, strings.TrimPrefix(first, "#!"))
 	}
