@@ -10,7 +10,8 @@ import (
 )
 
 type destroyOptions struct {
-	lift, dryRun bool
+	lift, dryRun  bool
+	retainArchive bool
 }
 
 func newDestroyCmd(a *App) *cobra.Command {
@@ -25,6 +26,7 @@ is 8.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDestroy(cmd.Context(), a, o) },
 	}
 	cmd.Flags().BoolVar(&o.lift, "lift-protection", false, "lift the termination and deletion protection first")
+	cmd.Flags().BoolVar(&o.retainArchive, "retain-archive", false, "keep the archive bucket with all that is in it, and its key; everything else goes")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what would go")
 	return cmd
 }
@@ -50,7 +52,10 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	if err != nil {
 		return err
 	}
-	a.describe(plan, op.Caller)
+	if o.retainArchive {
+		plan.RetainArchive()
+	}
+	a.describe(plan, op.Caller, o.retainArchive)
 	if o.dryRun {
 		return a.answer(destroyed{Stack: v.StackName, Existed: true}, func() {})
 	}
@@ -79,12 +84,16 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 }
 
 // describe says what will go, before anybody is asked.
-func (a *App) describe(p deploy.Plan, caller deploy.Caller) {
+func (a *App) describe(p deploy.Plan, caller deploy.Caller, retainArchive bool) {
 	a.notef("This deletes stack %s (%s) with %d resources in account %s, %s:", p.Stack.Name, p.Stack.Status, len(p.Resources), caller.Account, caller.Region)
 	for _, d := range p.Databases {
 		a.notef("  database %s, with its automated backups", d)
 	}
 	for _, b := range p.Buckets {
+		if retainArchive {
+			a.notef("  NOT bucket %s, nor the key that it is read with: they stay", b)
+			continue
+		}
 		a.notef("  bucket %s, with every version of every object", b)
 	}
 	a.notef("  the stream, the cache and the functions' logs")

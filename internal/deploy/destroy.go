@@ -22,6 +22,18 @@ type Plan struct {
 	Protections []string `json:"protections,omitempty"`
 
 	protectedDatabases []string
+	// retained are logical ids that the stack lets go of instead of deleting.
+	retained []string
+}
+
+// RetainArchive keeps the stack's buckets with all that is in them, and the key
+// that they are read with. A bucket that is empty goes all the same.
+func (p *Plan) RetainArchive() {
+	for _, kind := range []string{"AWS::S3::Bucket", "AWS::KMS::Key"} {
+		for _, r := range byType(p.Resources, kind) {
+			p.retained = append(p.retained, r.LogicalID)
+		}
+	}
 }
 
 // Leftover is something that is still there after a stack is gone.
@@ -89,14 +101,17 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 		if err := o.stopMappings(ctx, p.Resources); err != nil {
 			return nil, err
 		}
-		if err := o.emptyAll(ctx, p.Buckets); err != nil {
-			return nil, err
+		if len(p.retained) == 0 {
+			if err := o.emptyAll(ctx, p.Buckets); err != nil {
+				return nil, err
+			}
 		}
 	}
-	if err := o.deleteStack(ctx, p.Stack); err != nil {
+	if err := o.deleteStack(ctx, p.Stack, p.retained...); err != nil {
 		return nil, err
 	}
-	return o.leftovers(ctx, p)
+	left, err := o.leftovers(ctx, p)
+	return left, errors.Join(err, o.sweepLogs(ctx, p))
 }
 
 func (o *Operator) lift(ctx context.Context, p Plan) error {
@@ -124,15 +139,18 @@ func (o *Operator) emptyAll(ctx context.Context, buckets []string) error {
 
 // deleteStack deletes a stack by its id, so that one made later under the same
 // name is never meant, and follows it. Where a bucket was filled meanwhile it
-// is emptied and the delete begun again.
-func (o *Operator) deleteStack(ctx context.Context, stack Stack) error {
+// is emptied and the delete begun again; one that is retained makes the first
+// delete fail, and the next lets go of it: CloudFormation takes no such wish
+// before.
+func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...string) error {
+	var letGo []string
 	for attempt := 1; ; attempt++ {
 		w, err := o.lookBack(ctx, stack.ID, "delete-"+o.Token(), opDelete)
 		if err != nil {
 			return err
 		}
 		o.step("deleting stack " + stack.Name)
-		if _, err := o.Stacks.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &stack.ID, ClientRequestToken: &w.token}); err != nil {
+		if _, err := o.Stacks.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &stack.ID, ClientRequestToken: &w.token, RetainResources: letGo}); err != nil {
 			return fmt.Errorf("delete stack %s: %w", stack.Name, err)
 		}
 		after, err := o.follow(ctx, w)
@@ -149,10 +167,28 @@ func (o *Operator) deleteStack(ctx context.Context, stack Stack) error {
 		if len(buckets) == 0 || attempt == maxDeletes {
 			return &FailedError{Op: "delete", Stack: stack.Name, Status: string(after.Status), Causes: w.causes()}
 		}
+		if len(retain) > 0 {
+			if letGo, err = o.stillThere(ctx, stack, retain); err != nil {
+				return err
+			}
+			o.step("letting go of " + strings.Join(letGo, ", ") + ", which stay")
+			continue
+		}
 		if err := o.emptyAll(ctx, buckets); err != nil {
 			return err
 		}
 	}
+}
+
+// stillThere are those of the logical ids that a stack still owns.
+func (o *Operator) stillThere(ctx context.Context, stack Stack, logicalIDs []string) (out []string, err error) {
+	holds, err := o.holds(ctx, stack)
+	for _, r := range holds {
+		if slices.Contains(logicalIDs, r.LogicalID) {
+			out = append(out, r.LogicalID)
+		}
+	}
+	return out, err
 }
 
 // fullBuckets are the buckets that kept a stack from being deleted; none where
@@ -191,6 +227,8 @@ func (o *Operator) leftovers(ctx context.Context, p Plan) ([]Leftover, error) {
 			continue // nothing stands behind it
 		case e.Type == typeAccount || e.Type == typeRole:
 			l.Costs = false
+		case slices.Contains(p.retained, e.LogicalID) && e.Type == "AWS::S3::Bucket":
+			l.Why = "--retain-archive keeps it, with every version"
 		case e.Type == "AWS::KMS::Key":
 			l.Why = "snapshots and whatever else outlives the stack are unreadable without it"
 		}

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,5 +135,37 @@ func TestDestroyGoesOn(t *testing.T) {
 	}
 	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
 		t.Errorf("again: %v", err)
+	}
+}
+
+// TestRetainArchive keeps what is in the bucket, and the key that it is read
+// with; run again it has nothing to do.
+func TestRetainArchive(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	created := apply(t, op, request(t, "one", false))
+	bucket := created.Stack.Outputs["BucketName"]
+	fill(t, op, fake, bucket, 20, 3)
+	p, err := op.PlanDestroy(t.Context(), "events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.RetainArchive()
+	left, err := op.Destroy(t.Context(), p, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, l := range left {
+		kinds = append(kinds, l.LogicalID)
+	}
+	slices.Sort(kinds)
+	if got := strings.Join(kinds, " "); got != "Bucket Database Key" {
+		t.Errorf("left: %s", got)
+	}
+	if objects, _ := fake.Objects().Versions(bucket); objects != 20 {
+		t.Errorf("%d versions are left of 20", objects)
+	}
+	if _, err := op.Describe(t.Context(), "events"); !deploy.IsNotFound(err) {
+		t.Errorf("the stack: %v", err)
 	}
 }
