@@ -156,6 +156,7 @@ func (o *Operator) create(ctx context.Context, r Request) (Outcome, error) {
 
 // end is what an operation came to.
 func (o *Operator) end(ctx context.Context, r Request, w *watch, stack Stack) (Outcome, error) {
+	ctx = context.WithoutCancel(ctx) // whoever interrupted it had it go on
 	if w.cancelled && w.op == opCreate {
 		return Outcome{Stack: stack}, o.undoCreate(ctx, w, stack)
 	}

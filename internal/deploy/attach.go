@@ -48,7 +48,7 @@ func (o *Operator) attach(ctx context.Context, r Request, stack Stack) (outcome 
 	case !ours && !r.Wait:
 		return outcome, false, &BusyError{Stack: stack.Name, Status: string(stack.Status), Since: since, Meaning: stack.Status.Meaning()}
 	case !ours:
-		o.step(fmt.Sprintf("waiting: stack %s is %s since %s", stack.Name, stack.Status, since))
+		o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("the end of another operation: stack %s is %s since %s", stack.Name, stack.Status, since)})
 		w.op = opOther
 		_, err := o.follow(ctx, w)
 		return outcome, false, err
@@ -88,6 +88,11 @@ func (o *Operator) Follow(ctx context.Context, name string) (Stack, error) {
 		return after, &FailedError{Op: "operation on", Stack: after.Name, Status: string(after.Status), Causes: causes}
 	}
 	return after, nil
+}
+
+// Template is the template of a stack, as it was sent.
+func (o *Operator) Template(ctx context.Context, stack Stack) ([]byte, error) {
+	return o.template(ctx, stack)
 }
 
 // since is when the operation that the last event is of began.

@@ -80,13 +80,16 @@ const (
 	KindStep Kind = "step"
 	// KindResource is a resource of the stack that changed its status.
 	KindResource Kind = "resource"
+	// KindWaiting is a wait for something that isn't a resource; it lasts until
+	// the next event.
+	KindWaiting Kind = "waiting"
 )
 
 // Event is something that happened during an operation.
 type Event struct {
 	Kind Kind      `json:"kind"`
 	Time time.Time `json:"time,omitzero"`
-	// Text is what a step does.
+	// Text is what a step does, or what is waited for.
 	Text string `json:"text,omitempty"`
 	// LogicalID, Type, PhysicalID, Status and Reason describe a resource.
 	LogicalID  string `json:"logicalId,omitempty"`
@@ -103,5 +106,8 @@ type Event struct {
 
 // Failed says that the resource's operation failed.
 func (e Event) Failed() bool { return strings.HasSuffix(e.Status, "_FAILED") }
+
+// Consequence says that it failed only because something else did.
+func (e Event) Consequence() bool { return consequence(e.Reason) }
 
 func (o *Operator) step(text string) { o.Report(Event{Kind: KindStep, Text: text}) }

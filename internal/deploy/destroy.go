@@ -110,6 +110,7 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 	if err := o.deleteStack(ctx, p.Stack, p.retained...); err != nil {
 		return nil, err
 	}
+	ctx = context.WithoutCancel(ctx) // interrupted or not, it is gone
 	left, err := o.leftovers(ctx, p)
 	return left, errors.Join(err, o.sweepLogs(ctx, p))
 }

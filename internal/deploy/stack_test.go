@@ -427,6 +427,12 @@ func TestCancelled(t *testing.T) {
 	if got := strings.Join(asked, " "); got != "create update" {
 		t.Errorf("asked about %q", got)
 	}
+	op.Interrupted = func(ctx context.Context, _ string) (bool, context.Context) { return false, ctx }
+	three := later(request(t, "three", false))
+	three.Policy = `{"Statement":[{"Effect":"Allow","Action":"Update:*","Principal":"*","Resource":"*"}]}` // read after the update
+	if r := interrupt(three); r.err != nil || r.outcome.Stack.Status != "UPDATE_COMPLETE" {
+		t.Errorf("interrupted, and told to go on: %v, %v", r.outcome.Stack.Status, r.err)
+	}
 	over, end := context.WithCancel(t.Context())
 	end()
 	op.Interrupted = func(context.Context, string) (bool, context.Context) { return false, over }
