@@ -5,12 +5,16 @@ import (
 	"fmt"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/streamctl/streamctl/internal/deploy"
 )
 
-// answer writes a result to stdout as json or yaml; with text, text does it.
+// answer writes a result to stdout as json or yaml; with text, text does it. Where
+// events are on stdout, the result is the last of them, and is written at the end.
 func (a *App) answer(result any, text func()) error {
+	a.endShow()
+	if a.streams() {
+		a.result = result
+		return nil
+	}
 	switch a.flags.output {
 	case "json":
 		encoder := json.NewEncoder(a.Stdout)
@@ -44,29 +48,10 @@ func (a *App) answer(result any, text func()) error {
 
 func (a *App) printf(format string, args ...any) { fmt.Fprintf(a.Stdout, format, args...) }
 
-func (a *App) notef(format string, args ...any) { fmt.Fprintf(a.Stderr, format+"\n", args...) }
-
-// report prints what an operation does, a line an event, to stderr. A resource
-// that has only begun is left out unless --verbose asks for everything.
-func (a *App) report(e deploy.Event) {
-	if e.Kind == deploy.KindStep {
-		a.notef("%s", e.Text)
+func (a *App) notef(format string, args ...any) {
+	if a.showing != nil {
+		a.showing.Note(fmt.Sprintf(format, args...))
 		return
 	}
-	if !a.flags.verbose && !e.Failed() && begun(e.Status) {
-		return
-	}
-	line := fmt.Sprintf("%s  %-26s %-38s %s", e.Time.Local().Format("15:04:05"), e.Status, e.Type, e.LogicalID)
-	if e.Reason != "" && (a.flags.verbose || e.Failed() || e.Status == "DELETE_SKIPPED") {
-		line += "  " + e.Reason
-	}
-	a.notef("%s", line)
-}
-
-func begun(status string) bool {
-	switch status {
-	case "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS":
-		return true
-	}
-	return false
+	fmt.Fprintf(a.Stderr, format+"\n", args...)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/artifact/released"
+	"github.com/streamctl/streamctl/internal/cli/progress"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/template"
 )
@@ -29,14 +30,23 @@ type App struct {
 	Environ func() []string
 	// Poll is how long to wait between two looks at a stack; 0 means 3 s.
 	Poll time.Duration
+	// Remind is how often a program or a log is told what is still being waited
+	// for; 0 means every minute.
+	Remind time.Duration
 
 	flags common
+	// showing is what shows the run of verb while it goes on; nil where nothing
+	// does.
+	showing *progress.Show
+	verb    string
+	// result is the answer where it is the last of the events.
+	result any
 }
 
 // common are the flags that most verbs have.
 type common struct {
 	environment, variables, stack, region, profile, output string
-	yes, verbose                                           bool
+	yes, verbose, noColor                                  bool
 }
 
 // Run runs the program and gives its exit code.
@@ -76,10 +86,10 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 	f.StringVar(&a.flags.stack, "stack-name", "", "stack name (default: StackName in the variables file)")
 	f.StringVar(&a.flags.region, "region", "", "AWS region (default: Region in the variables file, else the AWS configuration)")
 	f.StringVar(&a.flags.profile, "profile", "", "profile of the AWS configuration (default: AWS_PROFILE)")
-	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the answer: text, json or yaml; outputs also env, query also csv")
+	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the answer: text, json or yaml; outputs also env, query also csv; deploy, destroy and status --follow write an event a line with json, the answer last")
 	f.BoolVarP(&a.flags.yes, "yes", "y", false, "do not ask for confirmation")
 	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
-	f.Bool("no-color", false, "plain text without colours (also: NO_COLOR)")
+	f.BoolVar(&a.flags.noColor, "no-color", false, "plain text without colours (also: NO_COLOR)")
 	for _, build := range []func(*App) *cobra.Command{
 		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newDiffCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newSendCmd, newQueryCmd, newDoctorCmd, newVersionCmd,
 	} {

@@ -56,9 +56,14 @@ type deployed struct {
 	Status  string            `json:"status"`
 	Changed bool              `json:"changed"`
 	Outputs map[string]string `json:"outputs"`
+	// Leftover is what CloudFormation could not delete.
+	Leftover []deploy.Leftover `json:"leftover,omitempty"`
 }
 
 func runDeploy(ctx context.Context, a *App, o deployOptions) error {
+	if !o.dryRun {
+		a.show("deploy")
+	}
 	v, op, err := a.login(ctx)
 	if err != nil {
 		return err
@@ -166,6 +171,7 @@ func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, 
 			for _, c := range changes {
 				a.notef("  %s", c)
 			}
+			a.expectChanges(changes)
 			return nil
 		},
 	}
@@ -199,7 +205,7 @@ func (a *App) addTemplate(v config.Variables, r *deploy.Request, keys map[string
 	for function, key := range keys {
 		r.Parameters[template.CodeKeyParameter(function)] = key
 	}
-	return nil
+	return a.expectTemplate(r.Template)
 }
 
 // checkUpdate refuses what the stack that is there can't take, before anything
@@ -228,6 +234,7 @@ func (a *App) deployed(outcome deploy.Outcome, failed error) error {
 	if failed != nil {
 		return nil
 	}
+	a.endShow()
 	stack := outcome.Stack
 	switch {
 	case outcome.Created:
@@ -241,6 +248,9 @@ func (a *App) deployed(outcome deploy.Outcome, failed error) error {
 		a.notef("left: %s %s: CloudFormation could not delete it: %s", e.Type, e.PhysicalID, e.Reason)
 	}
 	result := deployed{Stack: stack.Name, Status: string(stack.Status), Changed: outcome.Changed, Outputs: stack.Outputs}
+	for _, e := range outcome.Orphans {
+		result.Leftover = append(result.Leftover, deploy.Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Why: e.Reason, Costs: true})
+	}
 	err := a.answer(result, func() { a.printOutputs(stack.Outputs) })
 	if err == nil && len(outcome.Orphans) > 0 {
 		return errLeftBehind

@@ -40,6 +40,9 @@ type destroyed struct {
 }
 
 func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
+	if !o.dryRun {
+		a.show("destroy")
+	}
 	v, op, err := a.login(ctx)
 	if err != nil {
 		return err
@@ -65,10 +68,12 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	if err := a.confirm(ctx, v.StackName); err != nil {
 		return err
 	}
+	a.expectDelete(plan.Resources)
 	left, err := op.Destroy(ctx, plan, o.lift)
 	if err != nil {
 		return err
 	}
+	a.endShow()
 	a.notef("Stack %s is gone.", v.StackName)
 	err = a.answer(destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left}, func() {
 		for _, l := range left {
@@ -110,6 +115,7 @@ func (a *App) confirm(ctx context.Context, stack string) error {
 	if _, ok := terminal(a.Stdin); !ok {
 		return &declinedError{hint: "nobody is here to ask; add --yes"}
 	}
+	defer a.pause()()
 	fmt.Fprintf(a.Stderr, "Type the stack's name to delete it: ")
 	line, err := a.askLine(ctx)
 	if err != nil {

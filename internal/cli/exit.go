@@ -59,7 +59,8 @@ func told(err error) bool {
 	var undone *deploy.CancelledError
 	var running *deploy.LeftRunningError
 	var unread *local.UnreadError
-	return errors.As(err, &undone) || errors.As(err, &running) || errors.As(err, &unread)
+	var failed *deploy.FailedError // it was left to go on, and came to this
+	return errors.As(err, &failed) || errors.As(err, &undone) || errors.As(err, &running) || errors.As(err, &unread)
 }
 
 // errDeclined is a person's no, or nobody there to say yes.
@@ -71,21 +72,48 @@ var errLeftBehind = errors.New("finished, but something that holds data or costs
 
 // exit prints an error and gives its code: the one place that does either.
 func (a *App) exit(err error) int {
-	if err == nil {
-		return exitDone
+	a.endShow()
+	code := exitDone
+	if err != nil {
+		code = exitCode(err)
+		a.complain(err)
 	}
-	if invalid := (*config.InvalidError)(nil); errors.As(err, &invalid) {
-		fmt.Fprintf(a.Stderr, "streamctl: invalid variables; nothing was changed\n%v\n", invalid)
-	} else {
-		fmt.Fprintf(a.Stderr, "streamctl: %v\n", err)
+	if err := a.tell(err, code); err != nil {
+		a.complain(err)
+		return max(code, exitFailed)
 	}
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(a.Stderr, "  hint: %s\n", hinted.Hint())
-	} else if do := deploy.HintFor(err.Error()); do != "" && fromAWS(err) {
+	return code
+}
+
+func (a *App) complain(err error) {
+	name := "streamctl:"
+	if a.colors() {
+		name = "\x1b[31m" + name + "\x1b[0m"
+	}
+	fmt.Fprintf(a.Stderr, "%s %s\n", name, message(err))
+	if do := hint(err); do != "" {
 		fmt.Fprintf(a.Stderr, "  hint: %s\n", do)
 	}
-	return exitCode(err)
+}
+
+// message is an error in words.
+func message(err error) string {
+	if invalid := (*config.InvalidError)(nil); errors.As(err, &invalid) {
+		return fmt.Sprintf("invalid variables; nothing was changed\n%v", invalid)
+	}
+	return err.Error()
+}
+
+// hint is what a person can do about an error; empty where nothing is known.
+func hint(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		return hinted.Hint()
+	}
+	if fromAWS(err) {
+		return deploy.HintFor(err.Error())
+	}
+	return ""
 }
 
 func exitCode(err error) int {

@@ -116,6 +116,7 @@ func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifa
 		if err := op.EnsureBucket(ctx, bucket); err != nil {
 			return nil, err
 		}
+		a.busy("the functions' code to be uploaded")
 		sent, err := op.Upload(ctx, bucket, artifacts)
 		if err != nil {
 			return nil, err
@@ -159,6 +160,7 @@ func (a *App) artifacts(ctx context.Context, source string) ([]artifact.Artifact
 		return nil, err
 	}
 	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ(), Cache: filepath.Join(root, ".streamctl", "build")}
+	a.busy("the functions to be built")
 	began := time.Now()
 	artifacts, built, err := builder.Build(ctx, names)
 	if err == nil && built {

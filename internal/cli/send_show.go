@@ -59,8 +59,8 @@ func (a *App) showSent(s sent) {
 	}
 }
 
-// progress shows how a run goes, where a person sits.
-type progress struct {
+// sendProgress shows how a run goes, where a person sits.
+type sendProgress struct {
 	out   io.Writer
 	on    bool
 	total int
@@ -72,18 +72,18 @@ type progress struct {
 	ended    chan struct{}
 }
 
-func newProgress(a *App, total int) *progress {
+func newProgress(a *App, total int) *sendProgress {
 	_, ok := terminal(a.Stderr)
-	return &progress{out: a.Stderr, on: ok, total: total}
+	return &sendProgress{out: a.Stderr, on: ok, total: total}
 }
 
-func (p *progress) add(n int, _ time.Time) {
+func (p *sendProgress) add(n int, _ time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.accepted += n
 }
 
-func (p *progress) begin(ctx context.Context) {
+func (p *sendProgress) begin(ctx context.Context) {
 	p.began, p.ended = time.Now(), make(chan struct{})
 	ctx, p.stop = context.WithCancel(ctx)
 	go func() {
@@ -104,7 +104,7 @@ func (p *progress) begin(ctx context.Context) {
 // barWidth is the bar's, in characters.
 const barWidth = 30
 
-func (p *progress) line() string {
+func (p *sendProgress) line() string {
 	p.mu.Lock()
 	n := p.accepted
 	p.mu.Unlock()
@@ -119,7 +119,7 @@ func (p *progress) line() string {
 }
 
 // end takes the line away.
-func (p *progress) end() {
+func (p *sendProgress) end() {
 	p.stop()
 	<-p.ended
 	if p.on {

@@ -37,6 +37,9 @@ type status struct {
 }
 
 func runStatus(ctx context.Context, a *App, follow bool) error {
+	if follow {
+		a.show("status")
+	}
 	v, op, err := a.login(ctx)
 	if err != nil {
 		return err
@@ -44,6 +47,9 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 	var failed error
 	if follow {
 		op.Interrupted = nil // it is another's: leave it alone
+		if err := a.expectRunning(ctx, op, v.StackName); err != nil {
+			return err
+		}
 		if _, failed = op.Follow(ctx, v.StackName); failed != nil && ctx.Err() != nil {
 			return failed
 		}

@@ -1,0 +1,71 @@
+package progress
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+)
+
+// lines has a line an event, time first. A resource that has only begun is left
+// out unless everything is asked for: what takes long is named every minute.
+type lines struct {
+	out     io.Writer
+	verbose bool
+	quiet   bool // notes only
+}
+
+// Line writes an event as one line; empty where it isn't shown.
+func Line(e deploy.Event, verbose bool) string {
+	at := e.Time.Local().Format("15:04:05") + "  "
+	switch {
+	case e.Kind == deploy.KindWaiting:
+		return at + "waiting for " + e.Text
+	case e.Kind == deploy.KindStep:
+		return at + e.Text
+	case !verbose && !e.Failed() && begun(e.Status):
+		return ""
+	}
+	line := fmt.Sprintf("%s%-26s %-38s %s", at, e.Status, e.Type, e.LogicalID)
+	if e.Reason != "" && (verbose || e.Failed() || e.Status == "DELETE_SKIPPED") {
+		line += "  " + clean(e.Reason)
+	}
+	return line
+}
+
+func begun(status string) bool {
+	switch status {
+	case "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS":
+		return true
+	}
+	return false
+}
+
+func (l *lines) event(_ *state, e deploy.Event) {
+	if l.quiet {
+		return
+	}
+	if line := Line(e, l.verbose); line != "" {
+		fmt.Fprintln(l.out, line)
+	}
+}
+
+func (l *lines) note(_ *state, text string) { fmt.Fprintln(l.out, text) }
+
+func (l *lines) waiting(s *state, now time.Time) {
+	if l.quiet {
+		return
+	}
+	fmt.Fprintln(l.out, now.Local().Format("15:04:05")+"  "+s.waitingText(now))
+}
+
+func (l *lines) tick(*state, time.Time)  {}
+func (l *lines) pause(*state, time.Time) {}
+
+func (l *lines) end(s *state, now time.Time) {
+	if text := s.summary(now); len(text) > 0 && !l.quiet {
+		fmt.Fprintln(l.out, now.Local().Format("15:04:05")+"  "+strings.Join(text, ";"))
+	}
+}

@@ -1,0 +1,163 @@
+package progress
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+)
+
+// Schema is the version of the events. It rises when a key goes or means
+// something else; a new key doesn't raise it.
+const Schema = 1
+
+// head is what each event begins with; docs/events.schema.json describes them.
+type head struct {
+	Schema int       `json:"schema"`
+	Type   string    `json:"type"`
+	Time   time.Time `json:"time"`
+}
+
+type stepLine struct {
+	head
+	Text string `json:"text"`
+}
+
+type resourceLine struct {
+	head
+	item
+}
+
+type waitingLine struct {
+	head
+	Text string `json:"text,omitempty"`
+	For  []item `json:"for,omitempty"`
+}
+
+type resultLine struct {
+	head
+	Result
+}
+
+type failureLine struct {
+	head
+	Failure
+}
+
+// item is a resource.
+type item struct {
+	LogicalID    string    `json:"logicalId"`
+	ResourceType string    `json:"resourceType"`
+	Part         string    `json:"part,omitempty"`
+	PhysicalID   string    `json:"physicalId,omitempty"`
+	Status       string    `json:"status"`
+	Reason       string    `json:"reason,omitempty"`
+	Since        time.Time `json:"since,omitzero"`
+	Usual        string    `json:"usual,omitempty"`
+}
+
+// Result is what a command answered.
+type Result struct {
+	// Verb is the command.
+	Verb string `json:"verb"`
+	// ExitCode is 0, or 8 where something was left behind.
+	ExitCode int `json:"exitCode"`
+	// Result is the answer.
+	Result any `json:"result"`
+}
+
+// Failure is why a command failed.
+type Failure struct {
+	Verb     string  `json:"verb"`
+	ExitCode int     `json:"exitCode"`
+	Message  string  `json:"message"`
+	Hint     string  `json:"hint,omitempty"`
+	Causes   []Cause `json:"causes,omitempty"`
+	// Result is the answer of a command that has one all the same.
+	Result any `json:"result,omitempty"`
+}
+
+// Cause is a resource that failed, and not because another one did.
+type Cause struct {
+	Time         time.Time `json:"time,omitzero"`
+	LogicalID    string    `json:"logicalId"`
+	ResourceType string    `json:"resourceType"`
+	PhysicalID   string    `json:"physicalId,omitempty"`
+	Status       string    `json:"status"`
+	Reason       string    `json:"reason"`
+	// Hint is what helps.
+	Hint string `json:"hint,omitempty"`
+	// Log are the last lines of the function behind a custom resource.
+	Log []string `json:"log,omitempty"`
+}
+
+// Causes are those of a failed operation.
+func Causes(events []deploy.Event) []Cause {
+	var out []Cause
+	for _, e := range events {
+		out = append(out, Cause{Time: e.Time, LogicalID: e.LogicalID, ResourceType: e.Type, PhysicalID: e.PhysicalID, Status: e.Status, Reason: e.Reason,
+			Hint: deploy.HintFor(e.Reason), Log: e.Log})
+	}
+	return out
+}
+
+// ndjson writes a JSON object an event. A line that can't be written ends it:
+// the last call tells.
+type ndjson struct {
+	out io.Writer
+	err error
+}
+
+func (n *ndjson) write(line any) {
+	if n.err != nil {
+		return
+	}
+	encoder := json.NewEncoder(n.out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(line); err != nil {
+		n.err = fmt.Errorf("write events: %w", err)
+	}
+}
+
+func begin(kind string, at time.Time) head { return head{Schema: Schema, Type: kind, Time: at.UTC()} }
+
+func (n *ndjson) event(_ *state, e deploy.Event) {
+	h := begin(string(e.Kind), e.Time)
+	switch e.Kind {
+	case deploy.KindStep:
+		n.write(stepLine{h, e.Text})
+	case deploy.KindWaiting:
+		n.write(waitingLine{head: h, Text: e.Text})
+	case deploy.KindResource:
+		i := item{LogicalID: e.LogicalID, ResourceType: e.Type, PhysicalID: e.PhysicalID, Status: e.Status, Reason: e.Reason}
+		if e.Type != stackType {
+			i.Part = partOf(e.LogicalID, e.Type).String()
+		}
+		n.write(resourceLine{h, i})
+	}
+}
+
+func (n *ndjson) waiting(s *state, now time.Time) {
+	l := waitingLine{head: begin(string(deploy.KindWaiting), now), Text: s.waitingFor}
+	for _, r := range s.active() {
+		l.For = append(l.For, item{LogicalID: r.id, ResourceType: r.kind, Part: partOf(r.id, r.kind).String(), Status: r.status, Since: r.since.UTC(), Usual: usual(r.kind, r.status)})
+	}
+	n.write(l)
+}
+
+func (n *ndjson) result(now time.Time, r Result) error {
+	n.write(resultLine{begin("result", now), r})
+	return n.err
+}
+
+func (n *ndjson) failure(now time.Time, f Failure) error {
+	n.write(failureLine{begin("error", now), f})
+	return n.err
+}
+
+func (n *ndjson) note(*state, string)     {}
+func (n *ndjson) tick(*state, time.Time)  {}
+func (n *ndjson) pause(*state, time.Time) {}
+func (n *ndjson) end(*state, time.Time)   {}

@@ -1,0 +1,84 @@
+package progress
+
+import "strings"
+
+// part is a part of the platform, in the order in which they are shown.
+type part int
+
+const (
+	partNetwork part = iota
+	partStream
+	partArchive
+	partWarehouse
+	partCache
+	partFunctions
+	partAPI
+	partMonitoring
+	partOther
+	parts // how many there are
+)
+
+func (p part) String() string {
+	return [...]string{"Network", "Stream", "Archive", "Warehouse", "Cache", "Functions", "API", "Monitoring", "Other"}[p]
+}
+
+// services are the parts that all resources of a service belong to.
+var services = map[string]part{
+	"EC2": partNetwork, "Kinesis": partStream, "S3": partArchive, "RDS": partWarehouse, "ElastiCache": partCache,
+	"Lambda": partFunctions, "Events": partFunctions, "IAM": partFunctions, "Logs": partFunctions,
+	"ApiGateway": partAPI, "ApiGatewayV2": partAPI, "WAFv2": partAPI, "CertificateManager": partAPI, "Route53": partAPI,
+	"CloudWatch": partMonitoring, "SNS": partMonitoring,
+}
+
+// prefixes decide where a service serves several parts: roles, log groups and
+// permissions belong to what they are for.
+var prefixes = []struct {
+	id   string
+	part part
+}{
+	{"Api", partAPI}, {"SendEventsPolicy", partAPI}, {"ReadMetricsPolicy", partAPI}, {"IngestPermission", partAPI}, {"QueryPermission", partAPI},
+	{"WebAcl", partAPI}, {"FlowLog", partNetwork}, {"ArchiveReplication", partArchive}, {"DatabaseMonitoring", partWarehouse}, {"Migrations", partWarehouse},
+}
+
+// partOf finds the part by a resource's type and logical id.
+func partOf(id, kind string) part {
+	service := strings.TrimPrefix(kind, "AWS::")
+	service, _, _ = strings.Cut(service, "::")
+	p, known := services[service]
+	if known && p != partFunctions {
+		return p
+	}
+	for _, x := range prefixes {
+		if strings.HasPrefix(id, x.id) {
+			return x.part
+		}
+	}
+	if known {
+		return p
+	}
+	return partOther
+}
+
+// usual is how long something takes as a rule; empty where it doesn't take long.
+func usual(kind, status string) string {
+	op, _, _ := strings.Cut(status, "_")
+	switch op + " " + strings.TrimPrefix(kind, "AWS::") {
+	case "CREATE RDS::DBInstance", "UPDATE RDS::DBInstance":
+		return "10 to 20 min"
+	case "DELETE RDS::DBInstance":
+		return "5 to 15 min, with the last snapshot"
+	case "CREATE ElastiCache::ReplicationGroup", "UPDATE ElastiCache::ReplicationGroup":
+		return "8 to 15 min"
+	case "DELETE ElastiCache::ReplicationGroup":
+		return "5 to 15 min"
+	case "CREATE Lambda::Function":
+		return "1 to 2 min"
+	case "DELETE Lambda::Function":
+		return "5 to 40 min: AWS takes its network interfaces back"
+	case "DELETE EC2::SecurityGroup", "DELETE EC2::Subnet":
+		return "up to 40 min: network interfaces of functions are in it"
+	case "CREATE CertificateManager::Certificate":
+		return "minutes, once its record is in the DNS"
+	}
+	return ""
+}

@@ -1,0 +1,127 @@
+package progress
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+)
+
+// screen keeps a tree at the bottom of a terminal. Steps and notes stand above
+// it and stay.
+type screen struct {
+	out     io.Writer
+	size    func() (width, height int)
+	color   bool
+	verbose bool
+
+	drawn []string // what stands there now
+	dirty bool
+	at    time.Time // of the last drawing
+	// step is one that isn't above the tree yet: it is the last line of it.
+	step    string
+	stepped time.Time
+}
+
+func (c *screen) event(s *state, e deploy.Event) {
+	c.dirty = true
+	switch e.Kind {
+	case deploy.KindStep:
+		c.settle()
+		c.step, c.stepped = e.Text, e.Time
+	case deploy.KindResource:
+		c.settle()
+		if c.verbose {
+			c.above(Line(e, true))
+		}
+	}
+}
+
+// settle leaves the step above the tree.
+func (c *screen) settle() {
+	if c.step == "" {
+		return
+	}
+	c.above(c.stepped.Local().Format("15:04:05") + "  " + c.step)
+	c.step = ""
+}
+
+// above writes a line that stays.
+func (c *screen) above(line string) {
+	fmt.Fprint(c.out, c.erase()+line+"\n")
+	c.dirty = true
+}
+
+func (c *screen) note(_ *state, text string) {
+	c.settle()
+	c.above(text)
+}
+
+func (c *screen) waiting(*state, time.Time) {} // it is on the screen
+
+func (c *screen) tick(s *state, now time.Time) {
+	// Clocks in the tree move each second, whether something happens or not.
+	if !c.dirty && now.Truncate(time.Second).Equal(c.at.Truncate(time.Second)) {
+		return
+	}
+	c.dirty, c.at = false, now
+	width, height := c.size()
+	rows := s.tree(now, width, height, c.color)
+	if text := c.erase() + joined(rows); text != "" {
+		fmt.Fprint(c.out, text)
+	}
+	c.drawn = rows
+}
+
+func joined(rows []string) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	return strings.Join(rows, "\n") + "\n"
+}
+
+// erase is what takes the tree away. A window that became narrower since may
+// have broken its lines.
+func (c *screen) erase() string {
+	if len(c.drawn) == 0 {
+		return ""
+	}
+	width, _ := c.size()
+	up := 0
+	for _, line := range c.drawn {
+		up += 1 + max(0, visible(line)-1)/max(1, width)
+	}
+	c.drawn = nil
+	return fmt.Sprintf("\r\x1b[%dA\x1b[J", up)
+}
+
+// visible is the width of a line without what colours it.
+func visible(line string) int {
+	n := utf8.RuneCountInString(line)
+	for rest := line; ; {
+		from := strings.Index(rest, "\x1b[")
+		if from < 0 {
+			return n
+		}
+		to := strings.IndexByte(rest[from:], 'm')
+		n -= to + 1
+		rest = rest[from+to+1:]
+	}
+}
+
+func (c *screen) pause(s *state, now time.Time) {
+	c.settle()
+	fmt.Fprint(c.out, c.erase())
+	if s.running {
+		fmt.Fprintln(c.out, s.headline(now))
+	}
+	c.dirty = true
+}
+
+func (c *screen) end(s *state, now time.Time) {
+	c.settle()
+	fmt.Fprint(c.out, c.erase()+joined(s.summary(now)))
+}

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/streamctl/streamctl/internal/cli/progress"
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/template"
+)
+
+// show begins to show what a verb does while it does it: a tree where a person
+// sits, lines elsewhere, and with --output json an object an event on stdout.
+func (a *App) show(verb string) {
+	o := progress.Options{Story: a.Stderr, Verbose: a.flags.verbose, Color: a.colors(), Now: time.Now, Remind: a.Remind}
+	if fd, ok := terminal(a.Stderr); ok && a.Getenv("TERM") != "dumb" {
+		o.Size = func() (width, height int) {
+			width, height, err := term.GetSize(fd)
+			if err != nil || width <= 0 || height <= 0 {
+				return 80, 24
+			}
+			return width, height
+		}
+	}
+	if a.flags.output == "json" {
+		o.Events = a.Stdout
+		_, o.Quiet = terminal(a.Stdout) // the events are on the screen already
+	}
+	a.verb, a.showing = verb, progress.Start(o)
+}
+
+// endShow takes the tree away and leaves a summary; the result comes next.
+func (a *App) endShow() {
+	if a.showing != nil {
+		a.showing.End()
+	}
+}
+
+// colors says that stderr takes colours.
+func (a *App) colors() bool {
+	_, ok := terminal(a.Stderr)
+	return ok && a.wantsColors()
+}
+
+// wantsColors says that nobody asked for text without colours.
+func (a *App) wantsColors() bool {
+	return !a.flags.noColor && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
+}
+
+// report shows what an operation does, on stderr.
+func (a *App) report(e deploy.Event) {
+	if a.showing != nil {
+		a.showing.Report(e)
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	if line := progress.Line(e, a.flags.verbose); line != "" {
+		a.notef("%s", line)
+	}
+}
+
+// busy says what this program itself is at.
+func (a *App) busy(text string) {
+	if a.showing != nil {
+		a.showing.Busy(text)
+	}
+}
+
+// pause leaves the screen to a question until resume is called.
+func (a *App) pause() (resume func()) {
+	if a.showing == nil {
+		return func() {}
+	}
+	return a.showing.Pause()
+}
+
+// expect says what an operation will touch, types by logical id.
+func (a *App) expect(op string, resources map[string]string) {
+	if a.showing != nil {
+		a.showing.Expect(op, resources)
+	}
+}
+
+// expectTemplate is for what makes all resources of a template.
+func (a *App) expectTemplate(body []byte) error {
+	resources, err := template.Resources(body)
+	if err != nil {
+		return err
+	}
+	a.expect("create", resources)
+	return nil
+}
+
+func (a *App) expectChanges(changes []deploy.Change) {
+	resources := map[string]string{}
+	for _, c := range changes {
+		resources[c.LogicalID] = c.Type
+	}
+	a.expect("update", resources)
+}
+
+func (a *App) expectDelete(all []deploy.Resource) {
+	resources := map[string]string{}
+	for _, r := range all {
+		if r.PhysicalID != "" {
+			resources[r.LogicalID] = r.Type
+		}
+	}
+	a.expect("delete", resources)
+}
+
+// expectRunning is for an operation that somebody else began.
+func (a *App) expectRunning(ctx context.Context, op *deploy.Operator, name string) error {
+	stack, err := op.Describe(ctx, name)
+	if err != nil {
+		return err
+	}
+	switch stack.Status {
+	case "CREATE_IN_PROGRESS":
+		body, err := op.Template(ctx, stack)
+		if err != nil {
+			return err
+		}
+		if err := a.expectTemplate(body); err != nil {
+			a.notef("how many resources there will be is unknown: %v", err)
+		}
+	case "DELETE_IN_PROGRESS":
+		resources, err := op.Resources(ctx, stack.ID)
+		if err != nil {
+			return err
+		}
+		a.expectDelete(resources)
+	}
+	return nil
+}
+
+// streams says that the answer is the last of the events on stdout.
+func (a *App) streams() bool { return a.showing != nil && a.flags.output == "json" }
+
+// tell writes the last event: the answer, or why there is none.
+func (a *App) tell(err error, code int) error {
+	switch {
+	case !a.streams():
+		return nil
+	case err == nil, code == exitLeftBehind && a.result != nil:
+		return a.showing.Result(progress.Result{Verb: a.verb, ExitCode: code, Result: a.result})
+	}
+	f := progress.Failure{Verb: a.verb, ExitCode: code, Message: message(err), Hint: hint(err), Result: a.result}
+	var failed *deploy.FailedError
+	if errors.As(err, &failed) && len(failed.Causes) > 0 {
+		f.Message, _, _ = strings.Cut(f.Message, "\n")
+		f.Causes = progress.Causes(failed.Causes)
+	}
+	return a.showing.Fail(f)
+}
