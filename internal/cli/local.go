@@ -117,7 +117,7 @@ type localInfo struct {
 	Seconds float64 `json:"startSeconds"`
 }
 
-func runLocal(ctx context.Context, a *App, o localOptions) error {
+func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 	began := time.Now()
 	if err := o.check(); err != nil {
 		return err
@@ -130,13 +130,9 @@ func runLocal(ctx context.Context, a *App, o localOptions) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
-	dir, err := a.localDir(o)
-	if err != nil {
-		return err
-	}
 	screen := newScreen(a)
 	po := local.Options{
-		Variables: v, Dir: dir, Ephemeral: o.ephemeral, IAM: o.auth == "iam",
+		Variables: v, Ephemeral: o.ephemeral, IAM: o.auth == "iam",
 		Addr: net.JoinHostPort(o.host, strconv.Itoa(o.port)), DashboardAddr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.dashboardPort)),
 		DatabaseURL: o.databaseURL, RedisURL: o.redisURL, DatabasePort: o.databasePort,
 		Faults: faults, Version: programVersion(), Log: slog.New(screen.handler()),
@@ -147,12 +143,18 @@ func runLocal(ctx context.Context, a *App, o localOptions) error {
 	if outage := faults.PostgresDown > 0 && po.DatabaseURL != "" || faults.RedisDown > 0 && po.RedisURL != ""; outage {
 		return &usageError{err: errors.New("--fault: only servers that local starts itself can be taken down"), hint: "leave --database-url and --redis-url out"}
 	}
+	if po.Dir, err = a.localDir(o); err != nil {
+		return err
+	}
+	if o.ephemeral {
+		defer func() { err = errors.Join(err, os.RemoveAll(po.Dir)) }()
+	}
 	p, err := local.Start(ctx, po)
 	if err != nil {
 		return err
 	}
-	if err := a.showLocal(p.Info(), o, dir, time.Since(began)); err != nil {
-		return err
+	if err := a.showLocal(p.Info(), o, po.Dir, time.Since(began)); err != nil {
+		return errors.Join(err, a.stopLocal(ctx, p))
 	}
 	screen.begin(ctx, p)
 	select {
@@ -170,7 +172,7 @@ func (a *App) localDir(o localOptions) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("make a data folder: %w", err)
 		}
-		return dir, os.Chmod(dir, 0o755) // PostgreSQL may run as another user
+		return dir, os.Chmod(dir, 0o711) // PostgreSQL may run as another user, who has to pass
 	}
 	dir := o.dataDir
 	if dir == "" {

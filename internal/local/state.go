@@ -76,7 +76,7 @@ const (
 // openState opens a data folder, which is made when missing, for this process
 // alone.
 func openState(dir string) (*state, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, &FolderError{Dir: dir, What: err.Error(), Fix: "name one that you may write to with --data-dir"}
 	}
 	lock, err := lockDir(dir)

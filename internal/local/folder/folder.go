@@ -57,7 +57,7 @@ func (f Folder) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s
 		return nil, err
 	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("put %s: %w", key, err)
 	}
 	temporary, err := f.write(dir, in.Body)
@@ -93,7 +93,7 @@ func (f Folder) write(dir string, body io.Reader) (path string, err error) {
 	if _, err = io.Copy(file, body); err == nil && !f.Volatile {
 		err = file.Sync()
 	}
-	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
+	if err = errors.Join(err, file.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(file.Name()))
 	}
 	return file.Name(), nil

@@ -96,6 +96,11 @@ func (g *segment) recover() error {
 	if err := file.Truncate(g.size); err != nil {
 		return errors.Join(fmt.Errorf("cut %s: %w", g.path, err), file.Close())
 	}
+	// What a killed program had written and not waited for is read from now on:
+	// so it has to be on the disk.
+	if err := file.Sync(); err != nil {
+		return errors.Join(fmt.Errorf("sync %s: %w", g.path, err), file.Close())
+	}
 	return nil
 }
 
