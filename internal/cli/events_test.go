@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/streamctl/streamctl/internal/cli"
@@ -85,6 +88,31 @@ func TestEvents(t *testing.T) {
 	}
 	if got := run(1, "status", "--follow", "-o", "json"); len(got) != 1 || got[0].Type != "error" || got[0].Message == "" {
 		t.Errorf("status of nothing: %+v", got)
+	}
+}
+
+// TestEventsOfAnother follows a create and a delete that somebody else began.
+func TestEventsOfAnother(t *testing.T) {
+	fake, run := events(t, awsfake.Options{Delay: func(string) time.Duration { return 200 * time.Millisecond }})
+	stacks := cfn.NewFromConfig(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, ""),
+	})
+	const body = `{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}, "Bucket": {"Type": "AWS::S3::Bucket", "DependsOn": "Topic"}}}`
+	if _, err := stacks.CreateStack(t.Context(), &cfn.CreateStackInput{StackName: aws.String("shown"), TemplateBody: aws.String(body)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"CREATE", "DELETE"} {
+		got := run(0, "status", "--follow", "-o", "json")
+		if last := got[len(got)-1]; last.Type != "result" || last.Verb != "status" || last.Result["status"] != want+"_COMPLETE" {
+			t.Errorf("%s ends with %+v", want, last)
+		}
+		if !slices.ContainsFunc(got, func(e eventLine) bool { return e.LogicalID == "Bucket" && e.Status == want+"_COMPLETE" }) {
+			t.Errorf("%s: the bucket's end is missing in %+v", want, got)
+		}
+		if _, err := stacks.DeleteStack(t.Context(), &cfn.DeleteStackInput{StackName: aws.String("shown")}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -45,16 +45,21 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 		return err
 	}
 	var failed error
+	name := v.StackName
 	if follow {
 		op.Interrupted = nil // it is another's: leave it alone
 		if err := a.expectRunning(ctx, op, v.StackName); err != nil {
 			return err
 		}
-		if _, failed = op.Follow(ctx, v.StackName); failed != nil && ctx.Err() != nil {
+		var followed deploy.Stack
+		if followed, failed = op.Follow(ctx, v.StackName); failed != nil && ctx.Err() != nil {
 			return failed
 		}
+		if followed.ID != "" {
+			name = followed.ID // it may be gone by name
+		}
 	}
-	stack, err := op.Describe(ctx, v.StackName)
+	stack, err := op.Describe(ctx, name)
 	if err != nil {
 		return err
 	}
