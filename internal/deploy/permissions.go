@@ -151,7 +151,7 @@ func (s Scope) narrow(actions map[string]bool) []policyStatement {
 	iam := slices.DeleteFunc(pick(actions, "iam"), func(a string) bool { return a == "iam:PassRole" })
 	roles := []string{arn("iam", "", s.Account, "role/"+s.Stack+"-*"), arn("iam", "", s.Account, "policy/"+s.Stack+"-*")}
 	return []policyStatement{
-		{Sid: "Identity", Effect: "Allow", Action: []string{"sts:GetCallerIdentity", "cloudformation:ValidateTemplate"}, Resource: []string{"*"}},
+		{Sid: "Identity", Effect: "Allow", Action: []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:ValidateTemplate"}, Resource: []string{"*"}},
 		{Sid: "Stack", Effect: "Allow", Action: pick(actions, "cloudformation"), Resource: []string{
 			arn("cloudformation", s.Region, s.Account, "stack/"+s.Stack+"/*"), arn("cloudformation", s.Region, s.Account, "changeSet/streamctl-*"),
 		}},
