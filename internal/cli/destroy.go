@@ -37,6 +37,8 @@ type destroyed struct {
 	Existed  bool              `json:"existed"`
 	Deleted  bool              `json:"deleted"`
 	Leftover []deploy.Leftover `json:"leftover,omitempty"`
+	// Plan is what would go, with --dry-run.
+	Plan *deploy.Plan `json:"plan,omitempty"`
 }
 
 func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
@@ -60,7 +62,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	}
 	a.describe(plan, op.Caller, o.retainArchive)
 	if o.dryRun {
-		return a.answer(destroyed{Stack: v.StackName, Existed: true}, func() {})
+		return a.answer(destroyed{Stack: v.StackName, Existed: true, Plan: &plan}, func() {})
 	}
 	if len(plan.Protections) > 0 && !o.lift {
 		return &deploy.ProtectedError{Stack: v.StackName, By: plan.Protections}
@@ -94,17 +96,30 @@ func (a *App) describe(p deploy.Plan, caller deploy.Caller, retainArchive bool) 
 	for _, d := range p.Databases {
 		a.notef("  database %s, with its automated backups", d)
 	}
-	for _, b := range p.Buckets {
+	for _, c := range p.Contents {
 		if retainArchive {
-			a.notef("  NOT bucket %s, nor the key that it is read with: they stay", b)
+			a.notef("  NOT bucket %s with %s, nor the key that it is read with: they stay", c.Bucket, contents(c))
 			continue
 		}
-		a.notef("  bucket %s, with every version of every object", b)
+		a.notef("  bucket %s with %s", c.Bucket, contents(c))
 	}
 	a.notef("  the stream, the cache and the functions' logs")
 	for _, by := range p.Protections {
 		a.notef("  protected by: %s", by)
 	}
+}
+
+// contents says what is in a bucket.
+func contents(c deploy.Contents) string {
+	more := ""
+	if c.More {
+		more = "more than "
+	}
+	text := fmt.Sprintf("%s%s versions of %s objects, %s delete markers, %.1f MB", more, thousands(int64(c.Versions)), thousands(int64(c.Objects)), thousands(int64(c.Markers)), float64(c.Bytes)/1e6)
+	if c.Uploads > 0 {
+		text += fmt.Sprintf(", %s unfinished uploads", thousands(int64(c.Uploads)))
+	}
+	return text
 }
 
 // confirm asks for the stack's name, unless --yes was given.

@@ -16,6 +16,8 @@ type Plan struct {
 	Resources []Resource `json:"resources"`
 	// Buckets are the stack's buckets, which are emptied.
 	Buckets []string `json:"buckets"`
+	// Contents is what is in them.
+	Contents []Contents `json:"contents,omitempty"`
 	// Databases are the stack's database instances.
 	Databases []string `json:"databases"`
 	// Protections are what must be lifted first.
@@ -67,7 +69,11 @@ func (o *Operator) PlanDestroy(ctx context.Context, name string) (Plan, error) {
 	}
 	p := Plan{Stack: stack, Resources: resources}
 	for _, r := range byType(resources, "AWS::S3::Bucket") {
-		p.Buckets = append(p.Buckets, r.PhysicalID)
+		c, err := o.contents(ctx, r.PhysicalID)
+		if err != nil {
+			return Plan{}, err
+		}
+		p.Buckets, p.Contents = append(p.Buckets, r.PhysicalID), append(p.Contents, c)
 	}
 	for _, r := range byType(resources, "AWS::RDS::DBInstance") {
 		p.Databases = append(p.Databases, r.PhysicalID)

@@ -149,6 +149,10 @@ func TestRetainArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want := deploy.Contents{Bucket: bucket, Objects: 20, Versions: 20, Markers: 3, Uploads: 1, Bytes: 20}
+	if len(p.Contents) != 1 || p.Contents[0] != want {
+		t.Errorf("the plan has %+v, want %+v", p.Contents, want)
+	}
 	p.RetainArchive()
 	left, err := op.Destroy(t.Context(), p, true)
 	if err != nil {

@@ -38,7 +38,7 @@ func TestDevelopment(t *testing.T) {
 	s.exercise()
 	fill(t, w.platform.Fake, s.outputs["ArchiveBucket"], 2500, 500)
 	w.streamctl("destroy", "--env", "development").want(6).says("nobody is here to ask")
-	w.streamctl("destroy", "--env", "development", "--dry-run").want(0).says(s.outputs["ArchiveBucket"])
+	w.streamctl("destroy", "--env", "development", "--dry-run").want(0).says("bucket " + s.outputs["ArchiveBucket"] + " with ").says("500 delete markers")
 	w.streamctl("destroy", "--env", "development", "--yes").want(0).says("500 delete markers").says("Stack life is gone.")
 	if left := existing(w.platform.Fake, "life"); left != "" {
 		t.Errorf("left:\n%s", left)
