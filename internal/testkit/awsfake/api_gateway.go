@@ -75,6 +75,14 @@ func (f *Fake) serveAPIGateway(w http.ResponseWriter, r *request) {
 		operation = map[bool]string{false: "GetRestApis", true: "GetApis"}[version2]
 	case len(parts) == 3 && parts[0] == collection && parts[2] == "stages" && r.Method == http.MethodGet:
 		operation = "GetStages"
+	case !version2 && len(parts) == 4 && parts[0] == collection && parts[2] == "stages" && r.Method == http.MethodGet:
+		operation = "GetStage"
+	case !version2 && len(parts) == 4 && parts[0] == collection && parts[2] == "stages" && r.Method == http.MethodPatch:
+		operation = "UpdateStage"
+	case !version2 && len(parts) == 3 && parts[0] == collection && parts[2] == "deployments" && r.Method == http.MethodPost:
+		operation = "CreateDeployment"
+	case !version2 && len(parts) == 4 && parts[0] == collection && parts[2] == "deployments" && r.Method == http.MethodDelete:
+		operation = "DeleteDeployment"
 	default:
 		f.refuse(w, r, notThere(r))
 		return
@@ -89,7 +97,15 @@ func (f *Fake) serveAPIGateway(w http.ResponseWriter, r *request) {
 		f.refuse(w, r, err)
 		return
 	}
-	wire.WriteJSON(w, http.StatusOK, "application/json", out)
+	status := http.StatusOK
+	switch operation {
+	case "CreateDeployment":
+		status = http.StatusCreated
+	case "DeleteDeployment":
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	wire.WriteJSON(w, status, "application/json", out)
 }
 
 func (f *Fake) answerAPIGateway(r *request, operation string, version2 bool, parts []string) (any, error) {
@@ -110,6 +126,8 @@ func (f *Fake) answerAPIGateway(r *request, operation string, version2 bool, par
 			return map[string]any{"item": stages}, nil // in one page
 		}
 		return page(r, stages, "items", "maxResults", "nextToken", "nextToken"), nil
+	case "GetStage", "UpdateStage", "CreateDeployment", "DeleteDeployment":
+		return f.stageOrDeployment(operation, parts, r.body)
 	case "GetApis":
 		return page(r, f.apiList(true), "items", "maxResults", "nextToken", "nextToken"), nil
 	}
@@ -217,6 +235,7 @@ func (f *Fake) stages(version2 bool, apiID string) (out []map[string]any, ok boo
 func (f *Fake) describeStage(s *physical) map[string]any {
 	_, name, _ := strings.Cut(s.id, "|")
 	out := map[string]any{
+		"variables": child(s.props, "Variables"),
 		"stageName": name, "deploymentId": str(s.props, "DeploymentId"), "tracingEnabled": flag(s.props, "TracingEnabled"),
 		"cacheClusterEnabled": false, "cacheClusterStatus": "NOT_AVAILABLE", "createdDate": s.created.Unix(), "lastUpdatedDate": time.Now().Unix(),
 	}
@@ -228,6 +247,7 @@ func (f *Fake) describeStage(s *physical) map[string]any {
 		path := strings.TrimPrefix(str(m, "ResourcePath"), "/") + "/" + str(m, "HttpMethod")
 		settings[path] = map[string]any{
 			"loggingLevel": str(m, "LoggingLevel"), "metricsEnabled": flag(m, "MetricsEnabled"), "dataTraceEnabled": flag(m, "DataTraceEnabled"),
+			"throttlingRateLimit": float(m, "ThrottlingRateLimit", -1), "throttlingBurstLimit": number(m, "ThrottlingBurstLimit", -1),
 		}
 	}
 	out["methodSettings"] = settings

@@ -62,6 +62,13 @@ func (a *apis) setAccountRole(arn string) {
 	a.role = arn
 }
 
+// has says that there is a deployment, of a stack or beside it.
+func (a *apis) has(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.deployments[id] != nil
+}
+
 func (a *apis) undeploy(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

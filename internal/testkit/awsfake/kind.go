@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
@@ -265,4 +266,13 @@ func children(props map[string]any, name string) []map[string]any {
 		out = append(out, m)
 	}
 	return out
+}
+
+// float reads a property that is a number with a fraction, or its text.
+func float(props map[string]any, name string, fallback float64) float64 {
+	n, err := strconv.ParseFloat(str(props, name), 64)
+	if err != nil {
+		return fallback
+	}
+	return n
 }

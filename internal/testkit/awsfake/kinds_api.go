@@ -69,10 +69,8 @@ func apiKinds() map[string]kind {
 				return nil, f.apis.deploy(r.PhysicalID, str(r.Properties, "RestApiId"))
 			},
 			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
-				for _, s := range f.registry.list("AWS::ApiGateway::Stage") {
-					if str(s.props, "DeploymentId") == r.PhysicalID {
-						return handlerError("ApiGateway", 400, "Active stages pointing to this deployment must be moved or deleted", "InvalidRequest")
-					}
+				if f.deployed(str(r.Properties, "RestApiId"), r.PhysicalID) {
+					return handlerError("ApiGateway", 400, stageInUse, "InvalidRequest")
 				}
 				f.apis.undeploy(r.PhysicalID)
 				return nil

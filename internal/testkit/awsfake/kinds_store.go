@@ -26,7 +26,10 @@ func storeKinds() map[string]kind {
 				if !slices.Contains(f.objects.Buckets(), str(r.Properties, "Bucket")) {
 					return handlerError("S3", 404, "The specified bucket does not exist", "NotFound")
 				}
-				return nil
+				return f.objects.SetPolicy(str(r.Properties, "Bucket"), r.Properties["PolicyDocument"])
+			},
+			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+				return f.objects.SetPolicy(str(r.Properties, "Bucket"), nil)
 			},
 		},
 		"AWS::Kinesis::Stream": {

@@ -60,6 +60,9 @@ func (s *Store) serve(w http.ResponseWriter, r *http.Request, o Operation, body 
 	if err != nil {
 		return err
 	}
+	if o.Action == "PutObject" && b.denied("s3:PutObject", o.Resource()) {
+		return refuse(http.StatusForbidden, "AccessDenied", "User is not authorized to perform: s3:PutObject on resource: "+o.Resource()+" with an explicit deny in a resource-based policy")
+	}
 	if o.Key == "" {
 		return s.serveBucket(w, r, o, b, data)
 	}
