@@ -94,7 +94,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 func (a *App) describe(p deploy.Plan, caller deploy.Caller, retainArchive bool) {
 	a.notef("This deletes stack %s (%s) with %d resources in account %s, %s:", p.Stack.Name, p.Stack.Status, len(p.Resources), caller.Account, caller.Region)
 	for _, d := range p.Databases {
-		a.notef("  database %s, with its automated backups", d)
+		a.notef("  database %s%s", d.ID, backups(d))
 	}
 	for _, c := range p.Contents {
 		if retainArchive {
@@ -104,9 +104,27 @@ func (a *App) describe(p deploy.Plan, caller deploy.Caller, retainArchive bool) 
 		a.notef("  bucket %s with %s", c.Bucket, contents(c))
 	}
 	a.notef("  the stream, the cache and the functions' logs")
-	for _, by := range p.Protections {
-		a.notef("  protected by: %s", by)
+	for _, r := range p.Retained {
+		a.notef("It does not delete %s %s (%s): %s", r.Type, r.PhysicalID, r.LogicalID, r.Why)
 	}
+	for _, by := range p.Protections {
+		a.notef("It is protected by the %s", by)
+	}
+}
+
+// backups says what becomes of a database's.
+func backups(d deploy.Database) string {
+	switch {
+	case d.Replica:
+		return ", a replica, which holds nothing of its own"
+	case !d.Snapshot:
+		return ", with its automated backups; no snapshot is taken"
+	case d.Key == "":
+		return ", with its automated backups; a last snapshot of it is taken and stays"
+	case d.KeyStays:
+		return ", with its automated backups; a last snapshot of it is taken and stays, readable with key " + d.Key + ", which stays too"
+	}
+	return ", with its automated backups; a last snapshot of it is taken and stays, under the account's own key for RDS: the stack's goes"
 }
 
 // contents says what is in a bucket.

@@ -12,21 +12,6 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// protected are those of the database instances that RDS refuses to delete.
-func (o *Operator) protected(ctx context.Context, ids []string) ([]string, error) {
-	var out []string
-	for _, id := range ids {
-		instance, err := o.instance(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if instance != nil && aws.ToBool(instance.DeletionProtection) {
-			out = append(out, id)
-		}
-	}
-	return out, nil
-}
-
 // instance reads a database instance; nil where it is gone.
 func (o *Operator) instance(ctx context.Context, id string) (*types.DBInstance, error) {
 	out, err := o.Databases.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
@@ -64,14 +49,14 @@ func (o *Operator) unprotect(ctx context.Context, id string) error {
 
 // snapshots are the manual snapshots of database instances, also of those that
 // are gone; CloudFormation's are among them.
-func (o *Operator) snapshots(ctx context.Context, ids []string) ([]string, error) {
+func (o *Operator) snapshots(ctx context.Context, databases []Database) ([]string, error) {
 	var out []string
-	for _, id := range ids {
-		pages := rds.NewDescribeDBSnapshotsPaginator(o.Databases, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &id, SnapshotType: aws.String("manual")})
+	for _, d := range databases {
+		pages := rds.NewDescribeDBSnapshotsPaginator(o.Databases, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &d.ID, SnapshotType: aws.String("manual")})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return out, fmt.Errorf("list snapshots of database %s: %w", id, err)
+				return out, fmt.Errorf("list snapshots of database %s: %w", d.ID, err)
 			}
 			for _, s := range page.DBSnapshots {
 				out = append(out, aws.ToString(s.DBSnapshotIdentifier))

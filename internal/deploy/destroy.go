@@ -10,34 +10,6 @@ import (
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 )
 
-// Plan is what destroying a stack means, before anything happens.
-type Plan struct {
-	Stack     Stack      `json:"stack"`
-	Resources []Resource `json:"resources"`
-	// Buckets are the stack's buckets, which are emptied.
-	Buckets []string `json:"buckets"`
-	// Contents is what is in them.
-	Contents []Contents `json:"contents,omitempty"`
-	// Databases are the stack's database instances.
-	Databases []string `json:"databases"`
-	// Protections are what must be lifted first.
-	Protections []string `json:"protections,omitempty"`
-
-	protectedDatabases []string
-	// retained are logical ids that the stack lets go of instead of deleting.
-	retained []string
-}
-
-// RetainArchive keeps the stack's buckets with all that is in them, and the key
-// that they are read with. A bucket that is empty goes all the same.
-func (p *Plan) RetainArchive() {
-	for _, kind := range []string{"AWS::S3::Bucket", "AWS::KMS::Key"} {
-		for _, r := range byType(p.Resources, kind) {
-			p.retained = append(p.retained, r.LogicalID)
-		}
-	}
-}
-
 // Leftover is something that is still there after a stack is gone.
 type Leftover struct {
 	LogicalID  string `json:"logicalId"`
@@ -53,43 +25,6 @@ type Leftover struct {
 // maxDeletes is how often a delete is begun again because a bucket was filled
 // meanwhile.
 const maxDeletes = 3
-
-// PlanDestroy finds out what a destroy would do. It changes nothing.
-func (o *Operator) PlanDestroy(ctx context.Context, name string) (Plan, error) {
-	stack, err := o.Describe(ctx, name)
-	if err != nil {
-		return Plan{}, err
-	}
-	if stance := stack.Status.state().Destroy; stance == Wait || stance == Refuse {
-		return Plan{}, &BusyError{Stack: stack.Name, Status: string(stack.Status), Since: stack.Since().Local().Format("15:04:05 MST"), Meaning: stack.Status.Meaning()}
-	}
-	resources, err := o.Resources(ctx, stack.ID)
-	if err != nil {
-		return Plan{}, err
-	}
-	p := Plan{Stack: stack, Resources: resources}
-	for _, r := range byType(resources, "AWS::S3::Bucket") {
-		c, err := o.contents(ctx, r.PhysicalID)
-		if err != nil {
-			return Plan{}, err
-		}
-		p.Buckets, p.Contents = append(p.Buckets, r.PhysicalID), append(p.Contents, c)
-	}
-	for _, r := range byType(resources, "AWS::RDS::DBInstance") {
-		p.Databases = append(p.Databases, r.PhysicalID)
-	}
-	p.protectedDatabases, err = o.protected(ctx, p.Databases)
-	if err != nil {
-		return Plan{}, err
-	}
-	if stack.Protected {
-		p.Protections = append(p.Protections, "termination protection of the stack")
-	}
-	for _, id := range p.protectedDatabases {
-		p.Protections = append(p.Protections, "deletion protection of database "+id)
-	}
-	return p, nil
-}
 
 // Destroy carries a plan out: stops what writes, empties the buckets, deletes
 // the stack and follows it to the end. It gives what is left. Run again after
@@ -122,9 +57,12 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 }
 
 func (o *Operator) lift(ctx context.Context, p Plan) error {
-	for _, id := range p.protectedDatabases {
-		o.step("lifting the deletion protection of database " + id)
-		if err := o.unprotect(ctx, id); err != nil {
+	for _, d := range p.Databases {
+		if !d.protected {
+			continue
+		}
+		o.step("lifting the deletion protection of database " + d.ID)
+		if err := o.unprotect(ctx, d.ID); err != nil {
 			return err
 		}
 	}
@@ -203,7 +141,7 @@ func (o *Operator) stillThere(ctx context.Context, stack Stack, logicalIDs []str
 func fullBuckets(causes []Event) []string {
 	var out []string
 	for _, c := range causes {
-		if c.Type != "AWS::S3::Bucket" || !bucketFull.MatchString(c.Reason) {
+		if c.Type != typeBucket || !bucketFull.MatchString(c.Reason) {
 			return nil
 		}
 		out = append(out, c.PhysicalID)
@@ -234,9 +172,9 @@ func (o *Operator) leftovers(ctx context.Context, p Plan) ([]Leftover, error) {
 			continue // nothing stands behind it
 		case e.Type == typeAccount || e.Type == typeRole:
 			l.Costs = false
-		case slices.Contains(p.retained, e.LogicalID) && e.Type == "AWS::S3::Bucket":
+		case slices.Contains(p.retained, e.LogicalID) && e.Type == typeBucket:
 			l.Why = "--retain-archive keeps it, with every version"
-		case e.Type == "AWS::KMS::Key":
+		case e.Type == typeKey:
 			l.Why = "snapshots and whatever else outlives the stack are unreadable without it"
 		}
 		if !slices.Contains(out, l) {

@@ -24,8 +24,8 @@ func (o *Operator) sweepLogs(ctx context.Context, p Plan) error {
 	for _, r := range byType(p.Resources, "AWS::ApiGateway::RestApi") {
 		prefixes = append(prefixes, "API-Gateway-Execution-Logs_"+r.PhysicalID+"/")
 	}
-	for _, id := range p.Databases {
-		prefixes = append(prefixes, "/aws/rds/instance/"+id+"/")
+	for _, d := range p.Databases {
+		prefixes = append(prefixes, "/aws/rds/instance/"+d.ID+"/")
 	}
 	var errs []error
 	for _, prefix := range append(slices.Clone(exact), prefixes...) {
