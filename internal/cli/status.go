@@ -31,6 +31,9 @@ type status struct {
 	Region    string            `json:"region"`
 	Resources int               `json:"resources"`
 	Unsettled []deploy.Resource `json:"unsettled,omitempty"`
+	// Halted is what isn't as the template says, though CloudFormation doesn't
+	// know it.
+	Halted *deploy.Halted `json:"halted,omitempty"`
 	// Meaning and Next say the status in words, and what can be done about it.
 	Meaning string `json:"meaning"`
 	Next    string `json:"next,omitempty"`
@@ -76,6 +79,13 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 			s.Unsettled = append(s.Unsettled, r)
 		}
 	}
+	halted := a.halted(ctx, op, stack, resources)
+	if len(halted.Lines()) > 0 {
+		s.Halted = &halted
+		if s.Next == "" {
+			s.Next = "`streamctl deploy` puts it right; `streamctl destroy` goes on where one was interrupted"
+		}
+	}
 	err = a.answer(s, func() {
 		a.printf("%s  %s: %s\n", s.Name, s.Status, s.Meaning)
 		if s.Reason != "" {
@@ -89,11 +99,27 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 		for _, r := range s.Unsettled {
 			a.printf("  %s %s (%s) %s\n", r.Status, r.LogicalID, r.Type, r.Reason)
 		}
+		for _, line := range halted.Lines() {
+			a.printf("  %s\n", line)
+		}
 		if s.Next != "" {
 			a.printf("next: %s\n", s.Next)
 		}
 	})
 	return errors.Join(err, failed)
+}
+
+// halted looks at what a destroy may have stopped; who may not look is told so.
+func (a *App) halted(ctx context.Context, op *deploy.Operator, stack deploy.Stack, resources []deploy.Resource) deploy.Halted {
+	if !stack.Status.OutputsHold() {
+		return deploy.Halted{}
+	}
+	h, err := op.Halted(ctx, stack, resources)
+	if err != nil {
+		a.notef("Whether the readers, the API and the archive work as the template says isn't known: %v", err)
+		return deploy.Halted{}
+	}
+	return h
 }
 
 func onOff(b bool) string {

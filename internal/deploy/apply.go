@@ -227,6 +227,9 @@ func (o *Operator) Update(ctx context.Context, r Request, current Current) (Outc
 	if err := ctx.Err(); err != nil { // from here on it is cancelled in the open
 		return Outcome{}, errors.Join(err, o.discard(context.WithoutCancel(ctx), set.id))
 	}
+	if err := o.pointBack(ctx, stack); err != nil {
+		return Outcome{}, errors.Join(err, o.discard(context.WithoutCancel(ctx), set.id))
+	}
 	o.step("updating stack " + r.Stack)
 	if err := o.execute(context.WithoutCancel(ctx), r, w, set); err != nil {
 		return Outcome{}, fmt.Errorf("update stack %s: %w", r.Stack, err)
@@ -282,14 +285,14 @@ func (o *Operator) execute(ctx context.Context, r Request, w *watch, set *change
 const allowAll = `{"Statement":[{"Effect":"Allow","Action":"Update:*","Principal":"*","Resource":"*"}]}`
 
 // settle makes good what no template says: the termination protection, and
-// event source mappings that a destroy stopped before it was interrupted.
+// what a destroy stopped before it was interrupted.
 func (o *Operator) settle(ctx context.Context, stack Stack, r Request) (changed bool, err error) {
-	started, err := o.startMappings(ctx, stack)
+	released, err := o.release(ctx, stack)
 	if err != nil {
-		return started, err
+		return released, err
 	}
 	protected, err := o.protect(ctx, stack, r.Protected)
-	return started || protected, err
+	return released || protected, err
 }
 
 // approve refuses what would lose data, unless it was named, and asks about

@@ -64,6 +64,8 @@ type Operator struct {
 	// CustomLog is the log group of the function behind the custom resource;
 	// empty shows none.
 	CustomLog string
+	// Now is the time; nil is the clock's.
+	Now func() time.Time
 	// Interrupted is asked once, when an operation that runs in AWS is
 	// interrupted ("create", "update", "delete" or another "operation"): whether
 	// to cancel it, and the context whose end leaves it running. Nil leaves it
@@ -109,5 +111,12 @@ func (e Event) Failed() bool { return strings.HasSuffix(e.Status, "_FAILED") }
 
 // Consequence says that it failed only because something else did.
 func (e Event) Consequence() bool { return consequence(e.Reason) }
+
+func (o *Operator) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
+}
 
 func (o *Operator) step(text string) { o.Report(Event{Kind: KindStep, Text: text}) }

@@ -39,6 +39,9 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 		}
 	}
 	if p.Stack.Status != "DELETE_IN_PROGRESS" {
+		if _, err := o.stopAPI(ctx, p.Resources); err != nil {
+			return nil, err
+		}
 		if err := o.stopMappings(ctx, p.Resources); err != nil {
 			return nil, err
 		}
@@ -72,6 +75,9 @@ func (o *Operator) lift(ctx context.Context, p Plan) error {
 
 func (o *Operator) emptyAll(ctx context.Context, buckets []string) error {
 	for _, bucket := range buckets {
+		if err := o.denyWrites(ctx, bucket); err != nil {
+			return err
+		}
 		o.step("emptying bucket " + bucket)
 		emptied, err := Empty(ctx, o.Buckets, bucket)
 		if err != nil {

@@ -30,20 +30,6 @@ func (o *Operator) stopMappings(ctx context.Context, resources []Resource) error
 	return nil
 }
 
-// startMappings enables the stack's event source mappings that don't read, and
-// says whether there were any.
-func (o *Operator) startMappings(ctx context.Context, stack Stack) (started bool, err error) {
-	stopped, err := o.stopped(ctx, stack)
-	for _, m := range stopped {
-		o.step("starting " + m.LogicalID + ", which was stopped")
-		if err := o.enable(ctx, m.PhysicalID, true); err != nil {
-			return started, err
-		}
-		started = true
-	}
-	return started, err
-}
-
 // enable switches a mapping on or off. One that is gone is off; one that is
 // changing is waited for.
 func (o *Operator) enable(ctx context.Context, id string, on bool) error {

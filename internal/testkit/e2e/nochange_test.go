@@ -27,7 +27,9 @@ func TestNoChange(t *testing.T) {
 			calls = append(calls, c.Service+":"+c.Operation)
 		}
 	}
-	want := []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:GetTemplate", "lambda:ListEventSourceMappings"}
+	// The others are made at a time: what a destroy that was interrupted may have left.
+	want := []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:GetTemplate", "apigateway:GetStage", "cloudformation:ListStackResources", "cloudformation:ListStackResources", "lambda:ListEventSourceMappings", "s3:GetBucketPolicy"}
+	slices.Sort(calls[min(3, len(calls)):])
 	if !slices.Equal(calls, want) {
 		t.Errorf("calls %v, want %v", calls, want)
 	}
@@ -36,7 +38,9 @@ func TestNoChange(t *testing.T) {
 	w.streamctl("diff", "--env", "development", "--exit-code").want(1).says("+DatabaseInstanceClass: db.t4g.small").says("+tag Team: shop")
 	deploy("--dry-run").want(0).says("DBInstanceClass: db.t4g.micro → db.t4g.small")
 	w.stopReading("nochange")
-	deploy().want(0).says("which was stopped").says("Updated stack nochange.")
+	w.aws("apigateway", "create-deployment", "--rest-api-id", w.deployed("nochange", "--env", "development").outputs["ApiGatewayId"], "--stage-name", "prod").want(0)
+	w.streamctl("status", "--env", "development").want(0).says("ProcessorMapping doesn't read the stream").says("which isn't the stack's").says("`streamctl deploy` puts it right")
+	deploy().want(0).says("which was stopped").says("pointing stage prod back").says("Updated stack nochange.")
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
 

@@ -1,0 +1,164 @@
+package deploy
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	gateway "github.com/aws/aws-sdk-go-v2/service/apigateway/types"
+	"golang.org/x/sync/errgroup"
+)
+
+// Halted is what isn't as the template says although CloudFormation doesn't
+// know it: what a destroy stopped before it was interrupted, and a stage that
+// somebody pointed elsewhere.
+type Halted struct {
+	// Stopped are event source mappings that don't read.
+	Stopped []Resource `json:"stopped,omitempty"`
+	// Throttled says that the API accepts nothing.
+	Throttled bool `json:"throttled,omitempty"`
+	// Denied is the bucket that nobody may write into.
+	Denied string `json:"denied,omitempty"`
+	// Deployment is what the stage serves, where that isn't the stack's.
+	Deployment string `json:"deployment,omitempty"`
+
+	before          throttle
+	api, stage, own string
+}
+
+// Lines say it in words; none where all is as it should be.
+func (h Halted) Lines() []string {
+	var out []string
+	if h.Throttled {
+		out = append(out, "the API accepts nothing: a destroy that didn't end throttled it")
+	}
+	for _, m := range h.Stopped {
+		out = append(out, m.LogicalID+" doesn't read the stream: it was stopped")
+	}
+	if h.Denied != "" {
+		out = append(out, "nobody may write into bucket "+h.Denied+": a destroy that didn't end denied it")
+	}
+	if h.Deployment != "" {
+		out = append(out, "the stage serves deployment "+h.Deployment+", which isn't the stack's")
+	}
+	return out
+}
+
+// Halted finds it, by the stack's outputs, in calls made at a time. Resources are
+// the stack's, where they are known; nil asks for them.
+func (o *Operator) Halted(ctx context.Context, stack Stack, resources []Resource) (Halted, error) {
+	var h Halted
+	api, name := stack.Outputs["ApiGatewayId"], ""
+	if _, after, ok := strings.Cut(stack.Outputs["ApiGatewayUrl"], "/"); ok {
+		name = after
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		h.Stopped, err = o.stopped(ctx, stack)
+		return err
+	})
+	var serves string
+	if api != "" && name != "" {
+		h.api, h.stage = api, name
+		group.Go(func() error {
+			stage, err := o.stage(ctx, api, name)
+			if err == nil && stage != nil {
+				serves = aws.ToString(stage.DeploymentId)
+				h.before, h.Throttled = parseThrottle(stage.Variables[throttleMark])
+			}
+			return err
+		})
+		if resources == nil {
+			group.Go(func() (err error) {
+				resources, err = o.Resources(ctx, stack.ID)
+				return err
+			})
+		}
+	}
+	group.Go(func() error {
+		bucket := stack.Outputs["ArchiveBucket"]
+		if bucket == "" {
+			return nil
+		}
+		_, statements, err := o.bucketPolicy(ctx, bucket)
+		if slices.ContainsFunc(statements, isDenial) {
+			h.Denied = bucket
+		}
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return h, err
+	}
+	for _, own := range byType(resources, "AWS::ApiGateway::Deployment") {
+		if h.own = own.PhysicalID; serves != "" && serves != h.own {
+			h.Deployment = serves
+		}
+	}
+	return h, nil
+}
+
+// pointBack has the stage serve the stack's own deployment again: CloudFormation
+// would change, and delete, one that it isn't.
+func (o *Operator) pointBack(ctx context.Context, stack Stack) error {
+	h, err := o.Halted(ctx, stack, nil)
+	if err != nil || h.Deployment == "" {
+		return err
+	}
+	return o.serveOwn(ctx, h)
+}
+
+func (o *Operator) serveOwn(ctx context.Context, h Halted) error {
+	o.step("pointing stage " + h.stage + " back from deployment " + h.Deployment + " at the stack's own")
+	return o.patchStage(ctx, h.api, h.stage, replace("/deploymentId", h.own))
+}
+
+// release undoes what a destroy stopped: what is written first, what writes
+// then, what is accepted last.
+func (o *Operator) release(ctx context.Context, stack Stack) (changed bool, err error) {
+	h, err := o.Halted(ctx, stack, nil)
+	if err != nil {
+		return false, err
+	}
+	if h.Denied != "" {
+		changed = true
+		if err := o.allowWrites(ctx, h.Denied); err != nil {
+			return changed, err
+		}
+	}
+	for _, m := range h.Stopped {
+		changed = true
+		o.step("starting " + m.LogicalID + ", which was stopped")
+		if err := o.enable(ctx, m.PhysicalID, true); err != nil {
+			return changed, err
+		}
+	}
+	if h.Deployment != "" {
+		changed = true
+		if err := o.serveOwn(ctx, h); err != nil {
+			return changed, err
+		}
+	}
+	if h.Throttled {
+		changed = true
+		o.step("opening the API, which a destroy had throttled")
+		patches := []gateway.PatchOperation{remove("/" + allMethods)}
+		if h.before.rate != "" {
+			patches = []gateway.PatchOperation{replace("/"+allMethods+"/throttling/rateLimit", h.before.rate), replace("/"+allMethods+"/throttling/burstLimit", h.before.burst)}
+		}
+		if err := o.patchStage(ctx, h.api, h.stage, append(patches, remove("/variables/"+throttleMark))...); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+// allowWrites takes back what denyWrites did.
+func (o *Operator) allowWrites(ctx context.Context, bucket string) error {
+	document, statements, err := o.bucketPolicy(ctx, bucket)
+	if err != nil || document == nil {
+		return err
+	}
+	o.step("allowing to write into bucket " + bucket + " again")
+	return o.putPolicy(ctx, bucket, document, slices.DeleteFunc(statements, isDenial))
+}

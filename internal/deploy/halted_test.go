@@ -1,0 +1,135 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+// live is the request for a stack with an API, readers and an archive; the
+// policies are those of the database and of the key.
+func live(t *testing.T, text, databasePolicy, keyPolicy string) deploy.Request {
+	t.Helper()
+	body, err := os.ReadFile("testdata/live.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body = bytes.ReplaceAll(body, []byte("DATABASEPOLICY"), []byte(databasePolicy))
+	return deploy.Request{
+		Stack: "events", Template: bytes.ReplaceAll(body, []byte("KEYPOLICY"), []byte(keyPolicy)),
+		Parameters: map[string]string{"Text": text}, Tags: map[string]string{"Project": "events"},
+	}
+}
+
+// works says how the API's throttle, the bucket's policy and the stack are.
+func works(t *testing.T, op *deploy.Operator, stack deploy.Stack) (rate float64, policy string, halted []string) {
+	t.Helper()
+	stage, err := op.Gateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(stack.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(stage.Variables) > 0 {
+		halted = append(halted, "the mark is there")
+	}
+	bucket, err := op.Buckets.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: aws.String(stack.Outputs["ArchiveBucket"])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := op.Halted(t.Context(), stack, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stage.MethodSettings["*/*"].ThrottlingRateLimit, aws.ToString(bucket.Policy), append(halted, h.Lines()...)
+}
+
+// TestDeployUndoesADestroy interrupts a destroy after each of its steps. Status
+// has words for what it left, and a deploy, with or without another change, puts
+// it back.
+func TestDeployUndoesADestroy(t *testing.T) {
+	op, _, _ := operator(t, awsfake.Options{})
+	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	_, policy, none := works(t, op, stack)
+	if len(none) > 0 {
+		t.Fatalf("before: %v", none)
+	}
+	texts := []string{"one", "two"}
+	for i, at := range []string{"throttling the API", "stopping ", "denying everybody", "emptying bucket", "emptied bucket"} {
+		own := *op
+		ctx, cancel := context.WithCancel(t.Context())
+		own.Report = func(e deploy.Event) {
+			if strings.HasPrefix(e.Text, at) {
+				cancel()
+			}
+		}
+		p := plan(t, op)
+		if _, err := own.Destroy(ctx, p, false); err == nil || ctx.Err() == nil {
+			t.Fatalf("%s: it wasn't interrupted: %v", at, err)
+		}
+		_, _, halted := works(t, op, stack)
+		// The call that a step announces may not have been made.
+		if least := []int{0, 2, 3, 5, 5}[i]; len(halted) < least {
+			t.Errorf("%s: after the interruption: %v", at, halted)
+		}
+		after := apply(t, op, live(t, texts[i%2], "Delete", "Delete"))
+		if after.Changed != (len(halted) > 0 || i > 0) {
+			t.Errorf("%s: changed is %t with %v", at, after.Changed, halted)
+		}
+		rate, now, halted := works(t, op, stack)
+		if rate != 1000 || now != policy || len(halted) > 0 {
+			t.Errorf("%s: after a deploy: rate %v, policy %s, %v", at, rate, now, halted)
+		}
+	}
+}
+
+// TestThrottledByHand isn't a destroy's throttle: a deploy leaves it.
+func TestThrottledByHand(t *testing.T) {
+	op, _, _ := operator(t, awsfake.Options{})
+	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	api := aws.String(stack.Outputs["ApiGatewayId"])
+	if _, err := op.Gateway.UpdateStage(t.Context(), &apigateway.UpdateStageInput{RestApiId: api, StageName: aws.String("prod"), PatchOperations: []types.PatchOperation{{Op: types.OpReplace, Path: aws.String("/*/*/throttling/rateLimit"), Value: aws.String("0")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if again := apply(t, op, live(t, "one", "Delete", "Delete")); again.Changed {
+		t.Errorf("got %+v", again)
+	}
+	if rate, _, _ := works(t, op, stack); rate != 0 {
+		t.Errorf("the rate is %v", rate)
+	}
+}
+
+// TestStageElsewhere runs the documented create-deployment beside the stack. It
+// is told, and put right before and without an update.
+func TestStageElsewhere(t *testing.T) {
+	op, _, lines := operator(t, awsfake.Options{})
+	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	for _, text := range []string{"one", "two"} {
+		made, err := op.Gateway.CreateDeployment(t.Context(), &apigateway.CreateDeploymentInput{RestApiId: aws.String(stack.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, halted := works(t, op, stack); len(halted) != 1 || !strings.Contains(halted[0], "serves deployment "+aws.ToString(made.Id)) {
+			t.Errorf("told: %v", halted)
+		}
+		lines.Reset()
+		if outcome := apply(t, op, live(t, text, "Delete", "Delete")); !outcome.Changed {
+			t.Errorf("not changed: %+v", outcome)
+		}
+		if _, _, halted := works(t, op, stack); len(halted) > 0 {
+			t.Errorf("after the deploy: %v", halted)
+		}
+		story := lines.String()
+		if back, update := strings.Index(story, "pointing stage prod back"), strings.Index(story, "updating stack"); back < 0 || text == "two" && back > update {
+			t.Errorf("story: %s", story)
+		}
+	}
+}
