@@ -12,6 +12,8 @@ import (
 type destroyOptions struct {
 	lift, dryRun  bool
 	retainArchive bool
+	finalSnapshot bool
+	noDrain       bool
 }
 
 func newDestroyCmd(a *App) *cobra.Command {
@@ -19,14 +21,20 @@ func newDestroyCmd(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "Delete the stack, bucket contents included, and wait until it is gone.",
-		Long: `Say what will go, ask for the stack's name, stop what reads the stream, empty the
-archive bucket with every version, delete the stack and follow it to the end.
+		Long: `Say what will go and what stays, ask for the stack's name, and then: throttle the API
+to nothing, wait until what is in the stream has been handled (where that outlives
+the stack), stop what reads the stream, deny everybody to write into the archive
+bucket and empty it with every version, delete the stack and follow it to the end.
+
+Run again after an interruption it goes on; a deploy puts back what it stopped.
 What is left on purpose is listed; if it holds data or costs money, the exit code
 is 8.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDestroy(cmd.Context(), a, o) },
 	}
 	cmd.Flags().BoolVar(&o.lift, "lift-protection", false, "lift the termination and deletion protection first")
 	cmd.Flags().BoolVar(&o.retainArchive, "retain-archive", false, "keep the archive bucket with all that is in it, and its key; everything else goes")
+	cmd.Flags().BoolVar(&o.finalSnapshot, "final-snapshot", false, "take a snapshot of the database before, also where its policy takes none (development)")
+	cmd.Flags().BoolVar(&o.noDrain, "no-drain", false, "don't wait until what is in the stream has been handled, at most 20 minutes; without a snapshot or an archive that stay there is no wait")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what would go")
 	return cmd
 }
@@ -59,6 +67,12 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	}
 	if o.retainArchive {
 		plan.RetainArchive()
+	}
+	if o.finalSnapshot {
+		plan.FinalSnapshot()
+	}
+	if o.noDrain {
+		plan.NoDrain()
 	}
 	a.describe(plan, op.Caller, o.retainArchive)
 	if o.dryRun {
@@ -104,6 +118,9 @@ func (a *App) describe(p deploy.Plan, caller deploy.Caller, retainArchive bool) 
 		a.notef("  bucket %s with %s", c.Bucket, contents(c))
 	}
 	a.notef("  the stream, the cache and the functions' logs")
+	if p.Drains() {
+		a.notef("What is in the stream is handled first (--no-drain gives it up).")
+	}
 	for _, r := range p.Retained {
 		a.notef("It does not delete %s %s (%s): %s", r.Type, r.PhysicalID, r.LogicalID, r.Why)
 	}
@@ -118,7 +135,7 @@ func backups(d deploy.Database) string {
 	case d.Replica:
 		return ", a replica, which holds nothing of its own"
 	case !d.Snapshot:
-		return ", with its automated backups; no snapshot is taken"
+		return ", with its automated backups; no snapshot is taken (--final-snapshot takes one)"
 	case d.Key == "":
 		return ", with its automated backups; a last snapshot of it is taken and stays"
 	case d.KeyStays:

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -31,6 +32,7 @@ type Clients struct {
 	WebSockets *apigatewayv2.Client
 	Roles      *iam.Client
 	Logs       *cloudwatchlogs.Client
+	Metrics    *cloudwatch.Client
 }
 
 // NewClients makes the clients for an account and region. pathStyle is for an
@@ -46,6 +48,7 @@ func NewClients(cfg aws.Config, pathStyle bool) Clients {
 		WebSockets: apigatewayv2.NewFromConfig(cfg),
 		Roles:      iam.NewFromConfig(cfg),
 		Logs:       cloudwatchlogs.NewFromConfig(cfg),
+		Metrics:    cloudwatch.NewFromConfig(cfg),
 	}
 }
 

@@ -39,10 +39,19 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 		}
 	}
 	if p.Stack.Status != "DELETE_IN_PROGRESS" {
-		if _, err := o.stopAPI(ctx, p.Resources); err != nil {
+		since, err := o.stopAPI(ctx, p.Resources)
+		if err != nil {
 			return nil, err
 		}
+		if p.Drains() {
+			if err := o.drain(ctx, p, since); err != nil {
+				return nil, err
+			}
+		}
 		if err := o.stopMappings(ctx, p.Resources); err != nil {
+			return nil, err
+		}
+		if err := o.finalSnapshots(ctx, p, since); err != nil {
 			return nil, err
 		}
 		if len(p.retained) == 0 {

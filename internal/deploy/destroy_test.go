@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -171,5 +172,40 @@ func TestRetainArchive(t *testing.T) {
 	}
 	if _, err := op.Describe(t.Context(), "events"); !deploy.IsNotFound(err) {
 		t.Errorf("the stack: %v", err)
+	}
+}
+
+// TestFinalSnapshot takes one in a stack whose policies take none and keep no
+// key, after a run that was interrupted as well: one snapshot is left, under a key
+// that stays.
+func TestFinalSnapshot(t *testing.T) {
+	for _, at := range []string{"", "taking snapshot", "copying it"} {
+		op, fake, _ := operator(t, awsfake.Options{})
+		apply(t, op, live(t, "one", "Delete", "Delete"))
+		own := *op
+		ctx, cancel := context.WithCancel(t.Context())
+		own.Report = func(e deploy.Event) {
+			if at != "" && strings.HasPrefix(e.Text, at) {
+				cancel()
+			}
+		}
+		for range 2 {
+			p := plan(t, op)
+			p.NoDrain()
+			p.FinalSnapshot()
+			left, err := own.Destroy(ctx, p, false)
+			if ctx.Err() != nil {
+				ctx, at = t.Context(), ""
+				continue
+			}
+			if err != nil || len(left) != 1 || left[0].Type != "AWS::RDS::DBSnapshot" || !left[0].Costs {
+				t.Errorf("%q: left %+v, %v", at, left, err)
+			}
+			break
+		}
+		cancel()
+		if all := fake.Snapshots(); len(all) != 1 || all[0].KMSKeyID != "alias/aws/rds" || strings.HasSuffix(all[0].ID, "-source") {
+			t.Errorf("%q: snapshots %+v", at, all)
+		}
 	}
 }

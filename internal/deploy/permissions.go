@@ -25,7 +25,7 @@ var own = map[string][]string{
 		"GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion", "ListBucketVersions", "ListBucketMultipartUploads", "AbortMultipartUpload",
 	},
 	"lambda":     {"GetEventSourceMapping", "ListEventSourceMappings", "UpdateEventSourceMapping", "GetFunction"},
-	"rds":        {"DescribeDBInstances", "DescribeDBSnapshots", "ModifyDBInstance", "CreateDBSnapshot"},
+	"rds":        {"DescribeDBInstances", "DescribeDBSnapshots", "ModifyDBInstance", "CreateDBSnapshot", "CopyDBSnapshot", "DeleteDBSnapshot"},
 	"apigateway": {"GET", "PATCH"},
 	"logs":       {"FilterLogEvents", "DescribeLogGroups", "DeleteLogGroup"},
 	"cloudwatch": {"GetMetricData"},

@@ -44,7 +44,7 @@ type Database struct {
 	// Replica copies another instance and holds nothing of its own.
 	Replica bool `json:"replica,omitempty"`
 
-	protected bool
+	protected, gone bool
 	// ours says that the snapshot isn't the template's, so that it is this
 	// program that takes it.
 	ours bool
@@ -82,7 +82,7 @@ func (p *Plan) RetainArchive() {
 // FinalSnapshot has a snapshot taken of each database whose policy takes none.
 func (p *Plan) FinalSnapshot() {
 	for i := range p.Databases {
-		if d := &p.Databases[i]; !d.Replica && !d.Snapshot {
+		if d := &p.Databases[i]; !d.Replica && !d.Snapshot && !d.gone {
 			d.Snapshot, d.ours = true, true
 		}
 	}
@@ -179,13 +179,13 @@ func (o *Operator) PlanDestroy(ctx context.Context, name string) (Plan, error) {
 // planDatabase looks at an instance. Without a policy CloudFormation takes a
 // snapshot; there is none of a replica, and none of an instance that is gone.
 func (o *Operator) planDatabase(ctx context.Context, r Resource, policy string) (Database, error) {
-	d := Database{ID: r.PhysicalID}
+	d := Database{ID: r.PhysicalID, gone: true}
 	instance, err := o.instance(ctx, r.PhysicalID)
 	if err != nil || instance == nil {
 		return d, err
 	}
 	d.Key, d.protected = aws.ToString(instance.KmsKeyId), aws.ToBool(instance.DeletionProtection)
-	d.Replica = replica(instance)
+	d.Replica, d.gone = replica(instance), false
 	d.Snapshot = !d.Replica && (policy == "Snapshot" || policy == "")
 	return d, nil
 }

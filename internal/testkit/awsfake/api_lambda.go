@@ -1,6 +1,7 @@
 package awsfake
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -67,7 +68,7 @@ func (ms *mappings) describe(m *mapping) map[string]any {
 		"StateTransitionReason": "User action", "LastModified": float64(m.modified.UnixMilli()) / 1000,
 		"BatchSize": s.BatchSize, "MaximumBatchingWindowInSeconds": s.WindowSeconds, "ParallelizationFactor": s.Parallelization,
 		"BisectBatchOnFunctionError": s.Bisect, "MaximumRetryAttempts": s.Retries, "MaximumRecordAgeInSeconds": s.RecordAgeSeconds,
-		"StartingPosition": str(m.props, "StartingPosition"), "LastProcessingResult": "OK",
+		"StartingPosition": str(m.props, "StartingPosition"), "LastProcessingResult": cmp.Or(m.result, "OK"),
 		"EventSourceMappingArn": ms.fake.arn("lambda", "event-source-mapping:"+m.uuid),
 	}
 }

@@ -91,6 +91,8 @@ func (f *Fake) serveRDS(w http.ResponseWriter, r *request) {
 			return
 		}
 		wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.List("DBSnapshots", "DBSnapshot", all, Snapshot.nodes))
+	case "CreateDBSnapshot", "CopyDBSnapshot":
+		f.makeSnapshot(w, r)
 	case "DeleteDBSnapshot":
 		f.stores.mu.Lock()
 		before := len(f.stores.snapshots)

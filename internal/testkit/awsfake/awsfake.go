@@ -93,6 +93,7 @@ type Fake struct {
 	stores    *stores
 	logs      *logGroups
 	answers   *answers
+	metrics   metrics
 	kinesis   *httputil.ReverseProxy
 
 	registry registry

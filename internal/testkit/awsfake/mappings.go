@@ -30,6 +30,7 @@ type mapping struct {
 	uuid, functionARN, streamARN string
 	props                        map[string]any
 	state                        string // Enabled, Disabling, Disabled, Enabling
+	result                       string // of the last processing; OK when empty
 	modified                     time.Time
 	mapper                       *mapper.Mapper
 	stop                         func()
@@ -215,6 +216,19 @@ func (ms *mappings) list(function, stream string) []*mapping {
 		}
 	}
 	return out
+}
+
+// SetProcessingResult has a mapping say of its last invocation what Lambda says
+// when that failed.
+func (f *Fake) SetProcessingResult(logicalID, result string) {
+	for _, p := range f.registry.list("AWS::Lambda::EventSourceMapping") {
+		if !called(logicalID, p.stackName, p.logicalID) {
+			continue
+		}
+		f.mappings.mu.Lock()
+		f.mappings.all[p.id].result = result
+		f.mappings.mu.Unlock()
+	}
 }
 
 // MappingStats gives what the mapper of a mapping did, by logical id; ok is

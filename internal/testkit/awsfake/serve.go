@@ -89,6 +89,8 @@ func (f *Fake) answer(w http.ResponseWriter, r *request) {
 		f.serveAPIGateway(w, r)
 	case "kms":
 		f.serveKMS(w, r)
+	case "cloudwatch":
+		f.serveCloudWatch(w, r)
 	case "iam":
 		f.serveIAM(w, r)
 	default:
@@ -125,6 +127,8 @@ func (r *request) identify() {
 	case r.call.Service == "s3":
 		o := s3fake.Identify(r.Request)
 		r.call.Action, r.call.Operation, r.call.Resource = o.Action, o.Name, o.Resource()
+	case r.call.Service == "monitoring": // as IAM doesn't call it
+		r.call.Service, r.call.Action = "cloudwatch", r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	case target != "":
 		_, r.call.Action, _ = strings.Cut(target, ".")
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
@@ -152,7 +156,7 @@ func signatureError(service string, err error) error {
 	switch service {
 	case "s3":
 		c = codes{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
-	case "kinesis", "logs", "kms", "lambda", "apigateway":
+	case "kinesis", "logs", "kms", "lambda", "apigateway", "cloudwatch":
 		c = codes{"MissingAuthenticationTokenException", "UnrecognizedClientException", "InvalidSignatureException", "InvalidSignatureException"}
 	}
 	out := &wire.Error{Status: http.StatusForbidden, Message: bad.Message}

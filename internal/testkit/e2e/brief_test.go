@@ -63,7 +63,7 @@ func TestBriefCommands(t *testing.T) {
 	// Again at once, this time with the program; the first one's snapshot and
 	// key are still there.
 	w.streamctl("deploy").want(0).says("Created stack event-streaming-platform.")
-	w.streamctl("destroy", "--yes", "--lift-protection").want(8).says("AWS::RDS::DBSnapshot")
+	w.streamctl("destroy", "--yes", "--lift-protection", "--no-drain").want(8).says("AWS::RDS::DBSnapshot")
 }
 
 // settled asks for a stack's status with the documented command until it has
@@ -94,7 +94,7 @@ func (s stack) deleteProtected() {
 	}
 	s.streamctl("status").want(0).says("DELETE_FAILED").says("Cannot delete protected DB Instance").says("not empty")
 	s.streamctl("destroy", "--yes").want(6).says("deletion protection of database")
-	r := s.streamctl("destroy", "--yes", "--lift-protection").want(8).says("AWS::RDS::DBSnapshot").says("AWS::KMS::Key")
+	r := s.streamctl("destroy", "--yes", "--lift-protection", "--no-drain").want(8).says("AWS::RDS::DBSnapshot").says("AWS::KMS::Key")
 	var types []string
 	for line := range strings.Lines(existing(s.platform.Fake, s.name)) {
 		types = append(types, strings.Fields(line)[0])

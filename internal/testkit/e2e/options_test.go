@@ -51,7 +51,7 @@ func TestEveryOptionFromTheStart(t *testing.T) {
 	s := w.deployed("full")
 	s.exercise()
 	w.streamctl("deploy").want(0).says("No change: stack full")
-	w.streamctl("destroy", "--yes", "--lift-protection").want(8).says("AWS::RDS::DBSnapshot").says("AWS::KMS::Key")
+	w.streamctl("destroy", "--yes", "--lift-protection", "--no-drain").want(8).says("AWS::RDS::DBSnapshot").says("AWS::KMS::Key")
 	if left := existing(w.platform.Fake, "full"); strings.Count(left, "\n") != 1 {
 		t.Errorf("left:\n%s", left)
 	}
@@ -113,5 +113,5 @@ func TestSideBySide(t *testing.T) {
 	development.exercise()
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 	staging.exercise()
-	w.streamctl("destroy", "--env", "staging", "--yes", "--lift-protection").want(8)
+	w.streamctl("destroy", "--env", "staging", "--yes", "--lift-protection", "--no-drain").want(8)
 }
