@@ -43,12 +43,19 @@ func askSeries(ctx context.Context, w *World) error {
 	)
 }
 
-// askUsers asks for the users of today and of two days before.
+// yesterday is how long ago yesterday's noon is: whenever a test runs, what is so
+// late is of one day.
+func (w *World) yesterday() time.Duration {
+	now := w.Clock.Now()
+	return now.Sub(now.Truncate(day).Add(-day / 2))
+}
+
+// askUsers asks for the users of today and of the day before.
 func askUsers(ctx context.Context, w *World) error {
 	now := w.Clock.Now()
 	return errors.Join(
 		w.Dashboard.Ask(ctx, w.Dashboard.users(now, now)),
-		w.Dashboard.Ask(ctx, w.Dashboard.users(now.Add(-26*time.Hour), now.Add(-26*time.Hour))),
+		w.Dashboard.Ask(ctx, w.Dashboard.users(now.Add(-w.yesterday()), now.Add(-w.yesterday()))),
 	)
 }
 
@@ -61,7 +68,7 @@ func wipedThen(ask func(context.Context, *World) error) func(context.Context, *W
 
 func refreshedThen(ask func(context.Context, *World) error) func(context.Context, *World) error {
 	return func(ctx context.Context, w *World) error {
-		w.Client.Late = []time.Duration{26 * time.Hour}
+		w.Client.Late = []time.Duration{w.yesterday()}
 		return errors.Join(load(ctx, w, 200), w.refreshLater(ctx), ask(ctx, w))
 	}
 }
