@@ -79,7 +79,7 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 			s.Unsettled = append(s.Unsettled, r)
 		}
 	}
-	halted := a.halted(ctx, op, stack, resources)
+	halted := a.halted(ctx, op, stack)
 	if len(halted.Lines()) > 0 {
 		s.Halted = &halted
 		if s.Next == "" {
@@ -110,11 +110,15 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 }
 
 // halted looks at what a destroy may have stopped; who may not look is told so.
-func (a *App) halted(ctx context.Context, op *deploy.Operator, stack deploy.Stack, resources []deploy.Resource) deploy.Halted {
+func (a *App) halted(ctx context.Context, op *deploy.Operator, stack deploy.Stack) deploy.Halted {
 	if !stack.Status.OutputsHold() {
 		return deploy.Halted{}
 	}
-	h, err := op.Halted(ctx, stack, resources)
+	body, err := op.Template(ctx, stack)
+	var h deploy.Halted
+	if err == nil {
+		h, err = op.Halted(ctx, stack, body)
+	}
 	if err != nil {
 		a.notef("Whether the readers, the API and the archive work as the template says isn't known: %v", err)
 		return deploy.Halted{}

@@ -202,7 +202,7 @@ func (o *Operator) update(ctx context.Context, r Request, stack Stack) (Outcome,
 }
 
 // Update changes a stack that was read before. Where it is already what it shall
-// be, that takes one more call, for what no template says.
+// be, only what no template says is looked at.
 func (o *Operator) Update(ctx context.Context, r Request, current Current) (Outcome, error) {
 	stack := current.Stack
 	if what := current.Differs(r); len(what) == 0 || len(what) == 1 && stack.Protected != r.Protected {
@@ -227,7 +227,7 @@ func (o *Operator) Update(ctx context.Context, r Request, current Current) (Outc
 	if err := ctx.Err(); err != nil { // from here on it is cancelled in the open
 		return Outcome{}, errors.Join(err, o.discard(context.WithoutCancel(ctx), set.id))
 	}
-	if err := o.pointBack(ctx, stack); err != nil {
+	if err := o.pointBack(ctx, current); err != nil {
 		return Outcome{}, errors.Join(err, o.discard(context.WithoutCancel(ctx), set.id))
 	}
 	o.step("updating stack " + r.Stack)
@@ -287,7 +287,7 @@ const allowAll = `{"Statement":[{"Effect":"Allow","Action":"Update:*","Principal
 // settle makes good what no template says: the termination protection, and
 // what a destroy stopped before it was interrupted.
 func (o *Operator) settle(ctx context.Context, stack Stack, r Request) (changed bool, err error) {
-	released, err := o.release(ctx, stack)
+	released, err := o.release(ctx, Current{Stack: stack, Template: r.Template})
 	if err != nil {
 		return released, err
 	}

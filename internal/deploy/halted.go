@@ -45,9 +45,9 @@ func (h Halted) Lines() []string {
 	return out
 }
 
-// Halted finds it, by the stack's outputs, in calls made at a time. Resources are
-// the stack's, where they are known; nil asks for them.
-func (o *Operator) Halted(ctx context.Context, stack Stack, resources []Resource) (Halted, error) {
+// Halted finds it, by the stack's outputs and its template, in calls made at a
+// time.
+func (o *Operator) Halted(ctx context.Context, stack Stack, template []byte) (Halted, error) {
 	var h Halted
 	api, name := stack.Outputs["ApiGatewayId"], ""
 	if _, after, ok := strings.Cut(stack.Outputs["ApiGatewayUrl"], "/"); ok {
@@ -69,12 +69,10 @@ func (o *Operator) Halted(ctx context.Context, stack Stack, resources []Resource
 			}
 			return err
 		})
-		if resources == nil {
-			group.Go(func() (err error) {
-				resources, err = o.Resources(ctx, stack.ID)
-				return err
-			})
-		}
+		group.Go(func() (err error) {
+			h.own, err = o.deployment(ctx, stack, template)
+			return err
+		})
 	}
 	group.Go(func() error {
 		bucket := stack.Outputs["ArchiveBucket"]
@@ -90,18 +88,16 @@ func (o *Operator) Halted(ctx context.Context, stack Stack, resources []Resource
 	if err := group.Wait(); err != nil {
 		return h, err
 	}
-	for _, own := range byType(resources, "AWS::ApiGateway::Deployment") {
-		if h.own = own.PhysicalID; serves != "" && serves != h.own {
-			h.Deployment = serves
-		}
+	if h.own != "" && serves != "" && serves != h.own {
+		h.Deployment = serves
 	}
 	return h, nil
 }
 
 // pointBack has the stage serve the stack's own deployment again: CloudFormation
 // would change, and delete, one that it isn't.
-func (o *Operator) pointBack(ctx context.Context, stack Stack) error {
-	h, err := o.Halted(ctx, stack, nil)
+func (o *Operator) pointBack(ctx context.Context, current Current) error {
+	h, err := o.Halted(ctx, current.Stack, current.Template)
 	if err != nil || h.Deployment == "" {
 		return err
 	}
@@ -115,8 +111,8 @@ func (o *Operator) serveOwn(ctx context.Context, h Halted) error {
 
 // release undoes what a destroy stopped: what is written first, what writes
 // then, what is accepted last.
-func (o *Operator) release(ctx context.Context, stack Stack) (changed bool, err error) {
-	h, err := o.Halted(ctx, stack, nil)
+func (o *Operator) release(ctx context.Context, current Current) (changed bool, err error) {
+	h, err := o.Halted(ctx, current.Stack, current.Template)
 	if err != nil {
 		return false, err
 	}

@@ -45,7 +45,11 @@ func works(t *testing.T, op *deploy.Operator, stack deploy.Stack) (rate float64,
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := op.Halted(t.Context(), stack, nil)
+	body, err := op.Template(t.Context(), stack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := op.Halted(t.Context(), stack, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ type Scope struct {
 // own are the actions of the calls that this program makes itself.
 var own = map[string][]string{
 	"cloudformation": {
-		"CreateStack", "UpdateStack", "DeleteStack", "CancelUpdateStack", "ContinueUpdateRollback", "DescribeStacks", "DescribeStackEvents", "ListStackResources",
+		"CreateStack", "UpdateStack", "DeleteStack", "CancelUpdateStack", "ContinueUpdateRollback", "DescribeStacks", "DescribeStackEvents", "DescribeStackResource", "ListStackResources",
 		"GetTemplate", "CreateChangeSet", "DescribeChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "UpdateTerminationProtection", "GetStackPolicy", "SetStackPolicy", "TagResource",
 	},
 	"s3": {

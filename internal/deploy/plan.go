@@ -7,7 +7,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
-	"gopkg.in/yaml.v3"
 )
 
 // Plan is what destroying a stack means, before anything happens.
@@ -63,6 +62,8 @@ const (
 	typeBucket   = "AWS::S3::Bucket"
 	typeKey      = "AWS::KMS::Key"
 	typeInstance = "AWS::RDS::DBInstance"
+
+	typeDeployment = "AWS::ApiGateway::Deployment"
 )
 
 // RetainArchive keeps the stack's buckets with all that is in them, and the key
@@ -203,17 +204,13 @@ func (o *Operator) deletionPolicies(ctx context.Context, stack Stack, resources 
 	if err != nil {
 		return nil, err
 	}
-	var template struct {
-		Resources map[string]struct {
-			DeletionPolicy string `yaml:"DeletionPolicy"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal(body, &template); err != nil {
+	declared, err := declarations(body)
+	if err != nil {
 		return nil, fmt.Errorf("read template of %s: %w", stack.Name, err)
 	}
 	out := map[string]string{}
-	for id, r := range template.Resources {
-		out[id] = r.DeletionPolicy
+	for id, d := range declared {
+		out[id] = d.DeletionPolicy
 	}
 	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"gopkg.in/yaml.v3"
 )
 
 // Status is a stack's status as CloudFormation names it.
@@ -104,6 +105,21 @@ func (o *Operator) template(ctx context.Context, stack Stack) ([]byte, error) {
 	return []byte(aws.ToString(out.TemplateBody)), nil
 }
 
+// declaration is what a template says of a resource beside its properties.
+type declaration struct {
+	Type           string `yaml:"Type"`
+	DeletionPolicy string `yaml:"DeletionPolicy"`
+}
+
+// declarations are those of a template, by logical id.
+func declarations(body []byte) (map[string]declaration, error) {
+	var template struct {
+		Resources map[string]declaration `yaml:"Resources"`
+	}
+	err := yaml.Unmarshal(body, &template)
+	return template.Resources, err
+}
+
 // Resource is a resource of a stack.
 type Resource struct {
 	LogicalID  string `json:"logicalId"`
@@ -134,6 +150,26 @@ func (o *Operator) Resources(ctx context.Context, id string) ([]Resource, error)
 		}
 	}
 	return out, nil
+}
+
+// deployment finds the API Gateway deployment that a template has the stage
+// serve; empty where it has none.
+func (o *Operator) deployment(ctx context.Context, stack Stack, template []byte) (id string, err error) {
+	declared, err := declarations(template)
+	if err != nil {
+		return "", fmt.Errorf("read template of %s: %w", stack.Name, err)
+	}
+	for logicalID, d := range declared {
+		if d.Type != typeDeployment {
+			continue
+		}
+		out, err := o.Stacks.DescribeStackResource(ctx, &cfn.DescribeStackResourceInput{StackName: &stack.ID, LogicalResourceId: &logicalID})
+		if err != nil {
+			return "", fmt.Errorf("look for %s in stack %s: %w", logicalID, stack.Name, err)
+		}
+		return aws.ToString(out.StackResourceDetail.PhysicalResourceId), nil
+	}
+	return "", nil
 }
 
 func byType(resources []Resource, kind string) []Resource {

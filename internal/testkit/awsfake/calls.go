@@ -1,6 +1,7 @@
 package awsfake
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"sync"
@@ -116,11 +117,15 @@ func throttled(service string) (status int, code string) {
 type answer struct {
 	http.ResponseWriter
 	status int
+	body   bytes.Buffer
 }
 
-func (a *answer) WriteHeader(status int) {
-	a.status = status
-	a.ResponseWriter.WriteHeader(status)
-}
+func (a *answer) WriteHeader(status int) { a.status = status }
 
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// send is called once the call is recorded: who has the answer finds it there.
+func (a *answer) send() {
+	a.ResponseWriter.WriteHeader(a.status)
+	_, _ = a.body.WriteTo(a.ResponseWriter) // the client is gone where it fails
+}

@@ -46,6 +46,7 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
 	req.call.Status = out.status
 	req.call.Code = out.Header().Get("X-Amzn-Errortype")
 	f.recorder.add(req.call)
+	out.send()
 }
 
 func (f *Fake) answer(w http.ResponseWriter, r *request) {
