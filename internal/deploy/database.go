@@ -49,14 +49,14 @@ func (o *Operator) unprotect(ctx context.Context, id string) error {
 
 // snapshots are the manual snapshots of database instances, also of those that
 // are gone; CloudFormation's are among them.
-func (o *Operator) snapshots(ctx context.Context, databases []Database) ([]string, error) {
+func (o *Operator) snapshots(ctx context.Context, instances []Resource) ([]string, error) {
 	var out []string
-	for _, d := range databases {
-		pages := rds.NewDescribeDBSnapshotsPaginator(o.Databases, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &d.ID, SnapshotType: aws.String("manual")})
+	for _, d := range instances {
+		pages := rds.NewDescribeDBSnapshotsPaginator(o.Databases, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &d.PhysicalID, SnapshotType: aws.String("manual")})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return out, fmt.Errorf("list snapshots of database %s: %w", d.ID, err)
+				return out, fmt.Errorf("list snapshots of database %s: %w", d.PhysicalID, err)
 			}
 			for _, s := range page.DBSnapshots {
 				out = append(out, aws.ToString(s.DBSnapshotIdentifier))

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 )
 
 // Leftover is something that is still there after a stack is gone.
@@ -21,10 +19,6 @@ type Leftover struct {
 	// know of it.
 	Costs bool `json:"costs"`
 }
-
-// maxDeletes is how often a delete is begun again because a bucket was filled
-// meanwhile.
-const maxDeletes = 3
 
 // Destroy carries a plan out: stops what writes, empties the buckets, deletes
 // the stack and follows it to the end. It gives what is left. Run again after
@@ -97,73 +91,6 @@ func (o *Operator) emptyAll(ctx context.Context, buckets []string) error {
 	return nil
 }
 
-// deleteStack deletes a stack by its id, so that one made later under the same
-// name is never meant, and follows it. Where a bucket was filled meanwhile it
-// is emptied and the delete begun again; one that is retained makes the first
-// delete fail, and the next lets go of it: CloudFormation takes no such wish
-// before.
-func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...string) error {
-	var letGo []string
-	for attempt := 1; ; attempt++ {
-		w, err := o.lookBack(ctx, stack.ID, "delete-"+o.Token(), opDelete)
-		if err != nil {
-			return err
-		}
-		o.step("deleting stack " + stack.Name)
-		if _, err := o.Stacks.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &stack.ID, ClientRequestToken: &w.token, RetainResources: letGo}); err != nil {
-			return fmt.Errorf("delete stack %s: %w", stack.Name, err)
-		}
-		after, err := o.follow(ctx, w)
-		if err != nil {
-			return err
-		}
-		switch {
-		case after.Status == StatusDeleteComplete:
-			return nil
-		case after.Status != StatusDeleteFailed:
-			return &StateError{Op: "delete", Stack: stack.Name, Status: string(after.Status), hint: "CloudFormation refused the delete: " + after.Reason}
-		}
-		buckets := fullBuckets(w.causes())
-		if len(buckets) == 0 || attempt == maxDeletes {
-			return &FailedError{Op: "delete", Stack: stack.Name, Status: string(after.Status), Causes: w.causes()}
-		}
-		if len(retain) > 0 {
-			if letGo, err = o.stillThere(ctx, stack, retain); err != nil {
-				return err
-			}
-			o.step("letting go of " + strings.Join(letGo, ", ") + ", which stay")
-			continue
-		}
-		if err := o.emptyAll(ctx, buckets); err != nil {
-			return err
-		}
-	}
-}
-
-// stillThere are those of the logical ids that a stack still owns.
-func (o *Operator) stillThere(ctx context.Context, stack Stack, logicalIDs []string) (out []string, err error) {
-	holds, err := o.holds(ctx, stack)
-	for _, r := range holds {
-		if slices.Contains(logicalIDs, r.LogicalID) {
-			out = append(out, r.LogicalID)
-		}
-	}
-	return out, err
-}
-
-// fullBuckets are the buckets that kept a stack from being deleted; none where
-// something else did too.
-func fullBuckets(causes []Event) []string {
-	var out []string
-	for _, c := range causes {
-		if c.Type != typeBucket || !bucketFull.MatchString(c.Reason) {
-			return nil
-		}
-		out = append(out, c.PhysicalID)
-	}
-	return out
-}
-
 // skipped is the status of what a delete passes over, because the template keeps
 // it.
 const skipped = "DELETE_SKIPPED"
@@ -197,7 +124,8 @@ func (o *Operator) leftovers(ctx context.Context, p Plan) ([]Leftover, error) {
 		}
 	}
 	out = o.accountRole(ctx, out)
-	snapshots, err := o.snapshots(ctx, p.Databases)
+	out = append(out, codeOf(p.Stack)...)
+	snapshots, err := o.snapshots(ctx, everOf(p.Resources, typeInstance))
 	if err != nil {
 		return out, err
 	}
@@ -205,6 +133,22 @@ func (o *Operator) leftovers(ctx context.Context, p Plan) ([]Leftover, error) {
 		out = append(out, Leftover{LogicalID: "Database", Type: "AWS::RDS::DBSnapshot", PhysicalID: s, Costs: true, Why: "the database as it was at the end"})
 	}
 	return out, nil
+}
+
+// codeOf is the functions' code, which stays: another stack, or a deploy that is
+// running, may use the same, and nobody can know the latter.
+func codeOf(stack Stack) []Leftover {
+	n := 0
+	for _, value := range stack.Parameters {
+		if strings.HasPrefix(value, "functions/") {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []Leftover{{LogicalID: "Code", Type: "AWS::S3::Object", PhysicalID: fmt.Sprintf("functions/* (%d)", n),
+		Why: "the functions' code in the artifact bucket, which other stacks may use; `streamctl package --prune` deletes what none does"}}
 }
 
 // IsNotFound says that an error means that the stack isn't there.

@@ -34,6 +34,7 @@ var (
 	stackMissing = regexp.MustCompile(`^Stack (with id )?\[?.+\]? does not exist$`)
 	noChanges    = regexp.MustCompile(`didn't contain changes|No updates are to be performed`)
 	tooLate      = regexp.MustCompile(`cannot be called from current stack status`)
+	networkInUse = regexp.MustCompile(`dependent object|has dependencies|DependencyViolation|currently in use|network interface`)
 	bucketFull   = regexp.MustCompile(`BucketNotEmpty|bucket you tried to delete is not empty`)
 )
 

@@ -172,6 +172,11 @@ func (o *Operator) deployment(ctx context.Context, stack Stack, template []byte)
 	return "", nil
 }
 
+// everOf are the resources of a type that a stack has or had.
+func everOf(resources []Resource, kind string) []Resource {
+	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool { return r.Type != kind || r.PhysicalID == "" })
+}
+
 func byType(resources []Resource, kind string) []Resource {
 	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool {
 		return r.Type != kind || r.PhysicalID == "" || r.Status == string(types.ResourceStatusDeleteComplete)

@@ -14,18 +14,25 @@ import (
 // sweepLogs deletes the log groups that services made again, or by themselves,
 // for what the stack held: Lambda writes a last line after its group was
 // deleted, API Gateway keeps execution logs, RDS its exports. Each is found by
-// the exact name of a resource that was the stack's.
+// the exact name of a resource that was the stack's, also of one that an earlier
+// attempt deleted: by the stack's name alone those of a stack whose name begins
+// alike would be found too.
 func (o *Operator) sweepLogs(ctx context.Context, p Plan) error {
 	var exact []string
-	for _, r := range byType(p.Resources, "AWS::Logs::LogGroup") {
+	for _, r := range everOf(p.Resources, "AWS::Logs::LogGroup") {
 		exact = append(exact, r.PhysicalID)
 	}
+	for _, r := range everOf(p.Resources, "AWS::Lambda::Function") { // where Lambda logs by itself
+		if name := "/aws/lambda/" + r.PhysicalID; !slices.Contains(exact, name) {
+			exact = append(exact, name)
+		}
+	}
 	var prefixes []string
-	for _, r := range byType(p.Resources, "AWS::ApiGateway::RestApi") {
+	for _, r := range everOf(p.Resources, "AWS::ApiGateway::RestApi") {
 		prefixes = append(prefixes, "API-Gateway-Execution-Logs_"+r.PhysicalID+"/")
 	}
-	for _, d := range p.Databases {
-		prefixes = append(prefixes, "/aws/rds/instance/"+d.ID+"/")
+	for _, r := range everOf(p.Resources, typeInstance) {
+		prefixes = append(prefixes, "/aws/rds/instance/"+r.PhysicalID+"/")
 	}
 	var errs []error
 	for _, prefix := range append(slices.Clone(exact), prefixes...) {

@@ -90,6 +90,10 @@ func (f *Fake) Logs(group string) []string {
 	return out
 }
 
+// WriteLog writes a line into a log group, which is made where it isn't there, as
+// a service of AWS would.
+func (f *Fake) WriteLog(group, line string) { f.logs.write(group, "late", line) }
+
 // FunctionLogs gives what a function printed, by its logical id.
 func (f *Fake) FunctionLogs(logicalID string) []string {
 	fn, ok := f.functions.byLogicalID(logicalID)

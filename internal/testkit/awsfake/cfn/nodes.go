@@ -44,7 +44,8 @@ func parameterNodes(t *Template, params map[string]string) wire.Node {
 	})
 }
 
-// listed are the resources that the stack tells of, by logical id.
+// listed are the resources that the stack tells of, by logical id; those that a
+// delete removed come last.
 func (st *stack) listed() []*instance {
 	var out []*instance
 	for _, id := range sortedKeys(st.resources) {
@@ -52,7 +53,7 @@ func (st *stack) listed() []*instance {
 			out = append(out, st.resources[id])
 		}
 	}
-	return out
+	return append(out, st.gone...)
 }
 
 func resourceNode(r *instance, at string) []wire.Node {

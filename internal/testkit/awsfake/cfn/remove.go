@@ -48,6 +48,9 @@ func (s *Service) removeAll(op operation, st *stack, how removal) []string {
 		}
 		s.mu.Lock()
 		delete(st.resources, id)
+		if r.status != "" {
+			st.gone = append(st.gone, r)
+		}
 		s.mu.Unlock()
 		return nil
 	})

@@ -59,6 +59,7 @@ type stack struct {
 	tags                      []Tag
 	capabilities              []string
 	resources                 map[string]*instance
+	gone                      []*instance // what deletes removed, as it was
 	outputs                   []outputValue
 	created, updated, deleted time.Time
 	protected                 bool

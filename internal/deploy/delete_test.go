@@ -1,0 +1,131 @@
+package deploy_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+const dependent = `resource sg-0123 has a dependent object (Service: Ec2, Status Code: 400, Request ID: 1)`
+
+// TestNetworkInterfaces has Lambda hold on to the functions' group: the wait is
+// explained, and the delete begun again. What lasts is an error that names it.
+func TestNetworkInterfaces(t *testing.T) {
+	op, fake, lines := operator(t, awsfake.Options{})
+	op.Poll = time.Millisecond
+	apply(t, op, live(t, "one", "Delete", "Delete"))
+	fake.FailDelete("Group", dependent)
+	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+		t.Fatalf("%v\n%s", err, lines)
+	}
+	if story := lines.String(); !strings.Contains(story, "(Group), which Lambda gives back 5 to 40 minutes") || strings.Count(story, "deleting stack") != 2 {
+		t.Errorf("story: %s", story)
+	}
+
+	apply(t, op, live(t, "one", "Delete", "Delete"))
+	var looks atomic.Int64
+	op.Now = func() time.Time { return time.Unix(0, 0).Add(time.Duration(looks.Add(1)) * 70 * time.Minute) }
+	fake.FailDelete("Group", dependent)
+	var failed *deploy.FailedError
+	if _, err := op.Destroy(t.Context(), plan(t, op), false); !errors.As(err, &failed) || !strings.Contains(err.Error(), "sg-0123 has a dependent object") {
+		t.Errorf("an hour later: %v", err)
+	}
+	op.Now = nil
+	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+		t.Errorf("again: %v", err)
+	}
+}
+
+// TestFilledMeanwhile has something write into the bucket past every denial just
+// before CloudFormation deletes it.
+func TestFilledMeanwhile(t *testing.T) {
+	var fake *awsfake.Fake
+	var bucket atomic.Value
+	left := atomic.Int64{}
+	left.Store(2)
+	op, fake, lines := operator(t, awsfake.Options{Before: func(c awsfake.Call) error {
+		if name, ok := bucket.Load().(string); ok && c.Operation == "DeleteStack" && left.Add(-1) >= 0 {
+			return fake.Objects().Put(name, "aws/lambda/late", []byte("x"))
+		}
+		return nil
+	}})
+	bucket.Store(apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"])
+	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+		t.Fatalf("%v\n%s", err, lines)
+	}
+	if n := strings.Count(lines.String(), "denying everybody"); n != 2 {
+		t.Errorf("denied %d times, want 2: the policy goes before the bucket, what is denied anew stays\n%s", n, lines)
+	}
+}
+
+// TestWriterIsDenied lets a writer go on while the bucket is emptied: from the
+// denial on nothing of it gets in.
+func TestWriterIsDenied(t *testing.T) {
+	op, fake, lines := operator(t, awsfake.Options{})
+	bucket := apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"]
+	fill(t, op, fake, bucket, 3000, 10)
+	ended, stop := make(chan error, 1), make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				ended <- nil
+				return
+			default:
+			}
+			_, err := op.Buckets.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(fmt.Sprintf("raw/new/%d", n)), Body: strings.NewReader("x")})
+			if err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	_, err := op.Destroy(t.Context(), plan(t, op), false)
+	close(stop)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, lines)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+		t.Errorf("the writer: %v", err)
+	}
+	if strings.Count(lines.String(), "deleting stack") != 1 {
+		t.Errorf("story: %s", lines)
+	}
+}
+
+// TestSweepAfterAnInterruption deletes the log groups that came again also of
+// what an earlier attempt had deleted.
+func TestSweepAfterAnInterruption(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	r := live(t, "one", "Delete", "Delete")
+	stack := apply(t, op, r).Stack
+	fake.FailDelete("Topic", "topic is in use")
+	if _, err := op.Destroy(t.Context(), plan(t, op), false); err == nil {
+		t.Fatal("it didn't fail")
+	}
+	for _, name := range []string{"/aws/lambda/events-processor", "/aws/lambda/" + stack.Outputs["ArchiverFunctionName"], "/aws/lambda/events-processor-of-others", "API-Gateway-Execution-Logs_" + stack.Outputs["ApiGatewayId"] + "/prod"} {
+		fake.WriteLog(name, "late")
+	}
+	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+		t.Fatal(err)
+	}
+	var groups []string
+	for _, e := range fake.Existing() {
+		if e.Type == "AWS::Logs::LogGroup" {
+			groups = append(groups, e.PhysicalID)
+		}
+	}
+	if !slices.Equal(groups, []string{"/aws/lambda/events-processor-of-others"}) {
+		t.Errorf("log groups left: %v", groups)
+	}
+}
