@@ -5,30 +5,19 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
-
-	"github.com/streamctl/streamctl/internal/pause"
 )
 
-const (
-	// maxDeletes is how often a delete is begun because a bucket was filled
-	// meanwhile.
-	maxDeletes = 3
-	// networkWithin bounds the wait for network interfaces.
-	networkWithin = time.Hour
-	// networkLooks is how many of the usual waits there are before the next
-	// attempt: a minute.
-	networkLooks = 20
-)
+// maxDeletes is how often a delete is begun because of what got in its way.
+const maxDeletes = 3
 
 // deleteStack deletes a stack by its id, so that one made later under the same
 // name is never meant, and follows it. Where a bucket was filled meanwhile it
 // is emptied and the delete begun again; one that is retained makes the first
 // delete fail, and the next lets go of it: CloudFormation takes no such wish
-// before. One that stops at network interfaces is begun again until Lambda has
-// given them back.
+// before. One that stops at a function's network interfaces is begun again when
+// Lambda has given them back.
 func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...string) error {
 	var letGo []string
 	giveUp := o.now().Add(networkWithin)
@@ -51,9 +40,10 @@ func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...strin
 		case after.Status != StatusDeleteFailed:
 			return &StateError{Op: "delete", Stack: stack.Name, Status: string(after.Status), hint: "CloudFormation refused the delete: " + after.Reason}
 		}
-		in := inTheWay(w.causes())
-		if len(in.others) > 0 || len(in.buckets)+len(in.network) == 0 || attempt == maxDeletes && len(in.network) == 0 || o.now().After(giveUp) {
-			return &FailedError{Op: "delete", Stack: stack.Name, Status: string(after.Status), Causes: w.causes()}
+		failed := &FailedError{Op: "delete", Stack: stack.Name, Status: string(after.Status), Causes: w.causes()}
+		in := inTheWay(failed.Causes)
+		if in.others || len(failed.Causes) == 0 || attempt >= maxDeletes || o.now().After(giveUp) {
+			return failed
 		}
 		switch {
 		case len(in.buckets) == 0:
@@ -67,27 +57,20 @@ func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...strin
 				return err
 			}
 		}
-		if err := o.awaitNetwork(ctx, in.network, giveUp); err != nil {
+		if !in.network {
+			continue
+		}
+		users, known, err := o.awaitNetwork(ctx, failed.Causes, giveUp)
+		if err != nil {
 			return err
 		}
+		if users > 0 {
+			return failed
+		}
+		if !known {
+			attempt-- // only another delete tells
+		}
 	}
-}
-
-// awaitNetwork waits before a delete is begun again that stopped at the network.
-func (o *Operator) awaitNetwork(ctx context.Context, network []Event, until time.Time) error {
-	if len(network) == 0 {
-		return nil
-	}
-	var names []string
-	for _, e := range network {
-		names = append(names, e.PhysicalID+" ("+e.LogicalID+")")
-	}
-	o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("network interfaces in %s, which Lambda gives back 5 to 40 minutes after its functions are gone; the delete is begun again until %s",
-		strings.Join(names, ", "), until.Local().Format("15:04:05 MST"))})
-	if err := pause.For(ctx, networkLooks*o.Poll); err != nil {
-		return fmt.Errorf("wait for network interfaces: %w", err)
-	}
-	return nil
 }
 
 // stillThere are those of the logical ids that a stack still owns.
@@ -103,8 +86,10 @@ func (o *Operator) stillThere(ctx context.Context, stack Stack, logicalIDs []str
 
 // obstacles are what kept a stack from being deleted.
 type obstacles struct {
-	buckets         []string
-	network, others []Event
+	buckets []string
+	network bool
+	// others says that there is something that doesn't go by waiting or emptying.
+	others bool
 }
 
 // inTheWay sorts a failed delete's causes.
@@ -113,10 +98,10 @@ func inTheWay(causes []Event) (o obstacles) {
 		switch {
 		case c.Type == typeBucket && bucketFull.MatchString(c.Reason):
 			o.buckets = append(o.buckets, c.PhysicalID)
-		case strings.HasPrefix(c.Type, "AWS::EC2::") && networkInUse.MatchString(c.Reason):
-			o.network = append(o.network, c)
+		case ofNetwork(c):
+			o.network = true
 		default:
-			o.others = append(o.others, c)
+			o.others = true
 		}
 	}
 	return o

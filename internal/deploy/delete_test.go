@@ -16,33 +16,55 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/awsfake"
 )
 
-const dependent = `resource sg-0123 has a dependent object (Service: Ec2, Status Code: 400, Request ID: 1)`
-
-// TestNetworkInterfaces has Lambda hold on to the functions' group: the wait is
-// explained, and the delete begun again. What lasts is an error that names it.
+// TestNetworkInterfaces has Lambda hold on to the functions' group and subnet: the
+// wait is explained, and the delete begun again once they are free.
 func TestNetworkInterfaces(t *testing.T) {
-	op, fake, lines := operator(t, awsfake.Options{})
+	op, _, lines := operator(t, awsfake.Options{InterfacesLinger: 200 * time.Millisecond})
 	op.Poll = time.Millisecond
 	apply(t, op, live(t, "one", "Delete", "Delete"))
-	fake.FailDelete("Group", dependent)
 	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
 		t.Fatalf("%v\n%s", err, lines)
 	}
-	if story := lines.String(); !strings.Contains(story, "(Group), which Lambda gives back 5 to 40 minutes") || strings.Count(story, "deleting stack") != 2 {
+	story := lines.String()
+	if !strings.Contains(story, "1 network interfaces in ") || !strings.Contains(story, "(Group)") || !strings.Contains(story, "(Subnet)") || strings.Count(story, "deleting stack") != 2 {
 		t.Errorf("story: %s", story)
 	}
+}
 
-	apply(t, op, live(t, "one", "Delete", "Delete"))
-	var looks atomic.Int64
-	op.Now = func() time.Time { return time.Unix(0, 0).Add(time.Duration(looks.Add(1)) * 70 * time.Minute) }
-	fake.FailDelete("Group", dependent)
+// TestForeignInterface has somebody's server in the functions' group: it would
+// never go, so it is named at once.
+func TestForeignInterface(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	fake.AttachInterface(awsfake.Interface{ID: "eni-0bastion", Subnet: "subnet-other", Groups: []string{stack.Outputs["Group"]}, Type: "interface", Description: "bastion"})
 	var failed *deploy.FailedError
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); !errors.As(err, &failed) || !strings.Contains(err.Error(), "sg-0123 has a dependent object") {
-		t.Errorf("an hour later: %v", err)
+	_, err := op.Destroy(t.Context(), plan(t, op), false)
+	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "| used by network interface eni-0bastion (interface): bastion") {
+		t.Fatalf("got %v", err)
 	}
-	op.Now = nil
+	fake.DetachInterface("eni-0bastion")
 	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
 		t.Errorf("again: %v", err)
+	}
+}
+
+// TestInterfacesThatStay gives up after an hour and names them; where they can't
+// be seen, it deletes again until then.
+func TestInterfacesThatStay(t *testing.T) {
+	op, fake, lines := operator(t, awsfake.Options{InterfacesLinger: time.Hour})
+	op.Poll = time.Millisecond
+	apply(t, op, live(t, "one", "Delete", "Delete"))
+	var minutes atomic.Int64
+	op.Now = func() time.Time { return time.Unix(0, 0).Add(time.Duration(minutes.Add(9)) * time.Minute) }
+	_, err := op.Destroy(t.Context(), plan(t, op), false)
+	if err == nil || !strings.Contains(err.Error(), "AWS Lambda VPC ENI-") {
+		t.Fatalf("an hour later: %v\n%s", err, lines)
+	}
+	fake.FailCall("ec2", "DescribeNetworkInterfaces", 403, "UnauthorizedOperation", "You are not authorized to perform this operation.", 1000)
+	lines.Reset()
+	_, err = op.Destroy(t.Context(), plan(t, op), false)
+	if story := lines.String(); err == nil || !strings.Contains(story, "network interfaces that can't be seen") || !strings.Contains(story, "UnauthorizedOperation") || strings.Count(story, "deleting stack") < 4 {
+		t.Errorf("unseen: %v\n%s", err, story)
 	}
 }
 

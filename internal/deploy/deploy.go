@@ -14,6 +14,7 @@ import (
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -33,6 +34,7 @@ type Clients struct {
 	Roles      *iam.Client
 	Logs       *cloudwatchlogs.Client
 	Metrics    *cloudwatch.Client
+	Networks   *ec2.Client
 }
 
 // NewClients makes the clients for an account and region. pathStyle is for an
@@ -49,6 +51,7 @@ func NewClients(cfg aws.Config, pathStyle bool) Clients {
 		Roles:      iam.NewFromConfig(cfg),
 		Logs:       cloudwatchlogs.NewFromConfig(cfg),
 		Metrics:    cloudwatch.NewFromConfig(cfg),
+		Networks:   ec2.NewFromConfig(cfg),
 	}
 }
 

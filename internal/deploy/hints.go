@@ -22,7 +22,7 @@ var hints = []hint{
 	when(`maximum number of VPCs`, "delete a VPC that nobody needs, or ask for more: `aws service-quotas request-service-quota-increase --service-code vpc --quota-code L-F678F1CE --desired-value 10`"),
 	when(`CIDR.*(conflict|overlap)|overlaps? with`, "choose another VpcCidr"),
 	when(`network ?interfaces? associated with the lambda|has a dependent object|DependencyViolation|has dependencies and cannot be deleted`,
-		"Lambda gives its network interfaces back within 20 to 40 minutes: run `streamctl destroy` again then"),
+		"what uses it has to go first; Lambda gives its own network interfaces back within 20 to 40 minutes: run `streamctl destroy` again then"),
 	when(`no available (ip|addresses)|InsufficientFreeAddresses`, "the subnets are full: choose a larger VpcCidr (a new stack), or fewer shards and replicas"),
 	// The database
 	when(`password authentication failed`, "the database's password isn't the stack's: `streamctl deploy --change-password` sets it"),

@@ -56,16 +56,8 @@ func child(ctx context.Context, what string) error {
 	if op.Caller, err = deploy.Identify(ctx, op.Identity, "us-east-1"); err != nil {
 		return err
 	}
-	if what == "destroy" {
-		p, err := op.PlanDestroy(ctx, "events")
-		if deploy.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		_, err = op.Destroy(ctx, p, true)
-		return err
+	if destroys(what) {
+		return destroy(ctx, op, what)
 	}
 	_, err = op.Apply(ctx, killed(what))
 	return err
@@ -76,6 +68,29 @@ func quickly() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 10, 5*time.Millisecond, ratelimit.None
 	})
+}
+
+// destroys says which of the operations take the stack away; takeDown is of one
+// that is live, and keeps a snapshot.
+func destroys(what string) bool { return what == "destroy" || what == takeDown }
+
+const takeDown = "take down"
+
+// destroy is done where nothing is left.
+func destroy(ctx context.Context, op *deploy.Operator, what string) error {
+	p, err := op.PlanDestroy(ctx, "events")
+	if deploy.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if what == takeDown {
+		p.FinalSnapshot()
+		p.NoDrain()
+	}
+	_, err = op.Destroy(ctx, p, true)
+	return err
 }
 
 // killed is the request of "create" or "update".
@@ -99,7 +114,7 @@ func killed(what string) deploy.Request {
 // and nothing is there twice. The second run has three calls in ten throttled.
 func TestKilledAnywhere(t *testing.T) {
 	points := 0
-	for _, what := range []string{"create", "update", "destroy"} {
+	for _, what := range []string{"create", "update", "destroy", takeDown} {
 		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
 			reached := true
 			for call := 1; reached; call++ {
@@ -114,7 +129,7 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 	}
 	t.Logf("%d points", points)
-	if points < 90 {
+	if points < 180 {
 		t.Errorf("only %d points", points)
 	}
 }
@@ -147,9 +162,13 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 		},
 	})
 	if what != "create" {
-		created := apply(t, op, killed("create"))
+		r := killed("create")
+		if what == takeDown {
+			r = live(t, "one", "Delete", "Delete")
+		}
+		created := apply(t, op, r)
 		for i := range 5 {
-			if err := fake.Objects().Put(created.Stack.Outputs["BucketName"], fmt.Sprintf("raw/%d", i), []byte("x")); err != nil {
+			if err := fake.Objects().Put(bucketOf(created.Stack), fmt.Sprintf("raw/%d", i), []byte("x")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -178,19 +197,23 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 	return reached
 }
 
+// bucketOf is the bucket of either test stack.
+func bucketOf(stack deploy.Stack) string {
+	return stack.Outputs["BucketName"] + stack.Outputs["ArchiveBucket"]
+}
+
 // finish runs the operation again, and looks.
 func finish(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name, what string) {
 	t.Helper()
-	if what == "destroy" {
-		p, err := op.PlanDestroy(t.Context(), "events")
-		if err == nil {
-			_, err = op.Destroy(t.Context(), p, true)
-		}
-		if err != nil && !deploy.IsNotFound(err) {
+	if destroys(what) {
+		if err := destroy(t.Context(), op, what); err != nil {
 			t.Errorf("%s: again: %v", name, err)
 		}
 		if buckets := fake.Objects().Buckets(); len(buckets) > 0 {
 			t.Errorf("%s: buckets are left: %v", name, buckets)
+		}
+		if snapshots := fake.Snapshots(); what == takeDown && (len(snapshots) != 1 || snapshots[0].KMSKeyID != "alias/aws/rds") {
+			t.Errorf("%s: snapshots %+v", name, snapshots)
 		}
 		return
 	}
@@ -206,7 +229,7 @@ func finish(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name, what st
 	if again, err := op.Apply(t.Context(), later(killed(what))); err != nil || again.Changed {
 		t.Errorf("%s: once more: %+v, %v", name, again, err)
 	}
-	bucket := stack.Outputs["BucketName"]
+	bucket := bucketOf(stack)
 	if buckets := fake.Objects().Buckets(); len(buckets) != 1 || buckets[0] != bucket {
 		t.Errorf("%s: buckets %v", name, buckets)
 	}

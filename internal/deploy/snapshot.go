@@ -43,7 +43,8 @@ func (o *Operator) finalSnapshots(ctx context.Context, p Plan, since time.Time) 
 			}
 			o.step("copying it under the account's own key, which outlives the stack's")
 			_, err := o.Databases.CopyDBSnapshot(ctx, &rds.CopyDBSnapshotInput{SourceDBSnapshotIdentifier: &source, TargetDBSnapshotIdentifier: &id, KmsKeyId: aws.String(accountKey), CopyTags: aws.Bool(true)})
-			if err != nil {
+			var there *types.DBSnapshotAlreadyExistsFault // the answer of an earlier try was lost
+			if err != nil && !errors.As(err, &there) {
 				return fmt.Errorf("copy snapshot %s: %w", source, err)
 			}
 		}

@@ -63,6 +63,9 @@ type Options struct {
 	// Concurrency is how many execution environments a function has at most, 2
 	// when zero.
 	Concurrency int
+	// InterfacesLinger is how long the network interfaces of a deleted function
+	// stay, and with them its security groups and subnets; zero leaves none.
+	InterfacesLinger time.Duration
 	// Timer runs the rules' schedules by the clock, counted from a rule's
 	// creation; without it only Fire does.
 	Timer bool
@@ -81,20 +84,21 @@ type Fake struct {
 	// Credentials are the person's key.
 	Credentials sigv4.Credential
 
-	options   Options
-	ca        *testca.CA
-	keys      *sigv4.Keys
-	recorder  recorder
-	objects   *s3fake.Store
-	stacks    *cfn.Service
-	functions *functions
-	mappings  *mappings
-	apis      *apis
-	stores    *stores
-	logs      *logGroups
-	answers   *answers
-	metrics   metrics
-	kinesis   *httputil.ReverseProxy
+	options    Options
+	ca         *testca.CA
+	keys       *sigv4.Keys
+	recorder   recorder
+	objects    *s3fake.Store
+	stacks     *cfn.Service
+	functions  *functions
+	mappings   *mappings
+	apis       *apis
+	stores     *stores
+	logs       *logGroups
+	answers    *answers
+	metrics    metrics
+	interfaces interfaces
+	kinesis    *httputil.ReverseProxy
 
 	registry registry
 	spawn    func(func(context.Context)) // background work that Stop ends

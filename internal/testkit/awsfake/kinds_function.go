@@ -24,6 +24,7 @@ func functionKinds() map[string]kind {
 				return nil, nil
 			},
 			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+				f.linger(r.PhysicalID)
 				f.functions.remove(r.PhysicalID)
 				return nil
 			},

@@ -23,7 +23,7 @@ func networkKinds() map[string]kind {
 		},
 		"AWS::EC2::Subnet": {
 			Kind: cfn.Kind{Required: []string{"VpcId"}, CreateOnly: []string{"AvailabilityZone", "CidrBlock", "VpcId"}},
-			id:   prefixed("subnet-"), check: checkSubnet,
+			id:   prefixed("subnet-"), check: checkSubnet, remove: removeSubnet,
 			create: func(_ context.Context, _ *Fake, r cfn.Request) (map[string]any, error) {
 				return map[string]any{"AvailabilityZone": str(r.Properties, "AvailabilityZone"), "CidrBlock": str(r.Properties, "CidrBlock"), "VpcId": str(r.Properties, "VpcId")}, nil
 			},
@@ -99,8 +99,12 @@ func removeVPC(_ context.Context, f *Fake, r cfn.Request) error {
 	return nil
 }
 
-// removeGroup refuses while a rule, a function or a store uses the group.
+// removeGroup refuses while a rule, a function, a store or a network interface
+// uses the group.
 func removeGroup(_ context.Context, f *Fake, r cfn.Request) error {
+	if len(f.interfaces.in([]string{r.PhysicalID}, nil)) > 0 {
+		return handlerError("Ec2", 400, "resource "+r.PhysicalID+" has a dependent object", "InvalidRequest")
+	}
 	for _, p := range f.registry.list("") {
 		uses := str(p.props, "SourceSecurityGroupId") == r.PhysicalID || str(p.props, "DestinationSecurityGroupId") == r.PhysicalID ||
 			slices.Contains(items(child(p.props, "VpcConfig"), "SecurityGroupIds"), r.PhysicalID) ||

@@ -94,6 +94,8 @@ func (f *Fake) answer(w http.ResponseWriter, r *request) {
 		f.serveCloudWatch(w, r)
 	case "iam":
 		f.serveIAM(w, r)
+	case "ec2":
+		f.serveEC2(w, r)
 	default:
 		f.refuse(w, r, notThere(r))
 	}
@@ -114,6 +116,8 @@ func (f *Fake) refuse(w http.ResponseWriter, r *request, err error) {
 	switch {
 	case r.call.Service == "s3":
 		s3fake.WriteError(w, r.Request, err)
+	case r.call.Service == "ec2":
+		writeEC2Error(w, err)
 	case r.form.Has("Action"):
 		wire.WriteQueryError(w, err)
 	default:
