@@ -65,6 +65,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	if err != nil {
 		return err
 	}
+	plan.SweepCode(artifactBucket(v, op.Caller))
 	if o.retainArchive {
 		plan.RetainArchive()
 	}
@@ -117,7 +118,7 @@ func (a *App) describe(p deploy.Plan, caller deploy.Caller, retainArchive bool) 
 		}
 		a.notef("  bucket %s with %s", c.Bucket, contents(c))
 	}
-	a.notef("  the stream, the cache and the functions' logs")
+	a.notef("  the stream, the cache and the functions' logs; their code in the artifact bucket, if no other stack has any there")
 	if p.Drains() {
 		a.notef("What is in the stream is handled first (--no-drain gives it up).")
 	}

@@ -251,7 +251,7 @@ func (o *Operator) undoCreate(ctx context.Context, w *watch, stack Stack) error 
 	}
 	var left []Leftover
 	if stack.Status == StatusDeleteComplete {
-		left, err = o.leftovers(ctx, p)
+		left = o.leftovers(ctx, p)
 	} else if left, err = o.Destroy(ctx, p, true); err == nil {
 		stack.Status = StatusDeleteComplete
 	}

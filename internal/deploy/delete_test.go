@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/streamctl/streamctl/internal/deploy"
@@ -149,5 +150,90 @@ func TestSweepAfterAnInterruption(t *testing.T) {
 	}
 	if !slices.Equal(groups, []string{"/aws/lambda/events-processor-of-others"}) {
 		t.Errorf("log groups left: %v", groups)
+	}
+}
+
+// TestSweepCode deletes the functions' code with the last stack that uses any: not
+// while there is another, and not what a deploy has just brought.
+func TestSweepCode(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	const bucket = "streamctl-artifacts-123456789012-us-east-1"
+	if err := op.EnsureBucket(t.Context(), bucket); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"functions/ingest/1.zip", "functions/ingest/2.zip", "mine/notes.txt"} {
+		if err := fake.Objects().Put(bucket, key, []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	destroyed := func() deploy.Leftover {
+		t.Helper()
+		p := plan(t, op)
+		p.SweepCode(bucket)
+		left, err := op.Destroy(t.Context(), p, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(left, func(l deploy.Leftover) bool { return l.PhysicalID == bucket })
+		if i < 0 {
+			t.Fatalf("the bucket isn't among %+v", left)
+		}
+		return left[i]
+	}
+	other := request(t, "functions/ingest/1.zip", false)
+	other.Stack = "other"
+	apply(t, op, other)
+	for _, tt := range []struct {
+		now  time.Duration
+		why  string
+		keys int
+	}{
+		{0, "which other stacks use", 3},
+		{0, "with 1 objects of the last 24 hours", 2},
+		{25 * time.Hour, "empty; the next deploy uses it", 1},
+	} {
+		op.Now = func() time.Time { return time.Now().Add(tt.now) }
+		apply(t, op, request(t, "functions/ingest/1.zip", false))
+		if l := destroyed(); !strings.Contains(l.Why, tt.why) || l.Costs {
+			t.Errorf("%+v, want %q", l, tt.why)
+		}
+		if keys := fake.Objects().Keys(bucket); len(keys) != tt.keys {
+			t.Errorf("%q: objects %v, want %d", tt.why, keys, tt.keys)
+		}
+		if tt.keys == 3 {
+			if _, err := op.Stacks.DeleteStack(t.Context(), &cloudformation.DeleteStackInput{StackName: &other.Stack}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestWhatIsLeftIsUnknown has every look for leftovers refused once the stack is
+// gone: that is told, and the destroy has worked all the same.
+func TestWhatIsLeftIsUnknown(t *testing.T) {
+	op, fake, lines := operator(t, awsfake.Options{})
+	apply(t, op, live(t, "one", "Delete", "Delete"))
+	p := plan(t, op)
+	p.SweepCode("streamctl-artifacts-123456789012-us-east-1")
+	op.Report = func(e deploy.Event) {
+		if strings.HasPrefix(e.Text, "deleting stack") {
+			for service, action := range map[string]string{"logs": "DescribeLogGroups", "rds": "DescribeDBSnapshots", "s3": "ListObjectVersions"} {
+				fake.FailCall(service, action, 403, "AccessDenied", "not you", 1000)
+			}
+		}
+	}
+	left, err := op.Destroy(t.Context(), p, false)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, lines)
+	}
+	var kinds []string
+	for _, l := range left {
+		if l.Costs && strings.Contains(l.Why, "isn't known: ") && strings.Contains(l.Why, "AccessDenied") && !slices.Contains(kinds, l.Type) {
+			kinds = append(kinds, l.Type)
+		}
+	}
+	slices.Sort(kinds)
+	if want := []string{"AWS::Logs::LogGroup", "AWS::RDS::DBSnapshot", "AWS::S3::Bucket"}; !slices.Equal(kinds, want) {
+		t.Errorf("told of %v, want %v: %+v", kinds, want, left)
 	}
 }

@@ -58,8 +58,7 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // interrupted or not, it is gone
-	left, err := o.leftovers(ctx, p)
-	return left, errors.Join(err, o.sweepLogs(ctx, p))
+	return slices.Concat(o.leftovers(ctx, p), o.sweepCode(ctx, p), o.sweepLogs(ctx, p)), nil
 }
 
 func (o *Operator) lift(ctx context.Context, p Plan) error {
@@ -91,6 +90,12 @@ func (o *Operator) emptyAll(ctx context.Context, buckets []string) error {
 	return nil
 }
 
+// unknown is what couldn't be looked at, or deleted, once the stack was gone: that
+// is no failure any more, but somebody has to know.
+func unknown(logicalID, kind, physicalID string, err error) Leftover {
+	return Leftover{LogicalID: logicalID, Type: kind, PhysicalID: physicalID, Costs: true, Why: "what is left of it isn't known: " + err.Error()}
+}
+
 // skipped is the status of what a delete passes over, because the template keeps
 // it.
 const skipped = "DELETE_SKIPPED"
@@ -98,12 +103,11 @@ const skipped = "DELETE_SKIPPED"
 // leftovers are what is left on purpose: what CloudFormation skipped, in this
 // delete, in one that failed before, or in an update, and the snapshots that it
 // took of the databases.
-func (o *Operator) leftovers(ctx context.Context, p Plan) ([]Leftover, error) {
+func (o *Operator) leftovers(ctx context.Context, p Plan) (out []Leftover) {
 	events, err := o.news(ctx, &watch{id: p.Stack.ID, seen: map[string]bool{}})
 	if err != nil {
-		return nil, err
+		out = append(out, unknown("", "AWS::CloudFormation::Stack", p.Stack.ID, err))
 	}
-	var out []Leftover
 	for _, e := range events {
 		if e.Status != skipped {
 			continue
@@ -124,31 +128,14 @@ func (o *Operator) leftovers(ctx context.Context, p Plan) ([]Leftover, error) {
 		}
 	}
 	out = o.accountRole(ctx, out)
-	out = append(out, codeOf(p.Stack)...)
 	snapshots, err := o.snapshots(ctx, everOf(p.Resources, typeInstance))
 	if err != nil {
-		return out, err
+		out = append(out, unknown("Database", "AWS::RDS::DBSnapshot", "*", err))
 	}
 	for _, s := range snapshots {
 		out = append(out, Leftover{LogicalID: "Database", Type: "AWS::RDS::DBSnapshot", PhysicalID: s, Costs: true, Why: "the database as it was at the end"})
 	}
-	return out, nil
-}
-
-// codeOf is the functions' code, which stays: another stack, or a deploy that is
-// running, may use the same, and nobody can know the latter.
-func codeOf(stack Stack) []Leftover {
-	n := 0
-	for _, value := range stack.Parameters {
-		if strings.HasPrefix(value, "functions/") {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return []Leftover{{LogicalID: "Code", Type: "AWS::S3::Object", PhysicalID: fmt.Sprintf("functions/* (%d)", n),
-		Why: "the functions' code in the artifact bucket, which other stacks may use; `streamctl package --prune` deletes what none does"}}
+	return out
 }
 
 // IsNotFound says that an error means that the stack isn't there.

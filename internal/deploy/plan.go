@@ -29,6 +29,8 @@ type Plan struct {
 	retained []string
 	// noDrain doesn't wait for the stream's end.
 	noDrain bool
+	// artifactBucket is where the functions' code is, to be swept; empty isn't.
+	artifactBucket string
 }
 
 // Database is a database instance that a destroy deletes.
@@ -91,6 +93,10 @@ func (p *Plan) FinalSnapshot() {
 
 // NoDrain doesn't wait until what is in the stream has been handled.
 func (p *Plan) NoDrain() { p.noDrain = true }
+
+// SweepCode deletes the functions' code in an artifact bucket too, once no stack
+// needs any of it.
+func (p *Plan) SweepCode(artifactBucket string) { p.artifactBucket = artifactBucket }
 
 // Drains says that the stream is read to its end first: where nothing that it
 // would be written to outlives the stack, there is nothing to wait for.

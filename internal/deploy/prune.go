@@ -21,6 +21,8 @@ const (
 	// pruneKeep is how many of a function's newest zips stay in any case: what
 	// the stack has, and what it had before.
 	pruneKeep = 2
+	// codeFolder is what the functions' folders are in.
+	codeFolder = "functions/"
 )
 
 // Pruned is what a prune found.
@@ -42,19 +44,9 @@ func (o *Operator) Prune(ctx context.Context, bucket string, now time.Time, dryR
 	if err != nil {
 		return p, err
 	}
-	byFolder := map[string][]types.ObjectVersion{}
-	pages := s3.NewListObjectVersionsPaginator(o.Buckets, &s3.ListObjectVersionsInput{Bucket: &bucket, ExpectedBucketOwner: &o.Caller.Account})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return p, fmt.Errorf("list bucket %s: %w", bucket, err)
-		}
-		for _, v := range page.Versions {
-			key := aws.ToString(v.Key)
-			if folder := key[:strings.LastIndex(key, "/")+1]; strings.HasPrefix(folder, "functions/") || folder == "templates/" {
-				byFolder[folder] = append(byFolder[folder], v)
-			}
-		}
+	byFolder, err := o.artifacts(ctx, bucket)
+	if err != nil {
+		return p, err
 	}
 	var goes []types.ObjectIdentifier
 	for folder, versions := range byFolder {
@@ -74,20 +66,44 @@ func (o *Operator) Prune(ctx context.Context, bucket string, now time.Time, dryR
 		}
 	}
 	slices.Sort(p.Deleted)
-	for part := range slices.Chunk(goes, deletes) {
-		if dryRun {
-			break
+	if dryRun {
+		return p, nil
+	}
+	return p, o.deleteVersions(ctx, bucket, goes)
+}
+
+// artifacts lists the functions' code and the large templates in an artifact
+// bucket, by folder: one for each function.
+func (o *Operator) artifacts(ctx context.Context, bucket string) (map[string][]types.ObjectVersion, error) {
+	byFolder := map[string][]types.ObjectVersion{}
+	pages := s3.NewListObjectVersionsPaginator(o.Buckets, &s3.ListObjectVersionsInput{Bucket: &bucket, ExpectedBucketOwner: &o.Caller.Account})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list bucket %s: %w", bucket, err)
 		}
+		for _, v := range page.Versions {
+			key := aws.ToString(v.Key)
+			if folder := key[:strings.LastIndex(key, "/")+1]; strings.HasPrefix(folder, codeFolder) || folder == "templates/" {
+				byFolder[folder] = append(byFolder[folder], v)
+			}
+		}
+	}
+	return byFolder, nil
+}
+
+func (o *Operator) deleteVersions(ctx context.Context, bucket string, goes []types.ObjectIdentifier) error {
+	for part := range slices.Chunk(goes, deletes) {
 		out, err := o.Buckets.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &bucket, ExpectedBucketOwner: &o.Caller.Account, Delete: &types.Delete{Objects: part, Quiet: aws.Bool(true)}})
 		if err != nil {
-			return p, fmt.Errorf("delete from bucket %s: %w", bucket, err)
+			return fmt.Errorf("delete from bucket %s: %w", bucket, err)
 		}
 		if len(out.Errors) > 0 {
 			e := out.Errors[0]
-			return p, fmt.Errorf("delete %s from bucket %s: %s: %s", aws.ToString(e.Key), bucket, aws.ToString(e.Code), aws.ToString(e.Message))
+			return fmt.Errorf("delete %s from bucket %s: %s: %s", aws.ToString(e.Key), bucket, aws.ToString(e.Code), aws.ToString(e.Message))
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // usedKeys are the values of every stack's parameters that look like keys of
