@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/streamctl/streamctl/internal/sdkhttp"
 	"github.com/streamctl/streamctl/internal/trust"
 )
 
@@ -29,7 +30,7 @@ func Config(getenv func(string) string) (aws.Config, error) {
 	if region == "" {
 		return aws.Config{}, errors.New("AWS_REGION: not set")
 	}
-	cfg := aws.Config{Region: region, Credentials: Credentials(getenv)}
+	cfg := aws.Config{Region: region, Credentials: Credentials(getenv), HTTPClient: awshttp.NewBuildableClient()}
 	if path := getenv(trust.BundleVariable); path != "" {
 		client, err := bundleClient(getenv)
 		if err != nil {
@@ -37,6 +38,7 @@ func Config(getenv func(string) string) (aws.Config, error) {
 		}
 		cfg.HTTPClient = client
 	}
+	cfg.HTTPClient = sdkhttp.Wrap(cfg.HTTPClient)
 	return cfg, nil
 }
 

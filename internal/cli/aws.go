@@ -18,6 +18,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/sdkhttp"
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/trust"
 )
@@ -60,6 +61,7 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 	if cfg.HTTPClient == nil { // the SDK's clients make one each; our calls of the API need it too
 		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
+	cfg.HTTPClient = sdkhttp.Wrap(cfg.HTTPClient)
 	if cfg.Region == "" {
 		return cfg, &usageError{err: errors.New("no region"), hint: "name one with --region, Region in variables.yaml, or AWS_REGION"}
 	}
