@@ -53,7 +53,7 @@ func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...strin
 			}
 			o.step("letting go of " + strings.Join(letGo, ", ") + ", which stay")
 		default:
-			if err := o.emptyAll(ctx, in.buckets); err != nil {
+			if err := o.emptyAll(ctx, in.buckets, nil); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Leftover is something that is still there after a stack is gone.
@@ -49,7 +50,7 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 			return nil, err
 		}
 		if len(p.retained) == 0 {
-			if err := o.emptyAll(ctx, p.Buckets); err != nil {
+			if err := o.emptyAll(ctx, p.Buckets, p.Contents); err != nil {
 				return nil, err
 			}
 		}
@@ -75,19 +76,48 @@ func (o *Operator) lift(ctx context.Context, p Plan) error {
 	return err
 }
 
-func (o *Operator) emptyAll(ctx context.Context, buckets []string) error {
+// emptyAll empties buckets, of which some have been counted, and says now and
+// then how far it is.
+func (o *Operator) emptyAll(ctx context.Context, buckets []string, counted []Contents) error {
 	for _, bucket := range buckets {
 		if err := o.denyWrites(ctx, bucket); err != nil {
 			return err
 		}
 		o.step("emptying bucket " + bucket)
-		emptied, err := Empty(ctx, o.Buckets, bucket)
+		emptied, err := Emptier{API: o.Buckets, Progress: o.emptyProgress(bucket, counted), Now: o.now}.Empty(ctx, bucket)
 		if err != nil {
 			return err
 		}
 		o.step(fmt.Sprintf("emptied bucket %s: %d versions, %d delete markers, %d unfinished uploads", bucket, emptied.Versions, emptied.Markers, emptied.Uploads))
 	}
 	return nil
+}
+
+// emptyProgressEvery is how often it is said at most how far an emptying is.
+const emptyProgressEvery = 10 * time.Second
+
+func (o *Operator) emptyProgress(bucket string, counted []Contents) func(Emptied) {
+	var c Contents
+	if i := slices.IndexFunc(counted, func(c Contents) bool { return c.Bucket == bucket }); i >= 0 {
+		c = counted[i]
+	}
+	told := o.now()
+	return func(e Emptied) {
+		now := o.now()
+		if now.Sub(told) < emptyProgressEvery {
+			return
+		}
+		told = now
+		of, gone := "", e.Versions+e.Markers
+		switch counted := c.Versions + c.Markers; {
+		case gone > counted: // nobody counted so far
+		case c.More:
+			of = fmt.Sprintf(", of more than %d", counted)
+		default:
+			of = fmt.Sprintf(", of about %d", counted)
+		}
+		o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("bucket %s to be empty: %d versions and delete markers are gone%s", bucket, gone, of)})
+	}
 }
 
 // unknown is what couldn't be looked at, or deleted, once the stack was gone: that

@@ -40,7 +40,8 @@ func TestEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, op, fake, bucket, 2500, 500)
-	emptied, err := deploy.Empty(t.Context(), op.Buckets, bucket)
+	emptier := deploy.Emptier{API: op.Buckets}
+	emptied, err := emptier.Empty(t.Context(), bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +60,10 @@ func TestEmpty(t *testing.T) {
 	if largest != 3 {
 		t.Errorf("%d calls for 3,000 objects, want 3 of 1,000", largest)
 	}
-	if again, err := deploy.Empty(t.Context(), op.Buckets, bucket); err != nil || again != (deploy.Emptied{}) {
+	if again, err := emptier.Empty(t.Context(), bucket); err != nil || again != (deploy.Emptied{}) {
 		t.Errorf("an empty bucket: %+v, %v", again, err)
 	}
-	if gone, err := deploy.Empty(t.Context(), op.Buckets, "no-such-bucket"); err != nil || gone != (deploy.Emptied{}) {
+	if gone, err := emptier.Empty(t.Context(), "no-such-bucket"); err != nil || gone != (deploy.Emptied{}) {
 		t.Errorf("a bucket that is gone: %+v, %v", gone, err)
 	}
 }

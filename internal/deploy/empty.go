@@ -3,11 +3,12 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"golang.org/x/sync/errgroup"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // BucketAPI is what emptying a bucket takes; *s3.Client satisfies it.
@@ -20,139 +21,140 @@ type BucketAPI interface {
 
 var _ BucketAPI = (*s3.Client)(nil)
 
-// Emptied counts what Empty removed.
+// Emptied counts what an Emptier removed.
 type Emptied struct{ Versions, Markers, Uploads int }
+
+// Emptier empties buckets.
+type Emptier struct {
+	API BucketAPI
+	// Progress is told what is gone by now, after each call that deletes, from
+	// one goroutine at a time. Nil isn't told.
+	Progress func(Emptied)
+	// Now is the time; nil is the clock's.
+	Now func() time.Time
+}
 
 const (
 	// deletes is how many keys S3 takes in one DeleteObjects call.
 	deletes = 1000
-	// atATime is how many such calls run at a time.
+	// atATime is how many such calls run at a time, and with them how many pages
+	// of a listing are in memory. S3 deletes 3,500 objects a second in a prefix,
+	// which these reach where each takes a second.
 	atATime = 4
+	// filledFor is how long a bucket may go on being filled once the end of its
+	// listing was reached: S3 takes a while to apply a policy everywhere.
+	filledFor = 10 * time.Minute
+	// busyTries is how many passes in a row may delete nothing because S3 is busy
+	// with their objects; it is left alone for busyPause after one that deleted
+	// something, and for twice as long after each that didn't.
+	busyTries = 8
+	busyPause = 200 * time.Millisecond
 )
 
+// FilledError says that a bucket doesn't become empty because somebody goes on
+// writing into it.
+type FilledError struct {
+	Bucket string
+	// Came is how many versions and delete markers came since the end was first
+	// reached, and For how long that is.
+	Came int
+	For  time.Duration
+}
+
+func (e *FilledError) Error() string {
+	return fmt.Sprintf("empty bucket %s: it is being filled: %d versions came in the last %s", e.Bucket, e.Came, e.For.Round(time.Second))
+}
+
+// Hint says what to do.
+func (e *FilledError) Hint() string {
+	return "find out who writes into it and run the same command again; its policy doesn't keep replication from another bucket out"
+}
+
 // Empty deletes every version, delete marker and unfinished upload in a
-// bucket; a bucket that is gone is empty. It always lists from the start again:
-// the markers of a page that has just been deleted lead past what is left. An
-// object that S3 refuses to delete is an error once everything else is gone.
-func Empty(ctx context.Context, api BucketAPI, bucket string) (Emptied, error) {
-	var total Emptied
-	err := abortUploads(ctx, api, bucket, &total)
-	for err == nil {
-		var batches []batch
-		if batches, err = listBatches(ctx, api, bucket); err != nil || len(batches) == 0 {
-			break
-		}
-		before := total
-		var refused error
-		refused, err = deleteBatches(ctx, api, bucket, batches, &total)
-		if err == nil && total == before {
-			err = fmt.Errorf("empty bucket %s: %w", bucket, refused)
-		}
+// bucket; a bucket that is gone is empty. An object that S3 refuses to delete is
+// an error once everything else is gone.
+//
+// A pass deletes pages while the next ones are listed. It may end early: S3
+// finds its way on from a page that has just been deleted, some other servers
+// don't. So passes begin at the start again until there is nothing, and are a page
+// long once the server was lost.
+func (e Emptier) Empty(ctx context.Context, bucket string) (Emptied, error) {
+	if e.Now == nil {
+		e.Now = time.Now
+	}
+	r := &emptying{Emptier: e, bucket: bucket}
+	err := r.uploads(ctx)
+	if err == nil {
+		err = r.versions(ctx)
 	}
 	if code(err) == "NoSuchBucket" {
-		return total, nil
+		err = nil
 	}
-	return total, err
+	return r.total, err
 }
 
-// batch is what one DeleteObjects call takes: versions first, then markers.
-type batch struct {
-	objects  []types.ObjectIdentifier
-	versions int
+// emptying is one run over a bucket.
+type emptying struct {
+	Emptier
+	bucket string
+	total  Emptied
+	// lost says that a page that should have come next had nothing.
+	lost bool
 }
 
-// listBatches lists up to a few pages from the start.
-func listBatches(ctx context.Context, api BucketAPI, bucket string) ([]batch, error) {
-	var batches []batch
-	in := &s3.ListObjectVersionsInput{Bucket: &bucket, MaxKeys: aws.Int32(deletes)}
-	for range atATime {
-		page, err := api.ListObjectVersions(ctx, in)
-		if err != nil {
-			return nil, fmt.Errorf("list versions in bucket %s: %w", bucket, err)
-		}
-		b := batch{versions: len(page.Versions)}
-		for _, v := range page.Versions {
-			b.objects = append(b.objects, types.ObjectIdentifier{Key: v.Key, VersionId: v.VersionId})
-		}
-		for _, m := range page.DeleteMarkers {
-			b.objects = append(b.objects, types.ObjectIdentifier{Key: m.Key, VersionId: m.VersionId})
-		}
-		if len(b.objects) > 0 {
-			batches = append(batches, b)
-		}
-		if !aws.ToBool(page.IsTruncated) || page.NextKeyMarker == nil {
-			break
-		}
-		in.KeyMarker, in.VersionIdMarker = page.NextKeyMarker, page.NextVersionIdMarker
-	}
-	return batches, nil
-}
-
-// deleteBatches deletes batches in parallel and counts what is gone. Refused is
-// the first object that S3 would not delete; the others are deleted all the
-// same.
-func deleteBatches(ctx context.Context, api BucketAPI, bucket string, batches []batch, total *Emptied) (refused, err error) {
-	answers := make([][]types.Error, len(batches))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, b := range batches {
-		group.Go(func() error {
-			out, err := api.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &bucket, Delete: &types.Delete{Objects: b.objects, Quiet: aws.Bool(true)}})
-			if err != nil {
-				return fmt.Errorf("delete objects in bucket %s: %w", bucket, err)
-			}
-			answers[i] = out.Errors
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	for i, b := range batches {
-		for _, e := range answers[i] {
-			if aws.ToString(e.Code) != "NoSuchVersion" && refused == nil {
-				refused = fmt.Errorf("%s (version %s): %s: %s", aws.ToString(e.Key), aws.ToString(e.VersionId), aws.ToString(e.Code), aws.ToString(e.Message))
-			}
-		}
-		total.count(b, answers[i])
-	}
-	return refused, nil
-}
-
-// count adds a batch without what was refused.
-func (e *Emptied) count(b batch, refused []types.Error) {
-	type object struct{ key, version string }
-	kept := map[object]bool{}
-	for _, r := range refused {
-		if aws.ToString(r.Code) != "NoSuchVersion" {
-			kept[object{aws.ToString(r.Key), aws.ToString(r.VersionId)}] = true
-		}
-	}
-	for i, o := range b.objects {
-		switch {
-		case kept[object{aws.ToString(o.Key), aws.ToString(o.VersionId)}]:
-		case i < b.versions:
-			e.Versions++
-		default:
-			e.Markers++
-		}
-	}
-}
-
-// abortUploads ends unfinished uploads, which no listing of versions shows.
-func abortUploads(ctx context.Context, api BucketAPI, bucket string, total *Emptied) error {
+func (r *emptying) versions(ctx context.Context) error {
+	var (
+		atEnd   time.Time // when the listing's end was first reached
+		gone    Emptied   // what was gone by then
+		nothing int       // passes in a row that deleted nothing
+	)
 	for {
-		page, err := api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &bucket})
+		before := r.total
+		p, err := r.pass(ctx)
+		if err != nil || p.listed == 0 {
+			return err
+		}
+		if nothing++; r.total != before {
+			nothing = 0
+		}
+		switch {
+		case p.busy.err != nil && nothing < busyTries:
+			if err := pause.For(ctx, busyPause<<nothing); err != nil {
+				return fmt.Errorf("empty bucket %s: %w", r.bucket, err)
+			}
+		case p.busy.err != nil:
+			return fmt.Errorf("empty bucket %s: %w", r.bucket, p.busy.err)
+		case nothing > 0:
+			return fmt.Errorf("empty bucket %s: %w", r.bucket, p.refused.err)
+		}
+		if now := r.Now(); p.toEnd && atEnd.IsZero() {
+			atEnd, gone = now, r.total
+		} else if !atEnd.IsZero() && now.Sub(atEnd) > filledFor {
+			return &FilledError{Bucket: r.bucket, Came: r.total.Versions + r.total.Markers - gone.Versions - gone.Markers, For: now.Sub(atEnd)}
+		}
+	}
+}
+
+// uploads ends unfinished uploads, which no listing of versions shows.
+func (r *emptying) uploads(ctx context.Context) error {
+	for {
+		page, err := r.API.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &r.bucket})
 		if err != nil {
-			return fmt.Errorf("list unfinished uploads in bucket %s: %w", bucket, err)
+			return fmt.Errorf("list unfinished uploads in bucket %s: %w", r.bucket, err)
 		}
-		if len(page.Uploads) == 0 {
-			return nil
-		}
+		before := r.total
 		for _, u := range page.Uploads {
-			if _, err := api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: u.Key, UploadId: u.UploadId}); err != nil {
+			_, err := r.API.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &r.bucket, Key: u.Key, UploadId: u.UploadId})
+			if code(err) == "NoSuchUpload" { // finished, or given up, since it was listed
+				continue
+			}
+			if err != nil {
 				return fmt.Errorf("end unfinished upload of %s: %w", aws.ToString(u.Key), err)
 			}
-			total.Uploads++
+			r.total.Uploads++
+		}
+		if r.total == before {
+			return nil
 		}
 	}
 }
