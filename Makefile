@@ -7,7 +7,7 @@ TOOLS = postgres,redis,redis-server,moto_server,cfn-lint,aws,curl,qemu-aarch64-s
 ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_RUN=$(TOOLS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-deploy test check lint race fuzz build golden bench chaos release setup
+.PHONY: help demo demo-deploy test check lint race fuzz build golden bench chaos scale release setup
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,12 +43,17 @@ golden: ## rewrite the golden files
 bench: setup ## measure starts, memory, sizes and the path of events beside their aims
 	$(GO) test -run '^$$' -bench 'Zips|Init|Render' -benchtime 21x -timeout 10m ./internal/testkit/measure
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Processor|TenShards|Archiver' -benchtime 5x -timeout 10m ./internal/testkit/measure
+	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 10m ./internal/testkit/measure
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Local' -benchtime 1x -timeout 10m ./internal/testkit/measure
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench NoChange -benchtime 7x -timeout 10m ./internal/testkit/e2e
 	$(GO) test -run '^$$' -bench Batch -benchtime 2s -timeout 10m ./functions/ingest
 
 chaos: setup ## break everything a thousand times: nothing lost, nothing counted twice
 	$(ENVIRONMENT) STREAMCTL_CHAOS_RUNS=$${STREAMCTL_CHAOS_RUNS:-1000} $(GO) test -v -timeout 4h -run TestNothingLostNothingTwice ./internal/testkit/chaos
+
+scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) while they are written, and beside boto3
+	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -v -count=1 -timeout 30m -run 'WhileWritten|TestEmpty' ./internal/deploy
+	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 60m ./internal/testkit/measure
 
 release: ## build dist/streamctl with the functions inside
 	scripts/release

@@ -137,6 +137,25 @@ func find(ctx context.Context, dir string) (string, error) {
 	return own, nil
 }
 
+// Python finds the Python that moto runs in, which has boto3 too. Dir is that of
+// Options.
+func Python(ctx context.Context, dir string) (string, error) {
+	server, err := find(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	candidates := []string{filepath.Join(filepath.Dir(server), "python3")}
+	if path, err := exec.LookPath("python3"); err == nil {
+		candidates = append(candidates, path)
+	}
+	for _, path := range candidates {
+		if exec.CommandContext(ctx, path, "-c", "import boto3").Run() == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("find the Python of %s: no boto3 in %s", server, strings.Join(candidates, ", "))
+}
+
 func notFound(err error) error {
 	notFound := &daemon.NotFoundError{Program: "moto_server", Install: []string{"pip install 'moto[server]'"}}
 	return fmt.Errorf("%w (%s): %w", notFound, notFound.Hint(), err)
