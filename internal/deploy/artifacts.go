@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -113,14 +114,26 @@ func (o *Operator) configureBucket(ctx context.Context, bucket string) error {
 }
 
 // Upload puts artifacts into the bucket, several at a time, and gives the
-// names of those that weren't there yet.
+// names of those that weren't there yet. After an interruption it goes on with
+// those that are missing.
 func (o *Operator) Upload(ctx context.Context, bucket string, artifacts []artifact.Artifact) (sent []string, err error) {
 	fresh := make([]bool, len(artifacts))
+	var mu sync.Mutex
+	done, size, total := 0, 0, 0
+	for _, a := range artifacts {
+		total += len(a.Zip)
+	}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(uploads)
 	for i, a := range artifacts {
 		group.Go(func() (err error) {
 			fresh[i], err = o.put(inner, bucket, a.Key(), "application/zip", a.Zip)
+			mu.Lock()
+			defer mu.Unlock()
+			done, size = done+1, size+len(a.Zip)
+			if fresh[i] && done < len(artifacts) {
+				o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("the functions' code to be uploaded: %d of %d functions, %.1f of %.1f MB", done, len(artifacts), float64(size)/1e6, float64(total)/1e6)})
+			}
 			return err
 		})
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestArtifactBucket(t *testing.T) {
-	op, fake, _ := operator(t, awsfake.Options{})
+	op, fake, lines := operator(t, awsfake.Options{})
 	const bucket = "streamctl-artifacts-123456789012-us-east-1"
 	for range 2 { // the second finds it made
 		if err := op.EnsureBucket(t.Context(), bucket); err != nil {
@@ -33,7 +33,11 @@ func TestArtifactBucket(t *testing.T) {
 		t.Errorf("public access: %v", err)
 	}
 	artifacts := []artifact.Artifact{artifact.New("ingest", []byte("a")), artifact.New("query", []byte("b"))}
-	if sent, err := op.Upload(t.Context(), bucket, artifacts); err != nil || len(sent) != 2 {
+	sent, err := op.Upload(t.Context(), bucket, artifacts)
+	if story := lines.String(); !strings.Contains(story, "to be uploaded: 1 of 2 functions") {
+		t.Errorf("story: %s", story)
+	}
+	if err != nil || len(sent) != 2 {
 		t.Errorf("first upload: %v, %v", sent, err)
 	}
 	artifacts[1] = artifact.New("query", []byte("changed"))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -20,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // Clients are the AWS services that operations use.
@@ -70,13 +72,15 @@ type Operator struct {
 	// CustomLog is the log group of the function behind the custom resource;
 	// empty shows none.
 	CustomLog string
-	// Now is the time; nil is the clock's.
+	// Now is the time; nil is AWS's, as far as it is known.
 	Now func() time.Time
 	// Interrupted is asked once, when an operation that runs in AWS is
 	// interrupted ("create", "update", "delete" or another "operation"): whether
 	// to cancel it, and the context whose end leaves it running. Nil leaves it
 	// running at once.
 	Interrupted func(ctx context.Context, op string) (cancel bool, until context.Context)
+
+	skew time.Duration
 }
 
 // Kind says what an Event is about.
@@ -122,7 +126,15 @@ func (o *Operator) now() time.Time {
 	if o.Now != nil {
 		return o.Now()
 	}
-	return time.Now()
+	return time.Now().Add(o.skew)
+}
+
+// learnClock reads how far AWS's clock is ahead of this machine's from an answer:
+// what is compared with AWS's times has to be by that clock.
+func (o *Operator) learnClock(answer middleware.Metadata) {
+	if skew, ok := awsmiddleware.GetAttemptSkew(answer); ok {
+		o.skew = skew
+	}
 }
 
 func (o *Operator) step(text string) { o.Report(Event{Kind: KindStep, Text: text}) }

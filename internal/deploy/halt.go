@@ -88,15 +88,16 @@ func parseThrottle(mark string) (t throttle, ok bool) {
 // stopAPI throttles the stack's API to nothing, so that no event is accepted any
 // more, and gives when that was: now, or before an interruption.
 func (o *Operator) stopAPI(ctx context.Context, resources []Resource) (since time.Time, err error) {
-	since = o.now()
 	api, name, ok := apiOf(resources)
 	if !ok {
-		return since, nil
+		return o.now(), nil
 	}
 	stage, err := o.stage(ctx, api, name)
 	if err != nil || stage == nil {
-		return since, err
+		return o.now(), err
 	}
+	o.learnClock(stage.ResultMetadata)
+	since = o.now()
 	settings, limited := stage.MethodSettings[allMethods]
 	patches := []gateway.PatchOperation{replace("/"+allMethods+"/throttling/rateLimit", "0"), replace("/"+allMethods+"/throttling/burstLimit", "0")}
 	if before, marked := parseThrottle(stage.Variables[throttleMark]); marked {

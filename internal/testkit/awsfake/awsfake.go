@@ -63,6 +63,9 @@ type Options struct {
 	// Concurrency is how many execution environments a function has at most, 2
 	// when zero.
 	Concurrency int
+	// Skew is how far this account's clock is ahead of the machine's, in the dates
+	// of answers and where signatures are judged.
+	Skew time.Duration
 	// InterfacesLinger is how long the network interfaces of a deleted function
 	// stay, and with them its security groups and subnets; zero leaves none.
 	InterfacesLinger time.Duration

@@ -46,11 +46,15 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
 	req.call.Status = out.status
 	req.call.Code = out.Header().Get("X-Amzn-Errortype")
 	f.recorder.add(req.call)
+	w.Header().Set("Date", f.now().UTC().Format(http.TimeFormat))
 	out.send()
 }
 
+// now is the time in AWS.
+func (f *Fake) now() time.Time { return time.Now().Add(f.options.Skew) }
+
 func (f *Fake) answer(w http.ResponseWriter, r *request) {
-	holder, err := f.keys.Request(r.Request, r.body, sigv4.Scope{}, time.Now())
+	holder, err := f.keys.Request(r.Request, r.body, sigv4.Scope{}, f.now())
 	if err != nil {
 		f.refuse(w, r, signatureError(r.call.Service, err))
 		return

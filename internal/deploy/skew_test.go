@@ -1,0 +1,54 @@
+package deploy_test
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+)
+
+// TestClockSkew has this machine's clock twenty minutes late and early: every
+// operation works, and a destroy knows by AWS's clock when nothing was accepted
+// any more. By its own it would take minutes before that for the stream's end.
+func TestClockSkew(t *testing.T) {
+	for _, skew := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
+		t.Run(skew.String(), func(t *testing.T) {
+			op, _, _ := operator(t, awsfake.Options{Skew: skew})
+			stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+			apply(t, op, live(t, "two", "Delete", "Delete"))
+			ctx, cancel := context.WithCancel(t.Context())
+			own := *op
+			own.Report = func(e deploy.Event) {
+				if strings.HasPrefix(e.Text, "stopping ") {
+					cancel()
+				}
+			}
+			if _, err := own.Destroy(ctx, plan(t, op), false); err == nil {
+				t.Fatal("it wasn't interrupted")
+			}
+			stage, err := op.Gateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(stack.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, mark := range stage.Variables {
+				seconds, err := strconv.ParseInt(mark[strings.LastIndexByte(mark, ':')+1:], 10, 64)
+				if off := time.Unix(seconds, 0).Sub(time.Now().Add(skew)); err != nil || off.Abs() > time.Minute {
+					t.Errorf("%s = %s is %s off", name, mark, off)
+				}
+			}
+			if len(stage.Variables) != 1 {
+				t.Errorf("variables %v", stage.Variables)
+			}
+			if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
