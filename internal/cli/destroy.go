@@ -142,7 +142,7 @@ func backups(d deploy.Database) string {
 	case d.KeyStays:
 		return ", with its automated backups; a last snapshot of it is taken and stays, readable with key " + d.Key + ", which stays too"
 	}
-	return ", with its automated backups; a last snapshot of it is taken and stays, under the account's own key for RDS: the stack's goes"
+	return ", with its automated backups; a last snapshot of it is taken and stays, under the account's own key for RDS, because the stack's key goes"
 }
 
 // contents says what is in a bucket.

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,21 +39,11 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 		if err != nil {
 			return nil, err
 		}
-		if p.Drains() {
-			if err := o.drain(ctx, p, since); err != nil {
-				return nil, err
+		if err := cmp.Or(o.takeDown(ctx, p, since), ctx.Err()); err != nil {
+			if p.Stack.Status.OutputsHold() {
+				o.step("stopped half way: the API accepts nothing until `streamctl deploy` puts that back; `streamctl destroy` goes on")
 			}
-		}
-		if err := o.stopMappings(ctx, p.Resources); err != nil {
 			return nil, err
-		}
-		if err := o.finalSnapshots(ctx, p, since); err != nil {
-			return nil, err
-		}
-		if len(p.retained) == 0 {
-			if err := o.emptyAll(ctx, p.Buckets, p.Contents); err != nil {
-				return nil, err
-			}
 		}
 	}
 	if err := o.deleteStack(ctx, p.Stack, p.retained...); err != nil {
@@ -60,6 +51,26 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 	}
 	ctx = context.WithoutCancel(ctx) // interrupted or not, it is gone
 	return slices.Concat(o.leftovers(ctx, p), o.sweepCode(ctx, p), o.sweepLogs(ctx, p)), nil
+}
+
+// takeDown brings a stack, whose API accepts nothing since then, to where its
+// deletion loses nothing that shall stay.
+func (o *Operator) takeDown(ctx context.Context, p Plan, since time.Time) error {
+	if p.Drains() {
+		if err := o.drain(ctx, p, since); err != nil {
+			return err
+		}
+	}
+	if err := o.stopMappings(ctx, p.Resources); err != nil {
+		return err
+	}
+	if err := o.finalSnapshots(ctx, p, since); err != nil {
+		return err
+	}
+	if len(p.retained) > 0 {
+		return nil
+	}
+	return o.emptyAll(ctx, p.Buckets, p.Contents)
 }
 
 func (o *Operator) lift(ctx context.Context, p Plan) error {

@@ -74,7 +74,7 @@ func (o *Operator) drain(ctx context.Context, p Plan, since time.Time) error {
 			return err
 		}
 		if why != told {
-			o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("the readers to reach the stream's end, usually 4 to 6 minutes, at most until %s (--no-drain doesn't wait): %s", deadline.Local().Format("15:04:05 MST"), why)})
+			o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("the readers to reach the stream's end: %s (usually 4 to 6 minutes, at most until %s; --no-drain doesn't wait)", why, deadline.Local().Format("15:04:05 MST"))})
 			told = why
 		}
 		if o.now().After(deadline) {

@@ -67,12 +67,16 @@ func TestDeployUndoesADestroy(t *testing.T) {
 		t.Fatalf("before: %v", none)
 	}
 	texts := []string{"one", "two"}
+	told := 0
 	for i, at := range []string{"throttling the API", "stopping ", "denying everybody", "emptying bucket", "emptied bucket"} {
 		own := *op
 		ctx, cancel := context.WithCancel(t.Context())
 		own.Report = func(e deploy.Event) {
 			if strings.HasPrefix(e.Text, at) {
 				cancel()
+			}
+			if strings.HasPrefix(e.Text, "stopped half way: the API accepts nothing") {
+				told++
 			}
 		}
 		p := plan(t, op)
@@ -92,6 +96,9 @@ func TestDeployUndoesADestroy(t *testing.T) {
 		if rate != 1000 || now != policy || len(halted) > 0 {
 			t.Errorf("%s: after a deploy: rate %v, policy %s, %v", at, rate, now, halted)
 		}
+	}
+	if told != len([]string{"stopping ", "denying everybody", "emptying bucket", "emptied bucket"}) {
+		t.Errorf("told %d times that the API accepts nothing", told)
 	}
 }
 
