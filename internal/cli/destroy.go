@@ -12,6 +12,7 @@ import (
 type destroyOptions struct {
 	lift, dryRun  bool
 	retainArchive bool
+	retainGiven   bool // whichever it is
 	finalSnapshot bool
 	noDrain       bool
 }
@@ -29,12 +30,15 @@ bucket and empty it with every version, delete the stack and follow it to the en
 Run again after an interruption it goes on; a deploy puts back what it stopped.
 What is left on purpose is listed; if it holds data or costs money, the exit code
 is 8.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDestroy(cmd.Context(), a, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.retainGiven = cmd.Flags().Changed("retain-archive")
+			return runDestroy(cmd.Context(), a, o)
+		},
 	}
 	cmd.Flags().BoolVar(&o.lift, "lift-protection", false, "lift the termination and deletion protection first")
 	cmd.Flags().BoolVar(&o.retainArchive, "retain-archive", false, "keep the archive bucket with all that is in it, and its key; everything else goes")
 	cmd.Flags().BoolVar(&o.finalSnapshot, "final-snapshot", false, "take a snapshot of the database before, also where its policy takes none (development)")
-	cmd.Flags().BoolVar(&o.noDrain, "no-drain", false, "don't wait until what is in the stream has been handled, at most 20 minutes; without a snapshot or an archive that stay there is no wait")
+	cmd.Flags().BoolVar(&o.noDrain, "no-drain", false, "don't wait until what is in the stream has been handled, which takes some minutes; without a snapshot or an archive that stay there is no wait")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what would go")
 	return cmd
 }
@@ -66,6 +70,10 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 		return err
 	}
 	plan.SweepCode(artifactBucket(v, op.Caller))
+	if plan.Keeping && !o.retainGiven {
+		a.notef("The destroy before this one was told to keep the archive, and so is this one (--retain-archive=false deletes it).")
+		o.retainArchive = true
+	}
 	if o.retainArchive {
 		plan.RetainArchive()
 	}

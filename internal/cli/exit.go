@@ -126,6 +126,7 @@ func exitCode(err error) int {
 		failed    *deploy.FailedError
 		state     *deploy.StateError
 		protected *deploy.ProtectedError
+		locked    *deploy.LockedError
 		replace   *deploy.ReplaceError
 		busy      *deploy.BusyError
 		cancelled *cancelledError
@@ -147,7 +148,7 @@ func exitCode(err error) int {
 		return exitPermission
 	case errors.As(err, &failed), errors.As(err, &state):
 		return exitStack
-	case errors.Is(err, errDeclined), errors.As(err, &protected), errors.As(err, &replace):
+	case errors.Is(err, errDeclined), errors.As(err, &protected), errors.As(err, &locked), errors.As(err, &replace):
 		return exitDeclined
 	case errors.As(err, &busy):
 		return exitBusy

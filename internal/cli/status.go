@@ -83,7 +83,7 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 	if len(halted.Lines()) > 0 {
 		s.Halted = &halted
 		if s.Next == "" {
-			s.Next = "`streamctl deploy` puts it right; `streamctl destroy` goes on where one was interrupted"
+			s.Next = "`streamctl deploy` puts it right; `streamctl destroy`, with the flags it had, goes on where one was interrupted"
 		}
 	}
 	err = a.answer(s, func() {

@@ -25,26 +25,54 @@ func (o *Operator) instance(ctx context.Context, id string) (*types.DBInstance, 
 	return &out.DBInstances[0], nil
 }
 
-// unprotect lets RDS delete an instance, and waits until it would.
-func (o *Operator) unprotect(ctx context.Context, id string) error {
+// setProtection lets RDS delete an instance, or no longer, and waits until it is
+// so.
+func (o *Operator) setProtection(ctx context.Context, id string, protected bool) error {
 	_, err := o.Databases.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{
-		DBInstanceIdentifier: &id, DeletionProtection: aws.Bool(false), ApplyImmediately: aws.Bool(true),
+		DBInstanceIdentifier: &id, DeletionProtection: &protected, ApplyImmediately: aws.Bool(true),
 	})
 	if err != nil {
-		return fmt.Errorf("lift the protection of database %s: %w", id, err)
+		return fmt.Errorf("set the deletion protection of database %s: %w", id, err)
 	}
 	for {
 		instance, err := o.instance(ctx, id)
 		if err != nil {
 			return err
 		}
-		if instance == nil || !aws.ToBool(instance.DeletionProtection) && aws.ToString(instance.DBInstanceStatus) == "available" {
+		if instance == nil || aws.ToBool(instance.DeletionProtection) == protected {
 			return nil
 		}
 		if err := pause.For(ctx, o.Poll); err != nil {
-			return fmt.Errorf("lift the protection of database %s: %w", id, err)
+			return fmt.Errorf("set the deletion protection of database %s: %w", id, err)
 		}
 	}
+}
+
+// protectAgain puts back the deletion protection that a template gives its
+// databases, and a destroy that didn't end lifted.
+func (o *Operator) protectAgain(ctx context.Context, stack Stack, template []byte) error {
+	declared, err := declarations(template)
+	if err != nil {
+		return fmt.Errorf("read template of %s: %w", stack.Name, err)
+	}
+	for logicalID, d := range declared {
+		if d.Type != typeInstance || fmt.Sprint(d.Properties["DeletionProtection"]) != "true" {
+			continue
+		}
+		id, err := o.physicalID(ctx, stack, logicalID)
+		if err != nil {
+			return err
+		}
+		instance, err := o.instance(ctx, id)
+		if err != nil || instance == nil || aws.ToBool(instance.DeletionProtection) {
+			return err
+		}
+		o.step("protecting database " + id + " from deletion again")
+		if err := o.setProtection(ctx, id, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // snapshots are the manual snapshots of database instances, also of those that

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 )
@@ -20,9 +21,9 @@ const maxDeletes = 3
 // Lambda has given them back.
 func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...string) error {
 	var letGo []string
-	giveUp := o.now().Add(networkWithin)
+	var giveUp time.Time
 	for attempt := 1; ; attempt++ {
-		w, err := o.lookBack(ctx, stack.ID, "delete-"+o.Token(), opDelete)
+		w, err := o.lookBack(ctx, stack.ID, deleteToken(retain)+o.Token(), opDelete)
 		if err != nil {
 			return err
 		}
@@ -42,7 +43,7 @@ func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...strin
 		}
 		failed := &FailedError{Op: "delete", Stack: stack.Name, Status: string(after.Status), Causes: w.causes()}
 		in := inTheWay(failed.Causes)
-		if in.others || len(failed.Causes) == 0 || attempt >= maxDeletes || o.now().After(giveUp) {
+		if in.others || len(failed.Causes) == 0 || attempt >= maxDeletes {
 			return failed
 		}
 		switch {
@@ -60,17 +61,46 @@ func (o *Operator) deleteStack(ctx context.Context, stack Stack, retain ...strin
 		if !in.network {
 			continue
 		}
+		if giveUp.IsZero() {
+			giveUp = o.now().Add(networkWithin)
+		}
 		users, known, err := o.awaitNetwork(ctx, failed.Causes, giveUp)
 		if err != nil {
 			return err
 		}
-		if users > 0 {
+		if users > 0 || !known && o.now().After(giveUp) {
 			return failed
 		}
 		if !known {
 			attempt-- // only another delete tells
 		}
 	}
+}
+
+// deleteToken begins a delete's request token: its events tell whoever goes on
+// that the archive was to be kept.
+func deleteToken(retain []string) string {
+	if len(retain) > 0 {
+		return keepingToken
+	}
+	return "delete-"
+}
+
+const keepingToken = "delete-keep-"
+
+// wasKeeping says that the delete before was to keep the archive.
+func (o *Operator) wasKeeping(ctx context.Context, stack Stack) (bool, error) {
+	if stack.Status != StatusDeleteFailed && stack.Status != "DELETE_IN_PROGRESS" {
+		return false, nil
+	}
+	w := &watch{id: stack.ID, seen: map[string]bool{}}
+	events, err := o.news(ctx, w)
+	for i := len(events) - 1; i >= 0; i-- { // the newest last
+		if events[i].token != "" {
+			return strings.HasPrefix(events[i].token, keepingToken), err
+		}
+	}
+	return false, err
 }
 
 // stillThere are those of the logical ids that a stack still owns.

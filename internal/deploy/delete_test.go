@@ -161,7 +161,7 @@ func TestSweepCode(t *testing.T) {
 	if err := op.EnsureBucket(t.Context(), bucket); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"functions/ingest/1.zip", "functions/ingest/2.zip", "mine/notes.txt"} {
+	for _, key := range []string{"functions/ingest/11111111111111111111111111111111.zip", "functions/ingest/22222222222222222222222222222222.zip", "mine/notes.txt", "functions/theirs/handler.zip"} {
 		if err := fake.Objects().Put(bucket, key, []byte(key)); err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func TestSweepCode(t *testing.T) {
 		}
 		return left[i]
 	}
-	other := request(t, "functions/ingest/1.zip", false)
+	other := request(t, "functions/ingest/11111111111111111111111111111111.zip", false)
 	other.Stack = "other"
 	apply(t, op, other)
 	for _, tt := range []struct {
@@ -188,19 +188,19 @@ func TestSweepCode(t *testing.T) {
 		why  string
 		keys int
 	}{
-		{0, "which other stacks use", 3},
-		{0, "with 1 objects of the last 24 hours", 2},
-		{25 * time.Hour, "empty; the next deploy uses it", 1},
+		{0, "which other stacks use", 4},
+		{0, "with 1 objects of the last 24 hours", 3},
+		{25 * time.Hour, "empty; the next deploy uses it", 2},
 	} {
 		op.Now = func() time.Time { return time.Now().Add(tt.now) }
-		apply(t, op, request(t, "functions/ingest/1.zip", false))
+		apply(t, op, request(t, "functions/ingest/11111111111111111111111111111111.zip", false))
 		if l := destroyed(); !strings.Contains(l.Why, tt.why) || l.Costs {
 			t.Errorf("%+v, want %q", l, tt.why)
 		}
 		if keys := fake.Objects().Keys(bucket); len(keys) != tt.keys {
 			t.Errorf("%q: objects %v, want %d", tt.why, keys, tt.keys)
 		}
-		if tt.keys == 3 {
+		if tt.keys == 4 {
 			if _, err := op.Stacks.DeleteStack(t.Context(), &cloudformation.DeleteStackInput{StackName: &other.Stack}); err != nil {
 				t.Fatal(err)
 			}

@@ -30,18 +30,22 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 		if !liftProtection {
 			return nil, &ProtectedError{Stack: p.Stack.Name, By: p.Protections}
 		}
+	}
+	if err := o.check(ctx, p); err != nil {
+		return nil, err
+	}
+	if p.Stack.Status == "DELETE_IN_PROGRESS" {
 		if err := o.lift(ctx, p); err != nil {
 			return nil, err
 		}
-	}
-	if p.Stack.Status != "DELETE_IN_PROGRESS" {
+	} else {
 		since, err := o.stopAPI(ctx, p.Resources)
 		if err != nil {
 			return nil, err
 		}
 		if err := cmp.Or(o.takeDown(ctx, p, since), ctx.Err()); err != nil {
 			if p.Stack.Status.OutputsHold() {
-				o.step("stopped half way: the API accepts nothing until `streamctl deploy` puts that back; `streamctl destroy` goes on")
+				o.step("stopped half way: the API accepts nothing until `streamctl deploy` puts that back; `streamctl destroy`, with the flags it had, goes on")
 			}
 			return nil, err
 		}
@@ -67,10 +71,37 @@ func (o *Operator) takeDown(ctx context.Context, p Plan, since time.Time) error 
 	if err := o.finalSnapshots(ctx, p, since); err != nil {
 		return err
 	}
+	if err := o.lift(ctx, p); err != nil { // as late as can be
+		return err
+	}
 	if len(p.retained) > 0 {
 		return nil
 	}
 	return o.emptyAll(ctx, p.Buckets, p.Contents)
+}
+
+// check refuses what can't be done, before anything is stopped.
+func (o *Operator) check(ctx context.Context, p Plan) error {
+	if len(p.Locked) > 0 && len(p.retained) == 0 {
+		return &LockedError{Stack: p.Stack.Name, Buckets: p.Locked}
+	}
+	if p.Stack.Status != "DELETE_IN_PROGRESS" {
+		return nil
+	}
+	for _, d := range p.Databases { // too late to take one by ourselves, unless that was done before
+		if !d.ours {
+			continue
+		}
+		there, err := o.snapshots(ctx, []Resource{{PhysicalID: d.ID}})
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(there, func(s string) bool { return strings.HasPrefix(s, d.ID+"-final-") }) {
+			return &StateError{Op: "destroy", Stack: p.Stack.Name, Status: string(p.Stack.Status), Meaning: "it is being deleted, and no final snapshot of " + d.ID + " was taken before",
+				hint: "take one at once, while the database is there: `aws rds create-db-snapshot --db-instance-identifier " + d.ID + " --db-snapshot-identifier " + d.ID + "-final-by-hand`"}
+		}
+	}
+	return nil
 }
 
 func (o *Operator) lift(ctx context.Context, p Plan) error {
@@ -79,7 +110,7 @@ func (o *Operator) lift(ctx context.Context, p Plan) error {
 			continue
 		}
 		o.step("lifting the deletion protection of database " + d.ID)
-		if err := o.unprotect(ctx, d.ID); err != nil {
+		if err := o.setProtection(ctx, d.ID, false); err != nil {
 			return err
 		}
 	}

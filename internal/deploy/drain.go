@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// drainWithin bounds the wait for the stream's end.
+	// drainWithin bounds the wait for the stream's end, beside what it takes to see it.
 	drainWithin = 20 * time.Minute
 	// drainLag is how late the metrics of a minute may come.
 	drainLag = time.Minute
@@ -38,47 +38,60 @@ type DrainError struct {
 }
 
 func (e *DrainError) Error() string {
-	return fmt.Sprintf("destroy stack %s: what is in the stream wasn't handled within %s: %s; nothing was deleted, and the API accepts nothing", e.Stack, drainWithin, e.Why)
+	return fmt.Sprintf("destroy stack %s: what is in the stream isn't handled: %s; nothing was deleted, and the API accepts nothing", e.Stack, e.Why)
 }
 
 // Hint says what to do.
 func (e *DrainError) Hint() string {
-	return "put right what fails and run the same command again; --no-drain gives up what is left in the stream; `streamctl deploy` opens the API again"
+	return "put right what fails and run the same command again; --no-drain gives up what is left in the stream; `streamctl deploy` opens the API again and starts what was stopped"
 }
 
 // reads is one mapping as the drain sees it.
 type reads struct {
 	name, function string
-	problem        string // of its last invocation
-	window         time.Duration
+	stopped        bool
+	problem        string        // of its last invocation
+	window         time.Duration // how long it may gather records, and then run
 }
 
 // drain waits until the stack's mappings have handled what is in the stream. No
 // call tells a mapping's position. So it looks at whole minutes after nothing was
 // accepted any more: nothing came, whoever reads found nothing old, and no reader
-// was invoked, for longer than a reader gathers records.
+// was invoked, for longer than a reader gathers records and runs: an invocation is
+// counted when it ends. A reader that is stopped would never get there.
 func (o *Operator) drain(ctx context.Context, p Plan, since time.Time) error {
-	streams := byType(p.Resources, "AWS::Kinesis::Stream")
-	if len(streams) == 0 {
-		return nil
+	streams := byType(p.Resources, typeStream)
+	if done, err := o.drained(ctx, p); done || err != nil || len(streams) == 0 {
+		return err
 	}
 	from := since.Truncate(time.Minute).Add(time.Minute)
-	deadline, told := o.now().Add(drainWithin), ""
+	began, told := o.now(), ""
 	for {
 		readers, err := o.readers(ctx, p.Resources)
 		if err != nil || len(readers) == 0 {
 			return err
 		}
+		for _, r := range readers {
+			if r.stopped {
+				return &DrainError{Stack: p.Stack.Name, Why: r.name + " was stopped, so it reads nothing"}
+			}
+		}
 		why, err := o.quiet(ctx, streams[0].PhysicalID, readers, from)
-		if err != nil || why == "" {
+		if err != nil {
 			return err
 		}
+		if why == "" {
+			return o.markDrained(ctx, p)
+		}
+		minutes := wholeMinutes(readers)
+		within := drainWithin + time.Duration(minutes)*time.Minute
+		deadline := began.Add(within)
 		if why != told {
-			o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("the readers to reach the stream's end: %s (usually 4 to 6 minutes, at most until %s; --no-drain doesn't wait)", why, deadline.Local().Format("15:04:05 MST"))})
+			o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("the readers to reach the stream's end: %s (usually %d to %d minutes, at most until %s; --no-drain doesn't wait)", why, minutes+1, minutes+3, deadline.Local().Format("15:04:05 MST"))})
 			told = why
 		}
 		if o.now().After(deadline) {
-			return &DrainError{Stack: p.Stack.Name, Why: why}
+			return &DrainError{Stack: p.Stack.Name, Why: fmt.Sprintf("%s, after %s", why, within)}
 		}
 		if err := pause.For(ctx, drainLooks*o.Poll); err != nil {
 			return fmt.Errorf("wait for the stream's end: %w", err)
@@ -86,7 +99,7 @@ func (o *Operator) drain(ctx context.Context, p Plan, since time.Time) error {
 	}
 }
 
-// readers are the mappings that read; one that is stopped won't read to any end.
+// readers are the stack's mappings.
 func (o *Operator) readers(ctx context.Context, resources []Resource) ([]reads, error) {
 	var out []reads
 	for _, m := range byType(resources, "AWS::Lambda::EventSourceMapping") {
@@ -98,12 +111,17 @@ func (o *Operator) readers(ctx context.Context, resources []Resource) ([]reads, 
 		if err != nil {
 			return nil, fmt.Errorf("look at %s: %w", m.LogicalID, err)
 		}
-		if state := aws.ToString(found.State); strings.HasPrefix(state, "Disabl") || state == "Deleting" {
+		if aws.ToString(found.State) == "Deleting" {
 			continue
 		}
 		_, function, _ := strings.Cut(aws.ToString(found.FunctionArn), ":function:")
 		function, _, _ = strings.Cut(function, ":") // without an alias
-		r := reads{name: m.LogicalID, function: function, window: time.Duration(aws.ToInt32(found.MaximumBatchingWindowInSeconds)) * time.Second}
+		timeout, err := o.timeout(ctx, function)
+		if err != nil {
+			return nil, err
+		}
+		r := reads{name: m.LogicalID, function: function, stopped: strings.HasPrefix(aws.ToString(found.State), "Disabl"),
+			window: time.Duration(aws.ToInt32(found.MaximumBatchingWindowInSeconds))*time.Second + timeout}
 		if result := aws.ToString(found.LastProcessingResult); strings.HasPrefix(result, "PROBLEM") {
 			r.problem = result
 		}
@@ -112,16 +130,37 @@ func (o *Operator) readers(ctx context.Context, resources []Resource) ([]reads, 
 	return out, nil
 }
 
+// timeout is how long a function may run; one that is gone doesn't.
+func (o *Operator) timeout(ctx context.Context, function string) (time.Duration, error) {
+	out, err := o.Functions.GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: &function})
+	var missing *types.ResourceNotFoundException
+	if errors.As(err, &missing) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at function %s: %w", function, err)
+	}
+	return time.Duration(aws.ToInt32(out.Configuration.Timeout)) * time.Second, nil
+}
+
+// wholeMinutes is how long it has to be quiet: what a reader may gather and run,
+// and one more.
+func wholeMinutes(readers []reads) int {
+	window := time.Minute
+	for _, r := range readers {
+		window = max(window, r.window)
+	}
+	return 1 + int((window+time.Minute-1)/time.Minute)
+}
+
 // quiet says what isn't quiet yet; empty is the stream's end.
 func (o *Operator) quiet(ctx context.Context, stream string, readers []reads, from time.Time) (why string, err error) {
-	window := time.Minute
 	for _, r := range readers {
 		if r.problem != "" {
 			return r.name + " fails: " + r.problem, nil
 		}
-		window = max(window, r.window)
 	}
-	minutes := 1 + int((window+time.Minute-1)/time.Minute)
+	minutes := wholeMinutes(readers)
 	to := o.now().Add(-drainLag).Truncate(time.Minute)
 	if to.Sub(from) < time.Duration(minutes)*time.Minute {
 		return fmt.Sprintf("%d whole minutes have to pass", minutes), nil

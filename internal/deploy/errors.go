@@ -84,7 +84,7 @@ func (e *FailedError) Hint() string {
 	case e.Status == string(StatusUpdateRbFailed):
 		return Status(e.Status).Next()
 	case strings.HasPrefix(e.Status, "DELETE"):
-		return "put right what failed, then run `streamctl destroy` again"
+		return "put right what failed, then run the same `streamctl destroy` again, with the flags it had"
 	default:
 		return "the stack is as it was before; put right what failed, then run the same command again"
 	}
@@ -104,6 +104,21 @@ func (e *ProtectedError) Error() string {
 // Hint says what to do.
 func (e *ProtectedError) Hint() string {
 	return "if everything in it may go, run `streamctl destroy --lift-protection`"
+}
+
+// LockedError says that a destroy would end at objects that S3 lets nobody delete.
+type LockedError struct {
+	Stack   string
+	Buckets []string
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("destroy stack %s: what is in bucket %s is locked (ObjectLockDays) and can't be deleted before its time; nothing was changed", e.Stack, strings.Join(e.Buckets, ", "))
+}
+
+// Hint says what to do.
+func (e *LockedError) Hint() string {
+	return "`streamctl destroy --retain-archive` keeps the bucket and its key and deletes everything else"
 }
 
 // ReplaceError names what an update would replace or delete although it holds

@@ -21,6 +21,9 @@ const (
 	// throttle was, in the same call that sets it to nothing: whoever finds it can
 	// put the stage back, and a stage that somebody throttled by hand has none.
 	throttleMark = "streamctlBeforeDestroy"
+	// drainedMark is the stage variable that repeats that one once the stream was
+	// read to its end.
+	drainedMark = "streamctlDrained"
 	// denySid names the statement that denies writes.
 	denySid = "StreamctlDestroy"
 	// allMethods is a stage's setting for each method of each path.
@@ -100,19 +103,51 @@ func (o *Operator) stopAPI(ctx context.Context, resources []Resource) (since tim
 	since = o.now()
 	settings, limited := stage.MethodSettings[allMethods]
 	patches := []gateway.PatchOperation{replace("/"+allMethods+"/throttling/rateLimit", "0"), replace("/"+allMethods+"/throttling/burstLimit", "0")}
-	if before, marked := parseThrottle(stage.Variables[throttleMark]); marked {
-		if limited && settings.ThrottlingRateLimit == 0 {
-			return before.at, nil
-		}
-	} else {
-		before = throttle{at: since}
-		if limited && settings.ThrottlingRateLimit >= 0 {
-			before.rate, before.burst = strconv.FormatFloat(settings.ThrottlingRateLimit, 'f', -1, 64), strconv.Itoa(int(settings.ThrottlingBurstLimit))
-		}
-		patches = append(patches, replace("/variables/"+throttleMark, before.String()))
+	before, marked := parseThrottle(stage.Variables[throttleMark])
+	if marked && closed(stage) {
+		return before.at, nil
 	}
+	before = throttle{at: since} // also where somebody opened it by hand meanwhile
+	if limited && settings.ThrottlingRateLimit >= 0 {
+		before.rate, before.burst = strconv.FormatFloat(settings.ThrottlingRateLimit, 'f', -1, 64), strconv.Itoa(int(settings.ThrottlingBurstLimit))
+	}
+	patches = append(patches, replace("/variables/"+throttleMark, before.String()))
 	o.step("throttling the API to nothing: from now on no event is accepted")
 	return since, o.patchStage(ctx, api, name, patches...)
+}
+
+// closed says that a stage accepts nothing.
+func closed(stage *apigateway.GetStageOutput) bool {
+	settings, limited := stage.MethodSettings[allMethods]
+	return limited && (settings.ThrottlingRateLimit == 0 || settings.ThrottlingBurstLimit == 0)
+}
+
+// markDrained remembers in the stage that what was accepted before it was
+// throttled has been handled.
+func (o *Operator) markDrained(ctx context.Context, p Plan) error {
+	api, name, ok := apiOf(p.Resources)
+	if !ok {
+		return nil
+	}
+	stage, err := o.stage(ctx, api, name)
+	if err != nil || stage == nil {
+		return err
+	}
+	return o.patchStage(ctx, api, name, replace("/variables/"+drainedMark, stage.Variables[throttleMark]))
+}
+
+// drained says that it has.
+func (o *Operator) drained(ctx context.Context, p Plan) (bool, error) {
+	api, name, ok := apiOf(p.Resources)
+	if !ok {
+		return false, nil
+	}
+	stage, err := o.stage(ctx, api, name)
+	if err != nil || stage == nil {
+		return false, err
+	}
+	mark, ok := stage.Variables[drainedMark]
+	return ok && mark == stage.Variables[throttleMark] && closed(stage), nil
 }
 
 // statement is one of a bucket policy, as it came.

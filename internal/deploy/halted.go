@@ -24,6 +24,8 @@ type Halted struct {
 	Deployment string `json:"deployment,omitempty"`
 
 	before          throttle
+	marked          bool
+	marks           []gateway.PatchOperation // that take the marks away
 	api, stage, own string
 }
 
@@ -65,7 +67,13 @@ func (o *Operator) Halted(ctx context.Context, stack Stack, template []byte) (Ha
 			stage, err := o.stage(ctx, api, name)
 			if err == nil && stage != nil {
 				serves = aws.ToString(stage.DeploymentId)
-				h.before, h.Throttled = parseThrottle(stage.Variables[throttleMark])
+				h.before, h.marked = parseThrottle(stage.Variables[throttleMark])
+				h.Throttled = h.marked && closed(stage)
+				for _, mark := range []string{throttleMark, drainedMark} {
+					if _, there := stage.Variables[mark]; there {
+						h.marks = append(h.marks, remove("/variables/"+mark))
+					}
+				}
 			}
 			return err
 		})
@@ -135,18 +143,28 @@ func (o *Operator) release(ctx context.Context, current Current) (changed bool, 
 			return changed, err
 		}
 	}
+	if !h.marked {
+		return changed, nil
+	}
+	if err := o.protectAgain(ctx, current.Stack, current.Template); err != nil {
+		return changed, err
+	}
+	return changed || h.Throttled, o.open(ctx, h)
+}
+
+// open undoes the throttle. A stage that has got other limits meanwhile keeps
+// them.
+func (o *Operator) open(ctx context.Context, h Halted) error {
+	patches := h.marks
 	if h.Throttled {
-		changed = true
 		o.step("opening the API, which a destroy had throttled")
-		patches := []gateway.PatchOperation{remove("/" + allMethods)}
-		if h.before.rate != "" {
-			patches = []gateway.PatchOperation{replace("/"+allMethods+"/throttling/rateLimit", h.before.rate), replace("/"+allMethods+"/throttling/burstLimit", h.before.burst)}
-		}
-		if err := o.patchStage(ctx, h.api, h.stage, append(patches, remove("/variables/"+throttleMark))...); err != nil {
-			return changed, err
+		if h.before.rate == "" {
+			patches = append(patches, remove("/"+allMethods))
+		} else {
+			patches = append(patches, replace("/"+allMethods+"/throttling/rateLimit", h.before.rate), replace("/"+allMethods+"/throttling/burstLimit", h.before.burst))
 		}
 	}
-	return changed, nil
+	return o.patchStage(ctx, h.api, h.stage, patches...)
 }
 
 // allowWrites takes back what denyWrites did.

@@ -22,7 +22,7 @@ var hints = []hint{
 	when(`maximum number of VPCs`, "delete a VPC that nobody needs, or ask for more: `aws service-quotas request-service-quota-increase --service-code vpc --quota-code L-F678F1CE --desired-value 10`"),
 	when(`CIDR.*(conflict|overlap)|overlaps? with`, "choose another VpcCidr"),
 	when(`network ?interfaces? associated with the lambda|has a dependent object|DependencyViolation|has dependencies and cannot be deleted`,
-		"what uses it has to go first; Lambda gives its own network interfaces back within 20 to 40 minutes: run `streamctl destroy` again then"),
+		"what uses it has to go first; Lambda gives its own network interfaces back within 20 to 40 minutes: run the same `streamctl destroy` again then"),
 	when(`no available (ip|addresses)|InsufficientFreeAddresses`, "the subnets are full: choose a larger VpcCidr (a new stack), or fewer shards and replicas"),
 	// The database
 	when(`password authentication failed`, "the database's password isn't the stack's: `streamctl deploy --change-password` sets it"),
@@ -48,7 +48,7 @@ var hints = []hint{
 	when(`CloudWatch Logs role ARN must be set`, "set ApiGatewayAccountRole: create, or set the account's role yourself"),
 	when(`certificate`, "DomainCertificateArn must be an issued certificate of this region: `aws acm list-certificates`"),
 	// Buckets, keys, names
-	when(`bucket.*not empty|BucketNotEmpty`, "`streamctl destroy` empties the bucket and goes on"),
+	when(`bucket.*not empty|BucketNotEmpty`, "`streamctl destroy` empties the bucket and goes on; with --retain-archive it keeps it"),
 	when(`BucketAlreadyExists|bucket name is not available`, "that bucket name is taken: set ArtifactBucket to another"),
 	when(`(key|KMS).*(disabled|pending deletion|PendingDeletion)`, "the key must be enabled: `aws kms cancel-key-deletion` and `aws kms enable-key`"),
 	when(`log group.*already exists|ResourceAlreadyExistsException.*log`, "a log group of an earlier stack is left: `aws logs delete-log-group --log-group-name …`, then run the same command again"),

@@ -22,6 +22,10 @@ type Plan struct {
 	// Retained is what stays by the template's policies, or because the person
 	// wants it to.
 	Retained []Retained `json:"retained,omitempty"`
+	// Keeping says that the destroy before this one was told to keep the archive.
+	Keeping bool `json:"keeping,omitempty"`
+	// Locked are buckets whose objects S3 lets nobody delete for a while.
+	Locked []string `json:"locked,omitempty"`
 	// Protections are what must be lifted first.
 	Protections []string `json:"protections,omitempty"`
 
@@ -66,6 +70,8 @@ const (
 	typeInstance = "AWS::RDS::DBInstance"
 
 	typeDeployment = "AWS::ApiGateway::Deployment"
+	typeStream     = "AWS::Kinesis::Stream"
+	typeMapping    = "AWS::Lambda::EventSourceMapping"
 )
 
 // RetainArchive keeps the stack's buckets with all that is in them, and the key
@@ -101,7 +107,7 @@ func (p *Plan) SweepCode(artifactBucket string) { p.artifactBucket = artifactBuc
 // Drains says that the stream is read to its end first: where nothing that it
 // would be written to outlives the stack, there is nothing to wait for.
 func (p Plan) Drains() bool {
-	if p.noDrain || !p.Stack.Status.OutputsHold() {
+	if p.noDrain || len(byType(p.Resources, typeStream)) == 0 || len(byType(p.Resources, typeMapping)) == 0 {
 		return false
 	}
 	for _, d := range p.Databases {
@@ -150,12 +156,15 @@ func (o *Operator) PlanDestroy(ctx context.Context, name string) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{Stack: stack, Resources: resources}
-	policies, err := o.deletionPolicies(ctx, stack, resources)
+	if p.Keeping, err = o.wasKeeping(ctx, stack); err != nil {
+		return Plan{}, err
+	}
+	declared, err := o.declared(ctx, stack, resources)
 	if err != nil {
 		return Plan{}, err
 	}
 	for _, r := range resources {
-		if policy := policies[r.LogicalID]; strings.HasPrefix(policy, "Retain") && r.PhysicalID != "" && !strings.HasPrefix(r.Type, "Custom::") && r.Type != typeAccount {
+		if policy := declared[r.LogicalID].DeletionPolicy; strings.HasPrefix(policy, "Retain") && r.PhysicalID != "" && !strings.HasPrefix(r.Type, "Custom::") && r.Type != typeAccount {
 			p.Retained = append(p.Retained, Retained{r.LogicalID, r.Type, r.PhysicalID, "DeletionPolicy " + policy})
 		}
 	}
@@ -165,12 +174,15 @@ func (o *Operator) PlanDestroy(ctx context.Context, name string) (Plan, error) {
 			return Plan{}, err
 		}
 		p.Buckets, p.Contents = append(p.Buckets, r.PhysicalID), append(p.Contents, c)
+		if fmt.Sprint(declared[r.LogicalID].Properties["ObjectLockEnabled"]) == "true" && c.Versions > 0 {
+			p.Locked = append(p.Locked, r.PhysicalID)
+		}
 	}
 	if stack.Protected {
 		p.Protections = append(p.Protections, "termination protection of the stack")
 	}
 	for _, r := range byType(resources, typeInstance) {
-		d, err := o.planDatabase(ctx, r, policies[r.LogicalID])
+		d, err := o.planDatabase(ctx, r, declared[r.LogicalID].DeletionPolicy)
 		if err != nil {
 			return Plan{}, err
 		}
@@ -201,8 +213,8 @@ func replica(i *types.DBInstance) bool {
 	return aws.ToString(i.ReadReplicaSourceDBInstanceIdentifier) != ""
 }
 
-// deletionPolicies are those of a stack's template, by logical id.
-func (o *Operator) deletionPolicies(ctx context.Context, stack Stack, resources []Resource) (map[string]string, error) {
+// declared is what a stack's template says of its resources, by logical id.
+func (o *Operator) declared(ctx context.Context, stack Stack, resources []Resource) (map[string]declaration, error) {
 	if len(resources) == 0 { // nothing to ask about
 		return nil, nil
 	}
@@ -210,13 +222,9 @@ func (o *Operator) deletionPolicies(ctx context.Context, stack Stack, resources 
 	if err != nil {
 		return nil, err
 	}
-	declared, err := declarations(body)
+	out, err := declarations(body)
 	if err != nil {
 		return nil, fmt.Errorf("read template of %s: %w", stack.Name, err)
-	}
-	out := map[string]string{}
-	for id, d := range declared {
-		out[id] = d.DeletionPolicy
 	}
 	return out, nil
 }

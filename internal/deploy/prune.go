@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,10 @@ const (
 	// codeFolder is what the functions' folders are in.
 	codeFolder = "functions/"
 )
+
+// ourKey is what Upload and the large templates are named: in a bucket that others
+// use too, theirs are theirs.
+var ourKey = regexp.MustCompile(`^(functions/[^/]+/[0-9a-f]{32}\.zip|templates/[0-9a-f]{64}\.yaml)$`)
 
 // Pruned is what a prune found.
 type Pruned struct {
@@ -83,8 +88,8 @@ func (o *Operator) artifacts(ctx context.Context, bucket string) (map[string][]t
 			return nil, fmt.Errorf("list bucket %s: %w", bucket, err)
 		}
 		for _, v := range page.Versions {
-			key := aws.ToString(v.Key)
-			if folder := key[:strings.LastIndex(key, "/")+1]; strings.HasPrefix(folder, codeFolder) || folder == "templates/" {
+			if key := aws.ToString(v.Key); ourKey.MatchString(key) {
+				folder := key[:strings.LastIndex(key, "/")+1]
 				byFolder[folder] = append(byFolder[folder], v)
 			}
 		}

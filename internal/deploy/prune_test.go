@@ -16,12 +16,12 @@ func TestPrune(t *testing.T) {
 	if err := op.EnsureBucket(t.Context(), bucket); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"functions/ingest/1.zip", "functions/ingest/2.zip", "functions/ingest/3.zip", "functions/ingest/4.zip", "functions/query/1.zip", "templates/1.yaml", "mine/notes.txt"} {
+	for _, key := range []string{"functions/ingest/11111111111111111111111111111111.zip", "functions/ingest/22222222222222222222222222222222.zip", "functions/ingest/33333333333333333333333333333333.zip", "functions/ingest/44444444444444444444444444444444.zip", "functions/query/11111111111111111111111111111111.zip", "templates/1111111111111111111111111111111111111111111111111111111111111111.yaml", "mine/notes.txt", "functions/theirs/handler.zip", "templates/network.yaml"} {
 		if err := fake.Objects().Put(bucket, key, []byte(key)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r := request(t, "functions/ingest/1.zip", false) // a stack of the oldest
+	r := request(t, "functions/ingest/11111111111111111111111111111111.zip", false) // a stack of the oldest
 	apply(t, op, r)
 	later := time.Now().Add(48 * time.Hour)
 	for _, tt := range []struct {
@@ -30,10 +30,10 @@ func TestPrune(t *testing.T) {
 		want   []string
 		left   int
 	}{
-		{time.Now(), false, nil, 7},
-		{later, true, []string{"functions/ingest/2.zip", "templates/1.yaml"}, 7},
-		{later, false, []string{"functions/ingest/2.zip", "templates/1.yaml"}, 5},
-		{later, false, nil, 5},
+		{time.Now(), false, nil, 9},
+		{later, true, []string{"functions/ingest/22222222222222222222222222222222.zip", "templates/1111111111111111111111111111111111111111111111111111111111111111.yaml"}, 9},
+		{later, false, []string{"functions/ingest/22222222222222222222222222222222.zip", "templates/1111111111111111111111111111111111111111111111111111111111111111.yaml"}, 7},
+		{later, false, nil, 7},
 	} {
 		p, err := op.Prune(t.Context(), bucket, tt.now, tt.dryRun)
 		if err != nil || !slices.Equal(p.Deleted, tt.want) {

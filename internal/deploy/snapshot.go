@@ -78,8 +78,11 @@ func (o *Operator) awaitSnapshot(ctx context.Context, id string) error {
 		if err != nil || status == "available" {
 			return err
 		}
-		if status == "failed" || status == "" {
-			return fmt.Errorf("wait for snapshot %s: its status is %q", id, status)
+		if status == "failed" {
+			return fmt.Errorf("take snapshot %s: RDS failed to; `aws rds delete-db-snapshot --db-snapshot-identifier %s`, then run the same command again", id, id)
+		}
+		if status == "" {
+			return fmt.Errorf("wait for snapshot %s: it is gone", id)
 		}
 		if !told {
 			o.Report(Event{Kind: KindWaiting, Text: "snapshot " + id + " to be complete, usually some minutes, longer for a large database"})

@@ -105,10 +105,11 @@ func (o *Operator) template(ctx context.Context, stack Stack) ([]byte, error) {
 	return []byte(aws.ToString(out.TemplateBody)), nil
 }
 
-// declaration is what a template says of a resource beside its properties.
+// declaration is what a template says of a resource.
 type declaration struct {
-	Type           string `yaml:"Type"`
-	DeletionPolicy string `yaml:"DeletionPolicy"`
+	Type           string         `yaml:"Type"`
+	DeletionPolicy string         `yaml:"DeletionPolicy"`
+	Properties     map[string]any `yaml:"Properties"`
 }
 
 // declarations are those of a template, by logical id.
@@ -163,13 +164,18 @@ func (o *Operator) deployment(ctx context.Context, stack Stack, template []byte)
 		if d.Type != typeDeployment {
 			continue
 		}
-		out, err := o.Stacks.DescribeStackResource(ctx, &cfn.DescribeStackResourceInput{StackName: &stack.ID, LogicalResourceId: &logicalID})
-		if err != nil {
-			return "", fmt.Errorf("look for %s in stack %s: %w", logicalID, stack.Name, err)
-		}
-		return aws.ToString(out.StackResourceDetail.PhysicalResourceId), nil
+		return o.physicalID(ctx, stack, logicalID)
 	}
 	return "", nil
+}
+
+// physicalID finds one resource of a stack.
+func (o *Operator) physicalID(ctx context.Context, stack Stack, logicalID string) (string, error) {
+	out, err := o.Stacks.DescribeStackResource(ctx, &cfn.DescribeStackResourceInput{StackName: &stack.ID, LogicalResourceId: &logicalID})
+	if err != nil {
+		return "", fmt.Errorf("look for %s in stack %s: %w", logicalID, stack.Name, err)
+	}
+	return aws.ToString(out.StackResourceDetail.PhysicalResourceId), nil
 }
 
 // everOf are the resources of a type that a stack has or had.
@@ -179,6 +185,6 @@ func everOf(resources []Resource, kind string) []Resource {
 
 func byType(resources []Resource, kind string) []Resource {
 	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool {
-		return r.Type != kind || r.PhysicalID == "" || r.Status == string(types.ResourceStatusDeleteComplete)
+		return r.Type != kind || r.PhysicalID == "" || r.Status == string(types.ResourceStatusDeleteComplete) || r.Status == skipped
 	})
 }
