@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // keptBuilds is how many builds a cache keeps, the newest.
@@ -21,20 +23,24 @@ var errUncached = errors.New("not built yet")
 // cached gives the artifacts of a build of the same source, from b.Cache.
 func (b Builder) cached(source string, functions []string) ([]Artifact, error) {
 	out := make([]Artifact, len(functions))
+	var group errgroup.Group
 	for i, name := range functions {
-		text, err := os.ReadFile(filepath.Join(b.Cache, source, name+".zip"))
-		if err != nil {
-			return nil, errUncached
-		}
-		sum, err := os.ReadFile(filepath.Join(b.Cache, source, name+".sha256"))
-		if err != nil {
-			return nil, errUncached
-		}
-		if out[i] = New(name, text); out[i].SHA256 != string(sum) { // damaged: build it again
-			return nil, errUncached
-		}
+		group.Go(func() error {
+			text, err := os.ReadFile(filepath.Join(b.Cache, source, name+".zip"))
+			if err != nil {
+				return errUncached
+			}
+			sum, err := os.ReadFile(filepath.Join(b.Cache, source, name+".sha256"))
+			if err != nil {
+				return errUncached
+			}
+			if out[i] = New(name, text); out[i].SHA256 != string(sum) { // damaged: build it again
+				return errUncached
+			}
+			return nil
+		})
 	}
-	return out, nil
+	return out, group.Wait()
 }
 
 // keep remembers a build, whole or not at all, and forgets old ones.

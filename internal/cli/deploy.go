@@ -91,7 +91,8 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	if err := a.addTemplate(v, &request, artifact.NewManifest(artifacts).Keys()); err != nil {
 		return err
 	}
-	if exists {
+	same := exists && len(current.Differs(request)) == 0
+	if exists && !same {
 		if err := a.checkUpdate(current, &request); err != nil {
 			return err
 		}
@@ -99,7 +100,7 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	switch {
 	case o.dryRun:
 		return a.previewed(ctx, op, request, current, exists)
-	case exists && len(current.Differs(request)) == 0: // nothing to upload
+	case same: // nothing to upload
 		outcome, err := op.Update(ctx, request, current)
 		return errors.Join(err, a.deployed(outcome, err))
 	}
@@ -109,7 +110,7 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	var outcome deploy.Outcome
 	if exists {
 		outcome, err = op.Update(ctx, request, current)
-	} else {
+	} else if err = a.expectTemplate(request.Template); err == nil {
 		outcome, err = op.Apply(ctx, request)
 	}
 	return errors.Join(err, a.deployed(outcome, err))
@@ -205,7 +206,7 @@ func (a *App) addTemplate(v config.Variables, r *deploy.Request, keys map[string
 	for function, key := range keys {
 		r.Parameters[template.CodeKeyParameter(function)] = key
 	}
-	return a.expectTemplate(r.Template)
+	return nil
 }
 
 // checkUpdate refuses what the stack that is there can't take, before anything
