@@ -136,11 +136,12 @@ func (o *Operator) markDrained(ctx context.Context, p Plan) error {
 	return o.patchStage(ctx, api, name, replace("/variables/"+drainedMark, stage.Variables[throttleMark]))
 }
 
-// drained says that it has.
+// drained says that it has. Where a delete that failed has taken the stage away,
+// that was before it.
 func (o *Operator) drained(ctx context.Context, p Plan) (bool, error) {
 	api, name, ok := apiOf(p.Resources)
 	if !ok {
-		return false, nil
+		return p.Stack.Status == StatusDeleteFailed, nil
 	}
 	stage, err := o.stage(ctx, api, name)
 	if err != nil || stage == nil {
