@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 )
 
@@ -37,10 +38,18 @@ func (a Artifact) Key() string { return Key(a.Function, a.SHA256) }
 // template, where bytes are dear.
 const keyDigits = 32
 
+// Folder is what the functions' folders are in.
+const Folder = "functions/"
+
 // Key is the S3 key of a function's code by the digest of its zip.
 func Key(function, sha256 string) string {
-	return "functions/" + function + "/" + sha256[:keyDigits] + ".zip"
+	return Folder + function + "/" + sha256[:keyDigits] + ".zip"
 }
+
+// IsKey says that Key makes such a name: a bucket may have others' folders too.
+func IsKey(key string) bool { return keyPattern.MatchString(key) }
+
+var keyPattern = regexp.MustCompile(fmt.Sprintf(`^%s[^/]+/[0-9a-f]{%d}\.zip$`, Folder, keyDigits))
 
 // Pack puts a program into a zip as Lambda's provided runtimes want it: one
 // file, bootstrap, executable, with a fixed time.

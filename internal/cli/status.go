@@ -117,7 +117,7 @@ func (a *App) halted(ctx context.Context, op *deploy.Operator, stack deploy.Stac
 	body, err := op.Template(ctx, stack)
 	var h deploy.Halted
 	if err == nil {
-		h, err = op.Halted(ctx, stack, body)
+		h, err = op.Halted(ctx, deploy.Current{Stack: stack, Template: body})
 	}
 	if err != nil {
 		a.notef("Whether the readers, the API and the archive work as the template says isn't known: %v", err)

@@ -185,7 +185,7 @@ func (o *Operator) templateArgument(ctx context.Context, r Request) (body, url *
 		return nil, nil, err
 	}
 	sum := sha256.Sum256(r.Template)
-	key := "templates/" + hex.EncodeToString(sum[:]) + ".yaml"
+	key := templateFolder + hex.EncodeToString(sum[:]) + ".yaml"
 	if _, err := o.put(ctx, r.TemplateBucket, key, "application/yaml", r.Template); err != nil {
 		return nil, nil, err
 	}

@@ -50,16 +50,16 @@ func (o *Operator) setProtection(ctx context.Context, id string, protected bool)
 
 // protectAgain puts back the deletion protection that a template gives its
 // databases, and a destroy that didn't end lifted.
-func (o *Operator) protectAgain(ctx context.Context, stack Stack, template []byte) error {
-	declared, err := declarations(template)
+func (o *Operator) protectAgain(ctx context.Context, current Current) error {
+	declared, err := declarations(current.Template)
 	if err != nil {
-		return fmt.Errorf("read template of %s: %w", stack.Name, err)
+		return fmt.Errorf("read template of %s: %w", current.Stack.Name, err)
 	}
 	for logicalID, d := range declared {
 		if d.Type != typeInstance || fmt.Sprint(d.Properties["DeletionProtection"]) != "true" {
 			continue
 		}
-		id, err := o.physicalID(ctx, stack, logicalID)
+		id, err := o.physicalID(ctx, current.Stack, logicalID)
 		if err != nil {
 			return err
 		}

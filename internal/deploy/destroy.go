@@ -39,11 +39,11 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 			return nil, err
 		}
 	} else {
-		since, err := o.stopAPI(ctx, p.Resources)
+		h, err := o.stopAPI(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		if err := cmp.Or(o.takeDown(ctx, p, since), ctx.Err()); err != nil {
+		if err := cmp.Or(o.takeDown(ctx, p, h), ctx.Err()); err != nil {
 			if p.Stack.Status.OutputsHold() {
 				o.step("stopped half way: the API accepts nothing until `streamctl deploy` puts that back; `streamctl destroy`, with the flags it had, goes on")
 			}
@@ -57,18 +57,18 @@ func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]
 	return slices.Concat(o.leftovers(ctx, p), o.sweepCode(ctx, p), o.sweepLogs(ctx, p)), nil
 }
 
-// takeDown brings a stack, whose API accepts nothing since then, to where its
+// takeDown brings a stack, whose API accepts nothing any more, to where its
 // deletion loses nothing that shall stay.
-func (o *Operator) takeDown(ctx context.Context, p Plan, since time.Time) error {
+func (o *Operator) takeDown(ctx context.Context, p Plan, h halt) error {
 	if p.Drains() {
-		if err := o.drain(ctx, p, since); err != nil {
+		if err := o.drain(ctx, p, h); err != nil {
 			return err
 		}
 	}
 	if err := o.stopMappings(ctx, p.Resources); err != nil {
 		return err
 	}
-	if err := o.finalSnapshots(ctx, p, since); err != nil {
+	if err := o.finalSnapshots(ctx, p, h.since); err != nil {
 		return err
 	}
 	if err := o.lift(ctx, p); err != nil { // as late as can be

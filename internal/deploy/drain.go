@@ -59,12 +59,12 @@ type reads struct {
 // accepted any more: nothing came, whoever reads found nothing old, and no reader
 // was invoked, for longer than a reader gathers records and runs: an invocation is
 // counted when it ends. A reader that is stopped would never get there.
-func (o *Operator) drain(ctx context.Context, p Plan, since time.Time) error {
+func (o *Operator) drain(ctx context.Context, p Plan, h halt) error {
 	streams := byType(p.Resources, typeStream)
-	if done, err := o.drained(ctx, p); done || err != nil || len(streams) == 0 {
-		return err
+	if h.drained || len(streams) == 0 {
+		return nil
 	}
-	from := since.Truncate(time.Minute).Add(time.Minute)
+	from := h.since.Truncate(time.Minute).Add(time.Minute)
 	began, told := o.now(), ""
 	for {
 		readers, err := o.readers(ctx, p.Resources)
@@ -81,7 +81,7 @@ func (o *Operator) drain(ctx context.Context, p Plan, since time.Time) error {
 			return err
 		}
 		if why == "" {
-			return o.markDrained(ctx, p)
+			return o.markDrained(ctx, h)
 		}
 		minutes := wholeMinutes(readers)
 		within := drainWithin + time.Duration(minutes)*time.Minute
@@ -102,7 +102,7 @@ func (o *Operator) drain(ctx context.Context, p Plan, since time.Time) error {
 // readers are the stack's mappings.
 func (o *Operator) readers(ctx context.Context, resources []Resource) ([]reads, error) {
 	var out []reads
-	for _, m := range byType(resources, "AWS::Lambda::EventSourceMapping") {
+	for _, m := range byType(resources, typeMapping) {
 		found, err := o.Functions.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: &m.PhysicalID})
 		var missing *types.ResourceNotFoundException
 		if errors.As(err, &missing) {

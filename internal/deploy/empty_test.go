@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -25,7 +23,6 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake"
 	"github.com/streamctl/streamctl/internal/testkit/bucketload"
-	"github.com/streamctl/streamctl/internal/testkit/moto"
 )
 
 // scaleVersions is how many versions the largest bucket has; `make scale` asks
@@ -82,21 +79,9 @@ func TestDestroyWhileWritten(t *testing.T) {
 		})
 	})
 	t.Run("moto", func(t *testing.T) {
-		server, err := moto.Start(t.Context(), moto.Options{Dir: t.TempDir()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := server.Stop(context.WithoutCancel(t.Context())); err != nil {
-				t.Error(err)
-			}
-		})
-		at, err := url.Parse(server.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, server := bucketload.StartMoto(t)
 		versions := max(1100, scaleVersions(t)/20) // it takes 200 a second
-		destroyWhileWritten(t, httputil.NewSingleHostReverseProxy(at), versions, versions/50, func(client *s3.Client, bucket string) error {
+		destroyWhileWritten(t, server, versions, versions/50, func(client *s3.Client, bucket string) error {
 			return bucketload.Fill(t.Context(), client, bucket, versions, versions/50)
 		})
 	})

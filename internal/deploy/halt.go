@@ -88,32 +88,48 @@ func parseThrottle(mark string) (t throttle, ok bool) {
 	return throttle{rate: parts[0], burst: parts[1], at: time.Unix(seconds, 0)}, err == nil
 }
 
+// halt is what a destroy has stopped at the API.
+type halt struct {
+	api, stage string // empty where there is no stage any more
+	mark       string
+	// since is when events were accepted no more.
+	since time.Time
+	// drained says that what was accepted before has been handled.
+	drained bool
+}
+
 // stopAPI throttles the stack's API to nothing, so that no event is accepted any
-// more, and gives when that was: now, or before an interruption.
-func (o *Operator) stopAPI(ctx context.Context, resources []Resource) (since time.Time, err error) {
-	api, name, ok := apiOf(resources)
+// more: now, or before an interruption. Where a delete that failed has taken the
+// stage away, the stream was read to its end before that.
+func (o *Operator) stopAPI(ctx context.Context, p Plan) (h halt, err error) {
+	api, name, ok := apiOf(p.Resources)
 	if !ok {
-		return o.now(), nil
+		return halt{since: o.now(), drained: p.Stack.Status == StatusDeleteFailed}, nil
 	}
 	stage, err := o.stage(ctx, api, name)
 	if err != nil || stage == nil {
-		return o.now(), err
+		return halt{since: o.now()}, err
 	}
 	o.learnClock(stage.ResultMetadata)
-	since = o.now()
-	settings, limited := stage.MethodSettings[allMethods]
-	patches := []gateway.PatchOperation{replace("/"+allMethods+"/throttling/rateLimit", "0"), replace("/"+allMethods+"/throttling/burstLimit", "0")}
-	before, marked := parseThrottle(stage.Variables[throttleMark])
+	h = halt{api: api, stage: name, mark: stage.Variables[throttleMark], since: o.now()}
+	before, marked := parseThrottle(h.mark)
 	if marked && closed(stage) {
-		return before.at, nil
+		h.since, h.drained = before.at, h.mark == stage.Variables[drainedMark]
+		return h, nil
 	}
-	before = throttle{at: since} // also where somebody opened it by hand meanwhile
+	before = throttle{at: h.since} // also where somebody opened it by hand meanwhile
+	settings, limited := stage.MethodSettings[allMethods]
 	if limited && settings.ThrottlingRateLimit >= 0 {
 		before.rate, before.burst = strconv.FormatFloat(settings.ThrottlingRateLimit, 'f', -1, 64), strconv.Itoa(int(settings.ThrottlingBurstLimit))
 	}
-	patches = append(patches, replace("/variables/"+throttleMark, before.String()))
+	h.mark = before.String()
 	o.step("throttling the API to nothing: from now on no event is accepted")
-	return since, o.patchStage(ctx, api, name, patches...)
+	return h, o.patchStage(ctx, api, name, append(limits("0", "0"), replace("/variables/"+throttleMark, h.mark))...)
+}
+
+// limits set the throttle of all methods.
+func limits(rate, burst string) []gateway.PatchOperation {
+	return []gateway.PatchOperation{replace("/"+allMethods+"/throttling/rateLimit", rate), replace("/"+allMethods+"/throttling/burstLimit", burst)}
 }
 
 // closed says that a stage accepts nothing.
@@ -124,31 +140,11 @@ func closed(stage *apigateway.GetStageOutput) bool {
 
 // markDrained remembers in the stage that what was accepted before it was
 // throttled has been handled.
-func (o *Operator) markDrained(ctx context.Context, p Plan) error {
-	api, name, ok := apiOf(p.Resources)
-	if !ok {
+func (o *Operator) markDrained(ctx context.Context, h halt) error {
+	if h.stage == "" {
 		return nil
 	}
-	stage, err := o.stage(ctx, api, name)
-	if err != nil || stage == nil {
-		return err
-	}
-	return o.patchStage(ctx, api, name, replace("/variables/"+drainedMark, stage.Variables[throttleMark]))
-}
-
-// drained says that it has. Where a delete that failed has taken the stage away,
-// that was before it.
-func (o *Operator) drained(ctx context.Context, p Plan) (bool, error) {
-	api, name, ok := apiOf(p.Resources)
-	if !ok {
-		return p.Stack.Status == StatusDeleteFailed, nil
-	}
-	stage, err := o.stage(ctx, api, name)
-	if err != nil || stage == nil {
-		return false, err
-	}
-	mark, ok := stage.Variables[drainedMark]
-	return ok && mark == stage.Variables[throttleMark] && closed(stage), nil
+	return o.patchStage(ctx, h.api, h.stage, replace("/variables/"+drainedMark, h.mark))
 }
 
 // statement is one of a bucket policy, as it came.

@@ -49,8 +49,9 @@ func (h Halted) Lines() []string {
 
 // Halted finds it, by the stack's outputs and its template, in calls made at a
 // time.
-func (o *Operator) Halted(ctx context.Context, stack Stack, template []byte) (Halted, error) {
+func (o *Operator) Halted(ctx context.Context, current Current) (Halted, error) {
 	var h Halted
+	stack := current.Stack
 	api, name := stack.Outputs["ApiGatewayId"], ""
 	if _, after, ok := strings.Cut(stack.Outputs["ApiGatewayUrl"], "/"); ok {
 		name = after
@@ -78,7 +79,7 @@ func (o *Operator) Halted(ctx context.Context, stack Stack, template []byte) (Ha
 			return err
 		})
 		group.Go(func() (err error) {
-			h.own, err = o.deployment(ctx, stack, template)
+			h.own, err = o.deployment(ctx, current)
 			return err
 		})
 	}
@@ -105,7 +106,7 @@ func (o *Operator) Halted(ctx context.Context, stack Stack, template []byte) (Ha
 // pointBack has the stage serve the stack's own deployment again: CloudFormation
 // would change, and delete, one that it isn't.
 func (o *Operator) pointBack(ctx context.Context, current Current) error {
-	h, err := o.Halted(ctx, current.Stack, current.Template)
+	h, err := o.Halted(ctx, current)
 	if err != nil || h.Deployment == "" {
 		return err
 	}
@@ -120,7 +121,7 @@ func (o *Operator) serveOwn(ctx context.Context, h Halted) error {
 // release undoes what a destroy stopped: what is written first, what writes
 // then, what is accepted last.
 func (o *Operator) release(ctx context.Context, current Current) (changed bool, err error) {
-	h, err := o.Halted(ctx, current.Stack, current.Template)
+	h, err := o.Halted(ctx, current)
 	if err != nil {
 		return false, err
 	}
@@ -146,7 +147,7 @@ func (o *Operator) release(ctx context.Context, current Current) (changed bool, 
 	if !h.marked {
 		return changed, nil
 	}
-	if err := o.protectAgain(ctx, current.Stack, current.Template); err != nil {
+	if err := o.protectAgain(ctx, current); err != nil {
 		return changed, err
 	}
 	return changed || h.Throttled, o.open(ctx, h)
@@ -161,7 +162,7 @@ func (o *Operator) open(ctx context.Context, h Halted) error {
 		if h.before.rate == "" {
 			patches = append(patches, remove("/"+allMethods))
 		} else {
-			patches = append(patches, replace("/"+allMethods+"/throttling/rateLimit", h.before.rate), replace("/"+allMethods+"/throttling/burstLimit", h.before.burst))
+			patches = append(patches, limits(h.before.rate, h.before.burst)...)
 		}
 	}
 	return o.patchStage(ctx, h.api, h.stage, patches...)

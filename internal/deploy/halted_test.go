@@ -49,7 +49,7 @@ func works(t *testing.T, op *deploy.Operator, stack deploy.Stack) (rate float64,
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := op.Halted(t.Context(), stack, body)
+	h, err := op.Halted(t.Context(), deploy.Current{Stack: stack, Template: body})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 // stopMappings disables the stack's event source mappings and waits until they
 // are: what they invoke writes into the bucket that is emptied next.
 func (o *Operator) stopMappings(ctx context.Context, resources []Resource) error {
-	mappings := byType(resources, "AWS::Lambda::EventSourceMapping")
+	mappings := byType(resources, typeMapping)
 	for _, m := range mappings {
 		o.step("stopping " + m.LogicalID)
 		if err := o.enable(ctx, m.PhysicalID, false); err != nil {

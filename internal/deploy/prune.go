@@ -13,6 +13,8 @@ import (
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/streamctl/streamctl/internal/artifact"
 )
 
 const (
@@ -22,13 +24,13 @@ const (
 	// pruneKeep is how many of a function's newest zips stay in any case: what
 	// the stack has, and what it had before.
 	pruneKeep = 2
-	// codeFolder is what the functions' folders are in.
-	codeFolder = "functions/"
+	// templateFolder is where templates are that are too large for a request.
+	templateFolder = "templates/"
 )
 
-// ourKey is what Upload and the large templates are named: in a bucket that others
-// use too, theirs are theirs.
-var ourKey = regexp.MustCompile(`^(functions/[^/]+/[0-9a-f]{32}\.zip|templates/[0-9a-f]{64}\.yaml)$`)
+// templateKey is what they are named: in a bucket that others use too, theirs are
+// theirs.
+var templateKey = regexp.MustCompile(`^` + templateFolder + `[0-9a-f]{64}\.yaml$`)
 
 // Pruned is what a prune found.
 type Pruned struct {
@@ -62,7 +64,7 @@ func (o *Operator) Prune(ctx context.Context, bucket string, now time.Time, dryR
 			switch key := aws.ToString(v.Key); {
 			case used[key]:
 				p.Used++
-			case i < pruneKeep && folder != "templates/", now.Sub(aws.ToTime(v.LastModified)) < pruneAge:
+			case i < pruneKeep && folder != templateFolder, now.Sub(aws.ToTime(v.LastModified)) < pruneAge:
 				p.Kept++
 			default:
 				p.Deleted, p.Bytes = append(p.Deleted, key), p.Bytes+aws.ToInt64(v.Size)
@@ -88,7 +90,7 @@ func (o *Operator) artifacts(ctx context.Context, bucket string) (map[string][]t
 			return nil, fmt.Errorf("list bucket %s: %w", bucket, err)
 		}
 		for _, v := range page.Versions {
-			if key := aws.ToString(v.Key); ourKey.MatchString(key) {
+			if key := aws.ToString(v.Key); artifact.IsKey(key) || templateKey.MatchString(key) {
 				folder := key[:strings.LastIndex(key, "/")+1]
 				byFolder[folder] = append(byFolder[folder], v)
 			}

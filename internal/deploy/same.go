@@ -78,7 +78,7 @@ func (o *Operator) stopped(ctx context.Context, stack Stack) ([]Resource, error)
 		for _, m := range page.EventSourceMappings {
 			name, ours := reader(stack, aws.ToString(m.FunctionArn))
 			if state := aws.ToString(m.State); ours && (state == "Disabled" || state == "Disabling") {
-				out = append(out, Resource{LogicalID: name + "Mapping", PhysicalID: aws.ToString(m.UUID), Type: "AWS::Lambda::EventSourceMapping", Status: state})
+				out = append(out, Resource{LogicalID: name + "Mapping", PhysicalID: aws.ToString(m.UUID), Type: typeMapping, Status: state})
 			}
 		}
 	}

@@ -155,16 +155,16 @@ func (o *Operator) Resources(ctx context.Context, id string) ([]Resource, error)
 
 // deployment finds the API Gateway deployment that a template has the stage
 // serve; empty where it has none.
-func (o *Operator) deployment(ctx context.Context, stack Stack, template []byte) (id string, err error) {
-	declared, err := declarations(template)
+func (o *Operator) deployment(ctx context.Context, current Current) (id string, err error) {
+	declared, err := declarations(current.Template)
 	if err != nil {
-		return "", fmt.Errorf("read template of %s: %w", stack.Name, err)
+		return "", fmt.Errorf("read template of %s: %w", current.Stack.Name, err)
 	}
 	for logicalID, d := range declared {
 		if d.Type != typeDeployment {
 			continue
 		}
-		return o.physicalID(ctx, stack, logicalID)
+		return o.physicalID(ctx, current.Stack, logicalID)
 	}
 	return "", nil
 }

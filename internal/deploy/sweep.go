@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/streamctl/streamctl/internal/artifact"
 )
 
 // sweepLogs deletes the log groups that services made again, or by themselves,
@@ -94,7 +96,7 @@ func (o *Operator) sweepArtifacts(ctx context.Context, p Plan) (left Leftover, e
 	}
 	left = Leftover{LogicalID: "Artifacts", Type: typeBucket, PhysicalID: p.artifactBucket, Why: "the account's bucket for the functions' code, empty; the next deploy uses it"}
 	for key := range used {
-		if strings.HasPrefix(key, codeFolder) {
+		if strings.HasPrefix(key, artifact.Folder) {
 			left.Why = "the account's bucket for the functions' code, which other stacks use; `streamctl package --prune` deletes what none does"
 			return left, nil
 		}

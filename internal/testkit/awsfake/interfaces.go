@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -119,6 +118,6 @@ func (f *Fake) serveEC2(w http.ResponseWriter, r *request) {
 func writeEC2Error(w http.ResponseWriter, err error) {
 	e := wire.AsError(err)
 	wire.WriteXML(w, e.Status, wire.Group("Response",
-		wire.Group("Errors", wire.Group("Error", wire.Text("Code", e.Code), wire.Text("Message", strings.TrimSpace(e.Message)))),
+		wire.Group("Errors", wire.Group("Error", wire.Text("Code", e.Code), wire.Text("Message", e.Message))),
 		wire.Text("RequestID", wire.NewUUID())))
 }

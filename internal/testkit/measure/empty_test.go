@@ -1,12 +1,9 @@
 package measure_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"strconv"
@@ -181,27 +178,15 @@ func client(url string) *s3.Client {
 // motoServer starts moto, and fills buckets of it slowly.
 func motoServer(b *testing.B) func(*testing.B, int) (http.Handler, string) {
 	b.Helper()
-	server, err := moto.Start(b.Context(), moto.Options{Dir: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := server.Stop(context.WithoutCancel(b.Context())); err != nil {
-			b.Error(err)
-		}
-	})
-	at, err := url.Parse(server.URL)
-	if err != nil {
-		b.Fatal(err)
-	}
+	endpoint, server := bucketload.StartMoto(b)
 	buckets := 0
 	return func(b *testing.B, versions int) (http.Handler, string) {
 		b.Helper()
 		buckets++
 		bucket := fmt.Sprintf("moto-%d", buckets)
-		if err := bucketload.Fill(b.Context(), client(server.URL), bucket, versions, 0); err != nil {
+		if err := bucketload.Fill(b.Context(), client(endpoint), bucket, versions, 0); err != nil {
 			b.Fatal(err)
 		}
-		return httputil.NewSingleHostReverseProxy(at), bucket
+		return server, bucket
 	}
 }
