@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,5 +126,22 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: "tidy"}); err == nil {
 		t.Error("an unknown task is no error")
+	}
+}
+
+// TestRetentionRefusesALimitThatIsNotInThePast has numbers of days whose limit
+// overflows into the future.
+func TestRetentionRefusesALimitThatIsNotInThePast(t *testing.T) {
+	d := shared.Warehouse(t, now.AddDate(0, 0, -40), now)
+	h, _, _ := newHandler(t, d)
+	for _, days := range []int{math.MaxInt, math.MinInt, math.MaxInt - 1, math.MaxInt32, -1, -400, 36_501} {
+		h.RetentionDays = days
+		if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskUpkeep}); err == nil || !strings.Contains(err.Error(), "WarehouseRetentionDays") {
+			t.Errorf("%d days: %v", days, err)
+		}
+		var left int
+		if err := d.Conn(t).QueryRow(t.Context(), "SELECT count(*) FROM pg_inherits, events_floor WHERE inhparent = 'events'::regclass AND NOT isfinite(floor)").Scan(&left); err != nil || left < 41 {
+			t.Fatalf("%d days: %d partitions are left, %v", days, left, err)
+		}
 	}
 }

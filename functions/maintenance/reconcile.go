@@ -113,7 +113,11 @@ func (h *Handler) retain(ctx context.Context) error {
 	if h.RetentionDays == 0 {
 		return nil
 	}
-	done, err := h.Warehouse.DropDays(ctx, h.Now().AddDate(0, 0, -h.RetentionDays), h.Pause)
+	limit, err := h.retentionLimit()
+	if err != nil {
+		return err
+	}
+	done, err := h.Warehouse.DropDays(ctx, limit, h.Pause)
 	if len(done.Dropped) > 0 {
 		h.Log.InfoContext(ctx, "days dropped", "days", dates(done.Dropped))
 	}
@@ -121,6 +125,21 @@ func (h *Handler) retain(ctx context.Context) error {
 		h.Log.WarnContext(ctx, "days kept, because the archive isn't known to hold them", "days", dates(done.Kept))
 	}
 	return err
+}
+
+// maxRetentionDays is a hundred years. Far larger numbers overflow the calendar,
+// and the limit would be a day to come.
+const maxRetentionDays = 36_500
+
+// retentionLimit is the time before which events are dropped. It is an error
+// unless it lies more than a day in the past.
+func (h *Handler) retentionLimit() (time.Time, error) {
+	now := h.Now()
+	limit := now.AddDate(0, 0, -h.RetentionDays)
+	if h.RetentionDays < 1 || h.RetentionDays > maxRetentionDays || limit.After(now.AddDate(0, 0, -1)) {
+		return time.Time{}, fmt.Errorf("apply retention: WarehouseRetentionDays %d is outside 1..%d: nothing was dropped", h.RetentionDays, maxRetentionDays)
+	}
+	return limit, nil
 }
 
 func dates(days []time.Time) []string {

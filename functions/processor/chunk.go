@@ -3,6 +3,7 @@ package processor
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/event"
@@ -15,6 +16,8 @@ type chunk struct {
 	warehouse.Chunk
 	records []archive.Record
 	lines   int
+	// oldest is when the oldest record arrived.
+	oldest time.Time
 	// measures is Measures.
 	measures func(event.Event) ([]metric.Measure, error)
 }
@@ -27,7 +30,7 @@ func cut(records []archive.Record) []*chunk {
 		lines := bytes.Count(r.Data, []byte{'\n'}) + 1
 		if n := len(chunks); n == 0 || chunks[n-1].lines+lines > warehouse.MaxChunk {
 			c := &chunk{Chunk: warehouse.Chunk{Shard: r.Shard, FirstSeq: r.Sequence}, measures: Measures}
-			c.Decode = c.decode
+			c.Decode, c.Measure = c.decode, c.measure
 			chunks = append(chunks, c)
 		}
 		chunks[len(chunks)-1].add(r, lines)
@@ -41,6 +44,9 @@ func (c *chunk) add(r archive.Record, lines int) {
 	c.Records, c.LastSeq = len(c.records), r.Sequence
 	if r.Arrived.After(c.Arrived) {
 		c.Arrived = r.Arrived
+	}
+	if c.oldest.IsZero() || r.Arrived.Before(c.oldest) {
+		c.oldest = r.Arrived
 	}
 }
 
@@ -93,4 +99,14 @@ func (c *chunk) judge(record int, lines [][]byte) (rows []warehouse.Row, bad []w
 		})
 	}
 	return rows, bad, nil
+}
+
+// measure calls code again, for an event that an operator's trigger changed.
+func (c *chunk) measure(e event.Event) (measures []metric.Measure, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	return c.measures(e)
 }

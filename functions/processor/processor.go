@@ -159,6 +159,7 @@ func (h *Handler) load(ctx context.Context, c *chunk) (warehouse.Loaded, error) 
 		}
 		return key, h.Objects.Put(ctx, key, body)
 	}
+	c.RejectAll = h.Now().Sub(c.oldest) >= warehouse.RejectAfter
 	return h.Warehouse.Load(ctx, c.Chunk)
 }
 

@@ -395,3 +395,36 @@ func TestReplay(t *testing.T) {
 		t.Errorf("below the floor: %+v, %v", done, err)
 	}
 }
+
+// TestManyRejectedEventsWaitForTheRecordsAge has an operator's CHECK that 48 of
+// 264 events violate: the chunk waits until its oldest record is 15 minutes old.
+func TestManyRejectedEventsWaitForTheRecordsAge(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	if _, err := conn.Exec(t.Context(), "ALTER TABLE events ADD CONSTRAINT people CHECK (user_id NOT IN ('user0', 'user1')) NOT VALID"); err != nil {
+		t.Fatal(err)
+	}
+	records, total := stream(132) // user0 and user1 each send every eleventh record
+	bad := 0
+	for i := range records {
+		if i%11 < 2 {
+			bad += i%3 + 1
+		}
+	}
+	now := noon.Add(14 * time.Minute)
+	r.Now = func() time.Time { return now }
+	if failed := r.handle(t, records); failed != records[0].Kinesis.SequenceNumber {
+		t.Errorf("after 14 minutes it failed from %q", failed)
+	}
+	if n := number(t, conn, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM quarantine)"); n != 0 {
+		t.Errorf("%d rows after 14 minutes", n)
+	}
+	now = noon.Add(15 * time.Minute)
+	if failed := r.handle(t, records); failed != "" {
+		t.Errorf("after 15 minutes it failed from %q", failed)
+	}
+	exact(t, conn, r.cache, total-bad)
+	if n := number(t, conn, `SELECT count(*) FROM quarantine WHERE reason LIKE '%23514, constraint "people"%'`); n != bad {
+		t.Errorf("%d of %d in quarantine", n, bad)
+	}
+}

@@ -82,7 +82,7 @@ func admit(ctx context.Context, tx pgx.Tx, metric string, wanted map[string]bool
 	if len(values) == 0 {
 		return known, nil
 	}
-	_, err = tx.Exec(ctx, "INSERT INTO dimension (metric, value) SELECT $1, v FROM unnest($2::text[]) v ON CONFLICT DO NOTHING", metric, values)
+	_, err = tx.Exec(ctx, "INSERT INTO public.dimension (metric, value) SELECT $1, v FROM unnest($2::text[]) v ON CONFLICT DO NOTHING", metric, values)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func knownDimensions(ctx context.Context, tx pgx.Tx, metrics []string) (map[stri
 	for _, metric := range metrics {
 		known[metric] = map[string]bool{}
 	}
-	rows, err := tx.Query(ctx, "SELECT metric, value FROM dimension WHERE metric = ANY($1)", metrics)
+	rows, err := tx.Query(ctx, "SELECT metric, value FROM public.dimension WHERE metric = ANY($1)", metrics)
 	if err != nil {
 		return nil, err
 	}

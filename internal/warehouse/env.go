@@ -37,7 +37,7 @@ func (e Environment) OpenAs(user, password string) *DB {
 func (e Environment) open(user string, password func(context.Context) (string, error)) *DB {
 	d := e.Database
 	l := Login{Host: d.Host, Port: d.Port, Database: d.Name, User: user, Password: password}
-	return &DB{connect: func(ctx context.Context) (*pgx.Conn, error) {
+	return &DB{pace: defaultPace(), connect: func(ctx context.Context) (*pgx.Conn, error) {
 		if l.TLS == nil {
 			pool, err := trust.Pool(e.Getenv)
 			if err != nil {

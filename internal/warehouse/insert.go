@@ -11,50 +11,27 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// insert puts the chunk's rows into events and returns those that weren't
-// there. It copies straight, which is fastest, and turns to the way that minds
-// conflicts when the copy meets a duplicate.
-func (l *load) insert(ctx context.Context, tx pgx.Tx) ([]Row, error) {
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"events"}, eventColumns, l.in)
-	if err == nil {
-		return l.in.rows, nil
-	}
-	for l.in.decode() { // what the copy didn't come to
-	}
-	if sqlState(err) == uniqueViolation || isData(err) {
-		if _, err = tx.Exec(ctx, "ROLLBACK TO SAVEPOINT copy"); err == nil {
-			return l.insertSafely(ctx, tx, l.in.rows)
+// insert puts the chunk's rows into events and returns those that are new. It
+// copies, which is fastest; copied reports that every row was. When the copy
+// meets a duplicate or an error that may be a row's, and when an operator's
+// object may change or drop rows, the rows are inserted with INSERT.
+func (l *load) insert(ctx context.Context, tx pgx.Tx) (inserted []Row, copied bool, err error) {
+	if !l.objects.present() && l.timeouts == nil {
+		n, err := tx.CopyFrom(ctx, pgx.Identifier{"public", "events"}, eventColumns, l.in)
+		if err == nil && n == int64(len(l.in.rows)) {
+			return l.in.rows, true, nil
+		}
+		if err != nil && (!mayBeTheData(err) || l.isFirstTimeout(err)) {
+			return nil, false, fmt.Errorf("copy events: %w", err)
+		}
+		if _, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT copy"); err != nil {
+			return nil, false, fmt.Errorf("roll back copy: %w", err)
 		}
 	}
-	return nil, fmt.Errorf("copy %d events: %w", len(l.in.rows), err)
-}
-
-// insertSafely inserts what isn't there. An error of the data is halved down
-// to its event, which is then refused.
-func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, err error) {
-	err = savepoint(ctx, tx, func(tx pgx.Tx) error {
-		inserted, err = l.insertRows(ctx, tx, rows)
-		return err
-	})
-	switch {
-	case err == nil:
-		return inserted, nil
-	case !isData(err):
-		return nil, fmt.Errorf("insert %d events: %w", len(rows), err)
-	case len(rows) == 1:
-		r := rows[0]
-		l.refused = append(l.refused, Bad{Record: r.Record, Seq: r.Seq, I: r.I, Reason: "database: " + err.Error()})
-		return nil, nil
+	for l.in.decode() { // the rest, which the copy did not reach
 	}
-	first, err := l.insertSafely(ctx, tx, rows[:len(rows)/2])
-	if err != nil {
-		return nil, err
-	}
-	second, err := l.insertSafely(ctx, tx, rows[len(rows)/2:])
-	if err != nil {
-		return nil, err
-	}
-	return append(first, second...), nil
+	inserted, err = l.insertSafely(ctx, tx, l.in.rows)
+	return inserted, false, err
 }
 
 // savepoint runs work so that its failure leaves the transaction usable.
@@ -69,31 +46,41 @@ func savepoint(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
 	return inner.Commit(ctx)
 }
 
-func (l *load) insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
-	n := len(rows)
-	ids, users, types := make([][16]byte, n), make([]string, n), make([]string, n)
-	times, properties, received, arrived := make([]time.Time, n), make([]string, n), make([]time.Time, n), make([]time.Time, n)
-	lines := make([]int64, n)
-	for i, r := range rows {
-		lines[i] = LineHash(l.Shard, r.Seq, r.I)
-		ids[i], users[i], types[i] = r.Event.ID, r.Event.UserID, r.Event.Type
-		times[i], properties[i], received[i], arrived[i] = r.Event.Timestamp, string(r.Event.Properties), r.ReceivedAt, r.ArrivedAt
-	}
-	answer, err := tx.Query(ctx, `
-		INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at, line, source)
-		SELECT u.*, $9 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::jsonb[], $6::timestamptz[], $7::timestamptz[], $8::bigint[]) u
-		ON CONFLICT (event_id, timestamp) DO NOTHING
-		RETURNING event_id, timestamp`, ids, users, types, times, properties, received, arrived, lines, textOrNull(l.Source))
+// trial runs work and rolls it back in any case.
+func trial(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
+	inner, err := tx.Begin(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	fresh := make(map[identity]struct{}, n)
-	var id [16]byte
-	var at time.Time
-	_, err = pgx.ForEachRow(answer, []any{&id, &at}, func() error {
-		fresh[identity{id, at.UnixMicro()}] = struct{}{}
-		return nil
-	})
+	return errors.Join(work(inner), inner.Rollback(ctx))
+}
+
+// columns are rows as the arrays of a statement.
+type columns struct {
+	ids                       [][16]byte
+	users, types, properties  []string
+	times, received, arrivals []time.Time
+	lines                     []int64
+}
+
+func (l *load) columns(rows []Row) columns {
+	n := len(rows)
+	c := columns{
+		ids: make([][16]byte, n), users: make([]string, n), types: make([]string, n), properties: make([]string, n),
+		times: make([]time.Time, n), received: make([]time.Time, n), arrivals: make([]time.Time, n), lines: make([]int64, n),
+	}
+	for i, r := range rows {
+		c.ids[i], c.users[i], c.types[i], c.properties[i] = r.Event.ID, r.Event.UserID, r.Event.Type, string(r.Event.Properties)
+		c.times[i], c.received[i], c.arrivals[i] = r.Event.Timestamp, r.ReceivedAt, r.ArrivedAt
+		c.lines[i] = LineHash(l.Shard, r.Seq, r.I)
+	}
+	return c
+}
+
+// insertRows inserts the rows that are not stored yet and returns them.
+func (l *load) insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
+	fresh := make(map[identity]struct{}, len(rows))
+	err := l.insertNew(ctx, tx, rows, func(id identity, _ int64) { fresh[id] = struct{}{} })
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +91,32 @@ func (l *load) insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, er
 		}
 	}
 	return inserted, nil
+}
+
+// insertNew inserts what is not stored yet, and gives the identity and the line
+// of each new row as they were stored.
+func (l *load) insertNew(ctx context.Context, tx pgx.Tx, rows []Row, each func(identity, int64)) error {
+	c := l.columns(rows)
+	answer, err := tx.Query(ctx, `
+		INSERT INTO public.events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at, line, source)
+		SELECT u.*, $9 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::jsonb[], $6::timestamptz[], $7::timestamptz[], $8::bigint[]) u
+		ON CONFLICT (event_id, timestamp) DO NOTHING
+		RETURNING event_id, timestamp, line`, c.ids, c.users, c.types, c.times, c.properties, c.received, c.arrivals, c.lines, textOrNull(l.Source))
+	if err != nil {
+		return err
+	}
+	var id [16]byte
+	var at time.Time
+	var line *int64
+	_, err = pgx.ForEachRow(answer, []any{&id, &at, &line}, func() error {
+		hash := int64(0)
+		if line != nil {
+			hash = *line
+		}
+		each(identity{id, at.UnixMicro()}, hash)
+		return nil
+	})
+	return err
 }
 
 // storable makes any text one that PostgreSQL stores, at most 1,000 bytes.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/internal/event"
@@ -17,7 +16,11 @@ import (
 // MaxChunk is the most events that one transaction loads.
 const MaxChunk = 5000
 
-// Row is an event to load, with the place it came from.
+// RejectAfter is how long the oldest record of a chunk waits in the stream
+// before the limit on rejected events no longer applies.
+const RejectAfter = 15 * time.Minute
+
+// Row is an event to load, with its place in the stream.
 type Row struct {
 	Event      event.Event
 	ReceivedAt time.Time
@@ -32,7 +35,7 @@ type Row struct {
 	Measures []metric.Measure
 }
 
-// Bad is a line that can never be loaded.
+// Bad is a line that can't be loaded.
 type Bad struct {
 	// Record is the record's index in the chunk.
 	Record int
@@ -52,17 +55,23 @@ type Chunk struct {
 	Source string
 	// Records is how many there are, with at most MaxChunk events.
 	Records int
-	// Decode gives the events of a record, and its lines that can never be
-	// loaded. It is called for one after the other while the database copies,
-	// in a goroutine, where it must not panic, and for all once more when the
-	// chunk is tried again.
+	// Decode gives the events of a record, and its lines that can't be
+	// loaded. It is called for each record in turn while the database copies,
+	// in a goroutine, where it must not panic, and for all of them again when
+	// the chunk is loaded again.
 	Decode func(record int) ([]Row, []Bad)
+	// Measure computes Row.Measures again, for an event that an operator's
+	// trigger changed. Nil means that code makes no measures.
+	Measure func(event.Event) ([]metric.Measure, error)
 	// Keep writes the lines to the archive's quarantine and returns the
-	// object's key. It is called before the commit, and not without lines.
+	// object's key. It is called before the commit, with at least one line.
 	Keep func(context.Context, []Bad) (object string, err error)
+	// RejectAll lifts the limit on rejected events: the oldest record has
+	// waited for RejectAfter.
+	RejectAll bool
 }
 
-// Loaded tells what a committed chunk changed.
+// Loaded counts what a committed chunk changed.
 type Loaded struct {
 	Inserted, Duplicates, Quarantined, Expired int
 	// Minutes are the rollup rows that changed, as they are now.
@@ -71,29 +80,36 @@ type Loaded struct {
 	Users map[string][]string
 }
 
-// ErrTooManyBad says that the database refused so much of a chunk that the
-// fault must be ours and not the data's: nothing was set aside, nothing loaded.
-var ErrTooManyBad = errors.New("the database refuses too many events to be right")
+var (
+	// ErrTooManyRejected means that more than ten events and more than a tenth
+	// of a chunk fail alone. Nothing was quarantined or loaded. The chunk waits
+	// until its oldest record is RejectAfter old.
+	ErrTooManyRejected = errors.New("too many events are rejected")
+	// ErrSchemaRejects means that the database rejects known-good events too:
+	// the schema, a privilege or an operator's object is at fault. Nothing was
+	// quarantined or loaded.
+	ErrSchemaRejects = errors.New("the database rejects known-good events too")
+)
 
 // Load loads a chunk, exactly once however often it is called: an event that
-// is there already is a duplicate. After an error nothing of the chunk is
-// loaded, or, when the connection broke at the commit, all of it may be; the
-// next call finds out.
+// is stored already is a duplicate. After an error nothing of the chunk is
+// loaded, or, if the connection broke during the commit, all of it may be; the
+// next call finds out. A failed load is never repeated within one call.
 func (d *DB) Load(ctx context.Context, c Chunk) (Loaded, error) {
-	var done Loaded
+	l := load{Chunk: c, timeouts: d.timeoutsOf(c), pace: d.pace}
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		l := load{Chunk: c}
-		err := transact(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error { return l.run(ctx, tx) })
-		if sqlState(err) == checkViolation && !conn.IsClosed() {
-			return errors.Join(err, wantDays(ctx, conn, l.in.rows))
+		err := transact(ctx, conn, func(tx pgx.Tx) error { return l.run(ctx, tx) })
+		var missing *missingDaysError
+		if errors.As(err, &missing) && !conn.IsClosed() {
+			return errors.Join(err, wantDays(ctx, conn, missing.days))
 		}
-		done = l.Loaded
 		return err
 	})
+	d.rememberTimeouts(c, l.timeouts, err)
 	if err != nil {
 		return Loaded{}, fmt.Errorf("load records %s to %s: %w", c.FirstSeq, c.LastSeq, err)
 	}
-	return done, nil
+	return l.Loaded, nil
 }
 
 // load is one attempt.
@@ -101,31 +117,37 @@ type load struct {
 	Chunk
 	Loaded
 	in      *incoming
-	refused []Bad
-	known   map[string]bool // keys of metrics
+	objects objects
+	// suspects failed alone once; rejected failed twice, with a known-good row
+	// loaded in between; dropped vanished without an error.
+	suspects []suspect
+	rejected []Bad
+	dropped  []Bad
+	// daysChecked: the days of the chunk are known to have partitions.
+	daysChecked bool
+	pace        pace
+	timeouts    *timeouts       // nil unless an earlier attempt timed out
+	known       map[string]bool // keys of metrics
 }
 
 func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	if err := l.begin(ctx, tx); err != nil {
 		return err
 	}
-	inserted, err := l.insert(ctx, tx)
+	inserted, copied, err := l.insert(ctx, tx)
 	if err != nil {
 		return err
 	}
 	sums, users, err := l.in.counts, l.in.users, l.in.err
-	if len(inserted) != len(l.in.rows) {
+	if !copied {
 		sums, users = newCounter(l.in.declared), usersByDay(inserted)
 		err = sums.rows(inserted)
 	}
 	if err != nil {
 		return err
 	}
-	if err := l.trust(ctx, tx); err != nil {
-		return err
-	}
 	l.Inserted, l.Expired, l.Users = len(inserted), l.in.expired, users
-	l.Duplicates = l.in.events - l.Inserted - l.Expired - len(l.refused)
+	l.Duplicates = l.in.events - l.Inserted - l.Expired - len(l.rejected) - len(l.dropped)
 	if err := l.quarantine(ctx, tx); err != nil {
 		return err
 	}
@@ -142,8 +164,8 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	}
 	var batch pgx.Batch
 	l.note(&batch, minutes)
-	// Last of all, so that the rows which other shards wait for are locked
-	// for the shortest time; in key order, so that nobody waits in a circle.
+	// The rollups come last, so that rows which other shards wait for are locked
+	// for the shortest time, and in key order, which prevents deadlocks.
 	addToRollups(&batch, slotOf(l.Shard), measures, &l.Minutes)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("note batch, add to rollups: %w", err)
@@ -151,50 +173,26 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// trust says whether what was refused is to blame, or the database. It is the
-// database where it refuses much of a chunk, or the plainest event.
-func (l *load) trust(ctx context.Context, tx pgx.Tx) error {
-	if len(l.refused) == 0 {
-		return nil
-	}
-	if limit := max(10, l.in.events/10); len(l.refused) > limit {
-		return fmt.Errorf("%w: %d of %d", ErrTooManyBad, len(l.refused), l.in.events)
-	}
-	first := l.refused[0]
-	plain := l.in.rows[slices.IndexFunc(l.in.rows, func(r Row) bool { return r.Record == first.Record && r.I == first.I })]
-	plain.Event = event.Event{ID: uuid.New(), UserID: "user", Type: "type", Timestamp: plain.Event.Timestamp, Properties: []byte("{}")}
-	taken := errors.New("taken")
-	err := savepoint(ctx, tx, func(tx pgx.Tx) error {
-		_, err := l.insertRows(ctx, tx, []Row{plain})
-		return errors.Join(err, taken) // to be rolled back
-	})
-	if sqlState(err) != "" {
-		return fmt.Errorf("%w: even a plain one: %w", ErrTooManyBad, err)
-	}
-	if !errors.Is(err, taken) {
-		return fmt.Errorf("try a plain event: %w", err)
-	}
-	return nil
-}
-
-// begin takes the locks and reads the floor and the metrics, in one snapshot.
+// begin takes the locks and reads the floor, the metrics and the operator's
+// objects on events.
 func (l *load) begin(ctx context.Context, tx pgx.Tx) error {
 	var floor *time.Time
 	var keys, definitions []string
 	var batch pgx.Batch
-	// The lock comes before the first look at data: who holds it alone (a
-	// recount, a raise of the floor) must see all or nothing of this chunk.
+	// The lock comes before the first read of data: a transaction that holds it
+	// alone (a recount, a raise of the floor) must see all or nothing of this chunk.
 	batch.Queue("SELECT pg_advisory_xact_lock_shared($1::int, $2::int)", lockSpace, lockLoad)
-	// The INSERT of nothing holds the table's lock from here on. Without it, who
-	// mends a wrong schema could slip in where a savepoint is rolled back, and
-	// what was refused before would be taken for broken.
-	batch.Queue(`WITH lock AS (
-			INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at)
-			SELECT gen_random_uuid(), '', '', now(), '{}', now(), now() WHERE false)
-		SELECT CASE WHEN isfinite(floor) THEN floor END,
-			ARRAY(SELECT key FROM metric ORDER BY key),
-			ARRAY(SELECT definition FROM metric WHERE active AND definition IS NOT NULL ORDER BY key)
-		FROM events_floor`).QueryRow(func(row pgx.Row) error { return row.Scan(&floor, &keys, &definitions) })
+	// From here on nobody changes a trigger, an index or a column of events.
+	// Without the lock, a repair of the schema could happen while a savepoint is
+	// rolled back, and rows rejected before it would count as bad.
+	batch.Queue("LOCK TABLE ONLY public.events IN ROW EXCLUSIVE MODE")
+	// A constraint trigger that is deferred to the commit would name no row.
+	batch.Queue("SET CONSTRAINTS ALL IMMEDIATE")
+	batch.Queue(`SELECT CASE WHEN isfinite(floor) THEN floor END,
+			ARRAY(SELECT key FROM public.metric ORDER BY key),
+			ARRAY(SELECT definition FROM public.metric WHERE active AND definition IS NOT NULL ORDER BY key)
+		FROM public.events_floor`).QueryRow(func(row pgx.Row) error { return row.Scan(&floor, &keys, &definitions) })
+	l.objects.queue(&batch)
 	batch.Queue("SAVEPOINT copy")
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("lock loading, read floor and metrics: %w", err)
@@ -208,9 +206,9 @@ func (l *load) begin(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// quarantine notes the lines that can't be loaded, after their bytes are safe.
+// quarantine notes the lines that can't be loaded, after their bytes are stored.
 func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
-	bad := slices.Concat(l.in.bad, l.refused)
+	bad := slices.Concat(l.in.bad, l.rejected, l.dropped)
 	if len(bad) == 0 {
 		return nil
 	}
@@ -224,7 +222,7 @@ func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
 	for _, b := range bad {
 		seqs, is, reasons = append(seqs, b.Seq), append(is, b.I), append(reasons, storable(b.Reason))
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO quarantine (shard, seq, i, reason, object)
+	_, err = tx.Exec(ctx, `INSERT INTO public.quarantine (shard, seq, i, reason, object)
 		SELECT $1, seq, i, reason, $5 FROM unnest($2::text[], $3::int[], $4::text[]) AS b(seq, i, reason)
 		ON CONFLICT (shard, seq, i) DO NOTHING`, l.Shard, seqs, is, reasons, object)
 	if err != nil {
@@ -233,7 +231,7 @@ func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// note tells the cache's refresher which minutes the chunk changes.
+// note records which minutes the chunk changes, for the cache's refresher.
 func (l *load) note(batch *pgx.Batch, minutes []time.Time) {
 	slices.SortFunc(minutes, time.Time.Compare)
 	minutes = slices.CompactFunc(minutes, time.Time.Equal)
@@ -241,7 +239,7 @@ func (l *load) note(batch *pgx.Batch, minutes []time.Time) {
 	if !l.Arrived.IsZero() {
 		arrived = &l.Arrived
 	}
-	batch.Queue(`INSERT INTO load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived)
+	batch.Queue(`INSERT INTO public.load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		l.Shard, l.FirstSeq, l.LastSeq, l.Inserted, l.Duplicates, l.Quarantined, l.Expired, minutes, arrived)
 }

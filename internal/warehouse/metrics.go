@@ -43,7 +43,7 @@ func setMetrics(ctx context.Context, tx pgx.Tx, declared []metric.Definition) er
 	for i, d := range declared {
 		keys[i] = d.Key()
 	}
-	_, err := tx.Exec(ctx, "UPDATE metric SET active = false WHERE active AND definition IS NOT NULL AND key <> ALL($1)", keys)
+	_, err := tx.Exec(ctx, "UPDATE public.metric SET active = false WHERE active AND definition IS NOT NULL AND key <> ALL($1)", keys)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func setMetrics(ctx context.Context, tx pgx.Tx, declared []metric.Definition) er
 			return err
 		}
 		// Nothing comes back for a metric that is counted already.
-		rows, err := tx.Query(ctx, `INSERT INTO metric AS m (key, name, definition, fields, since) VALUES ($1, $2, $3, $4, date_trunc('minute', now()))
+		rows, err := tx.Query(ctx, `INSERT INTO public.metric AS m (key, name, definition, fields, since) VALUES ($1, $2, $3, $4, date_trunc('minute', now()))
 			ON CONFLICT (key) DO UPDATE SET active = true, definition = excluded.definition, since = excluded.since
 			WHERE NOT m.active RETURNING since`, keys[i], d.Name, text, len(d.By))
 		if err != nil {
@@ -98,7 +98,7 @@ func registerCode(ctx context.Context, tx pgx.Tx, known map[string]bool, rows []
 	if len(fresh) == 0 {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO metric (key, name, fields, since)
+	_, err := tx.Exec(ctx, `INSERT INTO public.metric (key, name, fields, since)
 		SELECT key, key, 1, date_trunc('minute', now() + $2::interval) FROM unnest($1::text[]) key ON CONFLICT (key) DO NOTHING`,
 		slices.Sorted(maps.Keys(fresh)), ahead+codeSettles+time.Minute)
 	if err != nil {
@@ -124,7 +124,7 @@ func decodeDefinitions(texts []string) ([]metric.Definition, error) {
 func (d *DB) Since(ctx context.Context, key string) (since time.Time, ok bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		// What begins at -infinity has no time that Go could hold.
-		err := conn.QueryRow(ctx, "SELECT since FROM metric WHERE key = $1 AND isfinite(since)", key).Scan(&since)
+		err := conn.QueryRow(ctx, "SELECT since FROM public.metric WHERE key = $1 AND isfinite(since)", key).Scan(&since)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -141,7 +141,7 @@ func (d *DB) Since(ctx context.Context, key string) (since time.Time, ok bool, e
 // its values apart.
 func (d *DB) MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		err := conn.QueryRow(ctx, "SELECT key, fields FROM metric WHERE name = $1 AND active ORDER BY since DESC LIMIT 1", name).Scan(&key, &by)
+		err := conn.QueryRow(ctx, "SELECT key, fields FROM public.metric WHERE name = $1 AND active ORDER BY since DESC LIMIT 1", name).Scan(&key, &by)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}

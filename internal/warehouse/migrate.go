@@ -83,7 +83,8 @@ func (d *DB) migrate(ctx context.Context, files fs.FS) (version int, err error) 
 		}
 		version, err = apply(ctx, conn, known)
 		_, unlockErr := conn.Exec(ctx, "SELECT pg_advisory_unlock($1::int, $2::int)", lockSpace, lockMigration)
-		return errors.Join(err, unlockErr)
+		_, resetErr := conn.Exec(ctx, "RESET statement_timeout") // to the connection's own
+		return errors.Join(err, unlockErr, resetErr)
 	})
 	return version, err
 }
@@ -110,7 +111,7 @@ func apply(ctx context.Context, conn *pgx.Conn, known []migration) (version int,
 // appliedMigrations gives the checksums by version, from 1.
 func appliedMigrations(ctx context.Context, conn *pgx.Conn) (checksums []string, err error) {
 	err = asTables(ctx, conn, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS schema_migration (
+		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS public.schema_migration (
 			version    integer PRIMARY KEY,
 			name       text NOT NULL,
 			checksum   text NOT NULL,
@@ -119,7 +120,7 @@ func appliedMigrations(ctx context.Context, conn *pgx.Conn) (checksums []string,
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, "SELECT checksum FROM schema_migration ORDER BY version")
+		rows, err := tx.Query(ctx, "SELECT checksum FROM public.schema_migration ORDER BY version")
 		if err != nil {
 			return err
 		}
@@ -138,14 +139,14 @@ func applyOne(ctx context.Context, conn *pgx.Conn, m migration) error {
 		if _, err := tx.Conn().PgConn().Exec(ctx, m.sql).ReadAll(); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)", m.version, m.name, m.checksum)
+		_, err := tx.Exec(ctx, "INSERT INTO public.schema_migration (version, name, checksum) VALUES ($1, $2, $3)", m.version, m.name, m.checksum)
 		return err
 	})
 }
 
 // asTables runs work in a transaction as the role that owns the objects.
 func asTables(ctx context.Context, conn *pgx.Conn, work func(pgx.Tx) error) error {
-	return transact(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return transact(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL ROLE streamctl_tables"); err != nil {
 			return err
 		}

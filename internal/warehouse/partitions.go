@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,9 +16,9 @@ const DaysAhead = 7
 // dayTries is how often a day is tried whose making waits for a long query.
 const dayTries = 5
 
-// MakeDays gives every day from first to last, and every day that a load asked
-// for, its partition. It is run as streamctl_owner. pause waits between tries.
-// A day that can't be made stops none of the others.
+// MakeDays gives every day from first to last, and every day that a load
+// requested, its partition. It is run as streamctl_owner. pause waits between
+// tries. A day that can't be made does not keep other days from being made.
 func (d *DB) MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error) {
 	days, err := d.missingDays(ctx, first, last)
 	if err != nil {
@@ -26,7 +27,7 @@ func (d *DB) MakeDays(ctx context.Context, first, last time.Time, pause func(con
 	var errs []error
 	for _, day := range days {
 		if err := d.makeDay(ctx, day, pause); err != nil {
-			errs = append(errs, fmt.Errorf("make day %s: %w", day.Format(time.DateOnly), err))
+			errs = append(errs, fmt.Errorf("make day %s: %w", day.Format(time.DateOnly), hinted(err)))
 			continue
 		}
 		made++
@@ -42,8 +43,8 @@ func (d *DB) missingDays(ctx context.Context, first, last time.Time) (days []tim
 		rows, err := conn.Query(ctx, `
 			SELECT day FROM (
 				SELECT generate_series($1::date, $2::date, interval '1 day')::date AS day
-				UNION SELECT w.day FROM partition_wanted w, events_floor f WHERE w.day + 1 > f.floor
-			) d WHERE NOT day_ready(day) ORDER BY day`, first, last)
+				UNION SELECT w.day FROM public.partition_wanted w, public.events_floor f WHERE w.day + 1 > f.floor
+			) d WHERE NOT public.day_ready(day) ORDER BY day`, first, last)
 		if err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (d *DB) makeDay(ctx context.Context, day time.Time, pause func(context.Cont
 				if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '3s'"); err != nil {
 					return err
 				}
-				_, err := tx.Exec(ctx, "SELECT make_day($1)", day)
+				_, err := tx.Exec(ctx, "SELECT public.make_day($1)", day)
 				return err
 			})
 		})
@@ -81,7 +82,7 @@ func (d *DB) makeDay(ctx context.Context, day time.Time, pause func(context.Cont
 func (d *DB) forgetWanted(ctx context.Context) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "DELETE FROM partition_wanted w USING events_floor f WHERE day_ready(w.day) OR w.day + 1 <= f.floor")
+			_, err := tx.Exec(ctx, "DELETE FROM public.partition_wanted w USING public.events_floor f WHERE public.day_ready(w.day) OR w.day + 1 <= f.floor")
 			return err
 		})
 	})
@@ -95,7 +96,7 @@ func (d *DB) forgetWanted(ctx context.Context) error {
 func (d *DB) Horizon(ctx context.Context, today time.Time) (days int, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `
-			SELECT coalesce(min(n) FILTER (WHERE NOT day_ready($1::date + n)), 31) - 1
+			SELECT coalesce(min(n) FILTER (WHERE NOT public.day_ready($1::date + n)), 31) - 1
 			FROM generate_series(1, 30) n`, today).Scan(&days)
 	})
 	if err != nil {
@@ -112,7 +113,7 @@ const batchDays = 14
 func (d *DB) ForgetBatches(ctx context.Context) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "DELETE FROM load_batch WHERE loaded_at < now() - make_interval(days => $1)", batchDays)
+			_, err := tx.Exec(ctx, "DELETE FROM public.load_batch WHERE loaded_at < now() - make_interval(days => $1)", batchDays)
 			return err
 		})
 	})
@@ -122,22 +123,52 @@ func (d *DB) ForgetBatches(ctx context.Context) error {
 	return nil
 }
 
-// wantDays notes the chunk's days that have no partition. It runs outside the
-// transaction that failed for want of them.
-func wantDays(ctx context.Context, conn *pgx.Conn, rows []Row) error {
-	seen := map[string]bool{}
+// missingDaysError means that days of the chunk have no partition.
+type missingDaysError struct {
+	days []time.Time
+	err  error
+}
+
+func (e *missingDaysError) Error() string {
+	names := make([]string, len(e.days))
+	for i, day := range e.days {
+		names[i] = day.Format(time.DateOnly)
+	}
+	return "no partition yet for " + strings.Join(names, ", ") + ": " + e.err.Error()
+}
+
+func (e *missingDaysError) Unwrap() error { return e.err }
+
+// missingDays are the days of rows that no partition takes. A CHECK constraint
+// fails with the same SQLSTATE as a missing partition, and so may a trigger.
+func missingDays(ctx context.Context, tx pgx.Tx, rows []Row) ([]time.Time, error) {
+	seen := map[time.Time]bool{}
 	var days []time.Time
 	for _, r := range rows {
-		day := r.Event.Timestamp.UTC().Truncate(24 * time.Hour)
-		if key := day.Format(time.DateOnly); !seen[key] {
-			seen[key] = true
-			days = append(days, day)
+		if of := day(r.Event.Timestamp); !seen[of] {
+			seen[of] = true
+			days = append(days, of)
 		}
 	}
-	_, err := conn.Exec(ctx, `INSERT INTO partition_wanted (day)
-		SELECT d FROM unnest($1::date[]) d WHERE NOT day_ready(d) ORDER BY d ON CONFLICT DO NOTHING`, days)
+	answer, err := tx.Query(ctx, `SELECT d FROM unnest($1::date[]) d WHERE NOT public.day_ready(d)
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_partitioned_table WHERE partrelid = 'public.events'::regclass AND partdefid <> 0) ORDER BY d`, days)
 	if err != nil {
-		return fmt.Errorf("ask for partitions: %w", err)
+		return nil, fmt.Errorf("look for partitions: %w", err)
+	}
+	days, err = pgx.CollectRows(answer, pgx.RowTo[time.Time])
+	if err != nil {
+		return nil, fmt.Errorf("look for partitions: %w", err)
+	}
+	return days, nil
+}
+
+// wantDays requests the partitions of days. It runs outside the transaction
+// that failed without them.
+func wantDays(ctx context.Context, conn *pgx.Conn, days []time.Time) error {
+	_, err := conn.Exec(ctx, `INSERT INTO public.partition_wanted (day)
+		SELECT d FROM unnest($1::date[]) d WHERE NOT public.day_ready(d) ORDER BY d ON CONFLICT DO NOTHING`, days)
+	if err != nil {
+		return fmt.Errorf("request partitions: %w", err)
 	}
 	return nil
 }

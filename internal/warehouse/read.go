@@ -14,7 +14,7 @@ func (d *DB) MinuteRows(ctx context.Context, metric string, minutes []time.Time)
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		answer, err := conn.Query(ctx, `
 			SELECT metric, bucket, dimension, slot, rev, n, sum::text, coalesce(min::text, ''), coalesce(max::text, '')
-			FROM metric_minute WHERE metric = $1 AND bucket = ANY($2) ORDER BY bucket, dimension, slot`, metric, minutes)
+			FROM public.metric_minute WHERE metric = $1 AND bucket = ANY($2) ORDER BY bucket, dimension, slot`, metric, minutes)
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (d *DB) Series(ctx context.Context, metric string, from, to time.Time, step
 		answer, err := conn.Query(ctx, `
 			SELECT date_bin(make_interval(secs => $4), bucket, $2) AS at, dimension, sum(n)::bigint,
 			       sum(sum)::text, coalesce(min(min)::text, ''), coalesce(max(max)::text, '')
-			FROM metric_minute WHERE metric = $1 AND bucket >= $2 AND bucket < $3 AND n > 0
+			FROM public.metric_minute WHERE metric = $1 AND bucket >= $2 AND bucket < $3 AND n > 0
 			GROUP BY 1, 2 ORDER BY 1, 2`, metric, from, to, step.Seconds())
 		if err != nil {
 			return err
@@ -65,7 +65,7 @@ func (d *DB) CountUsers(ctx context.Context, first, last time.Time) (byDay map[s
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
 			SELECT to_char(timestamp AT TIME ZONE 'UTC', 'YYYYMMDD'), count(DISTINCT user_id)
-			FROM events WHERE timestamp >= $1 AND timestamp < $2 GROUP BY 1`, day(first), day(last).AddDate(0, 0, 1))
+			FROM public.events WHERE timestamp >= $1 AND timestamp < $2 GROUP BY 1`, day(first), day(last).AddDate(0, 0, 1))
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (d *DB) CountUsers(ctx context.Context, first, last time.Time) (byDay map[s
 func (d *DB) EachUser(ctx context.Context, from, to time.Time, each func(users []string) error) error {
 	const portion = 5000
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT DISTINCT user_id FROM events WHERE timestamp >= $1 AND timestamp < $2", from, to)
+		rows, err := conn.Query(ctx, "SELECT DISTINCT user_id FROM public.events WHERE timestamp >= $1 AND timestamp < $2", from, to)
 		if err != nil {
 			return err
 		}
@@ -130,13 +130,13 @@ func (d *DB) Changed(ctx context.Context, watermark string, oldest time.Time) (c
 		// One statement is one snapshot.
 		const since = `
 			SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '@' || extract(epoch FROM now()),
-			       ARRAY(SELECT DISTINCT m FROM load_batch, unnest(minutes) m
+			       ARRAY(SELECT DISTINCT m FROM public.load_batch, unnest(minutes) m
 			             WHERE (xid >= split_part($2, '@', 1)::xid8
 			                    OR loaded_at >= to_timestamp(split_part($2, '@', 2)::float8) - interval '3 minutes')
 			             AND m >= $1 ORDER BY m DESC)`
 		const all = `
 			SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '@' || extract(epoch FROM now()),
-			       ARRAY(SELECT DISTINCT bucket FROM metric_minute WHERE bucket >= $1 ORDER BY bucket DESC)`
+			       ARRAY(SELECT DISTINCT bucket FROM public.metric_minute WHERE bucket >= $1 ORDER BY bucket DESC)`
 		if watermark == "" {
 			return conn.QueryRow(ctx, all, oldest).Scan(&c.Watermark, &c.Minutes)
 		}
@@ -151,7 +151,7 @@ func (d *DB) Changed(ctx context.Context, watermark string, oldest time.Time) (c
 // Metrics names the metrics that have rollups.
 func (d *DB) Metrics(ctx context.Context) (names []string, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT DISTINCT metric FROM dimension ORDER BY 1")
+		rows, err := conn.Query(ctx, "SELECT DISTINCT metric FROM public.dimension ORDER BY 1")
 		if err != nil {
 			return err
 		}

@@ -52,13 +52,13 @@ func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze fun
 func rebuildHour(ctx context.Context, tx pgx.Tx, hour time.Time, analyze func(event.Event) []metric.Measure) error {
 	end := hour.Add(time.Hour)
 	var floor *time.Time
-	if err := tx.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM events_floor").Scan(&floor); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM public.events_floor").Scan(&floor); err != nil {
 		return fmt.Errorf("read floor: %w", err)
 	}
 	if floor != nil && hour.Before(*floor) {
 		return &BelowFloorError{From: hour, Floor: floor.UTC()}
 	}
-	rows, err := tx.Query(ctx, "SELECT key, definition, greatest(since, $1) FROM metric WHERE active AND since < $2 ORDER BY greatest(since, $1), key", hour, end)
+	rows, err := tx.Query(ctx, "SELECT key, definition, greatest(since, $1) FROM public.metric WHERE active AND since < $2 ORDER BY greatest(since, $1), key", hour, end)
 	if err != nil {
 		return fmt.Errorf("read metrics: %w", err)
 	}
@@ -132,7 +132,7 @@ func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
 	if err != nil {
 		return err
 	}
-	cleared, err := tx.Query(ctx, `UPDATE metric_minute SET rev = rev + 1, n = 0, sum = 0, min = NULL, max = NULL
+	cleared, err := tx.Query(ctx, `UPDATE public.metric_minute SET rev = rev + 1, n = 0, sum = 0, min = NULL, max = NULL
 		WHERE metric = ANY($1) AND bucket >= $2 AND bucket < $3 RETURNING bucket`, keys, r.from, r.to)
 	if err != nil {
 		return fmt.Errorf("clear rollups: %w", err)
@@ -156,7 +156,7 @@ func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
 
 // count reads the events of a span and adds them up.
 func count(ctx context.Context, tx pgx.Tx, r rebuilding) ([]Measure, error) {
-	rows, err := tx.Query(ctx, "SELECT event_id, user_id, event_type, timestamp, properties FROM events WHERE timestamp >= $1 AND timestamp < $2", r.from, r.to)
+	rows, err := tx.Query(ctx, "SELECT event_id, user_id, event_type, timestamp, properties FROM public.events WHERE timestamp >= $1 AND timestamp < $2", r.from, r.to)
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}

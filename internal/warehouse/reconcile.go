@@ -40,7 +40,7 @@ func (d *DB) UncleanHours(ctx context.Context, oldest, newest, again time.Time, 
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
 			SELECT h FROM generate_series(date_trunc('hour', $1::timestamptz), $2::timestamptz - interval '1 hour', interval '1 hour') h
-			LEFT JOIN reconciled_hour r ON r.hour = h
+			LEFT JOIN public.reconciled_hour r ON r.hour = h
 			WHERE r.hour IS NULL OR (r.missing > 0 OR r.unarchived > 0) AND r.checked_at < $3
 			ORDER BY r.checked_at NULLS FIRST, h LIMIT $4`, oldest, newest, again, limit)
 		if err != nil {
@@ -61,7 +61,7 @@ func (d *DB) UncleanHours(ctx context.Context, oldest, newest, again time.Time, 
 func (d *DB) FirstArrival(ctx context.Context) (at time.Time, ok bool, err error) {
 	var first *time.Time
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "SELECT least((SELECT min(arrived) FROM load_batch), (SELECT min(hour) FROM reconciled_hour))").Scan(&first)
+		return conn.QueryRow(ctx, "SELECT least((SELECT min(arrived) FROM public.load_batch), (SELECT min(hour) FROM public.reconciled_hour))").Scan(&first)
 	})
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("read first arrival: %w", err)
@@ -76,7 +76,7 @@ func (d *DB) FirstArrival(ctx context.Context) (at time.Time, ok bool, err error
 // nothing missing: they needn't be read again.
 func (d *DB) ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT key FROM reconciled_object WHERE hour = $1 AND missing = 0", hour)
+		rows, err := conn.Query(ctx, "SELECT key FROM public.reconciled_object WHERE hour = $1 AND missing = 0", hour)
 		if err != nil {
 			return err
 		}
@@ -112,15 +112,15 @@ func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, line
 				WITH line AS (
 					SELECT l.*, e.event_id, e.line AS made
 					FROM unnest($3::text[], $4::text[], $5::int[], $6::bigint[], $7::uuid[], $8::timestamptz[]) AS l(shard, seq, i, hash, id, at)
-					LEFT JOIN events e ON e.event_id = l.id AND e.timestamp = l.at),
+					LEFT JOIN public.events e ON e.event_id = l.id AND e.timestamp = l.at),
 				found AS (
 					SELECT count(*) AS lines,
 					       count(*) FILTER (WHERE made = hash) AS matched,
 					       count(*) FILTER (WHERE event_id IS NULL
-					           AND NOT EXISTS (SELECT FROM quarantine q WHERE q.shard = line.shard AND q.seq = line.seq AND q.i = line.i)
-					           AND NOT coalesce(line.at < (SELECT floor FROM events_floor), false)) AS missing
+					           AND NOT EXISTS (SELECT FROM public.quarantine q WHERE q.shard = line.shard AND q.seq = line.seq AND q.i = line.i)
+					           AND NOT coalesce(line.at < (SELECT floor FROM public.events_floor), false)) AS missing
 					FROM line)
-				INSERT INTO reconciled_object (key, hour, lines, missing, matched)
+				INSERT INTO public.reconciled_object (key, hour, lines, missing, matched)
 				SELECT $1, $2, lines, missing, matched FROM found
 				ON CONFLICT (key) DO UPDATE SET lines = excluded.lines, missing = excluded.missing, matched = excluded.matched`,
 				key, hour, shards, seqs, is, hashes, ids, times)
@@ -146,21 +146,21 @@ func (d *DB) CloseHour(ctx context.Context, hour time.Time, keys []string) (h Ho
 			var compared int
 			err := tx.QueryRow(ctx, `
 				SELECT count(*), coalesce(sum(lines), 0)::bigint, coalesce(sum(missing), 0)::bigint,
-				       (SELECT count(*) FROM events WHERE arrived_at >= $1 AND arrived_at < $1 + interval '1 hour' AND source IS NULL) - coalesce(sum(matched), 0)::bigint
-				FROM reconciled_object WHERE hour = $1 AND key = ANY($2)`, hour, keys).Scan(&compared, &h.Lines, &h.Missing, &h.Unarchived)
+				       (SELECT count(*) FROM public.events WHERE arrived_at >= $1 AND arrived_at < $1 + interval '1 hour' AND source IS NULL) - coalesce(sum(matched), 0)::bigint
+				FROM public.reconciled_object WHERE hour = $1 AND key = ANY($2)`, hour, keys).Scan(&compared, &h.Lines, &h.Missing, &h.Unarchived)
 			if err != nil {
 				return err
 			}
 			if compared != len(keys) {
 				return fmt.Errorf("%d of %d objects were compared", compared, len(keys))
 			}
-			err = tx.QueryRow(ctx, `INSERT INTO reconciled_hour AS r (hour, lines, missing, unarchived) VALUES ($1, $2, $3, $4)
+			err = tx.QueryRow(ctx, `INSERT INTO public.reconciled_hour AS r (hour, lines, missing, unarchived) VALUES ($1, $2, $3, $4)
 				ON CONFLICT (hour) DO UPDATE SET checked_at = now(), lines = excluded.lines, missing = excluded.missing, unarchived = excluded.unarchived
 				RETURNING since`, hour, h.Lines, h.Missing, h.Unarchived).Scan(&h.Since)
 			if err != nil || !h.Clean() {
 				return err
 			}
-			_, err = tx.Exec(ctx, "DELETE FROM reconciled_object WHERE hour = $1", hour)
+			_, err = tx.Exec(ctx, "DELETE FROM public.reconciled_object WHERE hour = $1", hour)
 			return err
 		})
 	})
@@ -178,12 +178,12 @@ func (d *DB) CloseHour(ctx context.Context, hour time.Time, keys []string) (h Ho
 func (d *DB) Unreconciled(ctx context.Context, now time.Time) (n int, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `SELECT
-			(SELECT count(*) FROM reconciled_hour WHERE (missing > 0 OR unarchived > 0)
-				AND (since <= $1::timestamptz - interval '6 hours' AND hour + interval '1 hour' <= (SELECT max(arrived) FROM load_batch) OR since <= $1::timestamptz - interval '1 day'))
+			(SELECT count(*) FROM public.reconciled_hour WHERE (missing > 0 OR unarchived > 0)
+				AND (since <= $1::timestamptz - interval '6 hours' AND hour + interval '1 hour' <= (SELECT max(arrived) FROM public.load_batch) OR since <= $1::timestamptz - interval '1 day'))
 			+ (SELECT count(*) FROM generate_series(
-				(SELECT date_trunc('hour', min(arrived)) FROM load_batch), $1::timestamptz - interval '9 hours', interval '1 hour') AS h
-				WHERE NOT EXISTS (SELECT FROM reconciled_hour WHERE hour = h))
-			+ (SELECT count(*) FROM pg_class, events_floor WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+				(SELECT date_trunc('hour', min(arrived)) FROM public.load_batch), $1::timestamptz - interval '9 hours', interval '1 hour') AS h
+				WHERE NOT EXISTS (SELECT FROM public.reconciled_hour WHERE hour = h))
+			+ (SELECT count(*) FROM pg_class, public.events_floor WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 				AND relname ~ '^events_[0-9]{8}$' AND to_date(substr(relname, 8), 'YYYYMMDD') + 1 <= floor AT TIME ZONE 'UTC')`, now).Scan(&n)
 	})
 	if err != nil {

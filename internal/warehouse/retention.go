@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,7 +48,7 @@ func (d *DB) DropDays(ctx context.Context, before time.Time, pause func(context.
 			err = d.dropDay(ctx, day, pause)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("drop day %s: %w", day.Format(time.DateOnly), err))
+			errs = append(errs, fmt.Errorf("drop day %s: %w", day.Format(time.DateOnly), hinted(err)))
 			continue
 		}
 		done.Dropped = append(done.Dropped, day)
@@ -82,7 +83,7 @@ func (d *DB) raiseFloor(ctx context.Context, floor time.Time) error {
 			if err := lockLoads(ctx, tx); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, "UPDATE events_floor SET floor = $1 WHERE floor < $1", floor)
+			_, err := tx.Exec(ctx, "UPDATE public.events_floor SET floor = $1 WHERE floor < $1", floor)
 			return err
 		})
 	})
@@ -98,8 +99,8 @@ func (d *DB) archived(ctx context.Context, day time.Time) (ok bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var sql string
 		err := conn.QueryRow(ctx, `SELECT format('SELECT NOT EXISTS (
-				SELECT date_trunc(''hour'', arrived_at, ''UTC'') FROM %I WHERE source IS NULL
-				EXCEPT SELECT hour FROM reconciled_hour WHERE unarchived = 0)', $1::text)`, dayTable(day)).Scan(&sql)
+				SELECT date_trunc(''hour'', arrived_at, ''UTC'') FROM public.%I WHERE source IS NULL
+				EXCEPT SELECT hour FROM public.reconciled_hour WHERE unarchived = 0)', $1::text)`, dayTable(day)).Scan(&sql)
 		if err != nil {
 			return err
 		}
@@ -136,19 +137,26 @@ func dropDay(ctx context.Context, conn *pgx.Conn, table string) (err error) {
 		return err
 	}
 	defer func() {
-		_, resetErr := conn.Exec(context.WithoutCancel(ctx), "RESET ROLE; RESET lock_timeout")
-		err = errors.Join(err, resetErr)
+		ctx := context.WithoutCancel(ctx)
+		_, roleErr := conn.Exec(ctx, "SET ROLE NONE")
+		_, lockErr := conn.Exec(ctx, "SET lock_timeout = 0")
+		err = errors.Join(err, roleErr, lockErr)
 	}()
+	// An object that would keep the table from being dropped has to be known
+	// before the day is detached: afterwards events would lack it.
+	if err := dependents(ctx, conn, table); err != nil {
+		return err
+	}
 	for {
 		var step *string
-		// What a detach that was cut short left behind has to be finished.
+		// A detach that was interrupted has to be finished.
 		err := conn.QueryRow(ctx, `SELECT CASE
-				WHEN to_regclass(quote_ident($1)) IS NULL THEN NULL
-				WHEN i.inhrelid IS NULL THEN format('DROP TABLE %I', $1)
-				WHEN i.inhdetachpending THEN format('ALTER TABLE events DETACH PARTITION %I FINALIZE', $1)
-				ELSE format('ALTER TABLE events DETACH PARTITION %I CONCURRENTLY', $1) END
-			FROM (SELECT to_regclass(quote_ident($1)) AS id) t
-			LEFT JOIN pg_inherits i ON i.inhrelid = t.id AND i.inhparent = 'events'::regclass`, table).Scan(&step)
+				WHEN t.id IS NULL THEN NULL
+				WHEN i.inhrelid IS NULL THEN format('DROP TABLE public.%I', $1)
+				WHEN i.inhdetachpending THEN format('ALTER TABLE public.events DETACH PARTITION public.%I FINALIZE', $1)
+				ELSE format('ALTER TABLE public.events DETACH PARTITION public.%I CONCURRENTLY', $1) END
+			FROM (SELECT to_regclass('public.' || quote_ident($1)) AS id) t
+			LEFT JOIN pg_inherits i ON i.inhrelid = t.id AND i.inhparent = 'public.events'::regclass`, table).Scan(&step)
 		if err != nil {
 			return err
 		}
@@ -160,4 +168,22 @@ func dropDay(ctx context.Context, conn *pgx.Conn, table string) (err error) {
 			return err
 		}
 	}
+}
+
+// dependents is an error that names the views, materialized views and foreign
+// keys that depend on a table itself; those on all of events don't count.
+func dependents(ctx context.Context, conn *pgx.Conn, table string) error {
+	rows, err := conn.Query(ctx, `SELECT DISTINCT pg_describe_object('pg_class'::regclass, v.id, 0) FROM (
+			SELECT r.ev_class AS id FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+			WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass('public.' || quote_ident($1)) AND r.ev_class <> d.refobjid
+			UNION SELECT conrelid FROM pg_constraint
+			WHERE contype = 'f' AND confrelid = to_regclass('public.' || quote_ident($1)) AND conparentid = 0) v ORDER BY 1`, table)
+	if err != nil {
+		return err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s depends on %s: drop it, or define it on events", strings.Join(names, ", "), table)
 }

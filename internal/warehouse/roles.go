@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
 // Limits are the connection limits of the roles that log in often. Zero is
@@ -24,7 +26,7 @@ type Limits struct {
 // streamctl_owner makes loader and reader itself and so may change them later.
 func (d *DB) EnsureRoles(ctx context.Context) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return transact(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error { return ensureRoles(ctx, tx) })
+		return transact(ctx, conn, func(tx pgx.Tx) error { return ensureRoles(ctx, tx) })
 	})
 	if err != nil {
 		return fmt.Errorf("make roles: %w", err)
@@ -99,15 +101,17 @@ var makeOwner = []string{
 	"SET LOCAL ROLE streamctl_owner",
 }
 
-// SetRoles gives loader and reader their limits, and every role the timeouts
-// with which the server itself ends what a frozen function left open. It is run
-// as streamctl_owner, at each deploy.
+// SetRoles gives loader and reader their connection limits, and every role its
+// timeouts. It is run as streamctl_owner, at each deploy.
 func (d *DB) SetRoles(ctx context.Context, l Limits) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return transact(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
-			for _, sql := range roleSettings {
-				if _, err := tx.Exec(ctx, sql); err != nil {
-					return fmt.Errorf("%s: %w", sql, err)
+		return transact(ctx, conn, func(tx pgx.Tx) error {
+			for _, role := range []string{funcenv.RoleOwner, funcenv.RoleLoader, funcenv.RoleReader} {
+				for _, s := range roleSettings(role) {
+					sql := "ALTER ROLE " + role + " SET " + s.name + " = '" + s.value + "'"
+					if _, err := tx.Exec(ctx, sql); err != nil {
+						return fmt.Errorf("%s: %w", sql, err)
+					}
 				}
 			}
 			if err := limit(ctx, tx, "streamctl_loader", l.Loader); err != nil {
@@ -135,26 +139,4 @@ func limit(ctx context.Context, tx pgx.Tx, role string, connections int) error {
 		return fmt.Errorf("limit %s: %w", role, err)
 	}
 	return nil
-}
-
-// roleSettings: the timeouts are below those of the functions that log in as
-// the role.
-var roleSettings = []string{
-	"ALTER ROLE streamctl_owner SET idle_session_timeout = '5min'",
-	"ALTER ROLE streamctl_owner SET idle_in_transaction_session_timeout = '10s'",
-	"ALTER ROLE streamctl_owner SET statement_timeout = '40s'",
-	"ALTER ROLE streamctl_loader SET idle_session_timeout = '5min'",
-	"ALTER ROLE streamctl_loader SET idle_in_transaction_session_timeout = '10s'",
-	"ALTER ROLE streamctl_loader SET statement_timeout = '40s'",
-	"ALTER ROLE streamctl_loader SET lock_timeout = '20s'",
-	"ALTER ROLE streamctl_loader SET tcp_keepalives_idle = 15",
-	"ALTER ROLE streamctl_loader SET tcp_keepalives_interval = 5",
-	"ALTER ROLE streamctl_loader SET tcp_keepalives_count = 3",
-	"ALTER ROLE streamctl_reader SET idle_session_timeout = '5min'",
-	"ALTER ROLE streamctl_reader SET idle_in_transaction_session_timeout = '10s'",
-	"ALTER ROLE streamctl_reader SET statement_timeout = '15s'",
-	"ALTER ROLE streamctl_reader SET lock_timeout = '5s'",
-	"ALTER ROLE streamctl_reader SET tcp_keepalives_idle = 15",
-	"ALTER ROLE streamctl_reader SET tcp_keepalives_interval = 5",
-	"ALTER ROLE streamctl_reader SET tcp_keepalives_count = 3",
 }

@@ -74,7 +74,7 @@ func addToRollups(batch *pgx.Batch, slot int, measures []Measure, changed *[]Min
 	}
 	// unnest keeps the order, so the rows are locked in it.
 	batch.Queue(`
-		INSERT INTO metric_minute AS m (metric, bucket, dimension, slot, rev, n, sum, min, max)
+		INSERT INTO public.metric_minute AS m (metric, bucket, dimension, slot, rev, n, sum, min, max)
 		SELECT metric, bucket, dimension, $1, 1, n, sum::numeric, min::numeric, max::numeric
 		FROM unnest($2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
 		     AS u(metric, bucket, dimension, n, sum, min, max)

@@ -2,21 +2,26 @@ package warehouse
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// SQLSTATE codes that the code decides by.
+// SQLSTATEs that decisions depend on.
 const (
 	uniqueViolation      = "23505"
-	checkViolation       = "23514" // what PostgreSQL calls a missing partition, too
+	checkViolation       = "23514" // a missing partition has this code, too
 	lockNotAvailable     = "55P03"
 	cannotConnectNow     = "57P03"
 	invalidPassword      = "28P01"
 	invalidAuthorization = "28000"
 	duplicateTable       = "42P07"
 	queryCanceled        = "57014" // by statement_timeout
+	dependentObjects     = "2BP01"
 )
 
 func sqlState(err error) string {
@@ -27,28 +32,74 @@ func sqlState(err error) string {
 	return ""
 }
 
-// isData tells whether an error is of one event's content: no try will ever
-// load it. Everything else, known or not, passes.
-func isData(err error) bool {
-	switch sqlState(err) {
-	case "22021", // a byte that isn't text
-		"22P02", // text that isn't the type
-		"22P05", // a character that the encoding lacks
-		"22003", // a number out of range
-		"22008": // a time out of range
+// neverTheData are the classes of SQLSTATEs that no row causes: connection,
+// rollback, resources, object state, the operator's intervention, the server's
+// own system and internal errors.
+var neverTheData = []string{"08", "40", "53", "55", "57", "58", "XX"}
+
+// mayBeTheData reports whether the rows of a statement may be the cause of its
+// error. Only a known-good row decides whether they are: one row can raise
+// nearly any SQLSTATE through an operator's trigger, index or policy.
+func mayBeTheData(err error) bool {
+	var row *rowError
+	if errors.As(err, &row) {
 		return true
 	}
-	return false
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Severity == "FATAL" || pg.Severity == "PANIC" {
+		return false
+	}
+	return pg.Code == queryCanceled || !slices.Contains(neverTheData, pg.Code[:2])
 }
 
-// IsLoginRefused tells whether the server turned a login away.
+// rowError is a fault of one row that the server did not report as an error.
+type rowError struct{ reason string }
+
+func (e *rowError) Error() string { return e.reason }
+
+// explain describes an error with the objects that the server names. Details
+// are left out: they may repeat the row.
+func explain(err error) string {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err.Error()
+	}
+	text := pg.Message + " (SQLSTATE " + pg.Code
+	for _, object := range []struct{ kind, name string }{{"constraint", pg.ConstraintName}, {"column", pg.ColumnName}, {"type", pg.DataTypeName}} {
+		if object.name != "" {
+			text += ", " + object.kind + " " + strconv.Quote(object.name)
+		}
+	}
+	if where, _, _ := strings.Cut(pg.Where, "\n"); where != "" && strings.HasPrefix(where, "PL/") {
+		text += ", in " + where
+	}
+	return text + ")"
+}
+
+// hinted adds what the server advises, and the objects that depend on what could
+// not be changed.
+func hinted(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	if pg.Code == dependentObjects && pg.Detail != "" {
+		err = fmt.Errorf("%w: %s", err, strings.ReplaceAll(pg.Detail, "\n", "; "))
+	}
+	if pg.Hint != "" {
+		err = fmt.Errorf("%w: %s", err, pg.Hint)
+	}
+	return err
+}
+
+// IsLoginRefused reports whether the server refused a login.
 func IsLoginRefused(err error) bool {
 	code := sqlState(err)
 	return code == invalidPassword || code == invalidAuthorization
 }
 
-// IsUnreachable tells whether a server may yet come up: no connection, a name
-// that isn't known yet, a server that is starting.
+// IsUnreachable reports whether a server may still come up: there is no
+// connection, its name is unknown, or it is starting.
 func IsUnreachable(err error) bool {
 	if sqlState(err) != "" {
 		return sqlState(err) == cannotConnectNow

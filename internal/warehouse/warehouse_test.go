@@ -178,7 +178,7 @@ func TestADatabaseThatRefusesEverythingQuarantinesNothing(t *testing.T) {
 		t.Error("lines were set aside")
 		return "", nil
 	}
-	if _, err := db.Load(t.Context(), c); err == nil || !strings.Contains(err.Error(), warehouse.ErrTooManyBad.Error()) {
+	if _, err := db.Load(t.Context(), c); err == nil || !strings.Contains(err.Error(), warehouse.ErrTooManyRejected.Error()) {
 		t.Errorf("error is %v", err)
 	}
 	if n := number(t, conn, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM quarantine)"); n != 0 {
@@ -279,7 +279,7 @@ func TestASchemaThatRefusesIsNoFaultOfEvents(t *testing.T) {
 				return "quarantine/v1/z", nil
 			}
 			done, err := d.As(t, funcenv.RoleLoader).Load(t.Context(), one)
-			if errors.Is(err, warehouse.ErrTooManyBad) != (c.quarantined == 0) || kept != c.quarantined || done.Quarantined != c.quarantined {
+			if errors.Is(err, warehouse.ErrSchemaRejects) != (c.quarantined == 0) || kept != c.quarantined || done.Quarantined != c.quarantined {
 				t.Errorf("%d set aside, %+v, %v", kept, done, err)
 			}
 			if n := number(t, conn, "SELECT count(*) FROM events"); n != int64(done.Inserted) {

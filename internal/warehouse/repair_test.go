@@ -54,8 +54,8 @@ func TestASchemaIsNotMendedWithinALoad(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "SELECT pg_advisory_unlock(7, 7)"); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-loaded; err == nil || !strings.Contains(err.Error(), warehouse.ErrTooManyBad.Error()) {
-		t.Errorf("error is %v, want %v", err, warehouse.ErrTooManyBad)
+	if err := <-loaded; err == nil || !strings.Contains(err.Error(), warehouse.ErrTooManyRejected.Error()) {
+		t.Errorf("error is %v, want %v", err, warehouse.ErrTooManyRejected)
 	}
 	if err := <-mended; err != nil {
 		t.Fatal(err)

@@ -1,0 +1,261 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/event"
+)
+
+// suspect is a row that failed alone, and its first error.
+type suspect struct {
+	row Row
+	err error
+}
+
+// insertSafely inserts the rows that are not stored yet. Rows that fail are
+// isolated by bisection, and each is rejected if it fails again alone after a
+// known-good row of its day loaded: a fault of the schema that is repaired at
+// any moment in between never rejects a row.
+func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
+	if l.timeouts != nil {
+		rows = l.resume(rows)
+		if err := l.checkLimit(); err != nil {
+			return nil, err
+		}
+	}
+	// A stored row can violate a constraint that came later. It is a duplicate.
+	stored, err := l.readBack(ctx, tx, rows)
+	if err != nil {
+		return nil, fmt.Errorf("look for duplicates: %w", err)
+	}
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { _, ok := stored[r.identity()]; return ok })
+	inserted, _, err := l.bisect(ctx, tx, rows)
+	if err != nil || len(l.suspects) == 0 {
+		return inserted, errors.Join(err, l.restorePace(ctx, tx, err))
+	}
+	if err := l.prove(ctx, tx, inserted); err != nil {
+		return nil, err
+	}
+	for _, s := range l.suspects {
+		again, err := l.retry(ctx, tx, s)
+		if err != nil {
+			return nil, err
+		}
+		inserted = append(inserted, again...)
+	}
+	return inserted, l.restorePace(ctx, tx, nil)
+}
+
+// bisect inserts rows and halves those that fail down to single suspects;
+// failed reports that each of the rows is one. After a half in which every row
+// failed, the rows of the other half are tried one by one: if they fail as well,
+// halving them would try each of them again at every level.
+func (l *load) bisect(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, failed bool, err error) {
+	if len(rows) == 0 {
+		return nil, false, nil
+	}
+	inserted, err = l.try(ctx, tx, rows)
+	if err == nil {
+		return inserted, false, nil
+	}
+	if err := l.attributable(ctx, tx, err, len(rows)); err != nil {
+		return nil, false, err
+	}
+	if len(rows) == 1 {
+		return nil, true, l.suspect(rows[0], err)
+	}
+	inserted, failed, err = l.bisect(ctx, tx, rows[:len(rows)/2])
+	if err != nil {
+		return nil, false, err
+	}
+	rest, size := rows[len(rows)/2:], len(rows)
+	if failed {
+		size = 1
+	}
+	for len(rest) > 0 {
+		n := min(size, len(rest))
+		more, alsoFailed, err := l.bisect(ctx, tx, rest[:n])
+		if err != nil {
+			return nil, false, err
+		}
+		inserted, failed, rest = append(inserted, more...), failed && alsoFailed, rest[n:]
+	}
+	return inserted, failed, nil
+}
+
+// attributable returns nil if an error may be a row's, and otherwise the error
+// with which the load ends.
+func (l *load) attributable(ctx context.Context, tx pgx.Tx, err error, rows int) error {
+	if !mayBeTheData(err) || l.isFirstTimeout(err) {
+		return fmt.Errorf("insert %d events: %w", rows, err)
+	}
+	if sqlState(err) == checkViolation && !l.daysChecked {
+		l.daysChecked = true
+		days, daysErr := missingDays(ctx, tx, l.in.rows)
+		if daysErr != nil || len(days) > 0 {
+			return errors.Join(&missingDaysError{days: days, err: err}, daysErr)
+		}
+	}
+	return nil
+}
+
+// suspect adds a row to the suspects.
+func (l *load) suspect(row Row, err error) error {
+	l.suspects = append(l.suspects, suspect{row, err})
+	return l.checkLimit()
+}
+
+// checkLimit ends the load when there are too many suspects: the chunk waits,
+// because it is rather the schema that is at fault.
+func (l *load) checkLimit() error {
+	limit := max(10, l.in.events/10)
+	if l.RejectAll || len(l.suspects) <= limit {
+		return nil
+	}
+	return fmt.Errorf("%w: more than %d of %d; they wait until the oldest record is %s old; the first one: %s",
+		ErrTooManyRejected, limit, l.in.events, RejectAfter, explain(l.suspects[0].err))
+}
+
+// retry tries a suspect again, alone, and rejects it if it fails.
+func (l *load) retry(ctx context.Context, tx pgx.Tx, s suspect) ([]Row, error) {
+	if l.timeouts == nil || !l.timeouts.twice(s.row) {
+		inserted, err := l.try(ctx, tx, []Row{s.row})
+		if err == nil {
+			return inserted, nil
+		}
+		if err := l.attributable(ctx, tx, err, 1); err != nil {
+			return nil, err
+		}
+		s.err = err
+	}
+	l.rejected = append(l.rejected, Bad{Record: s.row.Record, Seq: s.row.Seq, I: s.row.I, Reason: "rejected by the database: " + explain(s.err)})
+	return nil, nil
+}
+
+// try inserts rows so that a failure leaves the transaction usable.
+func (l *load) try(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, err error) {
+	var dropped []Bad
+	err = savepoint(ctx, tx, func(tx pgx.Tx) error {
+		inserted, dropped, err = l.insertOnce(ctx, tx, rows)
+		return err
+	})
+	if err != nil {
+		if len(rows) == 1 && l.timeouts != nil && sqlState(err) == queryCanceled {
+			l.timeouts.failed[rows[0].identity()]++
+		}
+		return nil, err
+	}
+	l.dropped = append(l.dropped, dropped...)
+	return inserted, nil
+}
+
+// insertOnce inserts rows in the way that the operator's objects require.
+func (l *load) insertOnce(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, dropped []Bad, err error) {
+	if err := l.setPace(ctx, tx, len(rows)); err != nil {
+		return nil, nil, err
+	}
+	if l.objects.present() {
+		return l.insertGuarded(ctx, tx, rows)
+	}
+	inserted, err = l.insertRows(ctx, tx, rows)
+	return inserted, nil, err
+}
+
+// prove loads a known-good row of each suspect's day, and rolls it back. If the
+// database rejects it too, the suspects are not at fault.
+func (l *load) prove(ctx context.Context, tx pgx.Tx, inserted []Row) error {
+	proven := map[time.Time]bool{}
+	for _, s := range l.suspects {
+		of := day(s.row.Event.Timestamp)
+		if proven[of] {
+			continue
+		}
+		proven[of] = true
+		if err := l.proveDay(ctx, tx, inserted, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proveDay tries, until one loads, copies of a row of the chunk that was
+// inserted, of the newest stored event of the day and of the newest of any day,
+// and then a plain event, which may itself violate an operator's constraint.
+func (l *load) proveDay(ctx context.Context, tx pgx.Tx, inserted []Row, s suspect) error {
+	of := day(s.row.Event.Timestamp)
+	candidates := []func() (Row, bool, error){
+		func() (Row, bool, error) {
+			for _, r := range inserted {
+				if day(r.Event.Timestamp).Equal(of) {
+					return r, true, nil
+				}
+			}
+			return Row{}, false, nil
+		},
+		func() (Row, bool, error) { return newestEvent(ctx, tx, of, of.AddDate(0, 0, 1)) },
+		func() (Row, bool, error) {
+			r, ok, err := newestEvent(ctx, tx, time.Time{}, time.Time{})
+			r.Event.Timestamp = s.row.Event.Timestamp
+			return r, ok, err
+		},
+		func() (Row, bool, error) {
+			plain := event.Event{UserID: "user-" + uuid.NewString(), Type: "type", Timestamp: s.row.Event.Timestamp, Properties: []byte("{}")}
+			return Row{Event: plain, ReceivedAt: s.row.ReceivedAt, ArrivedAt: s.row.ArrivedAt}, true, nil
+		},
+	}
+	var rejections []error
+	for _, candidate := range candidates {
+		row, ok, err := candidate()
+		if err != nil {
+			return fmt.Errorf("find a known-good event: %w", err)
+		}
+		if !ok {
+			continue
+		}
+		if err = l.proveRow(ctx, tx, row); err == nil {
+			return nil
+		}
+		if !mayBeTheData(err) {
+			return fmt.Errorf("try a known-good event: %w", err)
+		}
+		rejections = append(rejections, err)
+	}
+	return fmt.Errorf("%w: %w; events of the chunk failed with: %s", ErrSchemaRejects, rejections[0], explain(s.err))
+}
+
+// proveRow loads a copy of a row with a new id, and rolls it back.
+func (l *load) proveRow(ctx context.Context, tx pgx.Tx, row Row) error {
+	row.Event.ID, row.Seq, row.I = uuid.New(), "proof", 0
+	return trial(ctx, tx, func(tx pgx.Tx) error {
+		inserted, _, err := l.insertOnce(ctx, tx, []Row{row})
+		if err == nil && len(inserted) == 0 {
+			err = &rowError{l.objects.dropReason()}
+		}
+		return err
+	})
+}
+
+// newestEvent reads the newest stored event of a span, or of all time when the
+// span is zero.
+func newestEvent(ctx context.Context, tx pgx.Tx, from, to time.Time) (r Row, ok bool, err error) {
+	where, args := "", []any(nil)
+	if !from.IsZero() {
+		where, args = "WHERE timestamp >= $1 AND timestamp < $2", []any{from, to}
+	}
+	var properties []byte
+	err = tx.QueryRow(ctx, `SELECT user_id, event_type, timestamp, properties, received_at, arrived_at
+		FROM public.events `+where+` ORDER BY timestamp DESC LIMIT 1`, args...).
+		Scan(&r.Event.UserID, &r.Event.Type, &r.Event.Timestamp, &properties, &r.ReceivedAt, &r.ArrivedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Row{}, false, nil
+	}
+	r.Event.Properties = properties
+	return r, err == nil, err
+}
