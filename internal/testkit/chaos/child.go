@@ -54,9 +54,23 @@ func Child(ctx context.Context, getenv func(string) string, in io.Reader, out io
 // freezeTimeout is when the frozen function's invocation is given up.
 const freezeTimeout = 300 * time.Millisecond
 
+// idleTimeout is after how long the server itself ends a loader's transaction.
+const idleTimeout = 10 * time.Second
+
+// endIdle terminates the sessions that have been idle in a transaction for idle.
+func (w *World) endIdle(ctx context.Context, idle time.Duration) {
+	if pause.For(ctx, idle) != nil {
+		return
+	}
+	// If it fails the server ends them, later.
+	_ = w.superuser(ctx, fmt.Sprintf(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = '%s' AND state LIKE 'idle in transaction%%' AND state_change < clock_timestamp() - interval '%d ms'`, w.Database, idle.Milliseconds()*9/10))
+}
+
 // Freeze stops the next invocation of the processor, in a process of its own,
 // within its transaction, as Lambda may freeze an environment. Its locks stay
-// until the server ends the transaction, which idle is the time for.
+// for idle, until the server ends the session. The loader's own timeout is
+// pinned to 10 seconds; for a shorter time the session is terminated.
 func (w *World) Freeze(idle time.Duration) {
 	w.Processor.note(func() {
 		w.Processor.instead = func(ctx context.Context, payload []byte) (mapper.Result, error) {
@@ -69,10 +83,6 @@ func (w *World) Freeze(idle time.Duration) {
 }
 
 func (w *World) freeze(ctx context.Context, payload []byte, idle time.Duration) error {
-	limit := fmt.Sprintf("ALTER ROLE streamctl_loader IN DATABASE %s SET idle_in_transaction_session_timeout = '%dms'", w.Database, idle.Milliseconds())
-	if err := w.superuser(ctx, limit); err != nil {
-		return err
-	}
 	proxy, err := NewProxy(ctx, w.Servers.PostgresAddr())
 	if err != nil {
 		return err
@@ -88,7 +98,7 @@ func (w *World) freeze(ctx context.Context, payload []byte, idle time.Duration) 
 		return errors.Join(err, proxy.Close())
 	}
 	frozen, ended := make(chan struct{}), make(chan struct{})
-	proxy.Arm(&Rule{Match: []byte("INSERT INTO metric_minute"), Hook: func() {
+	proxy.Arm(&Rule{Match: []byte("INSERT INTO public.metric_minute"), Hook: func() {
 		if cmd.Process.Signal(syscall.SIGSTOP) == nil {
 			close(frozen)
 		}
@@ -108,6 +118,9 @@ func (w *World) freeze(ctx context.Context, payload []byte, idle time.Duration) 
 	select {
 	case <-frozen:
 		w.Processor.note(func() { w.Frozens++ })
+		if idle < idleTimeout {
+			go w.endIdle(ctx, idle)
+		}
 		// Long after the server has given it up it wakes, and goes on.
 		go func() {
 			if pause.For(ctx, 2*idle) != nil {
