@@ -22,6 +22,10 @@ type Warehouse interface {
 	MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	Horizon(ctx context.Context, today time.Time) (days int, err error)
 	ForgetBatches(context.Context) error
+	// GivePlaces and ReleaseValues decide which values of a metric have rows of
+	// their own.
+	GivePlaces(context.Context) (given int, err error)
+	ReleaseValues(ctx context.Context, unseenSince time.Time) (released int, err error)
 	DropDays(ctx context.Context, before time.Time, pause func(context.Context, time.Duration) error) (warehouse.Retained, error)
 	FirstArrival(context.Context) (at time.Time, ok bool, err error)
 	UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) ([]time.Time, error)
@@ -78,14 +82,15 @@ func (h *Handler) refresh(ctx context.Context) error {
 	defer cancel()
 	today := h.Now()
 	made, daysErr := h.Warehouse.MakeDays(ctx, today, today, h.Pause)
+	given, placesErr := h.Warehouse.GivePlaces(ctx)
 	minutes, err := h.Cache.Refresh(ctx, h.Warehouse)
 	failed := 0.0
 	if err != nil {
 		failed = 1
 		err = fmt.Errorf("refresh cache: %w", err)
 	}
-	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made)
-	return errors.Join(daysErr, err, h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheErrors, Value: failed}), h.tell(ctx))
+	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made, "values", given)
+	return errors.Join(daysErr, placesErr, err, h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheErrors, Value: failed}), h.tell(ctx))
 }
 
 // upkeep makes the days from the oldest that ingest accepts to a week ahead,
@@ -95,7 +100,9 @@ func (h *Handler) upkeep(ctx context.Context) error {
 	today := h.Now()
 	made, err := h.Warehouse.MakeDays(ctx, today.AddDate(0, 0, -h.MaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Pause)
 	h.Log.InfoContext(ctx, "days made", "made", made)
-	return errors.Join(err, h.reconcile(ctx), h.retain(ctx), h.tell(ctx), h.Warehouse.ForgetBatches(ctx))
+	released, placesErr := h.Warehouse.ReleaseValues(ctx, today.AddDate(0, 0, -warehouse.ReleaseAfterDays))
+	h.Log.InfoContext(ctx, "unused dimension values released", "values", released)
+	return errors.Join(err, placesErr, h.reconcile(ctx), h.retain(ctx), h.tell(ctx), h.Warehouse.ForgetBatches(ctx))
 }
 
 // tell tells how far ahead the days reach, and what of the archive is overdue.

@@ -174,6 +174,7 @@ func (t *totals) add(l warehouse.Loaded) {
 	t.Duplicates += l.Duplicates
 	t.Quarantined += l.Quarantined
 	t.Expired += l.Expired
+	t.Folded += l.Folded
 }
 
 func (h *Handler) count(ctx context.Context, t totals) {
@@ -182,6 +183,7 @@ func (h *Handler) count(ctx context.Context, t totals) {
 		{Name: funcenv.MetricDuplicates, Value: float64(t.Duplicates)},
 		{Name: funcenv.MetricQuarantined, Value: float64(t.Quarantined)},
 		{Name: funcenv.MetricExpired, Value: float64(t.Expired)},
+		{Name: funcenv.MetricFolded, Value: float64(t.Folded)},
 		{Name: funcenv.MetricCacheErrors, Value: float64(t.cacheErrors)},
 	}
 	if !t.committed.IsZero() {

@@ -89,8 +89,21 @@ type EventsAnswer struct {
 	StepSeconds int64 `json:"stepSeconds"`
 	Origin      `json:",inline"`
 	Points      []Point `json:"points"`
+	// Folded is set if Points may lack events of the type that was asked for.
+	Folded *Folded `json:"folded,omitempty"`
 	// Next, as the parameter cursor, asks for what comes after To.
 	Next string `json:"next,omitempty"`
+}
+
+// Folded describes events without a place of their own, which are counted
+// together as __other__: events of the type may be among them. There are too
+// many of them to be counted by type, or retention has dropped them.
+type Folded struct {
+	// From (inclusive) and To (exclusive) enclose them.
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// Events is how many there are, of all folded types.
+	Events int64 `json:"events"`
 }
 
 // MetricPoint is a metric's value over one step, for one combination of what
@@ -134,9 +147,10 @@ type MetricAnswer struct {
 
 // Day is the number of distinct users of a day, UTC.
 type Day struct {
-	Day   string `json:"day"`
-	Users int64  `json:"users"`
-	// Exact is false for an estimate, which is off by a percent or so.
+	Day string `json:"day"`
+	// Users is null for a day whose events retention has dropped.
+	Users *int64 `json:"users"`
+	// Exact is false for an estimate, which is off by about 1 %.
 	Exact bool `json:"exact"`
 }
 

@@ -60,6 +60,12 @@ func (w *fakeWarehouse) CountUsers(_ context.Context, first, _ time.Time) (map[s
 	return map[string]int64{first.Format(cache.DayLayout): 3}, w.ask("users")
 }
 
+func (w *fakeWarehouse) CountType(_ context.Context, eventType string, from, to time.Time, step time.Duration) (warehouse.TypeCount, error) {
+	return warehouse.TypeCount{Points: []warehouse.Point{{At: from, Dimension: eventType, N: 1}}}, w.ask("type")
+}
+
+func (w *fakeWarehouse) Floor(context.Context) (time.Time, error) { return time.Time{}, w.ask("floor") }
+
 func (w *fakeWarehouse) Since(context.Context, string) (time.Time, bool, error) {
 	return now.AddDate(0, 0, -1), true, w.ask("since")
 }

@@ -38,6 +38,12 @@ func (empty) MetricKey(context.Context, string) (string, int, bool, error) { ret
 
 func (empty) Emit(...emf.Metric) error { return nil }
 
+func (empty) CountType(context.Context, string, time.Time, time.Time, time.Duration) (warehouse.TypeCount, error) {
+	return warehouse.TypeCount{}, nil
+}
+
+func (empty) Floor(context.Context) (time.Time, error) { return time.Time{}, nil }
+
 type emptyCache struct{}
 
 func (emptyCache) Minutes(_ context.Context, _ string, minutes []time.Time) (cache.Minutes, error) {

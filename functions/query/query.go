@@ -23,6 +23,10 @@ type Warehouse interface {
 	cache.Source
 	Series(ctx context.Context, metric string, from, to time.Time, step time.Duration) ([]warehouse.Point, error)
 	CountUsers(ctx context.Context, first, last time.Time) (byDay map[string]int64, err error)
+	// CountType counts events of a type also where they may be folded.
+	CountType(ctx context.Context, eventType string, from, to time.Time, step time.Duration) (warehouse.TypeCount, error)
+	// Floor is where retention ended; the zero time if nothing was dropped.
+	Floor(context.Context) (time.Time, error)
 	// Since tells from when on a series is whole; ok is false when that isn't
 	// known.
 	Since(ctx context.Context, key string) (since time.Time, ok bool, err error)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/cache"
@@ -46,6 +47,7 @@ type rig struct {
 	metrics metrics
 	cache   *cache.Cache
 	loader  *warehouse.DB
+	conn    *pgx.Conn
 	owner   *warehouse.DB
 	// stopCache and stopWarehouse cause an outage.
 	stopCache, stopWarehouse func()
@@ -57,7 +59,7 @@ func newRig(t *testing.T) *rig {
 	client := redis.Client(t, server)
 	clock := func() time.Time { return now }
 	reader := d.As(t, funcenv.RoleReader)
-	r := &rig{metrics: metrics{}, cache: cache.New(client, clock), loader: d.As(t, funcenv.RoleLoader)}
+	r := &rig{metrics: metrics{}, cache: cache.New(client, clock), loader: d.As(t, funcenv.RoleLoader), conn: d.Conn(t)}
 	r.Handler = query.Handler{
 		Cache: r.cache, Warehouse: reader, Now: clock, Metrics: r.metrics, Log: quiet,
 	}
@@ -169,19 +171,19 @@ func TestUsersAndSummary(t *testing.T) {
 	var u query.UsersAnswer
 	yesterday := now.AddDate(0, 0, -1).Format(time.DateOnly)
 	r.get(t, "users", map[string]string{"from": yesterday}, 200, &u)
-	if u.Source != "warehouse" || len(u.Days) != 2 || u.Days[0].Users != 3 || !u.Days[1].Exact || u.Days[1].Users != 7 {
+	if u.Source != "warehouse" || len(u.Days) != 2 || *u.Days[0].Users != 3 || !u.Days[1].Exact || *u.Days[1].Users != 7 {
 		t.Errorf("%+v", u)
 	}
 	if _, err := r.cache.Refresh(t.Context(), r.loader); err != nil {
 		t.Fatal(err)
 	}
 	r.get(t, "users", nil, 200, &u)
-	if u.Source != "cache" || u.Stale || u.Days[0].Exact || u.Days[0].Users != 7 || u.AsOf == nil {
+	if u.Source != "cache" || u.Stale || u.Days[0].Exact || *u.Days[0].Users != 7 || u.AsOf == nil {
 		t.Errorf("%+v", u)
 	}
 	var s query.SummaryAnswer
 	r.get(t, "summary", nil, 200, &s)
-	if s.Events != 7 || s.ByType["view"] != 7 || s.UsersToday.Users != 7 {
+	if s.Events != 7 || s.ByType["view"] != 7 || *s.UsersToday.Users != 7 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -29,7 +29,7 @@ func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (r
 	}
 	a := EventsAnswer{
 		Metric: r.name, From: r.from, To: p.end, StepSeconds: int64(r.step / time.Second),
-		Origin: p.origin.settle(p.end, now), Points: make([]Point, len(p.points)), Next: r.next(p.end),
+		Origin: p.origin.settle(p.end, now), Points: make([]Point, len(p.points)), Next: r.next(p.end), Folded: p.folded,
 	}
 	for i, point := range p.points {
 		a.Points[i] = Point{At: point.At, EventType: point.Dimension, Count: point.N}
@@ -42,6 +42,7 @@ type page struct {
 	points []warehouse.Point
 	end    time.Time
 	origin Origin
+	folded *Folded
 }
 
 func (h *Handler) page(ctx context.Context, r seriesRequest, now time.Time) (p page, err error) {
@@ -54,8 +55,37 @@ func (h *Handler) page(ctx context.Context, r seriesRequest, now time.Time) (p p
 		return p, err
 	}
 	p.origin = origin
+	if other := folded(points); r.eventType != "" && r.eventType != warehouse.OtherDimension && other > 0 {
+		points = h.unfold(ctx, r, &p, points, other, now)
+	}
 	p.points, p.end = cut(r.choose(points), p.end)
 	return p, nil
+}
+
+// folded is how many events points have whose type has no place of its own.
+func folded(points []warehouse.Point) (n int64) {
+	for _, p := range points {
+		if p.Dimension == warehouse.OtherDimension {
+			n += p.N
+		}
+	}
+	return n
+}
+
+// unfold counts the events of the type that is asked for where they may be
+// folded. If the warehouse can't, the answer states what may be missing.
+func (h *Handler) unfold(ctx context.Context, r seriesRequest, p *page, points []warehouse.Point, other int64, now time.Time) []warehouse.Point {
+	counted, err := h.Warehouse.CountType(ctx, r.eventType, r.from, p.end, r.step)
+	if err != nil {
+		h.Log.ErrorContext(ctx, "folded events not counted", "err", err)
+		p.folded = &Folded{From: r.from, To: p.end, Events: other}
+		return points
+	}
+	p.origin = fresh(now)
+	if counted.Folded > 0 {
+		p.folded = &Folded{From: counted.FoldedFrom, To: counted.FoldedTo, Events: counted.Folded}
+	}
+	return counted.Points
 }
 
 // choose leaves the points that are asked for.

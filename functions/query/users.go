@@ -41,8 +41,18 @@ func (h *Handler) countUsers(ctx context.Context, r daysRequest, now time.Time) 
 			return nil, from, fmt.Errorf("%w: %w", errUnavailable, err)
 		}
 	}
+	var floor time.Time
+	if exact && len(counts) < len(names) { // a day without users, or one that was dropped
+		if floor, err = h.Warehouse.Floor(ctx); err != nil {
+			return nil, from, fmt.Errorf("%w: %w", errUnavailable, err)
+		}
+	}
 	for i, name := range names {
-		days[i].Users, days[i].Exact = counts[name], exact
+		n, counted := counts[name]
+		days[i].Exact = exact
+		if counted || !r.first.AddDate(0, 0, i).Before(floor) {
+			days[i].Users = &n
+		}
 	}
 	return days, from, nil
 }

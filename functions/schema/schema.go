@@ -24,6 +24,7 @@ type Warehouse interface {
 	Migrate(context.Context) (version int, err error)
 	SetRoles(context.Context, warehouse.Limits) error
 	SetMetrics(context.Context, []metric.Definition) error
+	ReserveEventTypes(ctx context.Context, types []string) error
 	MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	Close(context.Context) error
 }
@@ -98,7 +99,11 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	if err != nil {
 		return fmt.Errorf("read properties: Metrics: %w", err)
 	}
-	if err := h.migrate(ctx, p, limits, declared); err != nil {
+	types, err := funcenv.DecodeEventTypes(p.EventTypes)
+	if err != nil {
+		return fmt.Errorf("read properties: EventTypes: %w", err)
+	}
+	if err := h.migrate(ctx, p, limits, declared, types); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)
 		}
@@ -107,7 +112,7 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	return nil
 }
 
-func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, limits warehouse.Limits, declared []metric.Definition) (err error) {
+func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, limits warehouse.Limits, declared []metric.Definition, types []string) (err error) {
 	owner := h.Owner()
 	defer func() { err = errors.Join(err, owner.Close(context.WithoutCancel(ctx))) }()
 	version := 0
@@ -137,7 +142,10 @@ func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, li
 	if err := owner.SetMetrics(ctx, declared); err != nil {
 		return err
 	}
-	h.Log.InfoContext(ctx, "schema migrated", "version", version, "days", made, "metrics", len(declared))
+	if err := owner.ReserveEventTypes(ctx, types); err != nil {
+		return err
+	}
+	h.Log.InfoContext(ctx, "schema migrated", "version", version, "days", made, "metrics", len(declared), "types", len(types))
 	return nil
 }
 

@@ -166,7 +166,9 @@ func (s *stub) Migrate(ctx context.Context) (int, error) {
 func (*stub) EnsureRoles(context.Context) error                     { return nil }
 func (*stub) SetRoles(context.Context, warehouse.Limits) error      { return nil }
 func (*stub) SetMetrics(context.Context, []metric.Definition) error { return nil }
-func (*stub) Close(context.Context) error                           { return nil }
+
+func (*stub) ReserveEventTypes(context.Context, []string) error { return nil }
+func (*stub) Close(context.Context) error                       { return nil }
 func (*stub) MakeDays(context.Context, time.Time, time.Time, func(context.Context, time.Duration) error) (int, error) {
 	return 0, nil
 }

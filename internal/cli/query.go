@@ -144,13 +144,22 @@ type queryAnswer struct {
 	UsersToday  *usersDay        `json:"usersToday,omitempty"`
 	Days        []usersDay       `json:"days,omitempty"`
 	Points      []queryPoint     `json:"points,omitempty"`
+	Folded      *foldedEvents    `json:"folded,omitempty"`
 	Next        string           `json:"next,omitempty"`
 }
 
 type usersDay struct {
 	Day   string `json:"day"`
-	Users int64  `json:"users"`
+	Users *int64 `json:"users"` // nil: retention has dropped the day
 	Exact bool   `json:"exact"`
+}
+
+// foldedEvents are events that are counted as __other__; some of them may be of
+// the type that was asked for.
+type foldedEvents struct {
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Events int64     `json:"events"`
 }
 
 // queryPoint has numbers as they were written.
@@ -202,6 +211,13 @@ func askAll(ctx context.Context, api *client.Client, metric, target string) (que
 		}
 		if page.Skipped != nil && whole.Skipped != nil {
 			*whole.Skipped += *page.Skipped
+		}
+		if page.Folded != nil {
+			if whole.Folded == nil {
+				whole.Folded = &foldedEvents{From: page.Folded.From}
+			}
+			whole.Folded.To = page.Folded.To
+			whole.Folded.Events += page.Folded.Events
 		}
 		if page.AsOf != nil && (whole.AsOf == nil || page.AsOf.Before(*whole.AsOf)) {
 			whole.AsOf = page.AsOf

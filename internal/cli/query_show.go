@@ -25,7 +25,7 @@ func (a *App) writeCSV(q queryAnswer) error {
 	case q.Metric == "users":
 		rows = append(rows, []string{"day", "users", "exact"})
 		for _, d := range q.Days {
-			rows = append(rows, []string{d.Day, strconv.FormatInt(d.Users, 10), strconv.FormatBool(d.Exact)})
+			rows = append(rows, []string{d.Day, usersText(d), strconv.FormatBool(d.Exact)})
 		}
 	default:
 		rows = pointRows(q)
@@ -80,6 +80,10 @@ func origin(q queryAnswer) string {
 	if q.Skipped != nil && *q.Skipped > 0 {
 		text += fmt.Sprintf("; %s events had no such number", thousands(*q.Skipped))
 	}
+	if q.Folded != nil {
+		text += fmt.Sprintf("; INCOMPLETE: events of this type may be among %s that were counted as __other__ from %s to %s; add the type to EventTypes in variables.yaml",
+			thousands(q.Folded.Events), q.Folded.From.Local().Format(time.DateTime), q.Folded.To.Local().Format(time.DateTime))
+	}
 	if q.Since != nil && q.From != nil && q.Since.After(*q.From) {
 		text += "; counted since " + q.Since.Local().Format(time.DateTime)
 	}
@@ -88,12 +92,12 @@ func origin(q queryAnswer) string {
 
 func (a *App) showSummary(q queryAnswer) {
 	a.printf("%s events in the last 60 minutes", thousands(*q.Events))
-	if q.UsersToday != nil {
+	if q.UsersToday != nil && q.UsersToday.Users != nil {
 		about := "about "
 		if q.UsersToday.Exact {
 			about = ""
 		}
-		a.printf(", %s%s users today", about, thousands(q.UsersToday.Users))
+		a.printf(", %s%s users today", about, thousands(*q.UsersToday.Users))
 	}
 	a.printf("\n")
 	most := int64(1)
@@ -111,15 +115,29 @@ func (a *App) showSummary(q queryAnswer) {
 func (a *App) showUsers(q queryAnswer) {
 	most := int64(1)
 	for _, d := range q.Days {
-		most = max(most, d.Users)
+		if d.Users != nil {
+			most = max(most, *d.Users)
+		}
 	}
 	for _, d := range q.Days {
+		if d.Users == nil {
+			a.printf("  %s   not known: retention has dropped the day's events\n", d.Day)
+			continue
+		}
 		about := "~"
 		if d.Exact {
 			about = " "
 		}
-		a.printf("  %s %s%11s  %s\n", d.Day, about, thousands(d.Users), bar(d.Users, most))
+		a.printf("  %s %s%11s  %s\n", d.Day, about, thousands(*d.Users), bar(*d.Users, most))
 	}
+}
+
+// usersText is a day's users in a cell; empty for a day that was dropped.
+func usersText(d usersDay) string {
+	if d.Users == nil {
+		return ""
+	}
+	return strconv.FormatInt(*d.Users, 10)
 }
 
 // bar is a value beside the largest.
@@ -152,8 +170,8 @@ func (a *App) showSeries(q queryAnswer) {
 		a.printf("%s, %s to %s, step %s\n", q.Metric, q.From.Local().Format(time.DateTime), q.To.Local().Format(time.DateTime), short(time.Duration(q.StepSeconds)*time.Second))
 	}
 	all := series(q)
-	if len(all) == 0 {
-		a.printf("  nothing happened\n")
+	if len(all) == 0 && q.Folded == nil {
+		a.printf("  no events in this range\n")
 		return
 	}
 	names := make([]string, len(all))

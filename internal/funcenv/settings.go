@@ -82,6 +82,7 @@ const (
 	MetricDuplicates   = "EventsDuplicate"   // events met again, by processor
 	MetricQuarantined  = "EventsQuarantined" // events set aside, by processor
 	MetricExpired      = "EventsExpired"     // events below the retention floor, by processor
+	MetricFolded       = "EventsFolded"      // events counted as __other__ because their value has no place, added up over the metrics, by processor
 	MetricCacheErrors  = "CacheErrors"       // failed Redis calls, by processor, query and maintenance
 	MetricTimeUsed     = "TimeUsed"          // percent of its timeout that an invocation took, from 50 on, by all functions that run by themselves
 	MetricCacheHits    = "CacheHits"         // minutes that a query found in the cache, by query
@@ -178,6 +179,9 @@ type MigrationProperties struct {
 	// Metrics are the declared metrics, as metric.Encode writes them; empty
 	// for none.
 	Metrics string `json:"Metrics"`
+	// EventTypes are the event types with a reserved place, as a JSON array;
+	// empty for none.
+	EventTypes string `json:"EventTypes"`
 }
 
 // Values gives the properties for the template, beside ServiceToken and
@@ -194,6 +198,9 @@ func (p MigrationProperties) Values() map[string]any {
 	if p.Metrics != "" {
 		values["Metrics"] = p.Metrics
 	}
+	if p.EventTypes != "" {
+		values["EventTypes"] = p.EventTypes
+	}
 	return values
 }
 
@@ -209,6 +216,7 @@ func LoadMigrationProperties(values map[string]any) (MigrationProperties, error)
 		LoaderConnections:  l.text("LoaderConnections"),
 		ReaderConnections:  l.text("ReaderConnections"),
 		Metrics:            l.getenv("Metrics"),
+		EventTypes:         l.getenv("EventTypes"),
 	}
 	return p, l.err()
 }

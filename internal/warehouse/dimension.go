@@ -5,28 +5,76 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// MaxDimensions is how many values a metric tells apart; all others together
-// are OtherDimension.
+// MaxDimensions is how many values of a metric have rows of their own, beside
+// the reserved ones; all other values are folded into OtherDimension.
 const (
 	MaxDimensions  = 100
 	OtherDimension = "__other__"
-	// maxDimensionBytes bounds a value that is told apart: with the metric's
+	// maxDimensionBytes bounds a value with rows of its own: with the metric's
 	// key it has to fit into an index entry.
 	maxDimensionBytes = 500
 )
 
-// limitDimensions replaces the values that a metric doesn't tell apart, and
-// adds up what then falls together. The first MaxDimensions values that a
-// metric meets stay for ever, so that a recount gives the same rows.
+// place is a value's place in a metric.
+type place struct {
+	// active: the value has a place now.
+	active, reserved bool
+	lastSeen         time.Time
+	apart            apart
+}
+
+// apart are the minutes in which a value has rows of its own: from (inclusive)
+// to (exclusive), each nil for without end. Nil as a whole means always.
+type apart []minutesApart
+
+type minutesApart struct{ from, to *time.Time }
+
+func (a apart) includes(minute time.Time) bool {
+	if a == nil {
+		return true
+	}
+	return slices.ContainsFunc(a, func(m minutesApart) bool {
+		return (m.from == nil || !minute.Before(*m.from)) && (m.to == nil || minute.Before(*m.to))
+	})
+}
+
+// metricPlaces are the values of a metric.
+type metricPlaces struct {
+	values map[string]place
+	// used counts the active values that are not reserved.
+	used int
+	// folded: a value was folded before, so that a new place begins later.
+	folded bool
+}
+
+// room is how many more values can have a place.
+func (p *metricPlaces) room() int { return max(0, MaxDimensions-p.used) }
+
+// unplaced are the wanted values without a place, in order.
+func (p *metricPlaces) unplaced(wanted map[string]bool) []string {
+	var values []string
+	for _, value := range slices.Sorted(maps.Keys(wanted)) {
+		if !p.values[value].active && value != OtherDimension {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// limitDimensions folds the values that have no rows of their own into
+// OtherDimension, adds up what then has the same key, and returns how many
+// events were folded.
 //
-// A value that is known, and a metric that is full, are both final and need no
-// lock. Only for a value that may yet be admitted does it take the metric's
-// lock, metrics in the order of their names, and look again.
-func limitDimensions(ctx context.Context, tx pgx.Tx, measures []Measure) ([]Measure, error) {
+// Places are given and taken by transactions that keep loads out, except in a
+// metric that never folded anything: there the first values take the places,
+// under the metric's lock, metrics in the order of their names.
+func limitDimensions(ctx context.Context, tx pgx.Tx, measures []Measure) (limited []Measure, folded int64, err error) {
 	wanted := map[string]map[string]bool{}
 	for _, m := range measures {
 		if wanted[m.Metric] == nil {
@@ -35,79 +83,165 @@ func limitDimensions(ctx context.Context, tx pgx.Tx, measures []Measure) ([]Meas
 		wanted[m.Metric][m.Dimension] = true
 	}
 	metrics := slices.Sorted(maps.Keys(wanted))
-	known, err := knownDimensions(ctx, tx, metrics)
+	known, err := readPlaces(ctx, tx, metrics, wanted)
 	if err != nil {
-		return nil, fmt.Errorf("read dimensions: %w", err)
+		return nil, 0, fmt.Errorf("read dimensions: %w", err)
 	}
 	for _, metric := range metrics {
-		if len(fresh(known[metric], wanted[metric])) == 0 {
+		p := known[metric]
+		if p.folded || p.room() == 0 || len(p.unplaced(wanted[metric])) == 0 {
 			continue
 		}
 		if known[metric], err = admit(ctx, tx, metric, wanted[metric]); err != nil {
-			return nil, fmt.Errorf("admit dimensions of %s: %w", metric, err)
+			return nil, 0, fmt.Errorf("admit dimensions of %s: %w", metric, err)
 		}
 	}
 	for i := range measures {
-		if m := &measures[i]; !known[m.Metric][m.Dimension] {
+		m := &measures[i]
+		p, ok := known[m.Metric].values[m.Dimension]
+		if m.Dimension != OtherDimension && (!ok || !p.apart.includes(m.Minute)) {
 			m.Dimension = OtherDimension
+			folded += m.N
 		}
 	}
-	return fold(measures)
-}
-
-// fresh are the wanted values that there is room for beside the known ones, in
-// order.
-func fresh(known, wanted map[string]bool) []string {
-	var values []string
-	for _, value := range slices.Sorted(maps.Keys(wanted)) {
-		if !known[value] && value != OtherDimension && len(known)+len(values) < MaxDimensions {
-			values = append(values, value)
-		}
+	if err := noteDimensions(ctx, tx, metrics, known, wanted); err != nil {
+		return nil, 0, fmt.Errorf("note dimensions: %w", err)
 	}
-	return values
+	limited, err = fold(measures)
+	return limited, folded, err
 }
 
-// admit takes in as many of the wanted values as there is room for, alone, and
-// gives those that the metric then tells apart.
-func admit(ctx context.Context, tx pgx.Tx, metric string, wanted map[string]bool) (map[string]bool, error) {
+// admit gives the wanted values the places that are left in a metric that never
+// folded anything, and returns the metric's places.
+func admit(ctx context.Context, tx pgx.Tx, metric string, wanted map[string]bool) (*metricPlaces, error) {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, hashtext($2))", lockDimension, metric); err != nil {
 		return nil, err
 	}
-	all, err := knownDimensions(ctx, tx, []string{metric})
+	all, err := readPlaces(ctx, tx, []string{metric}, map[string]map[string]bool{metric: wanted})
 	if err != nil {
 		return nil, err
 	}
-	known := all[metric]
-	values := fresh(known, wanted)
-	if len(values) == 0 {
-		return known, nil
+	p := all[metric]
+	values := p.unplaced(wanted)
+	if values = values[:min(len(values), p.room())]; p.folded || len(values) == 0 {
+		return p, nil
 	}
 	_, err = tx.Exec(ctx, "INSERT INTO public.dimension (metric, value) SELECT $1, v FROM unnest($2::text[]) v ON CONFLICT DO NOTHING", metric, values)
 	if err != nil {
 		return nil, err
 	}
 	for _, value := range values {
-		known[value] = true
+		p.values[value] = place{active: true, lastSeen: time.Now().UTC()}
+		p.used++
 	}
-	return known, nil
+	return p, nil
 }
 
-// knownDimensions are the values that each metric tells apart.
-func knownDimensions(ctx context.Context, tx pgx.Tx, metrics []string) (map[string]map[string]bool, error) {
-	known := make(map[string]map[string]bool, len(metrics))
+// maxWanted bounds the values that wait for a place of a metric.
+const maxWanted = 2 * MaxDimensions
+
+// noteDimensions writes down which metrics fold, which values could have a
+// place, and, once a day, that a value was seen.
+func noteDimensions(ctx context.Context, tx pgx.Tx, metrics []string, known map[string]*metricPlaces, wanted map[string]map[string]bool) error {
+	var folding, wantMetrics, wantValues, seenMetrics, seenValues []string
+	today := time.Now().UTC().Truncate(24 * time.Hour)
 	for _, metric := range metrics {
-		known[metric] = map[string]bool{}
+		p := known[metric]
+		unplaced := p.unplaced(wanted[metric])
+		if len(unplaced) > 0 && !p.folded {
+			folding = append(folding, metric)
+		}
+		for _, value := range unplaced[:min(len(unplaced), p.room())] {
+			wantMetrics, wantValues = append(wantMetrics, metric), append(wantValues, value)
+		}
+		for _, value := range slices.Sorted(maps.Keys(wanted[metric])) {
+			if place := p.values[value]; place.active && place.lastSeen.Before(today) {
+				seenMetrics, seenValues = append(seenMetrics, metric), append(seenValues, value)
+			}
+		}
 	}
-	rows, err := tx.Query(ctx, "SELECT metric, value FROM public.dimension WHERE metric = ANY($1)", metrics)
+	var batch pgx.Batch
+	if len(folding) > 0 {
+		batch.Queue("INSERT INTO public.dimension_folded (metric) SELECT m FROM unnest($1::text[]) m ON CONFLICT DO NOTHING", folding)
+	}
+	if len(wantValues) > 0 {
+		batch.Queue(`INSERT INTO public.dimension_wanted (metric, value) SELECT m, v FROM unnest($1::text[], $2::text[]) u(m, v)
+			WHERE (SELECT count(*) FROM public.dimension_wanted w WHERE w.metric = m) < $3 ON CONFLICT DO NOTHING`, wantMetrics, wantValues, maxWanted)
+	}
+	if len(seenValues) > 0 {
+		// Loads don't wait for each other here: one of them is enough.
+		batch.Queue(`UPDATE public.dimension d SET last_seen = $3::date FROM (
+				SELECT ctid FROM public.dimension WHERE (metric, value) IN (SELECT * FROM unnest($1::text[], $2::text[]) u(m, v)) AND last_seen < $3::date
+				FOR UPDATE SKIP LOCKED) s
+			WHERE d.ctid = s.ctid`, seenMetrics, seenValues, today)
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	return tx.SendBatch(ctx, &batch).Close()
+}
+
+// readPlaces reads the values with a place of each metric, and of the wanted
+// values also those that lost it.
+func readPlaces(ctx context.Context, tx pgx.Tx, metrics []string, wanted map[string]map[string]bool) (map[string]*metricPlaces, error) {
+	known := make(map[string]*metricPlaces, len(metrics))
+	asked := map[string]bool{}
+	for _, metric := range metrics {
+		known[metric] = &metricPlaces{values: map[string]place{}}
+		maps.Copy(asked, wanted[metric])
+	}
+	rows, err := tx.Query(ctx, `SELECT metric, value, released_at IS NULL, reserved, last_seen, CASE WHEN apart <> '{(,)}' THEN
+			ARRAY(SELECT coalesce(lower(r)::text, '') || '/' || coalesce(upper(r)::text, '') FROM unnest(apart) r) END
+		FROM public.dimension WHERE metric = ANY($1) AND (released_at IS NULL OR value = ANY($2))
+		UNION ALL SELECT metric, NULL, false, false, current_date, NULL FROM public.dimension_folded WHERE metric = ANY($1)`,
+		metrics, slices.Collect(maps.Keys(asked)))
 	if err != nil {
 		return nil, err
 	}
-	var metric, value string
-	_, err = pgx.ForEachRow(rows, []any{&metric, &value}, func() error {
-		known[metric][value] = true
+	var metric string
+	var value *string
+	var p place
+	var ranges []string
+	_, err = pgx.ForEachRow(rows, []any{&metric, &value, &p.active, &p.reserved, &p.lastSeen, &ranges}, func() (err error) {
+		if value == nil {
+			known[metric].folded = true
+			return nil
+		}
+		if p.apart, err = parseApart(ranges); err != nil {
+			return err
+		}
+		known[metric].values[*value] = p
+		if p.active && !p.reserved {
+			known[metric].used++
+		}
 		return nil
 	})
 	return known, err
+}
+
+// parseApart reads ranges as readPlaces selects them; nil is always.
+func parseApart(ranges []string) (apart, error) {
+	if ranges == nil {
+		return nil, nil
+	}
+	minutes := make(apart, len(ranges))
+	for i, text := range ranges {
+		from, to, _ := strings.Cut(text, "/")
+		for _, bound := range []struct {
+			text string
+			at   **time.Time
+		}{{from, &minutes[i].from}, {to, &minutes[i].to}} {
+			if bound.text == "" || strings.HasSuffix(bound.text, "infinity") {
+				continue
+			}
+			at, err := time.Parse("2006-01-02 15:04:05.999999-07", bound.text)
+			if err != nil {
+				return nil, fmt.Errorf("read dimension: %w", err)
+			}
+			*bound.at = &at
+		}
+	}
+	return minutes, nil
 }
 
 // fold sorts measures and adds up those of one key.

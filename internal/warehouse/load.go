@@ -74,6 +74,9 @@ type Chunk struct {
 // Loaded counts what a committed chunk changed.
 type Loaded struct {
 	Inserted, Duplicates, Quarantined, Expired int
+	// Folded is how many events were counted as OtherDimension, added up over
+	// the metrics.
+	Folded int
 	// Minutes are the rollup rows that changed, as they are now.
 	Minutes []MinuteRow
 	// Users are those whose events were inserted, by day (YYYYMMDD, UTC).
@@ -154,10 +157,11 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	if err := registerCode(ctx, tx, l.known, inserted); err != nil {
 		return err
 	}
-	measures, err := limitDimensions(ctx, tx, sums.measures())
+	measures, folded, err := limitDimensions(ctx, tx, sums.measures())
 	if err != nil {
 		return err
 	}
+	l.Folded = int(folded)
 	minutes := make([]time.Time, len(measures))
 	for i, m := range measures {
 		minutes[i] = m.Minute

@@ -81,6 +81,23 @@ func (d *DB) CountUsers(ctx context.Context, first, last time.Time) (byDay map[s
 	return byDay, nil
 }
 
+// Floor is where retention ended: events before it were dropped. It is the zero
+// time if none were.
+func (d *DB) Floor(ctx context.Context) (floor time.Time, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		var at *time.Time
+		err := conn.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM public.events_floor").Scan(&at)
+		if at != nil {
+			floor = at.UTC()
+		}
+		return err
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read retention floor: %w", err)
+	}
+	return floor, nil
+}
+
 // EachUser gives the distinct users of a span, from (inclusive) to
 // (exclusive), in portions.
 func (d *DB) EachUser(ctx context.Context, from, to time.Time, each func(users []string) error) error {

@@ -128,7 +128,7 @@ func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
 		return err
 	}
 	counted = slices.DeleteFunc(counted, func(m Measure) bool { return !slices.Contains(keys, m.Metric) })
-	measures, err := limitDimensions(ctx, tx, counted)
+	measures, _, err := limitDimensions(ctx, tx, counted)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func TestRolesAreBounded(t *testing.T) {
 }
 
 // newest is the number of the newest migration.
-const newest = 5
+const newest = 6
 
 func TestEnsureRolesAndMigrateAgain(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
@@ -154,14 +154,14 @@ func TestMigrationsThatDiffer(t *testing.T) {
 		t.Errorf("a changed migration gives %v", err)
 	}
 	more := files(func(_, text string) string { return text })
-	more["migrations/0006_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (); SELECT 1/0;")}
-	if _, err := owner.MigrateFrom(t.Context(), more); err == nil || !strings.Contains(err.Error(), "0006_bad") {
+	more["migrations/0007_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (); SELECT 1/0;")}
+	if _, err := owner.MigrateFrom(t.Context(), more); err == nil || !strings.Contains(err.Error(), "0007_bad") {
 		t.Errorf("a failing migration gives %v", err)
 	}
 	if n := number(t, d.Conn(t), "SELECT count(*) FROM pg_class WHERE relname = 'half'"); n != 0 {
 		t.Error("half of the failed migration stayed")
 	}
-	more["migrations/0006_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole ();")}
+	more["migrations/0007_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole ();")}
 	if version, err := owner.MigrateFrom(t.Context(), more); err != nil || version != newest+1 {
 		t.Errorf("the repaired migration: version %d, %v", version, err)
 	}

@@ -100,7 +100,7 @@ function drawUsers() {
 // changed follows each answer and each failure.
 function changed() {
   const summary = feeds.feeds.get("summary").data;
-  const nobody = users && users.days.every((d) => d.users === 0);
+  const nobody = users && users.days.every((d) => !d.users);
   const none = Boolean(summary && nobody && summary.events === 0 && events.live && ![...events.live.counts.values()].some((t) => t.size));
   document.body.classList.toggle("empty", none);
   show($("start"), none);
