@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -93,6 +94,9 @@ func readSeriesRequest(s series, given map[string]string, now time.Time) (r seri
 	if r.eventType = given["eventType"]; r.eventType != "" {
 		if must := event.CheckType(r.eventType); must != "" {
 			return r, wrong("eventType", r.eventType, must)
+		}
+		if strings.ContainsRune(r.eventType, utf8.RuneError) { // what the gateway makes of bytes such as %FC
+			return r, wrong("eventType", r.eventType, "must be text in UTF-8, percent-encoded")
 		}
 	}
 	switch by := given["by"]; by {
