@@ -65,7 +65,7 @@ func answer(t *testing.T, req events.APIGatewayProxyRequest) (status int) {
 		for _, data := range records {
 			for _, line := range event.Lines(data) {
 				e, err := event.DecodeEnvelope(line)
-				if err != nil || e.Event.UserID != user {
+				if err != nil || event.PartitionKey(e.Event.UserID) != user {
 					t.Fatalf("of user %q: %s, %v", user, line, err)
 				}
 				stored[e.Event.ID.String()+string(event.AppendTime(nil, e.Event.Timestamp))] = true
