@@ -53,6 +53,8 @@ func newMemory() *memory {
 type hold struct {
 	memory *memory
 	large  int64
+	// patience is how long the request may still wait for memory.
+	patience time.Duration
 }
 
 // begin takes a place for a request; nil when none is free. The caller ends it.
@@ -60,7 +62,7 @@ func (m *memory) begin() *hold {
 	if !m.places.TryAcquire(1) {
 		return nil
 	}
-	return &hold{memory: m}
+	return &hold{memory: m, patience: roomTime}
 }
 
 func (h *hold) end() {
@@ -73,23 +75,31 @@ func (h *hold) grow(ctx context.Context, n int64) error {
 	if n <= 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, roomTime)
-	defer cancel()
-	if n > largeBytes || h.memory.large.Acquire(ctx, n) != nil {
-		return errNoRoom
+	if !h.memory.large.TryAcquire(n) {
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(ctx, h.patience)
+		defer cancel()
+		if n > largeBytes || h.memory.large.Acquire(ctx, n) != nil {
+			return errNoRoom
+		}
+		h.patience -= time.Since(began)
 	}
 	h.large += n
 	return nil
 }
 
-// read reads up to limit bytes and reserves them as they come, so that a slow
-// sender holds little. A longer text is an *http.MaxBytesError.
-func (h *hold) read(ctx context.Context, r io.Reader, limit int) ([]byte, error) {
+// read reads up to limit bytes. What is more than smallBody is reserved: all of
+// it if the length is declared (else length is -1), which lets those finish that
+// came first, or as it comes. A longer text is an *http.MaxBytesError.
+func (h *hold) read(ctx context.Context, r io.Reader, length int64, limit int) ([]byte, error) {
 	buf := make([]byte, 0, 4<<10)
 	free := smallBody
 	for {
 		if len(buf) == cap(buf) {
 			size := min(2*cap(buf), limit+1)
+			if size > free && length >= int64(size) {
+				size = min(int(length), limit) + 1 // one more, to see the end
+			}
 			if err := h.grow(ctx, int64(size-max(cap(buf), free))*perByte); err != nil {
 				return nil, err
 			}
@@ -115,7 +125,7 @@ func (c *Call) readBody(w http.ResponseWriter, h *hold) *Refusal {
 	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // not supported in process, where nobody is slow
-	body, err := h.read(c.Context(), c.Request.Body, maxPlain)
+	body, err := h.read(c.Context(), c.Request.Body, c.ContentLength, maxPlain)
 	_ = rc.SetReadDeadline(time.Time{})
 	if err == nil && bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
 		// The function may decompress it.
@@ -173,7 +183,7 @@ func (c *Call) decompress(h *hold) *Refusal {
 	if err != nil {
 		return &Unsupported
 	}
-	plain, err := h.read(c.Context(), r, maxPlain)
+	plain, err := h.read(c.Context(), r, -1, maxPlain)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
