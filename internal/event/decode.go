@@ -301,6 +301,13 @@ func timestamp(v jsontext.Value) (time.Time, string) {
 	return parseTime(s)
 }
 
+// ParseTime reads a time of RFC 3339 in the years 1970 to 9999, as an event's
+// timestamp is read, in UTC and whole microseconds.
+func ParseTime(s string) (time.Time, bool) {
+	t, detail := parseTime(s)
+	return t, detail == ""
+}
+
 func parseTime(s string) (time.Time, string) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	// Parse takes a one-digit hour, a comma, and the offsets +24:00 and +00:60, too.
