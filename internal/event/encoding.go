@@ -11,10 +11,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// shapes is what a body may be, at the end of a message.
+// shapes ends a message with the forms that a body may have.
 const shapes = `send an event, an array of events, or {"events": [...]}`
 
-// notJSON explains a body that is no JSON text at all: empty, in another
+// notJSON explains a body that is not a JSON text: empty, in another
 // encoding or format. It is "" for a body that may be JSON with an error in it.
 func notJSON(body []byte) string {
 	text := bytes.TrimSpace(body)
@@ -99,7 +99,7 @@ func otherFormat(text []byte) string {
 	case whole && (name == "null" || name == "true" || name == "false"):
 		return "the body is " + name + ": " + shapes
 	case whole && (name == "undefined" || name == "None" || name == "NaN" || name == "Infinity"):
-		return "the body is " + name + ", which is no JSON: " + shapes
+		return "the body is " + name + ", which is not JSON: " + shapes
 	case begins("<"):
 		return "the body is XML or HTML, not JSON: " + shapes
 	case begins("--") && bytes.Contains(text, []byte("Content-Disposition")):

@@ -143,7 +143,7 @@ func mistake(text []byte, at int) string {
 	case strings.ContainsRune("“”„‟«»‘’", r):
 		return "a typographic quote where JSON wants \""
 	case r == 0xfeff, r == 0xa0, r >= 0x2000 && r <= 0x200f, r == 0x2028, r == 0x2029, r == 0x3000:
-		return fmt.Sprintf("U+%04X, which is no white space in JSON: remove it", r)
+		return fmt.Sprintf("U+%04X, which is not white space in JSON: remove it", r)
 	case r == '=':
 		return "a = where JSON wants a :"
 	case r == ';':
@@ -160,8 +160,8 @@ func mistake(text []byte, at int) string {
 	return ""
 }
 
-// badWord explains a word that is no JSON value, or a name without quotes; at
-// may lie inside it or at its end. "" means that there is none.
+// badWord explains a word that is not a JSON value, or a name without quotes; at
+// may lie inside it or at its end. It gives "" where no word is.
 func badWord(text []byte, at int) string {
 	start := at
 	for start > 0 && isLetter(text[start-1]) {

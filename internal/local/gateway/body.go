@@ -18,13 +18,13 @@ import (
 const (
 	// maxPlain is the largest body that fits into an event, in base64.
 	maxPlain = MaxEvent / 4 * 3
-	// smallBody is what every request may hold without asking.
+	// smallBody bytes may be held by every request without a reservation.
 	smallBody = 64 << 10
 	// smallBodies is how many requests may be under way.
 	smallBodies = 512
-	// largeBytes is what requests may hold beyond that, together.
+	// largeBytes is the limit of all reservations together.
 	largeBytes = 64 << 20
-	// perByte is what a byte of a body costs until the function has it: the
+	// perByte bytes are reserved per byte of a body until the function has it: the
 	// buffer, and 4/3 of it in the event.
 	perByte = 3
 	// gzipRatio is the most that a byte of gzip can expand to.
@@ -49,7 +49,7 @@ func newMemory() *memory {
 	return &memory{places: semaphore.NewWeighted(smallBodies), large: semaphore.NewWeighted(largeBytes)}
 }
 
-// hold is what one request holds.
+// hold is the memory of one request.
 type hold struct {
 	memory *memory
 	large  int64
@@ -88,7 +88,7 @@ func (h *hold) grow(ctx context.Context, n int64) error {
 	return nil
 }
 
-// read reads up to limit bytes. What is more than smallBody is reserved: all of
+// read reads up to limit bytes. It reserves more than smallBody: all of
 // it if the length is declared (else length is -1), which lets those finish that
 // came first, or as it comes. A longer text is an *http.MaxBytesError.
 func (h *hold) read(ctx context.Context, r io.Reader, length int64, limit int) ([]byte, error) {
@@ -124,7 +124,7 @@ func (c *Call) readBody(w http.ResponseWriter, h *hold) *Refusal {
 		return &TooLarge
 	}
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // not supported in process, where nobody is slow
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // in process it is not supported, and not needed
 	body, err := h.read(c.Context(), c.Request.Body, c.ContentLength, maxPlain)
 	_ = rc.SetReadDeadline(time.Time{})
 	if err == nil && bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {

@@ -31,7 +31,7 @@ var (
 	// which routes there are.
 	NoRoute = Refusal{Status: http.StatusForbidden, ResponseType: "MISSING_AUTHENTICATION_TOKEN", ErrorType: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
 	// TooLarge is for a body over MaxBody, or an event over MaxEvent.
-	TooLarge  = Refusal{Status: http.StatusRequestEntityTooLarge, ResponseType: "REQUEST_TOO_LARGE", ErrorType: "RequestTooLargeException", Message: "Request Too Long"}
+	TooLarge = Refusal{Status: http.StatusRequestEntityTooLarge, ResponseType: "REQUEST_TOO_LARGE", ErrorType: "RequestTooLargeException", Message: "Request Too Long"}
 	// Unsupported is a Content-Encoding that isn't known, or one that the body
 	// isn't in.
 	Unsupported = Refusal{Status: http.StatusUnsupportedMediaType, ResponseType: "UNSUPPORTED_MEDIA_TYPE", ErrorType: "UnsupportedMediaTypeException", Message: "Unsupported Media Type"}
