@@ -47,8 +47,8 @@ type Options struct {
 	// for Region. Nil requires none.
 	Keys   *sigv4.Keys
 	Region string
-	// Origins are the web origins whose pages may call; "*" is every one. A page
-	// of any other origin is refused.
+	// Origins are the web origins whose pages may call; "*" is every one. Without
+	// Keys a page of any other origin is refused.
 	Origins []string
 	// Addr is where the API listens, such as 127.0.0.1:4566. Without Keys only
 	// this and loopback names are answered for. Empty means that no browser can
@@ -123,15 +123,15 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 	return a.integrate(w, c, route.Invoke)
 }
 
-// guard refuses what a browser sends for a page of another site. With keys any
-// host is answered for: no page has a key, and a client may sign for a host of
-// its own.
+// guard refuses what a browser sends for a page of another site. With keys the
+// signature decides alone, as on AWS: no such page has a key, and a client may
+// sign for a host of its own.
 func (a *API) guard(c *Call) *Refusal {
-	if a.o.Addr == "" {
+	if a.o.Addr == "" || a.o.Keys != nil {
 		return nil
 	}
 	g := webguard.Guard{Hosts: []string{a.o.Addr}, Origins: a.o.Origins}
-	if a.o.Keys == nil && !g.KnownHost(c.Request) {
+	if !g.KnownHost(c.Request) {
 		return new(foreignHost(c.Host, a.o.Addr))
 	}
 	if origin := g.ForeignPage(c.Request); origin != "" {
