@@ -31,9 +31,9 @@ const (
 	gzipRatio = 1032
 	// roomTime is how long a request waits for memory.
 	roomTime = 2 * time.Second
-	// bodyTime is how long a client may take for a body, drainTime for one that
-	// is refused and only read so that the client sees the answer.
-	bodyTime, drainTime = 30 * time.Second, 10 * time.Second
+	// bodyTime is how long a client may take for a body, and again for the rest of
+	// one that is refused and only read so that the client sees the answer.
+	bodyTime = 30 * time.Second
 )
 
 // errNoRoom is for a body that the memory doesn't suffice for now.
@@ -150,7 +150,7 @@ func (c *Call) drain(w http.ResponseWriter) {
 	if c.Header.Get("Expect") != "" {
 		return // the client waits for the answer
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
 	_, _ = io.CopyN(io.Discard, c.Request.Body, 2*MaxBody)
 }
 
