@@ -54,19 +54,18 @@ func gunzip(body []byte, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the body begins like gzip and isn't: %w", notEOF(err))
 	}
-	var plain bytes.Buffer
+	var plain []byte
 	for {
 		zr.Multistream(false)
-		part := io.LimitReader(zr, int64(limit-plain.Len()))
-		if _, err := plain.ReadFrom(part); err != nil {
+		if plain, err = readTo(plain, zr, limit); err != nil {
 			return nil, fmt.Errorf("the body is damaged gzip: %w", notEOF(err))
 		}
-		if plain.Len() == limit {
-			return plain.Bytes(), nil // the rest doesn't matter
+		if len(plain) == limit {
+			return plain, nil // the rest doesn't matter
 		}
 		next, err := rest.Peek(2)
 		if len(next) == 0 {
-			return plain.Bytes(), nil
+			return plain, nil
 		}
 		if err != nil || !isGzip(next) {
 			return nil, errors.New("something follows the end of the gzip body: send the compressed data alone")
@@ -75,6 +74,25 @@ func gunzip(body []byte, limit int) ([]byte, error) {
 			return nil, fmt.Errorf("a later part of the gzip body is damaged: %w", notEOF(err))
 		}
 	}
+}
+
+// readTo appends what is read until the end, or until there are limit bytes. It
+// never takes room for more.
+func readTo(dst []byte, r io.Reader, limit int) ([]byte, error) {
+	for len(dst) < limit {
+		if len(dst) == cap(dst) {
+			dst = append(make([]byte, 0, min(max(2*cap(dst), 16<<10), limit)), dst...)
+		}
+		n, err := r.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		if errors.Is(err, io.EOF) {
+			return dst, nil
+		}
+		if err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
 }
 
 // notEOF explains an end that came too early.
