@@ -168,30 +168,29 @@ func TestForeignPagesReachNeitherPort(t *testing.T) {
 	}
 
 	// A program, with the same requests, is answered.
-	for _, ask := range []func() (*http.Response, error){
-		func() (*http.Response, error) { return s.request(t, http.MethodPost, s.api.URL+"/events") },
-		func() (*http.Response, error) { return s.request(t, http.MethodGet, s.api.URL+"/metrics/events") },
-		func() (*http.Response, error) { return s.request(t, http.MethodGet, s.page.URL+"/metrics/events") },
-	} {
-		resp, err := ask()
-		if err != nil || resp.StatusCode != http.StatusOK || s.reached.Swap(0) != 1 {
-			t.Errorf("a program: %v, %v", resp, err)
+	for _, ask := range [][2]string{{http.MethodPost, s.api.URL + "/events"}, {http.MethodGet, s.api.URL + "/metrics/events"}, {http.MethodGet, s.page.URL + "/metrics/events"}} {
+		if status := request(t, ask[0], ask[1]); status != http.StatusOK || s.reached.Swap(0) != 1 {
+			t.Errorf("a program's %s: %d", ask, status)
 		}
 	}
 }
 
-func (s *targets) request(t *testing.T, method, url string) (*http.Response, error) {
+// request sends a request as a program does.
+func request(t *testing.T, method, url string) (status int) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(`{"userId":"u","eventType":"x"}`))
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
 	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Do(r)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	return resp, resp.Body.Close()
+	if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode
 }
 
 // TestPagesOfAConfiguredOriginReachTheAPI has the same page do the same, as an
