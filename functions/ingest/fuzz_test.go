@@ -20,6 +20,8 @@ import (
 func FuzzBody(f *testing.F) {
 	bad := `{"userId":"u","userId":"u","eventType":"x","properties":{"a":"\ud800"}}`
 	for _, body := range []string{
+		"\xef\xbb\xbf{}", "{\x00}\x00", "\xff\xfe{\x00", "{'a':1}", "[{},]", `{"a":NaN}`, `{"a":0x1F}`, one("a") + "\n" + one("b"), "a=b", "<a/>", "eyJhIjoxfSAgICAgICAg",
+		`{"userId":"M\xfcller","eventType":"x"}`, "{\"userId\":\"\ufffd\",\"eventType\":\"x\"}", `{"userId":"u","eventType":"Größe 😀","properties":{"a":1e400}}`, gz(one("a")) + gz(" "), gz(gz("7")),
 		"", "7", "\x1f\x8b", "\x1f\x8b\x08\x00", "\xff", one("a"), list(one("a"), one("b")), list(one("a"), bad), bad, `{"events":` + list(one("ü")) + `}`,
 		list(one("a"), `{"userId":"a","eventType":"x","eventId":"7f6f2a41-6f70-4c3e-9a70-2f4d0d1f2a3b","timestamp":"2026-01-31T11:00:00Z"}`),
 	} {
@@ -65,7 +67,7 @@ func answer(t *testing.T, req events.APIGatewayProxyRequest) (status int) {
 		for _, data := range records {
 			for _, line := range event.Lines(data) {
 				e, err := event.DecodeEnvelope(line)
-				if err != nil || e.Event.UserID != user {
+				if err != nil || event.PartitionKey(e.Event.UserID) != user {
 					t.Fatalf("of user %q: %s, %v", user, line, err)
 				}
 				stored[e.Event.ID.String()+string(event.AppendTime(nil, e.Event.Timestamp))] = true

@@ -98,6 +98,9 @@ func (h *Handler) identify(e *event.Event, received time.Time, random io.Reader)
 	if err := e.Identify(received, random); err != nil {
 		return []event.FieldError{{Detail: err.Error()}}
 	}
+	if wrong, ok := e.CheckReplaced(); !ok {
+		return []event.FieldError{wrong}
+	}
 	if wrong, ok := e.CheckReceipt(received, h.MaxAgeDays); !ok {
 		return []event.FieldError{wrong}
 	}

@@ -103,8 +103,11 @@ func TestStatuses(t *testing.T) {
 	onlyB := func(_ int, key string) bool { return key == "b" }
 	damaged := zipped(t, one("a"))
 	damaged.Body = base64.StdEncoding.EncodeToString([]byte{0x1f, 0x8b, 0, 0})
-	claims := request(one("a"))
-	claims.Headers = map[string]string{"content-encoding": "gzip"}
+	claims := func(coding string) events.APIGatewayProxyRequest {
+		req := encoded(one("a"))
+		req.Headers = map[string]string{"content-encoding": coding}
+		return req
+	}
 	badBase64 := request("%%%")
 	badBase64.IsBase64Encoded = true
 	for name, c := range map[string]struct {
@@ -122,11 +125,17 @@ func TestStatuses(t *testing.T) {
 		"all refused":              {req: request(list(bad, `7`)), status: 400, refused: 2, body: `"event":1,"detail":"must be a JSON object"`},
 		"a batch of 501":           {req: request(list(strings.Split(strings.Repeat(one("a")+"\n", 500)+one("a"), "\n")...)), status: 400, refused: 1, body: "at most 500 events"},
 		"an empty batch":           {req: request("[]"), status: 400, refused: 1, body: "the batch is empty"},
-		"not JSON":                 {req: request("userId=a"), status: 400, refused: 1, body: "the body is not"},
+		"not JSON":                 {req: request("userId=a"), status: 400, refused: 1, body: "the body is a form"},
 		"10 MB":                    {req: request(strings.Repeat(" ", 10<<20)), status: 413, refused: 1, body: "more than 4194304 bytes"},
 		"a gzip bomb":              {req: zipped(t, strings.Repeat(" ", 8<<20)), status: 413, refused: 1, body: "more than 4194304 bytes"},
 		"damaged gzip":             {req: damaged, status: 400, refused: 1, body: "gzip"},
-		"gzip only in the header":  {req: claims, status: 400, refused: 1, body: "Content-Encoding"},
+		"API Gateway decompressed": {req: claims("gzip"), status: 202, accepted: 1},
+		"header in capitals":       {req: claims("GZIP"), status: 202, accepted: 1},
+		"API Gateway inflated":     {req: claims("deflate"), status: 202, accepted: 1},
+		"identity":                 {req: claims("identity"), status: 202, accepted: 1},
+		"an unknown coding":        {req: claims("br"), status: 202, accepted: 1},
+		"gzip of two members":      {req: encoded(gz("["+one("a")+",") + gz(one("b")+"]")), status: 202, accepted: 2},
+		"a type of words":          {req: request(strings.Replace(one("a"), "page_view", "Order Completed", 1)), status: 202, accepted: 1},
 		"bad base64":               {req: badBase64, status: 400, refused: 1, body: "base64"},
 		"too old":                  {req: request(strings.Replace(one("a"), "{", `{"timestamp":"2025-12-31T12:00:00Z",`, 1)), status: 400, refused: 1, body: "30 days before now"},
 		"25 hours ahead":           {req: request(strings.Replace(one("a"), "{", `{"timestamp":"2026-02-01T13:00:00Z",`, 1)), status: 400, refused: 1, body: "24 hours after"},

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/streamctl/streamctl/internal/event"
 )
 
 // cursor is what an answer leaves to be asked for. To clients it is one opaque
@@ -62,24 +64,35 @@ func decodeCursor(text string) (c cursor, err error) {
 	return c, nil
 }
 
-// readCursor takes a request up where an answer left it.
+// possible reports whether the fields are those of a cursor that next could
+// make. The checksum proves nothing: anybody can compute it. Nothing may be
+// calculated from the fields before.
+func (c cursor) possible() bool {
+	var (
+		first = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC).Unix() / 60
+		end   = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC).Unix() / 60
+	)
+	return c.Step >= 1 && c.Step <= int64(maxStep/time.Minute) && c.From >= first && c.From < c.To && c.To < end &&
+		(c.EventType == "" || event.CheckType(c.EventType) == "")
+}
+
+// readCursor resumes a request where an answer left it.
 func readCursor(s series, given map[string]string) (r seriesRequest, err error) {
 	if len(given) > 1 {
 		return r, &parameterError{"cursor", "goes alone: leave the other parameters out, it holds them"}
 	}
 	text := given["cursor"]
 	c, err := decodeCursor(text)
-	r = seriesRequest{
-		series: s, eventType: c.EventType, total: c.Total,
-		span: span{time.Unix(c.From*60, 0).UTC(), time.Unix(c.To*60, 0).UTC(), time.Duration(c.Step) * time.Minute},
-	}
 	switch {
-	case err != nil || c.Step < 1 || c.Step > int64(maxStep/time.Minute) || c.From >= c.To || !inYears(r.from) || !inYears(r.to):
+	case err != nil || !c.possible():
 		return r, &parameterError{"cursor", strconv.Quote(shorten(text)) + " is not the next of an answer, or was damaged: give that as it is, or ask with from and to"}
 	case c.Metric != s.name:
 		return r, &parameterError{"cursor", strconv.Quote(shorten(text)) + " is for /metrics/" + shorten(c.Metric) + ": ask there"}
 	case c.Key != s.key:
 		return r, &parameterError{"cursor", strconv.Quote(shorten(text)) + " is for the metric as it was declared before: ask again with from and to"}
 	}
-	return r, nil
+	return seriesRequest{
+		series: s, eventType: c.EventType, total: c.Total,
+		span: span{time.Unix(c.From*60, 0).UTC(), time.Unix(c.To*60, 0).UTC(), time.Duration(c.Step) * time.Minute},
+	}, nil
 }

@@ -87,9 +87,16 @@ func TestACursorKeepsWhereNowWas(t *testing.T) {
 }
 
 func TestPagesFitIntoLambdasAnswer(t *testing.T) {
+	for _, filler := range []string{"x", "\u2028", `"`, "😀"} {
+		testLargeAnswer(t, filler)
+	}
+}
+
+func testLargeAnswer(t *testing.T, filler string) {
+	t.Helper()
 	var types []string
 	for i := range 100 {
-		types = append(types, fmt.Sprintf("type-%02d-%s", i, strings.Repeat("x", 90)))
+		types = append(types, fmt.Sprintf("type-%02d-%s", i, strings.Repeat(filler, 90)))
 	}
 	h, _, _ := fakes(types...)
 	from := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -94,6 +95,9 @@ func readSeriesRequest(s series, given map[string]string, now time.Time) (r seri
 		if must := event.CheckType(r.eventType); must != "" {
 			return r, wrong("eventType", r.eventType, must)
 		}
+		if strings.ContainsRune(r.eventType, utf8.RuneError) { // what the gateway makes of bytes such as %FC
+			return r, wrong("eventType", r.eventType, "must be text in UTF-8, percent-encoded")
+		}
 	}
 	switch by := given["by"]; by {
 	case "", "eventType":
@@ -121,6 +125,9 @@ func readSpan(given map[string]string, now time.Time) (s span, err error) {
 			return s, wrong("step", text, "must be whole minutes, 1m to 24h, such as 5m")
 		}
 	}
+	if !inYears(s.from) { // an hour before to
+		return s, wrong("to", given["to"], "must lie an hour or more after 1970-01-01T00:00:00Z without from")
+	}
 	if !s.from.Before(s.to) {
 		return s, wrong("from", given["from"], "must lie before to, "+s.to.Format(time.RFC3339))
 	}
@@ -133,11 +140,11 @@ func readTime(given map[string]string, name string, otherwise time.Time) (time.T
 	if !ok {
 		return otherwise, nil
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || !inYears(t.UTC()) {
+	t, ok := event.ParseTime(text)
+	if !ok || !inYears(t) {
 		return time.Time{}, wrong(name, text, "must be a time in RFC 3339, in the years 1970 to 9998, such as 2026-01-31T12:00:00Z")
 	}
-	return t.UTC().Truncate(time.Minute), nil
+	return t.Truncate(time.Minute), nil
 }
 
 // inYears keeps far from where times or their sums can't be written.
@@ -171,11 +178,12 @@ func readDay(given map[string]string, name string, otherwise time.Time) (time.Ti
 		return otherwise, nil
 	}
 	t, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		t, err = time.Parse(time.RFC3339, text)
+	ok = err == nil
+	if !ok {
+		t, ok = event.ParseTime(text)
 	}
-	if err != nil || !inYears(t.UTC()) {
+	if !ok || !inYears(t) {
 		return time.Time{}, wrong(name, text, "must be a day, in the years 1970 to 9998, such as 2026-01-31")
 	}
-	return t.UTC().Truncate(24 * time.Hour), nil
+	return t.Truncate(24 * time.Hour), nil
 }

@@ -130,6 +130,8 @@ func bytesOf(p warehouse.Point) int {
 			size += 7
 		case c == '"' || c == '\\':
 			size += 4
+		case c == 0xe2: // U+2028 and U+2029 take six bytes
+			size += 4
 		default:
 			size++
 		}

@@ -108,6 +108,8 @@ func (o sendOptions) check(args []string, generated bool) error {
 		return &usageError{err: errors.New("generate how many?"), hint: "add --count 1000 or --for 30s"}
 	case o.total < 0 || o.length < 0 || o.rate < 0:
 		return usage("--count, --for and --rate can't be negative")
+	case o.rate != 0 && !(o.rate >= 0.001 && o.rate <= 1e6): // NaN too
+		return usage("--rate must be 0, or 0.001 to 1000000 events per second")
 	case o.batch < 1 || o.batch > 500:
 		return usage("--batch %d: outside 1..500", o.batch)
 	case o.concurrency < 1 || o.concurrency > 64:

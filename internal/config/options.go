@@ -45,7 +45,9 @@ func (v Variables) archiveOptions(r *rules) {
 		} else if before > 0 {
 			least = before + step.least
 		}
-		if step.days < least {
+		if step.days > maxDays {
+			r.add("ArchiveTransitionDays."+step.class, "%d: want at most %d days, or 0 for never", step.days, maxDays)
+		} else if step.days < least {
 			r.add("ArchiveTransitionDays."+step.class, "%d: want 0 for never, or at least %d days", step.days, least)
 		}
 		before = step.days
@@ -58,7 +60,7 @@ func (v Variables) archiveOptions(r *rules) {
 	} else if v.ArchiveReplicationKeyArn != "" && !arnPattern("kms", "key/.+").MatchString(v.ArchiveReplicationKeyArn) {
 		r.add("ArchiveReplicationKeyArn", "%q: want a key's ARN such as arn:aws:kms:eu-west-1:123456789012:key/…", v.ArchiveReplicationKeyArn)
 	}
-	r.between("ObjectLockDays", v.ObjectLockDays, 0, 36500, " days")
+	r.between("ObjectLockDays", v.ObjectLockDays, 0, maxDays, " days")
 }
 
 var (

@@ -31,6 +31,10 @@ var (
 	masterPassword = regexp.MustCompile(PasswordPattern)
 )
 
+// maxDays bounds every number of days that nothing else does: a hundred years.
+// The time before now by so many days is far from where times wrap.
+const maxDays = 36500
+
 // rules collects problems; each method checks one value.
 type rules struct{ problems []Problem }
 
@@ -203,7 +207,9 @@ func (v Variables) edge(r *rules) {
 	r.oneOf("ApiGatewayAccountRole", v.ApiGatewayAccountRole, accountRoles)
 	r.between("EventMaxAgeDays", v.EventMaxAgeDays, 1, 365, " days")
 	least := max(v.EventMaxAgeDays+(v.StreamRetentionHours+23)/24+1, 37)
-	if d := v.WarehouseRetentionDays; d != 0 && d < least {
+	if d := v.WarehouseRetentionDays; d > maxDays {
+		r.add("WarehouseRetentionDays", "%d: want at most %d days, or 0 to keep all", d, maxDays)
+	} else if d != 0 && d < least {
 		r.add("WarehouseRetentionDays", "%d: want 0 to keep all, or at least %d, so that nothing that is still accepted or on the stream is already too old", d, least)
 	}
 }

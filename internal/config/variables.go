@@ -115,7 +115,8 @@ type Variables struct {
 	Metrics []metric.Definition `yaml:"Metrics"`
 	// EventMaxAgeDays is how old an event may be on arrival, 1 to 365 days.
 	EventMaxAgeDays int `yaml:"EventMaxAgeDays"`
-	// WarehouseRetentionDays is how long events stay in PostgreSQL; 0 keeps all.
+	// WarehouseRetentionDays is how long events stay in PostgreSQL, at most 36500
+	// days; 0 keeps all.
 	WarehouseRetentionDays int `yaml:"WarehouseRetentionDays"`
 
 	// ReadReplicas is how many read replicas the database has, 0 to 5.

@@ -58,7 +58,8 @@ func startBrowser(path string) {
 		return
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.Env("TMPDIR="+dir), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("lang", "en"))
+		chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.Env("TMPDIR="+dir), chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("lang", "en"),
+		chromedp.Flag("host-resolver-rules", "MAP "+rebound+" 127.0.0.1"))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}

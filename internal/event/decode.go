@@ -3,9 +3,11 @@ package event
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -16,45 +18,36 @@ import (
 // Split takes a request's body apart: one event, an array of events, or
 // {"events": […]}. The parts are not yet judged; they alias body.
 func Split(body []byte) ([]jsontext.Value, *FieldError) {
-	// An event that breaks these two rules is refused alone, by Decode.
-	lenient := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
-	whole := jsontext.Value(bytes.TrimSpace(body))
-	if len(whole) == 0 {
-		return nil, &FieldError{Detail: "the body is empty: send an event, an array of events, or {\"events\": [...]}"}
+	if detail := explain(body); detail != "" {
+		return nil, &FieldError{Detail: detail}
 	}
+	whole := jsontext.Value(bytes.TrimSpace(body)) // an object or an array, and nothing else
 	if whole.Kind() == '{' {
-		list, err := batchMember(whole, lenient)
-		if err != nil {
-			return nil, syntaxError(err)
-		}
-		if list == nil {
+		list, others, err := batchMember(whole)
+		switch {
+		case err != nil:
+			return nil, &FieldError{Detail: "the body is not JSON: " + err.Error()}
+		case list == nil:
 			return []jsontext.Value{whole}, nil
+		case others:
+			return nil, &FieldError{Detail: `beside "events" the object has other members: put them into the events' properties`}
 		}
 		whole = list
 	}
-	if whole.Kind() != '[' {
-		return nil, &FieldError{Detail: "the body is not an event, an array of events, or {\"events\": [...]}"}
-	}
 	var parts []jsontext.Value
-	dec := jsontext.NewDecoder(bytes.NewBuffer(whole), lenient...)
+	dec := jsontext.NewDecoder(bytes.NewBuffer(whole), lenient()...)
 	if _, err := dec.ReadToken(); err != nil {
-		return nil, syntaxError(err)
+		return nil, &FieldError{Detail: "the body is not JSON: " + err.Error()}
 	}
 	for dec.PeekKind() != ']' {
 		part, err := dec.ReadValue()
 		if err != nil {
-			return nil, syntaxError(err)
+			return nil, &FieldError{Detail: "the body is not JSON: " + err.Error()}
 		}
 		if len(parts) == MaxBatch {
 			return nil, &FieldError{Field: "events", Detail: "a batch holds at most " + strconv.Itoa(MaxBatch) + " events"}
 		}
 		parts = append(parts, part.Clone())
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, syntaxError(err)
-	}
-	if len(bytes.TrimSpace(whole[dec.InputOffset():])) > 0 {
-		return nil, &FieldError{Detail: "something follows the end of the JSON value"}
 	}
 	if len(parts) == 0 {
 		return nil, &FieldError{Field: "events", Detail: "the batch is empty: send 1 to " + strconv.Itoa(MaxBatch) + " events"}
@@ -62,49 +55,30 @@ func Split(body []byte) ([]jsontext.Value, *FieldError) {
 	return parts, nil
 }
 
-// batchMember gives the member "events" of an object, nil when it has none.
-func batchMember(object jsontext.Value, options []jsontext.Options) (list jsontext.Value, err error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(object), options...)
+// batchMember gives the member "events" of an object, nil if it has none that
+// is an array, and whether there are others.
+func batchMember(object jsontext.Value) (list jsontext.Value, others bool, err error) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(object), lenient()...)
 	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	members := 0
 	for dec.PeekKind() == '"' {
 		name, err := dec.ReadToken()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		isList := name.String() == "events"
 		value, err := dec.ReadValue()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		members++
 		if isList && value.Kind() == '[' {
 			list = value.Clone()
 		}
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	if len(bytes.TrimSpace(object[dec.InputOffset():])) > 0 {
-		return nil, errors.New("something follows the end of the JSON value")
-	}
-	if list != nil && members > 1 {
-		return nil, errors.New(`beside "events" the object has other members`)
-	}
-	return list, nil
-}
-
-func syntaxError(err error) *FieldError {
-	if err == nil {
-		return nil
-	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
-		return &FieldError{Detail: "the body is not JSON: " + syntactic.Err.Error() + " at byte " + strconv.FormatInt(syntactic.ByteOffset, 10)}
-	}
-	return &FieldError{Detail: err.Error()}
+	return list, members > 1, nil
 }
 
 // fields are an event's members before they are judged.
@@ -175,12 +149,27 @@ func decodeError(raw []byte, err error) FieldError {
 		}
 	case errors.As(err, &syntactic):
 		e := FieldError{Field: fieldOf(syntactic.JSONPointer), Detail: syntactic.Err.Error()}
+		if c, ok := notUTF8(raw); ok && strings.Contains(e.Detail, "invalid UTF-8") {
+			e.Detail = fmt.Sprintf("holds invalid UTF-8 (the byte 0x%02x): encode the text in UTF-8, not in Latin-1 or another encoding", c)
+		}
 		if at := syntactic.ByteOffset; at < int64(len(raw)) && unit(raw[at:])&^0x7ff == 0xd800 {
 			e.Detail = "holds " + string(raw[at:at+6]) + ", half of a surrogate pair, which is no character"
 		}
 		return e
 	}
 	return FieldError{Detail: err.Error()}
+}
+
+// notUTF8 gives the first byte of a text that isn't UTF-8.
+func notUTF8(text []byte) (c byte, ok bool) {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 {
+			return text[0], true
+		}
+		text = text[n:]
+	}
+	return 0, false
 }
 
 // fieldOf turns /properties/a into properties.a.
@@ -208,6 +197,8 @@ func text(v jsontext.Value) (s, detail string) {
 	switch {
 	case v == nil:
 		return "", "is required"
+	case v.Kind() == 'n':
+		return "", "must be a string, not null"
 	case v.Kind() != '"':
 		return "", "must be a string"
 	}
@@ -239,23 +230,45 @@ func eventType(v jsontext.Value) (s, detail string) {
 	return s, detail
 }
 
-// CheckType says what is wrong with an event's type; "" means nothing.
+// CheckType gives what is wrong with an event's type; "" means nothing. It is
+// any text of 1 to MaxTypeRunes characters without control characters.
 func CheckType(s string) string {
-	ok := len(s) >= 1 && len(s) <= MaxTypeBytes
-	for i := 0; ok && i < len(s); i++ {
-		c := s[i]
-		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == ':' || c == '-'
+	n := 0
+	for _, r := range s { // what isn't UTF-8 is U+FFFD here
+		if n++; unicode.IsControl(r) {
+			return fmt.Sprintf("must not hold control characters, and has U+%04X", r)
+		}
 	}
-	if !ok {
-		return "must have 1 to " + strconv.Itoa(MaxTypeBytes) + " of the characters A-Z a-z 0-9 _ . : -"
+	switch {
+	case n < 1 || n > MaxTypeRunes:
+		return "must have 1 to " + strconv.Itoa(MaxTypeRunes) + " characters"
+	case !utf8.ValidString(s):
+		return "must be text in UTF-8"
 	}
 	return ""
+}
+
+// CheckReplaced finds U+FFFD in what identifies an event's user and type. It
+// stands for bytes that a program on the way couldn't read, Latin-1 for
+// example: different ids become the same. ingest refuses it; what was stored
+// before is left alone.
+func (e Event) CheckReplaced() (FieldError, bool) {
+	const detail = "holds U+FFFD, which stands for bytes that are not UTF-8: encode the original text in UTF-8"
+	switch {
+	case strings.ContainsRune(e.UserID, utf8.RuneError):
+		return FieldError{Field: "userId", Detail: detail}, false
+	case strings.ContainsRune(e.Type, utf8.RuneError):
+		return FieldError{Field: "eventType", Detail: detail}, false
+	}
+	return FieldError{}, true
 }
 
 func properties(v jsontext.Value) (jsontext.Value, string) {
 	switch {
 	case v == nil:
 		return jsontext.Value("{}"), ""
+	case v.Kind() == 'n':
+		return nil, isNull
 	case v.Kind() != '{':
 		return nil, "must be an object"
 	case len(v) > MaxPropertiesBytes:
@@ -269,6 +282,7 @@ func properties(v jsontext.Value) (jsontext.Value, string) {
 }
 
 const (
+	isNull    = "must not be null: omit the field"
 	rightTime = "must be a time in RFC 3339, such as 2026-01-31T12:00:00.5Z"
 	rightID   = "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057"
 )
@@ -277,6 +291,9 @@ func timestamp(v jsontext.Value) (time.Time, string) {
 	if v == nil {
 		return time.Time{}, ""
 	}
+	if v.Kind() == 'n' {
+		return time.Time{}, isNull
+	}
 	s, detail := text(v)
 	if detail != "" {
 		return time.Time{}, rightTime
@@ -284,10 +301,17 @@ func timestamp(v jsontext.Value) (time.Time, string) {
 	return parseTime(s)
 }
 
+// ParseTime reads a time of RFC 3339 in the years 1970 to 9999, as an event's
+// timestamp is read, in UTC and whole microseconds.
+func ParseTime(s string) (time.Time, bool) {
+	t, detail := parseTime(s)
+	return t, detail == ""
+}
+
 func parseTime(s string) (time.Time, string) {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	// Parse takes a one-digit hour and a comma, too.
-	if err != nil || s[13] != ':' || s[19] == ',' {
+	// Parse takes a one-digit hour, a comma, and the offsets +24:00 and +00:60, too.
+	if err != nil || s[13] != ':' || s[19] == ',' || !rightOffset(s) {
 		return time.Time{}, rightTime
 	}
 	t = t.UTC().Truncate(time.Microsecond)
@@ -297,9 +321,22 @@ func parseTime(s string) (time.Time, string) {
 	return t, ""
 }
 
+// rightOffset reports whether a time that Parse took ends with Z or an offset
+// of at most 23:59.
+func rightOffset(s string) bool {
+	if s[len(s)-1] == 'Z' {
+		return true
+	}
+	hour, minute := s[len(s)-5:len(s)-3], s[len(s)-2:]
+	return hour <= "23" && minute <= "59"
+}
+
 func eventID(v jsontext.Value) (uuid.UUID, string) {
 	if v == nil {
 		return uuid.Nil, ""
+	}
+	if v.Kind() == 'n' {
+		return uuid.Nil, isNull
 	}
 	s, detail := text(v)
 	if detail != "" {

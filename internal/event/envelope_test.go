@@ -103,6 +103,31 @@ func TestDecodeEnvelopeOfANewerIngest(t *testing.T) {
 	}
 }
 
+func TestLongPartitionKeysAreHashed(t *testing.T) {
+	seen := map[string]string{}
+	for _, user := range []string{
+		"u", strings.Repeat("a", 255), strings.Repeat("é", 128), strings.Repeat("é", 129), strings.Repeat("😀", 64), strings.Repeat("😀", 65),
+		strings.Repeat("😀", 129), strings.Repeat("😀", 255), strings.Repeat("語", 255), strings.Repeat("語", 254) + "a",
+	} {
+		key := PartitionKey(user)
+		if len(key) < 1 || len(key) > 256 || (len(user) <= 256) != (key == user) || key != PartitionKey(strings.Clone(user)) {
+			t.Errorf("the key of %d bytes is %q", len(user), key)
+		}
+		if other, ok := seen[key]; ok {
+			t.Errorf("%.20q and %.20q have the key %q", user, other, key)
+		}
+		seen[key] = user
+		e := Envelope{Event: Event{ID: uuid.MustParse(id7), UserID: user, Type: "x", Timestamp: received.Truncate(time.Microsecond), Properties: []byte("{}")}, ReceivedAt: received}
+		records := Pack([]Envelope{e, e})
+		if len(records) != 1 || records[0].PartitionKey != key || len(records[0].Envelopes) != 2 {
+			t.Fatalf("%.20q: packed into %d records", user, len(records))
+		}
+		if got, err := DecodeEnvelope(Lines(records[0].Data)[1]); err != nil || got.Event.UserID != user {
+			t.Errorf("%.20q came back as %.20q, %v", user, got.Event.UserID, err)
+		}
+	}
+}
+
 func TestPack(t *testing.T) {
 	large := []byte(`{"a":"` + strings.Repeat("b", 30_000) + `"}`)
 	var envelopes []Envelope

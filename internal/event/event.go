@@ -20,8 +20,8 @@ const (
 	MaxBatch = 500
 	// MaxUserIDRunes is the longest userId, in characters.
 	MaxUserIDRunes = 255
-	// MaxTypeBytes is the longest eventType.
-	MaxTypeBytes = 100
+	// MaxTypeRunes is the longest eventType, in characters.
+	MaxTypeRunes = 100
 	// MaxPropertiesBytes bounds properties as sent.
 	MaxPropertiesBytes = 32 << 10
 	// MaxDepth is how deep an event's objects and arrays may nest, itself included.
@@ -29,7 +29,8 @@ const (
 	// MaxKeys is the most object members in properties, at all depths together.
 	MaxKeys = 512
 	// MaxNumberBytes and MaxExponent bound a number as it is written, so that
-	// the warehouse's numeric can hold it.
+	// the warehouse's numeric can hold it. Its value must be in the range of a
+	// double, as readers cast it to one.
 	MaxNumberBytes = 256
 	MaxExponent    = 400
 )

@@ -1,17 +1,39 @@
 package event
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // MaxRecordBytes bounds a record's data; the stream takes 1 MiB together with
 // the partition key.
 const MaxRecordBytes = 1<<20 - 2048
 
 // Record is what ingest puts on the stream.
 type Record struct {
-	// PartitionKey is the user's id: one user's events stay in order.
+	// PartitionKey is PartitionKey of the user's id: one user's events stay in
+	// order.
 	PartitionKey string
 	// Data holds envelopes, joined by newlines.
 	Data []byte
 	// Envelopes are the indexes, in what was given to Pack, of the envelopes in Data.
 	Envelopes []int
+}
+
+// maxKeyBytes is the longest user id that is its own partition key. Kinesis
+// takes 256 characters and doesn't document whether it counts code points,
+// UTF-16 units or bytes: 256 bytes are within each.
+const maxKeyBytes = 256
+
+// PartitionKey is the partition key of a user's events: the user's id, or the
+// SHA-256 of a long one in hexadecimal digits. A longer key would fail the whole
+// PutRecords call, with the events of others, on every retry.
+func PartitionKey(userID string) string {
+	if len(userID) <= maxKeyBytes {
+		return userID
+	}
+	sum := sha256.Sum256([]byte(userID))
+	return hex.EncodeToString(sum[:])
 }
 
 // Pack gathers envelopes into records: those of one user share a record while
@@ -61,7 +83,7 @@ type packer struct {
 
 func (p *packer) begin(user string) {
 	p.dataFrom, p.indexFrom = len(p.data), len(p.indexes)
-	p.records = append(p.records, Record{PartitionKey: user})
+	p.records = append(p.records, Record{PartitionKey: PartitionKey(user)})
 }
 
 // add puts an envelope into the last record, or into a new one behind it.

@@ -227,7 +227,7 @@ func (p *parser) number() bool {
 		if p.digits() == 0 {
 			return false
 		}
-		return fits(p.text[start:p.at])
+		return checkNumber(p.text[start:p.at]) == ""
 	}
 	return p.at-start <= MaxNumberBytes
 }

@@ -113,18 +113,20 @@ func (p *parser) field(e *Event, name []byte) bool {
 	}
 	wrong := ""
 	switch string(name) {
-	case "userId":
+	case "userId", "eventType":
 		if escaped {
 			var err error
 			if raw, err = jsontext.AppendUnquote(nil, p.text[p.at-len(raw)-2:p.at]); err != nil {
 				return false
 			}
 		}
-		e.UserID = string(raw)
-		wrong = checkUserID(e.UserID)
-	case "eventType":
-		e.Type = string(raw) // no escape is among the characters
-		wrong = CheckType(e.Type)
+		if string(name) == "userId" {
+			e.UserID = string(raw)
+			wrong = checkUserID(e.UserID)
+		} else {
+			e.Type = string(raw)
+			wrong = CheckType(e.Type)
+		}
 	case "timestamp":
 		e.Timestamp, wrong = parseTime(string(raw))
 	case "eventId":

@@ -43,9 +43,8 @@ func scan(raw []byte) (FieldError, bool) {
 			for end < len(raw) && isNumber(raw[end]) {
 				end++
 			}
-			if !fits(raw[i:end]) {
-				return wrong(i, "is a number that is too large or too long: write at most "+strconv.Itoa(MaxNumberBytes)+
-					" characters and an exponent within ±"+strconv.Itoa(MaxExponent))
+			if detail := checkNumber(raw[i:end]); detail != "" {
+				return wrong(i, detail)
 			}
 			i = end - 1
 		}
@@ -83,14 +82,26 @@ func isNumber(c byte) bool {
 	return c >= '0' && c <= '9' || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'
 }
 
-func fits(number []byte) bool {
+// checkNumber gives what is wrong with a JSON number; "" means nothing. It must
+// be one that PostgreSQL casts to float8: finite, and zero only if it is written
+// as zero.
+func checkNumber(number []byte) string {
 	if len(number) > MaxNumberBytes {
-		return false
+		return "is a number of " + strconv.Itoa(len(number)) + " characters: write at most " + strconv.Itoa(MaxNumberBytes) + ", or send it as text"
 	}
 	i := bytes.IndexAny(number, "eE")
 	if i < 0 {
-		return true
+		return "" // MaxNumberBytes digits are in the range
 	}
-	exponent, err := strconv.Atoi(string(number[i+1:]))
-	return err == nil && exponent >= -MaxExponent && exponent <= MaxExponent
+	value, err := strconv.ParseFloat(string(number), 64)
+	exponent, exponentErr := strconv.Atoi(string(number[i+1:]))
+	switch {
+	case err != nil && exponent >= 0, exponentErr != nil && number[i+1] != '-' && bytes.ContainsAny(number[:i], "123456789"):
+		return "is a number that is too large for a double: write one within ±1.7976931348623157e308, or send it as text"
+	case value == 0 && bytes.ContainsAny(number[:i], "123456789"):
+		return "is a number that is too close to zero for a double: write 0 or one of at least ±5e-324, or send it as text"
+	case err != nil || exponentErr != nil || exponent < -MaxExponent || exponent > MaxExponent:
+		return "is a number with an exponent outside ±" + strconv.Itoa(MaxExponent) + ": write it with a smaller one"
+	}
+	return ""
 }

@@ -142,7 +142,8 @@ func Start(ctx context.Context, o Options) (_ *Platform, err error) {
 	if err := p.begin(ctx); err != nil {
 		return nil, err
 	}
-	return p, p.serve(ctx, api, page)
+	p.serve(ctx, api, page)
+	return p, nil
 }
 
 func closeListener(l net.Listener) error {

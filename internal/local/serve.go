@@ -13,19 +13,14 @@ import (
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local/gateway"
 	"github.com/streamctl/streamctl/internal/local/sigv4"
-	"github.com/streamctl/streamctl/templates"
 )
 
 // serve answers the API and the page from now on.
-func (p *Platform) serve(ctx context.Context, api, page net.Listener) error {
-	model, err := gateway.CompileModel(string(templates.EventsModel))
-	if err != nil {
-		return err
-	}
+func (p *Platform) serve(ctx context.Context, api, page net.Listener) {
 	v := p.o.Variables
 	o := gateway.Options{
 		Routes: []gateway.Route{
-			{Method: http.MethodPost, Path: funcenv.PathEvents, Invoke: p.functions.ingest.Invoke, Model: model},
+			{Method: http.MethodPost, Path: funcenv.PathEvents, Invoke: p.functions.ingest.Invoke},
 			{Method: http.MethodGet, Path: funcenv.PathMetric, Invoke: p.functions.query.Invoke},
 		},
 		Origins: v.CorsAllowedOrigins, Rate: v.ThrottleRate, Burst: v.ThrottleBurst, Log: p.o.Log,
@@ -42,11 +37,11 @@ func (p *Platform) serve(ctx context.Context, api, page net.Listener) error {
 			ARN: "arn:aws:iam::" + gateway.Account + ":user/local",
 		})
 	}
+	o.Addr = api.Addr().String()
 	p.listen(ctx, api, p.withPage(gateway.New(o)))
 	p.listen(ctx, page, dashboard.New(dashboard.Options{
 		API: inProcess{inside}, Health: p.health, About: p.about(), Hosts: []string{page.Addr().String()}, Log: p.o.Log,
 	}))
-	return nil
 }
 
 // region is the one that requests are signed for.
@@ -68,11 +63,15 @@ func (p *Platform) withPage(next http.Handler) http.Handler {
 	})
 }
 
-// headerTime is how long a client may take for the head of a request.
-const headerTime = 10 * time.Second
+const (
+	// headerTime is how long a client may take for the head of a request.
+	headerTime = 10 * time.Second
+	// headerBytes is the largest head; API Gateway takes 10,240 bytes.
+	headerBytes = 16 << 10
+)
 
 func (p *Platform) listen(ctx context.Context, l net.Listener, h http.Handler) {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTime, MaxHeaderBytes: headerBytes, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
 	p.servers = append(p.servers, server)
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -120,6 +120,18 @@ func plainNumber(number string) string {
 // properties is valid JSON without insignificant white space.
 func lookUp(properties jsontext.Value, path string) jsontext.Value {
 	at := []byte(properties)
+	if strings.Contains(path, `"`) {
+		all, err := names(path)
+		if err != nil {
+			return nil // Check refuses it
+		}
+		for _, name := range all {
+			if at = member(at, name); at == nil {
+				return nil
+			}
+		}
+		return at
+	}
 	_, rest, _ := strings.Cut(path, ".")
 	for rest != "" {
 		var name string

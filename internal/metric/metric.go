@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/streamctl/streamctl/internal/event"
 )
 
 // Limits of what may be declared.
@@ -32,7 +34,8 @@ type Definition struct {
 	// EventType chooses events; empty means all.
 	EventType string `yaml:"EventType" json:"eventType,omitempty"`
 	// Sum, Min and Max name a field of properties, the same one where more
-	// than one is given: properties.amount.
+	// than one is given: properties.amount. A name with dots or spaces is in
+	// double quotes: properties."order.total".
 	Sum string `yaml:"Sum" json:"sum,omitempty"`
 	Min string `yaml:"Min" json:"min,omitempty"`
 	Max string `yaml:"Max" json:"max,omitempty"`
@@ -45,9 +48,7 @@ type Definition struct {
 var Reserved = []string{"events", "summary", "users"}
 
 var (
-	name      = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
-	eventType = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,100}$`)
-	path      = regexp.MustCompile(`^properties(\.[^.\s"\\]{1,100}){1,8}$`)
+	name = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 )
 
 // CheckName says what is wrong with a metric's name; "" means nothing.
@@ -73,29 +74,37 @@ func (d Definition) Check() []Problem {
 	if what := CheckName(d.Name); what != "" {
 		add("Name", "%q: %s", d.Name, what)
 	}
-	if d.EventType != "" && !eventType.MatchString(d.EventType) {
-		add("EventType", "%q: want 1 to 100 of the characters A-Z a-z 0-9 _ . : -", d.EventType)
+	if d.EventType != "" {
+		if must := event.CheckType(d.EventType); must != "" {
+			add("EventType", "%q: %s", d.EventType, must)
+		}
 	}
 	field := ""
 	for _, v := range []struct{ name, path string }{{"Sum", d.Sum}, {"Min", d.Min}, {"Max", d.Max}} {
+		if v.path == "" {
+			continue
+		}
+		_, err := names(v.path)
 		switch {
-		case v.path == "":
-		case !path.MatchString(v.path):
-			add(v.name, "%q: want a field such as properties.amount", v.path)
-		case field != "" && field != v.path:
+		case err != nil:
+			add(v.name, "%q: %v", v.path, err)
+		case field != "" && field != canonical(v.path):
 			add(v.name, "%q: Sum, Min and Max of one metric are of one field, %s; declare another metric", v.path, field)
 		default:
-			field = v.path
+			field = canonical(v.path)
 		}
 	}
 	if len(d.By) > MaxBy {
 		add("By", "%d fields: want at most %d", len(d.By), MaxBy)
 	}
 	for i, by := range d.By {
+		_, err := names(by)
 		switch {
-		case by != "eventType" && !path.MatchString(by):
+		case by != "eventType" && !strings.HasPrefix(by, "properties"):
 			add("By", "%q: want eventType or a field such as properties.country", by)
-		case slices.Contains(d.By[:i], by):
+		case by != "eventType" && err != nil:
+			add("By", "%q: %v", by, err)
+		case slices.Contains(canonicals(d.By[:i]), canonical(by)):
 			add("By", "%q: given twice", by)
 		}
 	}
@@ -116,7 +125,7 @@ func (d Definition) Field() string {
 // Key is the name of the metric's series: its name and a short hash of all that
 // decides what is counted. A changed definition is another series.
 func (d Definition) Key() string {
-	text, err := json.Marshal([]any{d.EventType, d.Field(), d.By})
+	text, err := json.Marshal([]any{d.EventType, canonical(d.Field()), canonicals(d.By)})
 	if err != nil {
 		return d.Name // strings alone can't fail
 	}

@@ -24,7 +24,7 @@ func TestCheck(t *testing.T) {
 		{"no name", metric.Definition{}, `Name: "": want a small letter`},
 		{"a taken name", metric.Definition{Name: "events"}, `Name: "events": is the platform's own`},
 		{"a name with a dot", metric.Definition{Name: "a.b"}, `Name: "a.b": want`},
-		{"a wrong type", metric.Definition{Name: "n", EventType: "page view"}, `EventType: "page view": want`},
+		{"a wrong type", metric.Definition{Name: "n", EventType: "page\tview"}, `EventType: "page\tview": must not hold control characters`},
 		{"a field of the event", metric.Definition{Name: "n", Sum: "amount"}, `Sum: "amount": want a field such as properties.amount`},
 		{"a quote in a field", metric.Definition{Name: "n", Sum: `properties.a"b`}, "Sum: "},
 		{"two fields", metric.Definition{Name: "n", Sum: "properties.a", Max: "properties.b"}, `Max: "properties.b": Sum, Min and Max of one metric are of one field, properties.a`},

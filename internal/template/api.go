@@ -14,7 +14,6 @@ import (
 
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/templates"
 )
 
 func (t *Template) addAPI(v config.Variables) {
@@ -42,20 +41,9 @@ func (t *Template) addRoutes() {
 	t.addPathPart(idApiEvents, GetAtt(idApi, "RootResourceId"), "events")
 	t.addPathPart(idApiMetrics, GetAtt(idApi, "RootResourceId"), "metrics")
 	t.addPathPart(idApiMetric, Ref(idApiMetrics), "{metric}")
-	var schema map[string]any
-	if err := json.Unmarshal(templates.EventsModel, &schema); err != nil {
-		t.errs = append(t.errs, fmt.Errorf("read templates/events-model.json: %w", err))
-	}
-	t.add(idApiModel, &apigateway.Model{
-		RestApiId: Ref(idApi), Name: new("Events"), ContentType: new("application/json"), Schema: schema,
-	})
-	t.add(idApiValidator, &apigateway.RequestValidator{
-		RestApiId: Ref(idApi), Name: new("body"), ValidateRequestBody: new(true),
-	})
-	post := t.method(idApiEvents, "POST", funcenv.FuncIngest)
-	post.RequestModels = map[string]string{"application/json": Ref(idApiModel)}
-	post.RequestValidatorId = new(Ref(idApiValidator))
-	t.add(idApiPostEvents, post)
+	// No request model and no validator: they have one message for every
+	// malformed body. ingest is the only judge and reports what is wrong.
+	t.add(idApiPostEvents, t.method(idApiEvents, "POST", funcenv.FuncIngest))
 	t.add(idApiGetMetric, t.method(idApiMetric, "GET", funcenv.FuncQuery))
 }
 

@@ -62,6 +62,11 @@ func (t *Template) function(v config.Variables, f funcenv.Function, environment 
 		LoggingConfig: &lambda.Function_LoggingConfig{LogGroup: new(Ref(logGroupID(f.Name)))},
 		TracingConfig: &lambda.Function_TracingConfig{Mode: new("Active")},
 	}
+	if f.Name == funcenv.FuncIngest {
+		// An update may make ingest accept events, such as new event types, that
+		// the processor of before would quarantine: it is updated first.
+		fn.AWSCloudFormationDependsOn = []string{functionID(funcenv.FuncProcessor)}
+	}
 	if f.InVPC {
 		groups, rules := reach(f.Name)
 		fn.VpcConfig = &lambda.Function_VpcConfig{SubnetIds: subnetRefs(v), SecurityGroupIds: groups}

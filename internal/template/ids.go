@@ -42,8 +42,6 @@ const (
 	idApiEvents         = "ApiEventsResource"
 	idApiMetrics        = "ApiMetricsResource"
 	idApiMetric         = "ApiMetricResource"
-	idApiModel          = "ApiEventsModel"
-	idApiValidator      = "ApiBodyValidator"
 	idApiPostEvents     = "ApiPostEvents"
 	idApiGetMetric      = "ApiGetMetric"
 	idApiStage          = "ApiStage"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +24,8 @@ const (
 // Call is a request on its way to a function.
 type Call struct {
 	*http.Request
-	// Body is the body as sent; Binary says that its media type is one of the
-	// API's binary ones.
+	// Body is the body, without its Content-Encoding; Binary reports that its
+	// media type is one of the API's binary ones.
 	Body   []byte
 	Binary bool
 	// Resource is the route, such as /metrics/{metric}, ResourceID its id, and
@@ -54,7 +55,7 @@ func (c *Call) Event() ([]byte, error) {
 		"queryStringParameters": nil, "multiValueQueryStringParameters": nil, "pathParameters": nil, "stageVariables": nil,
 		"requestContext": c.context(), "body": nil, "isBase64Encoded": false,
 	}
-	if query := c.URL.Query(); len(query) > 0 {
+	if query := parseQuery(c.URL.RawQuery); len(query) > 0 {
 		single, multi := map[string]string{}, map[string][]string{}
 		for name, values := range query {
 			single[name], multi[name] = values[len(values)-1], values
@@ -64,18 +65,26 @@ func (c *Call) Event() ([]byte, error) {
 	if len(c.Params) > 0 {
 		event["pathParameters"] = c.Params
 	}
+	binary := c.Binary && len(c.Body) > 0
 	switch {
-	case len(c.Body) == 0:
-	case c.Binary:
-		event["body"], event["isBase64Encoded"] = base64.StdEncoding.EncodeToString(c.Body), true
-	default:
-		event["body"] = strings.ToValidUTF8(string(c.Body), "�") // an undeclared binary body is corrupted
+	case binary:
+		event["isBase64Encoded"] = true
+		delete(event, "body")
+	case len(c.Body) > 0:
+		event["body"] = strings.ToValidUTF8(string(c.Body), "�") // API Gateway damages a binary body of another type
 	}
 	payload, err := json.Marshal(event)
 	if err != nil {
 		return nil, fmt.Errorf("marshal proxy event: %w", err)
 	}
-	return payload, nil
+	if !binary {
+		return payload, nil
+	}
+	// The body goes straight to its place: it may be the largest part by far.
+	const name = `,"body":"`
+	payload = slices.Grow(payload[:len(payload)-1], len(name)+base64.StdEncoding.EncodedLen(len(c.Body))+len(`"}`))
+	payload = base64.StdEncoding.AppendEncode(append(payload, name...), c.Body)
+	return append(payload, `"}`...), nil
 }
 
 func (c *Call) context() map[string]any {

@@ -5,9 +5,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local/sigv4"
+	"github.com/streamctl/streamctl/internal/webguard"
 )
 
 // Where the local API is, as its events tell it.
@@ -39,19 +38,22 @@ type Route struct {
 	// Path has at most one parameter, as its last part: /metrics/{metric}.
 	Path   string
 	Invoke Invoke
-	// Model checks JSON bodies; nil checks none.
-	Model *Model
 }
 
 // Options describe an API.
 type Options struct {
 	Routes []Route
 	// Keys are the callers' keys: with them every request needs a signature
-	// for Region. Nil lets everybody in.
+	// for Region. Nil requires none.
 	Keys   *sigv4.Keys
 	Region string
-	// Origins are the web origins whose pages may call; "*" is every one.
+	// Origins are the web origins whose pages may call; "*" is every one. Without
+	// Keys a page of any other origin is refused.
 	Origins []string
+	// Addr is where the API listens, such as 127.0.0.1:4566. Without Keys only
+	// this and loopback names are answered for. Empty means that no browser can
+	// reach the API, and nothing is checked.
+	Addr string
 	// Rate and Burst are the stage's limits, in requests a second and requests.
 	Rate, Burst int
 	Log         *slog.Logger
@@ -59,13 +61,14 @@ type Options struct {
 
 // API answers requests.
 type API struct {
-	o     Options
-	limit *rate.Limiter
+	o      Options
+	limit  *rate.Limiter
+	memory *memory
 }
 
 // New makes an API.
 func New(o Options) *API {
-	return &API{o: o, limit: rate.NewLimiter(rate.Limit(o.Rate), o.Burst)}
+	return &API{o: o, limit: rate.NewLimiter(rate.Limit(o.Rate), o.Burst), memory: newMemory()}
 }
 
 // ServeHTTP does what API Gateway does, in its order.
@@ -73,11 +76,15 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &Call{Request: r, Path: r.URL.Path, APIID: apiID, Stage: Stage, Account: Account, RequestID: uuid.NewString()}
 	w.Header().Set("X-Amzn-Requestid", c.RequestID)
 	if bad := a.handle(w, c); bad != nil {
+		c.drain(w)
 		a.refuse(w, c, *bad)
 	}
 }
 
 func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
+	if bad := a.guard(c); bad != nil {
+		return bad
+	}
 	route, preflight := a.find(c)
 	if route == nil {
 		return &NoRoute
@@ -86,26 +93,51 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 		a.preflight(w, c, route)
 		return nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, c.Request.Body, MaxBody))
-	if err != nil {
-		return &TooLarge
+	c.Resource, c.Binary = route.Path, slices.Contains(funcenv.BinaryMediaTypes(), "*/*")
+	scope := sigv4.Scope{Service: "execute-api", Region: a.o.Region}
+	if a.o.Keys != nil { // what the head shows is checked before a body is read
+		if err := a.o.Keys.Claim(c.Request, scope, time.Now()); err != nil {
+			return new(BadSignature(err))
+		}
 	}
-	c.Body, c.Resource = body, route.Path
+	held := a.memory.begin()
+	if held == nil {
+		return &Overloaded
+	}
+	defer held.end()
+	if bad := c.readBody(w, held); bad != nil {
+		return bad
+	}
 	if a.o.Keys != nil {
-		scope := sigv4.Scope{Service: "execute-api", Region: a.o.Region}
-		if c.Caller, err = a.o.Keys.Request(c.Request, body, scope, time.Now()); err != nil {
+		var err error
+		if c.Caller, err = a.o.Keys.Request(c.Request, c.Body, scope, time.Now()); err != nil {
 			return new(BadSignature(err))
 		}
 	}
 	if !a.limit.Allow() {
 		return &Throttled
 	}
-	if c.isJSON() && route.Model != nil {
-		if problem := route.Model.Check(body); problem != "" {
-			return new(BadBody(problem))
-		}
+	if bad := c.decompress(held); bad != nil {
+		return bad
 	}
 	return a.integrate(w, c, route.Invoke)
+}
+
+// guard refuses what a browser sends for a page of another site. With keys the
+// signature decides alone, as on AWS: no such page has a key, and a client may
+// sign for a host of its own.
+func (a *API) guard(c *Call) *Refusal {
+	if a.o.Addr == "" || a.o.Keys != nil {
+		return nil
+	}
+	g := webguard.Guard{Hosts: []string{a.o.Addr}, Origins: a.o.Origins}
+	if !g.KnownHost(c.Request) {
+		return new(foreignHost(c.Host, a.o.Addr))
+	}
+	if origin := g.ForeignPage(c.Request); origin != "" {
+		return new(foreignPage(origin))
+	}
+	return nil
 }
 
 // find gives the route of a path and method; preflight is a browser's question
@@ -130,14 +162,6 @@ func (a *API) find(c *Call) (route *Route, preflight bool) {
 	return nil, false
 }
 
-// isJSON says whether the route's model is about the body: a body of another
-// type is the function's to judge. It notes whether the type is a binary one.
-func (c *Call) isJSON() bool {
-	mediaType, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
-	c.Binary = err == nil && slices.Contains(funcenv.BinaryMediaTypes(), mediaType)
-	return err != nil || mediaType == "application/json"
-}
-
 func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal {
 	payload, err := c.Event()
 	if err != nil {
@@ -146,6 +170,7 @@ func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal 
 	if len(payload) > MaxEvent {
 		return &TooLarge
 	}
+	c.Body = nil // the event has it
 	type outcome struct {
 		answer []byte
 		err    error

@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 )
@@ -16,7 +18,8 @@ type Refusal struct {
 	// ErrorType is the header x-amzn-ErrorType.
 	ErrorType string
 	Message   string
-	// Validation says what a model has against a body.
+	// Validation is what a request validator has against a body; only the
+	// stand-in for AWS has validators.
 	Validation string
 }
 
@@ -28,8 +31,15 @@ var (
 	// which routes there are.
 	NoRoute = Refusal{Status: http.StatusForbidden, ResponseType: "MISSING_AUTHENTICATION_TOKEN", ErrorType: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
 	// TooLarge is for a body over MaxBody, or an event over MaxEvent.
-	TooLarge  = Refusal{Status: http.StatusRequestEntityTooLarge, ResponseType: "REQUEST_TOO_LARGE", ErrorType: "RequestTooLargeException", Message: "Request Too Long"}
-	Throttled = Refusal{Status: http.StatusTooManyRequests, ResponseType: "THROTTLED", ErrorType: "TooManyRequestsException", Message: "Too Many Requests"}
+	TooLarge = Refusal{Status: http.StatusRequestEntityTooLarge, ResponseType: "REQUEST_TOO_LARGE", ErrorType: "RequestTooLargeException", Message: "Request Too Long"}
+	// Unsupported is a Content-Encoding that isn't known, or one that the body
+	// isn't in.
+	Unsupported = Refusal{Status: http.StatusUnsupportedMediaType, ResponseType: "UNSUPPORTED_MEDIA_TYPE", ErrorType: "UnsupportedMediaTypeException", Message: "Unsupported Media Type"}
+	// Overloaded is a body that this machine has no memory for now, TooSlow one
+	// that didn't come, or not as a whole. AWS has neither.
+	Overloaded = Refusal{Status: http.StatusServiceUnavailable, ResponseType: "DEFAULT_5XX", ErrorType: "ServiceUnavailableException", Message: "too many large requests are under way: send the same again in a moment"}
+	TooSlow    = Refusal{Status: http.StatusRequestTimeout, ResponseType: "DEFAULT_4XX", ErrorType: "RequestTimeoutException", Message: "the body did not arrive completely within 30 s"}
+	Throttled  = Refusal{Status: http.StatusTooManyRequests, ResponseType: "THROTTLED", ErrorType: "TooManyRequestsException", Message: "Too Many Requests"}
 	// NotAllowed is an integration that may not, or can't, be called.
 	NotAllowed = Refusal{Status: http.StatusInternalServerError, ResponseType: "API_CONFIGURATION_ERROR", ErrorType: "InternalServerErrorException", Message: "Internal server error"}
 	// Broken is a function that failed, or answered with what is no answer.
@@ -38,7 +48,7 @@ var (
 	TimedOut = Refusal{Status: http.StatusGatewayTimeout, ResponseType: "INTEGRATION_TIMEOUT", ErrorType: "InternalServerErrorException", Message: "Endpoint request timed out"}
 )
 
-// BadBody is a body that a model refuses.
+// BadBody is a body that a request validator refuses.
 func BadBody(validation string) Refusal {
 	return Refusal{Status: http.StatusBadRequest, ResponseType: "BAD_REQUEST_BODY", ErrorType: "BadRequestException", Message: "Invalid request body", Validation: validation}
 }
@@ -46,6 +56,28 @@ func BadBody(validation string) Refusal {
 // MissingParameter is a required parameter that isn't there.
 func MissingParameter(name string) Refusal {
 	return Refusal{Status: http.StatusBadRequest, ResponseType: "BAD_REQUEST_PARAMETERS", ErrorType: "BadRequestException", Message: "Missing required request parameters: [" + name + "]"}
+}
+
+// foreignHost is for a host that isn't this API's: the name may be of a page
+// elsewhere that was made to point here (DNS rebinding).
+func foreignHost(host, use string) Refusal {
+	return Refusal{Status: http.StatusMisdirectedRequest, ResponseType: "ACCESS_DENIED", ErrorType: "ForbiddenException",
+		Message: "this API does not answer for the host " + strconv.Quote(shorten(host)) + ": send the request to http://" + use}
+}
+
+// foreignPage is for a request that a browser makes for another site's page.
+func foreignPage(origin string) Refusal {
+	return Refusal{Status: http.StatusForbidden, ResponseType: "ACCESS_DENIED", ErrorType: "ForbiddenException",
+		Message: "a page of " + shorten(origin) + " may not call this API: add its origin to CorsAllowedOrigins in variables.yaml"}
+}
+
+// shorten bounds what an answer repeats of a request.
+func shorten(s string) string {
+	const most = 100
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // BadSignature is what API Gateway makes of an error of sigv4.

@@ -67,6 +67,23 @@ func CredentialScope(r *http.Request) (Scope, bool) {
 	return Scope{Service: s.service, Region: s.region}, true
 }
 
+// Claim checks what a request's head shows: that there is a signature, for
+// want, by a known key, of this time. It verifies nothing; Request does, with
+// the body.
+func (k *Keys) Claim(r *http.Request, want Scope, now time.Time) error {
+	s, err := parse(r)
+	if err != nil {
+		return err
+	}
+	if r.Header.Get("Authorization") != "" {
+		if err := s.current(now); err != nil {
+			return err
+		}
+	}
+	_, err = k.holder(s, want)
+	return err
+}
+
 // Request verifies a request signed by header or by query. body is the body as
 // sent; a payload hash header, when there is one, must match it unless it says
 // that the body is unsigned or streamed.
@@ -90,13 +107,8 @@ func (k *Keys) Request(r *http.Request, body []byte, want Scope, now time.Time) 
 	if presigned {
 		return k.presigned(s, r.Method, r.URL, r.Header, r.Host, payload, want, now)
 	}
-	if s.at.Before(now.Add(-maxClockSkew)) {
-		return Credential{}, &Error{Expired, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
-			s.at.Format(timeFormat), now.UTC().Add(-maxClockSkew).Format(timeFormat), now.UTC().Format(timeFormat))}
-	}
-	if s.at.After(now.Add(maxClockSkew)) {
-		return Credential{}, &Error{Expired, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
-			s.at.Format(timeFormat), now.UTC().Add(maxClockSkew).Format(timeFormat), now.UTC().Format(timeFormat))}
+	if err := s.current(now); err != nil {
+		return Credential{}, err
 	}
 	return k.check(s, r.Method, r.URL, r.Header, r.Host, r.ContentLength, payload, want)
 }
@@ -135,15 +147,9 @@ func (k *Keys) presigned(s signature, method string, u *url.URL, h http.Header, 
 }
 
 func (k *Keys) check(s signature, method string, u *url.URL, h http.Header, host string, length int64, payload string, want Scope) (Credential, error) {
-	if want.Service != "" && s.service != want.Service {
-		return Credential{}, &Error{WrongScope, fmt.Sprintf("Credential should be scoped to correct service: '%s'. ", want.Service)}
-	}
-	if want.Region != "" && s.region != want.Region {
-		return Credential{}, &Error{WrongScope, fmt.Sprintf("Credential should be scoped to a valid region, not '%s'. ", s.region)}
-	}
-	c, ok := k.Lookup(s.keyID)
-	if !ok || c.SessionToken != s.token {
-		return Credential{}, &Error{UnknownKey, "The security token included in the request is invalid."}
+	c, err := k.holder(s, want)
+	if err != nil {
+		return Credential{}, err
 	}
 	canonical := strings.Join([]string{
 		method, canonicalPath(u, s.service), canonicalQuery(u.RawQuery),
@@ -161,6 +167,35 @@ func (k *Keys) check(s signature, method string, u *url.URL, h http.Header, host
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
 	}
 	return c, nil
+}
+
+// holder is whose key a signature claims to be made with, for want.
+func (k *Keys) holder(s signature, want Scope) (Credential, error) {
+	if want.Service != "" && s.service != want.Service {
+		return Credential{}, &Error{WrongScope, fmt.Sprintf("Credential should be scoped to correct service: '%s'. ", want.Service)}
+	}
+	if want.Region != "" && s.region != want.Region {
+		return Credential{}, &Error{WrongScope, fmt.Sprintf("Credential should be scoped to a valid region, not '%s'. ", s.region)}
+	}
+	c, ok := k.Lookup(s.keyID)
+	if !ok || c.SessionToken != s.token {
+		return Credential{}, &Error{UnknownKey, "The security token included in the request is invalid."}
+	}
+	return c, nil
+}
+
+// current checks that a signature by header is at most maxClockSkew old or
+// ahead.
+func (s signature) current(now time.Time) error {
+	if s.at.Before(now.Add(-maxClockSkew)) {
+		return &Error{Expired, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
+			s.at.Format(timeFormat), now.UTC().Add(-maxClockSkew).Format(timeFormat), now.UTC().Format(timeFormat))}
+	}
+	if s.at.After(now.Add(maxClockSkew)) {
+		return &Error{Expired, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
+			s.at.Format(timeFormat), now.UTC().Add(maxClockSkew).Format(timeFormat), now.UTC().Format(timeFormat))}
+	}
+	return nil
 }
 
 func mac(key []byte, text string) []byte {

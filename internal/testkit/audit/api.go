@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -58,32 +57,12 @@ func authorization(v *View) []Problem {
 	return out
 }
 
-// bodyModels finds models that judge what is inside of an event: one bad event
-// would then refuse a whole batch, without saying which.
+// bodyModels finds request models and validators: they have one message for
+// every malformed body, and ingest has one for each mistake.
 func bodyModels(v *View) []Problem {
 	var out report
-	for _, m := range v.of("AWS::ApiGateway::Model") {
-		schema := m.Properties["Schema"]
-		if s, ok := schema.(string); ok {
-			if err := json.Unmarshal([]byte(s), &schema); err != nil {
-				out.add(m.ID, "the schema is no JSON: %v", err)
-				continue
-			}
-		}
-		visit(schema, nil, func(path []string, key string, value any) {
-			switch {
-			case key == "items" && len(asMap(value)) > 0:
-				out.add(m.ID, "looks into the items of a batch")
-			case key == "properties":
-				for _, name := range sortedNames(asMap(value)) {
-					if name != "events" {
-						out.add(m.ID, "judges an event's %s", name)
-					}
-				}
-			case key == "required" && slices.ContainsFunc(texts(value), func(s string) bool { return s != "events" }):
-				out.add(m.ID, "requires %s of an event", text(value))
-			}
-		})
+	for _, r := range v.of("AWS::ApiGateway::Model", "AWS::ApiGateway::RequestValidator") {
+		out.add(r.ID, "judges bodies before ingest")
 	}
 	return out
 }

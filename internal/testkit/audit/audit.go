@@ -54,7 +54,7 @@ func Checks() []Check {
 		{"API parts name what they should", apiIDs},
 		{"deployments wait for their methods", deployments},
 		{"preflight needs no signature, everything else does", authorization},
-		{"body models leave events alone", bodyModels},
+		{"ingest alone judges bodies", bodyModels},
 		{"stages wait for the account's role", stages},
 		{"web ACLs count where events may match", webACLs},
 

@@ -11,7 +11,7 @@ func apiFaults() []fault {
 		parts      = "API parts name what they should"
 		deployment = "deployments wait for their methods"
 		auth       = "preflight needs no signature, everything else does"
-		models     = "body models leave events alone"
+		models     = "ingest alone judges bodies"
 		stage      = "stages wait for the account's role"
 		acl        = "web ACLs count where events may match"
 	)
@@ -29,20 +29,20 @@ func apiFaults() []fault {
 	}
 	managed := map[string]any{"ManagedRuleGroupStatement": map[string]any{"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet"}}
 	return []fault{
-		{"a model where the validator belongs", parts, func(t tree) { t.set("ApiPostEvents", "RequestValidatorId", ref("ApiEventsModel")) }},
-		{"a validator where the model belongs", parts, func(t tree) {
-			t.set("ApiPostEvents", "RequestModels", map[string]any{"application/json": ref("ApiBodyValidator")})
+		{"a route where the validator belongs", parts, func(t tree) { t.set("ApiPostEvents", "RequestValidatorId", ref("ApiEventsResource")) }},
+		{"a route where the model belongs", parts, func(t tree) {
+			t.set("ApiPostEvents", "RequestModels", map[string]any{"application/json": ref("ApiEventsResource")})
 		}},
 		{"a function invoked with the method's own verb", parts, func(t tree) { t.set("ApiGetMetric", "Integration", "IntegrationHttpMethod", "GET") }},
 		{"a deployment before its method", deployment, func(t tree) { t.waitNot(t.first("AWS::ApiGateway::Deployment"), "ApiGetMetric") }},
 		{"a deployment before a gateway response", deployment, func(t tree) { t.waitNot(t.first("AWS::ApiGateway::Deployment"), "ApiThrottledResponse") }},
 		{"OPTIONS with AWS_IAM", auth, options("AWS_IAM")},
 		{"a route for everybody", auth, func(t tree) { t.set("ApiGetMetric", "AuthorizationType", "NONE") }},
-		{"a model that looks into a batch", models, func(t tree) {
-			t.set("ApiEventsModel", "Schema", map[string]any{"type": "array", "items": map[string]any{"required": []any{"userId"}}})
+		{"a model of bodies", models, func(t tree) {
+			t.add("Model", "AWS::ApiGateway::Model", map[string]any{"RestApiId": ref("Api"), "ContentType": "application/json", "Schema": map[string]any{"type": "object"}})
 		}},
-		{"a model that judges an event", models, func(t tree) {
-			t.set("ApiEventsModel", "Schema", `{"type":"object","properties":{"userId":{"type":"string"}}}`)
+		{"a validator of bodies", models, func(t tree) {
+			t.add("Validator", "AWS::ApiGateway::RequestValidator", map[string]any{"RestApiId": ref("Api"), "ValidateRequestBody": true})
 		}},
 		{"a stage before the account's role", stage, func(t tree) { t.waitNot("ApiStage", "ApiAccount") }},
 		{"access logs to an ARN with a star", stage, func(t tree) {

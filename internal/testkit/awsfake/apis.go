@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-
-	"github.com/streamctl/streamctl/internal/local/gateway"
 )
 
 // apis are the deployed snapshots of REST APIs, and the account's settings.
@@ -37,7 +35,7 @@ type route struct {
 	function string // ARN, for a proxy integration
 	resource string // id
 	mock     mockResponse
-	models   map[string]*gateway.Model
+	models   map[string]*bodyModel
 	validate bool
 	required []string // request parameters, method.request.querystring.x
 	timeout  int      // milliseconds
@@ -121,7 +119,7 @@ func (f *Fake) route(apiID string, props map[string]any) (route, error) {
 	integration := child(props, "Integration")
 	r := route{
 		method: str(props, "HttpMethod"), template: f.pathOf(apiID, str(props, "ResourceId")), auth: str(props, "AuthorizationType"),
-		resource: str(props, "ResourceId"), models: map[string]*gateway.Model{}, timeout: number(integration, "TimeoutInMillis", 29000),
+		resource: str(props, "ResourceId"), models: map[string]*bodyModel{}, timeout: number(integration, "TimeoutInMillis", 29000),
 	}
 	r.parts = strings.Split(strings.Trim(r.template, "/"), "/")
 	if responses := children(integration, "IntegrationResponses"); str(integration, "Type") == "MOCK" && len(responses) > 0 {
@@ -145,7 +143,7 @@ func (f *Fake) route(apiID string, props map[string]any) (route, error) {
 		if !ok {
 			continue
 		}
-		schema, err := gateway.CompileModel(model.props["Schema"])
+		schema, err := compileModel(model.props["Schema"])
 		if err != nil {
 			return r, fmt.Errorf("deploy model %s: %w", name, err)
 		}

@@ -132,7 +132,7 @@ func (x *exchange) validate() *gateway.Refusal {
 	if !ok || x.isBinary() {
 		return nil
 	}
-	if problem := schema.Check(x.body); problem != "" {
+	if problem := schema.check(x.body); problem != "" {
 		return new(gateway.BadBody(problem))
 	}
 	return nil
@@ -141,7 +141,7 @@ func (x *exchange) validate() *gateway.Refusal {
 // isBinary says that the body's media type is one of the API's binary ones.
 func (x *exchange) isBinary() bool {
 	mediaType, _, err := mime.ParseMediaType(x.Header.Get("Content-Type"))
-	return err == nil && (slices.Contains(x.d.binary, mediaType) || slices.Contains(x.d.binary, "*/*"))
+	return slices.Contains(x.d.binary, "*/*") || err == nil && slices.Contains(x.d.binary, mediaType)
 }
 
 // integrate invokes the function and writes its answer.
@@ -153,6 +153,9 @@ func (a *apis) integrate(x *exchange) *gateway.Refusal {
 	call := gateway.Call{
 		Request: x.Request, Body: x.body, Binary: x.isBinary(), Resource: x.route.template, ResourceID: x.route.resource, Params: x.params,
 		Path: x.path, APIID: x.apiID, Stage: a.stageName(x), Account: a.fake.options.Account, RequestID: x.requestID, Caller: x.holder,
+	}
+	if bad := call.Decompress(); bad != nil {
+		return bad
 	}
 	payload, err := call.Event()
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/streamctl/streamctl/internal/local/gateway"
 	"github.com/streamctl/streamctl/internal/testkit/awsfake/cfn"
 )
 
@@ -192,7 +191,7 @@ func checkModel(f *Fake, r cfn.Request) error {
 	if name := str(r.Properties, "Name"); name != "" && !regexp.MustCompile(`^[A-Za-z0-9]+$`).MatchString(name) {
 		return handlerError("ApiGateway", 400, "Model name must be alphanumeric: "+name, "InvalidRequest")
 	}
-	if _, err := gateway.CompileModel(r.Properties["Schema"]); err != nil {
+	if _, err := compileModel(r.Properties["Schema"]); err != nil {
 		return handlerError("ApiGateway", 400, "Invalid model specified: Validation Result: warnings : [], errors : ["+err.Error()+"]", "InvalidRequest")
 	}
 	return nil

@@ -71,7 +71,7 @@ func TestUnsigned(t *testing.T) {
 	w.run("curl", signed...).want(0).says("202 ").says("eventId")
 	s.findInSQL()
 
-	// Wrong envelopes are the gateway's to refuse, wrong events ingest's.
+	// ingest is the only judge of bodies.
 	for _, tt := range []struct {
 		body string
 		want int

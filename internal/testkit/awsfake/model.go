@@ -1,4 +1,4 @@
-package gateway
+package awsfake
 
 import (
 	"bytes"
@@ -13,11 +13,11 @@ import (
 	"golang.org/x/text/message"
 )
 
-// Model is what a body is checked against.
-type Model struct{ schema *jsonschema.Schema }
+// bodyModel is a JSON schema that a request validator applies to bodies.
+type bodyModel struct{ schema *jsonschema.Schema }
 
-// CompileModel reads a model's schema, an object or its text, as draft 04.
-func CompileModel(schema any) (*Model, error) {
+// compileModel reads a model's schema, an object or its text, as draft 04.
+func compileModel(schema any) (*bodyModel, error) {
 	text, ok := schema.(string)
 	if !ok {
 		data, err := json.Marshal(schema)
@@ -42,12 +42,12 @@ func CompileModel(schema any) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile schema: %w", err)
 	}
-	return &Model{compiled}, nil
+	return &bodyModel{compiled}, nil
 }
 
-// Check gives the first problem of a body, as API Gateway's
+// check gives the first problem of a body, as API Gateway's
 // $context.error.validationErrorString does; empty is none.
-func (m *Model) Check(body []byte) string {
+func (m *bodyModel) check(body []byte) string {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
 		return "Unable to parse the request body as JSON"
