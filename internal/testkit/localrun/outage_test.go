@@ -40,7 +40,10 @@ func TestOutageIsShown(t *testing.T) {
 	if s := <-send(t, dir, "--url", l.API, "--count", "100"); s.Accepted != before {
 		t.Fatalf("sent %+v", s)
 	}
-	await(t, func() bool { h := healthOf(t, l); return h.LagSeconds != nil && *h.Waiting == 0 && len(h.Troubles) == 0 })
+	await(t, func() bool {
+		h := healthOf(t, l)
+		return h.LagSeconds != nil && *h.Waiting == 0 && len(h.Troubles) == 0
+	})
 	await(t, func() bool { return strings.Contains(l.Log(), "staged outage") })
 	if s := <-send(t, dir, "--url", l.API, "--count", "491", "--seed", "9"); s.Accepted != during {
 		t.Fatalf("sent %+v", s)
