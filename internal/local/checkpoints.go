@@ -32,6 +32,7 @@ type checkpoints struct {
 	at      map[string]string // by shard
 	tried   tries
 	changed bool
+	failed  error // of the last save
 }
 
 // tries are how long records were tried that fail alone, by shard and sequence
@@ -175,6 +176,9 @@ func (c *checkpoints) keep(ctx context.Context, log *slog.Logger) {
 	var told time.Time
 	for pause.For(ctx, savePause) == nil {
 		err := c.save()
+		c.mu.Lock()
+		c.failed = err
+		c.mu.Unlock()
 		switch {
 		case err == nil:
 			told = time.Time{}
@@ -183,4 +187,11 @@ func (c *checkpoints) keep(ctx context.Context, log *slog.Logger) {
 			log.ErrorContext(ctx, "checkpoints not saved", "err", err)
 		}
 	}
+}
+
+// trouble is why the checkpoints are not saved at the moment.
+func (c *checkpoints) trouble() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }

@@ -87,6 +87,9 @@ func (p *Platform) Status() Status {
 	for _, m := range p.mappings {
 		s.Failing = append(s.Failing, m.Failing()...)
 		s.Failed += m.Stats().GivenUp
+		if err := m.checkpoints.trouble(); err != nil {
+			s.Troubles = append(s.Troubles, err.Error())
+		}
 	}
 	s.Missing = int(p.stream.Missing())
 	for _, err := range p.stream.Troubles() {

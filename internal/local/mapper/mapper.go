@@ -203,7 +203,7 @@ func (m *Mapper) Run(ctx context.Context) error {
 }
 
 // nextWait is the pause after an attempt to read: Poll, and twice the pause before
-// while attempts fail, so that an error that stays makes a line a minute.
+// while attempts fail, so that a lasting error makes one log line per minute.
 func (m *Mapper) nextWait(wait time.Duration, err error) time.Duration {
 	if err == nil {
 		return m.o.Poll

@@ -19,9 +19,9 @@ import (
 // brokenResult counts what the runs did.
 type brokenResult struct{ events, kills, damaged, refused, missing int }
 
-// TestLocalBroken kills `streamctl local` while events are sent, in half of the
-// runs also damages a file of its stream or checkpoints, and starts it again; two
-// run, or STREAMCTL_LOCAL_RUNS, from STREAMCTL_LOCAL_SEED on. Without damage all
+// TestLocalBroken kills `streamctl local` while events are sent, with an even seed
+// also damages a file of its stream or checkpoints, and starts it again: one run,
+// or STREAMCTL_LOCAL_RUNS, from the seed STREAMCTL_LOCAL_SEED on. Without damage all
 // events are everywhere once. With it they are too, or the start is refused by
 // name and the report counts the missing records.
 func TestLocalBroken(t *testing.T) {
