@@ -63,7 +63,7 @@ func (k *kept) spent() (d time.Duration) {
 
 func localOptions(l *log, f *function, s *sink, k *kept) mapper.Options {
 	return mapper.Options{
-		UUID: "u", Source: l, Invoker: f, OnFailure: s, Trying: k.trying, TryFor: 24 * time.Hour,
+		UUID: "u", Source: l, Invoker: f, OnFailure: s, Trying: k.trying, TryFor: 24 * time.Hour, Poll: time.Minute,
 		Settings: funcenv.Mapping{BatchSize: 1000, Parallelization: 1, Bisect: true, Retries: -1, RecordAgeSeconds: -1, OnFailure: true},
 	}
 }
