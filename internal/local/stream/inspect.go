@@ -314,7 +314,7 @@ func (i *inspection) miss(file, what string, lost span) {
 func (i *inspection) lost(file, what string, lost span) []Damage {
 	sh := i.shard
 	if sh.stream.o.AcceptDamage {
-		sh.shardEntry.Missing = merge(append(sh.shardEntry.Missing, lost))
+		sh.Missing = merge(append(sh.Missing, lost))
 	}
 	return []Damage{{
 		File: file, What: what, Shard: sh.ID, First: sh.sequence(lost.First), Last: sh.sequence(lost.Last), Records: lost.count(),

@@ -81,7 +81,7 @@ func (s *Stream) Missing() (records uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, sh := range s.shards {
-		for _, m := range sh.shardEntry.Missing {
+		for _, m := range sh.Missing {
 			records += m.count()
 		}
 	}
