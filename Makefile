@@ -48,8 +48,10 @@ bench: setup ## measure starts, memory, sizes and the path of events beside thei
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench NoChange -benchtime 7x -timeout 10m ./internal/testkit/e2e
 	$(GO) test -run '^$$' -bench Batch -benchtime 2s -timeout 10m ./functions/ingest
 
-chaos: setup ## break everything a thousand times: nothing lost, nothing counted twice
+chaos: setup ## break everything a thousand times, and `local` and its files: nothing lost, nothing counted twice
 	$(ENVIRONMENT) STREAMCTL_CHAOS_RUNS=$${STREAMCTL_CHAOS_RUNS:-1000} $(GO) test -v -timeout 4h -run TestNothingLostNothingTwice ./internal/testkit/chaos
+	$(ENVIRONMENT) STREAMCTL_DAMAGE_SEEDS=$${STREAMCTL_DAMAGE_SEEDS:-500} $(GO) test -v -timeout 30m -run TestDamagedFiles ./internal/local
+	$(ENVIRONMENT) STREAMCTL_LOCAL_RUNS=$${STREAMCTL_LOCAL_RUNS:-20} $(GO) test -v -timeout 60m -run TestLocalBroken ./internal/testkit/localrun
 
 scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) while they are written, and beside boto3
 	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -v -count=1 -timeout 30m -run 'WhileWritten|TestEmpty' ./internal/deploy

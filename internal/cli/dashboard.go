@@ -75,7 +75,8 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 	if err := a.tryAPI(ctx, api, stack.Outputs["ReadMetricsPolicyArn"]); err != nil {
 		return err
 	}
-	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: stack.Name, Now: time.Now}
+	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: stack.Name, Now: time.Now,
+		Processor: stack.Outputs["ProcessorFunctionName"], Archiver: stack.Outputs["ArchiverFunctionName"]}
 	return a.serveDashboard(ctx, o, dashboard.New(dashboard.Options{API: api, Health: health.Get, About: aboutStack(v, stack, endpoint, cfg.Region)}))
 }
 

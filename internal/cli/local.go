@@ -29,6 +29,7 @@ type localOptions struct {
 	databasePort        int
 	dataDir             string
 	reset, ephemeral    bool
+	acceptDamage        bool
 	auth                string
 	databaseURL         string
 	redisURL            string
@@ -67,6 +68,7 @@ goes on where the stream was.`,
 	f.IntVar(&o.databasePort, "database-port", 0, "port of PostgreSQL, on 127.0.0.1; 0 takes a free one")
 	f.StringVar(&o.dataDir, "data-dir", "", "folder that keeps everything (default: .streamctl/local beside the variables file)")
 	f.BoolVar(&o.reset, "reset", false, "begin anew: drop what the data folder holds")
+	f.BoolVar(&o.acceptDamage, "accept-damage", false, "start on a damaged event stream without the records that can't be read; a file in the data folder lists them")
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing: a data folder that is removed at the end")
 	f.StringVar(&o.auth, "auth", "open", "open, or iam: every call of the API needs an AWS signature with the printed test keys")
 	f.StringVar(&o.databaseURL, "database-url", "", "use this PostgreSQL, by a superuser's URL, instead of starting one (also: "+databaseURLVariable+")")
@@ -135,7 +137,7 @@ func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 		Variables: v, Ephemeral: o.ephemeral, IAM: o.auth == "iam",
 		Addr: net.JoinHostPort(o.host, strconv.Itoa(o.port)), DashboardAddr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.dashboardPort)),
 		DatabaseURL: o.databaseURL, RedisURL: o.redisURL, DatabasePort: o.databasePort,
-		Faults: faults, Version: programVersion(), Log: slog.New(screen.handler()),
+		Faults: faults, AcceptDamage: o.acceptDamage, Version: programVersion(), Log: slog.New(screen.handler()),
 	}
 	if po.DatabaseURL == "" {
 		po.DatabaseURL = a.Getenv(databaseURLVariable)
@@ -197,8 +199,8 @@ func (a *App) stopLocal(ctx context.Context, p *local.Platform) error {
 	defer stop()
 	again, cancel := context.WithTimeout(again, drainTime)
 	defer cancel()
-	if s := p.Status(); s.Loading+s.Archiving > 0 {
-		a.notef("stopping: %d records to load, %d to archive first (Ctrl-C again ends at once)", s.Loading, s.Archiving)
+	if s := p.Status(); s.Loading.Unread+s.Archiving.Unread > 0 {
+		a.notef("stopping: %d records to load, %d to archive first (Ctrl-C again ends at once)", s.Loading.Unread, s.Archiving.Unread)
 	}
 	if err := p.Stop(again); err != nil {
 		return err

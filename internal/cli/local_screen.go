@@ -107,17 +107,21 @@ func (s *screen) end() {
 	}
 }
 
-// statusLine is what happened between two looks.
+// statusLine is what happened between two looks. The lag is that of the oldest
+// event that isn't loaded: it grows while nothing is loaded.
 func statusLine(before, now local.Status, took time.Duration) string {
 	total := func(name string) int64 { return int64(now.Total[name]) }
 	rate := (now.Total[funcenv.MetricAccepted] - before.Total[funcenv.MetricAccepted]) / max(took.Seconds(), 0.001)
 	lag := "-"
-	if !now.LagAt.IsZero() && time.Since(now.LagAt) < time.Minute {
-		lag = strconv.FormatFloat(now.Lag.Seconds(), 'f', 2, 64) + " s"
+	if !now.LagAt.IsZero() && (now.Loading.Unread > 0 || time.Since(now.LagAt) < time.Minute) {
+		lag = lagText(now.Lag)
 	}
 	line := fmt.Sprintf("%s events/s in · %s loaded · %s archived · lag %s", thousands(int64(rate+0.5)), thousands(total(funcenv.MetricInserted)), thousands(total(funcenv.MetricArchived)), lag)
-	if now.Loading > 0 {
-		line += fmt.Sprintf(" · %s records to load", thousands(int64(now.Loading)))
+	if n := now.Loading.Unread; n > 0 {
+		line += fmt.Sprintf(" · %s to load", records(n))
+	}
+	if c := now.Archiving; c.Age > archiveDelay {
+		line += fmt.Sprintf(" · %s to archive for %s", records(c.Unread), lagText(c.Age))
 	}
 	for _, m := range []struct{ name, what string }{
 		{funcenv.MetricRefused, "refused"}, {funcenv.MetricUnavailable, "unavailable"}, {funcenv.MetricDuplicates, "duplicates"},
@@ -127,7 +131,41 @@ func statusLine(before, now local.Status, took time.Duration) string {
 			line += fmt.Sprintf(" · %s %s", thousands(n), m.what)
 		}
 	}
+	if now.Missing > 0 {
+		line += fmt.Sprintf(" · %s missing (damage-*.json in the data folder)", records(now.Missing))
+	}
+	if now.Failed > 0 {
+		line += fmt.Sprintf(" · %s given up (aws/lambda in the archive)", batches(now.Failed))
+	}
+	if len(now.Failing) > 0 { // the one tried longest
+		line += " · " + now.Failing[0].String()
+	}
+	for _, t := range now.Troubles {
+		line += " · " + t
+	}
 	return line
+}
+
+// archiveDelay is how long records may wait for the archiver, which gathers them
+// for up to a minute, before the line shows it.
+const archiveDelay = 2 * time.Minute
+
+func lagText(d time.Duration) string {
+	if d < time.Minute {
+		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
+	}
+	return d.Round(time.Second).String()
+}
+
+func records(n int) string { return plural(n, "record", "records") }
+
+func batches(n int) string { return plural(n, "batch", "batches") }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return thousands(int64(n)) + " " + many
 }
 
 // thousands writes a number in groups of three.

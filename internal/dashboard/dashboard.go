@@ -101,10 +101,22 @@ type Health struct {
 	Expired     *int64 `json:"expired"`
 	// CacheErrors counts failed calls of the cache.
 	CacheErrors *int64 `json:"cacheErrors"`
-	// LagSeconds is the newest known time from an event's arrival in the stream
-	// to its commit, as of LagAt.
+	// LagSeconds is how long the oldest event has waited that is not loaded;
+	// without one, how long the newest load took from arrival to commit. LagAt is
+	// when it was so.
 	LagSeconds *float64   `json:"lagSeconds"`
 	LagAt      *time.Time `json:"lagAt"`
+	// Waiting is the number of records that are not loaded.
+	Waiting *int64 `json:"waiting"`
+	// ArchiveLagSeconds is how long the oldest record has waited that is not
+	// archived.
+	ArchiveLagSeconds *float64 `json:"archiveLagSeconds"`
+	// Failed is the number of batches of records that were given up; Missing that
+	// of accepted records that were lost by damage to the disk.
+	Failed  *int64 `json:"failed"`
+	Missing *int64 `json:"missing"`
+	// Troubles are faults that last, a sentence each.
+	Troubles []string `json:"troubles"`
 }
 
 // metricsPath is the path of the platform's API that the page may ask.

@@ -157,7 +157,8 @@ func TestHealthAndAbout(t *testing.T) {
 		return dashboard.Health{At: at, Since: at.Add(-time.Hour), Accepted: &n, LagSeconds: &lag, LagAt: &at}, nil
 	}, About: dashboard.About{Title: "shop", Environment: "production", Version: "v1", Metrics: dashboard.Metrics(definitions)}}
 	const want = `{"at":"2026-01-31T12:00:00Z","since":"2026-01-31T11:00:00Z","accepted":7,"refused":null,"unavailable":null,"archived":null,"inserted":null,` +
-		`"duplicates":null,"quarantined":null,"expired":null,"cacheErrors":null,"lagSeconds":1.5,"lagAt":"2026-01-31T12:00:00Z"}`
+		`"duplicates":null,"quarantined":null,"expired":null,"cacheErrors":null,"lagSeconds":1.5,"lagAt":"2026-01-31T12:00:00Z",` +
+		`"waiting":null,"archiveLagSeconds":null,"failed":null,"missing":null,"troubles":[]}`
 	if w := serve(o, "GET", host+"/health"); w.Body.String() != want || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("%s", w.Body)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -23,14 +24,33 @@ const savePause = 300 * time.Millisecond
 // checkpoints keep how far a mapping has read, in a file.
 type checkpoints struct {
 	path string
+	name string // of the mapping
+	// discarded is why the content of the file wasn't used; empty if it was.
+	discarded string
 
 	mu      sync.Mutex
 	at      map[string]string // by shard
+	tried   tries
 	changed bool
+	failed  error // of the last save
 }
 
-func openCheckpoints(path string) (*checkpoints, error) {
-	c := &checkpoints{path: path, at: map[string]string{}}
+// tries are how long records were tried that fail alone, by shard and sequence
+// number.
+type tries map[string]map[string]time.Duration
+
+// savedCheckpoints is the file's content.
+type savedCheckpoints struct {
+	Mapping string            `json:"mapping"`
+	Shards  map[string]string `json:"shards"`
+	Tried   tries             `json:"triedNanoseconds,omitempty"`
+}
+
+// openCheckpoints reads a mapping's checkpoints. A damaged file is moved aside:
+// the mapping begins with the oldest record that the stream keeps, and the
+// records that it had handled before are recognized by the events' identities.
+func openCheckpoints(path, name string) (*checkpoints, error) {
+	c := &checkpoints{path: path, name: name, at: map[string]string{}, tried: tries{}}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -38,10 +58,40 @@ func openCheckpoints(path string) (*checkpoints, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoints: %w", err)
 	}
-	if err := json.Unmarshal(text, &c.at); err != nil {
-		return nil, fmt.Errorf("read checkpoints: %s: %w", path, err)
+	saved, err := decodeCheckpoints(text, name)
+	if err == nil {
+		if saved.Shards != nil {
+			c.at = saved.Shards
+		}
+		if saved.Tried != nil {
+			c.tried = saved.Tried
+		}
+		return c, nil
 	}
-	return c, nil
+	aside := fmt.Sprintf("%s.damaged-%s", path, time.Now().UTC().Format("20060102T150405.000"))
+	if err := os.Rename(path, aside); err != nil {
+		return nil, fmt.Errorf("move damaged checkpoints: %w", err)
+	}
+	c.discarded = fmt.Sprintf("%s is damaged (%v) and was moved to %s: %s begins with the oldest record in the stream; what it had handled before is recognized", path, err, filepath.Base(aside), name)
+	return c, durable.SyncDir(filepath.Dir(path))
+}
+
+func decodeCheckpoints(text []byte, name string) (saved savedCheckpoints, err error) {
+	var content json.RawMessage
+	legacy, err := durable.Unseal(text, &content)
+	switch {
+	case err != nil:
+		return saved, err
+	case legacy: // shards alone
+		return saved, json.Unmarshal(content, &saved.Shards)
+	}
+	if err := json.Unmarshal(content, &saved); err != nil {
+		return saved, err
+	}
+	if saved.Mapping != name {
+		return saved, fmt.Errorf("it is of %q", saved.Mapping)
+	}
+	return saved, nil
 }
 
 // set notes a checkpoint that was reached.
@@ -51,6 +101,29 @@ func (c *checkpoints) set(shard, sequence string) {
 	c.at[shard], c.changed = sequence, true
 }
 
+// trying notes how long a record was tried; 0 forgets it.
+func (c *checkpoints) trying(shard, sequence string, spent time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed = true
+	if spent == 0 {
+		delete(c.tried[shard], sequence)
+		return
+	}
+	if c.tried[shard] == nil {
+		c.tried[shard] = map[string]time.Duration{}
+	}
+	c.tried[shard][sequence] = spent
+}
+
+// keepOnly drops the checkpoints that the stream doesn't have.
+func (c *checkpoints) keepOnly(has func(shard, sequence string) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.at, func(shard, sequence string) bool { return !has(shard, sequence) })
+	c.changed = true
+}
+
 // get gives the checkpoints as they are now.
 func (c *checkpoints) get() map[string]string {
 	c.mu.Lock()
@@ -58,20 +131,38 @@ func (c *checkpoints) get() map[string]string {
 	return maps.Clone(c.at)
 }
 
+// triedNow gives how long records were tried.
+func (c *checkpoints) triedNow() tries {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tried.clone()
+}
+
+func (t tries) clone() tries {
+	out := tries{}
+	for shard, records := range t {
+		if len(records) > 0 {
+			out[shard] = maps.Clone(records)
+		}
+	}
+	return out
+}
+
 // save writes what has changed.
 func (c *checkpoints) save() error {
 	c.mu.Lock()
-	changed, at := c.changed, maps.Clone(c.at)
+	changed := c.changed
+	saved := savedCheckpoints{Mapping: c.name, Shards: maps.Clone(c.at), Tried: c.tried.clone()}
 	c.changed = false
 	c.mu.Unlock()
 	if !changed {
 		return nil
 	}
-	text, err := json.Marshal(at)
-	if err != nil {
-		return fmt.Errorf("write checkpoints: %w", err)
+	text, err := durable.Seal(saved)
+	if err == nil {
+		err = durable.WriteFile(c.path, text, 0o600)
 	}
-	if err := durable.WriteFile(c.path, text, 0o600); err != nil {
+	if err != nil {
 		c.mu.Lock()
 		c.changed = true
 		c.mu.Unlock()
@@ -80,11 +171,27 @@ func (c *checkpoints) save() error {
 	return nil
 }
 
-// keep saves until ctx ends.
+// keep saves until ctx ends. A failure is logged when it begins and once a minute.
 func (c *checkpoints) keep(ctx context.Context, log *slog.Logger) {
+	var told time.Time
 	for pause.For(ctx, savePause) == nil {
-		if err := c.save(); err != nil {
+		err := c.save()
+		c.mu.Lock()
+		c.failed = err
+		c.mu.Unlock()
+		switch {
+		case err == nil:
+			told = time.Time{}
+		case time.Since(told) >= time.Minute:
+			told = time.Now()
 			log.ErrorContext(ctx, "checkpoints not saved", "err", err)
 		}
 	}
+}
+
+// trouble is why the checkpoints are not saved at the moment.
+func (c *checkpoints) trouble() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }

@@ -41,6 +41,9 @@ type Options struct {
 	// DatabasePort is the port of our own PostgreSQL; 0 takes a free one.
 	DatabasePort int
 	Faults       Faults
+	// AcceptDamage starts on a damaged event stream without the records that
+	// can't be read. They are listed in a file of the data folder.
+	AcceptDamage bool
 	// Version is the program's, for the page.
 	Version string
 	Log     *slog.Logger
@@ -55,6 +58,7 @@ type Platform struct {
 	functions *functions
 	mappings  []*mapping
 	meters    *Meters
+	health    *healthState
 	servers   []*http.Server
 	info      Info
 
@@ -122,7 +126,7 @@ func Start(ctx context.Context, o Options) (_ *Platform, err error) {
 	if err != nil {
 		return nil, errors.Join(err, api.Close())
 	}
-	p := &Platform{o: o, meters: newMeters(), failed: make(chan error, 2)}
+	p := &Platform{o: o, meters: newMeters(), health: newHealthState(), failed: make(chan error, 2)}
 	defer func() {
 		if err != nil {
 			ended, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -154,33 +158,23 @@ func closeListener(l net.Listener) error {
 }
 
 // begin opens the stream and lets the functions run.
-func (p *Platform) begin(ctx context.Context) (err error) {
-	v, log := p.o.Variables, p.o.Log
-	shards := v.ShardCount
-	if v.StreamMode == config.StreamOnDemand {
-		shards = 4 // what a new ON_DEMAND stream has
-	}
-	if p.stream, err = stream.Open(stream.Options{Dir: p.state.path("stream"), Shards: shards, Volatile: p.o.Ephemeral}); err != nil {
+func (p *Platform) begin(ctx context.Context) error {
+	kept, err := p.openStream(ctx)
+	if err != nil {
 		return err
 	}
+	v, log := p.o.Variables, p.o.Log
 	archive := folder.Folder{Dir: p.state.path("archive"), Volatile: p.o.Ephemeral}
 	m := makers{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log}
 	if p.o.Faults.Throttle > 0 || p.o.Faults.Duplicate > 0 {
 		m.stream = troubled{p.stream, p.o.Faults}
 	}
 	p.functions = newFunctions(m)
-	if err := os.MkdirAll(p.state.path("checkpoints"), 0o700); err != nil {
-		return fmt.Errorf("make checkpoints: %w", err)
-	}
-	for _, one := range []struct {
+	for i, one := range []struct {
 		f        *function
 		settings funcenv.Mapping
 	}{{p.functions.processor, v.ProcessorMapping}, {p.functions.archiver, v.ArchiverMapping}} {
-		c, err := openCheckpoints(p.state.path("checkpoints", one.f.name+".json"))
-		if err != nil {
-			return err
-		}
-		mapping, err := newMapping(p.stream, one.f, one.settings, archive, c, log)
+		mapping, err := newMapping(p.stream, one.f, one.settings, archive, kept[i], p.stores.reachable, log)
 		if err != nil {
 			return err
 		}
@@ -196,6 +190,56 @@ func (p *Platform) begin(ctx context.Context) (err error) {
 	return nil
 }
 
+// openStream opens the stream and the checkpoints of processor and archiver, and
+// compares them.
+func (p *Platform) openStream(ctx context.Context) (kept []*checkpoints, err error) {
+	v, log := p.o.Variables, p.o.Log
+	shards := v.ShardCount
+	if v.StreamMode == config.StreamOnDemand {
+		shards = 4 // what a new ON_DEMAND stream has
+	}
+	if err := os.MkdirAll(p.state.path("checkpoints"), 0o700); err != nil {
+		return nil, fmt.Errorf("make checkpoints: %w", err)
+	}
+	o := stream.Options{
+		Dir: p.state.path("stream"), Shards: shards, Volatile: p.o.Ephemeral, AcceptDamage: p.o.AcceptDamage,
+		Note: func(text string) { log.WarnContext(ctx, "stream: "+text) },
+		Report: func(damage []stream.Damage) error {
+			path, err := reportDamage(p.o.Dir, damage)
+			if err == nil {
+				log.WarnContext(ctx, "damage to the event stream accepted", "records", (&stream.DamageError{Damage: damage}).Missing(), "file", path)
+			}
+			return err
+		},
+	}
+	for _, name := range []string{funcenv.FuncProcessor, funcenv.FuncArchiver} {
+		c, err := openCheckpoints(p.state.path("checkpoints", name+".json"), name)
+		if err != nil {
+			return nil, err
+		}
+		if c.discarded != "" {
+			log.WarnContext(ctx, c.discarded)
+		}
+		kept = append(kept, c)
+		o.Consumers = append(o.Consumers, stream.Consumer{File: c.path, At: c.get()})
+	}
+	p.stream, err = stream.Open(o)
+	var damaged *stream.DamageError
+	if errors.As(err, &damaged) {
+		return nil, &DamageError{DamageError: damaged, Dir: p.o.Dir}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range kept {
+		if len(p.stream.Accepted()) > 0 {
+			c.keepOnly(p.stream.Has)
+		}
+	}
+	p.health.failedBefore, err = countFailed(p.state.path("archive"))
+	return kept, err
+}
+
 // repeat begins what has a time of its own.
 func (p *Platform) repeat(ctx context.Context) {
 	log := p.o.Log
@@ -203,8 +247,10 @@ func (p *Platform) repeat(ctx context.Context) {
 	if p.stores.cache != nil {
 		emptied = p.stores.cache.back
 	}
-	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskRefresh, time.Minute, emptied, log) })
-	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskUpkeep, time.Hour, nil, log) })
+	p.work.Go(func() {
+		schedule(ctx, p.functions.maintenance, funcenv.TaskRefresh, time.Minute, emptied, p.health.task, log)
+	})
+	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskUpkeep, time.Hour, nil, p.health.task, log) })
 	p.work.Go(func() {
 		for pause.For(ctx, time.Minute) == nil {
 			p.trim(ctx)

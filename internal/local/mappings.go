@@ -19,6 +19,17 @@ import (
 // poll is how often a shard is looked at that gave nothing.
 const poll = 25 * time.Millisecond
 
+// tryFor is how long a record is tried that fails alone. The time that the
+// machine was off or the database was down doesn't count.
+const tryFor = 24 * time.Hour
+
+// onThisMachine takes out of a mapping's settings what makes AWS drop records
+// that a machine was only off for.
+func onThisMachine(s funcenv.Mapping) funcenv.Mapping {
+	s.RecordAgeSeconds, s.Retries = -1, -1
+	return s
+}
+
 // mapping is an event source mapping that runs.
 type mapping struct {
 	name string
@@ -28,14 +39,15 @@ type mapping struct {
 
 // newMapping makes the mapping of a function, which goes on where the one before
 // it ended.
-func newMapping(s *stream.Stream, f *function, settings funcenv.Mapping, onFailure folder.Folder, c *checkpoints, log *slog.Logger) (*mapping, error) {
+func newMapping(s *stream.Stream, f *function, settings funcenv.Mapping, onFailure folder.Folder, c *checkpoints, blame func(context.Context) bool, log *slog.Logger) (*mapping, error) {
 	arn := func(service, resource string) string {
 		return "arn:aws:" + service + ":us-east-1:" + gateway.Account + ":" + resource
 	}
 	o := mapper.Options{
 		UUID:        uuid.NewSHA1(uuid.NameSpaceOID, []byte("streamctl local "+f.name)).String(),
 		FunctionARN: arn("lambda", "function:"+f.name), StreamARN: arn("kinesis", "stream/events"), Region: "us-east-1", RoleARN: arn("iam", "role/"+f.name),
-		Settings: settings, Source: s, Checkpoints: c.get(), Checkpoint: c.set, Poll: poll, Log: log.With("mapping", f.name),
+		Settings: onThisMachine(settings), Source: s, Checkpoints: c.get(), Checkpoint: c.set, Poll: poll, Log: log.With("mapping", f.name),
+		Blame: blame,
 		Invoker: mapper.InvokerFunc(func(ctx context.Context, payload []byte) (mapper.Result, error) {
 			answer, err := f.Invoke(ctx, payload)
 			if err != nil {
@@ -44,8 +56,9 @@ func newMapping(s *stream.Stream, f *function, settings funcenv.Mapping, onFailu
 			return mapper.Result{Payload: answer, Failed: err != nil}, nil
 		}),
 	}
-	if settings.OnFailure {
-		o.OnFailure = onFailure
+	if settings.OnFailure { // without it nothing is given up
+		o.OnFailure, o.TryFor = onFailure, tryFor
+		o.Tried, o.Trying = c.triedNow(), c.trying
 	}
 	m, err := mapper.New(o)
 	if err != nil {

@@ -25,9 +25,10 @@ type Counts struct {
 	Since time.Time
 	// Total is by metric, as funcenv names them.
 	Total map[string]float64
-	// Lag is the newest that the processor told, at LagAt; zero is never.
-	Lag   time.Duration
-	LagAt time.Time
+	// LoadLag is how long the newest load came after the arrival of its records,
+	// at LoadedAt; zero is never.
+	LoadLag  time.Duration
+	LoadedAt time.Time
 }
 
 func newMeters() *Meters { return &Meters{since: time.Now(), counts: map[string]float64{}} }
@@ -53,5 +54,5 @@ func (m *Meters) Emit(metrics ...emf.Metric) error {
 func (m *Meters) Counts() Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Counts{Since: m.since, Total: maps.Clone(m.counts), Lag: m.lag, LagAt: m.lagAt}
+	return Counts{Since: m.since, Total: maps.Clone(m.counts), LoadLag: m.lag, LoadedAt: m.lagAt}
 }

@@ -10,8 +10,9 @@ import (
 )
 
 // schedule does a task of maintenance now, at every interval from then on, and
-// whenever early says so, until ctx ends. A nil early says nothing.
-func schedule(ctx context.Context, f *function, task string, every time.Duration, early <-chan struct{}, log *slog.Logger) {
+// whenever early says so, until ctx ends. A nil early says nothing. result receives
+// how each one ended.
+func schedule(ctx context.Context, f *function, task string, every time.Duration, early <-chan struct{}, result func(task string, err error), log *slog.Logger) {
 	payload, err := json.Marshal(funcenv.MaintenanceTask{Task: task})
 	if err != nil {
 		log.ErrorContext(ctx, "task not written", "task", task, "err", err)
@@ -19,7 +20,11 @@ func schedule(ctx context.Context, f *function, task string, every time.Duration
 	}
 	for {
 		next := time.NewTimer(every)
-		if _, err := f.Invoke(ctx, payload); err != nil && ctx.Err() == nil {
+		_, err := f.Invoke(ctx, payload)
+		if ctx.Err() == nil {
+			result(task, err)
+		}
+		if err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "task failed, done again at its next time", "task", task, "err", err)
 		}
 		select {

@@ -40,7 +40,7 @@ func (p *Platform) serve(ctx context.Context, api, page net.Listener) {
 	o.Addr = api.Addr().String()
 	p.listen(ctx, api, p.withPage(gateway.New(o)))
 	p.listen(ctx, page, dashboard.New(dashboard.Options{
-		API: inProcess{inside}, Health: p.health, About: p.about(), Hosts: []string{page.Addr().String()}, Log: p.o.Log,
+		API: inProcess{inside}, Health: p.healthNow, About: p.about(), Hosts: []string{page.Addr().String()}, Log: p.o.Log,
 	}))
 }
 
@@ -92,18 +92,23 @@ func (p *Platform) about() dashboard.About {
 	return a
 }
 
-// health is what the meters say.
-func (p *Platform) health(context.Context) (dashboard.Health, error) {
-	c := p.meters.Counts()
-	count := func(name string) *int64 { return new(int64(c.Total[name])) }
+// healthNow is the platform's health for the page.
+func (p *Platform) healthNow(context.Context) (dashboard.Health, error) {
+	s := p.Status()
+	count := func(name string) *int64 { return new(int64(s.Total[name])) }
 	h := dashboard.Health{
-		At: time.Now(), Since: c.Since,
+		At: time.Now(), Since: s.Since,
 		Accepted: count(funcenv.MetricAccepted), Refused: count(funcenv.MetricRefused), Unavailable: count(funcenv.MetricUnavailable),
 		Archived: count(funcenv.MetricArchived), Inserted: count(funcenv.MetricInserted), Duplicates: count(funcenv.MetricDuplicates),
 		Quarantined: count(funcenv.MetricQuarantined), Expired: count(funcenv.MetricExpired), CacheErrors: count(funcenv.MetricCacheErrors),
+		Waiting: new(int64(s.Loading.Unread)), ArchiveLagSeconds: new(s.Archiving.Age.Seconds()),
+		Failed: new(int64(s.Failed)), Missing: new(int64(s.Missing)), Troubles: s.Troubles,
 	}
-	if !c.LagAt.IsZero() {
-		h.LagSeconds, h.LagAt = new(c.Lag.Seconds()), &c.LagAt
+	for _, f := range s.Failing {
+		h.Troubles = append(h.Troubles, f.String())
+	}
+	if !s.LagAt.IsZero() {
+		h.LagSeconds, h.LagAt = new(s.Lag.Seconds()), &s.LagAt
 	}
 	return h, nil
 }

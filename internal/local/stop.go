@@ -14,34 +14,26 @@ import (
 // stopTime bounds each step of a stop that would otherwise wait for others.
 const stopTime = 15 * time.Second
 
-// Status is how much is where.
-type Status struct {
-	Counts
-	// Loading and Archiving are how many records of the stream the processor
-	// and the archiver haven't handled yet.
-	Loading, Archiving int
-}
-
-// Status tells how the platform does.
-func (p *Platform) Status() Status {
-	s := Status{Counts: p.meters.Counts()}
-	if len(p.mappings) == 2 {
-		s.Loading, s.Archiving = p.unread(0), p.unread(1)
-	}
-	return s
-}
-
-func (p *Platform) unread(i int) int { return p.stream.Unread(p.mappings[i].Checkpoints()) }
-
 // UnreadError is a stop before all was handled. It is in the stream.
-type UnreadError struct{ Loading, Archiving int }
+type UnreadError struct {
+	Loading, Archiving int
+	// Unreadable is why some of it can't be read; nil if it can.
+	Unreadable error
+}
 
 func (e *UnreadError) Error() string {
-	return fmt.Sprintf("stopped with %d records to load and %d to archive", e.Loading, e.Archiving)
+	text := fmt.Sprintf("stopped with %d records to load and %d to archive", e.Loading, e.Archiving)
+	if e.Unreadable != nil {
+		text += ": " + e.Unreadable.Error()
+	}
+	return text
 }
 
 // Hint is what becomes of them.
 func (e *UnreadError) Hint() string {
+	if e.Unreadable != nil {
+		return "the next start verifies the stream's files and names the records that can't be read, if any"
+	}
 	return "they are safe in the stream; the next start goes on with them"
 }
 
@@ -95,18 +87,29 @@ func shutDown(ctx context.Context, server *http.Server) error {
 	return nil
 }
 
+// stuckTime is how long a stop waits while a shard can't be read and nothing else
+// is handled.
+const stuckTime = 5 * time.Second
+
 // drain waits until both mappings have read the stream to its end.
 func (p *Platform) drain(ctx context.Context) error {
 	if len(p.mappings) < 2 || p.o.Ephemeral {
 		return nil
 	}
+	before, since := UnreadError{}, time.Now()
 	for {
-		loading, archiving := p.unread(0), p.unread(1)
-		if loading == 0 && archiving == 0 {
+		s := p.Status()
+		now := UnreadError{Loading: s.Loading.Unread, Archiving: s.Archiving.Unread}
+		if now.Loading == 0 && now.Archiving == 0 {
 			return nil
 		}
-		if pause.For(ctx, poll) != nil {
-			return &UnreadError{Loading: loading, Archiving: archiving}
+		if now != before {
+			before, since = now, time.Now()
+		}
+		unreadable := errors.Join(p.stream.Troubles()...)
+		if unreadable != nil && time.Since(since) > stuckTime || pause.For(ctx, poll) != nil {
+			now.Unreadable = unreadable
+			return &now
 		}
 	}
 }

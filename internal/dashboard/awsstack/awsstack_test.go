@@ -18,6 +18,7 @@ type fakeMetrics struct {
 	t     *testing.T
 	asked int
 	err   error
+	ages  map[string]float64 // iterator ages in milliseconds, by function
 }
 
 // GetMetricData has two pages: a count is in both, another metric isn't told.
@@ -32,6 +33,14 @@ func (f *fakeMetrics) GetMetricData(_ context.Context, in *cloudwatch.GetMetricD
 	out := &cloudwatch.GetMetricDataOutput{}
 	for _, q := range in.MetricDataQueries {
 		m := q.MetricStat.Metric
+		if age, ok := f.ages[*m.Dimensions[0].Value]; *m.Namespace == "AWS/Lambda" && *m.MetricName == "IteratorAge" {
+			r := types.MetricDataResult{Id: q.Id, StatusCode: types.StatusCodeComplete}
+			if ok {
+				r.Values, r.Timestamps = []float64{age}, []time.Time{now.Add(-time.Minute)}
+			}
+			out.MetricDataResults = append(out.MetricDataResults, r)
+			continue
+		}
 		if *m.Namespace != funcenv.MetricNamespace || len(m.Dimensions) != 1 || *m.Dimensions[0].Name != funcenv.DimensionStack || *m.Dimensions[0].Value != "shop" {
 			f.t.Errorf("asked for %v", m)
 		}
@@ -79,5 +88,26 @@ func TestHealthFromCloudWatch(t *testing.T) {
 	fake.err = nil
 	if _, err := health.Get(t.Context()); err != nil || fake.asked != 4 {
 		t.Errorf("asked %d times, %v", fake.asked, err)
+	}
+}
+
+// TestLagOfAFailingProcessor has a processor that loads nothing: the lag is the
+// iterator age, which grows, and not that of the last load.
+func TestLagOfAFailingProcessor(t *testing.T) {
+	for _, tt := range []struct {
+		ages          map[string]float64
+		lag, archiver float64
+	}{
+		{map[string]float64{"shop-processor": 300, "shop-archiver": 61000}, 1.5, 61},
+		{map[string]float64{"shop-processor": 480000, "shop-archiver": 2000}, 480, 2},
+	} {
+		health := &awsstack.Health{API: &fakeMetrics{t: t, ages: tt.ages}, Stack: "shop", Processor: "shop-processor", Archiver: "shop-archiver", Now: func() time.Time { return now }}
+		h, err := health.Get(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *h.LagSeconds != tt.lag || *h.ArchiveLagSeconds != tt.archiver {
+			t.Errorf("lag %v, archiver %v; want %v, %v", *h.LagSeconds, *h.ArchiveLagSeconds, tt.lag, tt.archiver)
+		}
 	}
 }

@@ -38,7 +38,10 @@ var _ MetricsAPI = (*cloudwatch.Client)(nil)
 type Health struct {
 	API   MetricsAPI
 	Stack string
-	Now   func() time.Time
+	// Processor and Archiver are the functions' names: their iterator ages show
+	// records that wait, which no metric of a function that fails does.
+	Processor, Archiver string
+	Now                 func() time.Time
 
 	mu   sync.Mutex
 	last dashboard.Health
@@ -65,7 +68,7 @@ func counts() []field {
 }
 
 // Metrics is how many metrics an answer costs.
-func Metrics() int { return len(counts()) + 1 }
+func Metrics() int { return len(counts()) + 3 }
 
 // Get tells how the last hour was. An answer is kept for Kept, also for who asks
 // at the same time.
@@ -96,6 +99,11 @@ func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, erro
 	}
 	lag := len(fields)
 	in.MetricDataQueries = append(in.MetricDataQueries, h.query(lag, funcenv.MetricLag, types.StatisticMaximum))
+	for i, function := range []string{h.Processor, h.Archiver} {
+		if function != "" { // a stack of an old version may not have the output
+			in.MetricDataQueries = append(in.MetricDataQueries, iteratorAge(lag+1+i, function))
+		}
+	}
 	sums, told := make([]float64, len(fields)), make([]bool, len(fields))
 	pages := cloudwatch.NewGetMetricDataPaginator(h.API, in)
 	for pages.HasMorePages() {
@@ -106,15 +114,20 @@ func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, erro
 		for _, r := range out.MetricDataResults {
 			i, err := strconv.Atoi(aws.ToString(r.Id)[1:])
 			switch {
-			case err != nil || i > lag:
+			case err != nil || i > lag+2:
 			case r.StatusCode == types.StatusCodeInternalError || r.StatusCode == types.StatusCodeForbidden: // stays unknown
 			case i < lag:
 				told[i] = true // nothing written is nothing counted
 				for _, v := range r.Values {
 					sums[i] += v
 				}
-			case found.LagSeconds == nil && len(r.Values) > 0 && len(r.Timestamps) > 0:
-				found.LagSeconds, found.LagAt = aws.Float64(r.Values[0]/1000), aws.Time(r.Timestamps[0].UTC())
+			case len(r.Values) == 0 || len(r.Timestamps) == 0:
+			case i == lag+2:
+				if found.ArchiveLagSeconds == nil {
+					found.ArchiveLagSeconds = aws.Float64(r.Values[0] / 1000)
+				}
+			default:
+				newerLag(&found, r.Values[0]/1000, r.Timestamps[0].UTC())
 			}
 		}
 	}
@@ -124,6 +137,29 @@ func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, erro
 		}
 	}
 	return found, nil
+}
+
+// newerLag takes over a lag in seconds if it is of a later minute than the known
+// one, or longer in the same minute.
+func newerLag(found *dashboard.Health, seconds float64, at time.Time) {
+	if found.LagAt == nil || at.After(*found.LagAt) || at.Equal(*found.LagAt) && seconds > *found.LagSeconds {
+		found.LagSeconds, found.LagAt = aws.Float64(seconds), aws.Time(at)
+	}
+}
+
+// iteratorAge asks how old the records are that a function is invoked with, also
+// if it fails.
+func iteratorAge(number int, function string) types.MetricDataQuery {
+	return types.MetricDataQuery{
+		Id: aws.String("m" + strconv.Itoa(number)),
+		MetricStat: &types.MetricStat{
+			Metric: &types.Metric{
+				Namespace: aws.String("AWS/Lambda"), MetricName: aws.String("IteratorAge"),
+				Dimensions: []types.Dimension{{Name: aws.String("FunctionName"), Value: aws.String(function)}},
+			},
+			Period: aws.Int32(minute), Stat: aws.String(string(types.StatisticMaximum)),
+		},
+	}
 }
 
 // query asks for a metric by minute; its answer has the id m and the number.

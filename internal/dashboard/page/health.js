@@ -25,8 +25,13 @@ export function checks(h) {
   if (h.lagSeconds === null || h.lagSeconds === undefined) add("Delay", "\u2013", UNKNOWN, "From an event's arrival to its place in the numbers. Not known: nothing was loaded lately.");
   else {
     const lag = h.lagSeconds;
-    const words = lag < 10 ? "Events are in the numbers this long after they arrive. Well below 10 s." : lag < 60 ? "Longer than 10 s: a burst, or a slow database. From 60 s on act." : "Longer than 60 s: loading is behind. Look at the processor's log and the database.";
+    const waiting = h.waiting ? ` ${grouped(h.waiting)} records wait, the oldest for this long.` : "";
+    const words = (lag < 10 ? "Events are in the numbers this long after they arrive. Well below 10 s." : lag < 60 ? "Longer than 10 s: a burst, or a slow database. From 60 s on act." : "Longer than 60 s: loading is behind. Look at the processor's log and the database.") + waiting;
     add("Delay", lagText(lag), lag < 10 ? GOOD : lag < 60 ? WATCH : BAD, words);
+  }
+  if (h.archiveLagSeconds !== null && h.archiveLagSeconds !== undefined) {
+    const lag = h.archiveLagSeconds; // the archiver gathers records for up to 60 s
+    add("Archive delay", lagText(lag), lag < 120 ? GOOD : lag < 600 ? WATCH : BAD, lag < 120 ? "How long the oldest record waits for the archive. Up to 60 s are gathered into one object." : "Longer than 120 s: archiving is behind. Look at the archiver's log. From 600 s on act.");
   }
   count("Refused", h.refused, (n) =>
     n === 0 ? [GOOD, "No event was answered with 4xx."] : n > 0.01 * sent ? [WATCH, `${percent(n, sent)} of what was sent: more than 1 %. The answers say what is wrong with each event.`] : [GOOD, `${percent(n, sent)} of what was sent; up to 1 % is usual. The senders were told why.`]);
@@ -40,6 +45,9 @@ export function checks(h) {
     n === 0 ? [GOOD, "No event was too old for the warehouse."] : [WATCH, "Older than what the warehouse keeps; they are in the archive only."]);
   count("Cache errors", h.cacheErrors, (n) =>
     n === 0 ? [GOOD, "Redis answers."] : [WATCH, "Redis failed; PostgreSQL answered instead, more slowly."]);
+  if (h.failed) add("Given up", grouped(h.failed), BAD, "Batches of records that failed alone for 24 hours of tries. They are kept below aws/lambda/ in the archive.");
+  if (h.missing) add("Missing", grouped(h.missing), BAD, "Accepted records that damage to the disk destroyed. The files damage-*.json in the data folder list them.");
+  for (const [i, words] of (h.troubles ?? []).entries()) add(i ? `Trouble ${i + 1}` : "Trouble", "!", BAD, words);
   return all;
 }
 

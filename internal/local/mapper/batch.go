@@ -49,6 +49,7 @@ func (s *shard) handle(ctx context.Context, l *lane, batch []Record) error {
 			return err
 		}
 		if o.first > 0 {
+			m.forget(s.id, a.records[:o.first])
 			s.done(l, o.first)
 			m.count(func(s *Stats) { s.Records += o.first })
 		}
@@ -65,6 +66,25 @@ func (s *shard) handle(ctx context.Context, l *lane, batch []Record) error {
 		}
 		switch {
 		case !o.invoked: // tried again as it is
+		case m.o.TryFor > 0:
+			if len(rest.records) > 1 && rest.tries >= isolateAfter {
+				m.count(func(s *Stats) { s.Bisections++ })
+				half := (len(rest.records) + 1) / 2
+				work = append([]attempt{{rest.records[:half], isolateAfter - 1}, {rest.records[half:], 0}}, work[1:]...)
+				if err := pause.For(ctx, backoff); err != nil {
+					return err
+				}
+				continue
+			}
+			if len(rest.records) == 1 && m.spend(ctx, s.id, rest.records[0], o.took+backoff) >= m.o.TryFor {
+				if err := m.giveUp(ctx, s.id, rest.records, rest.tries, "RetryAttemptsExhausted"); err != nil {
+					return err
+				}
+				m.forget(s.id, rest.records)
+				s.done(l, 1)
+				work, backoff = work[1:], m.o.Backoff
+				continue
+			}
 		case m.o.Settings.Bisect && o.whole && len(rest.records) > 1:
 			m.count(func(s *Stats) { s.Bisections++ })
 			half := (len(rest.records) + 1) / 2
@@ -115,6 +135,7 @@ type outcome struct {
 	first   int  // the first record to try again
 	whole   bool // the batch failed as such
 	invoked bool // false when the function could not be run
+	took    time.Duration
 }
 
 // invoke runs the function once; an error is ctx's end.
@@ -128,7 +149,10 @@ func (m *Mapper) invoke(ctx context.Context, shard string, records []Record) (ou
 	}
 	defer m.inFlight.Done()
 	m.count(func(s *Stats) { s.Invocations++ })
+	began := m.o.Now()
 	res, err := m.o.Invoker.Invoke(ctx, payload)
+	// A machine that sleeps during an invocation doesn't try the record.
+	took := min(max(m.o.Now().Sub(began), 0), maxInvocation)
 	if ctx.Err() != nil {
 		return outcome{}, context.Cause(ctx)
 	}
@@ -136,7 +160,7 @@ func (m *Mapper) invoke(ctx context.Context, shard string, records []Record) (ou
 		m.o.Log.WarnContext(ctx, "function not invoked", "shard", shard, "err", err)
 		return outcome{}, nil
 	}
-	o := outcome{invoked: true, whole: true}
+	o := outcome{invoked: true, whole: true, took: took}
 	if !res.Failed {
 		o.first, o.whole = firstFailed(res.Payload, records)
 	}

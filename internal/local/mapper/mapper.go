@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -94,6 +95,20 @@ type Options struct {
 	// Backoff is the pause before the first retry, doubled up to MaxBackoff;
 	// 1 s and 1 min when zero.
 	Backoff, MaxBackoff time.Duration
+	// TryFor replaces AWS's record age on a machine that may be off: a batch that
+	// keeps failing at the same record is halved until that record is alone, and
+	// a record that failed alone for this long is given up. Only the time of its
+	// tries counts. Zero means AWS's rules.
+	TryFor time.Duration
+	// Tried is how long records were tried before, by shard and sequence number.
+	Tried map[string]map[string]time.Duration
+	// Trying receives how long a record was tried that fails alone; zero when it
+	// was handled or given up. It may be nil.
+	Trying func(shard, sequence string, spent time.Duration)
+	// Blame reports whether a failure can be the record's fault: not if the
+	// function's database is down. Without blame the time of a try doesn't count.
+	// Nil means always.
+	Blame func(context.Context) bool
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 	Log *slog.Logger
@@ -110,6 +125,7 @@ type Mapper struct {
 	checkpoints map[string]string
 	ended       map[string]bool
 	stats       Stats
+	tried       map[string]map[string]time.Duration // by shard and sequence number
 }
 
 // Stats count what a mapper did.
@@ -151,7 +167,10 @@ func New(o Options) (*Mapper, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	m := &Mapper{o: o, enabled: true, changed: make(chan struct{}), checkpoints: map[string]string{}, ended: map[string]bool{}}
+	m := &Mapper{o: o, enabled: true, changed: make(chan struct{}), checkpoints: map[string]string{}, ended: map[string]bool{}, tried: map[string]map[string]time.Duration{}}
+	for shard, records := range o.Tried {
+		m.tried[shard] = maps.Clone(records)
+	}
 	for shard, sequence := range o.Checkpoints {
 		m.checkpoints[shard] = sequence
 	}
@@ -164,10 +183,11 @@ func (m *Mapper) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	started := map[string]bool{}
+	wait := m.o.Poll
 	for {
 		shards, err := m.o.Source.Shards(ctx)
-		if err != nil && ctx.Err() == nil {
-			m.o.Log.WarnContext(ctx, "shards not listed", "err", err)
+		if wait = m.nextWait(wait, err); err != nil && ctx.Err() == nil {
+			m.o.Log.WarnContext(ctx, "shards not listed", "err", err, "retryIn", wait.String())
 		}
 		for _, s := range shards {
 			if started[s.ID] || !m.parentsEnded(s, shards) {
@@ -176,10 +196,19 @@ func (m *Mapper) Run(ctx context.Context) error {
 			started[s.ID] = true
 			wg.Go(func() { m.readShard(ctx, s.ID) })
 		}
-		if err := pause.For(ctx, m.o.Poll); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
 	}
+}
+
+// nextWait is the pause after an attempt to read: Poll, and twice the pause before
+// while attempts fail, so that a lasting error makes one log line per minute.
+func (m *Mapper) nextWait(wait time.Duration, err error) time.Duration {
+	if err == nil {
+		return m.o.Poll
+	}
+	return min(2*wait, max(m.o.MaxBackoff, m.o.Poll))
 }
 
 // parentsEnded says that no parent that still exists has records left.

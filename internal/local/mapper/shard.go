@@ -74,6 +74,7 @@ func (s *shard) read(ctx context.Context) (ended bool) {
 	s.m.mu.Lock()
 	after := s.m.checkpoints[s.id]
 	s.m.mu.Unlock()
+	wait := s.m.o.Poll
 	for {
 		if s.waitForRoom(ctx) != nil || s.m.enabledNow(ctx) != nil {
 			return false
@@ -82,8 +83,8 @@ func (s *shard) read(ctx context.Context) (ended bool) {
 		if ctx.Err() != nil {
 			return false
 		}
-		if err != nil {
-			s.m.o.Log.WarnContext(ctx, "shard not read", "shard", s.id, "err", err)
+		if wait = s.m.nextWait(wait, err); err != nil {
+			s.m.o.Log.WarnContext(ctx, "shard not read", "shard", s.id, "err", err, "retryIn", wait.String())
 		}
 		if len(records) > 0 {
 			after = records[len(records)-1].SequenceNumber
@@ -95,7 +96,7 @@ func (s *shard) read(ctx context.Context) (ended bool) {
 		case len(records) > 0:
 			continue
 		}
-		if pause.For(ctx, s.m.o.Poll) != nil {
+		if pause.For(ctx, wait) != nil {
 			return false
 		}
 	}

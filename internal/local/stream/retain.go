@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -17,7 +18,7 @@ func (s *Stream) Trim(before time.Time, readers ...map[string]string) (files int
 	for _, sh := range shards {
 		read := ^uint64(0)
 		for _, checkpoints := range readers {
-			n, err := s.counter(checkpoints[sh.ID])
+			n, err := sh.counter(checkpoints[sh.ID])
 			if err != nil {
 				n = 0
 			}
@@ -32,23 +33,49 @@ func (s *Stream) Trim(before time.Time, readers ...map[string]string) (files int
 	return files, nil
 }
 
+// trim writes the new first record into the mark before it removes files: a crash
+// in between leaves files that the next opening removes.
 func (sh *shard) trim(before time.Time, read uint64) (files int, err error) {
+	sh.syncing.Lock()
+	defer sh.syncing.Unlock()
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for len(sh.segments) > 1 && sh.segments[1].first <= read+1 {
-		g := sh.segments[0]
-		info, err := os.Stat(g.path)
-		if err != nil {
-			return files, err
+	drop := 0
+	for drop+1 < len(sh.segments) && sh.segments[drop+1].first <= read+1 {
+		info, err := os.Stat(sh.segments[drop].path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			sh.mu.Unlock()
+			return 0, err
 		}
-		if !info.ModTime().Before(before) { // written last when its last record came
-			return files, nil
+		if err == nil && !info.ModTime().Before(before) { // written last when its last record came
+			break
 		}
-		if err := errors.Join(g.close(), os.Remove(g.path)); err != nil {
-			return files, err
+		drop++
+	}
+	if drop == 0 || sh.broken != nil {
+		sh.mu.Unlock()
+		return 0, nil
+	}
+	dropped := sh.segments[:drop:drop]
+	sh.low = sh.segments[drop].first
+	m := sh.markAt(sh.synced)
+	sh.mu.Unlock()
+	err = sh.mark.write(m)
+	sh.mu.Lock()
+	if err != nil {
+		sh.broken = err
+		sh.mu.Unlock()
+		return 0, err
+	}
+	sh.segments = sh.segments[drop:]
+	sh.mu.Unlock()
+	var errs []error
+	for _, g := range dropped {
+		errs = append(errs, g.close())
+		if err := os.Remove(g.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+			continue
 		}
-		sh.segments = sh.segments[1:]
 		files++
 	}
-	return files, nil
+	return files, errors.Join(errs...)
 }

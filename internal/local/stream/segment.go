@@ -1,18 +1,28 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
 // suffix of a segment's file, whose name is its first record's number.
 const suffix = ".log"
+
+// A segment begins with a header: magic, epoch, first record's number, shard,
+// four unused bytes and CRC-32C of all that, all little-endian.
+const (
+	segmentMagic  = "STRMSEG2"
+	segmentHeader = 8 + 8 + 8 + maxShardName + 4 + 4
+)
 
 // headerBytes come before a record's key and data, all little-endian: CRC-32C
 // of what follows it, lengths of key and data, number, arrival in milliseconds.
@@ -24,30 +34,89 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type segment struct {
 	path  string
 	first uint64
-	file  *os.File // nil until it is used
-	// offsets are where the records begin, known once it was read or written.
-	offsets []int64
+	// file is open while records are added or not yet on the disk.
+	file *os.File
+	// places are where the records are, known once the file was read or written.
+	places  []place
+	indexed bool
 	size    int64
 
-	pending        []byte // not yet in the file
-	pendingOffsets []int64
+	pending       []byte // not yet in the file
+	pendingPlaces []place
 }
 
-func newSegment(dir string, first uint64) (*segment, error) {
-	path := filepath.Join(dir, fmt.Sprintf("%020d%s", first, suffix))
+// place is a record's part of the file; without bytes the record is missing.
+type place struct {
+	at    int64
+	bytes int32
+}
+
+func segmentPath(dir string, first uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%020d%s", first, suffix))
+}
+
+// identity is the content of a segment's header.
+type identity struct {
+	Shard string
+	Epoch int64
+	First uint64
+}
+
+func (i identity) encode() []byte {
+	b := append(make([]byte, 0, segmentHeader), segmentMagic...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(i.Epoch))
+	b = binary.LittleEndian.AppendUint64(b, i.First)
+	b = append(b, make([]byte, maxShardName+4)...)
+	copy(b[24:24+maxShardName], i.Shard)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// decodeIdentity reads the header that a segment begins with.
+func decodeIdentity(b []byte) (i identity, ok bool) {
+	if len(b) < segmentHeader || string(b[:8]) != segmentMagic ||
+		crc32.Checksum(b[:segmentHeader-4], castagnoli) != binary.LittleEndian.Uint32(b[segmentHeader-4:]) {
+		return i, false
+	}
+	return identity{
+		Epoch: int64(binary.LittleEndian.Uint64(b[8:])), First: binary.LittleEndian.Uint64(b[16:]),
+		Shard: string(bytes.TrimRight(b[24:24+maxShardName], "\x00")),
+	}, true
+}
+
+// newSegment makes an empty segment, on the disk unless volatile.
+func newSegment(dir string, i identity, volatile bool, fail func(op, path string) error) (*segment, error) {
+	path := segmentPath(dir, i.First)
+	if err := fail("open", path); err != nil {
+		return nil, err
+	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) { // begun before, without a record
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+		file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &segment{path: path, first: first, file: file}, nil
+	_, err = file.WriteAt(i.encode(), 0)
+	if err == nil && !volatile {
+		if err = durable.SyncData(file); err == nil {
+			err = durable.SyncDir(dir)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("begin %s: %w", path, err), file.Close(), os.Remove(path))
+	}
+	return &segment{path: path, first: i.First, file: file, size: segmentHeader, indexed: true}, nil
 }
 
 // next is the number of the record after the last one.
-func (g *segment) next() uint64 { return g.first + uint64(len(g.offsets)) }
+func (g *segment) next() uint64 { return g.first + uint64(len(g.places)) }
 
 // buffer adds a record to what flush writes.
 func (g *segment) buffer(number uint64, arrival int64, key string, data []byte) {
-	g.pendingOffsets = append(g.pendingOffsets, g.size+int64(len(g.pending)))
+	g.pendingPlaces = append(g.pendingPlaces, place{g.size + int64(len(g.pending)), int32(headerBytes + len(key) + len(data))})
 	at := len(g.pending)
 	b := append(g.pending, 0, 0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(key)))
@@ -65,13 +134,13 @@ func (g *segment) flush() error {
 		return fmt.Errorf("write %s: %w", g.path, err)
 	}
 	g.size += int64(len(g.pending))
-	g.offsets = append(g.offsets, g.pendingOffsets...)
+	g.places = append(g.places, g.pendingPlaces...)
 	g.drop()
 	return nil
 }
 
 func (g *segment) drop() {
-	g.pending, g.pendingOffsets = g.pending[:0], g.pendingOffsets[:0]
+	g.pending, g.pendingPlaces = g.pending[:0], g.pendingPlaces[:0]
 	if cap(g.pending) > 4*MaxRecord {
 		g.pending = nil
 	}
@@ -82,113 +151,80 @@ func (g *segment) undo() error {
 	return g.file.Truncate(g.size)
 }
 
-// recover opens the last segment for writing. What a crash left half written
-// at its end was never acknowledged, and is cut off.
-func (g *segment) recover() error {
-	file, err := os.OpenFile(g.path, os.O_RDWR, 0)
+// sync waits until all records of the segment are on the disk.
+func (g *segment) sync(fail func(op, path string) error) error {
+	err := fail("sync", g.path)
+	if err == nil {
+		err = durable.SyncData(g.file)
+	}
+	if err == nil {
+		err = samePath(g.file, g.path)
+	}
 	if err != nil {
-		return err
-	}
-	g.file = file
-	if err := g.index(); err != nil {
-		return errors.Join(err, file.Close())
-	}
-	if err := file.Truncate(g.size); err != nil {
-		return errors.Join(fmt.Errorf("cut %s: %w", g.path, err), file.Close())
-	}
-	// What a killed program had written and not waited for is read from now on:
-	// so it has to be on the disk.
-	if err := file.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("sync %s: %w", g.path, err), file.Close())
+		return fmt.Errorf("sync %s: %w", g.path, err)
 	}
 	return nil
 }
 
-// index reads the file up to the first record that isn't whole.
-func (g *segment) index() error {
-	reader := io.NewSectionReader(g.file, 0, 1<<62)
-	b := make([]byte, 0, 1<<16)
-	at, number := int64(0), g.first
-	g.offsets = nil
-	for {
-		b = b[:headerBytes]
-		if _, err := reader.ReadAt(b, at); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			break
-		} else if err != nil {
-			return fmt.Errorf("read %s: %w", g.path, err)
-		}
-		length := int(binary.LittleEndian.Uint32(b[4:])) + int(binary.LittleEndian.Uint32(b[8:]))
-		if length > MaxRecord {
-			break
-		}
-		if cap(b) < headerBytes+length {
-			b = make([]byte, headerBytes+length)
-		}
-		b = b[:headerBytes+length]
-		if _, err := reader.ReadAt(b, at); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			break
-		} else if err != nil {
-			return fmt.Errorf("read %s: %w", g.path, err)
-		}
-		if r, err := parse(b); err != nil || r.number != number {
-			break
-		}
-		g.offsets = append(g.offsets, at)
-		at, number = at+int64(len(b)), number+1
+func (g *segment) close() error {
+	if g.file == nil {
+		return nil
 	}
-	g.size = at
-	return nil
+	file := g.file
+	g.file = nil
+	return file.Close()
 }
 
-// block is a part of a file.
+// block is a part of a file with consecutive records.
 type block struct {
-	file      *os.File
 	path      string
 	from, end int64
+	first     uint64
 }
 
-// locate finds the records numbered from to end (exclusive), or as many of them
-// as one read gives.
-func (g *segment) locate(from, end uint64) (block, error) {
-	if g.file == nil {
-		file, err := os.Open(g.path)
-		if err != nil {
-			return block{}, err
+// locate finds the first records numbered from to end (exclusive) that are there,
+// at most limit and as many as one read returns. ok is false when all of them are
+// missing.
+func (g *segment) locate(from, end uint64, limit int) (b block, ok bool) {
+	for from < end && g.places[from-g.first].bytes == 0 {
+		from++
+	}
+	if from == end {
+		return b, false
+	}
+	end = min(end, from+uint64(limit))
+	p := g.places[from-g.first]
+	b = block{path: g.path, from: p.at, end: p.at + int64(p.bytes), first: from}
+	for n := from + 1; n < end; n++ {
+		p = g.places[n-g.first]
+		if p.bytes == 0 || p.at != b.end || p.at+int64(p.bytes)-b.from > maxRead {
+			break
 		}
-		g.file = file
-		if err := g.index(); err != nil {
-			return block{}, err
-		}
+		b.end += int64(p.bytes)
 	}
-	if from < g.first || end > g.next() {
-		return block{}, fmt.Errorf("%s: records %d to %d are damaged or missing", g.path, from, end-1)
-	}
-	offset := func(n uint64) int64 {
-		if n == g.next() {
-			return g.size
-		}
-		return g.offsets[n-g.first]
-	}
-	for end > from+1 && offset(end)-offset(from) > maxRead {
-		end = from + (end-from)/2
-	}
-	return block{g.file, g.path, offset(from), offset(end)}, nil
+	return b, true
 }
 
 // load reads the block's records.
-func (b block) load() ([]record, error) {
+func (b block) load() (records []record, err error) {
+	file, err := os.Open(b.path)
+	if err != nil {
+		return nil, err
+	}
 	raw := make([]byte, b.end-b.from)
-	if _, err := b.file.ReadAt(raw, b.from); err != nil {
+	_, err = file.ReadAt(raw, b.from)
+	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", b.path, err)
 	}
-	var records []record
+	at, number := b.from, b.first
 	for len(raw) > 0 {
 		r, err := parse(raw)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", b.path, err)
+		if err != nil || r.number != number {
+			return nil, fmt.Errorf("read %s: record %d at byte %d: %w", b.path, number, at, errDamaged)
 		}
 		records = append(records, r)
-		raw = raw[headerBytes+len(r.key)+len(r.data):]
+		n := headerBytes + len(r.key) + len(r.data)
+		raw, at, number = raw[n:], at+int64(n), number+1
 	}
 	return records, nil
 }
@@ -222,13 +258,4 @@ func parse(b []byte) (record, error) {
 		number: binary.LittleEndian.Uint64(b[12:]), millis: int64(binary.LittleEndian.Uint64(b[20:])),
 		key: string(b[headerBytes : headerBytes+key]), data: b[headerBytes+key:],
 	}, nil
-}
-
-func (g *segment) close() error {
-	if g.file == nil {
-		return nil
-	}
-	file := g.file
-	g.file = nil
-	return file.Close()
 }

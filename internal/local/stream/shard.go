@@ -1,19 +1,17 @@
 package stream
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/streamctl/streamctl/internal/local/durable"
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
@@ -27,179 +25,233 @@ type shard struct {
 	stream *Stream
 	dir    string
 
-	syncing sync.Mutex // held while the disk is waited for
+	syncing sync.Mutex // held while the disk is waited for; taken before mu
+	mark    *markWriter
+	low     uint64 // the mark's, guarded by syncing
+	changed bool   // the description has to be saved
 
 	mu       sync.Mutex
 	segments []*segment
-	// synced is the last record that is on the disk. Readers see no later one:
-	// after a crash of the machine its number may be another's.
+	// durable is the last record whose bytes are on the disk.
+	durable uint64
+	// synced is the last record that the mark on the disk covers. Readers see no
+	// later one: after a crash of the machine its number may be another's.
 	synced uint64
-	// broken is why nothing more can be written: what the disk holds is not
-	// known after it failed once.
+	// broken is why nothing can be written until repair succeeds: after a failed
+	// write the disk's content is unknown.
 	broken error
+	// dropped counts repairs. A repair drops records that were not acknowledged,
+	// and gives their numbers to others.
+	dropped  int
+	repairAt time.Time
+	// rollFailed bounds the notes about it.
+	rollFailed bool
+	// unreadable is why the last read failed.
+	unreadable error
 }
 
-func openShard(s *Stream, e shardEntry) (*shard, error) {
-	sh := &shard{shardEntry: e, stream: s, dir: filepath.Join(s.o.Dir, e.ID)}
-	if err := os.MkdirAll(sh.dir, 0o700); err != nil {
-		return nil, err
-	}
-	entries, err := os.ReadDir(sh.dir) // sorted: names have the same length
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range entries {
-		name, ok := strings.CutSuffix(entry.Name(), suffix)
-		first, err := strconv.ParseUint(name, 10, 64)
-		if !ok || err != nil {
-			return nil, fmt.Errorf("%s: not a segment", filepath.Join(sh.dir, entry.Name()))
-		}
-		sh.segments = append(sh.segments, &segment{path: filepath.Join(sh.dir, entry.Name()), first: first})
-	}
-	if n := len(sh.segments); n > 0 {
-		last := sh.segments[n-1]
-		if err := last.recover(); err != nil {
-			return nil, err
-		}
-		sh.synced = last.next() - 1
-		return sh, nil
-	}
-	return sh, sh.begin(1)
+func (sh *shard) identity(first uint64) identity {
+	return identity{Shard: sh.ID, Epoch: sh.Epoch, First: first}
 }
+
+func (sh *shard) sequence(n uint64) string { return sequence(sh.Epoch, n) }
 
 // begin adds an empty segment whose first record is numbered n.
 func (sh *shard) begin(n uint64) error {
-	g, err := newSegment(sh.dir, n)
+	g, err := newSegment(sh.dir, sh.identity(n), sh.stream.o.Volatile, sh.stream.fail)
 	if err != nil {
 		return err
-	}
-	if !sh.stream.o.Volatile {
-		if err := durable.SyncDir(sh.dir); err != nil {
-			return errors.Join(err, g.close())
-		}
 	}
 	sh.segments = append(sh.segments, g)
 	return nil
 }
 
+func (sh *shard) tail() *segment { return sh.segments[len(sh.segments)-1] }
+
 // append stores the records at the indexes and gives the first one's number.
 // All of them are on the disk, or none is acknowledged.
 func (sh *shard) append(records []types.PutRecordsRequestEntry, indexes []int) (first uint64, err error) {
-	first, last, err := sh.write(records, indexes)
+	if err := sh.repair(); err != nil {
+		return 0, err
+	}
+	w, err := sh.write(records, indexes)
 	if err != nil {
 		return 0, err
 	}
-	return first, sh.sync(last)
+	return w.first, sh.sync(w)
 }
 
-func (sh *shard) write(records []types.PutRecordsRequestEntry, indexes []int) (first, last uint64, err error) {
+// written is what one append wrote.
+type written struct {
+	first, last uint64
+	dropped     int // the shard's count at that time
+}
+
+func (sh *shard) write(records []types.PutRecordsRequestEntry, indexes []int) (w written, err error) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.broken != nil {
-		return 0, 0, sh.broken
+		return w, sh.broken
 	}
-	tail := sh.segments[len(sh.segments)-1]
-	if tail.size >= sh.stream.o.SegmentBytes {
-		if err := sh.roll(tail); err != nil {
-			sh.broken = err
-			return 0, 0, err
+	if sh.tail().size >= sh.stream.o.SegmentBytes {
+		if err := sh.roll(); err != nil {
+			return w, err
 		}
-		tail = sh.segments[len(sh.segments)-1]
 	}
+	tail := sh.tail()
 	at := sh.stream.o.Now().UnixMilli()
-	first = tail.next()
+	first := tail.next()
 	for n, i := range indexes {
 		tail.buffer(first+uint64(n), at, aws.ToString(records[i].PartitionKey), records[i].Data)
 	}
-	if err := tail.flush(); err != nil {
+	if err = sh.stream.fail("write", tail.path); err == nil {
+		err = tail.flush()
+	}
+	if err != nil {
 		if undo := tail.undo(); undo != nil {
 			sh.broken = errors.Join(err, undo)
 		}
-		return 0, 0, err
+		return w, err
 	}
-	return first, tail.next() - 1, nil
+	return written{first, tail.next() - 1, sh.dropped}, nil
 }
 
-// roll ends the tail, which is on the disk from now on, and begins the next.
-func (sh *shard) roll(tail *segment) error {
+// roll ends the tail, which is on the disk from now on, and begins the next. If
+// the next can't be begun, records go on into the tail, and the next append
+// tries again: a segment may be longer than SegmentBytes.
+func (sh *shard) roll() error {
+	tail := sh.tail()
 	if !sh.stream.o.Volatile {
-		if err := tail.file.Sync(); err != nil {
-			return fmt.Errorf("sync %s: %w", tail.path, err)
+		if err := tail.sync(sh.stream.fail); err != nil {
+			sh.broken = err
+			return err
 		}
 	}
-	sh.synced = tail.next() - 1
-	return sh.begin(tail.next())
+	sh.durable = tail.next() - 1
+	err := sh.begin(tail.next())
+	if err != nil && !sh.rollFailed {
+		sh.stream.note("new segment not begun, the one before it is continued: " + err.Error())
+	}
+	sh.rollFailed = err != nil
+	return nil
 }
 
-// sync returns when the record numbered n is on the disk. Those that wait at the
-// same time share one wait.
-func (sh *shard) sync(n uint64) error {
+var errDropped = errors.New("not stored: the disk failed before the records were on it")
+
+// sync returns when what was written is on the disk and the mark covers it.
+// Those that wait at the same time share one wait.
+func (sh *shard) sync(w written) error {
 	sh.syncing.Lock()
 	defer sh.syncing.Unlock()
 	sh.mu.Lock()
-	tail, last, done, broken := sh.segments[len(sh.segments)-1], uint64(0), sh.synced >= n, sh.broken
-	last = tail.next() - 1
+	tail, last, m := sh.tail(), sh.tail().next()-1, sh.markAt(sh.tail().next()-1)
+	stale, done, broken := sh.dropped != w.dropped, sh.synced >= w.last, sh.broken
 	sh.mu.Unlock()
-	if done || broken != nil {
+	switch {
+	case stale:
+		return errDropped
+	case done:
+		return nil
+	case broken != nil:
 		return broken
 	}
 	var err error
 	if !sh.stream.o.Volatile {
-		err = tail.file.Sync()
+		err = tail.sync(sh.stream.fail)
+	}
+	if err == nil {
+		sh.mu.Lock()
+		sh.durable = max(sh.durable, last)
+		sh.mu.Unlock()
+		err = sh.mark.write(m)
 	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if err != nil {
-		sh.broken = fmt.Errorf("sync %s: %w", tail.path, err)
-		return sh.broken
+		sh.broken = err
+		return err
 	}
 	sh.synced = max(sh.synced, last)
-	return nil
+	return sh.closeRolled()
+}
+
+// closeRolled closes the files of segments that are complete and on the disk.
+// Readers open files themselves.
+func (sh *shard) closeRolled() error {
+	var errs []error
+	for i := len(sh.segments) - 2; i >= 0 && sh.segments[i].file != nil; i-- {
+		errs = append(errs, sh.segments[i].close())
+	}
+	return errors.Join(errs...)
+}
+
+// markAt is the mark that covers the records up to the one numbered n.
+func (sh *shard) markAt(n uint64) mark {
+	m := mark{Shard: sh.ID, Epoch: sh.Epoch, Low: sh.low, Acked: n}
+	for i := len(sh.segments) - 1; i >= 0; i-- {
+		g := sh.segments[i]
+		if n+1 < g.first {
+			continue
+		}
+		if m.Segment, m.Size = g.first, segmentHeader; n >= g.first && n < g.next() {
+			p := g.places[n-g.first]
+			m.Size = p.at + int64(p.bytes)
+		}
+		break
+	}
+	return m
 }
 
 // read gives records after the one numbered n; last says that there is none
 // after them.
 func (sh *shard) read(n uint64, limit int) (records []mapper.Record, last bool, err error) {
 	sh.mu.Lock()
-	segments, synced := slices.Clone(sh.segments), sh.synced
-	sh.mu.Unlock()
-	from := max(n+1, segments[0].first)
-	for i, g := range segments {
+	b, synced, ok := block{}, sh.synced, false
+	from := max(n+1, sh.segments[0].first)
+	for i, g := range sh.segments {
 		end := synced + 1
-		if i+1 < len(segments) {
-			end = min(end, segments[i+1].first)
+		if i+1 < len(sh.segments) {
+			end = min(end, sh.segments[i+1].first)
 		}
 		if from >= end {
 			continue
 		}
-		records, err = sh.readSegment(g, from, min(end, from+uint64(limit)))
-		if err != nil {
-			return nil, false, err
+		if err = sh.index(g, end); err != nil {
+			break
 		}
-		return records, from+uint64(len(records)) > synced, nil
+		if b, ok = g.locate(max(from, g.first), end, limit); ok {
+			break
+		}
 	}
-	return nil, from > synced, nil
+	sh.mu.Unlock()
+	if err == nil && ok {
+		records, err = sh.load(b)
+	}
+	sh.mu.Lock()
+	sh.unreadable = err
+	sh.mu.Unlock()
+	if err != nil || !ok {
+		return nil, err == nil, err
+	}
+	return records, sh.after(b.first+uint64(len(records))-1) == 0, nil
 }
 
-func (sh *shard) readSegment(g *segment, from, end uint64) ([]mapper.Record, error) {
-	sh.mu.Lock()
-	block, err := g.locate(from, end)
-	sh.mu.Unlock()
-	if err != nil {
+func (sh *shard) load(b block) ([]mapper.Record, error) {
+	if err := sh.stream.fail("read", b.path); err != nil {
 		return nil, err
 	}
-	raw, err := block.load()
+	raw, err := b.load()
 	if err != nil {
 		return nil, err
 	}
 	records := make([]mapper.Record, 0, len(raw))
 	for _, r := range raw {
-		records = append(records, mapper.Record{SequenceNumber: sh.stream.sequence(r.number), PartitionKey: r.key, Data: r.data, Arrival: r.arrival()})
+		records = append(records, mapper.Record{SequenceNumber: sh.sequence(r.number), PartitionKey: r.key, Data: r.data, Arrival: r.arrival()})
 	}
 	return records, nil
 }
 
-// after counts the records after the one numbered n.
+// after counts the records after the one numbered n that can be read.
 func (sh *shard) after(n uint64) int {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -207,15 +259,79 @@ func (sh *shard) after(n uint64) int {
 	if n >= sh.synced {
 		return 0
 	}
-	return int(sh.synced - n)
+	left := sh.synced - n
+	for _, m := range slices.Concat(sh.Missing, sh.Skipped) {
+		if m.Last > n && m.First <= sh.synced {
+			left -= min(m.Last, sh.synced) - max(m.First, n+1) + 1
+		}
+	}
+	return int(left)
 }
 
 func (sh *shard) close() error {
+	sh.syncing.Lock()
+	defer sh.syncing.Unlock()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	var errs []error
+	errs := []error{sh.mark.close()}
 	for _, g := range sh.segments {
 		errs = append(errs, g.close())
 	}
 	return errors.Join(errs...)
+}
+
+// trouble is why the shard can't be written or read at the moment; nil if it can.
+func (sh *shard) trouble() error {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if err := errors.Join(sh.broken, sh.unreadable); err != nil {
+		return fmt.Errorf("%s: %w", sh.ID, err)
+	}
+	return nil
+}
+
+// index finds out where a segment's records are, the first time it is read: when
+// the stream was opened, all consumers had read it. The caller holds mu.
+func (sh *shard) index(g *segment, end uint64) error {
+	if g.indexed {
+		return nil
+	}
+	content, err := os.ReadFile(g.path)
+	if err != nil {
+		return err
+	}
+	found := scan(content, segmentHeader, g.first, end)
+	known := slices.Concat(sh.Missing, sh.Skipped)
+	for _, m := range missingIn(found.places, g.first, end) {
+		if rest := m.without(known); len(rest) > 0 {
+			return fmt.Errorf("%s: records %d to %d: %w", g.path, rest[0].First, rest[0].Last, errDamaged)
+		}
+	}
+	g.set(found, end)
+	return nil
+}
+
+// arrivalAfter is the arrival of the first record after the one numbered n; zero
+// if it can't be read.
+func (sh *shard) arrivalAfter(n uint64) time.Time {
+	sh.mu.Lock()
+	b, ok := block{}, false
+	for i, g := range sh.segments {
+		end := sh.synced + 1
+		if i+1 < len(sh.segments) {
+			end = min(end, sh.segments[i+1].first)
+		}
+		if from := max(n+1, g.first); from < end && g.indexed && !ok {
+			b, ok = g.locate(from, end, 1)
+		}
+	}
+	sh.mu.Unlock()
+	if !ok {
+		return time.Time{}
+	}
+	head, err := readPart(b.path, b.from, headerBytes)
+	if err != nil {
+		return time.Time{} // reading the record reports it
+	}
+	return record{millis: int64(binary.LittleEndian.Uint64(head[20:]))}.arrival()
 }

@@ -1,17 +1,15 @@
 // Package stream is a durable sharded log in a folder: Kinesis for ingest and
-// for the mapper, on one machine. What is acknowledged survives a crash of the
-// program and of the machine; sequence numbers are never given twice.
+// for the mapper, on one machine. Acknowledged records survive a crash of the
+// program and of the machine. Damage to the files is detected when they are
+// opened, and sequence numbers are never given twice.
 package stream
 
 import (
 	"context"
 	"crypto/md5"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/streamctl/streamctl/internal/local/durable"
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
@@ -40,118 +37,74 @@ type Options struct {
 	Volatile bool
 	// SegmentBytes is when a shard begins a new file; 0 means 32 MiB.
 	SegmentBytes int64
+	// Consumers are those whose checkpoints are compared with the stream. Damage
+	// to records that all of them have read is harmless. Without consumers no
+	// record counts as read.
+	Consumers []Consumer
+	// AcceptDamage opens a damaged stream without the records that can't be read.
+	// Accepted lists them then.
+	AcceptDamage bool
+	// Report receives the damage before it is accepted; an error of it leaves
+	// the records as they are. It may be nil.
+	Report func([]Damage) error
 	// Now is the clock of arrivals, time.Now when nil.
 	Now func() time.Time
+	// Note receives a sentence about each repair and each failure that is being
+	// worked around; it may be nil.
+	Note func(string)
+}
+
+// Consumer is a reader of the stream with its checkpoints.
+type Consumer struct {
+	// File is where the checkpoints are kept, for messages.
+	File string
+	// At has the last handled sequence number by shard.
+	At map[string]string
 }
 
 // Stream is an open log. It may be used concurrently, by one process at a time.
 type Stream struct {
-	o Options
-	// epoch begins every sequence number: when the log was made, in
-	// milliseconds, so that a log made anew never repeats those of another.
-	epoch int64
+	o        Options
+	accepted []Damage
+	fail     func(op, path string) error // replaced by tests
 
 	mu     sync.RWMutex // guards the list, not the shards
 	shards []*shard
 }
 
-// description is what the folder says of itself.
-type description struct {
-	Epoch  int64        `json:"epoch"`
-	Shards []shardEntry `json:"shards"`
+// Accepted lists the damage that AcceptDamage accepted at this opening.
+func (s *Stream) Accepted() []Damage { return s.accepted }
+
+// Missing counts the accepted records that were lost by damage, at this opening
+// or before.
+func (s *Stream) Missing() (records uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, sh := range s.shards {
+		for _, m := range sh.Missing {
+			records += m.count()
+		}
+	}
+	return records
 }
 
-// shardEntry is a shard in the description: it takes the keys whose hash lies
-// from Low to High, both included.
-type shardEntry struct {
-	ID      string   `json:"id"`
-	Parents []string `json:"parents,omitempty"`
-	Low     uint32   `json:"low"`
-	High    uint32   `json:"high"`
-	Closed  bool     `json:"closed,omitempty"`
+// Troubles returns an error for each shard that can't be written or read at the
+// moment.
+func (s *Stream) Troubles() (errs []error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, sh := range s.shards {
+		if err := sh.trouble(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
 }
 
-// Open opens the stream of a folder. Close closes it.
-func Open(o Options) (*Stream, error) {
-	if o.Shards < 1 || o.Shards > 200 {
-		return nil, fmt.Errorf("open stream: %d shards are outside 1..200", o.Shards)
+func (s *Stream) note(text string) {
+	if s.o.Note != nil {
+		s.o.Note(text)
 	}
-	if o.SegmentBytes == 0 {
-		o.SegmentBytes = 32 << 20
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open stream: %w", err)
-	}
-	s := &Stream{o: o}
-	d, err := s.describe()
-	if err != nil {
-		return nil, fmt.Errorf("open stream: %w", err)
-	}
-	s.epoch = d.Epoch
-	for _, e := range d.Shards {
-		sh, err := openShard(s, e)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("open stream: %w", err), s.Close())
-		}
-		s.shards = append(s.shards, sh)
-	}
-	return s, nil
-}
-
-// describe reads the description, and brings it to the wanted number of shards.
-func (s *Stream) describe() (d description, err error) {
-	path := filepath.Join(s.o.Dir, "stream.json")
-	text, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		d.Epoch = s.o.Now().UnixMilli()
-	case err != nil:
-		return d, err
-	default:
-		if err := json.Unmarshal(text, &d); err != nil {
-			return d, fmt.Errorf("read %s: %w", path, err)
-		}
-	}
-	var open []string
-	for _, e := range d.Shards {
-		if !e.Closed {
-			open = append(open, e.ID)
-		}
-	}
-	if len(open) == s.o.Shards {
-		return d, nil
-	}
-	for i := range d.Shards {
-		d.Shards[i].Closed = true
-	}
-	first := 0
-	if n := len(d.Shards); n > 0 {
-		if first, err = strconv.Atoi(strings.TrimPrefix(d.Shards[n-1].ID, "shardId-")); err != nil {
-			return d, fmt.Errorf("read %s: %w", path, err)
-		}
-		first++
-	}
-	step := (1 << 32) / uint64(s.o.Shards)
-	for i := range s.o.Shards {
-		e := shardEntry{ID: fmt.Sprintf("shardId-%012d", first+i), Parents: open, Low: uint32(uint64(i) * step), High: uint32(uint64(i+1)*step - 1)}
-		if i == s.o.Shards-1 {
-			e.High = 1<<32 - 1
-		}
-		d.Shards = append(d.Shards, e)
-	}
-	return d, s.save(d)
-}
-
-// save replaces the description.
-func (s *Stream) save(d description) error {
-	text, err := json.Marshal(d)
-	if err != nil {
-		return fmt.Errorf("write description: %w", err)
-	}
-	return durable.WriteFile(filepath.Join(s.o.Dir, "stream.json"), text, 0o600)
 }
 
 // Close closes the files; what was acknowledged is on the disk.
@@ -210,7 +163,7 @@ func (s *Stream) put(sh *shard, records []types.PutRecordsRequestEntry, indexes 
 			results[i] = types.PutRecordsResultEntry{ErrorCode: aws.String("InternalFailure"), ErrorMessage: aws.String(err.Error())}
 			continue
 		}
-		results[i] = types.PutRecordsResultEntry{SequenceNumber: aws.String(s.sequence(first + uint64(n))), ShardId: aws.String(sh.ID)}
+		results[i] = types.PutRecordsResultEntry{SequenceNumber: aws.String(sh.sequence(first + uint64(n))), ShardId: aws.String(sh.ID)}
 	}
 }
 
@@ -231,17 +184,34 @@ func (s *Stream) shardOf(key string) *shard {
 // counterDigits are the last digits of a sequence number, a shard's counter.
 const counterDigits = 12
 
-func (s *Stream) sequence(n uint64) string { return fmt.Sprintf("%d%0*d", s.epoch, counterDigits, n) }
+func sequence(epoch int64, n uint64) string { return fmt.Sprintf("%d%0*d", epoch, counterDigits, n) }
 
-// counter reads a sequence number; the empty one is before the first.
-func (s *Stream) counter(sequence string) (uint64, error) {
+// split takes a sequence number apart.
+func split(sequence string) (epoch int64, n uint64, err error) {
+	at := len(sequence) - counterDigits
+	if at > 0 {
+		epoch, err = strconv.ParseInt(sequence[:at], 10, 64)
+		if err == nil {
+			n, err = strconv.ParseUint(sequence[at:], 10, 64)
+		}
+	}
+	if at <= 0 || err != nil || epoch <= 0 || strings.HasPrefix(sequence, "+") {
+		return 0, 0, fmt.Errorf("%q is not a sequence number", sequence)
+	}
+	return epoch, n, nil
+}
+
+// counter reads a sequence number of the shard; the empty one is before the first.
+func (e shardEntry) counter(sequence string) (uint64, error) {
 	if sequence == "" {
 		return 0, nil
 	}
-	rest, ok := strings.CutPrefix(sequence, strconv.FormatInt(s.epoch, 10))
-	n, err := strconv.ParseUint(rest, 10, 64)
-	if !ok || len(rest) != counterDigits || err != nil {
-		return 0, fmt.Errorf("sequence number %q is not of this stream", sequence)
+	epoch, n, err := split(sequence)
+	if err != nil {
+		return 0, err
+	}
+	if epoch != e.Epoch {
+		return 0, fmt.Errorf("sequence number %s is not of %s", sequence, e.ID)
 	}
 	return n, nil
 }
@@ -257,14 +227,24 @@ func (s *Stream) shard(id string) (*shard, error) {
 	return nil, fmt.Errorf("shard %s: not there", id)
 }
 
+// Has reports whether a sequence number can be a checkpoint of the shard.
+func (s *Stream) Has(id, sequence string) bool {
+	sh, err := s.shard(id)
+	if err != nil {
+		return false
+	}
+	_, err = sh.counter(sequence)
+	return err == nil
+}
+
 // Read gives up to limit records after a sequence number, and at most about
-// 10 MB; ended says that the shard is closed and holds nothing more.
+// 10 MB; ended reports that the shard is closed and holds nothing more.
 func (s *Stream) Read(_ context.Context, id, after string, limit int) (records []mapper.Record, ended bool, err error) {
 	sh, err := s.shard(id)
 	if err != nil {
 		return nil, false, err
 	}
-	n, err := s.counter(after)
+	n, err := sh.counter(after)
 	if err != nil {
 		return nil, false, fmt.Errorf("read %s: %w", id, err)
 	}
@@ -275,17 +255,25 @@ func (s *Stream) Read(_ context.Context, id, after string, limit int) (records [
 	return records, sh.Closed && last, nil
 }
 
-// Unread counts, over all shards, the records after the checkpoints.
-func (s *Stream) Unread(checkpoints map[string]string) int {
+// Unread counts, over all shards, the records after the checkpoints, and returns
+// the arrival of the oldest of them. It is zero if there is none, or if it can't
+// be read.
+func (s *Stream) Unread(checkpoints map[string]string) (records int, oldest time.Time) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	total := 0
 	for _, sh := range s.shards {
-		n, err := s.counter(checkpoints[sh.ID])
+		n, err := sh.counter(checkpoints[sh.ID])
 		if err != nil {
 			n = 0 // nothing of this stream was read
 		}
-		total += sh.after(n)
+		left := sh.after(n)
+		if left == 0 {
+			continue
+		}
+		records += left
+		if at := sh.arrivalAfter(n); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
 	}
-	return total
+	return records, oldest
 }

@@ -114,6 +114,16 @@ func (p *Program) Command(ctx context.Context, s Spec) *exec.Cmd {
 // Start starts local on free ports; it is stopped when the test ends.
 func (p *Program) Start(t testing.TB, s Spec) *Local {
 	t.Helper()
+	l, err := p.Try(t, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// Try is Start for a start that may be refused: the error has its log then.
+func (p *Program) Try(t testing.TB, s Spec) (*Local, error) {
+	t.Helper()
 	s.Args = append([]string{"local", "--port", "0", "--dashboard-port", "0", "-o", "json"}, s.Args...)
 	l := &Local{cmd: p.Command(context.WithoutCancel(t.Context()), s), done: make(chan struct{}), log: &buffer{}}
 	l.cmd.WaitDelay = 5 * time.Second // after its end, whoever holds its output open
@@ -143,9 +153,9 @@ func (p *Program) Start(t testing.TB, s Spec) *Local {
 		err = errors.New("not ready in time")
 	}
 	if err != nil {
-		t.Fatalf("start local: %v\n%s", err, l.Log())
+		return nil, fmt.Errorf("start local: %w\n%s", err, l.Log())
 	}
-	return l
+	return l, nil
 }
 
 // Log is what it said so far.

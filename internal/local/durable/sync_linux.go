@@ -1,0 +1,30 @@
+package durable
+
+import (
+	"os"
+	"syscall"
+)
+
+// SyncData waits until a file's data, and the length needed to read it, are on
+// the disk. It doesn't wait for the modification time.
+func SyncData(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		for {
+			if failed = syscall.Fdatasync(int(fd)); failed != syscall.EINTR {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if failed != nil {
+		return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: failed}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local/mapper"
+)
+
+// Consumer is how far a mapping is.
+type Consumer struct {
+	// Unread is the number of records of the stream that it hasn't handled.
+	Unread int
+	// Age is how long the oldest of them has waited since its arrival; zero if
+	// there is none.
+	Age time.Duration
+}
+
+// Status is the state of the platform at a time.
+type Status struct {
+	Counts
+	// Loading and Archiving are the processor and the archiver.
+	Loading, Archiving Consumer
+	// Lag is how long the oldest event has waited that is not loaded; without
+	// one, how long the newest load took, if LagAt is not zero.
+	Lag   time.Duration
+	LagAt time.Time
+	// Failing are records that fail alone and are being tried.
+	Failing []mapper.Failing
+	// Failed is the number of batches of records that were given up, at this
+	// start or before; they are in the archive below aws/lambda.
+	Failed int
+	// Missing is the number of accepted records that were lost by damage.
+	Missing int
+	// Troubles are faults that last: servers that are down, shards that can't be
+	// written or read, tasks that fail.
+	Troubles []string
+}
+
+// healthState remembers what is needed to report health.
+type healthState struct {
+	failedBefore int
+
+	mu    sync.Mutex
+	tasks map[string]bool // that failed when they were last run
+}
+
+func newHealthState() *healthState { return &healthState{tasks: map[string]bool{}} }
+
+// task notes how a task of maintenance ended.
+func (h *healthState) task(name string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if delete(h.tasks, name); err != nil {
+		h.tasks[name] = true
+	}
+}
+
+func (h *healthState) failingTasks() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(maps.Keys(h.tasks))
+}
+
+// Status returns the state of the platform now.
+func (p *Platform) Status() Status {
+	s := Status{Counts: p.meters.Counts(), Failed: p.health.failedBefore}
+	s.Lag, s.LagAt = s.LoadLag, s.LoadedAt
+	if p.stores != nil {
+		s.Troubles = p.stores.down()
+	}
+	if p.stream == nil || len(p.mappings) < 2 {
+		return s
+	}
+	now := time.Now()
+	s.Loading, s.Archiving = p.consumer(0, now), p.consumer(1, now)
+	if s.Loading.Unread > 0 {
+		s.Lag, s.LagAt = s.Loading.Age, now
+	}
+	for _, m := range p.mappings {
+		s.Failing = append(s.Failing, m.Failing()...)
+		s.Failed += m.Stats().GivenUp
+		if err := m.checkpoints.trouble(); err != nil {
+			s.Troubles = append(s.Troubles, err.Error())
+		}
+	}
+	s.Missing = int(p.stream.Missing())
+	for _, err := range p.stream.Troubles() {
+		s.Troubles = append(s.Troubles, "stream: "+err.Error())
+	}
+	for _, task := range p.health.failingTasks() {
+		s.Troubles = append(s.Troubles, "maintenance: "+task+" fails")
+	}
+	return s
+}
+
+func (p *Platform) consumer(i int, now time.Time) Consumer {
+	unread, oldest := p.stream.Unread(p.mappings[i].Checkpoints())
+	c := Consumer{Unread: unread}
+	if !oldest.IsZero() {
+		c.Age = max(now.Sub(oldest), 0)
+	}
+	return c
+}
+
+// reachTime bounds the question whether PostgreSQL is there.
+const reachTime = 3 * time.Second
+
+// reachable reports whether PostgreSQL answers: if not, no record is at fault.
+func (s *stores) reachable(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.database(funcenv.RoleLoader))
+	if err != nil {
+		return false
+	}
+	err = conn.Ping(ctx)
+	return errors.Join(err, conn.Close(context.WithoutCancel(ctx))) == nil
+}
+
+// down lists the servers that this process started and that have ended.
+func (s *stores) down() (list []string) {
+	for _, one := range []*supervisor{s.postgres, s.cache} {
+		if one != nil && one.isDown() {
+			list = append(list, one.name+" is down")
+		}
+	}
+	return list
+}
+
+func (s *supervisor) isDown() bool {
+	r := s.current()
+	if r == nil {
+		return false
+	}
+	select {
+	case <-r.Done():
+		return true
+	default:
+		return false
+	}
+}
