@@ -235,6 +235,12 @@ func (w warehouseOf) CountUsers(context.Context, time.Time, time.Time) (map[stri
 	return nil, errDown
 }
 
+func (w warehouseOf) CountType(context.Context, string, time.Time, time.Time, time.Duration) (warehouse.TypeCount, error) {
+	return warehouse.TypeCount{}, errDown
+}
+
+func (w warehouseOf) Floor(context.Context) (time.Time, error) { return time.Time{}, nil }
+
 func health(s *stores) func(context.Context) (dashboard.Health, error) {
 	return func(context.Context) (dashboard.Health, error) {
 		now := s.now().UTC()
