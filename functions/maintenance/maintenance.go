@@ -26,6 +26,8 @@ type Warehouse interface {
 	// their own.
 	GivePlaces(context.Context) (given int, err error)
 	ReleaseValues(ctx context.Context, unseenSince time.Time) (released int, err error)
+	ForgetValues(ctx context.Context, metric string, values []string) (forgotten []string, err error)
+	MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error)
 	DropDays(ctx context.Context, before time.Time, pause func(context.Context, time.Duration) error) (warehouse.Retained, error)
 	FirstArrival(context.Context) (at time.Time, ok bool, err error)
 	UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) ([]time.Time, error)
@@ -61,7 +63,17 @@ type Handler struct {
 	Log     *slog.Logger
 }
 
-// Handle does one task. Its error makes Lambda try again, and counts.
+// Do does a task and returns its result. Its error makes Lambda try a scheduled
+// task again, and counts.
+func (h *Handler) Do(ctx context.Context, task funcenv.MaintenanceTask) (r funcenv.MaintenanceResult, err error) {
+	if task.Task == funcenv.TaskForget {
+		r.Forgotten, err = h.forget(ctx, task)
+		return r, err
+	}
+	return r, h.Handle(ctx, task)
+}
+
+// Handle does a task that has no result.
 func (h *Handler) Handle(ctx context.Context, task funcenv.MaintenanceTask) error {
 	switch task.Task {
 	case funcenv.TaskRefresh:
@@ -69,7 +81,27 @@ func (h *Handler) Handle(ctx context.Context, task funcenv.MaintenanceTask) erro
 	case funcenv.TaskUpkeep:
 		return h.upkeep(ctx)
 	}
-	return fmt.Errorf("do task %q: not one of %q, %q", task.Task, funcenv.TaskRefresh, funcenv.TaskUpkeep)
+	return fmt.Errorf("do task %q: not one of %q, %q, %q", task.Task, funcenv.TaskRefresh, funcenv.TaskUpkeep, funcenv.TaskForget)
+}
+
+// forget takes the places of values of a metric.
+func (h *Handler) forget(ctx context.Context, task funcenv.MaintenanceTask) ([]string, error) {
+	key, _, ok, err := h.Warehouse.MetricKey(ctx, task.Metric)
+	if err == nil && !ok {
+		err = fmt.Errorf("there is no metric %q", task.Metric)
+	}
+	if err == nil && len(task.Values) == 0 {
+		err = errors.New("values: want at least one")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("forget values: %w", err)
+	}
+	forgotten, err := h.Warehouse.ForgetValues(ctx, key, task.Values)
+	if err != nil {
+		return nil, err
+	}
+	h.Log.InfoContext(ctx, "values forgotten", "metric", task.Metric, "values", forgotten)
+	return forgotten, nil
 }
 
 // refreshTime bounds a refresh: the next one comes a minute after it.

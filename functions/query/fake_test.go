@@ -64,6 +64,10 @@ func (w *fakeWarehouse) CountType(_ context.Context, eventType string, from, to 
 	return warehouse.TypeCount{Points: []warehouse.Point{{At: from, Dimension: eventType, N: 1}}}, w.ask("type")
 }
 
+func (w *fakeWarehouse) Values(context.Context, string) ([]warehouse.Value, error) {
+	return nil, w.ask("values")
+}
+
 func (w *fakeWarehouse) Floor(context.Context) (time.Time, error) { return time.Time{}, w.ask("floor") }
 
 func (w *fakeWarehouse) Since(context.Context, string) (time.Time, bool, error) {

@@ -27,6 +27,8 @@ type Warehouse interface {
 	CountType(ctx context.Context, eventType string, from, to time.Time, step time.Duration) (warehouse.TypeCount, error)
 	// Floor is where retention ended; the zero time if nothing was dropped.
 	Floor(context.Context) (time.Time, error)
+	// Values lists the values of a series that have a place, or had one.
+	Values(ctx context.Context, key string) ([]warehouse.Value, error)
 	// Since tells from when on a series is whole; ok is false when that isn't
 	// known.
 	Since(ctx context.Context, key string) (since time.Time, ok bool, err error)
@@ -120,6 +122,9 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 		}
 		return h.users(ctx, r, now)
 	case eventsSeries.name:
+		if _, ok := given["list"]; ok {
+			return h.values(ctx, eventsSeries, given, now)
+		}
 		r, err := readSeriesRequest(eventsSeries, given, now)
 		if err != nil {
 			return result{}, err
@@ -129,6 +134,9 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 		s, err := h.find(ctx, name, now)
 		if err != nil {
 			return result{}, err
+		}
+		if _, ok := given["list"]; ok {
+			return h.values(ctx, s, given, now)
 		}
 		r, err := readSeriesRequest(s, given, now)
 		if err != nil {

@@ -91,7 +91,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
 	f.BoolVar(&a.flags.noColor, "no-color", false, "plain text without colours (also: NO_COLOR)")
 	for _, build := range []func(*App) *cobra.Command{
-		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newDiffCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newSendCmd, newQueryCmd, newDoctorCmd, newVersionCmd,
+		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newDiffCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newSendCmd, newQueryCmd, newMetricsCmd, newDoctorCmd, newVersionCmd,
 	} {
 		cmd := build(a)
 		if cmd.Args == nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -26,5 +28,33 @@ func (v Variables) metrics(r *rules) {
 		r.add("Metrics", "%s", err)
 	} else if len(text) > metric.MaxBytes {
 		r.add("Metrics", "%d bytes as JSON: want at most %d, which a function's environment has room for; declare fewer, or shorter names", len(text), metric.MaxBytes)
+	}
+}
+
+// Limits of the event types with a reserved place. Their names are a part of the
+// template, as JSON.
+const (
+	MaxEventTypes      = 200
+	MaxEventTypesBytes = 8 << 10
+)
+
+// eventTypes checks the event types with a reserved place.
+func (v Variables) eventTypes(r *rules) {
+	text, err := funcenv.EncodeEventTypes(v.EventTypes)
+	switch {
+	case err != nil:
+		r.add("EventTypes", "%s", err)
+	case len(v.EventTypes) > MaxEventTypes:
+		r.add("EventTypes", "%d event types: want at most %d", len(v.EventTypes), MaxEventTypes)
+	case len(text) > MaxEventTypesBytes:
+		r.add("EventTypes", "%d bytes as JSON: want at most %d; reserve fewer, or shorter names", len(text), MaxEventTypesBytes)
+	}
+	for i, name := range v.EventTypes {
+		if must := event.CheckType(name); must != "" {
+			r.add("EventTypes", "%q: %s", name, must)
+		}
+		if slices.Contains(v.EventTypes[:i], name) {
+			r.add("EventTypes", "%q: given twice", name)
+		}
 	}
 }

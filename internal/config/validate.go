@@ -83,6 +83,7 @@ func (v Variables) problems() []Problem {
 	v.stream(r)
 	v.edge(r)
 	v.metrics(r)
+	v.eventTypes(r)
 	v.options(r)
 	return r.problems
 }

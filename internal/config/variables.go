@@ -113,6 +113,9 @@ type Variables struct {
 
 	// Metrics are what is counted beside events by type.
 	Metrics []metric.Definition `yaml:"Metrics"`
+	// EventTypes are event types with a reserved place in the metric events,
+	// beside the hundred that come first.
+	EventTypes []string `yaml:"EventTypes"`
 	// EventMaxAgeDays is how old an event may be on arrival, 1 to 365 days.
 	EventMaxAgeDays int `yaml:"EventMaxAgeDays"`
 	// WarehouseRetentionDays is how long events stay in PostgreSQL, at most 36500

@@ -239,6 +239,8 @@ func (w warehouseOf) CountType(context.Context, string, time.Time, time.Time, ti
 	return warehouse.TypeCount{}, errDown
 }
 
+func (w warehouseOf) Values(context.Context, string) ([]warehouse.Value, error) { return nil, errDown }
+
 func (w warehouseOf) Floor(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 func health(s *stores) func(context.Context) (dashboard.Health, error) {

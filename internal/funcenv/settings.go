@@ -144,9 +144,20 @@ func ArchiverMapping(windowSeconds int) Mapping {
 	}
 }
 
-// MaintenanceTask is the input of a scheduled invocation of maintenance.
+// MaintenanceTask is the input of an invocation of maintenance: of a schedule, or
+// of an operator.
 type MaintenanceTask struct {
 	Task string `json:"task"`
+	// Metric and Values are for TaskForget: a metric's name and the values that
+	// lose their places.
+	Metric string   `json:"metric,omitempty"`
+	Values []string `json:"values,omitempty"`
+}
+
+// MaintenanceResult is the answer of an invocation of maintenance.
+type MaintenanceResult struct {
+	// Forgotten are the values that had a place and lost it.
+	Forgotten []string `json:"forgotten,omitempty"`
 }
 
 // Tasks of maintenance.
@@ -156,6 +167,8 @@ const (
 	// TaskUpkeep makes and drops the warehouse's days and compares it with the
 	// archive; each hour.
 	TaskUpkeep = "upkeep"
+	// TaskForget takes the places of values of a metric; on request.
+	TaskForget = "forget"
 )
 
 // MigrationProperties are the properties of the custom resource that runs the

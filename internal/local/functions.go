@@ -114,5 +114,5 @@ func (m makers) maintenance() environment {
 		MaxAgeDays: m.v.EventMaxAgeDays, RetentionDays: m.v.WarehouseRetentionDays, Now: time.Now, Pause: pause.For,
 		Metrics: m.meters, Log: m.log.With("function", funcenv.FuncMaintenance),
 	}
-	return environment{invocation.Timed(h.Handle, h.Metrics, h.Log, time.Now), end}
+	return environment{invocation.Timed(h.Do, h.Metrics, h.Log, time.Now), end}
 }

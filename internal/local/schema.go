@@ -25,6 +25,10 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 	if err != nil {
 		return err
 	}
+	types, err := funcenv.EncodeEventTypes(v.EventTypes)
+	if err != nil {
+		return err
+	}
 	var answer cfn.Response
 	h := &schema.Handler{
 		Owner:  func() schema.Warehouse { return warehouse.NewURL(s.database(funcenv.RoleOwner)) },
@@ -35,7 +39,7 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 	}
 	err = h.Handle(ctx, cfn.Event{RequestType: cfn.RequestUpdate, ResourceProperties: funcenv.MigrationProperties{
 		CodeKey: "local", DatabaseResourceID: "local", MasterUsername: v.DatabaseUsername, MasterPassword: password,
-		LoaderConnections: "0", ReaderConnections: "0", Metrics: metrics,
+		LoaderConnections: "0", ReaderConnections: "0", Metrics: metrics, EventTypes: types,
 	}.Values()})
 	if err == nil && answer.Status != cfn.StatusSuccess {
 		err = errors.New(answer.Reason)

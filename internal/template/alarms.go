@@ -198,7 +198,7 @@ func cacheAlarms(v config.Variables, own source) []alarm {
 func functionAlarms(own source) []alarm {
 	var running, asked []source
 	for _, f := range funcenv.Functions() {
-		function := from("AWS/Lambda", "FunctionName", Ref(functionID(f.Name)))
+		function := from("AWS/Lambda", "FunctionName", Ref(FunctionID(f.Name)))
 		if f.Name != funcenv.FuncSchema {
 			running = append(running, function)
 		}

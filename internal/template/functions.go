@@ -30,7 +30,7 @@ func (t *Template) addFunctions(v config.Variables) {
 		if setting.ReservedConcurrency > 0 {
 			fn.ReservedConcurrentExecutions = new(setting.ReservedConcurrency)
 		}
-		t.add(functionID(f.Name), fn)
+		t.add(FunctionID(f.Name), fn)
 		if setting.ProvisionedConcurrency > 0 {
 			t.addReady(f.Name, setting.ProvisionedConcurrency)
 		}
@@ -65,7 +65,7 @@ func (t *Template) function(v config.Variables, f funcenv.Function, environment 
 	if f.Name == funcenv.FuncIngest {
 		// An update may make ingest accept events, such as new event types, that
 		// the processor of before would quarantine: it is updated first.
-		fn.AWSCloudFormationDependsOn = []string{functionID(funcenv.FuncProcessor)}
+		fn.AWSCloudFormationDependsOn = []string{FunctionID(funcenv.FuncProcessor)}
 	}
 	if f.InVPC {
 		groups, rules := reach(f.Name)
@@ -104,6 +104,15 @@ func (t *Template) metrics(v config.Variables) string {
 	return text
 }
 
+// eventTypes are the reserved event types, as the migrations read them.
+func (t *Template) eventTypes(v config.Variables) string {
+	text, err := funcenv.EncodeEventTypes(v.EventTypes)
+	if err != nil {
+		t.errs = append(t.errs, err)
+	}
+	return text
+}
+
 // addMigrations makes the custom resource that migrates the schema. It is
 // retained: there is nothing to undo, so a delete never waits for an answer
 // out of a network that is being taken apart.
@@ -122,8 +131,9 @@ func (t *Template) addMigrations(v config.Variables) {
 		LoaderConnections:  itoa(v.LoaderConnections()),
 		ReaderConnections:  "0",
 		Metrics:            t.metrics(v),
+		EventTypes:         t.eventTypes(v),
 	}.Values()
-	properties["ServiceToken"] = GetAtt(functionID(funcenv.FuncSchema), "Arn")
+	properties["ServiceToken"] = GetAtt(FunctionID(funcenv.FuncSchema), "Arn")
 	properties["ServiceTimeout"] = 600
 	t.add(idMigrations, custom{
 		kind: "Custom::Migrations", dependsOn: depends,
@@ -144,7 +154,7 @@ func (t *Template) addSources(v config.Variables) {
 func mapping(function string, m funcenv.Mapping) resource {
 	source := &lambda.EventSourceMapping{
 		EventSourceArn:                 new(GetAtt(idStream, "Arn")),
-		FunctionName:                   Ref(functionID(function)),
+		FunctionName:                   Ref(FunctionID(function)),
 		StartingPosition:               new(funcenv.StartingPosition),
 		BatchSize:                      new(m.BatchSize),
 		MaximumBatchingWindowInSeconds: new(m.WindowSeconds),
@@ -169,13 +179,13 @@ func (t *Template) addSchedule(name, expression, task string) {
 		ScheduleExpression: new(expression),
 		Targets: []events.Rule_Target{{
 			Id:    "maintenance",
-			Arn:   GetAtt(functionID(funcenv.FuncMaintenance), "Arn"),
+			Arn:   GetAtt(FunctionID(funcenv.FuncMaintenance), "Arn"),
 			Input: new(`{"task":"` + task + `"}`),
 		}},
 	})
 	t.add(name+"Permission", &lambda.Permission{
 		Action:       "lambda:InvokeFunction",
-		FunctionName: Ref(functionID(funcenv.FuncMaintenance)),
+		FunctionName: Ref(FunctionID(funcenv.FuncMaintenance)),
 		Principal:    "events.amazonaws.com",
 		SourceArn:    new(GetAtt(name+"Schedule", "Arn")),
 	})

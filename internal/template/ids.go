@@ -89,7 +89,8 @@ func title(function string) string {
 	return strings.ToUpper(function[:1]) + function[1:]
 }
 
-func functionID(name string) string { return title(name) + "Function" }
+// FunctionID is the logical id of a function, by its name in funcenv.
+func FunctionID(name string) string { return title(name) + "Function" }
 func roleID(name string) string     { return title(name) + "Role" }
 func logGroupID(name string) string { return title(name) + "LogGroup" }
 func subnetID(zone int) string      { return "PrivateSubnet" + string(rune('A'+zone)) }

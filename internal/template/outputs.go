@@ -35,7 +35,7 @@ func (t *Template) addOutputs(v config.Variables) {
 		set("ReplicaEndpoint"+itoa(n+1), "", GetAtt(replicaID(n), "Endpoint.Address"))
 	}
 	for _, f := range funcenv.Functions() {
-		set(title(f.Name)+"FunctionName", "", Ref(functionID(f.Name)))
+		set(title(f.Name)+"FunctionName", "", Ref(FunctionID(f.Name)))
 		set(title(f.Name)+"LogGroup", "", Ref(logGroupID(f.Name)))
 	}
 }

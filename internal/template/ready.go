@@ -27,17 +27,17 @@ func (t *Template) addReady(function string, executions int) {
 		fmt.Fprintf(hash, "%s %s\n", id, text)
 	}
 	fmt.Fprintln(hash, t.codeKeys[function])
-	write(functionID(function))
-	properties, _ := t.resources[functionID(function)]["Properties"].(tree)
+	write(FunctionID(function))
+	properties, _ := t.resources[FunctionID(function)]["Properties"].(tree)
 	named := map[string]bool{}
 	references(properties["Environment"], named)
 	for _, id := range slices.Sorted(maps.Keys(named)) {
 		write(id)
 	}
 	version, alias := title(function)+"Version"+hex.EncodeToString(hash.Sum(nil))[:10], title(function)+"Alias"
-	t.add(version, &lambda.Version{FunctionName: Ref(functionID(function))})
+	t.add(version, &lambda.Version{FunctionName: Ref(FunctionID(function))})
 	t.add(alias, &lambda.Alias{
-		FunctionName: Ref(functionID(function)), FunctionVersion: GetAtt(version, "Version"), Name: "live",
+		FunctionName: Ref(FunctionID(function)), FunctionVersion: GetAtt(version, "Version"), Name: "live",
 		ProvisionedConcurrencyConfig: &lambda.Alias_ProvisionedConcurrencyConfiguration{ProvisionedConcurrentExecutions: executions},
 	})
 	t.aliases[function] = alias
@@ -74,7 +74,7 @@ func (t *Template) called(function string) string {
 	if alias, ready := t.aliases[function]; ready {
 		return Ref(alias)
 	}
-	return Ref(functionID(function))
+	return Ref(FunctionID(function))
 }
 
 // calledArn is the ARN that a caller names, as a placeholder of Sub; the
@@ -83,5 +83,5 @@ func (t *Template) calledArn(function string) string {
 	if alias, ready := t.aliases[function]; ready {
 		return "${" + alias + "}"
 	}
-	return "${" + functionID(function) + ".Arn}"
+	return "${" + FunctionID(function) + ".Arn}"
 }

@@ -35,5 +35,5 @@ func main() {
 		Metrics: &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
 		Log:     log.With("stack", env.Stack),
 	}
-	invocation.Start(h.Handle, h.Metrics, h.Log)
+	invocation.Start(h.Do, h.Metrics, h.Log)
 }

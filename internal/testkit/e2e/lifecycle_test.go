@@ -24,13 +24,16 @@ func fill(t testing.TB, f *awsfake.Fake, bucket string, versions, markers int) {
 
 // TestDevelopment is a stack's whole life with the program.
 func TestDevelopment(t *testing.T) {
-	w := newWorkplace(t, "StackName: life")
+	w := newWorkplace(t, "StackName: life\nEventTypes: [signup, Order Completed]")
 	w.streamctl("deploy", "--env", "development").want(0).says("Created stack life.").says("ApiEndpoint")
 	w.streamctl("status", "--env", "development").want(0).says("life  CREATE_COMPLETE")
 	s := w.deployed("life", "--env", "development")
 	w.streamctl("outputs", "ApiGatewayUrl", "--env", "development").want(0).says(s.outputs["ApiGatewayId"] + ".execute-api.us-east-1.amazonaws.com/prod\n")
 	w.streamctl("outputs", "-o", "env", "--env", "development").want(0).says("API_ENDPOINT='https://")
 	s.exercise()
+	w.streamctl("metrics", "values", "--env", "development", "--forget", "never").want(2).says("no such value with a place")
+	w.streamctl("metrics", "values", "--env", "development", "--forget", "page_view").want(0).says("page_view has lost its place in events")
+	w.streamctl("metrics", "values", "--env", "development", "--forget", "page_view").want(2).says("no such value with a place")
 	w.streamctl("deploy", "--env", "development").want(0).says("No change: stack life")
 	w.refusesReplacement()
 	w.stopHalfWay()

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/template"
+)
+
+func newMetricsCmd(a *App) *cobra.Command {
+	cmd := &cobra.Command{Use: "metrics", Short: "List and forget the values that metrics count apart", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(newMetricsValuesCmd(a))
+	return cmd
+}
+
+type valuesOptions struct {
+	api    apiOptions
+	forget []string
+}
+
+func newMetricsValuesCmd(a *App) *cobra.Command {
+	var o valuesOptions
+	cmd := &cobra.Command{
+		Use:   "values [metric]",
+		Short: "List the values of a metric that are counted apart, and forget some of them",
+		Long: `List the values of a metric (events by default) that have counts of their own: a
+hundred, and the event types in EventTypes. All other values are counted together as
+__other__. A value that no event was loaded with for 30 days loses its place.
+
+--forget takes the places of values at once. Their counts so far stay, and a value
+that is loaded again gets a place when there is one.`,
+		Example: `  streamctl metrics values
+  streamctl metrics values revenue -o json
+  streamctl metrics values --forget junk1 --forget junk2`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			metric := "events"
+			if len(args) == 1 {
+				metric = args[0]
+			}
+			return runMetricsValues(cmd.Context(), a, o, metric)
+		},
+	}
+	o.api.flags(cmd.Flags())
+	cmd.Flags().StringArrayVar(&o.forget, "forget", nil, "value that loses its place; may be given several times")
+	return cmd
+}
+
+// valuesResult is the result of `metrics values`.
+type valuesResult struct {
+	Metric string        `json:"metric"`
+	Places int           `json:"places"`
+	Used   int           `json:"used"`
+	Values []metricValue `json:"values"`
+}
+
+type metricValue struct {
+	Value      string `json:"value"`
+	Reserved   bool   `json:"reserved,omitempty"`
+	LastSeen   string `json:"lastSeen"`
+	ReleasedAt string `json:"releasedAt,omitempty"`
+}
+
+func runMetricsValues(ctx context.Context, a *App, o valuesOptions, metric string) error {
+	if strings.Trim(metric, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || metric == "" {
+		return &usageError{err: fmt.Errorf("metric %q: a name has small letters, digits and underscores", metric)}
+	}
+	if len(o.forget) > 0 {
+		return a.forgetValues(ctx, o, metric)
+	}
+	api, err := a.api(ctx, o.api, 1)
+	if err != nil {
+		return err
+	}
+	var r valuesResult
+	if err := get(ctx, api, "/metrics/"+metric+"?"+url.Values{"list": {"values"}}.Encode(), &r); err != nil {
+		return err
+	}
+	return a.answer(r, func() { a.showValues(r) })
+}
+
+// forgetResult is the result of `metrics values --forget`.
+type forgetResult struct {
+	Metric    string   `json:"metric"`
+	Forgotten []string `json:"forgotten"`
+}
+
+// forgetValues has maintenance take the places of values.
+func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) error {
+	invoke, err := a.maintenance(ctx, o.api)
+	if err != nil {
+		return err
+	}
+	var done funcenv.MaintenanceResult
+	if err := invoke(ctx, funcenv.MaintenanceTask{Task: funcenv.TaskForget, Metric: metric, Values: o.forget}, &done); err != nil {
+		return err
+	}
+	r := forgetResult{Metric: metric, Forgotten: done.Forgotten}
+	err = a.answer(r, func() {
+		for _, v := range r.Forgotten {
+			a.printf("%s has lost its place in %s\n", v, metric)
+		}
+	})
+	for _, value := range o.forget {
+		if !slices.Contains(done.Forgotten, value) {
+			err = errors.Join(err, &usageError{err: fmt.Errorf("--forget %q: %s has no such value with a place", value, metric), hint: "`streamctl metrics values " + metric + "` lists them"})
+		}
+	}
+	return err
+}
+
+// maintenance gives a function that invokes the stack's maintenance.
+func (a *App) maintenance(ctx context.Context, o apiOptions) (func(context.Context, funcenv.MaintenanceTask, any) error, error) {
+	if o.url != "" || a.Getenv("STREAMCTL_URL") != "" {
+		return nil, &usageError{err: fmt.Errorf("--forget changes a stack's database, and --url names only an API"), hint: "leave --url out, and name the stack with --env or --stack-name"}
+	}
+	v, op, err := a.login(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stack, err := op.Describe(ctx, v.StackName)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, task funcenv.MaintenanceTask, result any) error {
+		return op.Invoke(ctx, stack, template.FunctionID(funcenv.FuncMaintenance), task, result)
+	}, nil
+}
+
+func (a *App) showValues(r valuesResult) {
+	a.printf("%s: %d of %d places are used\n", r.Metric, r.Used, r.Places)
+	names := make([]string, len(r.Values))
+	for i, v := range r.Values {
+		names[i] = v.Value
+	}
+	width := widest(names)
+	for _, v := range r.Values {
+		note := ""
+		switch {
+		case v.ReleasedAt != "":
+			note = "  released " + v.ReleasedAt
+		case v.Reserved:
+			note = "  reserved"
+		}
+		a.printf("  %-*s  last loaded %s%s\n", width, v.Value, v.LastSeen, note)
+	}
+}
