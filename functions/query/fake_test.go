@@ -64,6 +64,10 @@ func (w *fakeWarehouse) CountType(_ context.Context, eventType string, from, to 
 	return warehouse.TypeCount{Points: []warehouse.Point{{At: from, Dimension: eventType, N: 1}}}, w.ask("type")
 }
 
+func (w *fakeWarehouse) IsNeverFolded(context.Context, string, string) (bool, error) {
+	return false, w.ask("folded")
+}
+
 func (w *fakeWarehouse) Values(context.Context, string) ([]warehouse.Value, error) {
 	return nil, w.ask("values")
 }

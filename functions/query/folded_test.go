@@ -49,6 +49,11 @@ func TestAFoldedTypeIsNeverZero(t *testing.T) {
 	if len(a.Points) != 0 || a.Folded != nil {
 		t.Errorf("a type that was never sent: %+v, folded %+v", a.Points, a.Folded)
 	}
+	// A type with a place is answered from the cache, also beside folded ones.
+	r.get(t, "events", map[string]string{"eventType": "junk1"}, 200, &a)
+	if len(a.Points) != 1 || a.Source != "cache" {
+		t.Errorf("a type with a place: %+v from %s", a.Points, a.Source)
+	}
 	// Without the warehouse the cache's answer states what it may lack.
 	r.stopWarehouse()
 	r.get(t, "events", map[string]string{"eventType": "signup"}, 200, &a)

@@ -42,6 +42,8 @@ func (empty) CountType(context.Context, string, time.Time, time.Time, time.Durat
 	return warehouse.TypeCount{}, nil
 }
 
+func (empty) IsNeverFolded(context.Context, string, string) (bool, error) { return false, nil }
+
 func (empty) Values(context.Context, string) ([]warehouse.Value, error) { return nil, nil }
 
 func (empty) Floor(context.Context) (time.Time, error) { return time.Time{}, nil }

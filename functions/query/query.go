@@ -23,6 +23,8 @@ type Warehouse interface {
 	cache.Source
 	Series(ctx context.Context, metric string, from, to time.Time, step time.Duration) ([]warehouse.Point, error)
 	CountUsers(ctx context.Context, first, last time.Time) (byDay map[string]int64, err error)
+	// IsNeverFolded reports whether a value has rows of its own in every minute.
+	IsNeverFolded(ctx context.Context, key, value string) (bool, error)
 	// CountType counts events of a type also where they may be folded.
 	CountType(ctx context.Context, eventType string, from, to time.Time, step time.Duration) (warehouse.TypeCount, error)
 	// Floor is where retention ended; the zero time if nothing was dropped.
@@ -61,6 +63,8 @@ type Handler struct {
 
 	sinces memory[time.Time]
 	coded  memory[series]
+	// placed are event types that are never folded.
+	placed memory[struct{}]
 }
 
 const (

@@ -75,7 +75,17 @@ func folded(points []warehouse.Point) (n int64) {
 // unfold counts the events of the type that is asked for where they may be
 // folded. If the warehouse can't, the answer states what may be missing.
 func (h *Handler) unfold(ctx context.Context, r seriesRequest, p *page, points []warehouse.Point, other int64, now time.Time) []warehouse.Point {
-	counted, err := h.Warehouse.CountType(ctx, r.eventType, r.from, p.end, r.step)
+	_, placed, err := h.placed.recall(r.eventType, now, func() (struct{}, bool, error) {
+		never, err := h.Warehouse.IsNeverFolded(ctx, r.key, r.eventType)
+		return struct{}{}, never, err
+	})
+	if placed {
+		return points
+	}
+	var counted warehouse.TypeCount
+	if err == nil {
+		counted, err = h.Warehouse.CountType(ctx, r.eventType, r.from, p.end, r.step)
+	}
 	if err != nil {
 		h.Log.ErrorContext(ctx, "folded events not counted", "err", err)
 		p.folded = &Folded{From: r.from, To: p.end, Events: other}

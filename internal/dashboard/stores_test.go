@@ -239,6 +239,8 @@ func (w warehouseOf) CountType(context.Context, string, time.Time, time.Time, ti
 	return warehouse.TypeCount{}, errDown
 }
 
+func (w warehouseOf) IsNeverFolded(context.Context, string, string) (bool, error) { return true, nil }
+
 func (w warehouseOf) Values(context.Context, string) ([]warehouse.Value, error) { return nil, errDown }
 
 func (w warehouseOf) Floor(context.Context) (time.Time, error) { return time.Time{}, nil }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/event"
 )
 
 // Bounds of counting events of one type from events itself, which has no index
@@ -25,6 +27,19 @@ type TypeCount struct {
 	// if there are none. Folded is how many events of all folded types they have.
 	FoldedFrom, FoldedTo time.Time
 	Folded               int64
+}
+
+// IsNeverFolded reports whether a value of a series has rows of its own in every
+// minute that can be loaded by now.
+func (d *DB) IsNeverFolded(ctx context.Context, key, value string) (never bool, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM public.dimension
+			WHERE metric = $1 AND value = $2 AND apart @> tstzrange(NULL, now() + $3::interval))`, key, value, event.ArrivalMaxAhead).Scan(&never)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for the place of a value: %w", err)
+	}
+	return never, nil
 }
 
 // CountType adds the events of a type up, from (inclusive) to (exclusive), by
