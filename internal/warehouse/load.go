@@ -109,6 +109,11 @@ func (d *DB) Load(ctx context.Context, c Chunk) (Loaded, error) {
 		return err
 	})
 	d.rememberTimeouts(c, l.timeouts, err)
+	if err == nil && len(l.objects.triggers) > 0 {
+		// A trigger can change the session's settings or its role.
+		closeQuietly(ctx, d.conn)
+		d.conn = nil
+	}
 	if err != nil {
 		return Loaded{}, fmt.Errorf("load records %s to %s: %w", c.FirstSeq, c.LastSeq, err)
 	}

@@ -82,6 +82,7 @@ var outsides = []outside{
 		CREATE TRIGGER outside AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION outside()`, reason: "dropped by a database object", dropped: true},
 	{name: "a trigger that rewrites", add: trigger("NEW.event_type := 'rewritten'; NEW.user_id := md5(NEW.user_id); NEW.properties := NEW.properties - 'page';"), harmless: true},
 	{name: "a trigger that rewrites the time", add: trigger("NEW.timestamp := date_trunc('day', NEW.timestamp);"), remove: dropTrigger},
+	{name: "a trigger that changes the session", add: trigger("PERFORM set_config('search_path', 'pg_catalog', false), set_config('TimeZone', 'Asia/Tokyo', false), set_config('default_transaction_read_only', 'on', false), set_config('exit_on_error', 'off', false);"), harmless: true},
 	{name: "a rule", add: "CREATE TABLE copies (id uuid); GRANT INSERT ON copies TO PUBLIC; CREATE RULE copy AS ON INSERT TO events DO ALSO INSERT INTO copies VALUES (NEW.event_id)", harmless: true},
 	{name: "a rule and row-level security", add: "CREATE RULE nothing AS ON UPDATE TO events DO INSTEAD NOTHING; ALTER TABLE events ENABLE ROW LEVEL SECURITY; CREATE POLICY people ON events USING (user_id <> 'bot')", reason: "42501"},
 	{name: "a trigger that is slow for one user", add: trigger("IF NEW.user_id = 'bot' THEN PERFORM pg_sleep(30); END IF;"), reason: "57014", slow: true},
