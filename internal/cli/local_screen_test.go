@@ -18,7 +18,7 @@ func TestStatusLineDuringAnOutage(t *testing.T) {
 		Failing:  []mapper.Failing{{Shard: "shardId-000000000000", SequenceNumber: "17", For: 2 * time.Hour}},
 		Troubles: []string{"postgres is down"},
 	}
-	now.Counts.LoadLag, now.Counts.LoadedAt = 20*time.Millisecond, time.Now()
+	now.LoadLag, now.LoadedAt = 20*time.Millisecond, time.Now()
 	line := statusLine(local.Status{}, now, time.Second)
 	for _, want := range []string{
 		"lag 25.00 s", "491 records to load", "3 records to archive for 10m0s", "1 record missing", "2 batches given up",

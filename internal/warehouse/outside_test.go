@@ -187,7 +187,7 @@ func (c *cell) cancelSleepers(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // only read from
+	defer conn.Close(context.WithoutCancel(ctx))
 	for err == nil && pause.For(ctx, 100*time.Millisecond) == nil {
 		_, err = conn.Exec(ctx, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep' AND query_start < clock_timestamp() - interval '300 ms'", c.d.Name)
 	}

@@ -126,7 +126,7 @@ func pin(ctx context.Context, conn *pgx.Conn, settings []setting) error {
 
 // closeQuietly closes a connection on which nothing is left to write.
 func closeQuietly(ctx context.Context, conn *pgx.Conn) {
-	_ = conn.Close(ctx) //nolint:errcheck // the server ends the session in any case
+	_ = conn.Close(ctx) // the server ends the session in any case
 }
 
 // DB is the one connection of an execution environment, opened when it is first
