@@ -22,13 +22,13 @@ type chunk struct {
 	measures func(event.Event) ([]metric.Measure, error)
 }
 
-// cut makes chunks of at most warehouse.MaxChunk events out of a batch; a
-// record is never cut in two.
-func cut(records []archive.Record) []*chunk {
+// cut makes chunks of at most limit events out of a batch; a record is never cut
+// in two.
+func cut(records []archive.Record, limit int) []*chunk {
 	var chunks []*chunk
 	for _, r := range records {
 		lines := bytes.Count(r.Data, []byte{'\n'}) + 1
-		if n := len(chunks); n == 0 || chunks[n-1].lines+lines > warehouse.MaxChunk {
+		if n := len(chunks); n == 0 || chunks[n-1].lines+lines > limit {
 			c := &chunk{Chunk: warehouse.Chunk{Shard: r.Shard, FirstSeq: r.Sequence}, measures: Measures}
 			c.Decode, c.Measure = c.decode, c.measure
 			chunks = append(chunks, c)

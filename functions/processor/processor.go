@@ -46,6 +46,10 @@ type Handler struct {
 	Metrics   Metrics
 	Now       func() time.Time
 	Log       *slog.Logger
+
+	// limits are the most events of a chunk, by shard, where loads timed out;
+	// elsewhere it is warehouse.MaxChunk.
+	limits map[string]int
 }
 
 const (
@@ -80,7 +84,7 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 	}
 	var resp events.KinesisEventResponse
 	var sum totals
-	for i, c := range cut(records) {
+	for i, c := range h.cut(records) {
 		if i > 0 && nearDeadline(ctx) {
 			h.Log.InfoContext(ctx, "out of time", "from", c.FirstSeq)
 			resp.BatchItemFailures = failFrom(c)
@@ -89,13 +93,49 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 		loaded, err := h.load(ctx, c)
 		if err != nil {
 			h.Log.ErrorContext(ctx, "records not loaded", "shard", c.Shard, "from", c.FirstSeq, "err", err)
+			h.slowDown(c, err)
 			resp.BatchItemFailures = failFrom(c)
 			break
 		}
+		h.speedUp(c)
 		h.told(ctx, c, loaded, &sum)
 	}
 	h.count(ctx, sum)
 	return resp, nil
+}
+
+// cut makes chunks out of a batch, smaller ones where the shard's loads timed out.
+func (h *Handler) cut(records []archive.Record) []*chunk {
+	if len(records) == 0 {
+		return nil
+	}
+	limit := warehouse.MaxChunk
+	if n := h.limits[records[0].Shard]; n > 0 {
+		limit = n
+	}
+	return cut(records, limit)
+}
+
+// slowDown halves the shard's chunks after a timeout: a trigger that is slow for
+// every event then delays the shard and does not stop it.
+func (h *Handler) slowDown(c *chunk, err error) {
+	if !warehouse.IsTimeout(err) {
+		return
+	}
+	if h.limits == nil {
+		h.limits = map[string]int{}
+	}
+	h.limits[c.Shard] = max(1, c.lines/2)
+}
+
+// speedUp doubles them after a load.
+func (h *Handler) speedUp(c *chunk) {
+	n := h.limits[c.Shard]
+	if n *= 2; n >= warehouse.MaxChunk {
+		delete(h.limits, c.Shard)
+	} else if n > 0 {
+		h.limits[c.Shard] = n
+	}
 }
 
 // Replay loads records of an archive again: those that are there already change
@@ -106,7 +146,7 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 func (h *Handler) Replay(ctx context.Context, source string, records []archive.Record) (warehouse.Loaded, error) {
 	var sum totals
 	defer func() { h.count(ctx, sum) }()
-	for _, c := range cut(records) {
+	for _, c := range cut(records, warehouse.MaxChunk) {
 		c.Source = source
 		loaded, err := h.load(ctx, c)
 		if err != nil {

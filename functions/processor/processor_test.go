@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/streamctl/streamctl/functions/processor"
 	"github.com/streamctl/streamctl/internal/archive"
@@ -426,5 +427,52 @@ func TestManyRejectedEventsWaitForTheRecordsAge(t *testing.T) {
 	exact(t, conn, r.cache, total-bad)
 	if n := number(t, conn, `SELECT count(*) FROM quarantine WHERE reason LIKE '%23514, constraint "people"%'`); n != bad {
 		t.Errorf("%d of %d in quarantine", n, bad)
+	}
+}
+
+// slowFor times out on chunks of more than a number of records.
+type slowFor struct {
+	*warehouse.DB
+	records int
+	calls   int
+}
+
+func (s *slowFor) Load(ctx context.Context, c warehouse.Chunk) (warehouse.Loaded, error) {
+	s.calls++
+	if c.Records > s.records {
+		return warehouse.Loaded{}, &pgconn.PgError{Severity: "ERROR", Code: "57014", Message: "canceling statement due to statement timeout"}
+	}
+	return s.DB.Load(ctx, c)
+}
+
+// TestATriggerThatIsSlowForEveryEventDelaysTheShard halves the chunks after
+// timeouts, and doubles them afterwards.
+func TestATriggerThatIsSlowForEveryEventDelaysTheShard(t *testing.T) {
+	d := shared.Warehouse(t, noon, noon)
+	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	slow := &slowFor{DB: d.As(t, funcenv.RoleLoader), records: 30}
+	r.Warehouse = slow
+	records, total := stream(300)
+	left, invocations := records, 0
+	for len(left) > 0 && invocations < 60 {
+		invocations++
+		failed := r.handle(t, left)
+		if failed == "" {
+			left = nil
+			break
+		}
+		left = left[slices.IndexFunc(left, func(r events.KinesisEventRecord) bool { return r.Kinesis.SequenceNumber == failed }):]
+	}
+	exact(t, conn, r.cache, total)
+	if len(left) > 0 || slow.calls > 60 {
+		t.Errorf("%d records are left after %d invocations and %d loads", len(left), invocations, slow.calls)
+	}
+	slow.records, slow.calls = warehouse.MaxChunk, 0
+	for range 12 {
+		r.handle(t, records)
+	}
+	slow.calls = 0
+	if r.handle(t, records); slow.calls != 1 {
+		t.Errorf("%d chunks after loads without a timeout, want 1", slow.calls)
 	}
 }

@@ -78,6 +78,7 @@ var outsides = []outside{
 	{name: "a deferred constraint trigger", add: `CREATE FUNCTION outside() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.user_id = 'bot' THEN RAISE EXCEPTION 'no bots'; END IF; RETURN NULL; END $$;
 		CREATE CONSTRAINT TRIGGER outside AFTER INSERT ON events DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION outside()`, reason: "no bots"},
 	{name: "a trigger that drops", add: trigger("IF NEW.user_id = 'bot' THEN RETURN NULL; END IF;"), reason: "dropped by a database object", dropped: true},
+	{name: "a trigger that drops always", add: trigger("RETURN NULL;"), remove: dropTrigger},
 	{name: "an AFTER trigger that deletes", add: `CREATE FUNCTION outside() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN DELETE FROM events WHERE event_id = NEW.event_id AND user_id = 'bot'; RETURN NULL; END $$;
 		CREATE TRIGGER outside AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION outside()`, reason: "dropped by a database object", dropped: true},
 	{name: "a trigger that rewrites", add: trigger("NEW.event_type := 'rewritten'; NEW.user_id := md5(NEW.user_id); NEW.properties := NEW.properties - 'page';"), harmless: true},

@@ -37,7 +37,7 @@ func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, 
 	}
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { _, ok := stored[r.identity()]; return ok })
 	inserted, _, err := l.bisect(ctx, tx, rows)
-	if err != nil || len(l.suspects) == 0 {
+	if err != nil || len(l.suspects)+len(l.dropped) == 0 {
 		return inserted, errors.Join(err, l.restorePace(ctx, tx, err))
 	}
 	if err := l.prove(ctx, tx, inserted); err != nil {
@@ -168,11 +168,17 @@ func (l *load) insertOnce(ctx context.Context, tx pgx.Tx, rows []Row) (inserted 
 	return inserted, nil, err
 }
 
-// prove loads a known-good row of each suspect's day, and rolls it back. If the
-// database rejects it too, the suspects are not at fault.
+// prove loads a known-good row of each day of a suspect or of a dropped row, and
+// rolls it back. If the database rejects or drops it too, the rows are not at
+// fault.
 func (l *load) prove(ctx context.Context, tx pgx.Tx, inserted []Row) error {
 	proven := map[time.Time]bool{}
-	for _, s := range l.suspects {
+	doubted := slices.Clone(l.suspects)
+	for _, d := range l.dropped {
+		i := slices.IndexFunc(l.in.rows, func(r Row) bool { return r.Record == d.Record && r.I == d.I })
+		doubted = append(doubted, suspect{l.in.rows[i], &rowError{d.Reason}})
+	}
+	for _, s := range doubted {
 		of := day(s.row.Event.Timestamp)
 		if proven[of] {
 			continue

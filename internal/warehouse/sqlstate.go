@@ -92,6 +92,9 @@ func hinted(err error) error {
 	return err
 }
 
+// IsTimeout reports whether a load ended because its statements take too long.
+func IsTimeout(err error) bool { return sqlState(err) == queryCanceled || errors.Is(err, errSlowRows) }
+
 // IsLoginRefused reports whether the server refused a login.
 func IsLoginRefused(err error) bool {
 	code := sqlState(err)
