@@ -58,6 +58,7 @@ func At(path string) *Program { return &Program{path: path} }
 type Where struct {
 	API, Dashboard, Database, Redis, Archive, DataDir string
 	RedisInMemory                                     bool
+	Psql, RedisCLI, RedisServer                       string
 	Region, AccessKeyID, SecretAccessKey              string
 }
 
