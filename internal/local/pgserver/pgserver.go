@@ -82,7 +82,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	for i := 1; ; i++ {
 		s, err := c.start(ctx, o)
 		if err == nil {
-			return s, c.closeOldRules(ctx, s)
+			if err := c.closeOldRules(ctx, s); err != nil {
+				return nil, errors.Join(err, s.abandon(ctx))
+			}
+			return s, nil
 		}
 		if i == attempts || o.Port != 0 || !errors.Is(err, ErrPortTaken) {
 			return nil, fmt.Errorf("start postgres: %w", err)
@@ -121,11 +124,16 @@ func (c cluster) start(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.Join(err, log.Close())
 	}
 	if err := s.ready(ctx); err != nil {
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return nil, errors.Join(err, s.Stop(stopCtx))
+		return nil, errors.Join(err, s.abandon(ctx))
 	}
 	return s, nil
+}
+
+// abandon stops a server whose start failed.
+func (s *Server) abandon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return s.Stop(ctx)
 }
 
 // bound is what the server logs when it listens on its port. Until then another

@@ -17,9 +17,10 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
-// The accounts of these tests: numbers are enough for the kernel.
+// The accounts of these tests: nobody, because initdb asks for a name, and a number
+// that is nobody's.
 const (
-	developer = 54_321
+	developer = 65_534
 	stranger  = 54_322
 )
 
