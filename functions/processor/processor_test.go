@@ -293,7 +293,7 @@ func TestDatabaseDiesMidway(t *testing.T) {
 	}
 	master := warehouse.NewURL((&postgres.Server{Server: server}).MasterURL(funcenv.DatabaseName))
 	owner := warehouse.NewURL(server.URL(funcenv.RoleOwner, funcenv.DatabaseName))
-	if err := errors.Join(master.EnsureRoles(t.Context()), master.Close(t.Context())); err != nil {
+	if err := errors.Join(master.EnsureRoles(t.Context()), master.Close(t.Context()), server.AdmitRoles(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := owner.Migrate(t.Context()); err != nil {

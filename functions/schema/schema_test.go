@@ -99,6 +99,16 @@ func (r *rig) expect(t *testing.T, e cfn.Event, status cfn.StatusType, reason st
 	}
 }
 
+// admitting gives the new roles a way to log in, as IAM does on AWS.
+type admitting struct {
+	*warehouse.DB
+	server *postgres.Server
+}
+
+func (a *admitting) EnsureRoles(ctx context.Context) error {
+	return errors.Join(a.DB.EnsureRoles(ctx), a.server.AdmitRoles(ctx))
+}
+
 func TestDeployOnANewDatabase(t *testing.T) {
 	server := postgres.Start(t)
 	r := newRig(t)
@@ -111,7 +121,7 @@ func TestDeployOnANewDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 		u.User = url.UserPassword(user, password)
-		return warehouse.NewURL(u.String())
+		return &admitting{warehouse.NewURL(u.String()), server}
 	}
 	r.expect(t, request(cfn.RequestCreate, "Wrong-Password-1"), cfn.StatusFailed, "28P01")
 	create := request(cfn.RequestCreate, postgres.MasterPassword)

@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,6 +30,7 @@ type localOptions struct {
 	port, dashboardPort int
 	databasePort        int
 	dataDir             string
+	dataDirGiven        bool // also an empty one
 	reset, ephemeral    bool
 	acceptDamage        bool
 	auth                string
@@ -55,6 +58,7 @@ goes on where the stream was.`,
   streamctl send --url http://127.0.0.1:8080 --rate 100 --for 30s
   streamctl local --ephemeral --fault throttle=0.3,pg-down=10s`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.dataDirGiven = cmd.Flags().Changed("data-dir")
 			if o.watch {
 				return runWatch(cmd, a, o)
 			}
@@ -65,9 +69,9 @@ goes on where the stream was.`,
 	f.StringVar(&o.host, "host", "127.0.0.1", "address that the API listens on; one that others can reach needs --auth iam")
 	f.IntVar(&o.port, "port", 8080, "port of the API; 0 takes a free one")
 	f.IntVar(&o.dashboardPort, "dashboard-port", 8081, "port of the dashboard, on 127.0.0.1; 0 takes a free one")
-	f.IntVar(&o.databasePort, "database-port", 0, "port of PostgreSQL, on 127.0.0.1; 0 takes a free one")
+	f.IntVar(&o.databasePort, "database-port", 0, "port of PostgreSQL, on 127.0.0.1; 0 takes the one of the last start, or a free one")
 	f.StringVar(&o.dataDir, "data-dir", "", "folder that keeps everything (default: .streamctl/local beside the variables file)")
-	f.BoolVar(&o.reset, "reset", false, "begin anew: drop what the data folder holds")
+	f.BoolVar(&o.reset, "reset", false, "start over: drop what local keeps in the data folder; other files in it stay")
 	f.BoolVar(&o.acceptDamage, "accept-damage", false, "start on a damaged event stream without the records that can't be read; a file in the data folder lists them")
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing: a data folder that is removed at the end")
 	f.StringVar(&o.auth, "auth", "open", "open, or iam: every call of the API needs an AWS signature with the printed test keys")
@@ -92,6 +96,9 @@ func (o localOptions) check() error {
 		if port < 0 || port > 65535 {
 			return &usageError{err: fmt.Errorf("%s %d: outside 0..65535", flag, port)}
 		}
+	}
+	if o.dataDir == "" && o.dataDirGiven {
+		return &usageError{err: errors.New("--data-dir: empty"), hint: "name a folder, or leave --data-dir out"}
 	}
 	if o.ephemeral && (o.reset || o.dataDir != "") {
 		return &usageError{err: errors.New("--ephemeral keeps nothing: it goes without --reset and --data-dir")}
@@ -174,7 +181,7 @@ func (a *App) localDir(o localOptions) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("make a data folder: %w", err)
 		}
-		return dir, os.Chmod(dir, 0o711) // PostgreSQL may run as another user, who has to pass
+		return dir, nil
 	}
 	dir := o.dataDir
 	if dir == "" {
@@ -185,7 +192,11 @@ func (a *App) localDir(o localOptions) (string, error) {
 		return "", fmt.Errorf("find the data folder: %w", err)
 	}
 	if o.reset {
-		return dir, local.Reset(dir)
+		left, err := local.Reset(dir)
+		if len(left) > 0 {
+			a.notef("reset: left in %s, because local did not make them: %s", dir, strings.Join(left, ", "))
+		}
+		return dir, err
 	}
 	return dir, nil
 }
@@ -212,13 +223,21 @@ func (a *App) stopLocal(ctx context.Context, p *local.Platform) error {
 // showLocal answers where everything is.
 func (a *App) showLocal(info local.Info, o localOptions, dir string, took time.Duration) error {
 	err := a.answer(localInfo{Info: info, DataDir: dir, Seconds: took.Seconds()}, func() {
-		cache := info.Redis
-		if info.RedisInMemory {
-			cache += "  (in this process: redis-server isn't on this machine)"
+		database, cache := info.Psql, info.RedisCLI
+		if database == "" {
+			database = withoutPassword(info.Database)
+		}
+		switch {
+		case info.RedisInMemory:
+			cache += "  # in this process: neither valkey-server nor redis-server is on this machine"
+		case cache == "":
+			cache = withoutPassword(info.Redis)
+		default:
+			cache += "  # " + info.RedisServer
 		}
 		a.printf("Dashboard   %s\n", info.Dashboard)
 		a.printf("API         %s/events, %s/metrics/summary\n", info.API, info.API)
-		a.printf("PostgreSQL  %s\n", info.Database)
+		a.printf("PostgreSQL  %s\n", database)
 		a.printf("Redis       %s\n", cache)
 		a.printf("Archive     %s\n", info.Archive)
 		signing := ""
@@ -232,4 +251,13 @@ func (a *App) showLocal(info local.Info, o localOptions, dir string, took time.D
 		a.notef("ready in %.1f s; Ctrl-C stops", took.Seconds())
 	}
 	return err
+}
+
+// withoutPassword is a given server's URL for the terminal.
+func withoutPassword(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "as given"
+	}
+	return u.Redacted()
 }

@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -54,12 +53,7 @@ func runWatch(cmd *cobra.Command, a *App, o localOptions) error {
 	}
 	w := &watcher{app: a, root: root, program: filepath.Join(scratch, "streamctl")}
 	ctx := cmd.Context()
-	if o.databasePort == 0 { // the same after each build
-		if o.databasePort, err = daemon.FreePort(ctx); err != nil {
-			return err
-		}
-	}
-	w.args = append(childFlags(cmd), "--data-dir", dir, "--database-port", strconv.Itoa(o.databasePort))
+	w.args = append(childFlags(cmd), "--data-dir", dir) // which keeps the stores' ports
 	err = errors.Join(w.run(ctx), os.RemoveAll(scratch))
 	if o.ephemeral {
 		err = errors.Join(err, os.RemoveAll(dir))
@@ -69,7 +63,7 @@ func runWatch(cmd *cobra.Command, a *App, o localOptions) error {
 
 // childFlags are the flags as given, but those that this process sees to.
 func childFlags(cmd *cobra.Command) []string {
-	own := []string{"watch", "source", "reset", "ephemeral", "data-dir", "database-port"}
+	own := []string{"watch", "source", "reset", "ephemeral", "data-dir"}
 	args := []string{"local"}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if !slices.Contains(own, f.Name) {

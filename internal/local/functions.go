@@ -47,10 +47,7 @@ type makers struct {
 const bucket = "archive"
 
 func newFunctions(m makers) *functions {
-	timeout := func(name string) time.Duration {
-		f, _ := funcenv.FunctionByName(name)
-		return time.Duration(f.TimeoutSeconds) * time.Second
-	}
+	timeout := func(name string) time.Duration { return timeoutOf(m.v, name) }
 	loaders := max(1, m.v.ShardCount) * max(1, m.v.ProcessorMapping.Parallelization)
 	return &functions{
 		ingest:      newFunction(funcenv.FuncIngest, timeout(funcenv.FuncIngest), most, m.ingest),
@@ -59,6 +56,14 @@ func newFunctions(m makers) *functions {
 		query:       newFunction(funcenv.FuncQuery, timeout(funcenv.FuncQuery), 8, m.query),
 		maintenance: newFunction(funcenv.FuncMaintenance, timeout(funcenv.FuncMaintenance), 2, m.maintenance),
 	}
+}
+
+// timeoutOf is the deadline of one invocation, as on AWS: Functions.<name>.Timeout,
+// or the function's default.
+func timeoutOf(v config.Variables, name string) time.Duration {
+	f, _ := funcenv.FunctionByName(name)
+	f, _ = v.Function(f)
+	return time.Duration(f.TimeoutSeconds) * time.Second
 }
 
 // Close ends what the environments keep open.

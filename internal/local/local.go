@@ -75,6 +75,13 @@ type Info struct {
 	Database string `json:"database"`
 	Redis    string `json:"redis"`
 	Archive  string `json:"archive"`
+	// Psql and RedisCLI are commands for a shell; they read the password from a
+	// file. Empty for servers that were given.
+	Psql     string `json:"psql,omitempty"`
+	RedisCLI string `json:"redisCli,omitempty"`
+	// RedisServer is the name of the program that runs as Redis: valkey-server or
+	// redis-server; empty if it is given or a part of this process.
+	RedisServer string `json:"redisServer,omitempty"`
 	// RedisInMemory says that Redis is a part of this process.
 	RedisInMemory bool `json:"redisInMemory"`
 	// Region, AccessKeyID and SecretAccessKey sign requests; empty without IAM.

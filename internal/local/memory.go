@@ -10,8 +10,9 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// memoryRedis is a Redis within this process, for machines without one.
-type memoryRedis struct{ addr string }
+// memoryRedis is a Redis within this process, for machines without one. It asks
+// every client for the password.
+type memoryRedis struct{ addr, password string }
 
 // start starts it, empty, where it was before.
 func (m *memoryRedis) start(ctx context.Context) (running, error) {
@@ -20,6 +21,7 @@ func (m *memoryRedis) start(ctx context.Context) (running, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
+	server.RequireAuth(m.password)
 	if err := server.StartAddr(addr); err != nil {
 		return nil, fmt.Errorf("start redis: %w", err)
 	}

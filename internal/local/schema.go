@@ -32,11 +32,13 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 	var answer cfn.Response
 	h := &schema.Handler{
 		Owner:  func() schema.Warehouse { return warehouse.NewURL(s.database(funcenv.RoleOwner)) },
-		Master: func(_, _ string) schema.Warehouse { return warehouse.NewURL(s.master) },
+		Master: func(_, _ string) schema.Warehouse { return &admitting{warehouse.NewURL(s.master), s.admit} },
 		Answer: func(_ context.Context, _ string, body []byte) error { return json.Unmarshal(body, &answer) },
 
 		MaxAgeDays: v.EventMaxAgeDays, Now: time.Now, Pause: pause.For, Log: log.With("function", funcenv.FuncSchema),
 	}
+	ctx, cancel := context.WithTimeout(ctx, timeoutOf(v, funcenv.FuncSchema))
+	defer cancel()
 	err = h.Handle(ctx, cfn.Event{RequestType: cfn.RequestUpdate, ResourceProperties: funcenv.MigrationProperties{
 		CodeKey: "local", DatabaseResourceID: "local", MasterUsername: v.DatabaseUsername, MasterPassword: password,
 		LoaderConnections: "0", ReaderConnections: "0", Metrics: metrics, EventTypes: types,
@@ -48,4 +50,18 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
 	return nil
+}
+
+// admitting gives new roles their passwords: on AWS they log in with tokens.
+type admitting struct {
+	*warehouse.DB
+	admit func(context.Context) error
+}
+
+// EnsureRoles makes the missing roles.
+func (a *admitting) EnsureRoles(ctx context.Context) error {
+	if err := a.DB.EnsureRoles(ctx); err != nil {
+		return err
+	}
+	return a.admit(ctx)
 }

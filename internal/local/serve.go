@@ -29,6 +29,7 @@ func (p *Platform) serve(ctx context.Context, api, page net.Listener) {
 	p.info = Info{
 		API: "http://" + api.Addr().String(), Dashboard: "http://" + page.Addr().String(),
 		Database: p.stores.master, Redis: p.stores.redisURL, Archive: p.state.path("archive"), RedisInMemory: p.stores.memory,
+		Psql: p.stores.psql, RedisCLI: p.stores.redisCLI, RedisServer: p.stores.server,
 	}
 	if p.o.IAM {
 		p.info.Region, p.info.AccessKeyID, p.info.SecretAccessKey = region(v.Region), p.state.AccessKeyID, p.state.SecretAccessKey

@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 
-	"github.com/streamctl/streamctl/internal/local/durable"
+	"github.com/streamctl/streamctl/internal/local/daemon"
+	"github.com/streamctl/streamctl/internal/local/pgserver"
 )
 
 // format is the version of what the data folder holds. One of another version
@@ -21,6 +23,7 @@ const format = 1
 type state struct {
 	dir  string
 	lock *os.File
+	mu   sync.Mutex // of changes to kept
 	kept
 }
 
@@ -32,7 +35,13 @@ type kept struct {
 	// AccessKeyID and SecretAccessKey are whom --auth iam lets in.
 	AccessKeyID     string `json:"accessKeyId"`
 	SecretAccessKey string `json:"secretAccessKey"`
-	// Database says that the database was made whole.
+	// RedisPassword is asked of every client of Valkey or Redis.
+	RedisPassword string `json:"redisPassword"`
+	// DatabasePort and RedisPort are the ports of the last start, taken again if
+	// they are free; 0 is none yet.
+	DatabasePort int `json:"databasePort,omitempty"`
+	RedisPort    int `json:"redisPort,omitempty"`
+	// Database is set when roles and database were made: events may be stored.
 	Database bool `json:"database"`
 }
 
@@ -49,34 +58,31 @@ func (e *FolderError) Error() string { return "data folder " + e.Dir + ": " + e.
 // Hint is what helps.
 func (e *FolderError) Hint() string { return e.Fix }
 
-// Reset removes a data folder of ours, and nothing else.
-func Reset(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reset data folder: %w", err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, stateFile)); err != nil {
-		return &FolderError{Dir: dir, What: "not emptied, for it has no " + stateFile + ": it is none of ours", Fix: "name another with --data-dir"}
-	}
-	lock, err := lockDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.RemoveAll(dir), lock.Close())
-}
-
+// stateFile, lockFile and the marker are the folder's own files.
 const (
 	stateFile = "state.json"
 	lockFile  = "lock"
 )
 
-// openState opens a data folder, which is made when missing, for this process
-// alone.
+// openState opens a data folder, which is made if it is missing, for this process
+// alone. A folder that isn't ours is refused before anything is written.
 func openState(dir string) (*state, error) {
-	if err := os.MkdirAll(dir, 0o711); err != nil {
+	found, err := recognize(dir)
+	if err != nil {
+		return nil, err
+	}
+	if found == foreign {
+		return nil, foreignFolder(dir)
+	}
+	account, err := pgserver.Account()
+	if err != nil {
+		return nil, err
+	}
+	if err := daemon.OwnDir(dir, account); err != nil {
+		var hinted interface{ Hint() string }
+		if errors.As(err, &hinted) {
+			return nil, err
+		}
 		return nil, &FolderError{Dir: dir, What: err.Error(), Fix: "name one that you may write to with --data-dir"}
 	}
 	lock, err := lockDir(dir)
@@ -91,7 +97,7 @@ func openState(dir string) (*state, error) {
 }
 
 func lockDir(dir string) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, &FolderError{Dir: dir, What: err.Error(), Fix: "name one that you may write to with --data-dir"}
 	}
@@ -102,36 +108,45 @@ func lockDir(dir string) (*os.File, error) {
 	return lock, nil
 }
 
+// read reads the folder's secrets. Those that are missing are made: an older
+// version didn't know them, or the first start was interrupted.
 func (s *state) read() error {
-	text, err := os.ReadFile(s.path(stateFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s.begin()
-	}
-	if err != nil {
+	text, err := daemon.ReadFile(s.path(stateFile), nil)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read data folder: %w", err)
 	}
-	if err := json.Unmarshal(text, &s.kept); err != nil {
-		return &FolderError{Dir: s.dir, What: stateFile + " is damaged: " + err.Error(), Fix: "--reset begins anew and drops what is there"}
+	if err != nil {
+		// Without it the database's data may be there: it is kept.
+		_, dataErr := os.Lstat(s.path("postgres", "data"))
+		s.kept = kept{Format: format, Database: dataErr == nil}
+	} else if err := json.Unmarshal(text, &s.kept); err != nil {
+		return &FolderError{Dir: s.dir, What: stateFile + " is damaged: " + err.Error(), Fix: "put a copy back, or start over with --reset, which drops what is there"}
 	}
 	if s.Format != format {
 		return &FolderError{
 			Dir: s.dir, What: fmt.Sprintf("made by another version of streamctl (format %d, this one has %d)", s.Format, format),
-			Fix: "use that version, name another folder with --data-dir, or begin anew with --reset, which drops what is there",
+			Fix: "use that version, name another folder with --data-dir, or start over with --reset, which drops what is there",
 		}
 	}
-	return nil
+	if err := daemon.WriteFile(s.path(markerFile), []byte(marker), nil); err != nil {
+		return fmt.Errorf("mark data folder: %w", err)
+	}
+	for _, secret := range []*string{&s.Password, &s.RedisPassword} {
+		if *secret == "" {
+			*secret = rand.Text()
+		}
+	}
+	if s.AccessKeyID == "" || s.SecretAccessKey == "" {
+		s.AccessKeyID, s.SecretAccessKey = ownKeys+rand.Text()[:11], (rand.Text() + rand.Text())[:40]
+	}
+	return s.save()
 }
 
-// begin makes the folder's secrets, unless it holds something else.
-func (s *state) begin() error {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		return fmt.Errorf("read data folder: %w", err)
-	}
-	if len(entries) > 1 { // the lock is there
-		return &FolderError{Dir: s.dir, What: "it holds files and no " + stateFile, Fix: "name an empty or a new one with --data-dir"}
-	}
-	s.kept = kept{Format: format, Password: rand.Text(), AccessKeyID: "AKIALOCAL" + rand.Text()[:11], SecretAccessKey: (rand.Text() + rand.Text())[:40]}
+// update changes what is kept; PostgreSQL and Redis are started at the same time.
+func (s *state) update(change func(*kept)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.kept)
 	return s.save()
 }
 
@@ -140,7 +155,7 @@ func (s *state) save() error {
 	if err != nil {
 		return fmt.Errorf("write data folder: %w", err)
 	}
-	if err := durable.WriteFile(s.path(stateFile), append(text, '\n'), 0o600); err != nil {
+	if err := daemon.WriteFile(s.path(stateFile), append(text, '\n'), nil); err != nil {
 		return fmt.Errorf("write data folder: %w", err)
 	}
 	return nil

@@ -71,7 +71,7 @@ func (p *Platform) Stop(ctx context.Context) error {
 	if p.state != nil {
 		errs = append(errs, p.state.close())
 		if p.o.Ephemeral {
-			errs = append(errs, os.RemoveAll(p.o.Dir))
+			errs = append(errs, removeEphemeral(p.o.Dir))
 		}
 	}
 	return errors.Join(errs...)
@@ -112,4 +112,14 @@ func (p *Platform) drain(ctx context.Context) error {
 			return &now
 		}
 	}
+}
+
+// removeEphemeral removes what local made in the folder, and the folder if nothing
+// else is in it.
+func removeEphemeral(dir string) error {
+	left, err := removeOwn(dir)
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	return os.Remove(dir)
 }

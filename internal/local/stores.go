@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"path/filepath"
+	"strconv"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
@@ -24,10 +27,17 @@ type stores struct {
 	postgres, cache *supervisor // nil where it was told of one
 	// database gives the URL by which a role logs in.
 	database func(role string) string
+	// admit gives roles that were just created their passwords.
+	admit func(context.Context) error
 	// redis makes a client.
 	redis func() *redis.Client
 	// master is the URL for people and their tools; redisURL the same of Redis.
 	master, redisURL string
+	// psql and redisCLI are commands that a person can use as they are; empty for
+	// given servers. Neither has a password in it.
+	psql, redisCLI string
+	// server is the program that runs as Redis.
+	server string
 	// memory says that Redis is a part of this process.
 	memory bool
 }
@@ -56,6 +66,10 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 		// Loads are many and small: a checkpoint every 30 s would cost more than it gives.
 		Settings: map[string]string{"max_wal_size": "2GB", "checkpoint_timeout": "15min", "shared_buffers": "128MB"},
 	}
+	po.Unused = !st.Database
+	if po.Port == 0 {
+		po.Port = st.DatabasePort
+	}
 	var server *pgserver.Server
 	s.postgres = &supervisor{name: "postgres", log: log, start: func(ctx context.Context) (running, error) {
 		started, err := pgserver.Start(ctx, po)
@@ -65,24 +79,41 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 		server, po.Port = started, started.Port // the same port from now on
 		return started, nil
 	}}
-	if err := s.postgres.begin(ctx); err != nil {
+	err := s.postgres.begin(ctx)
+	if errors.Is(err, pgserver.ErrPortTaken) && o.DatabasePort == 0 {
+		log.WarnContext(ctx, "another program uses PostgreSQL's port of the last start: taking a free one", "port", po.Port)
+		po.Port = 0
+		err = s.postgres.begin(ctx)
+	}
+	if err != nil {
 		s.postgres = nil
+		if errors.Is(err, pgserver.ErrPortTaken) {
+			err = &PortError{Flag: "--database-port", Addr: "127.0.0.1:" + strconv.Itoa(po.Port), err: syscall.EADDRINUSE}
+		}
 		return err
 	}
-	if !st.Database {
-		if err := server.CreateRDS(ctx, o.Variables.DatabaseUsername, st.Password, funcenv.DatabaseName); err != nil {
-			return err
-		}
-		st.Database = true
-		if err := st.save(); err != nil {
-			return err
-		}
+	// Each step is done again at every start: an earlier one may have been
+	// interrupted anywhere, or was another version's.
+	if err := server.CreateRDS(ctx, o.Variables.DatabaseUsername, st.Password, funcenv.DatabaseName); err != nil {
+		return err
 	}
-	first := *server // roles and address stay; passwords are in the folder
-	s.database = func(role string) string { return first.URL(role, funcenv.DatabaseName) }
+	if err := server.AdmitRoles(ctx); err != nil {
+		return err
+	}
+	if err := st.update(func(k *kept) { k.Database, k.DatabasePort = true, server.Port }); err != nil {
+		return err
+	}
+	first := *server // roles, passwords and address stay
+	s.database = func(role string) string { return scramOnly(first.URL(role, funcenv.DatabaseName)) }
+	s.admit = first.AdmitRoles
 	s.master = withPassword(first.URL(o.Variables.DatabaseUsername, funcenv.DatabaseName), st.Password)
-	return nil
+	s.psql, err = writePgpass(st.dir, first.Port, o.Variables.DatabaseUsername, st.Password)
+	return err
 }
+
+// scramOnly has a client never send the password itself, whoever listens on the
+// port while PostgreSQL is down.
+func scramOnly(target string) string { return target + "&require_auth=scram-sha-256" }
 
 func withPassword(target, password string) string {
 	u, err := url.Parse(target)
@@ -123,7 +154,7 @@ func (s *stores) usePostgres(ctx context.Context, target string) (err error) {
 	if err := errors.Join(master.EnsureRoles(ctx), master.Close(ctx)); err != nil {
 		return fmt.Errorf("--database-url: %w", err)
 	}
-	s.master = target
+	s.master, s.admit = target, func(context.Context) error { return nil }
 	s.database = func(role string) string {
 		u, err := url.Parse(target)
 		if err != nil {
@@ -151,20 +182,26 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 		return nil
 	}
 	addr := ""
-	ro := redisserver.Options{Dir: st.path("redis")}
+	ro := redisserver.Options{Dir: st.path("redis"), Password: st.RedisPassword, Port: st.RedisPort}
 	s.cache = &supervisor{name: "redis", log: log, start: func(ctx context.Context) (running, error) {
 		server, err := redisserver.Start(ctx, ro)
 		if err != nil {
 			return nil, err
 		}
-		addr, ro.Port = server.Addr, server.Port
+		addr, ro.Port, ro.Program = server.Addr, server.Port, server.Program
 		return server, nil
 	}}
 	err := s.cache.begin(ctx)
+	if errors.Is(err, redisserver.ErrPortTaken) {
+		log.WarnContext(ctx, "another program uses Redis' port of the last start: taking a free one", "port", ro.Port)
+		ro.Port = 0
+		err = s.cache.begin(ctx)
+	}
+	s.server = filepath.Base(ro.Program)
 	if missing := (*daemon.NotFoundError)(nil); errors.As(err, &missing) {
-		log.InfoContext(ctx, "no redis-server on this machine: one within this process stands in", "install", missing.Install)
+		log.InfoContext(ctx, "no valkey-server or redis-server on this machine: one within this process stands in", "install", missing.Install)
 		s.memory = true
-		m := &memoryRedis{}
+		m := &memoryRedis{password: st.RedisPassword}
 		s.cache.start = m.start
 		err = s.cache.begin(ctx)
 		addr = m.addr
@@ -173,9 +210,12 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 		s.cache = nil
 		return err
 	}
-	s.redisURL = "redis://" + addr
-	s.redis = func() *redis.Client { return cache.Local(addr, "") }
-	return nil
+	s.redisURL = "redis://:" + st.RedisPassword + "@" + addr
+	s.redis = func() *redis.Client { return cache.Local(addr, st.RedisPassword) }
+	if s.redisCLI, err = writeRedisPassword(st.dir, addr, st.RedisPassword); err != nil || s.memory {
+		return err
+	}
+	return st.update(func(k *kept) { k.RedisPort = ro.Port })
 }
 
 // close ends the servers of this process's own.

@@ -16,7 +16,7 @@ type Account struct {
 	UID, GID int
 }
 
-// Unprivileged gives the account that a server runs as when the caller is
+// Unprivileged returns the account that a server runs as when the caller is
 // root: the first of names that exists. For any other caller it is nil.
 func Unprivileged(names ...string) (*Account, error) {
 	if os.Geteuid() != 0 {
@@ -42,18 +42,42 @@ func Unprivileged(names ...string) (*Account, error) {
 	return nil, fmt.Errorf("look up an unprivileged user: none of %s exists", strings.Join(names, ", "))
 }
 
-// PrivateDir makes dir with mode 0700 for the account. Folders above it inside
-// the machine's temporary folder are opened for passing through; one elsewhere
-// that the account can't pass is an error that names it.
+// ID is the user id of the account; for nil it is the caller's.
+func (a *Account) ID() int {
+	if a == nil {
+		return os.Geteuid()
+	}
+	return a.UID
+}
+
+// PrivateDir makes dir with mode 0700 for the account, or for the caller if the
+// account is nil.
 func PrivateDir(dir string, a *Account) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
+	d, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // nothing was written
+	if a != nil {
+		if err := d.Chown(a.UID, a.GID); err != nil {
+			return fmt.Errorf("give folder to %s: %w", a.Name, err)
+		}
+	}
+	if err := d.Chmod(0o700); err != nil {
+		return fmt.Errorf("make folder private: %w", err)
+	}
+	return passParents(dir, a)
+}
+
+// passParents verifies that the account can pass the folders above dir. Folders
+// of the caller inside the machine's temporary folder are opened for passing;
+// any other one that the account can't pass is an error that names it.
+func passParents(dir string, a *Account) error {
 	if a == nil {
 		return nil
-	}
-	if err := os.Lchown(dir, a.UID, a.GID); err != nil {
-		return fmt.Errorf("give folder to %s: %w", a.Name, err)
 	}
 	tmp := filepath.Clean(os.TempDir())
 	for up := filepath.Dir(dir); up != filepath.Dir(up); up = filepath.Dir(up) {
@@ -67,22 +91,52 @@ func PrivateDir(dir string, a *Account) error {
 		if !strings.HasPrefix(up, tmp+string(filepath.Separator)) {
 			return fmt.Errorf("check folder: user %s, who runs the server because you are root, can't enter %s: use a data folder elsewhere", a.Name, up)
 		}
-		if err := os.Chmod(up, info.Mode().Perm()|0o011); err != nil {
+		if err := openForPassing(up); err != nil {
 			return fmt.Errorf("open folder for %s: %w", a.Name, err)
 		}
 	}
 	return nil
 }
 
-// GiveTree makes the account the owner of dir and all that is in it.
-func GiveTree(dir string, a *Account) error {
+// openForPassing lets other accounts pass a folder of the caller.
+func openForPassing(dir string) error {
+	d, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // nothing was written
+	info, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	if uid, _ := owner(info); uid != os.Geteuid() {
+		return fmt.Errorf("%s belongs to user %d", dir, uid)
+	}
+	return d.Chmod(info.Mode().Perm() | 0o011)
+}
+
+// GiveTree makes the account the owner of dir and everything in it. It follows
+// no symbolic link.
+func GiveTree(dir string, a *Account) (err error) {
 	if a == nil {
 		return nil
 	}
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("give files to %s: %w", a.Name, err)
+	}
+	if !info.IsDir() {
+		return os.Lchown(dir, a.UID, a.GID)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("give files to %s: %w", a.Name, err)
+	}
+	defer func() { err = joinClose(err, root) }()
+	return fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, a.UID, a.GID)
+		return root.Lchown(path, a.UID, a.GID)
 	})
 }

@@ -84,19 +84,21 @@ type Spec struct {
 	Dir string
 	// Account is who runs it; nil is the caller.
 	Account *Account
+	// In is what the program reads from its standard input; nil is nothing.
+	In io.Reader
 	// Log takes what the program prints to both outputs; nil drops it.
 	Log io.Writer
 	// Out takes what it prints to standard output, instead of Log.
 	Out io.Writer
 	// Orphaned is the signal that the kernel sends to the program when the
-	// caller dies (Linux only).
+	// caller dies (Linux only); 0 is none.
 	Orphaned syscall.Signal
 }
 
 // Start starts the program. It outlives any context: Stop ends it.
 func Start(s Spec) (*Process, error) {
 	cmd := exec.Command(s.Path, s.Args...) //nolint:noctx // it outlives the call that starts it; Stop ends it
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.Env, s.Dir, s.Log, s.Log
+	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Env, s.Dir, s.In, s.Log, s.Log
 	if s.Out != nil {
 		cmd.Stdout = s.Out
 	}

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,9 +16,26 @@ func attributes(a *Account, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Credential: credential(a)}
 }
 
-// Command is the name of the program that a process runs; an error where there
-// is no such process.
-func Command(ctx context.Context, pid int) (string, error) {
-	out, err := Run(ctx, Spec{Path: "/bin/ps", Args: []string{"-p", strconv.Itoa(pid), "-o", "comm="}})
-	return filepath.Base(strings.TrimSpace(string(out))), err
+// Using lists the processes of the account that name dir or a folder below it
+// in their arguments, with the name of their program.
+func Using(ctx context.Context, dir string, a *Account) (map[int]string, error) {
+	out, err := Run(ctx, Spec{Path: "/bin/ps", Args: []string{"-axo", "pid=,uid=,command="}})
+	if err != nil {
+		return nil, err
+	}
+	found := map[int]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
+			continue
+		}
+		pid, err := strconv.Atoi(fields[0])
+		if err != nil || pid == os.Getpid() || fields[1] != strconv.Itoa(a.ID()) {
+			continue
+		}
+		if strings.Contains(line, " "+dir+"/") || strings.Contains(strings.TrimSpace(line)+" ", " "+dir+" ") {
+			found[pid] = filepath.Base(fields[2])
+		}
+	}
+	return found, nil
 }

@@ -14,7 +14,16 @@ func credential(a *Account) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)}
 }
 
-// passable tells whether the account may pass through the folder.
+// owner returns the user id of a file and how many names it has.
+func owner(info fs.FileInfo) (uid, links int) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1, 0
+	}
+	return int(st.Uid), int(st.Nlink)
+}
+
+// passable reports whether the account may pass through the folder.
 func passable(info fs.FileInfo, a *Account) bool {
 	mode := info.Mode().Perm()
 	st, ok := info.Sys().(*syscall.Stat_t)

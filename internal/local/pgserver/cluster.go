@@ -11,8 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/internal/local/daemon"
+	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
 // cluster is a data folder with what runs it.
@@ -42,90 +46,132 @@ func findBinaries(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if path, err = filepath.EvalSymlinks(path); err != nil {
+	if path, err = filepath.EvalSymlinks(path); err != nil { // a folder of the PATH may hold links
 		return "", fmt.Errorf("find postgres: %w", err)
 	}
 	return filepath.Dir(path), nil
 }
 
-// environment is what a server or initdb sees: nothing of the caller's PG*
-// variables, and messages in English.
-func environment() []string {
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "PG") || strings.HasPrefix(v, "LC_") || strings.HasPrefix(v, "LANG")
-	})
-	return append(env, "LC_ALL=C")
-}
-
 func (c cluster) data() string         { return filepath.Join(c.dir, "data") }
 func (c cluster) passwordFile() string { return filepath.Join(c.dir, "password") }
+func (c cluster) rulesFile() string    { return filepath.Join(c.dir, "pg_hba.conf") }
 
-func (c cluster) password() (string, error) {
-	b, err := os.ReadFile(c.passwordFile())
-	if err != nil {
-		return "", fmt.Errorf("read superuser's password: %w", err)
-	}
-	return strings.TrimSpace(string(b)), nil
-}
+// Account returns the user that runs the server when the caller is root: it
+// must be able to pass the folders above Options.Dir. For any other caller it is nil.
+func Account() (*daemon.Account, error) { return daemon.Unprivileged("postgres", "nobody") }
 
-// prepare makes sure that the folder holds an initialised cluster.
-func (c cluster) prepare(ctx context.Context, template string) error {
-	if err := daemon.PrivateDir(c.dir, c.account); err != nil {
+// unfinished begins the names of folders in which initdb runs.
+const unfinished = "init-"
+
+// prepare makes sure that the folder holds an initialized cluster. The cluster
+// gets its name when it is complete: a start that was interrupted before leaves a
+// folder that is removed here.
+func (c cluster) prepare(ctx context.Context, o Options) error {
+	if err := daemon.OwnDir(c.dir, c.account); err != nil {
 		return err
 	}
-	made, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
-	if err == nil {
-		return c.checkVersion(ctx, strings.TrimSpace(string(made)))
+	if err := c.endOrphans(ctx); err != nil {
+		return err
+	}
+	left, err := filepath.Glob(filepath.Join(c.dir, unfinished+"*"))
+	if err != nil {
+		return fmt.Errorf("list folders: %w", err)
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove what an interrupted start left: %w", err)
+		}
+	}
+	if o.Unused {
+		if err := c.discardUnusable(); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Lstat(c.data()); err == nil {
+		return c.check(ctx)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("check data folder: %w", err)
 	}
-	if template == "" {
-		return c.initialise(ctx)
+	kept := ""
+	if o.Template != "" {
+		if kept, err = c.keep(ctx, o.Template); err != nil {
+			return err
+		}
 	}
-	kept, err := c.keep(ctx, template)
-	if err != nil {
-		return err
+	if kept == "" {
+		return c.initialize(ctx)
 	}
-	if err := os.CopyFS(c.data(), os.DirFS(filepath.Join(kept, "data"))); err != nil {
-		return fmt.Errorf("copy template: %w", err)
-	}
-	if err := os.Chmod(c.data(), 0o700); err != nil {
-		return fmt.Errorf("copy template: %w", err)
-	}
-	password, err := os.ReadFile(filepath.Join(kept, "password"))
+	password, err := daemon.ReadFile(filepath.Join(kept, "password"), nil)
 	if err != nil {
 		return fmt.Errorf("copy template: %w", err)
 	}
-	if err := os.WriteFile(c.passwordFile(), password, 0o600); err != nil {
+	if err := daemon.WriteFile(c.passwordFile(), password, nil); err != nil {
 		return fmt.Errorf("copy template: %w", err)
 	}
-	return daemon.GiveTree(c.dir, c.account)
+	// The server's account copies its own files: root opens none of them.
+	return c.complete(func(fresh string) error {
+		_, err := daemon.Run(ctx, daemon.Spec{
+			Path: "/bin/cp", Args: []string{"-R", filepath.Join(kept, "data") + "/.", fresh}, Env: daemon.Environment(), Dir: "/", Account: c.account,
+		})
+		if err != nil {
+			return fmt.Errorf("copy template: %w", err)
+		}
+		return nil
+	})
 }
 
-// keep makes the template when it isn't there. Several processes may do so at
-// a time: each initialises a folder of its own, one wins the rename.
+// complete has make fill a folder of the server's account, and gives it the
+// cluster's name when that is done.
+func (c cluster) complete(make func(fresh string) error) error {
+	fresh, err := os.MkdirTemp(c.dir, unfinished)
+	if err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	if c.account != nil {
+		if err := os.Lchown(fresh, c.account.UID, c.account.GID); err != nil {
+			return fmt.Errorf("make data folder: %w", err)
+		}
+	}
+	if err := make(fresh); err != nil {
+		return errors.Join(err, os.RemoveAll(fresh))
+	}
+	if err := os.Rename(fresh, c.data()); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	return durable.SyncDir(c.dir)
+}
+
+// keep returns the template, which it makes if it is missing, or nothing if the
+// template's folder belongs to another user, who could have put anything into it.
+// Several processes may do so at a time: each initializes a folder of its own, one
+// wins the rename.
 func (c cluster) keep(ctx context.Context, template string) (string, error) {
+	if err := daemon.OwnDir(template, c.account); err != nil {
+		var owner *daemon.OwnerError
+		var kind *daemon.KindError
+		if errors.As(err, &owner) || errors.As(err, &kind) {
+			return "", nil
+		}
+		return "", err
+	}
 	name := strings.NewReplacer("/", "_", "\\", "_").Replace(c.bin)
 	kept := filepath.Join(template, strings.Trim(name, "_"))
-	if _, err := os.Stat(kept); err == nil {
+	if _, err := os.Lstat(kept); err == nil {
 		return kept, nil
-	}
-	if err := daemon.PrivateDir(template, c.account); err != nil {
-		return "", err
 	}
 	fresh, err := os.MkdirTemp(template, "new-")
 	if err != nil {
 		return "", fmt.Errorf("make template: %w", err)
 	}
 	n := cluster{dir: fresh, bin: c.bin, account: c.account}
-	if err := daemon.PrivateDir(fresh, c.account); err != nil {
+	if err := daemon.OwnDir(fresh, c.account); err != nil {
 		return "", err
 	}
-	if err := n.initialise(ctx); err != nil {
+	if err := n.initialize(ctx); err != nil {
 		return "", errors.Join(err, os.RemoveAll(fresh))
 	}
 	if err := os.Rename(fresh, kept); err != nil {
-		if _, statErr := os.Stat(kept); statErr != nil {
+		if _, statErr := os.Lstat(kept); statErr != nil {
 			return "", fmt.Errorf("keep template: %w", err)
 		}
 		return kept, os.RemoveAll(fresh)
@@ -133,30 +179,50 @@ func (c cluster) keep(ctx context.Context, template string) (string, error) {
 	return kept, nil
 }
 
-func (c cluster) initialise(ctx context.Context) error {
-	if err := os.WriteFile(c.passwordFile(), []byte(rand.Text()+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write superuser's password: %w", err)
-	}
-	if err := daemon.GiveTree(c.passwordFile(), c.account); err != nil {
+// initialize runs initdb. The superuser's password goes by a file that only the
+// server's account can read, and that is removed afterwards.
+func (c cluster) initialize(ctx context.Context) (err error) {
+	password := rand.Text() + "\n"
+	if err := daemon.WriteFile(c.passwordFile(), []byte(password), nil); err != nil {
 		return err
 	}
-	out, err := daemon.Run(ctx, daemon.Spec{
-		Path: filepath.Join(c.bin, "initdb"),
-		Args: []string{
-			"--pgdata", c.data(), "--username", Superuser, "--pwfile", c.passwordFile(),
-			"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
-		},
-		Env: environment(), Dir: c.dir, Account: c.account,
-	})
+	handed := filepath.Join(c.dir, "initdb-password")
+	f, err := daemon.CreateFile(handed)
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, tail(string(out), 10))
+		return fmt.Errorf("write superuser's password: %w", err)
 	}
-	return nil
+	defer func() { err = errors.Join(err, os.Remove(handed)) }()
+	_, err = f.WriteString(password)
+	if err == nil && c.account != nil {
+		err = f.Chown(c.account.UID, c.account.GID)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write superuser's password: %w", err)
+	}
+	return c.complete(func(fresh string) error {
+		out, err := daemon.Run(ctx, daemon.Spec{
+			Path: filepath.Join(c.bin, "initdb"),
+			Args: []string{
+				"--pgdata", fresh, "--username", Superuser, "--pwfile", handed, "--data-checksums",
+				"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
+			},
+			Env: daemon.Environment(), Dir: c.dir, Account: c.account, Orphaned: syscall.SIGKILL,
+		})
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, tail(string(out), 10))
+		}
+		return nil
+	})
 }
+
+// rules are pg_hba.conf: every login needs a password, from wherever. The file is
+// the caller's, outside of the folder that the server's account can write to.
+const rules = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 func (c cluster) arguments(o Options, port int) []string {
 	args := []string{
 		"-D", c.data(), "-p", strconv.Itoa(port),
+		"-c", "hba_file=" + c.rulesFile(), "-c", "password_encryption=scram-sha-256",
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "timezone=UTC", "-c", "logging_collector=off",
 	}
 	if o.Volatile {
@@ -171,4 +237,42 @@ func (c cluster) arguments(o Options, port int) []string {
 		args = append(args, "-c", name+"="+o.Settings[name])
 	}
 	return args
+}
+
+// closeOldRules replaces the login rules that an older version wrote into the data
+// folder, some without a password. They aren't used, but a server that somebody
+// starts there by hand would use them. The server writes its own file.
+func (c cluster) closeOldRules(ctx context.Context, s *Server) (err error) {
+	path := filepath.Join(c.data(), "pg_hba.conf")
+	text, err := daemon.ReadFile(path, c.account)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !admitsAnyone(string(text)) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read old login rules: %w", err)
+	}
+	conn, err := pgx.Connect(ctx, s.URL(Superuser, "postgres"))
+	if err != nil {
+		return fmt.Errorf("replace old login rules: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	target, err := quoteLiteral(ctx, conn, path)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "COPY (VALUES ('local all all scram-sha-256'), ('host all all 127.0.0.1/32 scram-sha-256')) TO "+target); err != nil {
+		return fmt.Errorf("replace old login rules: %w", err)
+	}
+	return nil
+}
+
+// admitsAnyone reports whether a rule of pg_hba.conf asks for no password.
+func admitsAnyone(rules string) bool {
+	for line := range strings.Lines(rules) {
+		fields := strings.Fields(line)
+		if len(fields) > 0 && !strings.HasPrefix(fields[0], "#") && slices.Contains(fields, "trust") {
+			return true
+		}
+	}
+	return false
 }

@@ -31,9 +31,25 @@ func (e *VersionError) Hint() string {
 	return "put PostgreSQL " + e.Made + " first in the PATH, or begin anew with another or an emptied folder"
 }
 
-// checkVersion refuses a folder that the binaries can't read.
-func (c cluster) checkVersion(ctx context.Context, made string) error {
-	out, err := daemon.Run(ctx, daemon.Spec{Path: filepath.Join(c.bin, "postgres"), Args: []string{"--version"}, Env: environment(), Dir: c.dir, Account: c.account})
+// check refuses a cluster that isn't the server account's own, that another
+// version made, or that lacks a file which every cluster has.
+func (c cluster) check(ctx context.Context) error {
+	if err := daemon.CheckDir(c.data(), c.account); err != nil {
+		return err
+	}
+	path := filepath.Join(c.data(), "PG_VERSION")
+	text, err := daemon.ReadFile(path, c.account)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &DamageError{Dir: c.dir, Files: []string{path + ": missing"}}
+	}
+	if err != nil {
+		return fmt.Errorf("check data folder: %w", err)
+	}
+	made := strings.TrimSpace(string(text))
+	if _, err := strconv.ParseFloat(made, 64); err != nil {
+		return &DamageError{Dir: c.dir, Files: []string{fmt.Sprintf("%s: %q is not a version", path, made)}}
+	}
+	out, err := daemon.Run(ctx, daemon.Spec{Path: filepath.Join(c.bin, "postgres"), Args: []string{"--version"}, Env: daemon.Environment(), Dir: c.dir, Account: c.account})
 	if err != nil {
 		return err
 	}
@@ -45,40 +61,81 @@ func (c cluster) checkVersion(ctx context.Context, made string) error {
 	return nil
 }
 
-// orphanTime is how long a server of an earlier start may take to end.
-const orphanTime = 30 * time.Second
+// essential are files without which a cluster can't be started.
+var essential = [...]string{"PG_VERSION", "global/pg_control", "postgresql.conf"}
 
-// endOrphan waits for a server that an earlier start of this folder left behind
-// when it was killed. On Linux the kernel has told it to end already.
-func (c cluster) endOrphan(ctx context.Context) error {
-	text, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("check for a running server: %w", err)
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil || !isPostgres(ctx, pid) {
-		return nil // PostgreSQL itself knows what to do about the file
-	}
-	if err := syscall.Kill(pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("end the server of an earlier start: %w", err)
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, orphanTime, fmt.Errorf("process %d still runs on the folder", pid))
-	defer cancel()
-	for isPostgres(ctx, pid) {
-		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("end the server of an earlier start: %w", err)
+// discardUnusable removes a cluster that an older version's interrupted start left
+// without an essential file. Nothing was stored in it.
+func (c cluster) discardUnusable() error {
+	for _, name := range essential {
+		_, err := os.Lstat(filepath.Join(c.data(), name))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			if err := os.RemoveAll(c.data()); err != nil {
+				return fmt.Errorf("remove an unfinished data folder: %w", err)
+			}
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("check data folder: %w", err)
 		}
 	}
 	return nil
 }
 
-// isPostgres says that a process runs and is a postgres: a number may be
-// another's by now.
-func isPostgres(ctx context.Context, pid int) bool {
-	name, err := daemon.Command(ctx, pid)
-	return err == nil && strings.HasPrefix(name, "postgres")
+// orphanTime is how long a server of an earlier start may take to end.
+const orphanTime = 30 * time.Second
+
+// endOrphans ends the processes that an earlier start of this folder left behind
+// when it was killed: a server in order, initdb at once. On Linux the kernel has
+// signaled them already. Only processes of the server's account that work in the
+// folder are meant.
+func (c cluster) endOrphans(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, orphanTime, errors.New("processes of an earlier start still run on "+c.dir))
+	defer cancel()
+	signaled := map[int]bool{}
+	for {
+		all, err := daemon.Using(ctx, c.dir, c.account)
+		if err != nil {
+			return fmt.Errorf("end the server of an earlier start: %w", err)
+		}
+		running := 0
+		for pid, name := range all {
+			signal := syscall.SIGINT
+			switch {
+			case strings.HasPrefix(name, "initdb"):
+				signal = syscall.SIGKILL
+			case !strings.HasPrefix(name, "postgres"):
+				continue // somebody's shell in the folder
+			}
+			running++
+			if signaled[pid] {
+				continue
+			}
+			signaled[pid] = true
+			if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("end the server of an earlier start: %w", err)
+			}
+		}
+		if running == 0 {
+			return c.removePIDFile()
+		}
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("end the server of an earlier start: %w", err)
+		}
+	}
+}
+
+// removePIDFile removes what a killed server left: no process uses the folder,
+// but the number in the file may be another's by now, or damaged.
+func (c cluster) removePIDFile() error {
+	if _, err := os.Lstat(c.data()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := daemon.CheckDir(c.data(), c.account); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(c.data(), "postmaster.pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove an old postmaster.pid: %w", err)
+	}
+	return nil
 }

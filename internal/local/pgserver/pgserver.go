@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,6 +38,9 @@ type Options struct {
 	// with the same Template: copying it is several times faster than initdb.
 	// Empty runs initdb.
 	Template string
+	// Unused is set while nothing was stored in the folder: a cluster without an
+	// essential file, which an interrupted initdb leaves, is made again.
+	Unused bool
 	// Volatile switches fsync off: faster, but a crash of the machine loses
 	// the data. A crash of the server alone does not.
 	Volatile bool
@@ -68,28 +72,29 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	c := cluster{dir: dir, bin: bin}
-	if c.account, err = daemon.Unprivileged("postgres", "nobody"); err != nil {
+	if c.account, err = Account(); err != nil {
 		return nil, err
 	}
-	if err := c.prepare(ctx, o.Template); err != nil {
-		return nil, fmt.Errorf("start postgres: %w", err)
-	}
-	if err := c.endOrphan(ctx); err != nil {
+	if err := c.prepare(ctx, o); err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
 	const attempts = 5 // another process may take the free port first
 	for i := 1; ; i++ {
 		s, err := c.start(ctx, o)
 		if err == nil {
+			if err := c.closeOldRules(ctx, s); err != nil {
+				return nil, errors.Join(err, s.abandon(ctx))
+			}
 			return s, nil
 		}
-		if i == attempts || o.Port != 0 || !errors.Is(err, errPortTaken) {
+		if i == attempts || o.Port != 0 || !errors.Is(err, ErrPortTaken) {
 			return nil, fmt.Errorf("start postgres: %w", err)
 		}
 	}
 }
 
-var errPortTaken = errors.New("port is taken")
+// ErrPortTaken is a start on a port that another program uses.
+var ErrPortTaken = errors.New("port is taken")
 
 func (c cluster) start(ctx context.Context, o Options) (*Server, error) {
 	port := o.Port
@@ -103,36 +108,48 @@ func (c cluster) start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.OpenFile(filepath.Join(c.dir, "server.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err := daemon.WriteFile(c.rulesFile(), []byte(rules), c.account); err != nil {
+		return nil, err
+	}
+	log, err := daemon.CreateFile(filepath.Join(c.dir, "server.log"))
 	if err != nil {
 		return nil, fmt.Errorf("open server log: %w", err)
 	}
 	s := &Server{Host: "127.0.0.1", Port: port, Dir: c.dir, password: password, log: log}
 	s.process, err = daemon.Start(daemon.Spec{
-		Path: filepath.Join(c.bin, "postgres"), Args: c.arguments(o, port), Env: environment(), Dir: c.dir,
+		Path: filepath.Join(c.bin, "postgres"), Args: c.arguments(o, port), Env: daemon.Environment(), Dir: c.dir,
 		Account: c.account, Log: log, Orphaned: syscall.SIGINT,
 	})
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
 	if err := s.ready(ctx); err != nil {
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return nil, errors.Join(err, s.Stop(stopCtx))
+		return nil, errors.Join(err, s.abandon(ctx))
 	}
 	return s, nil
 }
 
-// ready waits until the server on our port is ours and answers.
+// abandon stops a server whose start failed.
+func (s *Server) abandon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return s.Stop(ctx)
+}
+
+// bound is what the server logs when it listens on its port. Until then another
+// program may be listening there, which must not see a password.
+const bound = "database system is ready to accept connections"
+
+// ready waits until the server listens on our port and answers.
 func (s *Server) ready(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		dir, err := s.dataDirectory(ctx)
-		if err == nil && dir != filepath.Join(s.Dir, "data") {
-			return errPortTaken
+		text, err := s.logged()
+		if err != nil {
+			return err
 		}
-		if err == nil {
+		if strings.Contains(text, bound) && s.answers(ctx) == nil {
 			return nil
 		}
 		select {
@@ -145,25 +162,34 @@ func (s *Server) ready(ctx context.Context) error {
 	}
 }
 
-func (s *Server) dataDirectory(ctx context.Context) (dir string, err error) {
+func (s *Server) answers(ctx context.Context) (err error) {
 	conn, err := pgx.Connect(ctx, s.URL(Superuser, "postgres"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	err = conn.QueryRow(ctx, "show data_directory").Scan(&dir)
-	return dir, err
+	return conn.Ping(ctx)
+}
+
+// logged returns the beginning of the server's log.
+func (s *Server) logged() (string, error) {
+	text := make([]byte, 64<<10)
+	n, err := s.log.ReadAt(text, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read server log: %w", err)
+	}
+	return string(text[:n]), nil
 }
 
 func (s *Server) died() error {
-	text, err := os.ReadFile(s.log.Name())
+	text, err := s.logged()
 	if err != nil {
-		return fmt.Errorf("read server log: %w", err)
+		return err
 	}
-	if strings.Contains(string(text), "could not bind") {
-		return errPortTaken
+	if strings.Contains(text, "could not bind") {
+		return ErrPortTaken
 	}
-	return fmt.Errorf("server ended: %w\n%s", s.process.Err(), tail(string(text), 10))
+	return fmt.Errorf("server ended: %w\n%s", s.process.Err(), tail(text, 10))
 }
 
 func tail(text string, lines int) string {
@@ -171,15 +197,12 @@ func tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// URL is the connection URL of a role in a database, TLS off. It carries the
-// superuser's password; other roles' passwords are the caller's to add.
+// URL is the connection URL of a role in a database, TLS off, with the password
+// of Password. The master's password is the one that CreateRDS was given: replace it.
 func (s *Server) URL(user, db string) string {
 	u := url.URL{
-		Scheme: "postgres", User: url.User(user), Path: "/" + db, RawQuery: "sslmode=disable",
+		Scheme: "postgres", User: url.UserPassword(user, s.Password(user)), Path: "/" + db, RawQuery: "sslmode=disable",
 		Host: s.Host + ":" + strconv.Itoa(s.Port),
-	}
-	if user == Superuser {
-		u.User = url.UserPassword(user, s.password)
 	}
 	return u.String()
 }

@@ -94,6 +94,14 @@ func TestCreateRDS(t *testing.T) {
 	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := query(t, withPassword("app", ""), "SELECT ''"); err == nil {
+		t.Error("a member of rds_iam needs no password")
+	}
+	for range 2 {
+		if err := s.AdmitRoles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got, err := query(t, s.URL("app", "analytics"), "SELECT current_user::text"); err != nil || got != "app" {
 		t.Errorf("member of rds_iam: %q, %v", got, err)
 	}

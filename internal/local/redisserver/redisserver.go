@@ -1,12 +1,13 @@
-// Package redisserver runs the machine's own redis-server as a private server:
-// on a free port of 127.0.0.1, as an unprivileged user when the caller is root.
+// Package redisserver runs the machine's own valkey-server or redis-server as a
+// private server: on a free port of 127.0.0.1, as an unprivileged user when the
+// caller is root. It keeps nothing on the disk.
 package redisserver
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,28 +22,54 @@ import (
 
 // Options say where and how the server runs.
 type Options struct {
-	// Dir is the private working folder; it is made when missing.
+	// Dir is the working folder, for the log; it is made when missing. Only the
+	// caller can enter it.
 	Dir string
+	// Program is the server's path; empty looks for valkey-server, which is what
+	// runs on AWS, and then for redis-server.
+	Program string
 	// Port is the TCP port on 127.0.0.1; 0 takes a free one.
 	Port int
 	// Password is asked of every client; empty asks for none.
 	Password string
-	// Persistent keeps the data over a restart, in an append-only file in Dir.
-	Persistent bool
 }
 
-// Server is a running Redis.
+// Server is a running Valkey or Redis.
 type Server struct {
 	// Addr is host:port.
 	Addr string
 	Port int
+	// Program is the path of what runs.
+	Program string
 
 	password string
 	process  *daemon.Process
 	log      *os.File
 }
 
-var errPortTaken = errors.New("port is taken")
+// programs are looked for in this order.
+var programs = [...]string{"valkey-server", "redis-server"}
+
+// Find returns the path of the server program: valkey-server if it is on the
+// machine, otherwise redis-server.
+func Find() (string, error) {
+	var missing *daemon.NotFoundError
+	for _, program := range programs {
+		path, err := daemon.Find(program, []string{"/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"},
+			[]string{"apt-get install valkey-server", "apt-get install redis-server", "brew install valkey"})
+		if err == nil {
+			return path, nil
+		}
+		if !errors.As(err, &missing) {
+			return "", err
+		}
+	}
+	missing.Program = strings.Join(programs[:], " or ")
+	return "", missing
+}
+
+// ErrPortTaken is a start on a port that another program uses.
+var ErrPortTaken = errors.New("port is taken")
 
 // Start starts the server and returns when it answers. ctx bounds the start
 // only; Stop ends the server.
@@ -52,51 +79,46 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("start redis: %w", err)
 	}
 	o.Dir = dir
-	path, err := daemon.Find("redis-server", []string{"/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"},
-		[]string{"apt-get install redis-server", "brew install redis"})
+	if o.Program == "" {
+		if o.Program, err = Find(); err != nil {
+			return nil, err
+		}
+	}
+	account, err := daemon.Unprivileged("valkey", "redis", "nobody")
 	if err != nil {
 		return nil, err
 	}
-	account, err := daemon.Unprivileged("redis", "nobody")
-	if err != nil {
-		return nil, err
-	}
-	if err := daemon.PrivateDir(o.Dir, account); err != nil {
+	if err := daemon.OwnDir(o.Dir, nil); err != nil {
 		return nil, fmt.Errorf("start redis: %w", err)
 	}
 	const attempts = 5 // another process may take the free port first
 	for i := 1; ; i++ {
-		s, err := start(ctx, path, o, account)
+		s, err := start(ctx, o, account)
 		if err == nil {
 			return s, nil
 		}
-		if i == attempts || o.Port != 0 || !errors.Is(err, errPortTaken) {
+		if i == attempts || o.Port != 0 || !errors.Is(err, ErrPortTaken) {
 			return nil, fmt.Errorf("start redis: %w", err)
 		}
 	}
 }
 
-func start(ctx context.Context, path string, o Options, account *daemon.Account) (*Server, error) {
+func start(ctx context.Context, o Options, account *daemon.Account) (*Server, error) {
 	if o.Port == 0 {
 		var err error
 		if o.Port, err = daemon.FreePort(ctx); err != nil {
 			return nil, err
 		}
 	}
-	config := filepath.Join(o.Dir, "redis.conf")
-	if err := os.WriteFile(config, []byte(configuration(o)), 0o600); err != nil {
-		return nil, fmt.Errorf("write configuration: %w", err)
-	}
-	if err := daemon.GiveTree(config, account); err != nil {
-		return nil, fmt.Errorf("write configuration: %w", err)
-	}
-	log, err := os.OpenFile(filepath.Join(o.Dir, "server.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	log, err := daemon.CreateFile(filepath.Join(o.Dir, "server.log"))
 	if err != nil {
 		return nil, fmt.Errorf("open server log: %w", err)
 	}
-	s := &Server{Addr: "127.0.0.1:" + strconv.Itoa(o.Port), Port: o.Port, password: o.Password, log: log}
+	s := &Server{Addr: "127.0.0.1:" + strconv.Itoa(o.Port), Port: o.Port, Program: o.Program, password: o.Password, log: log}
+	// The configuration goes by standard input: the password is in no file and no
+	// process list. The server writes no file, and its account can enter no folder.
 	s.process, err = daemon.Start(daemon.Spec{
-		Path: path, Args: []string{config}, Dir: o.Dir, Env: os.Environ(), Account: account, Log: log, Orphaned: syscall.SIGTERM,
+		Path: o.Program, Args: []string{"-"}, In: strings.NewReader(configuration(o)), Dir: "/", Env: daemon.Environment(), Account: account, Log: log, Orphaned: syscall.SIGTERM,
 	})
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
@@ -109,18 +131,14 @@ func start(ctx context.Context, path string, o Options, account *daemon.Account)
 	return s, nil
 }
 
-// configuration goes by file, so that the password is in no process list.
 func configuration(o Options) string {
 	lines := []string{
 		"bind 127.0.0.1",
 		"port " + strconv.Itoa(o.Port),
 		"protected-mode yes",
 		"daemonize no",
-		"dir " + strconv.Quote(o.Dir),
 		`save ""`,
-	}
-	if o.Persistent {
-		lines = append(lines, "appendonly yes", "appendfsync always")
+		"appendonly no",
 	}
 	if o.Password != "" {
 		lines = append(lines, "requirepass "+strconv.Quote(o.Password))
@@ -128,22 +146,23 @@ func configuration(o Options) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// ready waits until the server on our port is ours and answers.
+// bound is what the server logs when it listens on its port. Until then another
+// program may be listening there, which must not see the password.
+const bound = "Ready to accept connections"
+
+// ready waits until the server listens on our port and answers.
 func (s *Server) ready(ctx context.Context) error {
 	client := redis.NewClient(&redis.Options{Addr: s.Addr, Password: s.password, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
 	defer client.Close() //nolint:errcheck // only read from
-	own := "process_id:" + strconv.Itoa(s.process.PID())
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if listening(ctx, s.Addr) {
-			info, err := client.Info(ctx, "server").Result()
-			switch {
-			case err == nil && strings.Contains(info, own+"\r\n"):
-				return nil
-			case err == nil, redis.HasErrorPrefix(err, "NOAUTH"), redis.HasErrorPrefix(err, "WRONGPASS"):
-				return errPortTaken
-			}
+		text, err := s.logged()
+		if err != nil {
+			return err
+		}
+		if strings.Contains(text, bound) && client.Ping(ctx).Err() == nil {
+			return nil
 		}
 		select {
 		case <-s.process.Done():
@@ -155,23 +174,25 @@ func (s *Server) ready(ctx context.Context) error {
 	}
 }
 
-// listening says that somebody takes connections at addr. The client would
-// write each refusal to standard error.
-func listening(ctx context.Context, addr string) bool {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	return err == nil && conn.Close() == nil
+// logged returns the beginning of the server's log.
+func (s *Server) logged() (string, error) {
+	text := make([]byte, 64<<10)
+	n, err := s.log.ReadAt(text, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read server log: %w", err)
+	}
+	return string(text[:n]), nil
 }
 
 func (s *Server) died() error {
-	text, err := os.ReadFile(s.log.Name())
+	text, err := s.logged()
 	if err != nil {
-		return fmt.Errorf("read server log: %w", err)
+		return err
 	}
-	if strings.Contains(string(text), "Address already in use") {
-		return errPortTaken
+	if strings.Contains(text, "Address already in use") {
+		return ErrPortTaken
 	}
-	return fmt.Errorf("server ended: %w\n%s", s.process.Err(), strings.TrimSpace(string(text)))
+	return fmt.Errorf("server ended: %w\n%s", s.process.Err(), strings.TrimSpace(text))
 }
 
 // Done is closed when the server has ended, for whatever reason.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/streamctl/streamctl/functions/processor"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local/mapper"
 	"github.com/streamctl/streamctl/internal/pause"
 )
@@ -24,6 +25,7 @@ const (
 	childPostgres = "STREAMCTL_CHAOS_CHILD_POSTGRES"
 	childDatabase = "STREAMCTL_CHAOS_CHILD_DATABASE"
 	childRedis    = "STREAMCTL_CHAOS_CHILD_REDIS"
+	childPassword = "STREAMCTL_CHAOS_CHILD_PASSWORD"
 )
 
 // IsChild says that this process is to be a processor for one invocation.
@@ -40,7 +42,7 @@ func Child(ctx context.Context, getenv func(string) string, in io.Reader, out io
 	if err := json.NewDecoder(in).Decode(&e); err != nil {
 		return fmt.Errorf("read invocation: %w", err)
 	}
-	db := loaderAt(getenv(childPostgres), getenv(childDatabase))
+	db := loaderAt(getenv(childPostgres), getenv(childDatabase), getenv(childPassword))
 	client := cache.Local(getenv(childRedis), "")
 	h := processor.Handler{Warehouse: db, Cache: cache.New(client, time.Now), Objects: noObjects{}, Metrics: nothing{}, Now: time.Now, Log: quiet()}
 	resp, err := h.Handle(ctx, e)
@@ -92,7 +94,7 @@ func (w *World) freeze(ctx context.Context, payload []byte, idle time.Duration) 
 		return errors.Join(err, proxy.Close())
 	}
 	cmd := exec.Command(self) //nolint:noctx // it outlives the invocation, which is the point
-	cmd.Env = append(os.Environ(), childPostgres+"=127.0.0.1:"+proxy.Port(), childDatabase+"="+w.Database, childRedis+"="+w.Servers.RedisAddr())
+	cmd.Env = append(os.Environ(), childPostgres+"=127.0.0.1:"+proxy.Port(), childDatabase+"="+w.Database, childRedis+"="+w.Servers.RedisAddr(), childPassword+"="+w.Servers.Password(funcenv.RoleLoader))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return errors.Join(err, proxy.Close())

@@ -56,7 +56,7 @@ func (w *World) openProcessor(ctx context.Context) (handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &processing{w: w, proxy: proxy, db: loaderAt(net.JoinHostPort("127.0.0.1", proxy.Port()), w.Database), redis: w.redis()}
+	p := &processing{w: w, proxy: proxy, db: loaderAt(net.JoinHostPort("127.0.0.1", proxy.Port()), w.Database, w.Servers.Password(funcenv.RoleLoader)), redis: w.redis()}
 	p.next = p.db
 	if w.Variants.Warehouse != nil {
 		p.next = w.Variants.Warehouse(p.db)
@@ -67,12 +67,12 @@ func (w *World) openProcessor(ctx context.Context) (handler, error) {
 }
 
 // loaderAt logs in as the processor does, at an address.
-func loaderAt(addr, database string) *warehouse.DB {
+func loaderAt(addr, database, password string) *warehouse.DB {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		host = addr // it won't connect, and say so
 	}
-	return warehouse.NewDB(warehouse.Login{Host: host, Port: port, Database: database, User: funcenv.RoleLoader})
+	return warehouse.NewDB(warehouse.Login{Host: host, Port: port, Database: database, User: funcenv.RoleLoader, Password: func(context.Context) (string, error) { return password, nil }})
 }
 
 func (p *processing) handle(ctx context.Context, e events.KinesisEvent, f Fault, kill func()) (events.KinesisEventResponse, error) {

@@ -79,7 +79,7 @@ const missingDay = 3
 
 func (s *Servers) prepare(ctx context.Context, declared []metric.Definition) (err error) {
 	master := warehouse.NewURL((&postgres.Server{Server: s.pg}).MasterURL(template))
-	if err := errors.Join(master.EnsureRoles(ctx), master.Close(ctx)); err != nil {
+	if err := errors.Join(master.EnsureRoles(ctx), master.Close(ctx), s.pg.AdmitRoles(ctx)); err != nil {
 		return err
 	}
 	owner := warehouse.NewURL(s.pg.URL(funcenv.RoleOwner, template))
@@ -133,6 +133,9 @@ func (s *Servers) Drop(ctx context.Context, name string) error {
 
 // URL is a role's connection URL.
 func (s *Servers) URL(user, database string) string { return s.firstPG.URL(user, database) }
+
+// Password is the password of a role.
+func (s *Servers) Password(role string) string { return s.firstPG.Password(role) }
 
 // PostgresAddr is where PostgreSQL listens.
 func (s *Servers) PostgresAddr() string {

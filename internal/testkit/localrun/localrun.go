@@ -58,6 +58,7 @@ func At(path string) *Program { return &Program{path: path} }
 type Where struct {
 	API, Dashboard, Database, Redis, Archive, DataDir string
 	RedisInMemory                                     bool
+	Psql, RedisCLI, RedisServer                       string
 	Region, AccessKeyID, SecretAccessKey              string
 }
 
@@ -68,6 +69,8 @@ type Local struct {
 	done chan struct{}
 	err  error
 	log  *buffer
+	// refused is set when the start was refused: the caller has the error.
+	refused bool
 }
 
 // buffer takes the log, which the test reads while it is written.
@@ -136,7 +139,7 @@ func (p *Program) Try(t testing.TB, s Spec) (*Local, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := l.Stop(); err != nil {
+		if err := l.Stop(); err != nil && !l.refused {
 			t.Errorf("stop local: %v\n%s", err, l.Log())
 		}
 	})
@@ -153,6 +156,7 @@ func (p *Program) Try(t testing.TB, s Spec) (*Local, error) {
 		err = errors.New("not ready in time")
 	}
 	if err != nil {
+		l.refused = true
 		return nil, fmt.Errorf("start local: %w\n%s", err, l.Log())
 	}
 	return l, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/streamctl/streamctl/internal/local/pgserver"
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 )
 
@@ -123,7 +124,7 @@ func (p *Proxy) login(ctx context.Context, client *pgproto3.Backend, startup *pg
 		return nil, err
 	}
 	if iam {
-		l.Kind, config.Password = "iam", ""
+		l.Kind = "iam"
 		var holder sigv4.Credential
 		holder, err = p.checkToken(l.User, answer.Password)
 		l.Principal = holder.Principal
@@ -131,6 +132,10 @@ func (p *Proxy) login(ctx context.Context, client *pgproto3.Backend, startup *pg
 			l.Reason = err.Error()
 			p.record(l)
 			return nil, &pgconn.PgError{Severity: "FATAL", Code: "28000", Message: fmt.Sprintf("PAM authentication failed for user %q", l.User)}
+		}
+		// The server itself asks for the role's password, which only the proxy knows.
+		if config.Password, err = pgserver.Admit(ctx, p.backend.Copy(), l.User); err != nil {
+			return nil, err
 		}
 	}
 	conn, err := pgconn.ConnectConfig(ctx, config)

@@ -70,9 +70,16 @@ type Server struct {
 func Options(dir string) pgserver.Options {
 	return pgserver.Options{
 		Dir: dir, BinDir: os.Getenv(BinVariable), Volatile: true,
-		Template: filepath.Join(os.TempDir(), "streamctl-postgres-"+strconv.Itoa(os.Geteuid())),
+		Template: Template(),
 		Settings: map[string]string{"max_connections": "60", "shared_buffers": "64MB"},
 	}
+}
+
+// Template is the folder that keeps an initialized cluster for later tests. Its name
+// can be predicted: pgserver uses it only if it is this user's own, and a link to
+// nowhere else.
+func Template() string {
+	return filepath.Join(os.TempDir(), "streamctl-postgres-template-"+strconv.Itoa(os.Geteuid()))
 }
 
 // Start starts a server of the test's own, without any role of the project,
@@ -157,7 +164,7 @@ func (s *Shared) Warehouse(t testing.TB, firstDay, lastDay time.Time) *Database 
 	t.Helper()
 	d := s.Empty(t)
 	master := warehouse.NewURL(d.MasterURL())
-	if err := errors.Join(master.EnsureRoles(t.Context()), master.Close(t.Context())); err != nil {
+	if err := errors.Join(master.EnsureRoles(t.Context()), master.Close(t.Context()), d.server.AdmitRoles(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	owner := d.As(t, funcenv.RoleOwner)
@@ -170,7 +177,10 @@ func (s *Shared) Warehouse(t testing.TB, firstDay, lastDay time.Time) *Database 
 	return d
 }
 
-// URL is the connection URL of a role that is a member of rds_iam, or of the
+// AdmitRoles gives roles that the test created a way to log in, as IAM does on AWS.
+func (d *Database) AdmitRoles(ctx context.Context) error { return d.server.AdmitRoles(ctx) }
+
+// URL is the connection URL of a role that AdmitRoles was called for, or of the
 // superuser.
 func (d *Database) URL(user string) string { return d.server.URL(user, d.Name) }
 

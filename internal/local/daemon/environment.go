@@ -1,0 +1,21 @@
+package daemon
+
+import (
+	"os"
+	"slices"
+	"strings"
+)
+
+// passed are the variables that a server program gets of the caller's. The others
+// may hold credentials, or settings such as PGOPTIONS.
+var passed = [...]string{"PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+
+// Environment returns the environment for a server program, with messages in
+// English.
+func Environment() []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return !slices.Contains(passed[:], name)
+	})
+	return append(env, "LC_ALL=C")
+}

@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// OwnDir makes dir a folder that only the caller can write to and, besides the
+// caller, only the account's group can pass: mode 0700, or 0710 if an account is
+// given. Its entries can't be exchanged by the account, whose own files are in
+// folders below it. A folder that the account owned is taken over; one of any
+// other user is refused.
+func OwnDir(dir string, a *Account) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o711); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	d, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // nothing was written
+	info, err := d.Stat()
+	if err != nil {
+		return fmt.Errorf("check folder: %w", err)
+	}
+	uid, _ := owner(info)
+	if uid != os.Geteuid() && (a == nil || uid != a.UID) {
+		return &OwnerError{Path: dir, UID: uid}
+	}
+	mode := fs.FileMode(0o700)
+	if a != nil {
+		mode = 0o710
+		if err := d.Chown(os.Geteuid(), a.GID); err != nil {
+			return fmt.Errorf("take over folder: %w", err)
+		}
+	}
+	if err := d.Chmod(mode); err != nil {
+		return fmt.Errorf("make folder private: %w", err)
+	}
+	return passParents(dir, a)
+}
+
+// OwnerError is a file or folder that belongs to another user, who could
+// exchange its content.
+type OwnerError struct {
+	Path string
+	UID  int
+}
+
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("%s belongs to user %d, not to you (%d)", e.Path, e.UID, os.Geteuid())
+}
+
+// Hint is the way out.
+func (e *OwnerError) Hint() string {
+	return "use a folder of your own, or change the owner with chown after you have looked at what is in it"
+}
+
+// KindError is a path that isn't the plain file or folder that was expected:
+// a link, a device, or a file with a second name.
+type KindError struct{ Path, Kind string }
+
+func (e *KindError) Error() string { return e.Path + " is " + e.Kind }
+
+// Hint is the way out.
+func (e *KindError) Hint() string {
+	return "it was not made by streamctl: remove it after you have looked at it"
+}
+
+// openDir opens a folder that isn't a symbolic link.
+func openDir(dir string) (*os.File, error) {
+	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_DIRECTORY, 0)
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, &KindError{Path: dir, Kind: "not a folder of its own: a link or a file"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open folder: %w", err)
+	}
+	return d, nil
+}
+
+// CheckDir verifies that dir is a folder, not a link to one, of the caller or the
+// account.
+func CheckDir(dir string, a *Account) error {
+	d, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // only looked at
+	info, err := d.Stat()
+	if err != nil {
+		return fmt.Errorf("check folder: %w", err)
+	}
+	if uid, _ := owner(info); uid != os.Geteuid() && uid != a.ID() {
+		return &OwnerError{Path: dir, UID: uid}
+	}
+	return nil
+}
+
+// CreateFile makes a new, empty file of the caller, mode 0600, in place of
+// whatever has its name: nothing that was linked there is touched. It can be
+// read and written.
+func CreateFile(path string) (*os.File, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+}
+
+// WriteFile replaces a file of a folder of the caller: mode 0600, or, with an
+// account, 0640 and readable by its group.
+func WriteFile(path string, content []byte, a *Account) (err error) {
+	temporary := path + ".new"
+	f, err := CreateFile(temporary)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(content)
+	if err == nil && a != nil {
+		err = errors.Join(f.Chown(-1, a.GID), f.Chmod(0o640))
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// ReadFile reads a small file (64 KiB at most) of the caller or the account. A
+// link, a file with a second name, anything that isn't a file, and the files of
+// other users are refused, so that a less trusted account can't have its caller
+// read another file.
+func ReadFile(path string, a *Account) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, &KindError{Path: path, Kind: "a symbolic link"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	uid, links := owner(info)
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, &KindError{Path: path, Kind: "not a file"}
+	case links > 1:
+		return nil, &KindError{Path: path, Kind: "a file with a second name (hard link)"}
+	case uid != os.Geteuid() && uid != a.ID():
+		return nil, &OwnerError{Path: path, UID: uid}
+	}
+	const most = 64 << 10
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && len(text) > most {
+		err = &KindError{Path: path, Kind: "larger than 64 KiB"}
+	}
+	return text, err
+}
+
+func joinClose(err error, c io.Closer) error { return errors.Join(err, c.Close()) }
