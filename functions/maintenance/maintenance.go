@@ -26,8 +26,7 @@ type Warehouse interface {
 	// their own.
 	GivePlaces(context.Context) (given int, err error)
 	ReleaseValues(ctx context.Context, unseenSince time.Time) (released int, err error)
-	ForgetValues(ctx context.Context, metric string, values []string) (forgotten []string, err error)
-	MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error)
+	Values
 	DropDays(ctx context.Context, before time.Time, pause func(context.Context, time.Duration) error) (warehouse.Retained, error)
 	FirstArrival(context.Context) (at time.Time, ok bool, err error)
 	UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) ([]time.Time, error)
@@ -84,9 +83,24 @@ func (h *Handler) Handle(ctx context.Context, task funcenv.MaintenanceTask) erro
 	return fmt.Errorf("do task %q: not one of %q, %q, %q", task.Task, funcenv.TaskRefresh, funcenv.TaskUpkeep, funcenv.TaskForget)
 }
 
-// forget takes the places of values of a metric.
+// forget does TaskForget.
 func (h *Handler) forget(ctx context.Context, task funcenv.MaintenanceTask) ([]string, error) {
-	key, _, ok, err := h.Warehouse.MetricKey(ctx, task.Metric)
+	forgotten, err := Forget(ctx, h.Warehouse, task)
+	if err == nil {
+		h.Log.InfoContext(ctx, "values forgotten", "metric", task.Metric, "values", forgotten)
+	}
+	return forgotten, err
+}
+
+// Values are a warehouse's places of dimension values; *warehouse.DB has them.
+type Values interface {
+	ForgetValues(ctx context.Context, metric string, values []string) (forgotten []string, err error)
+	MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error)
+}
+
+// Forget takes the places of values of a metric, and returns those that had one.
+func Forget(ctx context.Context, w Values, task funcenv.MaintenanceTask) ([]string, error) {
+	key, _, ok, err := w.MetricKey(ctx, task.Metric)
 	if err == nil && !ok {
 		err = fmt.Errorf("there is no metric %q", task.Metric)
 	}
@@ -96,12 +110,7 @@ func (h *Handler) forget(ctx context.Context, task funcenv.MaintenanceTask) ([]s
 	if err != nil {
 		return nil, fmt.Errorf("forget values: %w", err)
 	}
-	forgotten, err := h.Warehouse.ForgetValues(ctx, key, task.Values)
-	if err != nil {
-		return nil, err
-	}
-	h.Log.InfoContext(ctx, "values forgotten", "metric", task.Metric, "values", forgotten)
-	return forgotten, nil
+	return w.ForgetValues(ctx, key, task.Values)
 }
 
 // refreshTime bounds a refresh: the next one comes a minute after it.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/template"
 )
 
@@ -21,8 +22,9 @@ func newMetricsCmd(a *App) *cobra.Command {
 }
 
 type valuesOptions struct {
-	api    apiOptions
-	forget []string
+	api     apiOptions
+	forget  []string
+	dataDir string
 }
 
 func newMetricsValuesCmd(a *App) *cobra.Command {
@@ -38,7 +40,8 @@ __other__. A value that no event was loaded with for 30 days loses its place.
 that is loaded again gets a place when there is one.`,
 		Example: `  streamctl metrics values
   streamctl metrics values revenue -o json
-  streamctl metrics values --forget junk1 --forget junk2`,
+  streamctl metrics values --forget junk1 --forget junk2
+  streamctl metrics values --forget junk1 --data-dir .streamctl/local`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			metric := "events"
@@ -49,6 +52,7 @@ that is loaded again gets a place when there is one.`,
 		},
 	}
 	o.api.flags(cmd.Flags())
+	cmd.Flags().StringVar(&o.dataDir, "data-dir", "", "with --forget: data folder of a running streamctl local, instead of a stack")
 	cmd.Flags().StringArrayVar(&o.forget, "forget", nil, "value that loses its place; may be given several times")
 	return cmd
 }
@@ -94,12 +98,8 @@ type forgetResult struct {
 
 // forgetValues has maintenance take the places of values.
 func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) error {
-	invoke, err := a.maintenance(ctx, o.api)
+	done, err := a.doTask(ctx, o, funcenv.MaintenanceTask{Task: funcenv.TaskForget, Metric: metric, Values: o.forget})
 	if err != nil {
-		return err
-	}
-	var done funcenv.MaintenanceResult
-	if err := invoke(ctx, funcenv.MaintenanceTask{Task: funcenv.TaskForget, Metric: metric, Values: o.forget}, &done); err != nil {
 		return err
 	}
 	r := forgetResult{Metric: metric, Forgotten: done.Forgotten}
@@ -116,22 +116,31 @@ func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) 
 	return err
 }
 
-// maintenance gives a function that invokes the stack's maintenance.
-func (a *App) maintenance(ctx context.Context, o apiOptions) (func(context.Context, funcenv.MaintenanceTask, any) error, error) {
-	if o.url != "" || a.Getenv("STREAMCTL_URL") != "" {
-		return nil, &usageError{err: fmt.Errorf("--forget changes a stack's database, and --url names only an API"), hint: "leave --url out, and name the stack with --env or --stack-name"}
+// doTask does a task of maintenance: of a stack, by its function, or of a
+// streamctl local, in its database.
+func (a *App) doTask(ctx context.Context, o valuesOptions, task funcenv.MaintenanceTask) (r funcenv.MaintenanceResult, err error) {
+	if o.dataDir != "" {
+		v, err := a.localVariables()
+		if err != nil {
+			return r, err
+		}
+		return local.ForgetValues(ctx, o.dataDir, v.DatabaseUsername, task)
+	}
+	if o.api.url != "" || a.Getenv("STREAMCTL_URL") != "" {
+		return r, &usageError{
+			err:  errors.New("--forget changes a database, and --url names only an API"),
+			hint: "name the stack with --env or --stack-name, without --url and STREAMCTL_URL, or the data folder of streamctl local with --data-dir",
+		}
 	}
 	v, op, err := a.login(ctx)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	stack, err := op.Describe(ctx, v.StackName)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	return func(ctx context.Context, task funcenv.MaintenanceTask, result any) error {
-		return op.Invoke(ctx, stack, template.FunctionID(funcenv.FuncMaintenance), task, result)
-	}, nil
+	return r, op.Invoke(ctx, stack, template.FunctionID(funcenv.FuncMaintenance), task, &r)
 }
 
 func (a *App) showValues(r valuesResult) {

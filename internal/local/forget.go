@@ -1,0 +1,41 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+
+	"github.com/streamctl/streamctl/functions/maintenance"
+	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/local/daemon"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// ForgetValues does the task funcenv.TaskForget in the database of a running
+// local, as the master user, whose password the data folder holds.
+func ForgetValues(ctx context.Context, dir, user string, task funcenv.MaintenanceTask) (r funcenv.MaintenanceResult, err error) {
+	text, err := daemon.ReadFile(filepath.Join(dir, stateFile), nil)
+	if err != nil {
+		return r, &FolderError{Dir: dir, What: err.Error(), Fix: "name the folder of a running `streamctl local` with --data-dir"}
+	}
+	var k kept
+	if err := json.Unmarshal(text, &k); err != nil || k.DatabasePort == 0 {
+		return r, &FolderError{Dir: dir, What: "it has no database yet", Fix: "start `streamctl local` first"}
+	}
+	target := url.URL{
+		Scheme: "postgres", User: url.UserPassword(user, k.Password), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(k.DatabasePort)),
+		Path: "/" + funcenv.DatabaseName, RawQuery: "sslmode=disable",
+	}
+	db := warehouse.NewURL(scramOnly(target.String()))
+	defer func() { err = errors.Join(err, db.Close(context.WithoutCancel(ctx))) }()
+	r.Forgotten, err = maintenance.Forget(ctx, db, task)
+	if warehouse.IsUnreachable(err) {
+		return r, &FolderError{Dir: dir, What: fmt.Sprintf("its PostgreSQL is not running: %v", err), Fix: "start `streamctl local` first"}
+	}
+	return r, err
+}
