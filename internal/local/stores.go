@@ -66,7 +66,7 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 		// Loads are many and small: a checkpoint every 30 s would cost more than it gives.
 		Settings: map[string]string{"max_wal_size": "2GB", "checkpoint_timeout": "15min", "shared_buffers": "128MB"},
 	}
-	po.Unused = !st.Database
+	po.Unused, po.Verify = !st.Database, !o.Ephemeral
 	if po.Port == 0 {
 		po.Port = st.DatabasePort
 	}
@@ -77,6 +77,7 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 			return nil, err
 		}
 		server, po.Port = started, started.Port // the same port from now on
+		po.Unused, po.Verify = false, false     // checked once
 		return started, nil
 	}}
 	err := s.postgres.begin(ctx)
