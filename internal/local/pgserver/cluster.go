@@ -241,8 +241,8 @@ func (c cluster) arguments(o Options, port int) []string {
 }
 
 // closeOldRules replaces the login rules that an older version wrote into the data
-// folder, some without a password. They aren't used, but a server that somebody
-// starts there by hand would use them. The server writes its own file.
+// folder, some without a password. They aren't used, but a server that is started there
+// by hand would use them. The server writes its own file.
 func (c cluster) closeOldRules(ctx context.Context, s *Server) (err error) {
 	path := filepath.Join(c.data(), "pg_hba.conf")
 	text, err := daemon.ReadFile(path, c.account)
