@@ -52,6 +52,8 @@ chaos: setup ## break everything a thousand times, and `local` and its files: no
 	$(ENVIRONMENT) STREAMCTL_CHAOS_RUNS=$${STREAMCTL_CHAOS_RUNS:-1000} $(GO) test -v -timeout 4h -run TestNothingLostNothingTwice ./internal/testkit/chaos
 	$(ENVIRONMENT) STREAMCTL_DAMAGE_SEEDS=$${STREAMCTL_DAMAGE_SEEDS:-500} $(GO) test -v -timeout 30m -run TestDamagedFiles ./internal/local
 	$(ENVIRONMENT) STREAMCTL_LOCAL_RUNS=$${STREAMCTL_LOCAL_RUNS:-20} $(GO) test -v -timeout 60m -run TestLocalBroken ./internal/testkit/localrun
+	$(ENVIRONMENT) STREAMCTL_DAMAGE_SEEDS=$${STREAMCTL_DAMAGE_SEEDS:-500} $(GO) test -v -timeout 60m -run TestDamagedPostgresFiles ./internal/local/pgserver
+	$(ENVIRONMENT) STREAMCTL_FIRST_STARTS=$${STREAMCTL_FIRST_STARTS:-30} $(GO) test -v -timeout 30m -run TestInterruptedFirstStart ./internal/testkit/localrun
 
 scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) while they are written, and beside boto3
 	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -v -count=1 -timeout 30m -run 'WhileWritten|TestEmpty' ./internal/deploy

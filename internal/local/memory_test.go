@@ -12,17 +12,24 @@ import (
 // TestMemoryRedisRunsTheScript has the one within the process take what a real
 // one does: the script, the users' estimate, and the end of a key's life.
 func TestMemoryRedisRunsTheScript(t *testing.T) {
-	m := &memoryRedis{}
+	m := &memoryRedis{password: "secret"}
 	server, err := m.start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := cache.Local(m.addr, "")
+	client := cache.Local(m.addr, "secret")
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	stranger := cache.Local(m.addr, "")
+	if err := stranger.Ping(t.Context()).Err(); err == nil {
+		t.Error("it asks for no password")
+	}
+	if err := stranger.Close(); err != nil {
+		t.Error(err)
+	}
 	minute := time.Now().UTC().Truncate(time.Minute)
 	rows := []warehouse.MinuteRow{{Metric: "events", Minute: minute, Dimension: "click", Slot: 1, Rev: 3, N: 7, Sum: "0"}}
 	c := cache.New(client, time.Now)

@@ -144,8 +144,8 @@ func listed(dir string) string {
 
 // Reset empties a data folder: it removes what local made there and returns the
 // names of all other files, which stay, as the folder does. Anything but a data
-// folder is refused, and so are folders that can't be meant: a link, the root, the
-// home and the working directory and the folders above them, and a git checkout.
+// folder is refused, and so are a link, the home and the working directory
+// with the folders above them, and a git checkout.
 func Reset(dir string) (left []string, err error) {
 	if err := resettable(dir); err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func resettable(dir string) error {
 	}{{os.Getwd, "the working directory"}, {os.UserHomeDir, "your home folder"}} {
 		path, err := place.find()
 		if err != nil {
-			continue // then it can't be meant
+			continue // there is none
 		}
 		for ; ; path = filepath.Dir(path) {
 			if other, err := os.Stat(path); err == nil && os.SameFile(info, other) {

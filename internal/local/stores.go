@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -66,7 +67,7 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 		// Loads are many and small: a checkpoint every 30 s would cost more than it gives.
 		Settings: map[string]string{"max_wal_size": "2GB", "checkpoint_timeout": "15min", "shared_buffers": "128MB"},
 	}
-	po.Unused = !st.Database
+	po.Unused, po.Verify = !st.Database, !o.Ephemeral
 	if po.Port == 0 {
 		po.Port = st.DatabasePort
 	}
@@ -77,6 +78,7 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 			return nil, err
 		}
 		server, po.Port = started, started.Port // the same port from now on
+		po.Unused, po.Verify = false, false     // checked once
 		return started, nil
 	}}
 	err := s.postgres.begin(ctx)
@@ -111,8 +113,8 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 	return err
 }
 
-// scramOnly has a client never send the password itself, whoever listens on the
-// port while PostgreSQL is down.
+// scramOnly has a client never send the password itself, because another program may
+// listen on the port while PostgreSQL is down.
 func scramOnly(target string) string { return target + "&require_auth=scram-sha-256" }
 
 func withPassword(target, password string) string {
@@ -181,6 +183,12 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 		s.redisURL, s.redis = o.RedisURL, func() *redis.Client { return redis.NewClient(options) }
 		return nil
 	}
+	// An older version gave the folder to the server's account. It holds nothing to keep.
+	if dir := st.path("redis"); !ownedByCaller(dir) {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove an older version's folder: %w", err)
+		}
+	}
 	addr := ""
 	ro := redisserver.Options{Dir: st.path("redis"), Password: st.RedisPassword, Port: st.RedisPort}
 	s.cache = &supervisor{name: "redis", log: log, start: func(ctx context.Context) (running, error) {
@@ -199,7 +207,7 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 	}
 	s.server = filepath.Base(ro.Program)
 	if missing := (*daemon.NotFoundError)(nil); errors.As(err, &missing) {
-		log.InfoContext(ctx, "no valkey-server or redis-server on this machine: one within this process stands in", "install", missing.Install)
+		log.InfoContext(ctx, "no valkey-server or redis-server on this machine: using one within this process", "install", missing.Install)
 		s.memory = true
 		m := &memoryRedis{password: st.RedisPassword}
 		s.cache.start = m.start
@@ -216,6 +224,12 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 		return err
 	}
 	return st.update(func(k *kept) { k.RedisPort = ro.Port })
+}
+
+// ownedByCaller reports whether a folder, if it is there, is the caller's own.
+func ownedByCaller(dir string) bool {
+	var owner *daemon.OwnerError
+	return !errors.As(daemon.CheckDir(dir, nil), &owner)
 }
 
 // close ends the servers of this process's own.

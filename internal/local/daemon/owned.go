@@ -136,7 +136,7 @@ func WriteFile(path string, content []byte, a *Account) (err error) {
 	return nil
 }
 
-// ReadFile reads a small file (64 KiB at most) of the caller or the account. A
+// ReadFile reads a file (16 MiB at most) of the caller or the account. A
 // link, a file with a second name, anything that isn't a file, and the files of
 // other users are refused, so that a less trusted account can't have its caller
 // read another file.
@@ -162,10 +162,10 @@ func ReadFile(path string, a *Account) ([]byte, error) {
 	case uid != os.Geteuid() && uid != a.ID():
 		return nil, &OwnerError{Path: path, UID: uid}
 	}
-	const most = 64 << 10
+	const most = 16 << 20
 	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && len(text) > most {
-		err = &KindError{Path: path, Kind: "larger than 64 KiB"}
+		err = &KindError{Path: path, Kind: "larger than 16 MiB"}
 	}
 	return text, err
 }

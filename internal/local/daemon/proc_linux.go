@@ -51,3 +51,20 @@ func Using(_ context.Context, dir string, a *Account) (map[int]string, error) {
 	}
 	return found, nil
 }
+
+// StartTime identifies a process together with its number; an error if there is no
+// such process.
+func StartTime(_ context.Context, pid int) (string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	// The name, in parentheses, may hold spaces. The start is the 22nd field; an ended
+	// process that nobody waited for is in state Z.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	const state, start = 0, 19
+	if len(fields) <= start || fields[state] == "Z" {
+		return "", os.ErrProcessDone
+	}
+	return fields[start], nil
+}

@@ -39,3 +39,10 @@ func Using(ctx context.Context, dir string, a *Account) (map[int]string, error) 
 	}
 	return found, nil
 }
+
+// StartTime identifies a process together with its number; an error if there is no
+// such process.
+func StartTime(ctx context.Context, pid int) (string, error) {
+	out, err := Run(ctx, Spec{Path: "/bin/ps", Args: []string{"-p", strconv.Itoa(pid), "-o", "lstart="}})
+	return strings.TrimSpace(string(out)), err
+}

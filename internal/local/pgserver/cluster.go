@@ -63,53 +63,54 @@ func Account() (*daemon.Account, error) { return daemon.Unprivileged("postgres",
 // unfinished begins the names of folders in which initdb runs.
 const unfinished = "init-"
 
-// prepare makes sure that the folder holds an initialized cluster. The cluster
+// prepare makes sure that the folder holds an initialized cluster, and reports
+// whether it was there before. The cluster
 // gets its name when it is complete: a start that was interrupted before leaves a
 // folder that is removed here.
-func (c cluster) prepare(ctx context.Context, o Options) error {
+func (c cluster) prepare(ctx context.Context, o Options) (existed bool, err error) {
 	if err := daemon.OwnDir(c.dir, c.account); err != nil {
-		return err
+		return false, err
 	}
 	if err := c.endOrphans(ctx); err != nil {
-		return err
+		return false, err
 	}
 	left, err := filepath.Glob(filepath.Join(c.dir, unfinished+"*"))
 	if err != nil {
-		return fmt.Errorf("list folders: %w", err)
+		return false, fmt.Errorf("list folders: %w", err)
 	}
 	for _, dir := range left {
 		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove what an interrupted start left: %w", err)
+			return false, fmt.Errorf("remove what an interrupted start left: %w", err)
 		}
 	}
 	if o.Unused {
 		if err := c.discardUnusable(); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if _, err := os.Lstat(c.data()); err == nil {
-		return c.check(ctx)
+		return true, c.check(ctx)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("check data folder: %w", err)
+		return false, fmt.Errorf("check data folder: %w", err)
 	}
 	kept := ""
 	if o.Template != "" {
 		if kept, err = c.keep(ctx, o.Template); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if kept == "" {
-		return c.initialize(ctx)
+		return false, c.initialize(ctx)
 	}
 	password, err := daemon.ReadFile(filepath.Join(kept, "password"), nil)
 	if err != nil {
-		return fmt.Errorf("copy template: %w", err)
+		return false, fmt.Errorf("copy template: %w", err)
 	}
 	if err := daemon.WriteFile(c.passwordFile(), password, nil); err != nil {
-		return fmt.Errorf("copy template: %w", err)
+		return false, fmt.Errorf("copy template: %w", err)
 	}
 	// The server's account copies its own files: root opens none of them.
-	return c.complete(func(fresh string) error {
+	return false, c.complete(func(fresh string) error {
 		_, err := daemon.Run(ctx, daemon.Spec{
 			Path: "/bin/cp", Args: []string{"-R", filepath.Join(kept, "data") + "/.", fresh}, Env: daemon.Environment(), Dir: "/", Account: c.account,
 		})
@@ -240,8 +241,8 @@ func (c cluster) arguments(o Options, port int) []string {
 }
 
 // closeOldRules replaces the login rules that an older version wrote into the data
-// folder, some without a password. They aren't used, but a server that somebody
-// starts there by hand would use them. The server writes its own file.
+// folder, some without a password. They aren't used, but a server that is started there
+// by hand would use them. The server writes its own file.
 func (c cluster) closeOldRules(ctx context.Context, s *Server) (err error) {
 	path := filepath.Join(c.data(), "pg_hba.conf")
 	text, err := daemon.ReadFile(path, c.account)

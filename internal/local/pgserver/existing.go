@@ -28,7 +28,7 @@ func (e *VersionError) Error() string {
 
 // Hint is what helps.
 func (e *VersionError) Hint() string {
-	return "put PostgreSQL " + e.Made + " first in the PATH, or begin anew with another or an emptied folder"
+	return "put PostgreSQL " + e.Made + " first in the PATH, or start over with another folder"
 }
 
 // check refuses a cluster that isn't the server account's own, that another
@@ -87,8 +87,7 @@ const orphanTime = 30 * time.Second
 
 // endOrphans ends the processes that an earlier start of this folder left behind
 // when it was killed: a server in order, initdb at once. On Linux the kernel has
-// signaled them already. Only processes of the server's account that work in the
-// folder are meant.
+// signaled them already. Processes of other accounts or folders are left alone.
 func (c cluster) endOrphans(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, orphanTime, errors.New("processes of an earlier start still run on "+c.dir))
 	defer cancel()
@@ -105,7 +104,7 @@ func (c cluster) endOrphans(ctx context.Context) error {
 			case strings.HasPrefix(name, "initdb"):
 				signal = syscall.SIGKILL
 			case !strings.HasPrefix(name, "postgres"):
-				continue // somebody's shell in the folder
+				continue // such as a shell in the folder
 			}
 			running++
 			if signaled[pid] {

@@ -48,7 +48,7 @@ func passwordOf(role, superuser string) string {
 }
 
 // AdmitRoles gives every role that may log in and has no password the one of
-// Password. Call it after roles were created: nobody logs in without a password.
+// Password. Call it after roles were created: without a password they can't log in.
 func (s *Server) AdmitRoles(ctx context.Context) error {
 	config, err := pgx.ParseConfig(s.URL(Superuser, "postgres"))
 	if err != nil {

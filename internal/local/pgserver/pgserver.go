@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/streamctl/streamctl/internal/local/daemon"
 )
@@ -41,6 +43,11 @@ type Options struct {
 	// Unused is set while nothing was stored in the folder: a cluster without an
 	// essential file, which an interrupted initdb leaves, is made again.
 	Unused bool
+	// Verify checks the files of an earlier start before they are used: a
+	// *DamageError names what is damaged. After a stop in order they are compared
+	// with what that noted; after a crash the server recovers first, and is started a
+	// second time.
+	Verify bool
 	// Volatile switches fsync off: faster, but a crash of the machine loses
 	// the data. A crash of the server alone does not.
 	Volatile bool
@@ -55,6 +62,8 @@ type Server struct {
 	// Dir is the data folder of Options; server.log in it has the log.
 	Dir string
 
+	cluster  cluster
+	notes    bool // a stop in order notes the files
 	password string
 	process  *daemon.Process
 	log      *os.File
@@ -75,9 +84,53 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if c.account, err = Account(); err != nil {
 		return nil, err
 	}
-	if err := c.prepare(ctx, o); err != nil {
+	existed, err := c.prepare(ctx, o)
+	if err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
+	verified := true
+	if existed && o.Verify {
+		if verified, err = c.verify(ctx); err != nil {
+			return nil, fmt.Errorf("start postgres: %w", err)
+		}
+	}
+	if err := os.Remove(c.manifestFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("start postgres: %w", err)
+	}
+	s, err := c.startOnFreePort(ctx, o)
+	if err == nil && !verified {
+		s, err = c.startVerified(ctx, o, s)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start postgres: %w", err)
+	}
+	return s, nil
+}
+
+// startVerified checks the files of a server that started on what a crash left. It
+// stops the server for that, and starts it again.
+func (c cluster) startVerified(ctx context.Context, o Options, s *Server) (*Server, error) {
+	missing, err := s.missingFiles(ctx, c)
+	var rejected *pgconn.PgError
+	if errors.As(err, &rejected) {
+		missing, err = []string{rejected.Message}, nil
+	}
+	if err == nil && len(missing) > 0 {
+		err = &DamageError{Dir: c.dir, Files: missing}
+	}
+	s.notes = false // no manifest before the check
+	if err = errors.Join(err, s.abandon(ctx)); err != nil {
+		return nil, err
+	}
+	if err := c.verifyPages(ctx); err != nil {
+		return nil, err
+	}
+	o.Port = s.Port
+	return c.startOnFreePort(ctx, o)
+}
+
+// startOnFreePort starts the server on Options.Port, or on a free one.
+func (c cluster) startOnFreePort(ctx context.Context, o Options) (*Server, error) {
 	const attempts = 5 // another process may take the free port first
 	for i := 1; ; i++ {
 		s, err := c.start(ctx, o)
@@ -88,7 +141,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			return s, nil
 		}
 		if i == attempts || o.Port != 0 || !errors.Is(err, ErrPortTaken) {
-			return nil, fmt.Errorf("start postgres: %w", err)
+			return nil, err
 		}
 	}
 }
@@ -115,7 +168,7 @@ func (c cluster) start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open server log: %w", err)
 	}
-	s := &Server{Host: "127.0.0.1", Port: port, Dir: c.dir, password: password, log: log}
+	s := &Server{Host: "127.0.0.1", Port: port, Dir: c.dir, cluster: c, notes: !o.Volatile, password: password, log: log}
 	s.process, err = daemon.Start(daemon.Spec{
 		Path: filepath.Join(c.bin, "postgres"), Args: c.arguments(o, port), Env: daemon.Environment(), Dir: c.dir,
 		Account: c.account, Log: log, Orphaned: syscall.SIGINT,
@@ -149,8 +202,16 @@ func (s *Server) ready(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if strings.Contains(text, bound) && s.answers(ctx) == nil {
-			return nil
+		if strings.Contains(text, bound) {
+			err := s.answers(ctx)
+			if err == nil {
+				return nil
+			}
+			// It listens and refuses us: its catalogs are damaged, or the password.
+			var rejected *pgconn.PgError
+			if errors.As(err, &rejected) && rejected.Code[:2] != "57" && rejected.Code[:2] != "53" {
+				return &DamageError{Dir: s.Dir, Files: []string{rejected.Message + " (SQLSTATE " + rejected.Code + ")"}}
+			}
 		}
 		select {
 		case <-s.process.Done():
@@ -189,6 +250,9 @@ func (s *Server) died() error {
 	if strings.Contains(text, "could not bind") {
 		return ErrPortTaken
 	}
+	if damage := s.cluster.damageIn(text); damage != nil {
+		return damage
+	}
 	return fmt.Errorf("server ended: %w\n%s", s.process.Err(), tail(text, 10))
 }
 
@@ -216,7 +280,17 @@ func (s *Server) PID() int { return s.process.PID() }
 // Stop ends the server, once or more: it cuts the open connections and keeps all that was
 // committed. When ctx ends first, the server is killed.
 func (s *Server) Stop(ctx context.Context) error {
-	return errors.Join(s.process.Stop(ctx, syscall.SIGINT), s.closeLog())
+	ended := false
+	select {
+	case <-s.process.Done():
+		ended = true
+	default:
+	}
+	err := errors.Join(s.process.Stop(ctx, syscall.SIGINT), s.closeLog())
+	if err == nil && s.notes && !ended && s.process.Err() == nil {
+		err = s.cluster.writeManifest()
+	}
+	return err
 }
 
 // Crash ends the server at once, as a power cut of the server alone would:

@@ -68,6 +68,9 @@ func Find() (string, error) {
 	return "", missing
 }
 
+// pidFile names the process, for the start after a kill.
+const pidFile = "server.pid"
+
 // ErrPortTaken is a start on a port that another program uses.
 var ErrPortTaken = errors.New("port is taken")
 
@@ -89,6 +92,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if err := daemon.OwnDir(o.Dir, nil); err != nil {
+		return nil, fmt.Errorf("start redis: %w", err)
+	}
+	if err := daemon.EndOrphan(ctx, filepath.Join(o.Dir, pidFile)); err != nil {
 		return nil, fmt.Errorf("start redis: %w", err)
 	}
 	const attempts = 5 // another process may take the free port first
@@ -123,7 +129,11 @@ func start(ctx context.Context, o Options, account *daemon.Account) (*Server, er
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	if err := s.ready(ctx); err != nil {
+	err = daemon.WritePID(ctx, filepath.Join(o.Dir, pidFile), s.process.PID())
+	if err == nil {
+		err = s.ready(ctx)
+	}
+	if err != nil {
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		return nil, errors.Join(err, s.Stop(stopCtx))

@@ -2,6 +2,9 @@ package redisserver_test
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -37,5 +40,54 @@ func TestServer(t *testing.T) {
 				t.Error("still answers after Stop")
 			}
 		})
+	}
+}
+
+// TestValkeyIsPreferred has both programs on the machine, only valkey-server, and none.
+func TestValkeyIsPreferred(t *testing.T) {
+	real, err := redisserver.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, only := t.TempDir(), t.TempDir()
+	for _, path := range []string{filepath.Join(both, "valkey-server"), filepath.Join(both, "redis-server"), filepath.Join(only, "valkey-server")} {
+		if err := os.Symlink(real, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{both, only} {
+		t.Setenv("PATH", dir)
+		s, err := redisserver.Start(t.Context(), redisserver.Options{Dir: filepath.Join(t.TempDir(), "server"), Password: "secret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Program != filepath.Join(dir, "valkey-server") {
+			t.Errorf("it runs %s", s.Program)
+		}
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestOrphanIsEnded starts a second server on the folder of one that still runs.
+func TestOrphanIsEnded(t *testing.T) {
+	o := redisserver.Options{Dir: t.TempDir()}
+	first, err := redisserver.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Port = first.Port
+	second, err := redisserver.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-first.Done():
+	default:
+		t.Error("the first server still runs")
+	}
+	if err := errors.Join(second.Stop(t.Context()), first.Stop(t.Context())); err != nil {
+		t.Error(err)
 	}
 }

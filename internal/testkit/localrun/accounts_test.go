@@ -174,7 +174,7 @@ func noSecretsInProcesses(t *testing.T, l *localrun.Local) {
 			}
 		}
 	}
-	for _, name := range []string{"postgres", "redis-server"} {
+	for _, name := range []string{"postgres", l.RedisServer} {
 		path := "/proc/" + strconv.Itoa(processOf(t, name, l.PID())) + "/environ"
 		text, err := os.ReadFile(path)
 		if err != nil {

@@ -48,7 +48,7 @@ func TestServersKilled(t *testing.T) {
 	done := send(t, dir, append([]string{"--url", l.API, "--rate", "10000"}, count...)...)
 	killed := 0
 	for range 3 {
-		for _, name := range []string{"postgres", "redis-server"} {
+		for _, name := range []string{"postgres", l.RedisServer} {
 			if err := pause.For(t.Context(), 1200*time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestProgramKilled(t *testing.T) {
 func TestStopDrains(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
-	servers := []int{processOf(t, "postgres", l.PID()), processOf(t, "redis-server", l.PID())}
+	servers := []int{processOf(t, "postgres", l.PID()), processOf(t, l.RedisServer, l.PID())}
 	if s := <-send(t, dir, append([]string{"--url", l.API, "--concurrency", "8"}, count...)...); s.Accepted != events {
 		t.Fatalf("sent %+v", s)
 	}
