@@ -6,6 +6,9 @@ LINT = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOOLS = postgres,redis,redis-server,moto_server,cfn-lint,aws,curl,qemu-aarch64-static,chromium,accounts
 ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_RUN=$(TOOLS)
 
+# The packages with benchmarks, wherever there are any.
+BENCHMARKS = $$(grep -rl --include='*_test.go' '^func Benchmark' cmd functions internal | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-deploy test check lint race fuzz build golden bench chaos scale release setup
 
@@ -18,8 +21,9 @@ demo: ## run the platform on this machine, with traffic and a dashboard
 demo-deploy: setup ## run a stack's whole life against a stand-in for AWS: deploy, send an event, find it, destroy
 	$(ENVIRONMENT) $(GO) run ./internal/testkit/demo
 
-test: setup ## run all tests with what they need set up
+test: setup ## run all tests with what they need set up, and every benchmark once
 	$(ENVIRONMENT) $(GO) test -timeout 12m ./...
+	$(ENVIRONMENT) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 8m $(BENCHMARKS)
 
 check: setup lint race ## format, vet, lint, tests with the race detector, golden files up to date
 	@test -z "$$(gofmt -l .)" || { echo "gofmt: $$(gofmt -l .)"; exit 1; }
@@ -43,8 +47,8 @@ golden: ## rewrite the golden files
 bench: setup ## measure starts, memory, sizes and the path of events beside their aims
 	$(GO) test -run '^$$' -bench 'Zips|Init|Render' -benchtime 21x -timeout 10m ./internal/testkit/measure
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Processor|TenShards|Archiver' -benchtime 5x -timeout 10m ./internal/testkit/measure
-	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 10m ./internal/testkit/measure
-	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Local' -benchtime 1x -timeout 10m ./internal/testkit/measure
+	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-10000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 10m ./internal/testkit/measure
+	$(ENVIRONMENT) STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-600000} $(GO) test -run '^$$' -bench 'Local' -benchtime 1x -timeout 10m ./internal/testkit/measure
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench NoChange -benchtime 7x -timeout 10m ./internal/testkit/e2e
 	$(GO) test -run '^$$' -bench Batch -benchtime 2s -timeout 10m ./functions/ingest
 

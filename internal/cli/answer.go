@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
 // answer writes a result to stdout as json or yaml; with text, text does it. Where
 // events are on stdout, the result is the last of them, and is written at the end.
+// Hidden characters are escapes of the format, so that the values stay exact.
 func (a *App) answer(result any, text func()) error {
 	a.endShow()
 	if a.streams() {
@@ -17,12 +21,14 @@ func (a *App) answer(result any, text func()) error {
 	}
 	switch a.flags.output {
 	case "json":
-		encoder := json.NewEncoder(a.Stdout)
+		var b bytes.Buffer
+		encoder := json.NewEncoder(&b)
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
 		if err := encoder.Encode(result); err != nil {
 			return fmt.Errorf("write answer: %w", err)
 		}
+		return a.write(ui.JSON(b.Bytes()))
 	case "yaml":
 		// By way of JSON, so that both formats have the same keys.
 		body, err := json.Marshal(result)
@@ -34,24 +40,80 @@ func (a *App) answer(result any, text func()) error {
 			return fmt.Errorf("write answer: %w", err)
 		}
 		rendered, err := yaml.Marshal(generic)
+		if err == nil {
+			rendered, err = visibleYAML(rendered)
+		}
 		if err != nil {
 			return fmt.Errorf("write answer: %w", err)
 		}
-		if _, err := a.Stdout.Write(rendered); err != nil {
-			return fmt.Errorf("write answer: %w", err)
-		}
+		return a.write(rendered)
 	default:
 		text()
 	}
 	return nil
 }
 
-func (a *App) printf(format string, args ...any) { fmt.Fprintf(a.Stdout, format, args...) }
+// write writes an answer that has no hidden characters.
+func (a *App) write(text []byte) error {
+	if _, err := a.out.Write(text); err != nil {
+		return &writeError{err}
+	}
+	return nil
+}
+
+// writeError is an answer that standard output didn't take.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return "write standard output: " + e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// Hint is empty for a pipe: whoever closed it wants no more.
+func (e *writeError) Hint() string { return "" }
+
+// visibleYAML writes the hidden characters of a YAML text as its own escapes, which
+// need double quotes.
+func visibleYAML(text []byte) ([]byte, error) {
+	if ui.Text(string(text)) == string(text) {
+		return text, nil
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, err
+	}
+	quoteHidden(&document)
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return nil, err
+	}
+	if err := encoder.Close(); err != nil {
+		return nil, err
+	}
+	return ui.YAML(b.Bytes()), nil
+}
+
+func quoteHidden(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && ui.Line(n.Value) != n.Value {
+		n.Style |= yaml.DoubleQuotedStyle
+		n.Style &^= yaml.LiteralStyle | yaml.FoldedStyle | yaml.SingleQuotedStyle
+	}
+	for _, child := range n.Content {
+		quoteHidden(child)
+	}
+}
+
+// printf writes text to standard output. Values that belong on one line are shown
+// with ui.Line or ui.Pad first.
+func (a *App) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
+
+// promptf writes a question to standard error, without the end of a line.
+func (a *App) promptf(format string, args ...any) { fmt.Fprintf(a.story, format, args...) }
 
 func (a *App) notef(format string, args ...any) {
 	if a.showing != nil {
 		a.showing.Note(fmt.Sprintf(format, args...))
 		return
 	}
-	fmt.Fprintf(a.Stderr, format+"\n", args...)
+	fmt.Fprintf(a.story, format+"\n", args...)
 }

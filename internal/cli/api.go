@@ -45,7 +45,7 @@ func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*client.C
 	if !o.sign {
 		return c, nil
 	}
-	v, err := a.localVariables()
+	v, err := a.localVariables(ctx)
 	if err != nil {
 		return nil, err
 	}

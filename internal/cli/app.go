@@ -17,6 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/artifact/released"
 	"github.com/streamctl/streamctl/internal/cli/progress"
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/template"
 )
@@ -35,6 +36,8 @@ type App struct {
 	Remind time.Duration
 
 	flags common
+	// out and story are Stdout and Stderr for text: every verb writes to these.
+	out, story *ui.Writer
 	// showing is what shows the run of verb while it goes on; nil where nothing
 	// does.
 	showing *progress.Show
@@ -51,14 +54,15 @@ type common struct {
 
 // Run runs the program and gives its exit code.
 func (a *App) Run(ctx context.Context, args []string) int {
+	a.out, a.story = ui.NewWriter(a.Stdout), ui.NewWriter(a.Stderr)
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(a.Stdin)
-	root.SetOut(a.Stdout)
-	root.SetErr(a.Stderr)
-	err := root.ExecuteContext(ctx)
+	root.SetOut(a.out)
+	root.SetErr(a.story)
+	verb, err := root.ExecuteContextC(ctx)
 	if err != nil && ctx.Err() != nil && !told(err) {
-		err = &cancelledError{err: err}
+		err = &canceledError{verb: verb.Name(), err: err}
 	}
 	return a.exit(err)
 }
@@ -72,7 +76,7 @@ API Gateway, Kinesis, Lambda, PostgreSQL, Redis and S3, described by one file,
 variables.yaml.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
-4 credentials or permission, 5 stack operation failed, 6 cancelled or declined,
+4 credentials or permission, 5 stack operation failed, 6 canceled or declined,
 7 another operation is running, 8 finished, but something was left behind.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -89,7 +93,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the answer: text, json or yaml; outputs also env, query also csv; deploy, destroy and status --follow write an event a line with json, the answer last")
 	f.BoolVarP(&a.flags.yes, "yes", "y", false, "do not ask for confirmation")
 	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
-	f.BoolVar(&a.flags.noColor, "no-color", false, "plain text without colours (also: NO_COLOR)")
+	f.BoolVar(&a.flags.noColor, "no-color", false, "plain text without colors (also: NO_COLOR)")
 	for _, build := range []func(*App) *cobra.Command{
 		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newDiffCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newSendCmd, newQueryCmd, newMetricsCmd, newDoctorCmd, newVersionCmd,
 	} {
@@ -126,9 +130,9 @@ func (a *App) checkOutput(verb string) error {
 	return &usageError{err: fmt.Errorf("--output %q: want text, json or yaml (outputs also env, query also csv)", a.flags.output)}
 }
 
-// load reads the variables for the chosen environment.
-func (a *App) load() (config.Variables, error) {
-	v, err := config.LoadFile(a.flags.variables, a.flags.environment)
+// load reads the variables for the chosen environment. Reading a pipe ends with ctx.
+func (a *App) load(ctx context.Context) (config.Variables, error) {
+	v, err := ask(ctx, func() (config.Variables, error) { return config.LoadFile(a.flags.variables, a.flags.environment) })
 	if errors.Is(err, os.ErrNotExist) {
 		return v, &usageError{err: err, hint: "`streamctl init` writes one, or name it with --variables"}
 	}

@@ -8,24 +8,25 @@ import (
 	"golang.org/x/term"
 )
 
-// ask reads what a person types, and ends with the context: an interrupt ends
-// the program at a question too. A read that is given up stays behind until the
-// program ends.
-func ask(ctx context.Context, read func() (string, error)) (string, error) {
+// ask reads an answer, a file or a pipe, and ends with the context: an interrupt
+// ends the program at a question too. A read that is given up stays behind until
+// the program ends.
+func ask[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type answer struct {
-		text string
-		err  error
+		value T
+		err   error
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		text, err := read()
-		answers <- answer{text, err}
+		value, err := read()
+		answers <- answer{value, err}
 	}()
 	select {
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		var none T
+		return none, context.Cause(ctx)
 	case a := <-answers:
-		return a.text, a.err
+		return a.value, a.err
 	}
 }
 

@@ -30,7 +30,7 @@ const attempts = 10
 // login reads the variables and logs in: what every verb begins with that
 // works on a stack.
 func (a *App) login(ctx context.Context) (config.Variables, *deploy.Operator, error) {
-	v, err := a.load()
+	v, err := a.load(ctx)
 	if err != nil {
 		return v, nil, err
 	}

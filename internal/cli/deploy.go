@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/template"
@@ -262,9 +263,9 @@ func (a *App) deployed(outcome deploy.Outcome, failed error) error {
 func (a *App) printOutputs(outputs map[string]string) {
 	width := 0
 	for name := range outputs {
-		width = max(width, len(name))
+		width = max(width, ui.Width(ui.Line(name)))
 	}
 	for _, name := range sorted(outputs) {
-		a.printf("%s\n", fmt.Sprintf("%-*s  %s", width, name, outputs[name]))
+		a.printf("%s  %s\n", ui.Pad(name, width), ui.Line(outputs[name]))
 	}
 }

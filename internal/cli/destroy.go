@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
 )
 
@@ -102,7 +103,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	a.notef("Stack %s is gone.", v.StackName)
 	err = a.answer(destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left}, func() {
 		for _, l := range left {
-			a.printf("left: %s %s: %s\n", l.Type, l.PhysicalID, l.Why)
+			a.printf("left: %s %s: %s\n", ui.Line(l.Type), ui.Line(l.PhysicalID), ui.Line(l.Why))
 		}
 	})
 	for _, l := range left {
@@ -175,7 +176,7 @@ func (a *App) confirm(ctx context.Context, stack string) error {
 		return &declinedError{hint: "nobody is here to ask; add --yes"}
 	}
 	defer a.pause()()
-	fmt.Fprintf(a.Stderr, "Type the stack's name to delete it: ")
+	a.promptf("Type the stack's name to delete it: ")
 	line, err := a.askLine(ctx)
 	if err != nil {
 		return &declinedError{}

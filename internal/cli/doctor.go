@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/template"
@@ -40,7 +41,7 @@ credentials, or stand as placeholders where there are none.`,
 }
 
 func runPrintPolicy(ctx context.Context, a *App) error {
-	v, err := a.load()
+	v, err := a.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 		return err
 	}
 	for _, d := range documents {
-		a.printf("%s\n", d)
+		a.printf("%s\n", ui.JSON([]byte(d)))
 	}
 	return nil
 }
@@ -99,7 +100,7 @@ func runDoctor(ctx context.Context, a *App) error {
 			if !f.OK {
 				mark = "FAIL"
 			}
-			a.printf("%s  %-12s %s\n", mark, f.What, f.Says)
+			a.printf("%s  %-12s %s\n", mark, f.What, ui.Text(f.Says))
 			if f.Do != "" {
 				a.printf("      %-12s → %s\n", "", f.Do)
 			}
@@ -126,7 +127,7 @@ func (a *App) examine(ctx context.Context) (out []finding) {
 		out = append(out, f)
 		return err == nil
 	}
-	v, err := a.load()
+	v, err := a.load(ctx)
 	if !note("variables", fmt.Sprintf("%s, stack %s", v.Environment, v.StackName), err) {
 		return out
 	}

@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/aws/smithy-go"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
@@ -45,13 +48,46 @@ type invalidError struct{ err error }
 func (e *invalidError) Error() string { return e.err.Error() }
 func (e *invalidError) Unwrap() error { return e.err }
 
-// cancelledError is what was under way when somebody ended the program.
-type cancelledError struct{ err error }
+// canceledError is an interrupt of a verb, with the step that it ended.
+type canceledError struct {
+	verb string
+	err  error
+}
 
-func (e *cancelledError) Error() string { return "cancelled: " + e.err.Error() }
-func (e *cancelledError) Unwrap() error { return e.err }
-func (e *cancelledError) Hint() string {
-	return "nothing is lost: run the same command again to go on; `streamctl status` shows where the stack is"
+func (e *canceledError) Error() string {
+	if errors.Is(e.err, context.Canceled) && e.err.Error() == context.Canceled.Error() {
+		return "interrupted"
+	}
+	return "interrupted: " + e.err.Error()
+}
+
+func (e *canceledError) Unwrap() error { return e.err }
+
+// Hint is the state that the interrupt leaves, and how to continue.
+func (e *canceledError) Hint() string {
+	switch e.verb {
+	case "deploy":
+		return "run the same command again to continue; `streamctl status` shows the state of the stack"
+	case "destroy":
+		return "run the same command again to continue the deletion; `streamctl status` shows the state of the stack"
+	case "package":
+		return "uploaded code stays and is not uploaded again: run the same command again"
+	case "status":
+		return "the operation in AWS continues: `streamctl status --follow` shows it"
+	case "send":
+		return "no event was sent: run the same command again"
+	case "query":
+		return "the query was canceled; the data is unchanged"
+	case "local":
+		return "everything that was started has been stopped: run the same command again"
+	case "dashboard":
+		return "the dashboard was not started; the stack is unchanged"
+	case "init":
+		return "run `streamctl init` again; it never overwrites a file"
+	case "validate", "render", "diff", "outputs", "doctor":
+		return "`streamctl " + e.verb + "` changes nothing: run it again at any time"
+	}
+	return "run the same command again"
 }
 
 // told says that an error itself says what an interrupt did.
@@ -59,8 +95,9 @@ func told(err error) bool {
 	var undone *deploy.CancelledError
 	var running *deploy.LeftRunningError
 	var unread *local.UnreadError
+	var sent *sendInterruptedError
 	var failed *deploy.FailedError // it was left to go on, and came to this
-	return errors.As(err, &failed) || errors.As(err, &undone) || errors.As(err, &running) || errors.As(err, &unread)
+	return errors.As(err, &sent) || errors.As(err, &failed) || errors.As(err, &undone) || errors.As(err, &running) || errors.As(err, &unread)
 }
 
 // errDeclined is a person's no, or nobody there to say yes.
@@ -73,13 +110,22 @@ var errLeftBehind = errors.New("finished, but something that holds data or costs
 // exit prints an error and gives its code: the one place that does either.
 func (a *App) exit(err error) int {
 	a.endShow()
+	broken := a.out.Err()
+	if broken != nil && !errors.Is(err, broken) {
+		err = errors.Join(err, &writeError{broken})
+	}
 	code := exitDone
 	if err != nil {
 		code = exitCode(err)
-		a.complain(err)
+		// Whoever closed a pipe, such as head, wants no more, and no message either.
+		if only := (*writeError)(nil); !errors.Is(broken, syscall.EPIPE) || !errors.As(err, &only) {
+			a.complain(err)
+		}
 	}
-	if err := a.tell(err, code); err != nil {
-		a.complain(err)
+	if err := a.tell(err, code); err != nil && broken == nil {
+		if !errors.Is(err, syscall.EPIPE) {
+			a.complain(&writeError{err})
+		}
 		return max(code, exitFailed)
 	}
 	return code
@@ -90,10 +136,11 @@ func (a *App) complain(err error) {
 	if a.colors() {
 		name = "\x1b[31m" + name + "\x1b[0m"
 	}
-	fmt.Fprintf(a.Stderr, "%s %s\n", name, message(err))
+	text := name + " " + ui.Text(message(err)) + "\n"
 	if do := hint(err); do != "" {
-		fmt.Fprintf(a.Stderr, "  hint: %s\n", do)
+		text += "  hint: " + ui.Text(do) + "\n"
 	}
+	_ = a.story.Raw(text) // there is no other place to report that stderr fails
 }
 
 // message is an error in words.
@@ -129,14 +176,15 @@ func exitCode(err error) int {
 		locked    *deploy.LockedError
 		replace   *deploy.ReplaceError
 		busy      *deploy.BusyError
-		cancelled *cancelledError
+		canceled  *canceledError
 		unread    *readDeniedError
 		undone    *deploy.CancelledError
 		running   *deploy.LeftRunningError
+		sent      *sendInterruptedError
 		unsigned  *client.CredentialsError
 	)
 	switch {
-	case errors.As(err, &cancelled), errors.As(err, &undone), errors.As(err, &running):
+	case errors.As(err, &canceled), errors.As(err, &undone), errors.As(err, &running), errors.As(err, &sent):
 		return exitDeclined
 	case errors.Is(err, errLeftBehind):
 		return exitLeftBehind

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,7 +27,7 @@ func (a *App) interrupted(ctx context.Context, op string) (cancel bool, until co
 	}
 	what := map[string]string{"create": "delete the new stack", "update": "put the stack back as it was"}[op]
 	defer a.pause()()
-	fmt.Fprintf(a.Stderr, "\nInterrupted. Cancel the %s (%s)? [y/N: go on] ", op, what)
+	a.promptf("\nInterrupted. Cancel the %s (%s)? [y/N: go on] ", op, what)
 	line, err := a.askLine(until)
 	if err != nil { // interrupted again, or nobody there any more
 		return false, until
@@ -47,7 +46,7 @@ func (a *App) agree(ctx context.Context) func(what, question string) error {
 			return &declinedError{hint: "nobody is here to ask; add --yes"}
 		}
 		defer a.pause()()
-		fmt.Fprintf(a.Stderr, "%s [y/N] ", question)
+		a.promptf("%s [y/N] ", question)
 		line, err := a.askLine(ctx)
 		if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
 			return &declinedError{}

@@ -108,11 +108,11 @@ func (o localOptions) check() error {
 
 // localVariables are those of the variables file for the environment, which is
 // development unless --env says otherwise; without a file, the defaults.
-func (a *App) localVariables() (config.Variables, error) {
+func (a *App) localVariables(ctx context.Context) (config.Variables, error) {
 	if a.flags.environment == "" {
 		a.flags.environment = config.Development
 	}
-	v, err := a.load()
+	v, err := a.load(ctx)
 	if errors.Is(err, fs.ErrNotExist) && a.flags.variables == defaultVariables {
 		return config.Default(a.flags.environment), nil
 	}
@@ -131,7 +131,7 @@ func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	v, err := a.localVariables()
+	v, err := a.localVariables(ctx)
 	if err != nil {
 		return err
 	}

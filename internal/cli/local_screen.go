@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local"
 )
@@ -28,14 +29,14 @@ type screen struct {
 
 func newScreen(a *App) *screen {
 	_, ok := terminal(a.Stderr)
-	return &screen{out: a.Stderr, verbose: a.flags.verbose, terminal: ok}
+	return &screen{out: ui.Raw(a.story), verbose: a.flags.verbose, terminal: ok}
 }
 
 // handler is the log's: for people only what went wrong, above the line.
 func (s *screen) handler() slog.Handler {
 	o := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if !s.terminal {
-		return slog.NewJSONHandler(s.out, o)
+		return slog.NewJSONHandler(ui.JSONWriter(s.out), o)
 	}
 	if !s.verbose {
 		o.Level = slog.LevelWarn
@@ -50,10 +51,11 @@ const clear = "\r\x1b[K"
 func (s *screen) Write(text []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.line == "" {
-		return s.out.Write(text)
+	above := ui.Text(string(text))
+	if s.line != "" {
+		above = clear + above + s.line
 	}
-	if _, err := fmt.Fprintf(s.out, "%s%s%s", clear, text, s.line); err != nil {
+	if _, err := io.WriteString(s.out, above); err != nil {
 		return 0, err
 	}
 	return len(text), nil
@@ -91,8 +93,8 @@ func (s *screen) begin(ctx context.Context, p *local.Platform) {
 func (s *screen) show(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.line = line
-	fmt.Fprint(s.out, clear+line)
+	s.line = ui.Line(line)
+	fmt.Fprint(s.out, clear+s.line)
 }
 
 // end takes the line away for good.

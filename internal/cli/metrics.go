@@ -120,7 +120,7 @@ func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) 
 // streamctl local, in its database.
 func (a *App) doTask(ctx context.Context, o valuesOptions, task funcenv.MaintenanceTask) (r funcenv.MaintenanceResult, err error) {
 	if o.dataDir != "" {
-		v, err := a.localVariables()
+		v, err := a.localVariables(ctx)
 		if err != nil {
 			return r, err
 		}

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
 func newOutputsCmd(a *App) *cobra.Command {
@@ -41,27 +43,60 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 			return &usageError{err: fmt.Errorf("stack %s has no output %q", v.StackName, keys[0]),
 				hint: "it has " + strings.Join(sorted(stack.Outputs), ", ")}
 		}
-		return a.answer(map[string]string{keys[0]: value}, func() { a.printf("%s\n", value) })
+		return a.answer(map[string]string{keys[0]: value}, func() { a.printf("%s\n", ui.Line(value)) })
 	}
 	if a.flags.output == "env" {
 		for _, name := range sorted(stack.Outputs) {
-			a.printf("%s=%s\n", shellName(name), shellQuote(stack.Outputs[name]))
+			a.printf("%s\n", shellAssignment(shellName(name), stack.Outputs[name]))
 		}
 		return nil
 	}
 	return a.answer(stack.Outputs, func() { a.printOutputs(stack.Outputs) })
 }
 
-// shellName is an output's name as a variable: ApiEndpoint is API_ENDPOINT.
+// shellName is an output's name as a variable: ApiEndpoint is API_ENDPOINT. A name
+// that means something to a shell or a linker gets OUTPUT_ in front.
 func shellName(name string) string {
 	var b strings.Builder
 	for i, r := range name {
-		if i > 0 && unicode.IsUpper(r) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9' && i > 0:
+			b.WriteRune(unicode.ToUpper(r))
+		case r >= 'A' && r <= 'Z':
+			if i > 0 {
+				b.WriteByte('_')
+			}
+			b.WriteRune(r)
+		default:
 			b.WriteByte('_')
 		}
-		b.WriteRune(unicode.ToUpper(r))
 	}
-	return b.String()
+	variable := b.String()
+	if slices.Contains([]string{"", "PATH", "IFS", "ENV", "HOME", "SHELL", "BASH_ENV", "SHELLOPTS", "PROMPT_COMMAND", "PS1", "PS2", "PS4", "CDPATH", "EDITOR", "PAGER"}, variable) ||
+		strings.HasPrefix(variable, "LD_") || strings.HasPrefix(variable, "DYLD_") || strings.HasPrefix(variable, "_") {
+		return "OUTPUT_" + variable
+	}
+	return variable
+}
+
+// shellAssignment is one line that sets a variable in any POSIX shell. Hidden
+// characters are written for printf, so that the value stays exact and the line can
+// be shown; the x keeps new lines at the end of the value.
+func shellAssignment(name, value string) string {
+	if ui.Line(value) == value {
+		return name + "=" + shellQuote(value)
+	}
+	var b strings.Builder
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '\'' || c == '%' || c == '\\' || c < ' ' || c > '~':
+			fmt.Fprintf(&b, `\%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	// A % written as \045 would still be a directive of printf's format.
+	return fmt.Sprintf("%s=$(printf '%s'x); %s=${%s%%x}", name, strings.ReplaceAll(b.String(), `\045`, "%%"), name, name)
 }
 
 func shellQuote(value string) string {

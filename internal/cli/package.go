@@ -53,7 +53,7 @@ type packaged struct {
 }
 
 func runPackage(ctx context.Context, a *App, o packageOptions) error {
-	v, err := a.load()
+	v, err := a.load(ctx)
 	if err != nil {
 		return err
 	}

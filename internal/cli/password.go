@@ -34,9 +34,9 @@ func (a *App) password(ctx context.Context, v config.Variables, file string) (st
 		return "", &usageError{err: errors.New("DatabasePassword: needed to create the stack, and nobody is here to ask"),
 			hint: "set " + passwordVariable + " or name a file with --database-password-file"}
 	}
-	fmt.Fprintf(a.Stderr, "Password for the database's master %s: ", v.DatabaseUsername)
+	a.promptf("Password for the database's master %s: ", v.DatabaseUsername)
 	typed, err := askSecret(ctx, fd)
-	fmt.Fprintln(a.Stderr)
+	a.promptf("\n")
 	if err != nil {
 		return "", fmt.Errorf("read password: %w", err)
 	}

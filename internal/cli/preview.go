@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/template"
 )
@@ -66,7 +67,7 @@ func (a *App) showPreview(p preview, current deploy.Current) {
 		a.printf("stack %s would be changed: %s\n", p.Stack, strings.Join(p.Differs, ", "))
 	}
 	for _, c := range p.Changes {
-		a.printf("  %s\n", c)
+		a.printf("  %s\n", ui.Line(fmt.Sprint(c)))
 	}
 	if len(p.Lost) > 0 {
 		a.printf("REFUSED as it stands: data would be lost in %s; --allow-replace names what may go\n", strings.Join(p.Lost, ", "))

@@ -9,29 +9,31 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
-// writeCSV writes a line a point, with a header.
+// writeCSV writes a row per point, with a header. Text cells show hidden characters,
+// and none starts a formula in a spreadsheet.
 func (a *App) writeCSV(q queryAnswer) error {
-	w := csv.NewWriter(a.Stdout)
+	w := csv.NewWriter(a.out)
 	var rows [][]string
 	switch {
 	case q.Events != nil:
 		rows = append(rows, []string{"eventType", "count"})
 		for _, kind := range slices.Sorted(maps.Keys(q.ByType)) {
-			rows = append(rows, []string{kind, strconv.FormatInt(q.ByType[kind], 10)})
+			rows = append(rows, []string{ui.Cell(kind), strconv.FormatInt(q.ByType[kind], 10)})
 		}
 	case q.Metric == "users":
 		rows = append(rows, []string{"day", "users", "exact"})
 		for _, d := range q.Days {
-			rows = append(rows, []string{d.Day, usersText(d), strconv.FormatBool(d.Exact)})
+			rows = append(rows, []string{ui.Cell(d.Day), usersText(d), strconv.FormatBool(d.Exact)})
 		}
 	default:
 		rows = pointRows(q)
 	}
 	if err := w.WriteAll(rows); err != nil {
-		return fmt.Errorf("write answer: %w", err)
+		return &writeError{err}
 	}
 	return nil
 }
@@ -41,15 +43,20 @@ func pointRows(q queryAnswer) [][]string {
 	if q.Metric == "events" {
 		head = append(head, "eventType")
 	}
-	head = append(append(head, q.By...), "count", "sum", "min", "max")
+	for _, by := range q.By {
+		head = append(head, ui.Cell(by))
+	}
+	head = append(head, "count", "sum", "min", "max")
 	rows := [][]string{head}
 	for _, p := range q.Points {
 		row := []string{p.At.Format(time.RFC3339)}
 		if q.Metric == "events" {
-			row = append(row, p.EventType)
+			row = append(row, ui.Cell(p.EventType))
 		}
 		values := make([]string, len(q.By))
-		copy(values, p.Values)
+		for i, value := range p.Values[:min(len(values), len(p.Values))] {
+			values[i] = ui.Cell(value)
+		}
 		rows = append(rows, append(append(row, values...), strconv.FormatInt(p.Count, 10), p.Sum.String(), p.Min.String(), p.Max.String()))
 	}
 	return rows
@@ -70,7 +77,7 @@ func (a *App) showAnswer(q queryAnswer) {
 
 // origin says how far an answer can be trusted.
 func origin(q queryAnswer) string {
-	text := "from " + q.Source
+	text := "from " + ui.Line(q.Source)
 	if q.AsOf != nil {
 		text += ", with all that was loaded by " + q.AsOf.Local().Format("15:04:05")
 	}
@@ -108,7 +115,7 @@ func (a *App) showSummary(q queryAnswer) {
 	width := widest(kinds)
 	for _, kind := range kinds {
 		n := q.ByType[kind]
-		a.printf("  %-*s %12s  %s\n", width, kind, thousands(n), bar(n, most))
+		a.printf("  %s %12s  %s\n", ui.Pad(kind, width), thousands(n), bar(n, most))
 	}
 }
 
@@ -121,14 +128,14 @@ func (a *App) showUsers(q queryAnswer) {
 	}
 	for _, d := range q.Days {
 		if d.Users == nil {
-			a.printf("  %s   not known: retention has dropped the day's events\n", d.Day)
+			a.printf("  %s   not known: retention has dropped the day's events\n", ui.Line(d.Day))
 			continue
 		}
 		about := "~"
 		if d.Exact {
 			about = " "
 		}
-		a.printf("  %s %s%11s  %s\n", d.Day, about, thousands(*d.Users), bar(*d.Users, most))
+		a.printf("  %s %s%11s  %s\n", ui.Line(d.Day), about, thousands(*d.Users), bar(*d.Users, most))
 	}
 }
 
@@ -145,10 +152,11 @@ func bar(n, most int64) string {
 	return strings.Repeat("█", int(n*barWidth/most))
 }
 
+// widest is the width in columns of the widest name as ui.Pad shows it.
 func widest(names []string) int {
 	width := 4
 	for _, name := range names {
-		width = max(width, utf8.RuneCountInString(name))
+		width = max(width, ui.Width(ui.Line(name)))
 	}
 	return width
 }
@@ -167,7 +175,7 @@ type line struct {
 // showSeries shows a line for each series, the largest first.
 func (a *App) showSeries(q queryAnswer) {
 	if q.From != nil && q.To != nil {
-		a.printf("%s, %s to %s, step %s\n", q.Metric, q.From.Local().Format(time.DateTime), q.To.Local().Format(time.DateTime), short(time.Duration(q.StepSeconds)*time.Second))
+		a.printf("%s, %s to %s, step %s\n", ui.Line(q.Metric), q.From.Local().Format(time.DateTime), q.To.Local().Format(time.DateTime), short(time.Duration(q.StepSeconds)*time.Second))
 	}
 	all := series(q)
 	if len(all) == 0 && q.Folded == nil {
@@ -180,7 +188,7 @@ func (a *App) showSeries(q queryAnswer) {
 	}
 	width := widest(names)
 	for _, l := range all {
-		a.printf("  %-*s %12s", width, l.name, thousands(l.count))
+		a.printf("  %s %12s", ui.Pad(l.name, width), thousands(l.count))
 		if l.sum != nil {
 			a.printf("  sum %s", l.sum.FloatString(l.decimals))
 		}

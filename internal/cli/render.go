@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
@@ -16,20 +18,20 @@ func newRenderCmd(a *App) *cobra.Command {
 		Short: "Write the CloudFormation template to standard output.",
 		Long: `Write the CloudFormation template for an environment to standard output.
 Nothing is built and AWS isn't called: streamctl render > main.yaml`,
-		RunE: func(*cobra.Command, []string) error { return runRender(a, format) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runRender(cmd.Context(), a, format) },
 	}
 	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")
 	return cmd
 }
 
-func runRender(a *App, format string) error {
+func runRender(ctx context.Context, a *App, format string) error {
 	if format != "yaml" && format != "json" {
 		return &usageError{err: fmt.Errorf("--format %q: want yaml or json", format)}
 	}
 	// A template's few megabytes are garbage when the process ends, a moment
 	// later: collecting them earlier took a fifth of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	v, err := a.load()
+	v, err := a.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,8 +50,10 @@ func runRender(a *App, format string) error {
 	if len(keys) < len(funcenv.Functions()) {
 		a.notef("The functions' code isn't packaged yet, so their CodeKey parameters have no default: run `streamctl package` first.")
 	}
-	if _, err := a.Stdout.Write(body); err != nil {
+	if format == "json" {
+		body = ui.JSON(body)
+	} else if body, err = visibleYAML(body); err != nil {
 		return fmt.Errorf("write template: %w", err)
 	}
-	return nil
+	return a.write(body)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
 // quoted is a JSON string.
@@ -21,11 +24,15 @@ func quoted(s string) string {
 	return string(text)
 }
 
-// showSent tells people what became of their events.
+// showSent shows people the results of a run.
 func (a *App) showSent(s sent) {
-	a.printf("accepted %s of %s events in %.1f s, %s a second", thousands(int64(s.Accepted)), thousands(int64(s.Read)), s.Seconds, thousands(int64(s.Rate+0.5)))
+	lines := ""
+	if s.Lines > 0 {
+		lines = " from " + plural(s.Lines, "line", "lines")
+	}
+	a.printf("accepted %s of %s%s in %.1f s, %s per second", thousands(int64(s.Accepted)), plural(s.Read, "event", "events"), lines, s.Seconds, thousands(int64(s.Rate+0.5)))
 	if s.Retries > 0 {
-		a.printf("; %d requests were tried again", s.Retries)
+		a.printf("; %s retried", plural(s.Retries, "request", "requests"))
 	}
 	a.printf("\nrequests p50 %.0f ms, p95 %.0f ms, p99 %.0f ms\n", s.Latency.P50, s.Latency.P95, s.Latency.P99)
 	if v := s.Verified; v != nil {
@@ -33,29 +40,46 @@ func (a *App) showSent(s sent) {
 			thousands(int64(v.Queryable)), thousands(int64(v.Missing)), v.Latency.P50, v.Latency.P95, v.Latency.P99)
 	}
 	if s.Refused > 0 {
-		a.printf("refused %s, kept in %s:\n", thousands(int64(s.Refused)), s.RejectedFile)
-		for _, reason := range slices.SortedFunc(maps.Keys(s.Reasons), func(x, y string) int { return s.Reasons[y] - s.Reasons[x] }) {
-			a.printf("  %6s  %s\n", thousands(int64(s.Reasons[reason])), reason)
-		}
-		var lines []string
-		for _, e := range s.Examples {
-			if e.Line > 0 {
-				lines = append(lines, fmt.Sprint(e.Line))
-			}
-		}
-		if len(lines) > 0 {
-			more := ""
-			if s.Refused > len(s.Examples) {
-				more = ", …"
-			}
-			a.printf("  lines %s%s\n", strings.Join(lines, ", "), more)
-		}
+		a.showRejected(s)
 	}
 	if s.Unsent > 0 {
-		a.printf("without an answer %s, kept in %s; the last trouble: %s\n", thousands(int64(s.Unsent)), s.UnsentFile, s.LastTrouble)
+		a.printf("not accepted %s, kept in %s", plural(s.Unsent, "event", "events"), ui.Line(s.UnsentFile))
+		if s.LastTrouble != "" {
+			a.printf("; last error: %s", ui.Line(s.LastTrouble))
+		}
+		a.printf("\n")
 	}
-	if s.Interrupted {
-		a.printf("interrupted: the input wasn't read to its end\n")
+	if s.ResumeLine > 0 {
+		a.printf("not read: %s from line %d on\n", ui.Line(s.in.label), s.ResumeLine)
+	}
+}
+
+// showRejected lists the first rejected events with their places, and counts all of
+// them by reason if there are more.
+func (a *App) showRejected(s sent) {
+	a.printf("rejected %s, kept in %s:\n", plural(s.Refused, "event", "events"), ui.Line(s.RejectedFile))
+	byLine := map[int]int{}
+	for _, e := range s.Examples {
+		byLine[e.Line]++
+	}
+	for _, e := range s.Examples {
+		place := fmt.Sprintf("event %d", e.Number)
+		if s.in.label != "" && e.Line > 0 {
+			place = fmt.Sprintf("%s:%d", ui.Line(s.in.label), e.Line)
+			if byLine[e.Line] > 1 {
+				place += fmt.Sprintf(" (event %d)", e.Number)
+			}
+		}
+		a.printf("  %s: %s\n", place, ui.Line(e.Reason))
+	}
+	if s.Refused == len(s.Examples) {
+		return
+	}
+	a.printf("  and %s more. All by reason:\n", thousands(int64(s.Refused-len(s.Examples))))
+	for _, reason := range slices.SortedFunc(maps.Keys(s.Reasons), func(x, y string) int {
+		return cmp.Or(s.Reasons[y]-s.Reasons[x], strings.Compare(x, y))
+	}) {
+		a.printf("  %6s  %s\n", thousands(int64(s.Reasons[reason])), ui.Line(reason))
 	}
 }
 
@@ -74,7 +98,7 @@ type sendProgress struct {
 
 func newProgress(a *App, total int) *sendProgress {
 	_, ok := terminal(a.Stderr)
-	return &sendProgress{out: a.Stderr, on: ok, total: total}
+	return &sendProgress{out: ui.Raw(a.story), on: ok, total: total}
 }
 
 func (p *sendProgress) add(n int, _ time.Time) {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/streamctl/streamctl/internal/cli/progress"
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/template"
 )
@@ -16,7 +17,7 @@ import (
 // show begins to show what a verb does while it does it: a tree where a person
 // sits, lines elsewhere, and with --output json an object an event on stdout.
 func (a *App) show(verb string) {
-	o := progress.Options{Story: a.Stderr, Verbose: a.flags.verbose, Color: a.colors(), Now: time.Now, Remind: a.Remind}
+	o := progress.Options{Story: a.story, Verbose: a.flags.verbose, Color: a.colors(), Now: time.Now, Remind: a.Remind}
 	if fd, ok := terminal(a.Stderr); ok && a.Getenv("TERM") != "dumb" {
 		o.Size = func() (width, height int) {
 			width, height, err := term.GetSize(fd)
@@ -27,7 +28,7 @@ func (a *App) show(verb string) {
 		}
 	}
 	if a.flags.output == "json" {
-		o.Events = a.Stdout
+		o.Events = ui.JSONWriter(a.out)
 		_, o.Quiet = terminal(a.Stdout) // the events are on the screen already
 	}
 	a.verb, a.showing = verb, progress.Start(o)

@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
 )
 
@@ -89,7 +91,7 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 	err = a.answer(s, func() {
 		a.printf("%s  %s: %s\n", s.Name, s.Status, s.Meaning)
 		if s.Reason != "" {
-			a.printf("  %s\n", s.Reason)
+			a.printf("  %s\n", ui.Line(s.Reason))
 		}
 		a.printf("account %s, %s; created %s", s.Account, s.Region, s.Created.Local().Format(time.DateTime))
 		if !s.Updated.IsZero() {
@@ -97,10 +99,10 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 		}
 		a.printf("\n%d resources, termination protection %s\n", s.Resources, onOff(s.Protected))
 		for _, r := range s.Unsettled {
-			a.printf("  %s %s (%s) %s\n", r.Status, r.LogicalID, r.Type, r.Reason)
+			a.printf("  %s\n", ui.Line(fmt.Sprintf("%s %s (%s) %s", r.Status, r.LogicalID, r.Type, r.Reason)))
 		}
 		for _, line := range halted.Lines() {
-			a.printf("  %s\n", line)
+			a.printf("  %s\n", ui.Line(line))
 		}
 		if s.Next != "" {
 			a.printf("next: %s\n", s.Next)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/config"
@@ -13,7 +15,7 @@ func newValidateCmd(a *App) *cobra.Command {
 		Short: "Check the variables file and the template it makes.",
 		Long: `Check the variables file for an environment, or, without --env, for all three,
 and build the template. AWS isn't called. Exit code 3 if anything is wrong.`,
-		RunE: func(*cobra.Command, []string) error { return runValidate(a) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runValidate(cmd.Context(), a) },
 	}
 }
 
@@ -24,7 +26,7 @@ type validated struct {
 	Bytes       int    `json:"templateBytes"`
 }
 
-func runValidate(a *App) error {
+func runValidate(ctx context.Context, a *App) error {
 	environments := []string{a.flags.environment}
 	if a.flags.environment == "" {
 		environments = []string{config.Production, config.Staging, config.Development}
@@ -32,7 +34,7 @@ func runValidate(a *App) error {
 	var results []validated
 	for _, environment := range environments {
 		a.flags.environment = environment
-		v, err := a.load()
+		v, err := a.load(ctx)
 		if err != nil {
 			return err
 		}

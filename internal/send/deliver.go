@@ -46,8 +46,12 @@ func (e *RefusedError) Error() string {
 }
 
 // deliver sends a batch until each event has its answer, or the time for tries
-// is over. When reading has ended, nothing is tried again.
-func (s *sender) deliver(ctx, reading context.Context, batch []Item) {
+// is over. When sending has ended, nothing is tried again.
+func (s *sender) deliver(ctx, sending context.Context, batch []Item) {
+	if sending.Err() != nil {
+		s.unsent(batch...)
+		return
+	}
 	until := s.o.Now().Add(s.o.RetryFor)
 	wait := firstPause
 	for {
@@ -57,8 +61,8 @@ func (s *sender) deliver(ctx, reading context.Context, batch []Item) {
 		}
 		if o.tooLarge {
 			half := len(batch) / 2
-			s.deliver(ctx, reading, batch[:half])
-			s.deliver(ctx, reading, batch[half:])
+			s.deliver(ctx, sending, batch[:half])
+			s.deliver(ctx, sending, batch[half:])
 			return
 		}
 		if len(o.left) == 0 {
@@ -73,8 +77,8 @@ func (s *sender) deliver(ctx, reading context.Context, batch []Item) {
 			next = o.after + rand.N(o.after/4+1)
 		}
 		wait = min(2*wait, maxPause)
-		if s.o.Now().Add(next).After(until) || pause.For(reading, next) != nil {
-			s.unsent(batch)
+		if s.o.Now().Add(next).After(until) || pause.For(sending, next) != nil {
+			s.unsent(batch...)
 			return
 		}
 		s.mu.Lock()
@@ -83,16 +87,39 @@ func (s *sender) deliver(ctx, reading context.Context, batch []Item) {
 	}
 }
 
-// unsent keeps events that got no answer.
-func (s *sender) unsent(batch []Item) {
-	s.mu.Lock()
-	s.sum.Unsent += len(batch)
-	s.mu.Unlock()
+// UnkeptError is events that were neither accepted nor kept.
+type UnkeptError struct {
+	// Events is how many; FirstLine is the lowest of their lines, 0 if they have none.
+	Events, FirstLine int
+	Err               error
+}
+
+func (e *UnkeptError) Error() string {
+	text := fmt.Sprintf("keep events that were not accepted: %v: %d of them are not kept", e.Err, e.Events)
+	if e.FirstLine > 0 {
+		text += fmt.Sprintf(", the first from line %d", e.FirstLine)
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *UnkeptError) Unwrap() error { return e.Err }
+
+// unsent keeps events without an answer.
+func (s *sender) unsent(batch ...Item) {
 	for _, item := range batch {
-		if err := s.o.Rejects.Unsent(item); err != nil {
-			s.fail(err)
-			return
+		err := s.o.Rejects.Unsent(item)
+		s.mu.Lock()
+		s.sum.Unsent++
+		if err != nil {
+			if s.unkept == nil {
+				s.unkept = &UnkeptError{FirstLine: item.Line, Err: err}
+			}
+			s.unkept.Events++
+			s.unkept.FirstLine = min(s.unkept.FirstLine, item.Line)
+			s.stop()
 		}
+		s.mu.Unlock()
 	}
 }
 
@@ -176,7 +203,7 @@ func (s *sender) each(a answer, batch []Item) (left []Item) {
 		case r.Status >= http.StatusInternalServerError:
 			left = append(left, item)
 		default:
-			if err := s.refused(item.Line, item.AppendJSON(nil), reasons(r.Errors)); err != nil {
+			if err := s.refused(refusal(item, reasons(r.Errors)), item.AppendJSON(nil)); err != nil {
 				s.fail(err)
 			}
 		}
@@ -201,11 +228,15 @@ func (s *sender) refuseAll(a answer, batch []Item) error {
 		if reason == "" {
 			reason = a.Detail
 		}
-		if err := s.refused(item.Line, item.AppendJSON(nil), reason); err != nil {
+		if err := s.refused(refusal(item, reason), item.AppendJSON(nil)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func refusal(i Item, reason string) Refusal {
+	return Refusal{Line: i.Line, Number: i.Number, Reason: reason}
 }
 
 func reasons(list []event.FieldError) string {

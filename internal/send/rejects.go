@@ -1,66 +1,108 @@
 package send
 
 import (
-	"bufio"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 )
 
-// File keeps rejects in two files, each made with its first line: what can't be
-// accepted as it was read, and what got no answer, with its identity, so that
-// sending that file again counts nothing twice.
+// File keeps events that weren't accepted in two files: rejected lines as they were
+// read, and events without an answer with their identity, so that sending that
+// file again duplicates nothing. It never writes over a file.
 type File struct {
-	// BadPath and UnsentPath are written over.
-	BadPath, UnsentPath string
+	// Name is the beginning of both files' names.
+	Name string
 
 	mu          sync.Mutex
-	bad, unsent *lineFile
+	bad, unsent lineFile
 }
 
+// lineFile is a file that is created with its first line, or by create.
 type lineFile struct {
-	file *os.File
-	w    *bufio.Writer
+	path  string
+	file  *os.File
+	lines int
+	size  int64
 }
 
-func (l *lineFile) write(path string, text []byte) (*lineFile, error) {
-	if l == nil {
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, err
+// maxNames bounds the search for a free name.
+const maxNames = 1000
+
+// create makes a new file: name, or name.1, name.2 and so on.
+func (l *lineFile) create(name string) (err error) {
+	for n := range maxNames {
+		l.path = name
+		if n > 0 {
+			l.path = fmt.Sprintf("%s.%d", name, n)
 		}
-		l = &lineFile{file, bufio.NewWriter(file)}
+		if l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); !errors.Is(err, fs.ErrExist) {
+			break
+		}
 	}
-	_, err := l.w.Write(text)
-	return l, errors.Join(err, l.w.WriteByte('\n'))
+	return err
 }
 
+func (l *lineFile) write(name string, text []byte) error {
+	if l.file == nil {
+		if err := l.create(name); err != nil {
+			return err
+		}
+	}
+	// Each line is written by itself: an error is about this event, not about those
+	// in a buffer, and leaves no part of a line behind.
+	n, err := l.file.Write(append(append(make([]byte, 0, len(text)+1), text...), '\n'))
+	if err != nil {
+		return errors.Join(err, l.file.Truncate(l.size))
+	}
+	l.lines, l.size = l.lines+1, l.size+int64(n)
+	return nil
+}
+
+// close finishes the file, and removes an empty one.
 func (l *lineFile) close() error {
-	if l == nil {
+	if l.file == nil {
 		return nil
 	}
-	return errors.Join(l.w.Flush(), l.file.Sync(), l.file.Close())
+	err := errors.Join(l.file.Sync(), l.file.Close())
+	if l.lines == 0 {
+		err = errors.Join(err, os.Remove(l.path))
+	}
+	return err
+}
+
+// Begin creates the file for unsent events, so that a folder that can't be written
+// to is an error before anything is sent. After kill -9 the file stays.
+func (f *File) Begin() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unsent.create(f.Name + ".unsent")
 }
 
 // Bad keeps a line that can't be accepted.
-func (f *File) Bad(_ int, text []byte, _ string) (err error) {
+func (f *File) Bad(_ int, text []byte, _ string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.bad, err = f.bad.write(f.BadPath, text)
-	return err
+	return f.bad.write(f.Name+".rejected", text)
 }
 
-// Unsent keeps an event that got no answer.
-func (f *File) Unsent(i Item) (err error) {
+// Unsent keeps an event without an answer.
+func (f *File) Unsent(i Item) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.unsent, err = f.unsent.write(f.UnsentPath, i.AppendJSON(nil))
-	return err
+	return f.unsent.write(f.Name+".unsent", i.AppendJSON(nil))
 }
 
-// Close finishes the files; it tells which of them there are.
-func (f *File) Close() (bad, unsent bool, err error) {
+// Close finishes the files and returns the paths of those that hold lines.
+func (f *File) Close() (bad, unsent string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.bad != nil, f.unsent != nil, errors.Join(f.bad.close(), f.unsent.close())
+	if f.bad.lines > 0 {
+		bad = f.bad.path
+	}
+	if f.unsent.lines > 0 {
+		unsent = f.unsent.path
+	}
+	return bad, unsent, errors.Join(f.bad.close(), f.unsent.close())
 }

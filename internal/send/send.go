@@ -16,22 +16,27 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Item is an event on its way, with where it came from.
+// Item is an event to send, and its place in the input.
 type Item struct {
 	event.Event
-	// Line is its line in the input, counted from 1; 0 where it has none.
+	// Line is its line in the input, counted from 1; 0 for an event that was not
+	// read from a file.
 	Line int
+	// Number counts the events of the input from 1.
+	Number int
+	// Minted reports whether the input lacks its id or its timestamp.
+	Minted bool
 }
 
 // Source gives events, each with its identity, and io.EOF at their end. A
-// *BadError is an event that is none; the next call goes on after it.
+// *BadError is input that isn't an event; the next call continues after it.
 type Source interface {
 	Next() (Item, error)
 }
 
-// BadError is a piece of input that is no event.
+// BadError is a piece of input that isn't an event.
 type BadError struct {
-	Line int
+	Line, Number int
 	// Text is the input as it was.
 	Text []byte
 	Err  error
@@ -39,11 +44,11 @@ type BadError struct {
 
 func (e *BadError) Error() string { return e.Err.Error() }
 
-// Unwrap is what is wrong with it.
+// Unwrap returns the cause.
 func (e *BadError) Unwrap() error { return e.Err }
 
-// Rejects keeps what wasn't accepted: Bad what can't be, Unsent what may be
-// sent again as it is kept.
+// Rejects keeps events that weren't accepted: Bad those that can't be, Unsent those
+// that may be sent again as they are kept.
 type Rejects interface {
 	Bad(line int, text []byte, reason string) error
 	Unsent(Item) error
@@ -64,7 +69,16 @@ type Options struct {
 	// answered with 429 or 5xx.
 	RetryFor time.Duration
 	Rejects  Rejects
-	// Accepted is told of each answer: how many were accepted, and when.
+	// For ends the reading of the source after this time; 0 reads all of it.
+	For time.Duration
+	// KeepRest reads the source to its end after an interrupt or a fatal error, and
+	// hands the events to Rejects.Unsent. A source without an end must not set it.
+	KeepRest bool
+	// Interrupted is called once, when ctx of Run ends: it returns a context that
+	// ends when the requests under way and the rest of the source must be given up.
+	// Nil gives nothing up.
+	Interrupted func(ctx context.Context) context.Context
+	// Accepted is called with each answer: how many were accepted, and when.
 	Accepted func(events int, at time.Time)
 	Now      func() time.Time
 }
@@ -80,53 +94,71 @@ type sender struct {
 	sum     Summary
 	took    []time.Duration // each answered request's
 	fatal   error
-	cancel  context.CancelFunc
+	// stop ends reading and retries; abort also ends requests under way.
+	stop, abort context.CancelFunc
+	unkept      *UnkeptError
 }
 
-// Run sends all that source gives. When ctx ends, no more is read, what is
-// under way is finished or told to Rejects, and the summary says so. An error
+// Run sends the events of source. When ctx ends, it reads no more, waits for the
+// requests under way, and gives everything that has no answer to Rejects. An error
 // is one that ends the run: of the input, of the credentials, of Rejects.
 func Run(ctx context.Context, source Source, o Options) (Summary, error) {
-	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	s := &sender{o: o, batches: make(chan []Item), cancel: cancel}
-	s.sum.Began = o.Now()
-	reading, stop := context.WithCancel(ctx)
+	working, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	sending, stop := context.WithCancel(ctx)
 	defer stop()
-	context.AfterFunc(working, stop)
+	s := &sender{o: o, batches: make(chan []Item), stop: stop, abort: abort}
+	s.sum.Began = o.Now()
+	detach := context.AfterFunc(ctx, func() {
+		if o.Interrupted != nil {
+			context.AfterFunc(o.Interrupted(context.WithoutCancel(ctx)), abort)
+		}
+	})
+	defer detach()
 	var workers sync.WaitGroup
 	for range o.Concurrency {
 		workers.Go(func() {
 			for batch := range s.batches {
-				s.deliver(working, reading, batch)
+				s.deliver(working, sending, batch)
 			}
 		})
 	}
-	err := s.gather(reading, source)
+	err := s.gather(working, sending, source)
 	close(s.batches)
 	workers.Wait()
 	s.sum.finish(o.Now(), s.took)
 	s.sum.Interrupted = ctx.Err() != nil
+	if in, ok := source.(interface{ Lines() int }); ok {
+		s.sum.Lines = in.Lines()
+	}
+	if s.unkept != nil {
+		err = errors.Join(s.unkept, err)
+	}
 	return s.sum, errors.Join(s.fatal, err)
 }
 
-// gather makes batches of what the source gives.
-func (s *sender) gather(ctx context.Context, source Source) error {
+// gather makes batches of the events that the source gives.
+func (s *sender) gather(working, sending context.Context, source Source) error {
 	items := make(chan Item)
 	ended := make(chan error, 1)
 	go func() {
 		defer close(items)
-		ended <- s.read(ctx, source, items)
+		ended <- s.read(working, sending, source, items)
 	}()
 	var batch []Item
 	size := 0
 	linger := time.NewTimer(s.o.Linger)
 	defer linger.Stop()
 	flush := func() {
-		if len(batch) > 0 {
-			s.batches <- batch // a worker comes: each batch ends
-			batch, size = nil, 0
+		if len(batch) == 0 {
+			return
 		}
+		if sending.Err() == nil {
+			s.batches <- batch // a worker comes: each batch ends
+		} else {
+			s.unsent(batch...)
+		}
+		batch, size = nil, 0
 	}
 	for {
 		select {
@@ -153,15 +185,27 @@ func (s *sender) gather(ctx context.Context, source Source) error {
 
 func sizeOf(i Item) int { return len(i.Properties) + len(i.UserID) + len(i.Type) + 128 }
 
-// read hands the source's events on, no faster than the rate.
-func (s *sender) read(ctx context.Context, source Source, items chan<- Item) error {
+// read hands the source's events on, no faster than the rate. When sending has
+// ended, it keeps them.
+func (s *sender) read(working, sending context.Context, source Source, items chan<- Item) error {
 	limit := rate.NewLimiter(rate.Inf, 0)
 	if s.o.Rate > 0 {
 		limit = rate.NewLimiter(rate.Limit(s.o.Rate), max(1, int(s.o.Rate/100)))
 	}
+	reading, cancel := sending, context.CancelFunc(func() {})
+	if s.o.For > 0 {
+		reading, cancel = context.WithTimeout(sending, s.o.For)
+	}
+	defer cancel()
 	for {
-		if limit.Wait(ctx) != nil {
-			return nil
+		if limit.Wait(reading) != nil {
+			if sending.Err() == nil || !s.o.KeepRest {
+				return nil
+			}
+			if working.Err() != nil {
+				s.position(source)
+				return nil
+			}
 		}
 		item, err := source.Next()
 		var bad *BadError
@@ -169,38 +213,53 @@ func (s *sender) read(ctx context.Context, source Source, items chan<- Item) err
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.As(err, &bad):
-			if err := s.refused(bad.Line, bad.Text, bad.Err.Error()); err != nil {
-				return err
+			if err := s.refused(Refusal{Line: bad.Line, Number: bad.Number, Reason: bad.Err.Error()}, bad.Text); err != nil {
+				s.fail(err)
 			}
 			continue
 		case err != nil:
 			return err
 		}
+		s.mu.Lock()
+		if item.Minted {
+			s.sum.Minted++
+		}
+		s.mu.Unlock()
+		if sending.Err() != nil {
+			s.unsent(item)
+			continue
+		}
 		select {
 		case items <- item:
-			s.mu.Lock()
-			s.sum.Read++
-			s.mu.Unlock()
-		case <-ctx.Done():
-			return nil
+		case <-sending.Done():
+			s.unsent(item)
 		}
 	}
 }
 
-// refused notes an event that can never be accepted.
-func (s *sender) refused(line int, text []byte, reason string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sum.refuse(line, reason)
-	return s.o.Rejects.Bad(line, text, reason)
+// position notes where the reading of an input was given up.
+func (s *sender) position(source Source) {
+	if in, ok := source.(interface{ Position() int }); ok {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sum.ResumeLine = in.Position()
+	}
 }
 
-// fail ends the run.
+// refused notes an event that can never be accepted.
+func (s *sender) refused(r Refusal, text []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum.refuse(r)
+	return s.o.Rejects.Bad(r.Line, text, r.Reason)
+}
+
+// fail ends the run: no more events are sent, requests under way are finished.
 func (s *sender) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fatal == nil {
 		s.fatal = err
 	}
-	s.cancel()
+	s.stop()
 }

@@ -166,10 +166,10 @@ func TestRefusedAreKept(t *testing.T) {
 		a.results(w, events, http.StatusMultiStatus, func(i int) int { return map[bool]int{true: 202, false: 400}[i != 1] })
 	}}
 	sum, k, err := run(t, a, events(3)+"no event\n"+events(1), func(o *send.Options) { o.Concurrency = 1 })
-	if err != nil || sum.Accepted != 3 || sum.Refused != 2 {
+	if err != nil || sum.Accepted != 3 || sum.Refused != 2 || sum.Read != 5 || sum.Lines != 5 {
 		t.Errorf("%+v, %v", sum, err)
 	}
-	if diff := cmp.Diff([]string{"4 must be a JSON object", "2 userId: isn't liked"}, k.bad); diff != "" {
+	if diff := cmp.Diff([]string{"4 not JSON: invalid character 'o' in literal null (expecting 'u') after offset 1", "2 userId: isn't liked"}, k.bad); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

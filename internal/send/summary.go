@@ -7,18 +7,26 @@ import (
 
 // Summary is what became of a run.
 type Summary struct {
-	// Read is how many events the input had, bad ones not counted.
+	// Lines is how many lines of the input were read, blank ones included; 0 if it
+	// has none.
+	Lines int `json:"lines,omitempty"`
+	// Read is how many events the input had: accepted, rejected and unsent ones.
 	Read     int `json:"read"`
 	Accepted int `json:"accepted"`
 	// Refused can never be accepted as they are.
 	Refused int `json:"refused"`
-	// Unsent got no answer in the time for tries; they may have been stored, and
-	// may be sent again as they were kept.
-	Unsent   int `json:"unsent"`
+	// Unsent were not sent, or got no answer in the time for tries. They may have
+	// been stored, and can be sent again as they were kept.
+	Unsent int `json:"unsent"`
+	// Minted is how many events came without an id or a timestamp and got one.
+	Minted   int `json:"minted,omitempty"`
 	Requests int `json:"requests"`
 	Retries  int `json:"retries"`
-	// Interrupted says that the input wasn't read to its end.
+	// Interrupted reports whether the run was interrupted.
 	Interrupted bool `json:"interrupted"`
+	// ResumeLine is the first line of the input that was neither sent nor kept; 0
+	// if there is none.
+	ResumeLine int `json:"resumeLine,omitempty"`
 
 	Began   time.Time `json:"-"`
 	Seconds float64   `json:"seconds"`
@@ -28,7 +36,7 @@ type Summary struct {
 	Latency Percentiles `json:"requestLatency"`
 	// Reasons count the refused events by what is wrong with them.
 	Reasons map[string]int `json:"reasons,omitempty"`
-	// Examples are the first refused lines of the input, with their reasons.
+	// Examples are the rejected events with the lowest numbers, at most 20.
 	Examples []Refusal `json:"examples,omitempty"`
 	// LastTrouble is why requests were tried again, the last of them.
 	LastTrouble string `json:"lastTrouble,omitempty"`
@@ -36,7 +44,10 @@ type Summary struct {
 
 // Refusal is a refused event of the input.
 type Refusal struct {
-	Line   int    `json:"line"`
+	// Line is counted from 1; 0 for an event that was not read from a file.
+	Line int `json:"line"`
+	// Number counts the events of the input from 1.
+	Number int    `json:"number"`
 	Reason string `json:"reason"`
 }
 
@@ -48,13 +59,14 @@ type Percentiles struct {
 }
 
 const (
-	maxExamples = 10
+	maxExamples = 20
 	// maxReasons bounds how many different ones are told apart: some name what
 	// was sent.
 	maxReasons = 50
 )
 
-func (s *Summary) refuse(line int, reason string) {
+func (s *Summary) refuse(r Refusal) {
+	reason := r.Reason
 	s.Refused++
 	if s.Reasons == nil {
 		s.Reasons = map[string]int{}
@@ -63,12 +75,13 @@ func (s *Summary) refuse(line int, reason string) {
 		reason = "others"
 	}
 	s.Reasons[reason]++
-	if len(s.Examples) < maxExamples {
-		s.Examples = append(s.Examples, Refusal{line, reason})
-	}
+	at, _ := slices.BinarySearchFunc(s.Examples, r, func(x, y Refusal) int { return x.Number - y.Number })
+	s.Examples = slices.Insert(s.Examples, at, r)
+	s.Examples = s.Examples[:min(len(s.Examples), maxExamples)]
 }
 
 func (s *Summary) finish(now time.Time, took []time.Duration) {
+	s.Read = s.Accepted + s.Refused + s.Unsent
 	s.Seconds = now.Sub(s.Began).Seconds()
 	s.Rate = float64(s.Accepted) / max(s.Seconds, 0.001)
 	s.Latency = PercentilesOf(took)

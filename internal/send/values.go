@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/streamctl/streamctl/internal/event"
 )
 
 // MaxValues is the largest input that Values takes, in bytes.
@@ -16,6 +18,8 @@ const MaxValues = 256 << 20
 // values gives the events of a JSON text.
 type values struct {
 	pieces []piece
+	lines  int
+	number int
 	mint   minter
 }
 
@@ -23,21 +27,51 @@ type values struct {
 type piece struct {
 	raw  jsontext.Value
 	line int
+	// event is set if raw was decoded already.
+	event *event.Event
 }
 
 // Values reads JSON: one event, several after each other, arrays of events, or
-// objects with nothing but an array "events". All of it is parsed first: a text
-// that isn't JSON is an error before anything is sent.
+// objects whose only member is an array "events". The whole input is parsed first:
+// a text that isn't JSON is an error before anything is sent.
 func Values(r io.Reader, now func() time.Time) (Source, error) {
+	v, err := readValues(r, Input{Now: now})
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func readValues(r io.Reader, in Input) (*values, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxValues+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(text) > MaxValues {
-		return nil, fmt.Errorf("more than %d MiB of JSON: give it as newline-delimited JSON, an event a line", MaxValues>>20)
+		return nil, fmt.Errorf("more than %d MiB of JSON: write it as newline-delimited JSON, one event per line", MaxValues>>20)
 	}
-	v := &values{mint: minter{now}}
-	return v, v.split(text, 1)
+	v := &values{mint: minter{in.Now}, lines: bytes.Count(text, []byte{'\n'})}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		v.lines++
+	}
+	if err := v.split(text, 1); err != nil {
+		return nil, err
+	}
+	for len(v.pieces) > 0 && v.pieces[0].line < in.FromLine {
+		v.pieces = v.pieces[1:]
+	}
+	return v, nil
+}
+
+// Lines returns how many lines the text has.
+func (v *values) Lines() int { return v.lines }
+
+// Position is the line of the next event.
+func (v *values) Position() int {
+	if len(v.pieces) > 0 {
+		return v.pieces[0].line
+	}
+	return v.lines + 1
 }
 
 // split cuts a text, which begins on a line, into events.
@@ -59,45 +93,43 @@ func (v *values) split(text []byte, line int) error {
 			if syntax := (*jsontext.SyntacticError)(nil); errors.As(err, &syntax) {
 				at = syntax.ByteOffset
 			}
-			return fmt.Errorf("line %d: not JSON: %w", lineAt(min(max(at, counted), int64(len(text)))), err)
+			return fmt.Errorf("line %d: %w", lineAt(min(max(at, counted), int64(len(text)))), notJSON(err))
 		}
 		begin := lineAt(d.InputOffset() - int64(len(raw)))
-		if err := v.add(bytes.Clone(raw), begin); err != nil {
+		if v.pieces, err = appendPieces(v.pieces, bytes.Clone(raw), begin); err != nil {
 			return err
 		}
 	}
 }
 
-// add notes a value: an event, or the events of an array.
-func (v *values) add(raw jsontext.Value, line int) error {
+// appendPieces appends an event, or the events of an array.
+func appendPieces(all []piece, raw jsontext.Value, line int) ([]piece, error) {
 	list := raw
 	if raw.Kind() == '{' {
 		if list = wrapped(raw); list == nil {
-			v.pieces = append(v.pieces, piece{raw, line})
-			return nil
+			return append(all, piece{raw: raw, line: line}), nil
 		}
 		line += bytes.Count(raw[:bytes.IndexByte(raw, '[')], []byte{'\n'})
 	}
 	if list.Kind() != '[' {
-		v.pieces = append(v.pieces, piece{raw, line}) // which is no event: it is refused by its line
-		return nil
+		return append(all, piece{raw: raw, line: line}), nil // not an event: it is rejected with its line
 	}
 	d := jsontext.NewDecoder(bytes.NewReader(list), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if _, err := d.ReadToken(); err != nil {
-		return err
+		return all, err
 	}
 	counted := int64(0)
 	for d.PeekKind() != ']' {
 		element, err := d.ReadValue()
 		if err != nil {
-			return err
+			return all, err
 		}
 		begin := d.InputOffset() - int64(len(element))
 		line += bytes.Count(list[counted:begin], []byte{'\n'})
 		counted = begin
-		v.pieces = append(v.pieces, piece{bytes.Clone(element), line})
+		all = append(all, piece{raw: bytes.Clone(element), line: line})
 	}
-	return nil
+	return all, nil
 }
 
 // wrapped gives the array of {"events": […]}, nil for any other object.
@@ -128,5 +160,6 @@ func (v *values) Next() (Item, error) {
 	}
 	p := v.pieces[0]
 	v.pieces = v.pieces[1:]
-	return v.mint.item(p.raw, p.line)
+	v.number++
+	return v.mint.item(p, v.number)
 }

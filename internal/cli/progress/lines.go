@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
 )
 
@@ -22,15 +23,16 @@ func Line(e deploy.Event, verbose bool) string {
 	at := e.Time.Local().Format("15:04:05") + "  "
 	switch {
 	case e.Kind == deploy.KindWaiting:
-		return at + "waiting for " + e.Text
+		return at + "waiting for " + clean(e.Text)
 	case e.Kind == deploy.KindStep:
-		return at + e.Text
+		return at + clean(e.Text)
 	case !verbose && !e.Failed() && begun(e.Status):
 		return ""
 	}
-	line := fmt.Sprintf("%s%-26s %-38s %s", at, e.Status, e.Type, e.LogicalID)
+	e = cleaned(e)
+	line := fmt.Sprintf("%s%s %s %s", at, ui.Pad(e.Status, 26), ui.Pad(e.Type, 38), e.LogicalID)
 	if e.Reason != "" && (verbose || e.Failed() || e.Status == "DELETE_SKIPPED") {
-		line += "  " + clean(e.Reason)
+		line += "  " + e.Reason
 	}
 	return line
 }

@@ -9,12 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
 )
 
 // Options say where an operation is shown, and how.
 type Options struct {
-	// Story takes what people read, usually stderr.
+	// Story takes text for people, usually stderr. It is a *ui.Writer where text from
+	// elsewhere must not steer a terminal.
 	Story io.Writer
 	// Size gives the width and height of the terminal that Story is, in
 	// characters. Nil means that it is none: it gets plain lines.
@@ -83,7 +85,7 @@ func newShow(o Options) *Show {
 	}
 	s.reminded = s.now()
 	if o.Size != nil && !o.Quiet {
-		s.printers = append(s.printers, &screen{out: o.Story, size: o.Size, color: o.Color, verbose: o.Verbose})
+		s.printers = append(s.printers, &screen{out: ui.Raw(o.Story), size: o.Size, color: o.Color, verbose: o.Verbose})
 	} else {
 		s.printers = append(s.printers, &lines{out: o.Story, verbose: o.Verbose, quiet: o.Quiet})
 	}
@@ -134,13 +136,18 @@ func (s *Show) Report(e deploy.Event) {
 	if e.Time.IsZero() {
 		e.Time = now
 	}
+	exact, e := e, cleaned(e)
 	told := e.Kind == deploy.KindWaiting && e.Text == s.state.waitingFor
 	s.state.take(e, now)
 	if told {
 		return
 	}
 	for _, p := range s.printers {
-		p.event(s.state, e)
+		if p == printer(s.events) {
+			p.event(s.state, exact)
+		} else {
+			p.event(s.state, e)
+		}
 	}
 }
 
@@ -148,6 +155,7 @@ func (s *Show) Report(e deploy.Event) {
 func (s *Show) Note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	text = ui.Text(text)
 	for _, p := range s.printers {
 		p.note(s.state, text)
 	}
@@ -157,7 +165,7 @@ func (s *Show) Note(text string) {
 func (s *Show) Busy(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.take(deploy.Event{Kind: deploy.KindWaiting, Text: text}, s.now())
+	s.state.take(cleaned(deploy.Event{Kind: deploy.KindWaiting, Text: text}), s.now())
 }
 
 // Expect says what an operation will touch, types by logical id: so much is it
@@ -165,7 +173,11 @@ func (s *Show) Busy(text string) {
 func (s *Show) Expect(op string, resources map[string]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.expected[op] = resources
+	clear := make(map[string]string, len(resources))
+	for id, kind := range resources {
+		clear[clean(id)] = clean(kind)
+	}
+	s.state.expected[op] = clear
 }
 
 // Pause leaves the screen to a question, until resume is called. Nothing may be

@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
 )
 
@@ -100,15 +100,14 @@ func (c *screen) erase() string {
 
 // visible is the width of a line without what colours it.
 func visible(line string) int {
-	n := utf8.RuneCountInString(line)
-	for rest := line; ; {
+	n, rest := 0, line
+	for {
 		from := strings.Index(rest, "\x1b[")
 		if from < 0 {
-			return n
+			return n + ui.Width(rest)
 		}
-		to := strings.IndexByte(rest[from:], 'm')
-		n -= to + 1
-		rest = rest[from+to+1:]
+		n += ui.Width(rest[:from])
+		rest = rest[from+strings.IndexByte(rest[from:], 'm')+1:]
 	}
 }
 

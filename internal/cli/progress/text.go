@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/streamctl/streamctl/internal/cli/ui"
+	"github.com/streamctl/streamctl/internal/deploy"
 )
 
 // color is an SGR parameter; empty is none.
@@ -40,33 +41,35 @@ func span(d time.Duration) string {
 }
 
 // clean makes one line of a text from elsewhere: nothing in it steers the
-// terminal.
+// terminal, and nothing in it is hidden.
 func clean(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	return strings.Join(strings.Fields(text), " ")
+	return ui.Line(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' || r == '\r' }), " "))
+}
+
+// cleaned is an event as people see it.
+func cleaned(e deploy.Event) deploy.Event {
+	for _, text := range []*string{&e.Text, &e.LogicalID, &e.Type, &e.PhysicalID, &e.Status, &e.Reason} {
+		*text = clean(*text)
+	}
+	return e
 }
 
 // clip cuts a text to a width.
 func clip(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
+	if ui.Width(text) <= width {
 		return text
 	}
 	if width < 1 {
 		return ""
 	}
-	return strings.TrimRight(string([]rune(text)[:width-1]), " ") + "…"
+	return strings.TrimRight(ui.Head(text, width-1), " ") + "…"
 }
 
 // wrap breaks a text into lines of a width; the last of at most limit is clipped.
 func wrap(text string, width, limit int) []string {
 	var out []string
-	for len(out) < limit-1 && utf8.RuneCountInString(text) > width {
-		head := string([]rune(text)[:width+1])
+	for len(out) < limit-1 && ui.Width(text) > width {
+		head := ui.Head(text, width+1)
 		cut := strings.LastIndexByte(head, ' ')
 		if cut <= 0 {
 			break

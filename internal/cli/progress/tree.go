@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
 // row is a line of the tree.
@@ -51,9 +53,9 @@ func (s *state) tree(now time.Time, width, height int, colors bool) []string {
 func (r row) text(width int, colors bool) string {
 	mark, head := r.mark, r.head
 	if head != "" {
-		head = clip(head, width-len([]rune(mark)))
+		head = clip(head, width-ui.Width(mark))
 	}
-	body := clip(r.body, max(0, width-len([]rune(mark))-len([]rune(head))))
+	body := clip(r.body, max(0, width-ui.Width(mark)-ui.Width(head)))
 	if !colors {
 		return strings.TrimRight(mark+head+body, " ")
 	}

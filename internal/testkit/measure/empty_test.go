@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -58,13 +57,7 @@ type emptied struct {
 // BenchmarkEmpty empties buckets beside boto3, each server and each size with
 // both in turn.
 func BenchmarkEmpty(b *testing.B) {
-	top := 10_000
-	if text := os.Getenv("STREAMCTL_SCALE_VERSIONS"); text != "" {
-		var err error
-		if top, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
+	top := size(b, "STREAMCTL_SCALE_VERSIONS", 1000)
 	var sizes []int
 	for n := 1000; n <= top; n *= 10 {
 		sizes = append(sizes, n)

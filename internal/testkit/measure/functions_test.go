@@ -2,17 +2,22 @@ package measure_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/template"
 )
 
 // BenchmarkZips sizes the zips that are deployed.
@@ -63,10 +68,11 @@ func BenchmarkInit(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	variables := environments(b)
 	took := map[string][]time.Duration{}
 	for b.Loop() {
 		for _, name := range names {
-			took[name] = append(took[name], firstPoll(b, filepath.Join(dir, name), environment(name)))
+			took[name] = append(took[name], firstPoll(b, filepath.Join(dir, name), variables[name]))
 		}
 	}
 	figures := []figure{{name: "bare", unit: "ms", value: milliseconds(median(took["bare"]))}}
@@ -133,23 +139,69 @@ func firstPoll(b *testing.B, path string, variables map[string]string) time.Dura
 	return 0
 }
 
-// environment is what the template gives a function.
-func environment(function string) map[string]string {
-	const stack, bucket, days = "measured", "measured-archive", 30
-	database := funcenv.Database{Address: "database.example:5432"}
-	cache := funcenv.Cache{URL: "rediss://measured@cache.example:6379/measured"}
-	switch function {
-	case funcenv.FuncIngest:
-		return funcenv.Ingest{Stack: stack, Stream: "measured", EventMaxAgeDays: days}.Vars()
-	case funcenv.FuncArchiver:
-		return funcenv.Archiver{Stack: stack, Bucket: bucket}.Vars()
-	case funcenv.FuncProcessor:
-		return funcenv.Processor{Stack: stack, Bucket: bucket, Database: database, Cache: cache}.Vars()
-	case funcenv.FuncQuery:
-		return funcenv.Query{Stack: stack, Database: database, Cache: cache}.Vars()
-	case funcenv.FuncSchema:
-		return funcenv.Schema{Stack: stack, Database: database, EventMaxAgeDays: days}.Vars()
-	default:
-		return funcenv.Maintenance{Stack: stack, Database: database, Cache: cache, EventMaxAgeDays: days}.Vars()
+// intrinsic is a Ref, GetAtt or Sub of the template, as YAML's JSON form has it.
+type intrinsic map[string]json.RawMessage
+
+// reference is a part of an Fn::Sub that CloudFormation replaces.
+var reference = regexp.MustCompile(`\$\{[^}]*\}`)
+
+// environments are the variables of each function by its name, as the template of
+// a default development stack declares them, with made-up values for references.
+func environments(b *testing.B) map[string]map[string]string {
+	b.Helper()
+	v := config.Default(config.Development)
+	built, err := template.Build(v, template.Options{})
+	if err != nil {
+		b.Fatal(err)
 	}
+	text, err := built.JSON()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var body struct {
+		Resources map[string]struct {
+			Type       string
+			Properties struct {
+				Environment struct{ Variables map[string]json.RawMessage }
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &body); err != nil {
+		b.Fatal(err)
+	}
+	all := map[string]map[string]string{}
+	for _, f := range funcenv.Functions() {
+		id := strings.ToUpper(f.Name[:1]) + f.Name[1:] + "Function"
+		declared := body.Resources[id].Properties.Environment.Variables
+		if len(declared) == 0 {
+			b.Fatalf("the template declares no environment for %s", id)
+		}
+		all[f.Name] = map[string]string{}
+		for name, raw := range declared {
+			all[f.Name][name] = resolved(b, raw)
+		}
+	}
+	return all
+}
+
+// resolved is a variable's text with made-up values for references.
+func resolved(b *testing.B, raw json.RawMessage) string {
+	b.Helper()
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	var call intrinsic
+	if err := json.Unmarshal(raw, &call); err != nil {
+		b.Fatal(err)
+	}
+	if json.Unmarshal(call["Fn::Sub"], &text) != nil {
+		return "measured"
+	}
+	return reference.ReplaceAllStringFunc(text, func(r string) string {
+		if strings.HasSuffix(r, "Port}") {
+			return "5432"
+		}
+		return "measured"
+	})
 }

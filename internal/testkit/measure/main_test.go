@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -125,6 +126,21 @@ func report(b *testing.B, figures ...figure) {
 		b.ReportMetric(f.value, strings.ReplaceAll(f.name, " ", "-")+"-"+f.unit)
 		b.Logf("%-40s %8.2f %-10s %s", f.name, f.value, f.unit, f.verdict())
 	}
+}
+
+// size is how much a benchmark does: a number from the environment, which the
+// Makefile sets to a size that gives reliable figures, or one that takes seconds.
+func size(b *testing.B, variable string, small int) int {
+	b.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return small
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		b.Fatalf("%s=%q: want a whole number of at least 1", variable, text)
+	}
+	return n
 }
 
 func median[T time.Duration | float64](values []T) T {
