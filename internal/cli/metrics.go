@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/template"
@@ -105,7 +106,7 @@ func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) 
 	r := forgetResult{Metric: metric, Forgotten: done.Forgotten}
 	err = a.answer(r, func() {
 		for _, v := range r.Forgotten {
-			a.printf("%s has lost its place in %s\n", v, metric)
+			a.printf("%s has lost its place in %s\n", ui.Line(v), metric)
 		}
 	})
 	for _, value := range o.forget {
@@ -144,7 +145,7 @@ func (a *App) doTask(ctx context.Context, o valuesOptions, task funcenv.Maintena
 }
 
 func (a *App) showValues(r valuesResult) {
-	a.printf("%s: %d of %d places are used\n", r.Metric, r.Used, r.Places)
+	a.printf("%s: %d of %d places are used\n", ui.Line(r.Metric), r.Used, r.Places)
 	names := make([]string, len(r.Values))
 	for i, v := range r.Values {
 		names[i] = v.Value
@@ -154,10 +155,10 @@ func (a *App) showValues(r valuesResult) {
 		note := ""
 		switch {
 		case v.ReleasedAt != "":
-			note = "  released " + v.ReleasedAt
+			note = "  released " + ui.Line(v.ReleasedAt)
 		case v.Reserved:
 			note = "  reserved"
 		}
-		a.printf("  %-*s  last loaded %s%s\n", width, v.Value, v.LastSeen, note)
+		a.printf("  %s  last loaded %s%s\n", ui.Pad(v.Value, width), ui.Line(v.LastSeen), note)
 	}
 }
