@@ -49,7 +49,15 @@ func TestValkeyIsPreferred(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	both, only := t.TempDir(), t.TempDir()
+	base, err := os.MkdirTemp("", "streamctl-valkey-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) }) //nolint:errcheck // links only
+	both, only := filepath.Join(base, "both"), filepath.Join(base, "only")
+	if err := errors.Join(os.Chmod(base, 0o755), os.Mkdir(both, 0o755), os.Mkdir(only, 0o755)); err != nil { // the server's account starts it
+		t.Fatal(err)
+	}
 	for _, path := range []string{filepath.Join(both, "valkey-server"), filepath.Join(both, "redis-server"), filepath.Join(only, "valkey-server")} {
 		if err := os.Symlink(real, path); err != nil {
 			t.Fatal(err)
