@@ -67,9 +67,6 @@ type writeError struct{ err error }
 func (e *writeError) Error() string { return "write standard output: " + e.err.Error() }
 func (e *writeError) Unwrap() error { return e.err }
 
-// Hint is empty for a pipe: whoever closed it wants no more.
-func (e *writeError) Hint() string { return "" }
-
 // visibleYAML writes the hidden characters of a YAML text as its own escapes, which
 // need double quotes.
 func visibleYAML(text []byte) ([]byte, error) {

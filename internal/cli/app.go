@@ -77,7 +77,9 @@ variables.yaml.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 4 credentials or permission, 5 stack operation failed, 6 canceled or declined,
-7 another operation is running, 8 finished, but something was left behind.`,
+7 another operation is running, 8 finished, but something was left behind.
+An interrupt is 6, except of local and dashboard once they are ready. A failed write
+to standard output is 1.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -72,7 +72,7 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 		return err
 	}
 	for _, d := range documents {
-		a.printf("%s\n", ui.JSON([]byte(d)))
+		a.printf("%s\n", ui.JSON(d))
 	}
 	return nil
 }

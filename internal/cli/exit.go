@@ -111,14 +111,15 @@ var errLeftBehind = errors.New("finished, but something that holds data or costs
 func (a *App) exit(err error) int {
 	a.endShow()
 	broken := a.out.Err()
+	quiet := errors.Is(broken, syscall.EPIPE) && (err == nil || errors.Is(err, broken))
 	if broken != nil && !errors.Is(err, broken) {
 		err = errors.Join(err, &writeError{broken})
 	}
 	code := exitDone
 	if err != nil {
 		code = exitCode(err)
-		// Whoever closed a pipe, such as head, wants no more, and no message either.
-		if only := (*writeError)(nil); !errors.Is(broken, syscall.EPIPE) || !errors.As(err, &only) {
+		// A program that closed the pipe, such as head, needs no message.
+		if !quiet {
 			a.complain(err)
 		}
 	}

@@ -67,7 +67,7 @@ func runIn(ctx context.Context, stdin io.Reader, args ...string) (code int, stdo
 }
 
 // TestSendInterruptedIsResumed interrupts the sending of a file without ids at
-// several places. It exits with 6 and keeps all that was not accepted; the same
+// several places. It exits with 6 and keeps every event that was not accepted; the same
 // command again sends nothing, and the kept file completes it without a duplicate.
 func TestSendInterruptedIsResumed(t *testing.T) {
 	const events = 1000
@@ -184,10 +184,8 @@ func TestSendInterruptedInput(t *testing.T) {
 	}
 }
 
-// TestSendSecondInterrupt gives up an input without an end, and names the line to
-// continue at.
-func TestSendSecondInterrupt(t *testing.T) {
-	// The signals are this process's own: it must not end of them.
+// TestSendInterruptedEndlessPipe stops to read a pipe whose writer never stops.
+func TestSendInterruptedEndlessPipe(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "endless.ndjson")
 	if err := syscall.Mkfifo(file, 0o600); err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -260,5 +261,26 @@ func TestInputs(t *testing.T) {
 	lines := "\ufeff" + one + "\r\n" + `{"userId": "` + strings.Repeat("x", 200<<10) + `"}` + "\n" + two // the last without its end
 	if got := strings.Join(users(send.Lines(strings.NewReader(lines), time.Now)), "|"); got != "a 1|bad 2|b 3" {
 		t.Errorf("lines: %q", got)
+	}
+}
+
+// fullDisk keeps two events, then nothing.
+type fullDisk struct{ kept }
+
+func (f *fullDisk) Unsent(i send.Item) error {
+	if len(f.unsent) == 2 {
+		return syscall.ENOSPC
+	}
+	return f.kept.Unsent(i)
+}
+
+// TestUnkeptAreCounted reports how many events a full disk did not take, and the
+// first of their lines.
+func TestUnkeptAreCounted(t *testing.T) {
+	a := &api{answers: []func(http.ResponseWriter, []sentEvent){refuse(403)}}
+	sum, _, err := run(t, a, events(25), func(o *send.Options) { o.Concurrency, o.Rejects, o.KeepRest = 1, &fullDisk{}, true })
+	var unkept *send.UnkeptError
+	if !errors.As(err, &unkept) || !errors.Is(err, syscall.ENOSPC) || unkept.Events != sum.Unsent-2 || unkept.FirstLine < 1 || sum.Read != 25 {
+		t.Errorf("%+v, %v", sum, err)
 	}
 }

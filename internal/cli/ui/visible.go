@@ -1,5 +1,5 @@
-// Package ui is what a person at a terminal sees: text from events, AWS, files and
-// other people is shown in such a way that it can't steer the terminal or hide.
+// Package ui writes text to terminals. Text from events, AWS, files and users is
+// shown in a form that can't steer the terminal and hides nothing.
 package ui
 
 import (

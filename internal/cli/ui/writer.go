@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Writer is where all text for people is written. What is written to it can't steer
-// a terminal: see Text. The first error stays, and Err returns it; after it nothing
+// Writer writes text for people. It shows the text as Text does, so that it can't
+// steer a terminal. The first error stays, and Err returns it; after it nothing
 // is written. It may be used concurrently.
 type Writer struct {
 	out io.Writer
