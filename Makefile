@@ -25,7 +25,7 @@ demo-deploy: setup ## run a stack's whole life against a stand-in for AWS: deplo
 	$(ENVIRONMENT) $(GO) run ./internal/testkit/demo
 
 test: setup ## run all tests with what they need set up, and every benchmark once
-	$(ENVIRONMENT) $(GO) test -timeout 12m ./...
+	$(ENVIRONMENT) $(GO) test -timeout 20m ./...
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 8m $(BENCHMARKS)
 
 check: setup lint race ## format, vet, lint, tests with the race detector, golden files up to date
