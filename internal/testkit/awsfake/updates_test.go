@@ -74,6 +74,8 @@ func updates() []change {
 		{variable: "ApiGatewayAccountRole", before: "ApiGatewayAccountRole: existing", added: "ApiAccount ApiAccountRole"},
 		{variable: "EventMaxAgeDays", after: "EventMaxAgeDays: 60"},
 		{variable: "WarehouseRetentionDays", after: "WarehouseRetentionDays: 0"},
+		{variable: "EventTypes", after: option["event-types"]},
+		{variable: "EventTypes", before: option["event-types"]},
 		{variable: "Metrics", after: option["metrics"]},
 		{variable: "ReadReplicas", after: "ReadReplicas: 1", added: "DatabaseReplica1 ReplicaLagAlarm1"},
 		{variable: "ReadReplicas", before: "ReadReplicas: 1", removed: "DatabaseReplica1 ReplicaLagAlarm1"},
