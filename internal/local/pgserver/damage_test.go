@@ -51,7 +51,7 @@ func intact(t *testing.T, o pgserver.Options) error {
 	if err != nil {
 		return err
 	}
-	defer s.Stop(context.WithoutCancel(t.Context())) //nolint:errcheck // its answer counts
+	defer s.Stop(context.WithoutCancel(t.Context()))
 	sum, err := query(t, s.URL(pgserver.Superuser, "postgres"), "SELECT count(*) || ' ' || count(*) FILTER (WHERE v = repeat(md5(n::text), 10)) FROM kept")
 	if err != nil || sum != "1000 1000" {
 		t.Errorf("started with other data: %q, %v", sum, err)

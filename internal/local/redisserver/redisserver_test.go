@@ -53,7 +53,7 @@ func TestValkeyIsPreferred(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(base) }) //nolint:errcheck // links only
+	t.Cleanup(func() { os.RemoveAll(base) })
 	both, only := filepath.Join(base, "both"), filepath.Join(base, "only")
 	if err := errors.Join(os.Chmod(base, 0o755), os.Mkdir(both, 0o755), os.Mkdir(only, 0o755)); err != nil { // the server's account starts it
 		t.Fatal(err)
