@@ -126,8 +126,8 @@ func (s stretch) includes(at time.Time) bool { return !at.Before(s.from) && at.B
 // withinBounds joins minutes to stretches, newest first, until the bounds or the
 // floor are reached.
 func withinBounds(ctx context.Context, tx pgx.Tx, minutes []doubtfulMinute) (stretches []stretch, err error) {
-	var floor *time.Time
-	if err := tx.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM public.events_floor").Scan(&floor); err != nil {
+	floor, err := readFloor(ctx, tx)
+	if err != nil {
 		return nil, err
 	}
 	left := int64(countRows)
@@ -149,6 +149,9 @@ func withinBounds(ctx context.Context, tx pgx.Tx, minutes []doubtfulMinute) (str
 
 // countStretches counts the events of a type by minute; nil if it takes too long.
 func countStretches(ctx context.Context, tx pgx.Tx, eventType string, stretches []stretch) (counts map[int64]int64, err error) {
+	if len(stretches) == 0 {
+		return counts, nil
+	}
 	froms, tos := make([]time.Time, len(stretches)), make([]time.Time, len(stretches))
 	for i, s := range stretches {
 		froms[i], tos[i] = s.from, s.to

@@ -30,29 +30,26 @@ func (d *DB) GivePlaces(ctx context.Context) (given int, err error) {
 			if err := lockLoads(ctx, tx); err != nil {
 				return err
 			}
-			rows, err := tx.Query(ctx, `DELETE FROM public.dimension_wanted RETURNING metric, value, wanted_at`)
+			rows, err := tx.Query(ctx, `WITH wanted AS (DELETE FROM public.dimension_wanted RETURNING metric, value, wanted_at)
+				SELECT metric, array_agg(value ORDER BY wanted_at, value) FROM wanted GROUP BY metric ORDER BY metric`)
 			if err != nil {
 				return err
 			}
-			type wish struct {
-				Metric, Value string
-				At            time.Time
+			type wanted struct {
+				Metric string
+				Values []string
 			}
-			wishes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[wish])
+			all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[wanted])
 			if err != nil {
 				return err
 			}
-			byMetric := map[string][]string{}
-			for _, w := range wishes { // in any order: they waited for the same minute
-				byMetric[w.Metric] = append(byMetric[w.Metric], w.Value)
-			}
-			for metric, values := range byMetric {
-				all, err := readPlaces(ctx, tx, []string{metric}, nil)
+			for _, w := range all {
+				places, err := readPlaces(ctx, tx, []string{w.Metric}, nil)
 				if err != nil {
 					return err
 				}
-				values = values[:min(len(values), all[metric].room())]
-				if err := givePlaces(ctx, tx, metric, values, false); err != nil {
+				values := w.Values[:min(len(w.Values), places[w.Metric].room())]
+				if err := givePlaces(ctx, tx, w.Metric, values, false); err != nil {
 					return err
 				}
 				given += len(values)
@@ -88,8 +85,8 @@ func givePlaces(ctx context.Context, tx pgx.Tx, metric string, values []string, 
 func (d *DB) ReleaseValues(ctx context.Context, unseenSince time.Time) (released int, err error) {
 	const unseen = `released_at IS NULL AND NOT reserved AND last_seen < $1::date AND metric IN (SELECT metric FROM public.dimension_folded)`
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		var any bool
-		if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM public.dimension WHERE "+unseen+")", unseenSince).Scan(&any); err != nil || !any {
+		var found bool
+		if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM public.dimension WHERE "+unseen+")", unseenSince).Scan(&found); err != nil || !found {
 			return err
 		}
 		return asTables(ctx, conn, func(tx pgx.Tx) error {

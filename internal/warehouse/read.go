@@ -85,15 +85,22 @@ func (d *DB) CountUsers(ctx context.Context, first, last time.Time) (byDay map[s
 // time if none were.
 func (d *DB) Floor(ctx context.Context) (floor time.Time, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		var at *time.Time
-		err := conn.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM public.events_floor").Scan(&at)
+		at, err := readFloor(ctx, conn)
 		if at != nil {
 			floor = at.UTC()
 		}
 		return err
 	})
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read retention floor: %w", err)
+	return floor, err
+}
+
+// readFloor reads the floor by a connection or a transaction; nil means that
+// nothing was dropped.
+func readFloor(ctx context.Context, conn interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}) (floor *time.Time, err error) {
+	if err := conn.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM public.events_floor").Scan(&floor); err != nil {
+		return nil, fmt.Errorf("read retention floor: %w", err)
 	}
 	return floor, nil
 }

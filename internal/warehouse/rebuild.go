@@ -51,9 +51,9 @@ func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze fun
 
 func rebuildHour(ctx context.Context, tx pgx.Tx, hour time.Time, analyze func(event.Event) []metric.Measure) error {
 	end := hour.Add(time.Hour)
-	var floor *time.Time
-	if err := tx.QueryRow(ctx, "SELECT CASE WHEN isfinite(floor) THEN floor END FROM public.events_floor").Scan(&floor); err != nil {
-		return fmt.Errorf("read floor: %w", err)
+	floor, err := readFloor(ctx, tx)
+	if err != nil {
+		return err
 	}
 	if floor != nil && hour.Before(*floor) {
 		return &BelowFloorError{From: hour, Floor: floor.UTC()}
