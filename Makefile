@@ -19,10 +19,10 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: ## run the platform on this machine, with traffic and a dashboard
-	@began=$$(date +%s); scripts/setup local && $(MAKE) --no-print-directory build && DEMO_BEGAN=$$began $(GO) run ./internal/testkit/demolocal
+	@began=$$(date +%s); scripts/setup local && $(MAKE) --no-print-directory build && DEMO_BEGAN=$$began $(GO) run ./internal/testkit/suites/demolocal
 
 demo-deploy: setup ## run a stack's whole life against a stand-in for AWS: deploy, send an event, find it, destroy
-	$(ENVIRONMENT) $(GO) run ./internal/testkit/demo
+	$(ENVIRONMENT) $(GO) run ./internal/testkit/suites/demo
 
 test: setup ## run all tests with what they need set up, and every benchmark once
 	$(ENVIRONMENT) $(GO) test -timeout 20m ./...
@@ -48,23 +48,23 @@ golden: ## rewrite the golden files
 	$(GO) test ./internal/template ./internal/cli -run 'Golden|TestScripts' -update
 
 bench: setup ## measure starts, memory, sizes and the path of events beside their aims
-	$(GO) test -run '^$$' -bench 'Zips|Init|Render' -benchtime 21x -timeout 10m ./internal/testkit/measure
-	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Processor|TenShards|Archiver' -benchtime 5x -timeout 10m ./internal/testkit/measure
-	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-10000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 10m ./internal/testkit/measure
-	$(ENVIRONMENT) STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-600000} $(GO) test -run '^$$' -bench 'Local' -benchtime 1x -timeout 10m ./internal/testkit/measure
-	$(ENVIRONMENT) $(GO) test -run '^$$' -bench NoChange -benchtime 7x -timeout 10m ./internal/testkit/e2e
+	$(GO) test -run '^$$' -bench 'Zips|Init|Render' -benchtime 21x -timeout 10m ./internal/testkit/suites/measure
+	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Processor|TenShards|Archiver' -benchtime 5x -timeout 10m ./internal/testkit/suites/measure
+	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-10000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 10m ./internal/testkit/suites/measure
+	$(ENVIRONMENT) STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-600000} $(GO) test -run '^$$' -bench 'Local' -benchtime 1x -timeout 10m ./internal/testkit/suites/measure
+	$(ENVIRONMENT) $(GO) test -run '^$$' -bench NoChange -benchtime 7x -timeout 10m ./internal/testkit/suites/e2e
 	$(GO) test -run '^$$' -bench Batch -benchtime 2s -timeout 10m ./functions/ingest
 
 chaos: setup ## break everything a thousand times, and `local` and its files: nothing lost, nothing counted twice
-	$(ENVIRONMENT) STREAMCTL_CHAOS_RUNS=$${STREAMCTL_CHAOS_RUNS:-1000} $(GO) test -v -timeout 4h -run TestNothingLostNothingTwice ./internal/testkit/chaos
+	$(ENVIRONMENT) STREAMCTL_CHAOS_RUNS=$${STREAMCTL_CHAOS_RUNS:-1000} $(GO) test -v -timeout 4h -run TestNothingLostNothingTwice ./internal/testkit/suites/chaos
 	$(ENVIRONMENT) STREAMCTL_DAMAGE_SEEDS=$${STREAMCTL_DAMAGE_SEEDS:-500} $(GO) test -v -timeout 30m -run TestDamagedFiles ./internal/local
-	$(ENVIRONMENT) STREAMCTL_LOCAL_RUNS=$${STREAMCTL_LOCAL_RUNS:-20} $(GO) test -v -timeout 60m -run TestLocalBroken ./internal/testkit/localrun
+	$(ENVIRONMENT) STREAMCTL_LOCAL_RUNS=$${STREAMCTL_LOCAL_RUNS:-20} $(GO) test -v -timeout 60m -run TestLocalBroken ./internal/testkit/suites/localrun
 	$(ENVIRONMENT) STREAMCTL_DAMAGE_SEEDS=$${STREAMCTL_DAMAGE_SEEDS:-500} $(GO) test -v -timeout 60m -run TestDamagedPostgresFiles ./internal/local/pgserver
-	$(ENVIRONMENT) STREAMCTL_FIRST_STARTS=$${STREAMCTL_FIRST_STARTS:-30} $(GO) test -v -timeout 30m -run TestInterruptedFirstStart ./internal/testkit/localrun
+	$(ENVIRONMENT) STREAMCTL_FIRST_STARTS=$${STREAMCTL_FIRST_STARTS:-30} $(GO) test -v -timeout 30m -run TestInterruptedFirstStart ./internal/testkit/suites/localrun
 
 scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) while they are written, and beside boto3
 	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -v -count=1 -timeout 30m -run 'WhileWritten|TestEmpty' ./internal/deploy
-	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 60m ./internal/testkit/measure
+	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 60m ./internal/testkit/suites/measure
 
 release: ## build dist/streamctl with the functions inside
 	scripts/release

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
 // Objects is where the archive is written; *archive.Writer is one.
@@ -53,7 +53,7 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 	if failed < len(records) {
 		resp.BatchItemFailures = []events.KinesisBatchItemFailure{{ItemIdentifier: records[failed].Sequence}}
 	}
-	if err := h.Metrics.Emit(emf.Metric{Name: funcenv.MetricArchived, Value: float64(lines)}); err != nil {
+	if err := h.Metrics.Emit(emf.Metric{Name: contract.MetricArchived, Value: float64(lines)}); err != nil {
 		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
 	}
 	return resp, nil

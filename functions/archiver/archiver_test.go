@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/functions/archiver"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
 type bucket struct {
@@ -79,8 +79,8 @@ func TestHandle(t *testing.T) {
 		if len(resp.BatchItemFailures) > 0 {
 			failed = resp.BatchItemFailures[0].ItemIdentifier
 		}
-		if failed != c.failed || len(b.objects) != c.objects || m[funcenv.MetricArchived] != c.lines {
-			t.Errorf("%s: failed %q, %d objects, %g lines", name, failed, len(b.objects), m[funcenv.MetricArchived])
+		if failed != c.failed || len(b.objects) != c.objects || m[contract.MetricArchived] != c.lines {
+			t.Errorf("%s: failed %q, %d objects, %g lines", name, failed, len(b.objects), m[contract.MetricArchived])
 		}
 	}
 }

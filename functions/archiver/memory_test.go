@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/functions/archiver"
-	"github.com/streamctl/streamctl/internal/testkit/workload"
+	"github.com/streamctl/streamctl/internal/testkit/suites/workload"
 )
 
 // discard takes objects and keeps nothing.

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/streamctl/streamctl/internal/testkit/workload"
+	"github.com/streamctl/streamctl/internal/testkit/suites/workload"
 )
 
 // swallowing acknowledges everything and costs next to nothing.

@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/problem"
 )
 
@@ -109,9 +109,9 @@ func (h *Handler) identify(e *event.Event, received time.Time, random io.Reader)
 
 func (h *Handler) count(ctx context.Context, accepted, refused, unavailable int) {
 	err := h.Metrics.Emit(
-		emf.Metric{Name: funcenv.MetricAccepted, Value: float64(accepted)},
-		emf.Metric{Name: funcenv.MetricRefused, Value: float64(refused)},
-		emf.Metric{Name: funcenv.MetricUnavailable, Value: float64(unavailable)},
+		emf.Metric{Name: contract.MetricAccepted, Value: float64(accepted)},
+		emf.Metric{Name: contract.MetricRefused, Value: float64(refused)},
+		emf.Metric{Name: contract.MetricUnavailable, Value: float64(unavailable)},
 	)
 	if err != nil {
 		h.Log.ErrorContext(ctx, "metrics not written", "err", err)

@@ -20,9 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
 var now = time.Date(2026, 1, 31, 12, 0, 0, 123456789, time.UTC)
@@ -156,7 +156,7 @@ func TestStatuses(t *testing.T) {
 		if resp.StatusCode != c.status || !strings.Contains(resp.Body, c.body) {
 			t.Errorf("%s: %d %.300s, want %d with %s", name, resp.StatusCode, resp.Body, c.status, c.body)
 		}
-		if m[funcenv.MetricAccepted] != c.accepted || m[funcenv.MetricRefused] != c.refused || m[funcenv.MetricUnavailable] != c.unavailable {
+		if m[contract.MetricAccepted] != c.accepted || m[contract.MetricRefused] != c.refused || m[contract.MetricUnavailable] != c.unavailable {
 			t.Errorf("%s: metrics are %v", name, m)
 		}
 		if (resp.Headers["Retry-After"] != "") != (c.unavailable > 0) {

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -64,8 +64,8 @@ type Handler struct {
 
 // Do does a task and returns its result. Its error makes Lambda try a scheduled
 // task again, and counts.
-func (h *Handler) Do(ctx context.Context, task funcenv.MaintenanceTask) (r funcenv.MaintenanceResult, err error) {
-	if task.Task == funcenv.TaskForget {
+func (h *Handler) Do(ctx context.Context, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
+	if task.Task == contract.TaskForget {
 		r.Forgotten, err = h.forget(ctx, task)
 		return r, err
 	}
@@ -73,18 +73,18 @@ func (h *Handler) Do(ctx context.Context, task funcenv.MaintenanceTask) (r funce
 }
 
 // Handle does a task that has no result.
-func (h *Handler) Handle(ctx context.Context, task funcenv.MaintenanceTask) error {
+func (h *Handler) Handle(ctx context.Context, task contract.MaintenanceTask) error {
 	switch task.Task {
-	case funcenv.TaskRefresh:
+	case contract.TaskRefresh:
 		return h.refresh(ctx)
-	case funcenv.TaskUpkeep:
+	case contract.TaskUpkeep:
 		return h.upkeep(ctx)
 	}
-	return fmt.Errorf("do task %q: not one of %q, %q, %q", task.Task, funcenv.TaskRefresh, funcenv.TaskUpkeep, funcenv.TaskForget)
+	return fmt.Errorf("do task %q: not one of %q, %q, %q", task.Task, contract.TaskRefresh, contract.TaskUpkeep, contract.TaskForget)
 }
 
 // forget does TaskForget.
-func (h *Handler) forget(ctx context.Context, task funcenv.MaintenanceTask) ([]string, error) {
+func (h *Handler) forget(ctx context.Context, task contract.MaintenanceTask) ([]string, error) {
 	forgotten, err := Forget(ctx, h.Warehouse, task)
 	if err == nil {
 		h.Log.InfoContext(ctx, "values forgotten", "metric", task.Metric, "values", forgotten)
@@ -99,7 +99,7 @@ type Values interface {
 }
 
 // Forget takes the places of values of a metric, and returns those that had one.
-func Forget(ctx context.Context, w Values, task funcenv.MaintenanceTask) ([]string, error) {
+func Forget(ctx context.Context, w Values, task contract.MaintenanceTask) ([]string, error) {
 	key, _, ok, err := w.MetricKey(ctx, task.Metric)
 	if err == nil && !ok {
 		err = fmt.Errorf("there is no metric %q", task.Metric)
@@ -131,7 +131,7 @@ func (h *Handler) refresh(ctx context.Context) error {
 		err = fmt.Errorf("refresh cache: %w", err)
 	}
 	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made, "values", given)
-	return errors.Join(daysErr, placesErr, err, h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheErrors, Value: failed}), h.tell(ctx))
+	return errors.Join(daysErr, placesErr, err, h.Metrics.Emit(emf.Metric{Name: contract.MetricCacheErrors, Value: failed}), h.tell(ctx))
 }
 
 // upkeep makes the days from the oldest that ingest accepts to a week ahead,
@@ -154,7 +154,7 @@ func (h *Handler) tell(ctx context.Context) error {
 		return err
 	}
 	return h.Metrics.Emit(
-		emf.Metric{Name: funcenv.MetricHorizon, Value: float64(days)},
-		emf.Metric{Name: funcenv.MetricUnreconciled, Value: float64(overdue)},
+		emf.Metric{Name: contract.MetricHorizon, Value: float64(days)},
+		emf.Metric{Name: contract.MetricUnreconciled, Value: float64(overdue)},
 	)
 }

@@ -15,11 +15,11 @@ import (
 
 	"github.com/streamctl/streamctl/functions/maintenance"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
-	"github.com/streamctl/streamctl/internal/testkit/redis"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -43,7 +43,7 @@ func newHandler(t *testing.T, d *postgres.Database) (*maintenance.Handler, *cach
 	m := metrics{}
 	c := cache.New(redis.Client(t, redis.Start(t)), func() time.Time { return now })
 	return &maintenance.Handler{
-		Warehouse: d.As(t, funcenv.RoleOwner), Cache: c, Archive: &bucket{}, MaxAgeDays: 2, Now: func() time.Time { return now },
+		Warehouse: d.As(t, contract.RoleOwner), Cache: c, Archive: &bucket{}, MaxAgeDays: 2, Now: func() time.Time { return now },
 		Pause:   func(context.Context, time.Duration) error { return errors.New("waited") },
 		Metrics: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}, c, m
@@ -67,14 +67,14 @@ func TestPartitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskUpkeep}); err != nil {
+		if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: contract.TaskUpkeep}); err != nil {
 			t.Fatal(err)
 		}
 		var days, batches int
 		err := conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass),
 			(SELECT count(*) FROM load_batch)`).Scan(&days, &batches)
-		if err != nil || days != 2+1+7 || batches != 2 || m[funcenv.MetricHorizon] != 7 {
-			t.Errorf("%d days, %d batches, horizon %g, %v", days, batches, m[funcenv.MetricHorizon], err)
+		if err != nil || days != 2+1+7 || batches != 2 || m[contract.MetricHorizon] != 7 {
+			t.Errorf("%d days, %d batches, horizon %g, %v", days, batches, m[contract.MetricHorizon], err)
 		}
 	}
 }
@@ -86,10 +86,10 @@ func TestADayIsMadeBesideALongQuery(t *testing.T) {
 	if _, err := query.Exec(t.Context(), "BEGIN; SELECT count(*) FROM events"); err != nil { // holds its locks until the end
 		t.Fatal(err)
 	}
-	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskUpkeep}); err != nil {
+	if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: contract.TaskUpkeep}); err != nil {
 		t.Error(err)
 	}
-	if _, err := d.As(t, funcenv.RoleLoader).Load(t.Context(), chunk(now.AddDate(0, 0, 7))); err != nil {
+	if _, err := d.As(t, contract.RoleLoader).Load(t.Context(), chunk(now.AddDate(0, 0, 7))); err != nil {
 		t.Error(err)
 	}
 }
@@ -97,7 +97,7 @@ func TestADayIsMadeBesideALongQuery(t *testing.T) {
 func TestRefreshMakesTheDaysThatHoldUpAShard(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
 	h, c, m := newHandler(t, d)
-	loader := d.As(t, funcenv.RoleLoader)
+	loader := d.As(t, contract.RoleLoader)
 	late := chunk(now.AddDate(0, 0, -60))
 	if _, err := loader.Load(t.Context(), late); err == nil {
 		t.Fatal("loaded without a partition")
@@ -105,14 +105,14 @@ func TestRefreshMakesTheDaysThatHoldUpAShard(t *testing.T) {
 	if _, err := loader.Load(t.Context(), chunk(now)); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskRefresh}); err != nil {
+	if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: contract.TaskRefresh}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := loader.Load(t.Context(), late); err != nil {
 		t.Error(err)
 	}
 	found, err := c.Minutes(t.Context(), warehouse.MetricEvents, []time.Time{now})
-	if err != nil || len(found.Rows) != 1 || m[funcenv.MetricCacheErrors] != 0 {
+	if err != nil || len(found.Rows) != 1 || m[contract.MetricCacheErrors] != 0 {
 		t.Errorf("%+v, %v, metrics %v", found, err, m)
 	}
 }
@@ -121,10 +121,10 @@ func TestFailuresAreTold(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
 	h, _, m := newHandler(t, d)
 	h.Cache = cache.New(cache.Local("127.0.0.1:1", ""), func() time.Time { return now })
-	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskRefresh}); err == nil || m[funcenv.MetricCacheErrors] != 1 {
+	if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: contract.TaskRefresh}); err == nil || m[contract.MetricCacheErrors] != 1 {
 		t.Errorf("%v, metrics %v", err, m)
 	}
-	if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: "tidy"}); err == nil {
+	if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: "tidy"}); err == nil {
 		t.Error("an unknown task is no error")
 	}
 }
@@ -136,7 +136,7 @@ func TestRetentionRefusesALimitThatIsNotInThePast(t *testing.T) {
 	h, _, _ := newHandler(t, d)
 	for _, days := range []int{math.MaxInt, math.MinInt, math.MaxInt - 1, math.MaxInt32, -1, -400, 36_501} {
 		h.RetentionDays = days
-		if err := h.Handle(t.Context(), funcenv.MaintenanceTask{Task: funcenv.TaskUpkeep}); err == nil || !strings.Contains(err.Error(), "WarehouseRetentionDays") {
+		if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: contract.TaskUpkeep}); err == nil || !strings.Contains(err.Error(), "WarehouseRetentionDays") {
 			t.Errorf("%d days: %v", days, err)
 		}
 		var left int

@@ -13,9 +13,9 @@ import (
 
 	"github.com/streamctl/streamctl/functions/maintenance"
 	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -78,7 +78,7 @@ func past(t *testing.T) (*maintenance.Handler, *bucket, metrics, *postgres.Datab
 		Decode: func(int) ([]warehouse.Row, []warehouse.Bad) { return rows, bad },
 		Keep:   func(context.Context, []warehouse.Bad) (string, error) { return "x", nil },
 	}
-	if _, err := d.As(t, funcenv.RoleLoader).Load(t.Context(), c); err != nil {
+	if _, err := d.As(t, contract.RoleLoader).Load(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	return h, b, m, d, records
@@ -86,7 +86,7 @@ func past(t *testing.T) (*maintenance.Handler, *bucket, metrics, *postgres.Datab
 
 func upkeep(ctx context.Context, t *testing.T, h *maintenance.Handler) {
 	t.Helper()
-	if err := h.Handle(ctx, funcenv.MaintenanceTask{Task: funcenv.TaskUpkeep}); err != nil {
+	if err := h.Handle(ctx, contract.MaintenanceTask{Task: contract.TaskUpkeep}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -127,8 +127,8 @@ func TestADayGoesWhenTheArchiveHasIt(t *testing.T) {
 		if step.after < time.Hour { // a day that is kept is told at once
 			overdue = 1
 		}
-		if m[funcenv.MetricUnreconciled] != overdue {
-			t.Errorf("%s: %g overdue", step.name, m[funcenv.MetricUnreconciled])
+		if m[contract.MetricUnreconciled] != overdue {
+			t.Errorf("%s: %g overdue", step.name, m[contract.MetricUnreconciled])
 		}
 	}
 }
@@ -151,13 +151,13 @@ func TestALineThatWasNeverLoadedIsMissing(t *testing.T) {
 	if err := d.Conn(t).QueryRow(t.Context(), "SELECT missing FROM reconciled_hour WHERE hour = $1", b.hour).Scan(&missing); err != nil || missing != 1 {
 		t.Errorf("%d missing, %v", missing, err)
 	}
-	if m[funcenv.MetricUnreconciled] != 0 {
-		t.Errorf("%g overdue at once", m[funcenv.MetricUnreconciled])
+	if m[contract.MetricUnreconciled] != 0 {
+		t.Errorf("%g overdue at once", m[contract.MetricUnreconciled])
 	}
 	h.Now = func() time.Time { return clock.Add(25 * time.Hour) }
 	upkeep(t.Context(), t, h)
-	if m[funcenv.MetricUnreconciled] < 1 {
-		t.Errorf("%g overdue a day later", m[funcenv.MetricUnreconciled])
+	if m[contract.MetricUnreconciled] < 1 {
+		t.Errorf("%g overdue a day later", m[contract.MetricUnreconciled])
 	}
 }
 

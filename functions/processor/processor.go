@@ -11,8 +11,8 @@ import (
 
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -219,15 +219,15 @@ func (t *totals) add(l warehouse.Loaded) {
 
 func (h *Handler) count(ctx context.Context, t totals) {
 	metrics := []emf.Metric{
-		{Name: funcenv.MetricInserted, Value: float64(t.Inserted)},
-		{Name: funcenv.MetricDuplicates, Value: float64(t.Duplicates)},
-		{Name: funcenv.MetricQuarantined, Value: float64(t.Quarantined)},
-		{Name: funcenv.MetricExpired, Value: float64(t.Expired)},
-		{Name: funcenv.MetricFolded, Value: float64(t.Folded)},
-		{Name: funcenv.MetricCacheErrors, Value: float64(t.cacheErrors)},
+		{Name: contract.MetricInserted, Value: float64(t.Inserted)},
+		{Name: contract.MetricDuplicates, Value: float64(t.Duplicates)},
+		{Name: contract.MetricQuarantined, Value: float64(t.Quarantined)},
+		{Name: contract.MetricExpired, Value: float64(t.Expired)},
+		{Name: contract.MetricFolded, Value: float64(t.Folded)},
+		{Name: contract.MetricCacheErrors, Value: float64(t.cacheErrors)},
 	}
 	if !t.committed.IsZero() {
-		metrics = append(metrics, emf.Metric{Name: funcenv.MetricLag, Value: float64(h.Now().Sub(t.committed).Milliseconds()), Unit: emf.Milliseconds})
+		metrics = append(metrics, emf.Metric{Name: contract.MetricLag, Value: float64(h.Now().Sub(t.committed).Milliseconds()), Unit: emf.Milliseconds})
 	}
 	if err := h.Metrics.Emit(metrics...); err != nil {
 		h.Log.ErrorContext(ctx, "metrics not written", "err", err)

@@ -22,14 +22,14 @@ import (
 	"github.com/streamctl/streamctl/functions/processor"
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local/pgserver"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/pause"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
-	"github.com/streamctl/streamctl/internal/testkit/redis"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -157,7 +157,7 @@ func exact(t *testing.T, conn *pgx.Conn, c *cache.Cache, want int) {
 
 func TestRedeliveryAndOtherCutsCountOnce(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, total := stream(300)
 	cuts := [][]events.KinesisEventRecord{records[:150], records[:150], records[75:225], records[150:], records}
 	for i, cut := range cuts {
@@ -166,14 +166,14 @@ func TestRedeliveryAndOtherCutsCountOnce(t *testing.T) {
 		}
 	}
 	exact(t, conn, r.cache, total)
-	if r.metrics[funcenv.MetricInserted] != float64(total) || r.metrics[funcenv.MetricDuplicates] == 0 || r.metrics[funcenv.MetricQuarantined] != 0 {
+	if r.metrics[contract.MetricInserted] != float64(total) || r.metrics[contract.MetricDuplicates] == 0 || r.metrics[contract.MetricQuarantined] != 0 {
 		t.Errorf("metrics are %v", r.metrics)
 	}
 }
 
 func TestPoisonIsSetAsideAndTheRestLoaded(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, total := stream(30)
 	good := string(records[2].Kinesis.Data)
 	old := strings.ReplaceAll(strings.Split(good, "\n")[0], noon.Format("2006-01-02"), "2001-01-01")
@@ -211,7 +211,7 @@ func TestPoisonIsSetAsideAndTheRestLoaded(t *testing.T) {
 // copies what came before, and in the middle of a record.
 func TestAPanicSetsItsRecordAside(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, total := stream(2000)
 	in := make([]archive.Record, len(records))
 	for i := range records {
@@ -238,7 +238,7 @@ func TestAPanicSetsItsRecordAside(t *testing.T) {
 
 func TestCacheOutageFailsNothing(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	server := redis.Start(t)
 	client := cache.Local(server.Addr, "")
 	defer client.Close()
@@ -250,10 +250,10 @@ func TestCacheOutageFailsNothing(t *testing.T) {
 	if failed := r.handle(t, records); failed != "" {
 		t.Errorf("failed from %s", failed)
 	}
-	if r.metrics[funcenv.MetricCacheErrors] != 1 {
+	if r.metrics[contract.MetricCacheErrors] != 1 {
 		t.Errorf("metrics are %v", r.metrics)
 	}
-	if _, err := r.cache.Refresh(t.Context(), d.As(t, funcenv.RoleOwner)); err != nil {
+	if _, err := r.cache.Refresh(t.Context(), d.As(t, contract.RoleOwner)); err != nil {
 		t.Fatal(err)
 	}
 	exact(t, conn, r.cache, total)
@@ -288,11 +288,11 @@ func TestDatabaseDiesMidway(t *testing.T) {
 		return s
 	}
 	server := start()
-	if err := server.CreateRDS(t.Context(), postgres.Master, postgres.MasterPassword, funcenv.DatabaseName); err != nil {
+	if err := server.CreateRDS(t.Context(), postgres.Master, postgres.MasterPassword, contract.DatabaseName); err != nil {
 		t.Fatal(err)
 	}
-	master := warehouse.NewURL((&postgres.Server{Server: server}).MasterURL(funcenv.DatabaseName))
-	owner := warehouse.NewURL(server.URL(funcenv.RoleOwner, funcenv.DatabaseName))
+	master := warehouse.NewURL((&postgres.Server{Server: server}).MasterURL(contract.DatabaseName))
+	owner := warehouse.NewURL(server.URL(contract.RoleOwner, contract.DatabaseName))
 	if err := errors.Join(master.EnsureRoles(t.Context()), master.Close(t.Context()), server.AdmitRoles(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestDatabaseDiesMidway(t *testing.T) {
 
 	// Two chunks: the first is committed, then the server is killed.
 	records, total := stream(3000)
-	db := &crashing{DB: warehouse.NewURL(server.URL(funcenv.RoleLoader, funcenv.DatabaseName)), left: 2}
+	db := &crashing{DB: warehouse.NewURL(server.URL(contract.RoleLoader, contract.DatabaseName)), left: 2}
 	r := newRig(t, db.DB)
 	r.Warehouse = db
 	db.crash = func() {
@@ -322,11 +322,11 @@ func TestDatabaseDiesMidway(t *testing.T) {
 		t.Errorf("with the database away it failed from %q, want %q", again, failed)
 	}
 	server = start()
-	db.DB = warehouse.NewURL(server.URL(funcenv.RoleLoader, funcenv.DatabaseName))
+	db.DB = warehouse.NewURL(server.URL(contract.RoleLoader, contract.DatabaseName))
 	if failed := r.handle(t, records[at:]); failed != "" {
 		t.Errorf("with the database back it failed from %q", failed)
 	}
-	conn, err := pgx.Connect(t.Context(), (&postgres.Server{Server: server}).MasterURL(funcenv.DatabaseName))
+	conn, err := pgx.Connect(t.Context(), (&postgres.Server{Server: server}).MasterURL(contract.DatabaseName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestDatabaseDiesMidway(t *testing.T) {
 
 func TestNearTheDeadlineTheRestIsLeft(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, _ := stream(3000)
 	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second) // less than is kept for a second chunk
 	defer cancel()
@@ -365,14 +365,14 @@ func TestNearTheDeadlineTheRestIsLeft(t *testing.T) {
 
 func TestReplay(t *testing.T) {
 	d := shared.Warehouse(t, noon.AddDate(0, 0, -1), noon)
-	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, total := stream(300)
 	first := records[:100]
 	if left := r.handle(t, first); left != "" {
 		t.Fatal(left)
 	}
-	if r.metrics[funcenv.MetricLag] != 1500 {
-		t.Errorf("lag is %g ms", r.metrics[funcenv.MetricLag])
+	if r.metrics[contract.MetricLag] != 1500 {
+		t.Errorf("lag is %g ms", r.metrics[contract.MetricLag])
 	}
 	loaded := number(t, conn, "SELECT count(*) FROM events")
 	archived := make([]archive.Record, len(records))
@@ -401,7 +401,7 @@ func TestReplay(t *testing.T) {
 // 264 events violate: the chunk waits until its oldest record is 15 minutes old.
 func TestManyRejectedEventsWaitForTheRecordsAge(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
+	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	if _, err := conn.Exec(t.Context(), "ALTER TABLE events ADD CONSTRAINT people CHECK (user_id NOT IN ('user0', 'user1')) NOT VALID"); err != nil {
 		t.Fatal(err)
 	}
@@ -449,8 +449,8 @@ func (s *slowFor) Load(ctx context.Context, c warehouse.Chunk) (warehouse.Loaded
 // timeouts, and doubles them afterwards.
 func TestATriggerThatIsSlowForEveryEventDelaysTheShard(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	r, conn := newRig(t, d.As(t, funcenv.RoleLoader)), d.Conn(t)
-	slow := &slowFor{DB: d.As(t, funcenv.RoleLoader), records: 30}
+	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
+	slow := &slowFor{DB: d.As(t, contract.RoleLoader), records: 30}
 	r.Warehouse = slow
 	records, total := stream(300)
 	left, invocations := records, 0

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -152,7 +152,7 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 
 // count tells what the cache had of what it was asked for.
 func (h *Handler) count(ctx context.Context, hits, misses int) {
-	err := h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheHits, Value: float64(hits)}, emf.Metric{Name: funcenv.MetricCacheMisses, Value: float64(misses)})
+	err := h.Metrics.Emit(emf.Metric{Name: contract.MetricCacheHits, Value: float64(hits)}, emf.Metric{Name: contract.MetricCacheMisses, Value: float64(misses)})
 	if err != nil {
 		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
 	}
@@ -161,7 +161,7 @@ func (h *Handler) count(ctx context.Context, hits, misses int) {
 // cacheFailed logs and counts a failure that the answer survives.
 func (h *Handler) cacheFailed(ctx context.Context, err error) {
 	h.Log.ErrorContext(ctx, "cache not usable", "err", err)
-	if err := h.Metrics.Emit(emf.Metric{Name: funcenv.MetricCacheErrors, Value: 1}); err != nil {
+	if err := h.Metrics.Emit(emf.Metric{Name: contract.MetricCacheErrors, Value: 1}); err != nil {
 		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
 	}
 }

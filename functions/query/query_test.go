@@ -16,11 +16,11 @@ import (
 
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
-	"github.com/streamctl/streamctl/internal/testkit/redis"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -58,12 +58,12 @@ func newRig(t *testing.T) *rig {
 	server := redis.Start(t)
 	client := redis.Client(t, server)
 	clock := func() time.Time { return now }
-	reader := d.As(t, funcenv.RoleReader)
-	r := &rig{metrics: metrics{}, cache: cache.New(client, clock), loader: d.As(t, funcenv.RoleLoader), conn: d.Conn(t)}
+	reader := d.As(t, contract.RoleReader)
+	r := &rig{metrics: metrics{}, cache: cache.New(client, clock), loader: d.As(t, contract.RoleLoader), conn: d.Conn(t)}
 	r.Handler = query.Handler{
 		Cache: r.cache, Warehouse: reader, Now: clock, Metrics: r.metrics, Log: quiet,
 	}
-	r.owner = d.As(t, funcenv.RoleOwner)
+	r.owner = d.As(t, contract.RoleOwner)
 	r.stopCache = func() {
 		if err := server.Stop(t.Context()); err != nil {
 			t.Fatal(err)
@@ -134,7 +134,7 @@ func TestEventsFillTheCache(t *testing.T) {
 		}
 	}
 	// The first asked for sixty minutes that weren't there, the second found them.
-	if hits, misses := r.metrics[funcenv.MetricCacheHits], r.metrics[funcenv.MetricCacheMisses]; hits != 60 || misses != 60 {
+	if hits, misses := r.metrics[contract.MetricCacheHits], r.metrics[contract.MetricCacheMisses]; hits != 60 || misses != 60 {
 		t.Errorf("%v hits, %v misses", hits, misses)
 	}
 	var a query.EventsAnswer
@@ -219,7 +219,7 @@ func TestOutages(t *testing.T) {
 	r.Warehouse = working
 	r.stopCache()
 	r.get(t, "summary", nil, 200, &s)
-	if s.Source != "warehouse" || s.Events != 3 || r.metrics[funcenv.MetricCacheErrors] == 0 {
+	if s.Source != "warehouse" || s.Events != 3 || r.metrics[contract.MetricCacheErrors] == 0 {
 		t.Errorf("without the cache: %+v, metrics %v", s, r.metrics)
 	}
 	r.stopWarehouse()

@@ -13,7 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/cfn"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -31,7 +31,7 @@ type Warehouse interface {
 
 // Handler answers the custom resource's requests.
 type Handler struct {
-	// Owner logs in as funcenv.RoleOwner with IAM.
+	// Owner logs in as contract.RoleOwner with IAM.
 	Owner func() Warehouse
 	// Master logs in as the master, while there is no owner.
 	Master func(user, password string) Warehouse
@@ -87,7 +87,7 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-answerTime), errors.New("the function's time is over"))
 		defer cancel()
 	}
-	p, err := funcenv.LoadMigrationProperties(values)
+	p, err := contract.LoadMigrationProperties(values)
 	if err != nil {
 		return fmt.Errorf("read properties: %w", err)
 	}
@@ -99,7 +99,7 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	if err != nil {
 		return fmt.Errorf("read properties: Metrics: %w", err)
 	}
-	types, err := funcenv.DecodeEventTypes(p.EventTypes)
+	types, err := contract.DecodeEventTypes(p.EventTypes)
 	if err != nil {
 		return fmt.Errorf("read properties: EventTypes: %w", err)
 	}
@@ -112,7 +112,7 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	return nil
 }
 
-func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, limits warehouse.Limits, declared []metric.Definition, types []string) (err error) {
+func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, limits warehouse.Limits, declared []metric.Definition, types []string) (err error) {
 	owner := h.Owner()
 	defer func() { err = errors.Join(err, owner.Close(context.WithoutCancel(ctx))) }()
 	version := 0
@@ -150,7 +150,7 @@ func (h *Handler) migrate(ctx context.Context, p funcenv.MigrationProperties, li
 }
 
 // makeRoles logs in as the master. A wrong password is final.
-func (h *Handler) makeRoles(ctx context.Context, p funcenv.MigrationProperties) (err error) {
+func (h *Handler) makeRoles(ctx context.Context, p contract.MigrationProperties) (err error) {
 	master := h.Master(p.MasterUsername, p.MasterPassword)
 	defer func() { err = errors.Join(err, master.Close(context.WithoutCancel(ctx))) }()
 	return h.retry(ctx, warehouse.IsUnreachable, func() error { return master.EnsureRoles(ctx) })
@@ -172,7 +172,7 @@ func (h *Handler) retry(ctx context.Context, passes func(error) bool, work func(
 	}
 }
 
-func readLimits(p funcenv.MigrationProperties) (l warehouse.Limits, err error) {
+func readLimits(p contract.MigrationProperties) (l warehouse.Limits, err error) {
 	if l.Loader, err = strconv.Atoi(p.LoaderConnections); err != nil || l.Loader < 0 {
 		return l, errors.New("read properties: LoaderConnections: not a whole number")
 	}

@@ -19,9 +19,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/streamctl/streamctl/functions/schema"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -69,7 +69,7 @@ func request(kind cfn.RequestType, password string) cfn.Event {
 	return cfn.Event{
 		RequestType: kind, RequestID: "r", StackID: "s", LogicalResourceID: "l", PhysicalResourceID: "streamctl-schema",
 		ResponseURL: "https://example.invalid/",
-		ResourceProperties: funcenv.MigrationProperties{
+		ResourceProperties: contract.MigrationProperties{
 			CodeKey: "k", DatabaseResourceID: "db-1", MasterUsername: postgres.Master, MasterPassword: password,
 			LoaderConnections: "4", ReaderConnections: "0",
 		}.Values(),
@@ -112,11 +112,13 @@ func (a *admitting) EnsureRoles(ctx context.Context) error {
 func TestDeployOnANewDatabase(t *testing.T) {
 	server := postgres.Start(t)
 	r := newRig(t)
-	r.Owner = func() schema.Warehouse { return warehouse.NewURL(server.URL(funcenv.RoleOwner, funcenv.DatabaseName)) }
+	r.Owner = func() schema.Warehouse {
+		return warehouse.NewURL(server.URL(contract.RoleOwner, contract.DatabaseName))
+	}
 	masterLogins := 0
 	r.Master = func(user, password string) schema.Warehouse {
 		masterLogins++
-		u, err := url.Parse(server.URL(user, funcenv.DatabaseName))
+		u, err := url.Parse(server.URL(user, contract.DatabaseName))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +133,7 @@ func TestDeployOnANewDatabase(t *testing.T) {
 	if masterLogins != 2 {
 		t.Errorf("%d logins as the master", masterLogins)
 	}
-	conn, err := pgx.Connect(t.Context(), server.MasterURL(funcenv.DatabaseName))
+	conn, err := pgx.Connect(t.Context(), server.MasterURL(contract.DatabaseName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +142,7 @@ func TestDeployOnANewDatabase(t *testing.T) {
 	var declared string
 	err = conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass),
 		(SELECT rolconnlimit FROM pg_roles WHERE rolname = $1),
-		(SELECT string_agg(name || ' ' || active, ', ' ORDER BY name) FROM metric)`, funcenv.RoleLoader).Scan(&days, &limit, &declared)
+		(SELECT string_agg(name || ' ' || active, ', ' ORDER BY name) FROM metric)`, contract.RoleLoader).Scan(&days, &limit, &declared)
 	if err != nil || days != 3+1+warehouse.DaysAhead || limit != 4 || declared != "events true, revenue false" { // the update declares none
 		t.Errorf("%d days, limit %d, metrics %s, %v", days, limit, declared, err)
 	}

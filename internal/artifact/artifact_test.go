@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/streamctl/streamctl/internal/artifact"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 func TestPack(t *testing.T) {
@@ -64,7 +64,7 @@ func TestReproducible(t *testing.T) {
 	noise := append(os.Environ(), "GOFLAGS=-ldflags=-X=main.x=y", "CGO_ENABLED=1", "GOARCH=386")
 	build := func(root string, environ []string) artifact.Artifact {
 		t.Helper()
-		built, _, err := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: environ}.Build(t.Context(), []string{funcenv.FuncArchiver})
+		built, _, err := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: environ}.Build(t.Context(), []string{contract.FuncArchiver})
 		if err != nil {
 			t.Fatal(err)
 		}

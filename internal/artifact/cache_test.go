@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/streamctl/streamctl/internal/artifact"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // TestCache builds the same source once; a changed source, a damaged zip and
@@ -21,7 +21,7 @@ func TestCache(t *testing.T) {
 	build := func(arch string, wantBuilt bool) string {
 		t.Helper()
 		b := artifact.Builder{Root: source, OS: "linux", Arch: arch, Environ: os.Environ(), Cache: cache}
-		artifacts, built, err := b.Build(t.Context(), []string{funcenv.FuncArchiver})
+		artifacts, built, err := b.Build(t.Context(), []string{contract.FuncArchiver})
 		if err != nil || len(artifacts) != 1 {
 			t.Fatal(err)
 		}

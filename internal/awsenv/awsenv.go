@@ -12,11 +12,11 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	sdkhttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/streamctl/streamctl/internal/sdkhttp"
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/trust"
 )
 
@@ -30,7 +30,7 @@ func Config(getenv func(string) string) (aws.Config, error) {
 	if region == "" {
 		return aws.Config{}, errors.New("AWS_REGION: not set")
 	}
-	cfg := aws.Config{Region: region, Credentials: Credentials(getenv), HTTPClient: awshttp.NewBuildableClient()}
+	cfg := aws.Config{Region: region, Credentials: Credentials(getenv), HTTPClient: sdkhttp.NewBuildableClient()}
 	if path := getenv(trust.BundleVariable); path != "" {
 		client, err := bundleClient(getenv)
 		if err != nil {
@@ -38,7 +38,7 @@ func Config(getenv func(string) string) (aws.Config, error) {
 		}
 		cfg.HTTPClient = client
 	}
-	cfg.HTTPClient = sdkhttp.Wrap(cfg.HTTPClient)
+	cfg.HTTPClient = awshttp.Wrap(cfg.HTTPClient)
 	return cfg, nil
 }
 
@@ -61,12 +61,12 @@ func Credentials(getenv func(string) string) aws.CredentialsProvider {
 
 // bundleClient trusts the named bundle instead of the system's authorities, as
 // the SDK does with AWS_CA_BUNDLE.
-func bundleClient(getenv func(string) string) (*awshttp.BuildableClient, error) {
+func bundleClient(getenv func(string) string) (*sdkhttp.BuildableClient, error) {
 	pool, err := trust.Pool(getenv)
 	if err != nil {
 		return nil, fmt.Errorf("make HTTP client: %w", err)
 	}
-	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	return sdkhttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 	}), nil
 }

@@ -16,10 +16,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
-	"github.com/streamctl/streamctl/internal/testkit/redis"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -197,7 +197,7 @@ func same(t *testing.T, c *cache.Cache, db *warehouse.DB) {
 
 func TestRefresh(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
-	loader, owner := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleOwner)
+	loader, owner := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner)
 	client := redis.Client(t, redis.Start(t))
 	c := cache.New(client, clock)
 	refresh := func(want int) {
@@ -262,7 +262,7 @@ func TestLocalClientAndToken(t *testing.T) {
 	cfg := aws.Config{Region: "eu-west-1", Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret", SessionToken: "session"}, nil
 	})}
-	token, err := cache.Token(t.Context(), funcenv.Cache{ReplicationGroup: "Group-1", User: "sc-user"}, cfg, now)
+	token, err := cache.Token(t.Context(), contract.Cache{ReplicationGroup: "Group-1", User: "sc-user"}, cfg, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/trust"
 )
 
@@ -33,7 +33,7 @@ const (
 // FromEnvironment makes the client of a function: TLS with the server's name
 // verified, a new token of IAM for each connection. Nothing is connected, nor
 // the trusted authorities read, before the first command.
-func FromEnvironment(env funcenv.Cache, cfg aws.Config, getenv func(string) string) *redis.Client {
+func FromEnvironment(env contract.Cache, cfg aws.Config, getenv func(string) string) *redis.Client {
 	pool := sync.OnceValues(func() (*x509.CertPool, error) { return trust.Pool(getenv) })
 	o := clientOptions(net.JoinHostPort(env.Host, env.Port))
 	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -75,7 +75,7 @@ func clientOptions(addr string) *redis.Options {
 
 // Token signs a login: a presigned request to the replication group, without
 // its scheme.
-func Token(ctx context.Context, env funcenv.Cache, cfg aws.Config, now time.Time) (string, error) {
+func Token(ctx context.Context, env contract.Cache, cfg aws.Config, now time.Time) (string, error) {
 	credentials, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
 		return "", fmt.Errorf("sign cache login: %w", err)

@@ -11,14 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	sdkhttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/sdkhttp"
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/trust"
 )
@@ -59,9 +59,9 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 		return cfg, &deploy.CredentialsError{Err: err}
 	}
 	if cfg.HTTPClient == nil { // the SDK's clients make one each; our calls of the API need it too
-		cfg.HTTPClient = awshttp.NewBuildableClient()
+		cfg.HTTPClient = sdkhttp.NewBuildableClient()
 	}
-	cfg.HTTPClient = sdkhttp.Wrap(cfg.HTTPClient)
+	cfg.HTTPClient = awshttp.Wrap(cfg.HTTPClient)
 	if cfg.Region == "" {
 		return cfg, &usageError{err: errors.New("no region"), hint: "name one with --region, Region in variables.yaml, or AWS_REGION"}
 	}
@@ -88,7 +88,7 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 		poll = 3 * time.Second
 	}
 	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.report, Poll: poll, Token: token, Interrupted: a.interrupted,
-		CustomLog: template.LogGroup(v.StackName, funcenv.FuncSchema)}, nil
+		CustomLog: template.LogGroup(v.StackName, contract.FuncSchema)}, nil
 }
 
 // token is unique, so that a repeated call is known for what it is.

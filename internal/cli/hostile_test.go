@@ -24,7 +24,7 @@ import (
 	"github.com/streamctl/streamctl/internal/cli"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/pause"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local"
 )
 
@@ -113,12 +113,12 @@ func (s *screen) end() {
 // event that isn't loaded: it grows while nothing is loaded.
 func statusLine(before, now local.Status, took time.Duration) string {
 	total := func(name string) int64 { return int64(now.Total[name]) }
-	rate := (now.Total[funcenv.MetricAccepted] - before.Total[funcenv.MetricAccepted]) / max(took.Seconds(), 0.001)
+	rate := (now.Total[contract.MetricAccepted] - before.Total[contract.MetricAccepted]) / max(took.Seconds(), 0.001)
 	lag := "-"
 	if !now.LagAt.IsZero() && (now.Loading.Unread > 0 || time.Since(now.LagAt) < time.Minute) {
 		lag = lagText(now.Lag)
 	}
-	line := fmt.Sprintf("%s events/s in · %s loaded · %s archived · lag %s", thousands(int64(rate+0.5)), thousands(total(funcenv.MetricInserted)), thousands(total(funcenv.MetricArchived)), lag)
+	line := fmt.Sprintf("%s events/s in · %s loaded · %s archived · lag %s", thousands(int64(rate+0.5)), thousands(total(contract.MetricInserted)), thousands(total(contract.MetricArchived)), lag)
 	if n := now.Loading.Unread; n > 0 {
 		line += fmt.Sprintf(" · %s to load", records(n))
 	}
@@ -126,8 +126,8 @@ func statusLine(before, now local.Status, took time.Duration) string {
 		line += fmt.Sprintf(" · %s to archive for %s", records(c.Unread), lagText(c.Age))
 	}
 	for _, m := range []struct{ name, what string }{
-		{funcenv.MetricRefused, "refused"}, {funcenv.MetricUnavailable, "unavailable"}, {funcenv.MetricDuplicates, "duplicates"},
-		{funcenv.MetricQuarantined, "quarantined"}, {funcenv.MetricCacheErrors, "Redis errors"},
+		{contract.MetricRefused, "refused"}, {contract.MetricUnavailable, "unavailable"}, {contract.MetricDuplicates, "duplicates"},
+		{contract.MetricQuarantined, "quarantined"}, {contract.MetricCacheErrors, "Redis errors"},
 	} {
 		if n := total(m.name); n > 0 {
 			line += fmt.Sprintf(" · %s %s", thousands(n), m.what)

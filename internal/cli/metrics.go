@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/template"
 )
@@ -99,7 +99,7 @@ type forgetResult struct {
 
 // forgetValues has maintenance take the places of values.
 func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) error {
-	done, err := a.doTask(ctx, o, funcenv.MaintenanceTask{Task: funcenv.TaskForget, Metric: metric, Values: o.forget})
+	done, err := a.doTask(ctx, o, contract.MaintenanceTask{Task: contract.TaskForget, Metric: metric, Values: o.forget})
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) 
 
 // doTask does a task of maintenance: of a stack, by its function, or of a
 // streamctl local, in its database.
-func (a *App) doTask(ctx context.Context, o valuesOptions, task funcenv.MaintenanceTask) (r funcenv.MaintenanceResult, err error) {
+func (a *App) doTask(ctx context.Context, o valuesOptions, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
 	if o.dataDir != "" {
 		v, err := a.localVariables(ctx)
 		if err != nil {
@@ -141,7 +141,7 @@ func (a *App) doTask(ctx context.Context, o valuesOptions, task funcenv.Maintena
 	if err != nil {
 		return r, err
 	}
-	return r, op.Invoke(ctx, stack, template.FunctionID(funcenv.FuncMaintenance), task, &r)
+	return r, op.Invoke(ctx, stack, template.FunctionID(contract.FuncMaintenance), task, &r)
 }
 
 func (a *App) showValues(r valuesResult) {

@@ -12,8 +12,8 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/artifact/released"
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
 type packageOptions struct {
@@ -140,7 +140,7 @@ func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifa
 // released binary carries.
 func (a *App) artifacts(ctx context.Context, source string) ([]artifact.Artifact, error) {
 	var names []string
-	for _, f := range funcenv.Functions() {
+	for _, f := range contract.Functions() {
 		names = append(names, f.Name)
 	}
 	root, err := artifact.FindSource(source)

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 func newRenderCmd(a *App) *cobra.Command {
@@ -47,7 +47,7 @@ func runRender(ctx context.Context, a *App, format string) error {
 	if err != nil {
 		return &invalidError{err: err}
 	}
-	if len(keys) < len(funcenv.Functions()) {
+	if len(keys) < len(contract.Functions()) {
 		a.notef("The functions' code isn't packaged yet, so their CodeKey parameters have no default: run `streamctl package` first.")
 	}
 	if format == "json" {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/cli"
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 // TestEveryStatusShown asks for status and outputs of a stack in each status;

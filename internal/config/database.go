@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // Patterns and rules that variables.yaml and the template's parameters share.
@@ -37,7 +37,7 @@ var reservedUsernames = []string{
 	"primary", "public", "references", "returning", "right", "select", "session_user", "similar", "some", "symmetric", "table", "tablesample", "then",
 	"to", "trailing", "true", "union", "unique", "user", "using", "variadic", "verbose", "when", "where", "window", "with",
 	"rdsadmin", "rdsrepladmin", "rds_superuser", "rds_iam", "rds_replication", "rds_password", "rdstopmgr", "rds_ad",
-	funcenv.RoleOwner, funcenv.RoleLoader, funcenv.RoleReader, "streamctl_tables",
+	contract.RoleOwner, contract.RoleLoader, contract.RoleReader, "streamctl_tables",
 }
 
 // CheckUsername says what is wrong with a master's name; "" means nothing.

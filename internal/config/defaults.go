@@ -1,6 +1,6 @@
 package config
 
-import "github.com/streamctl/streamctl/internal/funcenv"
+import "github.com/streamctl/streamctl/internal/contract"
 
 // Default gives the values that hold for an environment where variables.yaml
 // says nothing. An unknown environment gets production's.
@@ -62,8 +62,8 @@ func Default(environment string) Variables {
 		v.TerminationProtection = true
 		v.CacheNodes = 2
 	}
-	v.ArchiverMapping = funcenv.ArchiverMapping(archiveWindow)
-	v.ProcessorMapping = funcenv.ProcessorMapping(v.StreamRetentionHours)
+	v.ArchiverMapping = contract.ArchiverMapping(archiveWindow)
+	v.ProcessorMapping = contract.ProcessorMapping(v.StreamRetentionHours)
 	return v
 }
 

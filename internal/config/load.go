@@ -11,7 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // LoadFile reads the variables for an environment from a file. An empty
@@ -59,7 +59,7 @@ func Load(r io.Reader, name, environment string) (Variables, error) {
 // derive fills what hangs on another value and wasn't set by the file.
 func derive(v *Variables, lines map[string]int) {
 	if _, set := lookup(lines, v.Environment, "ProcessorMapping.RecordAgeSeconds"); !set {
-		v.ProcessorMapping.RecordAgeSeconds = funcenv.ProcessorMapping(v.StreamRetentionHours).RecordAgeSeconds
+		v.ProcessorMapping.RecordAgeSeconds = contract.ProcessorMapping(v.StreamRetentionHours).RecordAgeSeconds
 	}
 	if _, set := lookup(lines, v.Environment, "ShardCount"); !set && v.StreamMode == StreamOnDemand {
 		v.ShardCount = 0

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -40,7 +40,7 @@ const (
 
 // eventTypes checks the event types with a reserved place.
 func (v Variables) eventTypes(r *rules) {
-	text, err := funcenv.EncodeEventTypes(v.EventTypes)
+	text, err := contract.EncodeEventTypes(v.EventTypes)
 	switch {
 	case err != nil:
 		r.add("EventTypes", "%s", err)

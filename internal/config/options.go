@@ -3,7 +3,7 @@ package config
 import (
 	"regexp"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // gatewaySeconds is how long API Gateway waits for a function.
@@ -108,13 +108,13 @@ func (v Variables) functionOptions(r *rules) {
 		// function has to be there still, to be told.
 		shortest, longest := 15, 900
 		switch name {
-		case funcenv.FuncIngest:
+		case contract.FuncIngest:
 			longest = gatewaySeconds - 1
-		case funcenv.FuncQuery:
+		case contract.FuncQuery:
 			shortest, longest = 17, gatewaySeconds-1
-		case funcenv.FuncProcessor, funcenv.FuncMaintenance:
+		case contract.FuncProcessor, contract.FuncMaintenance:
 			shortest = 45
-		case funcenv.FuncSchema:
+		case contract.FuncSchema:
 			shortest, longest = 60, 580 // CloudFormation waits for 600 s
 		}
 		if s.Timeout != 0 {
@@ -122,11 +122,11 @@ func (v Variables) functionOptions(r *rules) {
 		}
 		r.between(key+".ReservedConcurrency", s.ReservedConcurrency, 0, 1000, "")
 		v.provisioned(r, key, name, s)
-		if needed := v.ShardCount * v.ProcessorMapping.Parallelization; name == funcenv.FuncProcessor && s.ReservedConcurrency > 0 && s.ReservedConcurrency < needed {
+		if needed := v.ShardCount * v.ProcessorMapping.Parallelization; name == contract.FuncProcessor && s.ReservedConcurrency > 0 && s.ReservedConcurrency < needed {
 			r.add(key+".ReservedConcurrency", "%d: %d shards with %d batches each need at least %d, or shards stand still",
 				s.ReservedConcurrency, v.ShardCount, v.ProcessorMapping.Parallelization, needed)
 		}
-		if s.ReservedConcurrency == 1 && name == funcenv.FuncMaintenance {
+		if s.ReservedConcurrency == 1 && name == contract.FuncMaintenance {
 			r.add(key+".ReservedConcurrency", "1: the minute's and the hour's task may meet; want 2 or more")
 		}
 	}
@@ -138,7 +138,7 @@ func (v Variables) provisioned(r *rules, key, name string, s FunctionSetting) {
 	r.between(key, s.ProvisionedConcurrency, 0, 1000, "")
 	switch {
 	case s.ProvisionedConcurrency <= 0:
-	case name != funcenv.FuncIngest && name != funcenv.FuncQuery:
+	case name != contract.FuncIngest && name != contract.FuncQuery:
 		r.add(key, "%d: nobody waits for %s to start; it is for ingest and query", s.ProvisionedConcurrency, name)
 	case s.ReservedConcurrency > 0 && s.ProvisionedConcurrency > s.ReservedConcurrency:
 		r.add(key, "%d: want at most ReservedConcurrency, %d", s.ProvisionedConcurrency, s.ReservedConcurrency)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 var (
@@ -181,7 +181,7 @@ func (v Variables) stream(r *rules) {
 	r.between("ProcessorMapping.BatchSize", p.BatchSize, 1, 10000, " records")
 	r.between("ProcessorMapping.WindowSeconds", p.WindowSeconds, 0, 300, " seconds")
 	r.between("ProcessorMapping.Parallelization", p.Parallelization, 1, 10, "")
-	oldest := min(v.StreamRetentionHours*3600, funcenv.MaxRecordAgeSeconds)
+	oldest := min(v.StreamRetentionHours*3600, contract.MaxRecordAgeSeconds)
 	if p.RecordAgeSeconds < 60 || p.RecordAgeSeconds > oldest {
 		r.add("ProcessorMapping.RecordAgeSeconds", "%d is outside 60 to %d seconds: a record must be given up, and so kept in the bucket, before the stream forgets it (StreamRetentionHours %d)",
 			p.RecordAgeSeconds, oldest, v.StreamRetentionHours)

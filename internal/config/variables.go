@@ -2,7 +2,7 @@
 package config
 
 import (
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -72,8 +72,8 @@ type Variables struct {
 	// StreamRetentionHours is how long records stay readable, 24 to 8760 hours.
 	StreamRetentionHours int `yaml:"StreamRetentionHours"`
 	// ProcessorMapping and ArchiverMapping are how the stream is read.
-	ProcessorMapping funcenv.Mapping `yaml:"ProcessorMapping"`
-	ArchiverMapping  funcenv.Mapping `yaml:"ArchiverMapping"`
+	ProcessorMapping contract.Mapping `yaml:"ProcessorMapping"`
+	ArchiverMapping  contract.Mapping `yaml:"ArchiverMapping"`
 
 	// DatabaseEngineVersion is PostgreSQL's major version; minors are RDS's.
 	DatabaseEngineVersion string `yaml:"DatabaseEngineVersion"`
@@ -197,14 +197,14 @@ type FunctionSetting struct {
 // named gives the settings by the function's name.
 func (s FunctionSettings) named() map[string]FunctionSetting {
 	return map[string]FunctionSetting{
-		funcenv.FuncIngest: s.Ingest, funcenv.FuncArchiver: s.Archiver, funcenv.FuncProcessor: s.Processor,
-		funcenv.FuncQuery: s.Query, funcenv.FuncSchema: s.Schema, funcenv.FuncMaintenance: s.Maintenance,
+		contract.FuncIngest: s.Ingest, contract.FuncArchiver: s.Archiver, contract.FuncProcessor: s.Processor,
+		contract.FuncQuery: s.Query, contract.FuncSchema: s.Schema, contract.FuncMaintenance: s.Maintenance,
 	}
 }
 
 // Function is a function with what variables.yaml changes of it, and its
 // setting for what the function itself doesn't say.
-func (v Variables) Function(f funcenv.Function) (funcenv.Function, FunctionSetting) {
+func (v Variables) Function(f contract.Function) (contract.Function, FunctionSetting) {
 	s := v.Functions.named()[f.Name]
 	if s.MemorySize > 0 {
 		f.MemoryMiB = s.MemorySize

@@ -12,12 +12,12 @@ import (
 	"github.com/streamctl/streamctl/functions/processor"
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/metric"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
-	"github.com/streamctl/streamctl/internal/testkit/redis"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
 )
 
 var database postgres.Shared
@@ -29,11 +29,11 @@ func TestRealStores(t *testing.T) {
 	now := time.Now()
 	d := database.Warehouse(t, now.AddDate(0, 0, -15), now)
 	all := []metric.Definition{{Name: "revenue", EventType: "purchase", Sum: "properties.amount", Max: "properties.amount", By: []string{"properties.country"}}}
-	if err := d.As(t, funcenv.RoleOwner).SetMetrics(t.Context(), all); err != nil {
+	if err := d.As(t, contract.RoleOwner).SetMetrics(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
 	store := cache.New(redis.Client(t, redis.Start(t)), time.Now)
-	loader := &processor.Handler{Warehouse: d.As(t, funcenv.RoleLoader), Cache: store, Metrics: noMetrics{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	loader := &processor.Handler{Warehouse: d.As(t, contract.RoleLoader), Cache: store, Metrics: noMetrics{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	seq := 0
 	load := func(user, kind, properties string) {
 		t.Helper()
@@ -48,7 +48,7 @@ func TestRealStores(t *testing.T) {
 		}
 	}
 	api := &handlerAPI{Handler: &query.Handler{
-		Cache: store, Warehouse: d.As(t, funcenv.RoleReader), Definitions: all, Now: time.Now, Metrics: noMetrics{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Cache: store, Warehouse: d.As(t, contract.RoleReader), Definitions: all, Now: time.Now, Metrics: noMetrics{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}}
 	s := newSite(t, dashboard.Options{API: api, About: dashboard.About{Title: "local", Metrics: dashboard.Metrics(all)}})
 	b := openTab(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/streamctl/streamctl/internal/artifact"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 func TestArtifactBucket(t *testing.T) {

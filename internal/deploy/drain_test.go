@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 // drainTest is a stack whose database leaves a snapshot, with a clock of its own:

@@ -22,8 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
-	"github.com/streamctl/streamctl/internal/testkit/bucketload"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
 
 // scaleVersions is how many versions the largest bucket has; `make scale` asks

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 // TestPrune deletes what no stack uses and nobody will: never what a stack has,

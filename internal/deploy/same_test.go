@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 // TestNothingIsTakenForNothing changes one thing after the other of a request.

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 const password = "YourSecurePassword123!"

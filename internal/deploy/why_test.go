@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/testkit/awsfake"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // Count, Milliseconds and Percent are CloudWatch's names of units.
@@ -57,8 +57,8 @@ func (w *Writer) Emit(metrics ...Metric) error {
 		Timestamp int64       `json:"Timestamp"`
 		Metrics   []directive `json:"CloudWatchMetrics"`
 	}
-	line := map[string]any{funcenv.DimensionStack: w.Stack}
-	d := directive{Namespace: funcenv.MetricNamespace, Dimensions: [][]string{{funcenv.DimensionStack}}}
+	line := map[string]any{contract.DimensionStack: w.Stack}
+	d := directive{Namespace: contract.MetricNamespace, Dimensions: [][]string{{contract.DimensionStack}}}
 	for _, m := range metrics {
 		unit := m.Unit
 		if unit == "" {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/daemon"
 )
 
@@ -26,7 +26,7 @@ func writePgpass(dir string, port int, user, password string) (string, error) {
 	if err := daemon.WriteFile(path, []byte(line), nil); err != nil {
 		return "", err
 	}
-	return "PGPASSFILE=" + shellQuote(path) + " psql -h 127.0.0.1 -p " + strconv.Itoa(port) + " -U " + shellQuote(user) + " " + funcenv.DatabaseName, nil
+	return "PGPASSFILE=" + shellQuote(path) + " psql -h 127.0.0.1 -p " + strconv.Itoa(port) + " -U " + shellQuote(user) + " " + contract.DatabaseName, nil
 }
 
 // writeRedisPassword writes the password into a file, and returns the command that

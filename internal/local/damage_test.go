@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/mapper"
 	"github.com/streamctl/streamctl/internal/local/stream"
 	"github.com/streamctl/streamctl/internal/pause"
@@ -87,7 +87,7 @@ type damaged struct {
 // place is where an event is in the stream.
 type place struct{ shard, sequence string }
 
-func names() []string { return []string{funcenv.FuncProcessor, funcenv.FuncArchiver} }
+func names() []string { return []string{contract.FuncProcessor, contract.FuncArchiver} }
 
 func damageRun(t *testing.T, seed uint64) (r damageResult) {
 	d := &damaged{
@@ -231,7 +231,7 @@ func (d *damaged) consume(s *stream.Stream, kept []*checkpoints, most int) {
 		running, stop := context.WithCancel(ctx)
 		m, err := mapper.New(mapper.Options{
 			UUID: "test", Source: s, Checkpoints: c.get(), Checkpoint: c.set, Poll: time.Millisecond,
-			Settings: funcenv.Mapping{BatchSize: 10, Parallelization: 1, Retries: -1, RecordAgeSeconds: -1},
+			Settings: contract.Mapping{BatchSize: 10, Parallelization: 1, Retries: -1, RecordAgeSeconds: -1},
 			Invoker: mapper.InvokerFunc(func(_ context.Context, payload []byte) (mapper.Result, error) {
 				var batch struct {
 					Records []struct{ Kinesis struct{ Data []byte } }

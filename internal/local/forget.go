@@ -11,14 +11,14 @@ import (
 	"strconv"
 
 	"github.com/streamctl/streamctl/functions/maintenance"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/daemon"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// ForgetValues does the task funcenv.TaskForget in the database of a running
+// ForgetValues does the task contract.TaskForget in the database of a running
 // local, as the master user, whose password the data folder holds.
-func ForgetValues(ctx context.Context, dir, user string, task funcenv.MaintenanceTask) (r funcenv.MaintenanceResult, err error) {
+func ForgetValues(ctx context.Context, dir, user string, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
 	text, err := daemon.ReadFile(filepath.Join(dir, stateFile), nil)
 	if err != nil {
 		return r, &FolderError{Dir: dir, What: err.Error(), Fix: "name the folder of a running `streamctl local` with --data-dir"}
@@ -29,7 +29,7 @@ func ForgetValues(ctx context.Context, dir, user string, task funcenv.Maintenanc
 	}
 	target := url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, k.Password), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(k.DatabasePort)),
-		Path: "/" + funcenv.DatabaseName, RawQuery: "sslmode=disable",
+		Path: "/" + contract.DatabaseName, RawQuery: "sslmode=disable",
 	}
 	db := warehouse.NewURL(scramOnly(target.String()))
 	defer func() { err = errors.Join(err, db.Close(context.WithoutCancel(ctx))) }()

@@ -15,9 +15,9 @@ import (
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/cors"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/invocation"
+	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/local/folder"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -50,18 +50,18 @@ func newFunctions(m makers) *functions {
 	timeout := func(name string) time.Duration { return timeoutOf(m.v, name) }
 	loaders := max(1, m.v.ShardCount) * max(1, m.v.ProcessorMapping.Parallelization)
 	return &functions{
-		ingest:      newFunction(funcenv.FuncIngest, timeout(funcenv.FuncIngest), most, m.ingest),
-		archiver:    newFunction(funcenv.FuncArchiver, timeout(funcenv.FuncArchiver), most, m.archiver),
-		processor:   newFunction(funcenv.FuncProcessor, timeout(funcenv.FuncProcessor), min(most, loaders), m.processor),
-		query:       newFunction(funcenv.FuncQuery, timeout(funcenv.FuncQuery), 8, m.query),
-		maintenance: newFunction(funcenv.FuncMaintenance, timeout(funcenv.FuncMaintenance), 2, m.maintenance),
+		ingest:      newFunction(contract.FuncIngest, timeout(contract.FuncIngest), most, m.ingest),
+		archiver:    newFunction(contract.FuncArchiver, timeout(contract.FuncArchiver), most, m.archiver),
+		processor:   newFunction(contract.FuncProcessor, timeout(contract.FuncProcessor), min(most, loaders), m.processor),
+		query:       newFunction(contract.FuncQuery, timeout(contract.FuncQuery), 8, m.query),
+		maintenance: newFunction(contract.FuncMaintenance, timeout(contract.FuncMaintenance), 2, m.maintenance),
 	}
 }
 
 // timeoutOf is the deadline of one invocation, as on AWS: Functions.<name>.Timeout,
 // or the function's default.
 func timeoutOf(v config.Variables, name string) time.Duration {
-	f, _ := funcenv.FunctionByName(name)
+	f, _ := contract.FunctionByName(name)
 	f, _ = v.Function(f)
 	return time.Duration(f.TimeoutSeconds) * time.Second
 }
@@ -76,9 +76,9 @@ func nothing(context.Context) error { return nil }
 func (m makers) ingest() environment {
 	h := &ingest.Handler{
 		Stream: m.stream, StreamName: "events", MaxAgeDays: m.v.EventMaxAgeDays,
-		Now: time.Now, Random: rand.Reader, Wait: pause.For, Metrics: m.meters, Log: m.log.With("function", funcenv.FuncIngest),
+		Now: time.Now, Random: rand.Reader, Wait: pause.For, Metrics: m.meters, Log: m.log.With("function", contract.FuncIngest),
 	}
-	return environment{invocation.Timed(cors.Allow(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), nothing}
+	return environment{lambdarun.Timed(cors.Allow(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), nothing}
 }
 
 func (m makers) writer() archive.Writer {
@@ -86,8 +86,8 @@ func (m makers) writer() archive.Writer {
 }
 
 func (m makers) archiver() environment {
-	h := &archiver.Handler{Objects: m.writer(), Metrics: m.meters, Log: m.log.With("function", funcenv.FuncArchiver)}
-	return environment{invocation.Timed(invocation.Stream(h.Handle), h.Metrics, h.Log, time.Now), nothing}
+	h := &archiver.Handler{Objects: m.writer(), Metrics: m.meters, Log: m.log.With("function", contract.FuncArchiver)}
+	return environment{lambdarun.Timed(lambdarun.Stream(h.Handle), h.Metrics, h.Log, time.Now), nothing}
 }
 
 // connected are the stores as an environment that logs in as a role has them.
@@ -97,27 +97,27 @@ func (m makers) connected(role string) (*warehouse.DB, *cache.Cache, func(contex
 }
 
 func (m makers) processor() environment {
-	db, redis, end := m.connected(funcenv.RoleLoader)
+	db, redis, end := m.connected(contract.RoleLoader)
 	h := &processor.Handler{
-		Warehouse: db, Cache: redis, Objects: m.writer(), Metrics: m.meters, Now: time.Now, Log: m.log.With("function", funcenv.FuncProcessor),
+		Warehouse: db, Cache: redis, Objects: m.writer(), Metrics: m.meters, Now: time.Now, Log: m.log.With("function", contract.FuncProcessor),
 	}
-	return environment{invocation.Timed(invocation.Stream(h.Handle), h.Metrics, h.Log, time.Now), end}
+	return environment{lambdarun.Timed(lambdarun.Stream(h.Handle), h.Metrics, h.Log, time.Now), end}
 }
 
 func (m makers) query() environment {
-	db, redis, end := m.connected(funcenv.RoleReader)
+	db, redis, end := m.connected(contract.RoleReader)
 	h := &query.Handler{
-		Warehouse: db, Cache: redis, Definitions: m.v.Metrics, Now: time.Now, Metrics: m.meters, Log: m.log.With("function", funcenv.FuncQuery),
+		Warehouse: db, Cache: redis, Definitions: m.v.Metrics, Now: time.Now, Metrics: m.meters, Log: m.log.With("function", contract.FuncQuery),
 	}
-	return environment{invocation.Timed(cors.Allow(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), end}
+	return environment{lambdarun.Timed(cors.Allow(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), end}
 }
 
 func (m makers) maintenance() environment {
-	db, redis, end := m.connected(funcenv.RoleOwner)
+	db, redis, end := m.connected(contract.RoleOwner)
 	h := &maintenance.Handler{
 		Warehouse: db, Cache: redis, Archive: archive.Reader{API: m.archive, Bucket: bucket},
 		MaxAgeDays: m.v.EventMaxAgeDays, RetentionDays: m.v.WarehouseRetentionDays, Now: time.Now, Pause: pause.For,
-		Metrics: m.meters, Log: m.log.With("function", funcenv.FuncMaintenance),
+		Metrics: m.meters, Log: m.log.With("function", contract.FuncMaintenance),
 	}
-	return environment{invocation.Timed(h.Do, h.Metrics, h.Log, time.Now), end}
+	return environment{lambdarun.Timed(h.Do, h.Metrics, h.Log, time.Now), end}
 }

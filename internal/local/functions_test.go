@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // TestFunctionTimeouts has local give each invocation the deadline of variables.yaml,
@@ -19,7 +19,7 @@ func TestFunctionTimeouts(t *testing.T) {
 	f := newFunctions(makers{v: v})
 	for name, got := range map[string]struct{ got, want time.Duration }{
 		"processor": {f.processor.timeout, 77 * time.Second}, "query": {f.query.timeout, 20 * time.Second},
-		"schema": {timeoutOf(v, funcenv.FuncSchema), 240 * time.Second},
+		"schema": {timeoutOf(v, contract.FuncSchema), 240 * time.Second},
 	} {
 		if got.got != got.want {
 			t.Errorf("%s: %s, want %s", name, got.got, got.want)

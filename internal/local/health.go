@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
@@ -117,7 +117,7 @@ const reachTime = 3 * time.Second
 func (s *stores) reachable(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, s.database(funcenv.RoleLoader))
+	conn, err := pgx.Connect(ctx, s.database(contract.RoleLoader))
 	if err != nil {
 		return false
 	}

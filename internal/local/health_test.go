@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
@@ -29,19 +29,19 @@ func TestAdviceOfAStop(t *testing.T) {
 // TestTaskThatFails is reported until it succeeds.
 func TestTaskThatFails(t *testing.T) {
 	h := newHealthState()
-	h.task(funcenv.TaskUpkeep, errors.New("no connection"))
-	h.task(funcenv.TaskRefresh, nil)
-	if got := h.failingTasks(); len(got) != 1 || got[0] != funcenv.TaskUpkeep {
+	h.task(contract.TaskUpkeep, errors.New("no connection"))
+	h.task(contract.TaskRefresh, nil)
+	if got := h.failingTasks(); len(got) != 1 || got[0] != contract.TaskUpkeep {
 		t.Errorf("%v", got)
 	}
-	if h.task(funcenv.TaskUpkeep, nil); len(h.failingTasks()) != 0 {
+	if h.task(contract.TaskUpkeep, nil); len(h.failingTasks()) != 0 {
 		t.Errorf("%v", h.failingTasks())
 	}
 }
 
 // TestNothingIsDiscardedForItsAge takes AWS's age and retries out of a mapping.
 func TestNothingIsDiscardedForItsAge(t *testing.T) {
-	s := funcenv.ProcessorMapping(24)
+	s := contract.ProcessorMapping(24)
 	s.Retries = 3
 	if got := onThisMachine(s); got.RecordAgeSeconds != -1 || got.Retries != -1 || got.BatchSize != s.BatchSize || !got.OnFailure {
 		t.Errorf("%+v", got)

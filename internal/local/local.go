@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/folder"
 	"github.com/streamctl/streamctl/internal/local/stream"
 	"github.com/streamctl/streamctl/internal/pause"
@@ -179,7 +179,7 @@ func (p *Platform) begin(ctx context.Context) error {
 	p.functions = newFunctions(m)
 	for i, one := range []struct {
 		f        *function
-		settings funcenv.Mapping
+		settings contract.Mapping
 	}{{p.functions.processor, v.ProcessorMapping}, {p.functions.archiver, v.ArchiverMapping}} {
 		mapping, err := newMapping(p.stream, one.f, one.settings, archive, kept[i], p.stores.reachable, log)
 		if err != nil {
@@ -219,7 +219,7 @@ func (p *Platform) openStream(ctx context.Context) (kept []*checkpoints, err err
 			return err
 		},
 	}
-	for _, name := range []string{funcenv.FuncProcessor, funcenv.FuncArchiver} {
+	for _, name := range []string{contract.FuncProcessor, contract.FuncArchiver} {
 		c, err := openCheckpoints(p.state.path("checkpoints", name+".json"), name)
 		if err != nil {
 			return nil, err
@@ -255,9 +255,11 @@ func (p *Platform) repeat(ctx context.Context) {
 		emptied = p.stores.cache.back
 	}
 	p.work.Go(func() {
-		schedule(ctx, p.functions.maintenance, funcenv.TaskRefresh, time.Minute, emptied, p.health.task, log)
+		schedule(ctx, p.functions.maintenance, contract.TaskRefresh, time.Minute, emptied, p.health.task, log)
 	})
-	p.work.Go(func() { schedule(ctx, p.functions.maintenance, funcenv.TaskUpkeep, time.Hour, nil, p.health.task, log) })
+	p.work.Go(func() {
+		schedule(ctx, p.functions.maintenance, contract.TaskUpkeep, time.Hour, nil, p.health.task, log)
+	})
 	p.work.Go(func() {
 		for pause.For(ctx, time.Minute) == nil {
 			p.trim(ctx)

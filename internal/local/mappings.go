@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/folder"
 	"github.com/streamctl/streamctl/internal/local/gateway"
 	"github.com/streamctl/streamctl/internal/local/mapper"
@@ -25,7 +25,7 @@ const tryFor = 24 * time.Hour
 
 // onThisMachine takes out of a mapping's settings what makes AWS drop records
 // that a machine was only off for.
-func onThisMachine(s funcenv.Mapping) funcenv.Mapping {
+func onThisMachine(s contract.Mapping) contract.Mapping {
 	s.RecordAgeSeconds, s.Retries = -1, -1
 	return s
 }
@@ -39,7 +39,7 @@ type mapping struct {
 
 // newMapping makes the mapping of a function, which goes on where the one before
 // it ended.
-func newMapping(s *stream.Stream, f *function, settings funcenv.Mapping, onFailure folder.Folder, c *checkpoints, blame func(context.Context) bool, log *slog.Logger) (*mapping, error) {
+func newMapping(s *stream.Stream, f *function, settings contract.Mapping, onFailure folder.Folder, c *checkpoints, blame func(context.Context) bool, log *slog.Logger) (*mapping, error) {
 	arn := func(service, resource string) string {
 		return "arn:aws:" + service + ":us-east-1:" + gateway.Account + ":" + resource
 	}

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
 // Meters add up what the functions tell of themselves. They may be used
@@ -23,7 +23,7 @@ type Meters struct {
 type Counts struct {
 	// Since is when the counting began.
 	Since time.Time
-	// Total is by metric, as funcenv names them.
+	// Total is by metric, as contract names them.
 	Total map[string]float64
 	// LoadLag is how long the newest load came after the arrival of its records,
 	// at LoadedAt; zero is never.
@@ -39,9 +39,9 @@ func (m *Meters) Emit(metrics ...emf.Metric) error {
 	defer m.mu.Unlock()
 	for _, metric := range metrics {
 		switch metric.Name {
-		case funcenv.MetricLag:
+		case contract.MetricLag:
 			m.lag, m.lagAt = time.Duration(metric.Value)*time.Millisecond, time.Now()
-		case funcenv.MetricHorizon, funcenv.MetricUnreconciled, funcenv.MetricTimeUsed: // levels
+		case contract.MetricHorizon, contract.MetricUnreconciled, contract.MetricTimeUsed: // levels
 			m.counts[metric.Name] = metric.Value
 		default:
 			m.counts[metric.Name] += metric.Value

@@ -6,14 +6,14 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // schedule does a task of maintenance now, at every interval from then on, and
 // whenever early says so, until ctx ends. A nil early says nothing. result receives
 // how each one ended.
 func schedule(ctx context.Context, f *function, task string, every time.Duration, early <-chan struct{}, result func(task string, err error), log *slog.Logger) {
-	payload, err := json.Marshal(funcenv.MaintenanceTask{Task: task})
+	payload, err := json.Marshal(contract.MaintenanceTask{Task: task})
 	if err != nil {
 		log.ErrorContext(ctx, "task not written", "task", task, "err", err)
 		return

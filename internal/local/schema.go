@@ -12,7 +12,7 @@ import (
 
 	"github.com/streamctl/streamctl/functions/schema"
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -25,21 +25,21 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 	if err != nil {
 		return err
 	}
-	types, err := funcenv.EncodeEventTypes(v.EventTypes)
+	types, err := contract.EncodeEventTypes(v.EventTypes)
 	if err != nil {
 		return err
 	}
 	var answer cfn.Response
 	h := &schema.Handler{
-		Owner:  func() schema.Warehouse { return warehouse.NewURL(s.database(funcenv.RoleOwner)) },
+		Owner:  func() schema.Warehouse { return warehouse.NewURL(s.database(contract.RoleOwner)) },
 		Master: func(_, _ string) schema.Warehouse { return &admitting{warehouse.NewURL(s.master), s.admit} },
 		Answer: func(_ context.Context, _ string, body []byte) error { return json.Unmarshal(body, &answer) },
 
-		MaxAgeDays: v.EventMaxAgeDays, Now: time.Now, Pause: pause.For, Log: log.With("function", funcenv.FuncSchema),
+		MaxAgeDays: v.EventMaxAgeDays, Now: time.Now, Pause: pause.For, Log: log.With("function", contract.FuncSchema),
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeoutOf(v, funcenv.FuncSchema))
+	ctx, cancel := context.WithTimeout(ctx, timeoutOf(v, contract.FuncSchema))
 	defer cancel()
-	err = h.Handle(ctx, cfn.Event{RequestType: cfn.RequestUpdate, ResourceProperties: funcenv.MigrationProperties{
+	err = h.Handle(ctx, cfn.Event{RequestType: cfn.RequestUpdate, ResourceProperties: contract.MigrationProperties{
 		CodeKey: "local", DatabaseResourceID: "local", MasterUsername: v.DatabaseUsername, MasterPassword: password,
 		LoaderConnections: "0", ReaderConnections: "0", Metrics: metrics, EventTypes: types,
 	}.Values()})

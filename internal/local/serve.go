@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/dashboard"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/local/gateway"
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 )
@@ -20,8 +20,8 @@ func (p *Platform) serve(ctx context.Context, api, page net.Listener) {
 	v := p.o.Variables
 	o := gateway.Options{
 		Routes: []gateway.Route{
-			{Method: http.MethodPost, Path: funcenv.PathEvents, Invoke: p.functions.ingest.Invoke},
-			{Method: http.MethodGet, Path: funcenv.PathMetric, Invoke: p.functions.query.Invoke},
+			{Method: http.MethodPost, Path: contract.PathEvents, Invoke: p.functions.ingest.Invoke},
+			{Method: http.MethodGet, Path: contract.PathMetric, Invoke: p.functions.query.Invoke},
 		},
 		Origins: v.CorsAllowedOrigins, Rate: v.ThrottleRate, Burst: v.ThrottleBurst, Log: p.o.Log,
 	}
@@ -99,9 +99,9 @@ func (p *Platform) healthNow(context.Context) (dashboard.Health, error) {
 	count := func(name string) *int64 { return new(int64(s.Total[name])) }
 	h := dashboard.Health{
 		At: time.Now(), Since: s.Since,
-		Accepted: count(funcenv.MetricAccepted), Refused: count(funcenv.MetricRefused), Unavailable: count(funcenv.MetricUnavailable),
-		Archived: count(funcenv.MetricArchived), Inserted: count(funcenv.MetricInserted), Duplicates: count(funcenv.MetricDuplicates),
-		Quarantined: count(funcenv.MetricQuarantined), Expired: count(funcenv.MetricExpired), CacheErrors: count(funcenv.MetricCacheErrors),
+		Accepted: count(contract.MetricAccepted), Refused: count(contract.MetricRefused), Unavailable: count(contract.MetricUnavailable),
+		Archived: count(contract.MetricArchived), Inserted: count(contract.MetricInserted), Duplicates: count(contract.MetricDuplicates),
+		Quarantined: count(contract.MetricQuarantined), Expired: count(contract.MetricExpired), CacheErrors: count(contract.MetricCacheErrors),
 		Waiting: new(int64(s.Loading.Unread)), ArchiveLagSeconds: new(s.Archiving.Age.Seconds()),
 		Failed: new(int64(s.Failed)), Missing: new(int64(s.Missing)), Troubles: s.Troubles,
 	}

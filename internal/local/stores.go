@@ -15,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamctl/streamctl/internal/cache"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/daemon"
 	"github.com/streamctl/streamctl/internal/local/pgserver"
 	"github.com/streamctl/streamctl/internal/local/redisserver"
@@ -96,7 +96,7 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 	}
 	// Each step is done again at every start: an earlier one may have been
 	// interrupted anywhere, or was another version's.
-	if err := server.CreateRDS(ctx, o.Variables.DatabaseUsername, st.Password, funcenv.DatabaseName); err != nil {
+	if err := server.CreateRDS(ctx, o.Variables.DatabaseUsername, st.Password, contract.DatabaseName); err != nil {
 		return err
 	}
 	if err := server.AdmitRoles(ctx); err != nil {
@@ -106,9 +106,9 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 		return err
 	}
 	first := *server // roles, passwords and address stay
-	s.database = func(role string) string { return scramOnly(first.URL(role, funcenv.DatabaseName)) }
+	s.database = func(role string) string { return scramOnly(first.URL(role, contract.DatabaseName)) }
 	s.admit = first.AdmitRoles
-	s.master = withPassword(first.URL(o.Variables.DatabaseUsername, funcenv.DatabaseName), st.Password)
+	s.master = withPassword(first.URL(o.Variables.DatabaseUsername, contract.DatabaseName), st.Password)
 	s.psql, err = writePgpass(st.dir, first.Port, o.Variables.DatabaseUsername, st.Password)
 	return err
 }

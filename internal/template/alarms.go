@@ -7,7 +7,7 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/cloudwatch"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // alarm fires when datapoints of the last periods reach a threshold.
@@ -64,7 +64,7 @@ const (
 // alarms are one or more for each metric that shows whether the platform keeps
 // up, and for all that means work for somebody.
 func alarms(v config.Variables) []alarm {
-	own := from(funcenv.MetricNamespace, funcenv.DimensionStack, Ref("AWS::StackName"))
+	own := from(contract.MetricNamespace, contract.DimensionStack, Ref("AWS::StackName"))
 	list := apiAlarms(v)
 	list = append(list, streamAlarms(v, own)...)
 	list = append(list, warehouseAlarms(v, own)...)
@@ -111,14 +111,14 @@ func streamAlarms(v config.Variables, own source) []alarm {
 			seconds: 60, datapoints: 3, of: 5, threshold: 60_000, missing: "notBreaching"},
 		{id: "StreamLossAlarm", description: "Readers of the stream are a quarter of its retention behind: records will be lost", metrics: age,
 			seconds: 60, datapoints: 1, of: 1, threshold: float64(v.StreamRetentionHours) * 3600_000 / 4, missing: "notBreaching"},
-		{id: "ArchiveAlarm", description: "More events were accepted than archived", metrics: []reading{own(funcenv.MetricAccepted, "Sum"), own(funcenv.MetricArchived, "Sum")},
+		{id: "ArchiveAlarm", description: "More events were accepted than archived", metrics: []reading{own(contract.MetricAccepted, "Sum"), own(contract.MetricArchived, "Sum")},
 			// Hours, because the archive's last minute is in the next one.
 			// An archiver that writes nothing has no data, which the sum passes over.
 			expression: "100*(2*m0-SUM(METRICS()))/m0", seconds: 3600, datapoints: 2, of: 3, threshold: 5, missing: "notBreaching"},
 		{id: "GivenUpAlarm", description: "Records were given up and kept in the bucket",
 			metrics: []reading{from("AWS/Lambda", "EventSourceMappingUUID", Ref(idProcessorSource))("OnFailureDestinationDeliveredEventCount", "Sum")},
 			seconds: 60, datapoints: 1, of: 1, missing: "notBreaching"},
-		{id: "QuarantineAlarm", description: "An event could not be loaded and was set aside", metrics: []reading{own(funcenv.MetricQuarantined, "Sum")},
+		{id: "QuarantineAlarm", description: "An event could not be loaded and was set aside", metrics: []reading{own(contract.MetricQuarantined, "Sum")},
 			seconds: 60, datapoints: 1, of: 1, missing: "notBreaching"},
 	}
 }
@@ -134,9 +134,9 @@ func warehouseAlarms(v config.Variables, own source) []alarm {
 			seconds: 300, datapoints: 3, of: 3, below: true, threshold: float64(config.MemoryMiB(v.DatabaseInstanceClass)) * (1 << 20) * 0.05},
 		{id: "DatabaseStorageAlarm", description: "PostgreSQL has less than 15 % of its storage left", metrics: []reading{database("FreeStorageSpace", "Minimum")},
 			seconds: 300, datapoints: 1, of: 1, below: true, threshold: float64(v.DatabaseStorageGiB) * (1 << 30) * 0.15},
-		{id: "PartitionsAlarm", description: "Fewer than three days ahead have a partition", metrics: []reading{own(funcenv.MetricHorizon, "Minimum")},
+		{id: "PartitionsAlarm", description: "Fewer than three days ahead have a partition", metrics: []reading{own(contract.MetricHorizon, "Minimum")},
 			seconds: 300, datapoints: 12, of: 12, below: true, threshold: 3, missing: "breaching", after: "RefreshSchedule"},
-		{id: "UnreconciledAlarm", description: "Archive and warehouse differ", metrics: []reading{own(funcenv.MetricUnreconciled, "Minimum")},
+		{id: "UnreconciledAlarm", description: "Archive and warehouse differ", metrics: []reading{own(contract.MetricUnreconciled, "Minimum")},
 			seconds: 300, datapoints: 12, of: 12, missing: "notBreaching"},
 	}
 	var bursting []source
@@ -178,10 +178,10 @@ func cacheAlarms(v config.Variables, own source) []alarm {
 			seconds: 60, datapoints: 3, of: 5, threshold: 80},
 		{id: "CacheEvictionsAlarm", description: "Redis drops keys for want of memory", metrics: each(nodes, "Evictions", "Sum"), expression: sumOfAll,
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "CacheErrorsAlarm", description: "Redis doesn't answer", metrics: []reading{own(funcenv.MetricCacheErrors, "Sum")},
+		{id: "CacheErrorsAlarm", description: "Redis doesn't answer", metrics: []reading{own(contract.MetricCacheErrors, "Sum")},
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		// What queries ask for; the nodes' own counts hold every look of the writers too.
-		{id: "CacheHitsAlarm", description: "Most of what queries ask of Redis isn't there", metrics: []reading{own(funcenv.MetricCacheHits, "Sum"), own(funcenv.MetricCacheMisses, "Sum")},
+		{id: "CacheHitsAlarm", description: "Most of what queries ask of Redis isn't there", metrics: []reading{own(contract.MetricCacheHits, "Sum"), own(contract.MetricCacheMisses, "Sum")},
 			expression: "100*m0/(m0+m1)", seconds: 300, datapoints: 6, of: 6, below: true, threshold: 50, missing: "notBreaching"},
 	}
 	if len(nodes) > 1 {
@@ -197,13 +197,13 @@ func cacheAlarms(v config.Variables, own source) []alarm {
 // which says itself when it fails.
 func functionAlarms(own source) []alarm {
 	var running, asked []source
-	for _, f := range funcenv.Functions() {
+	for _, f := range contract.Functions() {
 		function := from("AWS/Lambda", "FunctionName", Ref(FunctionID(f.Name)))
-		if f.Name != funcenv.FuncSchema {
+		if f.Name != contract.FuncSchema {
 			running = append(running, function)
 		}
 		// The others wait: their stream lags, or the next minute comes again.
-		if f.Name == funcenv.FuncIngest || f.Name == funcenv.FuncQuery {
+		if f.Name == contract.FuncIngest || f.Name == contract.FuncQuery {
 			asked = append(asked, function)
 		}
 	}
@@ -212,7 +212,7 @@ func functionAlarms(own source) []alarm {
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		{id: "FunctionThrottlesAlarm", description: "Requests find no free execution of a function", metrics: each(asked, "Throttles", "Sum"), expression: sumOfAll,
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "FunctionDurationAlarm", description: "A function takes more than 80 % of its timeout", metrics: []reading{own(funcenv.MetricTimeUsed, "Maximum")},
+		{id: "FunctionDurationAlarm", description: "A function takes more than 80 % of its timeout", metrics: []reading{own(contract.MetricTimeUsed, "Maximum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: 80, missing: "notBreaching"},
 	}
 }

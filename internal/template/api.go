@@ -13,7 +13,7 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/policies"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 func (t *Template) addAPI(v config.Variables) {
@@ -25,8 +25,8 @@ func (t *Template) addAPI(v config.Variables) {
 	part := slices.Clone(t.Groups[len(t.Groups)-1].Resources)
 	deployment := t.addDeployment(part)
 	t.addStage(v, deployment)
-	t.addPermission(funcenv.FuncIngest, "POST/events")
-	t.addPermission(funcenv.FuncQuery, "GET/metrics/*")
+	t.addPermission(contract.FuncIngest, "POST/events")
+	t.addPermission(contract.FuncQuery, "GET/metrics/*")
 	t.addClientPolicy(idSendPolicy, "Send events", "POST/events")
 	t.addClientPolicy(idReadPolicy, "Read metrics", "GET/metrics/*")
 }
@@ -36,15 +36,15 @@ func (t *Template) addRoutes() {
 		Name:                  new(Sub("${AWS::StackName}")),
 		Description:           new(Ref(paramProject)),
 		EndpointConfiguration: &apigateway.RestApi_EndpointConfiguration{Types: []string{"REGIONAL"}},
-		BinaryMediaTypes:      funcenv.BinaryMediaTypes(),
+		BinaryMediaTypes:      contract.BinaryMediaTypes(),
 	})
 	t.addPathPart(idApiEvents, GetAtt(idApi, "RootResourceId"), "events")
 	t.addPathPart(idApiMetrics, GetAtt(idApi, "RootResourceId"), "metrics")
 	t.addPathPart(idApiMetric, Ref(idApiMetrics), "{metric}")
 	// No request model and no validator: they have one message for every
 	// malformed body. ingest is the only judge and reports what is wrong.
-	t.add(idApiPostEvents, t.method(idApiEvents, "POST", funcenv.FuncIngest))
-	t.add(idApiGetMetric, t.method(idApiMetric, "GET", funcenv.FuncQuery))
+	t.add(idApiPostEvents, t.method(idApiEvents, "POST", contract.FuncIngest))
+	t.add(idApiGetMetric, t.method(idApiMetric, "GET", contract.FuncQuery))
 }
 
 func (t *Template) addPathPart(id, parent, part string) {

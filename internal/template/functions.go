@@ -9,7 +9,7 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/logs"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -18,7 +18,7 @@ func (t *Template) addFunctions(v config.Variables) {
 	t.group("Functions")
 	t.addSharedPolicies()
 	environments := environments(v, t.metrics(v))
-	for _, f := range funcenv.Functions() {
+	for _, f := range contract.Functions() {
 		f, setting := v.Function(f)
 		t.add(logGroupID(f.Name), t.logGroup(v, LogGroup("${AWS::StackName}", f.Name)))
 		t.addRole(roleID(f.Name), &iam.Role{
@@ -45,7 +45,7 @@ func (t *Template) logGroup(v config.Variables, name string) *logs.LogGroup {
 	}
 }
 
-func (t *Template) function(v config.Variables, f funcenv.Function, environment map[string]string) *lambda.Function {
+func (t *Template) function(v config.Variables, f contract.Function, environment map[string]string) *lambda.Function {
 	bucket := v.ArtifactBucket
 	if bucket == "" {
 		bucket = Sub(ArtifactBucketName("${AWS::AccountId}", "${AWS::Region}"))
@@ -62,16 +62,16 @@ func (t *Template) function(v config.Variables, f funcenv.Function, environment 
 		LoggingConfig: &lambda.Function_LoggingConfig{LogGroup: new(Ref(logGroupID(f.Name)))},
 		TracingConfig: &lambda.Function_TracingConfig{Mode: new("Active")},
 	}
-	if f.Name == funcenv.FuncIngest {
+	if f.Name == contract.FuncIngest {
 		// An update may make ingest accept events, such as new event types, that
 		// the processor of before would quarantine: it is updated first.
-		fn.AWSCloudFormationDependsOn = []string{FunctionID(funcenv.FuncProcessor)}
+		fn.AWSCloudFormationDependsOn = []string{FunctionID(contract.FuncProcessor)}
 	}
 	if f.InVPC {
 		groups, rules := reach(f.Name)
 		fn.VpcConfig = &lambda.Function_VpcConfig{SubnetIds: subnetRefs(v), SecurityGroupIds: groups}
-		if f.Name != funcenv.FuncSchema {
-			_, waited := reach(funcenv.FuncSchema) // by the migrations
+		if f.Name != contract.FuncSchema {
+			_, waited := reach(contract.FuncSchema) // by the migrations
 			fn.AWSCloudFormationDependsOn = append([]string{idMigrations}, slices.DeleteFunc(rules, func(rule string) bool { return slices.Contains(waited, rule) })...)
 		}
 	}
@@ -82,15 +82,15 @@ func (t *Template) function(v config.Variables, f funcenv.Function, environment 
 // functions read them back with.
 func environments(v config.Variables, metrics string) map[string]map[string]string {
 	stack := Ref("AWS::StackName")
-	database := funcenv.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:${" + idDatabase + ".Endpoint.Port}")}
-	cache := funcenv.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:${" + idCache + ".PrimaryEndPoint.Port}/${" + idCache + "}")}
+	database := contract.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:${" + idDatabase + ".Endpoint.Port}")}
+	cache := contract.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:${" + idCache + ".PrimaryEndPoint.Port}/${" + idCache + "}")}
 	return map[string]map[string]string{
-		funcenv.FuncIngest:    funcenv.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
-		funcenv.FuncArchiver:  funcenv.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
-		funcenv.FuncProcessor: funcenv.Processor{Stack: stack, Database: database, Cache: cache, Bucket: Ref(idArchive)}.Vars(),
-		funcenv.FuncQuery:     funcenv.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins, Metrics: metrics}.Vars(),
-		funcenv.FuncSchema:    funcenv.Schema{Stack: stack, Database: database, EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
-		funcenv.FuncMaintenance: funcenv.Maintenance{Stack: stack, Database: database, Cache: cache,
+		contract.FuncIngest:    contract.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
+		contract.FuncArchiver:  contract.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
+		contract.FuncProcessor: contract.Processor{Stack: stack, Database: database, Cache: cache, Bucket: Ref(idArchive)}.Vars(),
+		contract.FuncQuery:     contract.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins, Metrics: metrics}.Vars(),
+		contract.FuncSchema:    contract.Schema{Stack: stack, Database: database, EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
+		contract.FuncMaintenance: contract.Maintenance{Stack: stack, Database: database, Cache: cache,
 			Bucket: Ref(idArchive), EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays}.Vars(),
 	}
 }
@@ -106,7 +106,7 @@ func (t *Template) metrics(v config.Variables) string {
 
 // eventTypes are the reserved event types, as the migrations read them.
 func (t *Template) eventTypes(v config.Variables) string {
-	text, err := funcenv.EncodeEventTypes(v.EventTypes)
+	text, err := contract.EncodeEventTypes(v.EventTypes)
 	if err != nil {
 		t.errs = append(t.errs, err)
 	}
@@ -118,13 +118,13 @@ func (t *Template) eventTypes(v config.Variables) string {
 // out of a network that is being taken apart.
 func (t *Template) addMigrations(v config.Variables) {
 	t.group("Migrations")
-	_, rules := reach(funcenv.FuncSchema)
+	_, rules := reach(contract.FuncSchema)
 	depends := append([]string{idS3Endpoint}, rules...)
 	for zone := range v.AvailabilityZones {
 		depends = append(depends, associationID(zone))
 	}
-	properties := funcenv.MigrationProperties{
-		CodeKey:            Ref(CodeKeyParameter(funcenv.FuncSchema)),
+	properties := contract.MigrationProperties{
+		CodeKey:            Ref(CodeKeyParameter(contract.FuncSchema)),
 		DatabaseResourceID: GetAtt(idDatabase, "DbiResourceId"),
 		MasterUsername:     Ref(paramUsername),
 		MasterPassword:     Ref(paramPassword),
@@ -133,7 +133,7 @@ func (t *Template) addMigrations(v config.Variables) {
 		Metrics:            t.metrics(v),
 		EventTypes:         t.eventTypes(v),
 	}.Values()
-	properties["ServiceToken"] = GetAtt(FunctionID(funcenv.FuncSchema), "Arn")
+	properties["ServiceToken"] = GetAtt(FunctionID(contract.FuncSchema), "Arn")
 	properties["ServiceTimeout"] = 600
 	t.add(idMigrations, custom{
 		kind: "Custom::Migrations", dependsOn: depends,
@@ -145,17 +145,17 @@ func (t *Template) addMigrations(v config.Variables) {
 // addSources makes the event source mappings and the schedules.
 func (t *Template) addSources(v config.Variables) {
 	t.group("Event sources")
-	t.add(idProcessorSource, mapping(funcenv.FuncProcessor, v.ProcessorMapping))
-	t.add(idArchiverSource, mapping(funcenv.FuncArchiver, v.ArchiverMapping))
-	t.addSchedule("Refresh", "rate(1 minute)", funcenv.TaskRefresh)
-	t.addSchedule("Upkeep", "rate(1 hour)", funcenv.TaskUpkeep)
+	t.add(idProcessorSource, mapping(contract.FuncProcessor, v.ProcessorMapping))
+	t.add(idArchiverSource, mapping(contract.FuncArchiver, v.ArchiverMapping))
+	t.addSchedule("Refresh", "rate(1 minute)", contract.TaskRefresh)
+	t.addSchedule("Upkeep", "rate(1 hour)", contract.TaskUpkeep)
 }
 
-func mapping(function string, m funcenv.Mapping) resource {
+func mapping(function string, m contract.Mapping) resource {
 	source := &lambda.EventSourceMapping{
 		EventSourceArn:                 new(GetAtt(idStream, "Arn")),
 		FunctionName:                   Ref(FunctionID(function)),
-		StartingPosition:               new(funcenv.StartingPosition),
+		StartingPosition:               new(contract.StartingPosition),
 		BatchSize:                      new(m.BatchSize),
 		MaximumBatchingWindowInSeconds: new(m.WindowSeconds),
 		ParallelizationFactor:          new(m.Parallelization),
@@ -179,13 +179,13 @@ func (t *Template) addSchedule(name, expression, task string) {
 		ScheduleExpression: new(expression),
 		Targets: []events.Rule_Target{{
 			Id:    "maintenance",
-			Arn:   GetAtt(FunctionID(funcenv.FuncMaintenance), "Arn"),
+			Arn:   GetAtt(FunctionID(contract.FuncMaintenance), "Arn"),
 			Input: new(`{"task":"` + task + `"}`),
 		}},
 	})
 	t.add(name+"Permission", &lambda.Permission{
 		Action:       "lambda:InvokeFunction",
-		FunctionName: Ref(FunctionID(funcenv.FuncMaintenance)),
+		FunctionName: Ref(FunctionID(contract.FuncMaintenance)),
 		Principal:    "events.amazonaws.com",
 		SourceArn:    new(GetAtt(name+"Schedule", "Arn")),
 	})

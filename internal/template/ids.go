@@ -3,7 +3,7 @@ package template
 import (
 	"strings"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // Logical ids. CloudFormation takes a renamed id for a deleted and a new
@@ -89,7 +89,7 @@ func title(function string) string {
 	return strings.ToUpper(function[:1]) + function[1:]
 }
 
-// FunctionID is the logical id of a function, by its name in funcenv.
+// FunctionID is the logical id of a function, by its name in contract.
 func FunctionID(name string) string { return title(name) + "Function" }
 func roleID(name string) string     { return title(name) + "Role" }
 func logGroupID(name string) string { return title(name) + "LogGroup" }
@@ -107,15 +107,15 @@ func ArtifactBucketName(account, region string) string {
 
 // usesDatabase and usesCache are which functions reach which store.
 func usesDatabase(name string) bool {
-	return name == funcenv.FuncProcessor || name == funcenv.FuncQuery || name == funcenv.FuncSchema || name == funcenv.FuncMaintenance
+	return name == contract.FuncProcessor || name == contract.FuncQuery || name == contract.FuncSchema || name == contract.FuncMaintenance
 }
 
 func usesCache(name string) bool {
-	return name == funcenv.FuncProcessor || name == funcenv.FuncQuery || name == funcenv.FuncMaintenance
+	return name == contract.FuncProcessor || name == contract.FuncQuery || name == contract.FuncMaintenance
 }
 
 // usesS3 is which functions inside the VPC reach S3: quarantine for one,
 // CloudFormation's response bucket for the other.
 func usesS3(name string) bool {
-	return name == funcenv.FuncProcessor || name == funcenv.FuncSchema || name == funcenv.FuncMaintenance
+	return name == contract.FuncProcessor || name == contract.FuncSchema || name == contract.FuncMaintenance
 }

@@ -14,7 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/testkit/everyoption"
+	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
 	"github.com/streamctl/streamctl/internal/testkit/golden"
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )

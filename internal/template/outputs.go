@@ -2,7 +2,7 @@ package template
 
 import (
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // addOutputs names what people and scripts need of a stack. A description
@@ -23,7 +23,7 @@ func (t *Template) addOutputs(v config.Variables) {
 	set("StreamName", "", Ref(idStream))
 	set("DatabaseEndpoint", "", GetAtt(idDatabase, "Endpoint.Address"))
 	set("DatabasePort", "", GetAtt(idDatabase, "Endpoint.Port"))
-	set("DatabaseName", "", funcenv.DatabaseName)
+	set("DatabaseName", "", contract.DatabaseName)
 	set("CacheEndpoint", "", GetAtt(idCache, "PrimaryEndPoint.Address"))
 	set("ArchiveBucket", "", Ref(idArchive))
 	set("KeyArn", "", GetAtt(idKey, "Arn"))
@@ -34,7 +34,7 @@ func (t *Template) addOutputs(v config.Variables) {
 	for n := range v.ReadReplicas {
 		set("ReplicaEndpoint"+itoa(n+1), "", GetAtt(replicaID(n), "Endpoint.Address"))
 	}
-	for _, f := range funcenv.Functions() {
+	for _, f := range contract.Functions() {
 		set(title(f.Name)+"FunctionName", "", Ref(FunctionID(f.Name)))
 		set(title(f.Name)+"LogGroup", "", Ref(logGroupID(f.Name)))
 	}

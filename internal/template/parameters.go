@@ -2,7 +2,7 @@ package template
 
 import (
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // addParameters declares the six parameters that people set and a code key for
@@ -39,7 +39,7 @@ func (t *Template) addParameters(v config.Variables, o Options) {
 		Description:           "RDS instance type",
 		ConstraintDescription: config.InstanceClassRule,
 	}
-	for _, f := range funcenv.Functions() {
+	for _, f := range contract.Functions() {
 		p := Parameter{Type: "String", MinLength: 1}
 		if key, known := o.CodeKeys[f.Name]; known {
 			p.Default = new(key)

@@ -5,11 +5,11 @@ import (
 
 	"github.com/awslabs/goformation/v7/cloudformation/iam"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // common are the statements that every function's role has.
-func common(f funcenv.Function) []statement {
+func common(f contract.Function) []statement {
 	statements := []statement{{Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resource: GetAtt(logGroupID(f.Name), "Arn")}}
 	if !f.InVPC { // the others have it from the policy that they share
 		statements = append(statements, traces())
@@ -38,30 +38,30 @@ func (t *Template) own(function string) []statement {
 	key := GetAtt(idKey, "Arn")
 	var statements []statement
 	switch function {
-	case funcenv.FuncIngest:
+	case contract.FuncIngest:
 		statements = []statement{
 			{Action: "kinesis:PutRecords", Resource: GetAtt(idStream, "Arn")},
 			{Action: "kms:GenerateDataKey", Resource: key},
 		}
-	case funcenv.FuncArchiver:
+	case contract.FuncArchiver:
 		statements = []statement{
 			{Action: "s3:PutObject", Resource: objects("raw/*")},
 			{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key},
 		}
-	case funcenv.FuncProcessor:
+	case contract.FuncProcessor:
 		statements = []statement{
 			{Action: "s3:PutObject", Resource: []string{objects("quarantine/*"), objects("aws/lambda/*")}},
 			// Lambda looks for the bucket before it writes what a mapping gave up.
 			{Action: "s3:ListBucket", Resource: GetAtt(idArchive, "Arn")},
 			{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key},
-			login(funcenv.RoleLoader),
+			login(contract.RoleLoader),
 		}
-	case funcenv.FuncQuery:
-		statements = []statement{login(funcenv.RoleReader)}
-	case funcenv.FuncSchema:
-		statements = []statement{login(funcenv.RoleOwner)}
-	case funcenv.FuncMaintenance:
-		statements = append(readArchive(), statement{Action: "kms:Decrypt", Resource: key}, login(funcenv.RoleOwner))
+	case contract.FuncQuery:
+		statements = []statement{login(contract.RoleReader)}
+	case contract.FuncSchema:
+		statements = []statement{login(contract.RoleOwner)}
+	case contract.FuncMaintenance:
+		statements = append(readArchive(), statement{Action: "kms:Decrypt", Resource: key}, login(contract.RoleOwner))
 	}
 	return statements
 }
@@ -78,12 +78,12 @@ func (t *Template) addSharedPolicies() {
 
 // shared are the policies of addSharedPolicies that a function's role has. A
 // role names them, so they are there before whatever uses the role.
-func shared(f funcenv.Function) []string {
+func shared(f contract.Function) []string {
 	var arns []string
 	if f.InVPC {
 		arns = append(arns, Ref(idVpcPolicy))
 	}
-	if f.Name == funcenv.FuncArchiver || f.Name == funcenv.FuncProcessor {
+	if f.Name == contract.FuncArchiver || f.Name == contract.FuncProcessor {
 		arns = append(arns, Ref(idStreamPolicy))
 	}
 	if usesCache(f.Name) {

@@ -15,7 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/testkit/golden"
 	"github.com/streamctl/streamctl/internal/testkit/must"
@@ -27,7 +27,7 @@ var environments = []string{config.Production, config.Staging, config.Developmen
 // codeKeys are as long as real ones.
 func codeKeys() map[string]string {
 	keys := map[string]string{}
-	for _, f := range funcenv.Functions() {
+	for _, f := range contract.Functions() {
 		keys[f.Name] = "functions/" + f.Name + "/" + strings.Repeat("0", 32) + ".zip"
 	}
 	return keys
@@ -202,7 +202,7 @@ func TestCodeKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range funcenv.Functions() {
+	for _, f := range contract.Functions() {
 		if p := built.Parameters[template.CodeKeyParameter(f.Name)]; p.Default != nil {
 			t.Errorf("%s: a default without a package: %s", f.Name, *p.Default)
 		}
@@ -258,11 +258,13 @@ func TestVersionFollowsTheFunction(t *testing.T) {
 		another bool
 		change  func(*config.Variables, map[string]string)
 	}{
-		{"its code", true, func(_ *config.Variables, keys map[string]string) { keys[funcenv.FuncQuery] = "functions/query/1.zip" }},
+		{"its code", true, func(_ *config.Variables, keys map[string]string) { keys[contract.FuncQuery] = "functions/query/1.zip" }},
 		{"its memory", true, func(v *config.Variables, _ map[string]string) { v.Functions.Query.MemorySize = 1024 }},
 		{"its environment", true, func(v *config.Variables, _ map[string]string) { v.CorsAllowedOrigins = []string{"*"} }},
 		{"what its environment names", true, func(v *config.Variables, _ map[string]string) { v.CacheNodeType = "cache.m7g.large" }},
-		{"another function's code", false, func(_ *config.Variables, keys map[string]string) { keys[funcenv.FuncIngest] = "functions/ingest/1.zip" }},
+		{"another function's code", false, func(_ *config.Variables, keys map[string]string) {
+			keys[contract.FuncIngest] = "functions/ingest/1.zip"
+		}},
 		{"how many are ready", false, func(v *config.Variables, _ map[string]string) { v.Functions.Query.ProvisionedConcurrency = 9 }},
 		{"its log's retention", false, func(v *config.Variables, _ map[string]string) { v.LogRetentionDays = 365 }},
 	} {

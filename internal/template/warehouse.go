@@ -7,7 +7,7 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/rds"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 func (t *Template) addWarehouse(v config.Variables) {
@@ -34,7 +34,7 @@ func (t *Template) addWarehouse(v config.Variables) {
 		AutoMinorVersionUpgrade:         new(true),
 		AllowMajorVersionUpgrade:        new(true), // DatabaseEngineVersion asks for it
 		DBInstanceClass:                 new(Ref(paramClass)),
-		DBName:                          new(funcenv.DatabaseName),
+		DBName:                          new(contract.DatabaseName),
 		MasterUsername:                  new(Ref(paramUsername)),
 		MasterUserPassword:              new(Ref(paramPassword)),
 		EnableIAMDatabaseAuthentication: new(true),

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/streamctl/streamctl/internal/artifact"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 const module = artifact.Module + "/"
@@ -21,9 +21,9 @@ func TestLayers(t *testing.T) {
 		"github.com/awslabs/goformation", "github.com/spf13/cobra",
 	}
 	const sdk = "github.com/aws/aws-sdk-go-v2"
-	for _, f := range funcenv.Functions() {
+	for _, f := range contract.Functions() {
 		banned := tool
-		for _, other := range funcenv.Functions() {
+		for _, other := range contract.Functions() {
 			if other.Name != f.Name {
 				banned = append(slices.Clip(banned), module+"functions/"+other.Name)
 			}

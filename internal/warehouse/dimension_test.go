@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -40,7 +40,7 @@ func fill(t *testing.T, db *warehouse.DB, at time.Time) {
 // countOf is what a query for a type answers.
 func countOf(t *testing.T, d *postgres.Database, kind string, from, to time.Time) (n int64, folded int64) {
 	t.Helper()
-	c, err := d.As(t, funcenv.RoleReader).CountType(t.Context(), kind, from, to, time.Hour)
+	c, err := d.As(t, contract.RoleReader).CountType(t.Context(), kind, from, to, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func countOf(t *testing.T, d *postgres.Database, kind string, from, to time.Time
 // TestATypeAfterAHundredOthersIsCounted sends a hundred junk types, then signup.
 func TestATypeAfterAHundredOthersIsCounted(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db := d.As(t, funcenv.RoleLoader)
+	db := d.As(t, contract.RoleLoader)
 	fill(t, db, noon)
 	done := load(t, db, chunk(typed("signup", 70, noon)))
 	if done.Folded != 70 {
@@ -80,7 +80,7 @@ func TestATypeAfterAHundredOthersIsCounted(t *testing.T) {
 // days, and gives their places to others.
 func TestAPlaceIsReleasedAndGivenAgain(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, owner, conn := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleOwner), d.Conn(t)
+	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
 	fill(t, db, noon)
 	load(t, db, chunk(typed("signup", 30, noon)))
 	execute(t, d, postgres.Master, "UPDATE dimension SET last_seen = current_date - 31 WHERE value <> 'junk3'")
@@ -125,7 +125,7 @@ func TestAPlaceIsReleasedAndGivenAgain(t *testing.T) {
 // TestReservedEventTypesHaveAPlace reserves types before and after they fold.
 func TestReservedEventTypesHaveAPlace(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, owner, conn := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleOwner), d.Conn(t)
+	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
 	if err := owner.ReserveEventTypes(t.Context(), []string{"Order Completed"}); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestReservedEventTypesHaveAPlace(t *testing.T) {
 	if _, err := owner.ReleaseValues(t.Context(), time.Now().UTC().AddDate(0, 0, -30)); err != nil {
 		t.Fatal(err)
 	}
-	values, err := d.As(t, funcenv.RoleReader).Values(t.Context(), warehouse.MetricEvents)
+	values, err := d.As(t, contract.RoleReader).Values(t.Context(), warehouse.MetricEvents)
 	if err != nil || len(values) != 102 || values[0].Value != "signup" || !values[0].Reserved || values[0].ReleasedAt != nil || values[1].ReleasedAt == nil {
 		t.Errorf("%d values, the first %+v, %v", len(values), values[:2], err)
 	}
@@ -166,7 +166,7 @@ func TestReservedEventTypesHaveAPlace(t *testing.T) {
 // TestForgottenValuesLoseTheirPlace forgets values by name.
 func TestForgottenValuesLoseTheirPlace(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, owner, conn := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleOwner), d.Conn(t)
+	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
 	load(t, db, chunk(rows(90, nil)))
 	got, err := owner.ForgetValues(t.Context(), warehouse.MetricEvents, []string{"buy", "never"})
 	if err != nil || len(got) != 1 || got[0] != "buy" {
@@ -192,12 +192,12 @@ func TestForgottenValuesLoseTheirPlace(t *testing.T) {
 // recounts, beside concurrent loads.
 func TestPlacesChangeWhileEventsAreLoaded(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	owner, conn := d.As(t, funcenv.RoleOwner), d.Conn(t)
-	fill(t, d.As(t, funcenv.RoleLoader), noon)
+	owner, conn := d.As(t, contract.RoleOwner), d.Conn(t)
+	fill(t, d.As(t, contract.RoleLoader), noon)
 	const shards, chunks = 4, 25
 	errs := make(chan error, shards)
 	for s := range shards {
-		db := d.As(t, funcenv.RoleLoader)
+		db := d.As(t, contract.RoleLoader)
 		go func() {
 			var err error
 			for part := range chunks {
@@ -257,7 +257,7 @@ func TestPlacesChangeWhileEventsAreLoaded(t *testing.T) {
 // other.
 func TestValuesAreSeenOnceADay(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	load(t, db, chunk(rows(9, nil)))
 	execute(t, d, postgres.Master, "UPDATE dimension SET last_seen = current_date - 1")
 	blocker, err := conn.Begin(t.Context())

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/trust"
 )
 
@@ -16,7 +16,7 @@ import (
 // read when the first connection is made: parsing them takes milliseconds that
 // a starting function doesn't have.
 type Environment struct {
-	Database funcenv.Database
+	Database contract.Database
 	// AWS has the region and the credentials that sign tokens.
 	AWS    aws.Config
 	Getenv func(string) string

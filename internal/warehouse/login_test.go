@@ -19,10 +19,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/daemon"
 	"github.com/streamctl/streamctl/internal/local/pgserver"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/trust"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -85,12 +85,12 @@ func TestLoginVerifiesTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Stop(context.WithoutCancel(t.Context()))
-	if err := server.CreateRDS(t.Context(), postgres.Master, postgres.MasterPassword, funcenv.DatabaseName); err != nil {
+	if err := server.CreateRDS(t.Context(), postgres.Master, postgres.MasterPassword, contract.DatabaseName); err != nil {
 		t.Fatal(err)
 	}
 	environment := func(host, bundle string) warehouse.Environment {
 		return warehouse.Environment{
-			Database: funcenv.Database{Host: host, Port: strconv.Itoa(server.Port), Name: funcenv.DatabaseName, User: funcenv.RoleOwner},
+			Database: contract.Database{Host: host, Port: strconv.Itoa(server.Port), Name: contract.DatabaseName, User: contract.RoleOwner},
 			AWS: aws.Config{Region: "eu-west-1", Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
 			})},
@@ -116,7 +116,7 @@ func TestLoginVerifiesTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The server has no proxy that checks tokens: the owner's password stands for one.
-	owner := environment("localhost", bundle).OpenAs(funcenv.RoleOwner, server.Password(funcenv.RoleOwner))
+	owner := environment("localhost", bundle).OpenAs(contract.RoleOwner, server.Password(contract.RoleOwner))
 	defer owner.Close(context.WithoutCancel(t.Context()))
 	if _, err := owner.Migrate(t.Context()); err != nil {
 		t.Error(err)

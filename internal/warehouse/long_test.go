@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -53,7 +53,7 @@ func TestLoadingNeverWaitsForALongQuery(t *testing.T) {
 	const reading, limit = 2 * time.Minute, 5 * time.Second
 	today := time.Now().UTC()
 	d := shared.Warehouse(t, today.AddDate(0, 0, -3), today)
-	owner, db := d.As(t, funcenv.RoleOwner), d.As(t, funcenv.RoleLoader)
+	owner, db := d.As(t, contract.RoleOwner), d.As(t, contract.RoleLoader)
 	load(t, db, chunk(rows(100, func(_ int, r *warehouse.Row) { r.Event.Timestamp = today })))
 
 	read := longRead(t, d, reading)

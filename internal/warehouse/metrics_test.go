@@ -9,10 +9,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/metric"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -25,7 +25,7 @@ func nowDay(t *testing.T) (*postgres.Database, time.Time) {
 
 func setMetrics(t *testing.T, d *postgres.Database, declared ...metric.Definition) {
 	t.Helper()
-	if err := d.As(t, funcenv.RoleOwner).SetMetrics(t.Context(), declared); err != nil {
+	if err := d.As(t, contract.RoleOwner).SetMetrics(t.Context(), declared); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -73,7 +73,7 @@ func purchases(n int, from time.Time) []warehouse.Row {
 
 func TestDeclaredMetricsEqualSQL(t *testing.T) {
 	d, now := nowDay(t)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	smallest := metric.Definition{Name: "smallest", EventType: "purchase", Min: "properties.amount"}
 	pairs := metric.Definition{Name: "pairs", By: []string{"eventType", "properties.country"}}
 	setMetrics(t, d, revenue, smallest, pairs)
@@ -106,7 +106,7 @@ func TestDeclaredMetricsEqualSQL(t *testing.T) {
 
 func TestAChangedMetricIsANewSeries(t *testing.T) {
 	d, now := nowDay(t)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	setMetrics(t, d, revenue)
 	// Some lie before the minute in which the metrics are set, some after.
 	load(t, db, chunk(purchases(600, now.Add(-2*time.Minute))))
@@ -151,7 +151,7 @@ func TestMetricsAreSetWhileEventsAreLoaded(t *testing.T) {
 	all := purchases(3000, now.Add(-10*time.Minute))
 	done := make(chan error)
 	for shard := range 3 {
-		db := d.As(t, funcenv.RoleLoader)
+		db := d.As(t, contract.RoleLoader)
 		go func() {
 			for at := shard * 100; at < len(all); at += 300 {
 				c := chunk(all[at : at+100])
@@ -170,7 +170,7 @@ func TestMetricsAreSetWhileEventsAreLoaded(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	since, _, err := d.As(t, funcenv.RoleReader).Since(t.Context(), revenue.Key())
+	since, _, err := d.As(t, contract.RoleReader).Since(t.Context(), revenue.Key())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,8 +190,8 @@ func analyze(e event.Event) []metric.Measure {
 
 func TestRecountGivesTheSameRows(t *testing.T) {
 	d, now := nowDay(t)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
-	owner := d.As(t, funcenv.RoleOwner)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
+	owner := d.As(t, contract.RoleOwner)
 	many := metric.Definition{Name: "many", Sum: "properties.n", By: []string{"properties.value"}}
 	setMetrics(t, d, many)
 	from := now.Add(2 * time.Minute)
@@ -251,7 +251,7 @@ func TestRecountEndsAtTheFloor(t *testing.T) {
 	if _, err := d.Conn(t).Exec(t.Context(), "UPDATE events_floor SET floor = $1", noon.Truncate(24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	owner := d.As(t, funcenv.RoleOwner)
+	owner := d.As(t, contract.RoleOwner)
 	err := owner.RebuildRollups(t.Context(), noon.AddDate(0, 0, -1), noon, nil)
 	if below, ok := errorAs[*warehouse.BelowFloorError](err); !ok || below.Hint() != "begin at 2026-01-31T00:00:00Z or later" {
 		t.Errorf("below the floor: %v", err)

@@ -9,9 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/pause"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -53,10 +53,10 @@ func TestNewDaysComeWithOperatorsObjects(t *testing.T) {
 			d := shared.Warehouse(t, noon, noon)
 			execute(t, d, postgres.Master, sql)
 			tomorrow := noon.AddDate(0, 0, 1)
-			if made, err := d.As(t, funcenv.RoleOwner).MakeDays(t.Context(), noon, tomorrow, pause.For); err != nil || made != 1 {
+			if made, err := d.As(t, contract.RoleOwner).MakeDays(t.Context(), noon, tomorrow, pause.For); err != nil || made != 1 {
 				t.Fatalf("made %d days, %v", made, err)
 			}
-			done := load(t, d.As(t, funcenv.RoleLoader), chunk(rows(20, func(_ int, r *warehouse.Row) { r.Event.Timestamp = tomorrow })))
+			done := load(t, d.As(t, contract.RoleLoader), chunk(rows(20, func(_ int, r *warehouse.Row) { r.Event.Timestamp = tomorrow })))
 			if done.Inserted != 20 {
 				t.Errorf("%+v", done)
 			}
@@ -81,13 +81,13 @@ func TestADayThatCannotBeMadeNamesTheObject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := shared.Warehouse(t, noon, noon)
 			execute(t, d, postgres.Master, c.sql)
-			made, err := d.As(t, funcenv.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 2), func(context.Context, time.Duration) error { return nil })
+			made, err := d.As(t, contract.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 2), func(context.Context, time.Duration) error { return nil })
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "make day 2026-02-01") {
 				t.Errorf("%v; want %s", err, c.want)
 			}
 			if strings.HasPrefix(name, "a trigger") {
 				execute(t, d, postgres.Master, c.want)
-				made, err = d.As(t, funcenv.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 2), pause.For)
+				made, err = d.As(t, contract.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 2), pause.For)
 				if err != nil || made != 2 {
 					t.Errorf("after the GRANT: %d days, %v", made, err)
 				}
@@ -105,7 +105,7 @@ func TestADayThatCannotBeMadeNamesTheObject(t *testing.T) {
 // partition for what they are.
 func TestAnOperatorsPartitions(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, owner, conn := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleOwner), d.Conn(t)
+	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
 	execute(t, d, postgres.Master, "CREATE TABLE march PARTITION OF events FOR VALUES FROM ('2026-03-01 00:00+00') TO ('2026-04-01 00:00+00')")
 	march := time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)
 	if made, err := owner.MakeDays(t.Context(), march, march.AddDate(0, 0, 3), pause.For); err != nil || made != 0 {
@@ -132,9 +132,9 @@ func TestAnOperatorsPartitions(t *testing.T) {
 // TestPublicationForAllTables lets every table of ours be changed that we change.
 func TestPublicationForAllTables(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	owner, conn := d.As(t, funcenv.RoleOwner), d.Conn(t)
+	owner, conn := d.As(t, contract.RoleOwner), d.Conn(t)
 	execute(t, d, "postgres", "CREATE PUBLICATION everything FOR ALL TABLES")
-	load(t, d.As(t, funcenv.RoleLoader), chunk(rows(20, nil)))
+	load(t, d.As(t, contract.RoleLoader), chunk(rows(20, nil)))
 	execute(t, d, postgres.Master, "UPDATE load_batch SET loaded_at = loaded_at - interval '1 year'")
 	if err := owner.ForgetBatches(t.Context()); err != nil {
 		t.Error(err)
@@ -158,7 +158,7 @@ func TestRetentionNamesWhatDependsOnADay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := shared.Warehouse(t, noon, noon.AddDate(0, 0, 1))
-			owner, conn := d.As(t, funcenv.RoleOwner), d.Conn(t)
+			owner, conn := d.As(t, contract.RoleOwner), d.Conn(t)
 			execute(t, d, postgres.Master, c.add, "CREATE VIEW everything AS SELECT * FROM events")
 			done, err := owner.DropDays(t.Context(), noon.AddDate(0, 0, 1), pause.For)
 			if err == nil || !strings.Contains(err.Error(), "old depends on events_20260131") || len(done.Dropped) != 0 {
@@ -179,13 +179,13 @@ func TestRetentionNamesWhatDependsOnADay(t *testing.T) {
 // too: a recount or a retention that sees half of them must not happen.
 func TestForcedRowSecurityStopsRecounts(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	load(t, d.As(t, funcenv.RoleLoader), chunk(rows(20, nil)))
+	load(t, d.As(t, contract.RoleLoader), chunk(rows(20, nil)))
 	execute(t, d, postgres.Master, "ALTER TABLE events ENABLE ROW LEVEL SECURITY", "ALTER TABLE events FORCE ROW LEVEL SECURITY")
-	err := d.As(t, funcenv.RoleOwner).RebuildRollups(t.Context(), noon, noon.Add(time.Hour), nil)
+	err := d.As(t, contract.RoleOwner).RebuildRollups(t.Context(), noon, noon.Add(time.Hour), nil)
 	if err == nil || !strings.Contains(err.Error(), "row-level security") {
 		t.Errorf("a recount: %v", err)
 	}
-	if done, err := d.As(t, funcenv.RoleOwner).DropDays(t.Context(), noon.AddDate(0, 0, 1), pause.For); len(done.Dropped) != 0 {
+	if done, err := d.As(t, contract.RoleOwner).DropDays(t.Context(), noon.AddDate(0, 0, 1), pause.For); len(done.Dropped) != 0 {
 		t.Errorf("retention: %+v, %v", done, err)
 	}
 }
@@ -194,14 +194,14 @@ func TestForcedRowSecurityStopsRecounts(t *testing.T) {
 // restart, whatever the session remembers of it.
 func TestASessionEndsWithItsFailure(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db := d.As(t, funcenv.RoleLoader)
+	db := d.As(t, contract.RoleLoader)
 	super, err := pgx.Connect(t.Context(), d.URL("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer super.Close(context.WithoutCancel(t.Context()))
 	session := func() int64 {
-		return number(t, super, "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, funcenv.RoleLoader)
+		return number(t, super, "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, contract.RoleLoader)
 	}
 	load(t, db, chunk(rows(5, nil)))
 	first := session()
@@ -225,7 +225,7 @@ func TestASessionEndsWithItsFailure(t *testing.T) {
 // call works on a chunk once.
 func TestAFailedLoadIsNotRepeated(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db := d.As(t, funcenv.RoleLoader)
+	db := d.As(t, contract.RoleLoader)
 	load(t, db, chunk(rows(5, nil)))
 	super, err := pgx.Connect(t.Context(), d.URL("postgres"))
 	if err != nil {
@@ -236,7 +236,7 @@ func TestAFailedLoadIsNotRepeated(t *testing.T) {
 	decode := c.Decode
 	c.Decode = func(i int) ([]warehouse.Row, []warehouse.Bad) {
 		if decoded++; i == 2 {
-			number(t, super, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, funcenv.RoleLoader)
+			number(t, super, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, contract.RoleLoader)
 		}
 		return decode(i)
 	}
@@ -249,18 +249,18 @@ func TestAFailedLoadIsNotRepeated(t *testing.T) {
 // an operator's search_path finds first.
 func TestReadsIgnoreTheDatabasesDefaults(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	load(t, d.As(t, funcenv.RoleLoader), chunk(rows(20, nil)))
+	load(t, d.As(t, contract.RoleLoader), chunk(rows(20, nil)))
 	execute(t, d, postgres.Master, "CREATE SCHEMA reporting", "GRANT USAGE ON SCHEMA reporting TO PUBLIC", "CREATE VIEW reporting.events AS SELECT 1 AS x",
 		"CREATE VIEW reporting.metric_minute AS SELECT 1 AS x", "ALTER DATABASE "+d.Name+" SET search_path = reporting, public",
 		"ALTER DATABASE "+d.Name+" SET statement_timeout = '1ms'", "ALTER DATABASE "+d.Name+" SET default_transaction_read_only = on")
-	reader := d.As(t, funcenv.RoleReader)
+	reader := d.As(t, contract.RoleReader)
 	if users, err := reader.CountUsers(t.Context(), noon, noon); err != nil || users["20260131"] != 7 {
 		t.Errorf("users are %v, %v", users, err)
 	}
 	if got, err := reader.MinuteRows(t.Context(), warehouse.MetricEvents, []time.Time{noon}); err != nil || len(got) != 3 {
 		t.Errorf("rows are %v, %v", got, err)
 	}
-	owner := d.As(t, funcenv.RoleOwner)
+	owner := d.As(t, contract.RoleOwner)
 	if _, err := owner.Migrate(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -11,11 +11,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/pause"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -117,7 +117,7 @@ type cell struct {
 func newCell(t *testing.T, o outside) *cell {
 	t.Helper()
 	c := &cell{outside: o, d: shared.Warehouse(t, noon, noon), bad: map[string]string{}}
-	c.db, c.conn = c.d.As(t, funcenv.RoleLoader), c.d.Conn(t)
+	c.db, c.conn = c.d.As(t, contract.RoleLoader), c.d.Conn(t)
 	c.db.IsolateFast()
 	c.declared = metric.Definition{Name: "pages", EventType: "view", By: []string{"properties.page"}}
 	c.asOwner(t, func(owner *warehouse.DB) error { return owner.SetMetrics(t.Context(), []metric.Definition{c.declared}) })
@@ -139,7 +139,7 @@ func (c *cell) asOwner(t *testing.T, work func(*warehouse.DB) error) {
 	t.Helper()
 	owners <- struct{}{}
 	defer func() { <-owners }()
-	owner := warehouse.NewURL(c.d.URL(funcenv.RoleOwner))
+	owner := warehouse.NewURL(c.d.URL(contract.RoleOwner))
 	if err := errors.Join(work(owner), owner.Close(t.Context())); err != nil {
 		t.Error(err)
 	}

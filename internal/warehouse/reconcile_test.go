@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -19,7 +19,7 @@ func lines(all []warehouse.Row) []warehouse.ArchivedLine {
 
 func TestReconcile(t *testing.T) {
 	d := shared.Warehouse(t, noon.AddDate(0, 0, -1), noon)
-	owner, db := d.As(t, funcenv.RoleOwner), d.As(t, funcenv.RoleLoader)
+	owner, db := d.As(t, contract.RoleOwner), d.As(t, contract.RoleLoader)
 	all := rows(100, nil)
 	c := chunk(all)
 	setAside(&c, warehouse.Bad{Seq: "100", Reason: "no JSON"})
@@ -74,13 +74,13 @@ func TestReconcile(t *testing.T) {
 
 func TestHoursToCompare(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	owner := d.As(t, funcenv.RoleOwner)
+	owner := d.As(t, contract.RoleOwner)
 	if _, ok, err := owner.FirstArrival(t.Context()); ok || err != nil {
 		t.Errorf("an empty warehouse: %v, %v", ok, err)
 	}
 	c := chunk(rows(1, nil))
 	c.Arrived = noon.Add(30 * time.Minute)
-	load(t, d.As(t, funcenv.RoleLoader), c)
+	load(t, d.As(t, contract.RoleLoader), c)
 	first, ok, err := owner.FirstArrival(t.Context())
 	if err != nil || !ok || !first.Equal(c.Arrived) {
 		t.Errorf("first arrival %s, %v, %v", first, ok, err)
@@ -113,7 +113,7 @@ func TestHoursToCompare(t *testing.T) {
 		}
 	}
 	c.Arrived = noon.Add(time.Hour)
-	load(t, d.As(t, funcenv.RoleLoader), c)
+	load(t, d.As(t, contract.RoleLoader), c)
 	if n, err := owner.Unreconciled(t.Context(), now.Add(7*time.Hour)); err != nil || n-uncompared(now.Add(7*time.Hour)) != 1 {
 		t.Errorf("%d are overdue, %v", n, err)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -31,7 +31,7 @@ const refusing = `
 // the rest would be taken and the first events be set aside for good.
 func TestASchemaIsNotMendedWithinALoad(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn, mender := d.As(t, funcenv.RoleLoader), d.Conn(t), d.Conn(t)
+	db, conn, mender := d.As(t, contract.RoleLoader), d.Conn(t), d.Conn(t)
 	if _, err := conn.Exec(t.Context(), refusing); err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -28,7 +28,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func threeDays(t *testing.T) *postgres.Database {
 	t.Helper()
 	d := shared.Warehouse(t, noon.AddDate(0, 0, -2), noon)
-	load(t, d.As(t, funcenv.RoleLoader), chunk(rows(300, func(i int, r *warehouse.Row) {
+	load(t, d.As(t, contract.RoleLoader), chunk(rows(300, func(i int, r *warehouse.Row) {
 		r.Event.Timestamp = noon.AddDate(0, 0, -(i % 3))
 	})))
 	return d
@@ -51,7 +51,7 @@ func days(t *testing.T, d *postgres.Database) []string {
 
 func TestDaysThatAreArchivedAreDropped(t *testing.T) {
 	d := threeDays(t)
-	owner := d.As(t, funcenv.RoleOwner)
+	owner := d.As(t, contract.RoleOwner)
 	today := noon.Truncate(24 * time.Hour)
 	for _, unarchived := range []int{-1, 1, 0} { // not compared, a row not archived, all archived
 		if unarchived >= 0 {
@@ -70,7 +70,7 @@ func TestDaysThatAreArchivedAreDropped(t *testing.T) {
 			t.Errorf("%d unarchived: dropped %v, kept %v", unarchived, done.Dropped, done.Kept)
 		}
 		// Whether the day could be dropped or not, nothing is loaded there any more.
-		late := load(t, d.As(t, funcenv.RoleLoader), chunk(rows(3, func(i int, r *warehouse.Row) { r.Event.Timestamp = noon.AddDate(0, 0, -i) })))
+		late := load(t, d.As(t, contract.RoleLoader), chunk(rows(3, func(i int, r *warehouse.Row) { r.Event.Timestamp = noon.AddDate(0, 0, -i) })))
 		if late.Inserted != 1 || late.Expired != 2 {
 			t.Errorf("%d unarchived: %d inserted, %d expired", unarchived, late.Inserted, late.Expired)
 		}
@@ -100,7 +100,7 @@ func TestADropThatWasCutShortGoesOn(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			if _, err := d.As(t, funcenv.RoleOwner).DropDays(ctx, noon.AddDate(0, 0, -1), sleep); err == nil {
+			if _, err := d.As(t, contract.RoleOwner).DropDays(ctx, noon.AddDate(0, 0, -1), sleep); err == nil {
 				t.Error("it did not wait for the reader")
 			}
 			if n := number(t, d.Conn(t), "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"); n != 1 {
@@ -120,7 +120,7 @@ func TestADropThatWasCutShortGoesOn(t *testing.T) {
 			d := threeDays(t)
 			reconciled(t, d, 0)
 			half(t, d)
-			done, err := d.As(t, funcenv.RoleOwner).DropDays(t.Context(), noon, sleep)
+			done, err := d.As(t, contract.RoleOwner).DropDays(t.Context(), noon, sleep)
 			if err != nil || len(done.Dropped) != 2 {
 				t.Errorf("dropped %v, %v", done.Dropped, err)
 			}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // Limits are the connection limits of the roles that log in often. Zero is
@@ -106,7 +106,7 @@ var makeOwner = []string{
 func (d *DB) SetRoles(ctx context.Context, l Limits) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return transact(ctx, conn, func(tx pgx.Tx) error {
-			for _, role := range []string{funcenv.RoleOwner, funcenv.RoleLoader, funcenv.RoleReader} {
+			for _, role := range []string{contract.RoleOwner, contract.RoleLoader, contract.RoleReader} {
 				for _, s := range roleSettings(role) {
 					sql := "ALTER ROLE " + role + " SET " + s.name + " = '" + s.value + "'"
 					if _, err := tx.Exec(ctx, sql); err != nil {

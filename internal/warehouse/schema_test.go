@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -24,7 +24,7 @@ const memberships = `
 func TestMasterKeepsItsPasswordAndOwnsTheTables(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	conn := d.Conn(t) // logs in with the password, after all roles were made
-	for _, role := range []string{funcenv.RoleOwner, funcenv.RoleLoader, funcenv.RoleReader} {
+	for _, role := range []string{contract.RoleOwner, contract.RoleLoader, contract.RoleReader} {
 		if n := number(t, conn, memberships, postgres.Master, role); n != 0 {
 			t.Errorf("the master is a member of %s", role)
 		}
@@ -35,7 +35,7 @@ func TestMasterKeepsItsPasswordAndOwnsTheTables(t *testing.T) {
 	if n := number(t, conn, "SELECT count(*) FROM pg_roles WHERE rolname = 'streamctl_maker'"); n != 0 {
 		t.Error("the role that made the others is still there")
 	}
-	load(t, d.As(t, funcenv.RoleLoader), chunk(rows(10, nil)))
+	load(t, d.As(t, contract.RoleLoader), chunk(rows(10, nil)))
 	for _, sql := range []string{
 		"SELECT event_type, COUNT(*) FROM events WHERE timestamp >= NOW() - INTERVAL '1 hour' GROUP BY event_type",
 		"CREATE INDEX idx_events_user_id ON events(user_id)",
@@ -49,29 +49,29 @@ func TestMasterKeepsItsPasswordAndOwnsTheTables(t *testing.T) {
 		t.Errorf("the master sees %d events", n)
 	}
 	// Days that are made later get the master's indexes too.
-	if _, err := d.As(t, funcenv.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 1), nil); err != nil {
+	if _, err := d.As(t, contract.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 1), nil); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRolesAreBounded(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	owner, conn := d.As(t, funcenv.RoleOwner), d.Conn(t)
+	owner, conn := d.As(t, contract.RoleOwner), d.Conn(t)
 	limit := func(role string) int64 {
 		return number(t, conn, "SELECT rolconnlimit FROM pg_roles WHERE rolname = $1", role)
 	}
 	if err := owner.SetRoles(t.Context(), warehouse.Limits{Loader: 4}); err != nil {
 		t.Fatal(err)
 	}
-	if a, b, c := limit(funcenv.RoleOwner), limit(funcenv.RoleLoader), limit(funcenv.RoleReader); a != 5 || b != 4 || c != 24 {
+	if a, b, c := limit(contract.RoleOwner), limit(contract.RoleLoader), limit(contract.RoleReader); a != 5 || b != 4 || c != 24 {
 		t.Errorf("limits are %d, %d, %d; want 5, 4 and 40 %% of 60", a, b, c)
 	}
 	if err := owner.SetRoles(t.Context(), warehouse.Limits{Loader: 50, Reader: 9}); err != nil { // for the other tests' sake, too
 		t.Fatal(err)
 	}
 	for role, denied := range map[string][]string{
-		funcenv.RoleReader: {"INSERT INTO partition_wanted VALUES (now())", "DELETE FROM events", "CREATE TABLE x ()"},
-		funcenv.RoleLoader: {"DELETE FROM events", "UPDATE events SET user_id = ''", "UPDATE events_floor SET floor = now()", "CREATE TABLE x ()"},
+		contract.RoleReader: {"INSERT INTO partition_wanted VALUES (now())", "DELETE FROM events", "CREATE TABLE x ()"},
+		contract.RoleLoader: {"DELETE FROM events", "UPDATE events SET user_id = ''", "UPDATE events_floor SET floor = now()", "CREATE TABLE x ()"},
 	} {
 		as, err := pgx.Connect(t.Context(), d.URL(role))
 		if err != nil {
@@ -105,7 +105,7 @@ func TestEnsureRolesAndMigrateAgain(t *testing.T) {
 		if err := master.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if version, err := d.As(t, funcenv.RoleOwner).Migrate(t.Context()); err != nil || version != newest {
+		if version, err := d.As(t, contract.RoleOwner).Migrate(t.Context()); err != nil || version != newest {
 			t.Errorf("version %d, %v", version, err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestEnsureRolesAndMigrateAgain(t *testing.T) {
 
 func TestMigrationsThatDiffer(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	owner := d.As(t, funcenv.RoleOwner)
+	owner := d.As(t, contract.RoleOwner)
 	own, err := fs.Sub(warehouse.MigrationFiles(), "migrations")
 	if err != nil {
 		t.Fatal(err)

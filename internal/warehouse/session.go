@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 )
 
 // setting is a PostgreSQL setting with a value in PostgreSQL's own syntax.
@@ -52,19 +52,19 @@ var sessionSettings = []setting{
 // retention that does not see all rows would be wrong.
 func roleSettings(role string) []setting {
 	settings := []setting{
-		{"row_security", map[bool]string{true: "off", false: "on"}[role == funcenv.RoleOwner]},
+		{"row_security", map[bool]string{true: "off", false: "on"}[role == contract.RoleOwner]},
 		{"idle_session_timeout", "5min"},
 		{"idle_in_transaction_session_timeout", "10s"},
 	}
 	keepalives := []setting{{"tcp_keepalives_idle", "15"}, {"tcp_keepalives_interval", "5"}, {"tcp_keepalives_count", "3"}}
 	switch role {
-	case funcenv.RoleLoader:
+	case contract.RoleLoader:
 		settings = append(settings, setting{"statement_timeout", millis(loadTimeout)}, setting{"lock_timeout", millis(loadLockTimeout)})
 		return append(settings, keepalives...)
-	case funcenv.RoleReader:
+	case contract.RoleReader:
 		settings = append(settings, setting{"statement_timeout", "15s"}, setting{"lock_timeout", "5s"})
 		return append(settings, keepalives...)
-	case funcenv.RoleOwner:
+	case contract.RoleOwner:
 		return append(settings, setting{"statement_timeout", "40s"}, setting{"lock_timeout", "0"})
 	}
 	return []setting{{"row_security", "on"}, {"statement_timeout", "40s"}, {"lock_timeout", "0"}} // the master

@@ -13,9 +13,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/testkit/postgres"
+	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -91,7 +91,7 @@ const wrongRollups = `
 
 func TestLoadIsExactlyOnce(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	all := rows(1000, nil)
 	first := load(t, db, chunk(all[:590]))
 	if first.Inserted != 590 || first.Duplicates != 0 || len(first.Minutes) != 30 {
@@ -124,7 +124,7 @@ func TestLoadIsExactlyOnce(t *testing.T) {
 
 func TestSameIdentityOtherContentKeepsTheFirst(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	row := rows(1, nil)
 	load(t, db, chunk(row))
 	row[0].Event.UserID = "another"
@@ -138,7 +138,7 @@ func TestSameIdentityOtherContentKeepsTheFirst(t *testing.T) {
 
 func TestUnloadableEventsAreHalvedOut(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	all := rows(200, func(i int, r *warehouse.Row) {
 		if i == 17 || i == 18 || i == 150 { // past what the validator lets through
 			r.Event.Properties = []byte(`{"n":1e200000}`)
@@ -168,7 +168,7 @@ func TestUnloadableEventsAreHalvedOut(t *testing.T) {
 
 func TestADatabaseThatRefusesEverythingQuarantinesNothing(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	c := chunk(rows(50, func(i int, r *warehouse.Row) {
 		if i < 11 {
 			r.Event.Properties = []byte(`{"n":1e200000}`)
@@ -188,7 +188,7 @@ func TestADatabaseThatRefusesEverythingQuarantinesNothing(t *testing.T) {
 
 func TestFailedQuarantineLoadsNothing(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	c := chunk(rows(10, nil))
 	setAside(&c, warehouse.Bad{Seq: "x"})
 	c.Keep = func(context.Context, []warehouse.Bad) (string, error) { return "", context.DeadlineExceeded }
@@ -202,7 +202,7 @@ func TestFailedQuarantineLoadsNothing(t *testing.T) {
 
 func TestMissingDayIsAskedForAndMade(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, owner, conn := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleOwner), d.Conn(t)
+	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
 	late := rows(3, func(i int, r *warehouse.Row) { r.Event.Timestamp = noon.AddDate(0, 0, -20*i) })
 	if _, err := db.Load(t.Context(), chunk(late)); err == nil {
 		t.Fatal("an event without partition was loaded")
@@ -227,7 +227,7 @@ func TestMissingDayIsAskedForAndMade(t *testing.T) {
 
 func TestBelowTheFloorIsExpired(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	if _, err := conn.Exec(t.Context(), "UPDATE events_floor SET floor = $1", noon.Add(5*time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestBelowTheFloorIsExpired(t *testing.T) {
 
 func TestDimensionsAreCapped(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	for part := range 3 {
 		load(t, db, chunk(rows(60, func(i int, r *warehouse.Row) { r.Event.Type = fmt.Sprintf("type%d", part*60+i) })))
 	}
@@ -278,7 +278,7 @@ func TestASchemaThatRefusesIsNoFaultOfEvents(t *testing.T) {
 				kept = len(bad)
 				return "quarantine/v1/z", nil
 			}
-			done, err := d.As(t, funcenv.RoleLoader).Load(t.Context(), one)
+			done, err := d.As(t, contract.RoleLoader).Load(t.Context(), one)
 			if errors.Is(err, warehouse.ErrSchemaRejects) != (c.quarantined == 0) || kept != c.quarantined || done.Quarantined != c.quarantined {
 				t.Errorf("%d set aside, %+v, %v", kept, done, err)
 			}
@@ -295,7 +295,7 @@ func TestShardsLoadConcurrently(t *testing.T) {
 	errs := make(chan error)
 	const shards, chunks = 10, 5
 	for s := range shards {
-		db := d.As(t, funcenv.RoleLoader)
+		db := d.As(t, contract.RoleLoader)
 		go func() {
 			var err error
 			for part := range chunks {
@@ -323,14 +323,14 @@ func TestShardsLoadConcurrently(t *testing.T) {
 
 func TestClosedConnectionIsMadeAgain(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, conn := d.As(t, funcenv.RoleLoader), d.Conn(t)
+	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	load(t, db, chunk(rows(1, nil)))
 	super, err := pgx.Connect(t.Context(), d.URL("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer super.Close(t.Context())
-	number(t, super, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, funcenv.RoleLoader)
+	number(t, super, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, contract.RoleLoader)
 	load(t, db, chunk(rows(1, nil)))
 	if n := number(t, conn, "SELECT count(*) FROM events"); n != 2 {
 		t.Errorf("%d events", n)
@@ -339,7 +339,7 @@ func TestClosedConnectionIsMadeAgain(t *testing.T) {
 
 func TestReads(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	db, reader := d.As(t, funcenv.RoleLoader), d.As(t, funcenv.RoleReader)
+	db, reader := d.As(t, contract.RoleLoader), d.As(t, contract.RoleReader)
 	load(t, db, chunk(rows(180, nil)))
 	got, err := reader.MinuteRows(t.Context(), warehouse.MetricEvents, []time.Time{noon, noon.Add(time.Hour)})
 	if err != nil || len(got) != 3 || got[0].Dimension != "buy" || got[0].N != 20 || got[0].Rev != 1 || got[0].Sum != "0" || got[0].Min != "" {

@@ -9,15 +9,15 @@ import (
 	"github.com/streamctl/streamctl/functions/archiver"
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/awsenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/invocation"
+	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	env, err := funcenv.LoadArchiver(os.Getenv)
+	env, err := contract.LoadArchiver(os.Getenv)
 	if err != nil {
 		log.Error("environment is incomplete", "err", err)
 		os.Exit(1)
@@ -32,5 +32,5 @@ func main() {
 		Metrics: &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
 		Log:     log.With("stack", env.Stack),
 	}
-	invocation.Start(invocation.Stream(h.Handle), h.Metrics, h.Log)
+	lambdarun.Start(lambdarun.Stream(h.Handle), h.Metrics, h.Log)
 }

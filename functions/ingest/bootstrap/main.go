@@ -9,16 +9,16 @@ import (
 
 	"github.com/streamctl/streamctl/functions/ingest"
 	"github.com/streamctl/streamctl/internal/awsenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/cors"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/invocation"
+	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	env, err := funcenv.LoadIngest(os.Getenv)
+	env, err := contract.LoadIngest(os.Getenv)
 	if err != nil {
 		log.Error("environment is incomplete", "err", err)
 		os.Exit(1)
@@ -34,5 +34,5 @@ func main() {
 		Metrics: &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
 		Log:     log.With("stack", env.Stack),
 	}
-	invocation.Start(cors.Allow(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
+	lambdarun.Start(cors.Allow(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
 }

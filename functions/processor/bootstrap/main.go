@@ -11,9 +11,9 @@ import (
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/awsenv"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/invocation"
+	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -21,7 +21,7 @@ import (
 func main() {
 	cache.Quiet()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	env, envErr := funcenv.LoadProcessor(os.Getenv)
+	env, envErr := contract.LoadProcessor(os.Getenv)
 	cfg, cfgErr := awsenv.Config(os.Getenv)
 	if err := errors.Join(envErr, cfgErr); err != nil {
 		log.Error("environment is incomplete", "err", err)
@@ -35,5 +35,5 @@ func main() {
 		Now:       time.Now,
 		Log:       log.With("stack", env.Stack),
 	}
-	invocation.Start(invocation.Stream(h.Handle), h.Metrics, h.Log)
+	lambdarun.Start(lambdarun.Stream(h.Handle), h.Metrics, h.Log)
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/awsenv"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/cors"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/funcenv"
-	"github.com/streamctl/streamctl/internal/invocation"
+	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -21,7 +21,7 @@ import (
 func main() {
 	cache.Quiet()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	env, envErr := funcenv.LoadQuery(os.Getenv)
+	env, envErr := contract.LoadQuery(os.Getenv)
 	definitions, metricsErr := metric.Decode(env.Metrics)
 	cfg, cfgErr := awsenv.Config(os.Getenv)
 	if err := errors.Join(envErr, metricsErr, cfgErr); err != nil {
@@ -36,5 +36,5 @@ func main() {
 		Metrics:     &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
 		Log:         log.With("stack", env.Stack),
 	}
-	invocation.Start(cors.Allow(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
+	lambdarun.Start(cors.Allow(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
 }

@@ -11,14 +11,14 @@ import (
 
 	"github.com/streamctl/streamctl/functions/schema"
 	"github.com/streamctl/streamctl/internal/awsenv"
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	env, envErr := funcenv.LoadSchema(os.Getenv)
+	env, envErr := contract.LoadSchema(os.Getenv)
 	cfg, cfgErr := awsenv.Config(os.Getenv)
 	client, clientErr := awsenv.HTTPClient(os.Getenv)
 	if err := errors.Join(envErr, cfgErr, clientErr); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/template"
-	"github.com/streamctl/streamctl/internal/testkit/everyoption"
+	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
 	"github.com/streamctl/streamctl/internal/testkit/golden"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/dashboard/awsstack"
-	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
 type fakeMetrics struct {
@@ -41,16 +41,16 @@ func (f *fakeMetrics) GetMetricData(_ context.Context, in *cloudwatch.GetMetricD
 			out.MetricDataResults = append(out.MetricDataResults, r)
 			continue
 		}
-		if *m.Namespace != funcenv.MetricNamespace || len(m.Dimensions) != 1 || *m.Dimensions[0].Name != funcenv.DimensionStack || *m.Dimensions[0].Value != "shop" {
+		if *m.Namespace != contract.MetricNamespace || len(m.Dimensions) != 1 || *m.Dimensions[0].Name != contract.DimensionStack || *m.Dimensions[0].Value != "shop" {
 			f.t.Errorf("asked for %v", m)
 		}
 		r := types.MetricDataResult{Id: q.Id, StatusCode: types.StatusCodeComplete}
 		switch *m.MetricName {
-		case funcenv.MetricAccepted:
+		case contract.MetricAccepted:
 			r.StatusCode, r.Values = types.StatusCodePartialData, []float64{5, 7}
-		case funcenv.MetricCacheErrors:
+		case contract.MetricCacheErrors:
 			r.StatusCode = types.StatusCodeForbidden
-		case funcenv.MetricLag:
+		case contract.MetricLag:
 			r.Values, r.Timestamps = []float64{1500, 90000}, []time.Time{now.Add(-time.Minute), now.Add(-2 * time.Minute)}
 		}
 		out.MetricDataResults = append(out.MetricDataResults, r)

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/dashboard"
-	"github.com/streamctl/streamctl/internal/funcenv"
 )
 
 const (
@@ -55,15 +55,15 @@ type field struct {
 
 func counts() []field {
 	return []field{
-		{funcenv.MetricAccepted, func(h *dashboard.Health) **int64 { return &h.Accepted }},
-		{funcenv.MetricRefused, func(h *dashboard.Health) **int64 { return &h.Refused }},
-		{funcenv.MetricUnavailable, func(h *dashboard.Health) **int64 { return &h.Unavailable }},
-		{funcenv.MetricArchived, func(h *dashboard.Health) **int64 { return &h.Archived }},
-		{funcenv.MetricInserted, func(h *dashboard.Health) **int64 { return &h.Inserted }},
-		{funcenv.MetricDuplicates, func(h *dashboard.Health) **int64 { return &h.Duplicates }},
-		{funcenv.MetricQuarantined, func(h *dashboard.Health) **int64 { return &h.Quarantined }},
-		{funcenv.MetricExpired, func(h *dashboard.Health) **int64 { return &h.Expired }},
-		{funcenv.MetricCacheErrors, func(h *dashboard.Health) **int64 { return &h.CacheErrors }},
+		{contract.MetricAccepted, func(h *dashboard.Health) **int64 { return &h.Accepted }},
+		{contract.MetricRefused, func(h *dashboard.Health) **int64 { return &h.Refused }},
+		{contract.MetricUnavailable, func(h *dashboard.Health) **int64 { return &h.Unavailable }},
+		{contract.MetricArchived, func(h *dashboard.Health) **int64 { return &h.Archived }},
+		{contract.MetricInserted, func(h *dashboard.Health) **int64 { return &h.Inserted }},
+		{contract.MetricDuplicates, func(h *dashboard.Health) **int64 { return &h.Duplicates }},
+		{contract.MetricQuarantined, func(h *dashboard.Health) **int64 { return &h.Quarantined }},
+		{contract.MetricExpired, func(h *dashboard.Health) **int64 { return &h.Expired }},
+		{contract.MetricCacheErrors, func(h *dashboard.Health) **int64 { return &h.CacheErrors }},
 	}
 }
 
@@ -98,7 +98,7 @@ func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, erro
 		in.MetricDataQueries = append(in.MetricDataQueries, h.query(i, f.metric, types.StatisticSum))
 	}
 	lag := len(fields)
-	in.MetricDataQueries = append(in.MetricDataQueries, h.query(lag, funcenv.MetricLag, types.StatisticMaximum))
+	in.MetricDataQueries = append(in.MetricDataQueries, h.query(lag, contract.MetricLag, types.StatisticMaximum))
 	for i, function := range []string{h.Processor, h.Archiver} {
 		if function != "" { // a stack of an old version may not have the output
 			in.MetricDataQueries = append(in.MetricDataQueries, iteratorAge(lag+1+i, function))
@@ -168,8 +168,8 @@ func (h *Health) query(number int, metric string, how types.Statistic) types.Met
 		Id: aws.String("m" + strconv.Itoa(number)),
 		MetricStat: &types.MetricStat{
 			Metric: &types.Metric{
-				Namespace: aws.String(funcenv.MetricNamespace), MetricName: aws.String(metric),
-				Dimensions: []types.Dimension{{Name: aws.String(funcenv.DimensionStack), Value: aws.String(h.Stack)}},
+				Namespace: aws.String(contract.MetricNamespace), MetricName: aws.String(metric),
+				Dimensions: []types.Dimension{{Name: aws.String(contract.DimensionStack), Value: aws.String(h.Stack)}},
 			},
 			Period: aws.Int32(minute), Stat: aws.String(string(how)),
 		},

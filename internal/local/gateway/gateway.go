@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/time/rate"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/webguard"
 )
@@ -93,7 +93,7 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 		a.preflight(w, c, route)
 		return nil
 	}
-	c.Resource, c.Binary = route.Path, slices.Contains(funcenv.BinaryMediaTypes(), "*/*")
+	c.Resource, c.Binary = route.Path, slices.Contains(contract.BinaryMediaTypes(), "*/*")
 	scope := sigv4.Scope{Service: "execute-api", Region: a.o.Region}
 	if a.o.Keys != nil { // what the head shows is checked before a body is read
 		if err := a.o.Keys.Claim(c.Request, scope, time.Now()); err != nil {
@@ -201,7 +201,7 @@ func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal 
 // preflight answers a browser, which can't sign its question.
 func (a *API) preflight(w http.ResponseWriter, c *Call, route *Route) {
 	h := w.Header()
-	h.Set("Access-Control-Allow-Headers", funcenv.CorsHeaders)
+	h.Set("Access-Control-Allow-Headers", contract.CorsHeaders)
 	h.Set("Access-Control-Allow-Methods", route.Method+",OPTIONS")
 	h.Set("Access-Control-Max-Age", "3600")
 	if origin := a.origin(c); slices.Contains(a.o.Origins, origin) {

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
@@ -79,7 +79,7 @@ type Options struct {
 	FunctionARN, StreamARN string
 	// Region is the events' awsRegion; RoleARN their invokeIdentityArn.
 	Region, RoleARN string
-	Settings        funcenv.Mapping
+	Settings        contract.Mapping
 	Source          Source
 	Invoker         Invoker
 	// OnFailure takes what is given up; nil drops it, with a log line.
@@ -149,7 +149,7 @@ func New(o Options) (*Mapper, error) {
 		return nil, fmt.Errorf("make mapper: parallelization %d is outside 1..10", s.Parallelization)
 	case s.Retries < -1 || s.Retries > 10000:
 		return nil, fmt.Errorf("make mapper: retries %d are outside -1..10000", s.Retries)
-	case s.RecordAgeSeconds != -1 && (s.RecordAgeSeconds < 60 || s.RecordAgeSeconds > funcenv.MaxRecordAgeSeconds):
+	case s.RecordAgeSeconds != -1 && (s.RecordAgeSeconds < 60 || s.RecordAgeSeconds > contract.MaxRecordAgeSeconds):
 		return nil, fmt.Errorf("make mapper: record age %d s is neither -1 nor in 60..604800", s.RecordAgeSeconds)
 	}
 	if o.Poll == 0 {

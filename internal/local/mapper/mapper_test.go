@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
@@ -133,8 +133,8 @@ func (s *sink) Put(_ context.Context, key string, object []byte) error {
 	return nil
 }
 
-func settings() funcenv.Mapping {
-	return funcenv.Mapping{BatchSize: 10, Parallelization: 1, Retries: -1, RecordAgeSeconds: -1}
+func settings() contract.Mapping {
+	return contract.Mapping{BatchSize: 10, Parallelization: 1, Retries: -1, RecordAgeSeconds: -1}
 }
 
 // run runs a mapper until done says so.
@@ -190,28 +190,28 @@ func TestRules(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		data    []string
-		change  func(*funcenv.Mapping)
+		change  func(*contract.Mapping)
 		answer  func(int, event) (mapper.Result, error)
 		last    string
 		want    []string
 		objects int
 	}{
-		{name: "in order, in batches", data: []string{"a", "b", "c", "d", "e"}, change: func(s *funcenv.Mapping) { s.BatchSize = 2 }, last: "s1-5", want: []string{"a b", "c d", "e"}},
+		{name: "in order, in batches", data: []string{"a", "b", "c", "d", "e"}, change: func(s *contract.Mapping) { s.BatchSize = 2 }, last: "s1-5", want: []string{"a b", "c d", "e"}},
 		{name: "an event of 6 MB at most", data: []string{"a", strings.Repeat("x", 3<<20), strings.Repeat("y", 3<<20), "b"}, last: "s1-4",
 			want: []string{"a " + strings.Repeat("x", 3<<20), strings.Repeat("y", 3<<20) + " b"}},
-		{name: "the lowest failed is the checkpoint", data: []string{"a", "b", "bad", "c", "bad2"}, change: func(s *funcenv.Mapping) { s.Retries = 1 }, answer: failAt("bad"), last: "s1-5",
+		{name: "the lowest failed is the checkpoint", data: []string{"a", "b", "bad", "c", "bad2"}, change: func(s *contract.Mapping) { s.Retries = 1 }, answer: failAt("bad"), last: "s1-5",
 			want: []string{"a b bad c bad2", "bad c bad2"}, objects: 1},
-		{name: "an error fails the whole batch", data: []string{"a", "bad", "c"}, change: func(s *funcenv.Mapping) { s.Retries = 2 }, answer: crash, last: "s1-3",
+		{name: "an error fails the whole batch", data: []string{"a", "bad", "c"}, change: func(s *contract.Mapping) { s.Retries = 2 }, answer: crash, last: "s1-3",
 			want: []string{"a bad c", "a bad c", "a bad c"}, objects: 1},
 		{name: "an empty identifier fails the whole batch", data: []string{"a", "b"}, answer: once(`{"batchItemFailures":[{"itemIdentifier":""}]}`), last: "s1-2", want: []string{"a b", "a b"}},
 		{name: "an unknown identifier fails the whole batch", data: []string{"a", "b"}, answer: once(`{"batchItemFailures":[{"itemIdentifier":"s1-9"}]}`), last: "s1-2", want: []string{"a b", "a b"}},
 		{name: "an unreadable answer fails the whole batch", data: []string{"a", "b"}, answer: once(`{"batchItemFailures":"x"}`), last: "s1-2", want: []string{"a b", "a b"}},
 		{name: "a null answer is success", data: []string{"a", "b"}, answer: once(`null`), last: "s1-2", want: []string{"a b"}},
-		{name: "bisect halves a crash", data: []string{"a", "b", "bad", "c"}, change: func(s *funcenv.Mapping) { s.Bisect, s.Retries = true, 1 }, answer: crash, last: "s1-4",
+		{name: "bisect halves a crash", data: []string{"a", "b", "bad", "c"}, change: func(s *contract.Mapping) { s.Bisect, s.Retries = true, 1 }, answer: crash, last: "s1-4",
 			want: []string{"a b bad c", "a b", "bad c", "bad", "bad", "c"}, objects: 1},
-		{name: "bisect leaves a partial answer whole", data: []string{"bad", "b", "c"}, change: func(s *funcenv.Mapping) { s.Bisect, s.Retries = true, 1 }, answer: failAt("bad"), last: "s1-3",
+		{name: "bisect leaves a partial answer whole", data: []string{"bad", "b", "c"}, change: func(s *contract.Mapping) { s.Bisect, s.Retries = true, 1 }, answer: failAt("bad"), last: "s1-3",
 			want: []string{"bad b c", "bad b c"}, objects: 1},
-		{name: "what cannot be run uses up no retry", data: []string{"a"}, change: func(s *funcenv.Mapping) { s.Retries = 0 }, last: "s1-1",
+		{name: "what cannot be run uses up no retry", data: []string{"a"}, change: func(s *contract.Mapping) { s.Retries = 0 }, last: "s1-1",
 			answer: func(call int, _ event) (mapper.Result, error) {
 				if call < 3 {
 					return mapper.Result{}, errors.New("throttled")
@@ -344,9 +344,9 @@ func TestEvent(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	for i, change := range []func(*funcenv.Mapping){
-		func(s *funcenv.Mapping) { s.BatchSize = 0 }, func(s *funcenv.Mapping) { s.BatchSize = 10001 }, func(s *funcenv.Mapping) { s.WindowSeconds = 301 },
-		func(s *funcenv.Mapping) { s.Retries = -2 }, func(s *funcenv.Mapping) { s.Parallelization = 0 }, func(s *funcenv.Mapping) { s.Parallelization = 11 }, func(s *funcenv.Mapping) { s.RecordAgeSeconds = 59 },
+	for i, change := range []func(*contract.Mapping){
+		func(s *contract.Mapping) { s.BatchSize = 0 }, func(s *contract.Mapping) { s.BatchSize = 10001 }, func(s *contract.Mapping) { s.WindowSeconds = 301 },
+		func(s *contract.Mapping) { s.Retries = -2 }, func(s *contract.Mapping) { s.Parallelization = 0 }, func(s *contract.Mapping) { s.Parallelization = 11 }, func(s *contract.Mapping) { s.RecordAgeSeconds = 59 },
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			s := settings()

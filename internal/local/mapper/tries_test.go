@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/funcenv"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/mapper"
 	"github.com/streamctl/streamctl/internal/pause"
 )
@@ -64,7 +64,7 @@ func (k *kept) spent() (d time.Duration) {
 func localOptions(l *log, f *function, s *sink, k *kept) mapper.Options {
 	return mapper.Options{
 		UUID: "u", Source: l, Invoker: f, OnFailure: s, Trying: k.trying, TryFor: 24 * time.Hour, Poll: time.Minute,
-		Settings: funcenv.Mapping{BatchSize: 1000, Parallelization: 1, Bisect: true, Retries: -1, RecordAgeSeconds: -1, OnFailure: true},
+		Settings: contract.Mapping{BatchSize: 1000, Parallelization: 1, Bisect: true, Retries: -1, RecordAgeSeconds: -1, OnFailure: true},
 	}
 }
 
@@ -227,7 +227,7 @@ func TestShardThatCannotBeRead(t *testing.T) {
 		f := &function{}
 		m, err := mapper.New(mapper.Options{
 			Source: source, Invoker: f, Poll: 25 * time.Millisecond,
-			Settings: funcenv.Mapping{BatchSize: 10, Parallelization: 1, Retries: -1, RecordAgeSeconds: -1},
+			Settings: contract.Mapping{BatchSize: 10, Parallelization: 1, Retries: -1, RecordAgeSeconds: -1},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,30 @@
+package contract
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// EncodeEventTypes writes event types as MigrationProperties.EventTypes; "" for
+// none.
+func EncodeEventTypes(types []string) (string, error) {
+	if len(types) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(types)
+	if err != nil {
+		return "", fmt.Errorf("encode event types: %w", err)
+	}
+	return string(text), nil
+}
+
+// DecodeEventTypes reads what EncodeEventTypes wrote.
+func DecodeEventTypes(text string) (types []string, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(text), &types); err != nil {
+		return nil, fmt.Errorf("decode event types: %w", err)
+	}
+	return types, nil
+}

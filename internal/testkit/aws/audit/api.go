@@ -1,0 +1,138 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
+)
+
+// apiIDs finds a model where a validator belongs, and the like.
+func apiIDs(v *View) []Problem {
+	const api = "AWS::ApiGateway::"
+	out := misplaced(v, map[string][]string{
+		"RestApiId": {api + "RestApi"}, "ResourceId": {api + "Resource", api + "RestApi"}, "ParentId": {api + "Resource", api + "RestApi"},
+		"RequestValidatorId": {api + "RequestValidator"}, "DeploymentId": {api + "Deployment"},
+	}, func(r cfn.Resource) bool { return strings.HasPrefix(r.Type, api) })
+	for _, m := range v.of(api + "Method") {
+		for _, kind := range sortedNames(asMap(m.Properties["RequestModels"])) {
+			if _, ok := v.find(at(m.Properties, "RequestModels", kind), api+"Model"); !ok {
+				out = append(out, Problem{m.ID, "RequestModels wants a model, got " + v.whose(at(m.Properties, "RequestModels", kind))})
+			}
+		}
+		if text(at(m.Properties, "Integration", "Type")) == "AWS_PROXY" && text(at(m.Properties, "Integration", "IntegrationHttpMethod")) != "POST" {
+			out = append(out, Problem{m.ID, "a function is invoked with POST, whatever the method's own verb is"})
+		}
+	}
+	return out
+}
+
+// deployments finds deployments that may be made before a part of their API:
+// the stage then lacks it, without an error.
+func deployments(v *View) []Problem {
+	var out report
+	for _, d := range v.of("AWS::ApiGateway::Deployment") {
+		for _, part := range v.of("AWS::ApiGateway::Method", "AWS::ApiGateway::GatewayResponse") {
+			if text(part.Properties["RestApiId"]) == text(d.Properties["RestApiId"]) && !v.before(d.ID, part.ID) {
+				out.add(d.ID, "doesn't wait for %s", part.ID)
+			}
+		}
+		if d.Properties["StageName"] != nil {
+			out.add(d.ID, "makes a stage that another resource makes too")
+		}
+	}
+	return out
+}
+
+// authorization finds routes that anybody may call, and a preflight that
+// nobody can: browsers send it without a signature.
+func authorization(v *View) []Problem {
+	var out report
+	for _, m := range v.of("AWS::ApiGateway::Method") {
+		kind := text(m.Properties["AuthorizationType"])
+		if preflight := text(m.Properties["HttpMethod"]) == "OPTIONS"; preflight != (kind == "NONE") {
+			out.add(m.ID, "%s with authorization %s", text(m.Properties["HttpMethod"]), kind)
+		}
+	}
+	return out
+}
+
+// bodyModels finds request models and validators: they have one message for
+// every malformed body, and ingest has one for each mistake.
+func bodyModels(v *View) []Problem {
+	var out report
+	for _, r := range v.of("AWS::ApiGateway::Model", "AWS::ApiGateway::RequestValidator") {
+		out.add(r.ID, "judges bodies before ingest")
+	}
+	return out
+}
+
+// stages finds stages that may be made before the account has the role that
+// their logs need, and destinations that API Gateway refuses.
+func stages(v *View) []Problem {
+	var out report
+	for _, s := range v.of("AWS::ApiGateway::Stage") {
+		destination := text(at(s.Properties, "AccessLogSetting", "DestinationArn"))
+		logs := destination != ""
+		for _, setting := range list(s.Properties["MethodSettings"]) {
+			logs = logs || text(at(setting, "LoggingLevel")) != "OFF"
+			if at(setting, "ThrottlingRateLimit") != nil && number(at(setting, "ThrottlingRateLimit")) == 0 {
+				out.add(s.ID, "a rate of 0 lets nothing through")
+			}
+		}
+		for _, a := range v.of("AWS::ApiGateway::Account") {
+			if logs && !v.before(s.ID, a.ID) {
+				out.add(s.ID, "doesn't wait for %s", a.ID)
+			}
+		}
+		if !logs {
+			continue
+		}
+		_, group, _ := strings.Cut(destination, ":log-group:")
+		if _, ok := v.find(group, "AWS::Logs::LogGroup"); !ok || strings.HasSuffix(destination, ":*") {
+			out.add(s.ID, "access logs go to %s", destination)
+		}
+		if format := text(at(s.Properties, "AccessLogSetting", "Format")); !strings.Contains(format, "$context.requestId") || strings.Contains(format, "\n") {
+			out.add(s.ID, "the access log's format needs a request id and one line")
+		}
+	}
+	return out
+}
+
+// bodyRules are the managed rules that look into a request's body, where
+// events are: a page's HTML or a URL in a property is no attack.
+func bodyRules() map[string][]string {
+	return map[string][]string{
+		"AWSManagedRulesCommonRuleSet":         {"SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "EC2MetaDataSSRF_BODY"},
+		"AWSManagedRulesKnownBadInputsRuleSet": {"JavaDeserializationRCE_BODY", "Log4JRCE_BODY"},
+		"AWSManagedRulesSQLiRuleSet":           {"SQLi_BODY", "SQLiExtendedPatterns_BODY"},
+	}
+}
+
+// webACLs finds rules on the body that block, and rules that WAF refuses.
+func webACLs(v *View) []Problem {
+	var out report
+	for _, acl := range v.of("AWS::WAFv2::WebACL") {
+		for _, r := range list(acl.Properties["Rules"]) {
+			name := text(at(r, "Name"))
+			managed := at(r, "Statement", "ManagedRuleGroupStatement")
+			if (at(r, "Action") != nil) == (at(r, "OverrideAction") != nil) || (managed != nil) != (at(r, "OverrideAction") != nil) {
+				out.add(acl.ID, "%s: a managed group has an OverrideAction, a rule of one's own an Action", name)
+			}
+			counted := at(r, "OverrideAction", "Count") != nil
+			for _, rule := range bodyRules()[text(at(managed, "Name"))] {
+				if !counted && !slices.ContainsFunc(list(at(managed, "RuleActionOverrides")), func(o any) bool {
+					return text(at(o, "Name")) == rule && at(o, "ActionToUse", "Count") != nil
+				}) {
+					out.add(acl.ID, "%s blocks by %s, which looks into events", name, rule)
+				}
+			}
+			visit(at(r, "Statement"), nil, func(_ []string, key string, value any) {
+				if key == "FieldToMatch" && (at(value, "Body") != nil || at(value, "JsonBody") != nil) && at(r, "Action", "Block") != nil {
+					out.add(acl.ID, "%s blocks by what stands in events", name)
+				}
+			})
+		}
+	}
+	return out
+}

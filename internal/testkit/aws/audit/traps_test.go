@@ -1,0 +1,73 @@
+package audit_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/streamctl/streamctl/internal/testkit/aws/audit"
+)
+
+// tests are the names of all tests of the module.
+func tests(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	name := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9]+)\(`)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range name.FindAllSubmatch(text, -1) {
+			out = append(out, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestTraps keeps what the list of traps points at there: files, tests and
+// checks. Every check is for a trap.
+func TestTraps(t *testing.T) {
+	text := document(t, "decisions/0004-traps.md")
+	names := tests(t)
+	for _, m := range regexp.MustCompile("`([A-Za-z0-9_./-]+)`").FindAllStringSubmatch(text, -1) {
+		switch what := m[1]; {
+		case strings.HasPrefix(what, "Test"):
+			if !slices.Contains(names, what) {
+				t.Errorf("no test %s", what)
+			}
+		case strings.HasPrefix(what, "internal/") || strings.HasPrefix(what, "functions/") || strings.HasPrefix(what, "docs/"):
+			if _, err := os.Stat(filepath.Join(root, what)); err != nil {
+				t.Error(err)
+			}
+		case strings.HasSuffix(what, ".go"):
+			if _, err := os.Stat(filepath.Join(root, "internal/template", what)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	mentioned := map[string]bool{}
+	for _, m := range regexp.MustCompile(`[^*]\*([a-zA-Z][^*|\n]+)\*`).FindAllStringSubmatch(text, -1) {
+		mentioned[m[1]] = true
+	}
+	for _, c := range audit.Checks() {
+		if !mentioned[c.Name] {
+			t.Errorf("no trap for the check %q", c.Name)
+		}
+		delete(mentioned, c.Name)
+	}
+	for name := range mentioned {
+		t.Errorf("no check %q", name)
+	}
+}

@@ -1,0 +1,131 @@
+package fake
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
+)
+
+// PrincipalUser is the Principal of the person's own key.
+const PrincipalUser = "user"
+
+// Call is one request that the fake answered.
+type Call struct {
+	At time.Time
+	// Principal is a function's logical id, or PrincipalUser.
+	Principal string
+	// Service and Action are named as IAM names them: "s3", "PutObject".
+	Service, Action string
+	// Operation is the API's name where IAM's differs: HeadObject is judged as
+	// GetObject.
+	Operation string
+	// Resource is what IAM judges the call by; "*" where there is none, or
+	// where the fake doesn't know it.
+	Resource string
+	// Status is the HTTP status; Code the error code of a refused call.
+	Status int
+	Code   string
+}
+
+// recorder keeps calls and the faults to inject into those to come.
+type recorder struct {
+	mu     sync.Mutex
+	calls  []Call
+	faults []*fault
+}
+
+type fault struct {
+	service, action string
+	err             *wire.Error
+	left            int
+}
+
+func (r *recorder) add(c Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, c)
+}
+
+// take gives the fault that a call shall meet, if any.
+func (r *recorder) take(service, action, operation string) *wire.Error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.faults {
+		if f.left > 0 && f.service == service && (f.action == action || f.action == operation || f.action == "*") {
+			f.left--
+			return f.err
+		}
+	}
+	return nil
+}
+
+// Calls lists the calls so far, oldest first.
+func (f *Fake) Calls() []Call {
+	f.recorder.mu.Lock()
+	defer f.recorder.mu.Unlock()
+	return slices.Clone(f.recorder.calls)
+}
+
+// ResetCalls forgets the calls so far and the faults that are left.
+func (f *Fake) ResetCalls() {
+	f.recorder.mu.Lock()
+	defer f.recorder.mu.Unlock()
+	f.recorder.calls, f.recorder.faults = nil, nil
+}
+
+// FailCall makes the next n calls of an action fail. Action is IAM's or the
+// API's name, or "*".
+func (f *Fake) FailCall(service, action string, status int, code, message string, n int) {
+	f.recorder.mu.Lock()
+	defer f.recorder.mu.Unlock()
+	f.recorder.faults = append(f.recorder.faults, &fault{
+		service: service, action: action, left: n, err: &wire.Error{Status: status, Code: code, Message: message},
+	})
+}
+
+// Throttle makes the next n calls of an action fail as the service throttles.
+func (f *Fake) Throttle(service, action string, n int) {
+	status, code := throttled(service)
+	f.FailCall(service, action, status, code, "Rate exceeded", n)
+}
+
+// Throttled is a service's refusal of a call too many, for Options.Before.
+func Throttled(service string) error {
+	status, code := throttled(service)
+	return &wire.Error{Status: status, Code: code, Message: "Rate exceeded"}
+}
+
+func throttled(service string) (status int, code string) {
+	switch service {
+	case "cloudformation", "rds", "elasticache", "sts", "iam":
+		return http.StatusBadRequest, "Throttling"
+	case "s3":
+		return http.StatusServiceUnavailable, "SlowDown"
+	case "lambda", "apigateway":
+		return http.StatusTooManyRequests, "TooManyRequestsException"
+	case "kinesis":
+		return http.StatusBadRequest, "ProvisionedThroughputExceededException"
+	}
+	return http.StatusBadRequest, "ThrottlingException"
+}
+
+// answer remembers a response's status and error code for the record.
+type answer struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) WriteHeader(status int) { a.status = status }
+
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// send is called once the call is recorded: who has the answer finds it there.
+func (a *answer) send() {
+	a.ResponseWriter.WriteHeader(a.status)
+	_, _ = a.body.WriteTo(a.ResponseWriter) // the client is gone where it fails
+}

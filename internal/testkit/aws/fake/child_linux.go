@@ -1,0 +1,6 @@
+package fake
+
+import "syscall"
+
+// childAttributes end a bootstrap when this process dies.
+func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -1,0 +1,328 @@
+package fake
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/local/sigv4"
+	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
+)
+
+// functions are Lambda's functions.
+type functions struct {
+	fake *Fake
+
+	mu sync.Mutex
+	// byName holds functions by name, and their versions by name:number.
+	byName map[string]*function
+	// aliases give the version of name:alias; published is the last version
+	// of a name, which outlives the function.
+	aliases   map[string]string
+	published map[string]int
+}
+
+func newFunctions(f *Fake) *functions {
+	return &functions{fake: f, byName: map[string]*function{}, aliases: map[string]string{}, published: map[string]int{}}
+}
+
+// function is one Lambda function, or a version of it, with its execution
+// environments.
+type function struct {
+	name, arn            string
+	version              string // latest, or a number
+	stackName, logicalID string
+	props                map[string]any
+	codeHash             string // as CodeSha256 shows it
+	credential           sigv4.Credential
+	logGroup             string
+
+	slots   chan struct{} // one per execution environment that may run
+	invokes *atomic.Int64 // of all versions
+
+	mu         sync.Mutex
+	idle       []*environment
+	generation int // raised by an update; environments of an older one are retired
+}
+
+// result is what an invocation gave.
+type result struct {
+	payload []byte
+	// functionError is empty, or Unhandled as Lambda names a failure.
+	functionError string
+	requestID     string
+}
+
+// put makes a function, or changes it: its environments then start anew.
+func (fs *functions) put(r cfn.Request) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fn, ok := fs.byName[r.PhysicalID]
+	if !ok {
+		fn = &function{
+			name: r.PhysicalID, arn: fs.fake.arn("lambda", "function:"+r.PhysicalID), version: latest, stackName: r.StackName, logicalID: r.LogicalID,
+			slots: make(chan struct{}, fs.fake.options.Concurrency), invokes: &atomic.Int64{},
+			credential: sigv4.Credential{
+				AccessKeyID: "ASIA" + strings.ToUpper(wire.NewID(8)), SecretAccessKey: wire.NewID(20), SessionToken: wire.NewID(100), Principal: r.LogicalID,
+			},
+		}
+		fs.byName[r.PhysicalID] = fn
+	}
+	fn.mu.Lock()
+	defer fn.mu.Unlock()
+	fn.props, fn.codeHash = r.Properties, fs.fake.codeHash(r.Properties)
+	fn.credential.ARN = "arn:aws:sts::" + fs.fake.options.Account + ":assumed-role/" + roleName(str(r.Properties, "Role")) + "/" + fn.name
+	fs.fake.keys.Add(fn.credential)
+	fn.logGroup = str(child(r.Properties, "LoggingConfig"), "LogGroup")
+	if fn.logGroup == "" {
+		fn.logGroup = "/aws/lambda/" + fn.name
+	}
+	fn.retire()
+}
+
+// remove takes a function away, with its versions and aliases.
+func (fs *functions) remove(name string) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for key, fn := range fs.byName {
+		if fn.name != name {
+			continue
+		}
+		delete(fs.byName, key)
+		fs.fake.keys.Remove(fn.credential.AccessKeyID)
+		fs.fake.registry.remove("AWS::Lambda::Version", fn.arn)
+		fn.mu.Lock()
+		fn.retire()
+		fn.mu.Unlock()
+	}
+	for key := range fs.aliases {
+		if functionName(key) == name {
+			delete(fs.aliases, key)
+			fs.fake.registry.remove("AWS::Lambda::Alias", fs.fake.arn("lambda", "function:"+key))
+		}
+	}
+}
+
+// find takes a function's name or ARN; one with a version's number or an
+// alias behind it finds that version.
+func (fs *functions) find(nameOrARN string) (*function, bool) {
+	name, qualifier := splitFunction(nameOrARN)
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if version, ok := fs.aliases[qualified(name, qualifier)]; ok {
+		qualifier = version
+	}
+	fn, ok := fs.byName[qualified(name, qualifier)]
+	return fn, ok
+}
+
+// byLogicalID finds a function by what the template calls it.
+func (fs *functions) byLogicalID(id string) (*function, bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(fs.byName)) {
+		if fn := fs.byName[name]; fn.version == latest && called(id, fn.stackName, fn.logicalID) {
+			return fn, true
+		}
+	}
+	return nil, false
+}
+
+// invoke runs one invocation to its end. An error means that Lambda itself
+// could not; a function that fails is a result.
+func (fs *functions) invoke(ctx context.Context, fn *function, payload []byte) (result, error) {
+	select {
+	case fn.slots <- struct{}{}:
+		defer func() { <-fn.slots }()
+	case <-ctx.Done():
+		return result{}, context.Cause(ctx)
+	}
+	fn.invokes.Add(1)
+	fn.mu.Lock()
+	generation, props := fn.generation, fn.props
+	var e *environment
+	fn.idle = slices.DeleteFunc(fn.idle, (*environment).dead)
+	if n := len(fn.idle); n > 0 {
+		e, fn.idle = fn.idle[n-1], fn.idle[:n-1]
+	}
+	fn.mu.Unlock()
+	requestID := wire.NewUUID()
+	if e == nil {
+		var err error
+		if e, err = fs.start(ctx, fn, props); err != nil {
+			return failedResult(requestID, "Runtime.InvalidEntrypoint", err.Error()), nil
+		}
+	}
+	timeout := time.Duration(number(props, "Timeout", 3)) * time.Second
+	res, alive := e.run(ctx, requestID, payload, timeout)
+	fn.mu.Lock()
+	defer fn.mu.Unlock()
+	if alive && fn.generation == generation {
+		fn.idle = append(fn.idle, e)
+	} else {
+		e.kill()
+	}
+	return res, nil
+}
+
+func failedResult(requestID, kind, message string) result {
+	payload, err := json.Marshal(map[string]string{"errorType": kind, "errorMessage": message})
+	if err != nil {
+		payload = []byte(`{}`)
+	}
+	return result{payload: payload, functionError: "Unhandled", requestID: requestID}
+}
+
+// start starts an execution environment; the process begins to initialise.
+func (fs *functions) start(ctx context.Context, fn *function, props map[string]any) (*environment, error) {
+	if fs.fake.options.Bootstrap == nil {
+		return nil, fmt.Errorf("no bootstrap: the fake was started without Options.Bootstrap")
+	}
+	path, err := fs.fake.options.Bootstrap(ctx, str(child(props, "Code"), "S3Key"))
+	if err != nil {
+		return nil, fmt.Errorf("find bootstrap: %w", err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, fmt.Errorf("find bootstrap: %w", err)
+	}
+	stream := time.Now().UTC().Format("2006/01/02/") + "[" + fn.version + "]" + wire.NewID(16)
+	log := func(line string) { fs.fake.writeLog(fn, props, stream, line) }
+	return startEnvironment(ctx, environmentSpec{
+		path: path, function: fn, log: log, spawn: fs.fake.spawn,
+		variables: fs.variables(fn, props, filepath.Dir(path), stream),
+	})
+}
+
+// variables are the environment of a bootstrap: the template's, Lambda's own,
+// and two more, the endpoint and the CA.
+func (fs *functions) variables(fn *function, props map[string]any, root, stream string) []string {
+	f := fs.fake
+	env := []string{
+		"AWS_REGION=" + f.options.Region, "AWS_DEFAULT_REGION=" + f.options.Region,
+		"AWS_LAMBDA_FUNCTION_NAME=" + fn.name, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + fmt.Sprint(number(props, "MemorySize", 128)),
+		"AWS_LAMBDA_FUNCTION_VERSION=" + fn.version, "AWS_LAMBDA_LOG_GROUP_NAME=" + fn.logGroup, "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
+		"_HANDLER=" + str(props, "Handler"), "LAMBDA_TASK_ROOT=" + root,
+		"AWS_ACCESS_KEY_ID=" + fn.credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + fn.credential.SecretAccessKey, "AWS_SESSION_TOKEN=" + fn.credential.SessionToken,
+		"AWS_ENDPOINT_URL=" + f.Endpoint, "AWS_CA_BUNDLE=" + f.CAFile,
+	}
+	variables := child(child(props, "Environment"), "Variables")
+	for name, value := range variables {
+		env = append(env, name+"="+fmt.Sprint(value))
+	}
+	slices.Sort(env)
+	return env
+}
+
+// invokeAsync queues an event as Lambda does: a failed invocation is tried
+// again, twice by default. done is told when it has succeeded or been given up.
+func (fs *functions) invokeAsync(fn *function, payload []byte, done func(ok bool)) {
+	const delay = 200 * time.Millisecond // minutes with Lambda
+	retries := 2
+	for _, c := range fs.fake.registry.list("AWS::Lambda::EventInvokeConfig") {
+		target := qualified(functionName(str(c.props, "FunctionName")), str(c.props, "Qualifier"))
+		if configured, ok := fs.find(target); ok && configured == fn {
+			retries = number(c.props, "MaximumRetryAttempts", 2)
+		}
+	}
+	fs.fake.spawn(func(ctx context.Context) {
+		ok := false
+		for attempt := 0; attempt <= retries && !ok && ctx.Err() == nil; attempt++ {
+			if attempt > 0 && pause.For(ctx, delay) != nil {
+				break
+			}
+			res, err := fs.invoke(ctx, fn, payload)
+			ok = err == nil && res.functionError == ""
+		}
+		if done != nil {
+			done(ok)
+		}
+	})
+}
+
+// Invoke invokes a function by its logical id and gives its answer; an error
+// is also what the function itself failed with.
+func (f *Fake) Invoke(ctx context.Context, logicalID string, payload []byte) ([]byte, error) {
+	fn, ok := f.functions.byLogicalID(logicalID)
+	if !ok {
+		return nil, fmt.Errorf("invoke %s: no such function", logicalID)
+	}
+	res, err := f.functions.invoke(ctx, fn, payload)
+	if err != nil {
+		return nil, fmt.Errorf("invoke %s: %w", logicalID, err)
+	}
+	if res.functionError != "" {
+		return res.payload, fmt.Errorf("invoke %s: %s: %s", logicalID, res.functionError, res.payload)
+	}
+	return res.payload, nil
+}
+
+// EndEnvironments ends every execution environment, one at work after its
+// answer, as Lambda does from time to time: the next invocation starts another.
+func (f *Fake) EndEnvironments() {
+	f.functions.mu.Lock()
+	defer f.functions.mu.Unlock()
+	for _, fn := range f.functions.byName {
+		fn.mu.Lock()
+		fn.retire()
+		fn.mu.Unlock()
+	}
+}
+
+// retire ends the environments. The function is locked.
+func (fn *function) retire() {
+	fn.generation++
+	for _, e := range fn.idle {
+		e.kill()
+	}
+	fn.idle = nil
+}
+
+// Invocations counts a function's invocations so far, of all its versions, by
+// logical id.
+func (f *Fake) Invocations(logicalID string) int {
+	fn, ok := f.functions.byLogicalID(logicalID)
+	if !ok {
+		return 0
+	}
+	return int(fn.invokes.Load())
+}
+
+// writeLog writes a line to the function's log group. A group that is gone is
+// made again only where the role may do so.
+func (f *Fake) writeLog(fn *function, props map[string]any, stream, line string) {
+	if !f.logs.exists(fn.logGroup) && !f.mayCreateGroups(str(props, "Role")) {
+		return
+	}
+	f.logs.write(fn.logGroup, stream, line)
+}
+
+func (f *Fake) mayCreateGroups(role string) bool {
+	p, ok := f.registry.find("AWS::IAM::Role", roleName(role))
+	if !ok {
+		return false
+	}
+	text, err := json.Marshal(p.props)
+	return err == nil && (strings.Contains(string(text), "logs:CreateLogGroup") || strings.Contains(string(text), "AWSLambdaBasicExecutionRole"))
+}
+
+// executable says that a bootstrap can be started.
+func executable(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("check bootstrap: %w", err)
+	}
+	if info.Mode()&0o111 == 0 {
+		return fmt.Errorf("check bootstrap: %s is not executable", path)
+	}
+	return nil
+}

@@ -1,0 +1,278 @@
+package fake
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
+)
+
+// kind is a resource type: what CloudFormation knows of it and what the fake
+// does with it.
+type kind struct {
+	cfn.Kind
+	// id makes the physical id; identify does for a type whose id only the
+	// account can give, and may refuse.
+	id       func(r cfn.Request) string
+	identify func(f *Fake, r cfn.Request) (string, error)
+	// attributes of GetAtt as text with {id}, {account} and {region}.
+	attributes map[string]string
+	// check judges the properties before creation and update.
+	check func(f *Fake, r cfn.Request) error
+	// create, update and remove do what the type really does; create and
+	// update may give attributes beyond those of the table.
+	create func(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error)
+	update func(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error)
+	remove func(ctx context.Context, f *Fake, r cfn.Request) error
+}
+
+// Kind finds a type's declaration, for the stacks.
+func (f *Fake) Kind(resourceType string) (cfn.Kind, bool) {
+	k, ok := f.kind(resourceType)
+	if !ok {
+		return cfn.Kind{}, false
+	}
+	declared := k.Kind
+	for name := range k.attributes {
+		declared.Attributes = append(declared.Attributes, name)
+	}
+	return declared, true
+}
+
+func (f *Fake) kind(resourceType string) (kind, bool) {
+	if cfn.IsCustom(resourceType) {
+		return customKind(), true
+	}
+	for _, group := range []map[string]kind{
+		networkKinds(), storeKinds(), functionKinds(), versionKinds(), apiKinds(), domainKinds(), wafKinds(), monitoringKinds(),
+	} {
+		if k, ok := group[resourceType]; ok {
+			return k, true
+		}
+	}
+	return kind{}, false
+}
+
+// Create makes a resource, for the stacks.
+func (f *Fake) Create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
+	k, _ := f.kind(r.Type)
+	if k.check != nil {
+		if err := k.check(f, r); err != nil {
+			return cfn.Result{}, err
+		}
+	}
+	if cfn.IsCustom(r.Type) {
+		return f.createCustom(ctx, r)
+	}
+	if k.identify != nil {
+		var err error
+		if r.PhysicalID, err = k.identify(f, r); err != nil {
+			return cfn.Result{}, err
+		}
+	} else {
+		r.PhysicalID = k.id(r)
+	}
+	if _, taken := f.registry.find(r.Type, registryID(r)); taken {
+		return cfn.Result{}, fmt.Errorf("%s already exists", r.PhysicalID)
+	}
+	attrs := f.fill(k, r)
+	r.Initiated(r.PhysicalID)
+	p := &physical{kind: r.Type, id: registryID(r), stackName: r.StackName, logicalID: r.LogicalID, props: r.Properties, attrs: attrs}
+	f.registry.put(p)
+	if k.create != nil {
+		more, err := k.create(ctx, f, r)
+		if err != nil {
+			f.registry.remove(r.Type, registryID(r))
+			return cfn.Result{}, err
+		}
+		maps.Copy(attrs, more)
+	}
+	f.options.Log.DebugContext(ctx, "resource created", "type", r.Type, "logical", r.LogicalID, "id", r.PhysicalID)
+	return cfn.Result{PhysicalID: r.PhysicalID, Attributes: attrs}, nil
+}
+
+// Update changes a resource in place, for the stacks.
+func (f *Fake) Update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
+	k, _ := f.kind(r.Type)
+	if k.check != nil {
+		if err := k.check(f, r); err != nil {
+			return cfn.Result{}, err
+		}
+	}
+	if cfn.IsCustom(r.Type) {
+		return f.updateCustom(ctx, r)
+	}
+	p, ok := f.registry.find(r.Type, registryID(r))
+	if !ok {
+		return cfn.Result{}, cfn.Reasonf("Resource of type '%s' with identifier '%s' was not found.", r.Type, r.PhysicalID)
+	}
+	attrs := maps.Clone(p.attrs)
+	maps.Copy(attrs, f.fill(k, r))
+	if k.update != nil {
+		more, err := k.update(ctx, f, r)
+		if err != nil {
+			return cfn.Result{}, err
+		}
+		maps.Copy(attrs, more)
+	}
+	f.registry.put(&physical{kind: r.Type, id: p.id, stackName: r.StackName, logicalID: r.LogicalID, props: r.Properties, attrs: attrs, created: p.created})
+	return cfn.Result{PhysicalID: r.PhysicalID, Attributes: attrs}, nil
+}
+
+// Delete takes a resource away, for the stacks.
+func (f *Fake) Delete(ctx context.Context, r cfn.Request) error {
+	if cfn.IsCustom(r.Type) {
+		return f.deleteCustom(ctx, r)
+	}
+	k, _ := f.kind(r.Type)
+	if _, ok := f.registry.find(r.Type, registryID(r)); !ok {
+		return nil
+	}
+	if k.remove != nil {
+		if err := k.remove(ctx, f, r); err != nil {
+			return err
+		}
+	}
+	f.registry.remove(r.Type, registryID(r))
+	return nil
+}
+
+// registryID is the physical id, with what it is unique in before it: the API,
+// or for a DNS record, which others may share the name with, the stack.
+func registryID(r cfn.Request) string {
+	switch r.Type {
+	case "AWS::ApiGateway::Stage", "AWS::ApiGateway::Model":
+		return partID(str(r.Properties, "RestApiId"), r.PhysicalID)
+	case "AWS::Route53::RecordSet":
+		return r.StackID + "|" + r.LogicalID + "|" + str(r.Properties, "HostedZoneId") + str(r.Properties, "HostedZoneName") + "|" + r.PhysicalID
+	}
+	return r.PhysicalID
+}
+
+func partID(apiID, name string) string { return apiID + "|" + name }
+
+func (f *Fake) fill(k kind, r cfn.Request) map[string]any {
+	replace := strings.NewReplacer("{id}", r.PhysicalID, "{account}", f.options.Account, "{region}", f.options.Region)
+	out := map[string]any{}
+	for name, pattern := range k.attributes {
+		if pattern != "" {
+			out[name] = replace.Replace(pattern)
+		}
+	}
+	return out
+}
+
+// arn makes an ARN of this account and region.
+func (f *Fake) arn(service, resource string) string {
+	return "arn:aws:" + service + ":" + f.options.Region + ":" + f.options.Account + ":" + resource
+}
+
+// named takes a property as the physical id, else makes one from stack,
+// logical id and random capitals, at most limit characters long.
+func named(property string, limit int) func(cfn.Request) string {
+	return func(r cfn.Request) string {
+		if s, ok := r.Properties[property].(string); ok && s != "" {
+			return s
+		}
+		return generated(r, limit)
+	}
+}
+
+// lower is named for ids that take small letters only.
+func lower(property string, limit int) func(cfn.Request) string {
+	return func(r cfn.Request) string { return strings.ToLower(named(property, limit)(r)) }
+}
+
+func generated(r cfn.Request, limit int) string {
+	suffix := rand.Text()[:12]
+	room := limit - len(suffix) - 2
+	stack, logical := r.StackName, r.LogicalID
+	if len(stack)+len(logical) > room {
+		stack = stack[:min(len(stack), room/2)]
+		logical = logical[:min(len(logical), room-len(stack))]
+	}
+	return stack + "-" + logical + "-" + suffix
+}
+
+// prefixed makes ids such as vpc-0a1b2c.
+func prefixed(prefix string) func(cfn.Request) string {
+	return func(cfn.Request) string { return prefix + wire.NewID(9)[:17] }
+}
+
+// short makes ids of ten small letters and digits, as API Gateway does.
+func short(cfn.Request) string { return strings.ToLower(rand.Text()[:10]) }
+
+func uuid(cfn.Request) string { return wire.NewUUID() }
+
+// handlerError is an error as a resource handler reports it.
+func handlerError(service string, status int, message, code string) error {
+	return cfn.Reasonf("Resource handler returned message: \"%s (Service: %s, Status Code: %d, Request ID: %s)\" (RequestToken: %s, HandlerErrorCode: %s)",
+		message, service, status, wire.NewUUID(), wire.NewUUID(), code)
+}
+
+// str reads a property that is a string or another scalar; absent is empty.
+func str(props map[string]any, name string) string {
+	switch v := props[name].(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case []any, map[string]any:
+		return ""
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// flag reads a property that is true or "true".
+func flag(props map[string]any, name string) bool { return str(props, name) == "true" }
+
+// number reads a property that is a number or its text.
+func number(props map[string]any, name string, fallback int) int {
+	var n int
+	if _, err := fmt.Sscan(str(props, name), &n); err != nil {
+		return fallback
+	}
+	return n
+}
+
+// child reads a property that is a map; absent is an empty one.
+func child(props map[string]any, name string) map[string]any {
+	m, _ := props[name].(map[string]any)
+	return m
+}
+
+// items reads a property that is a list of strings.
+func items(props map[string]any, name string) []string {
+	list, _ := props[name].([]any)
+	var out []string
+	for _, v := range list {
+		out = append(out, fmt.Sprint(v))
+	}
+	return out
+}
+
+// children reads a property that is a list of maps.
+func children(props map[string]any, name string) []map[string]any {
+	list, _ := props[name].([]any)
+	var out []map[string]any
+	for _, item := range list {
+		m, _ := item.(map[string]any)
+		out = append(out, m)
+	}
+	return out
+}
+
+// float reads a property that is a number with a fraction, or its text.
+func float(props map[string]any, name string, fallback float64) float64 {
+	n, err := strconv.ParseFloat(str(props, name), 64)
+	if err != nil {
+		return fallback
+	}
+	return n
+}

@@ -1,0 +1,194 @@
+package fake
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
+)
+
+// functionKinds declares Lambda's types and what they need: roles, log groups,
+// rules.
+func functionKinds() map[string]kind {
+	return map[string]kind{
+		"AWS::Lambda::Function": {
+			Kind: cfn.Kind{Required: []string{"Code", "Role"}, CreateOnly: []string{"FunctionName", "PackageType"}},
+			id:   named("FunctionName", 64), check: checkFunction,
+			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+				f.functions.put(r)
+				return nil, nil
+			},
+			update: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+				f.functions.put(r)
+				return nil, nil
+			},
+			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+				f.linger(r.PhysicalID)
+				f.functions.remove(r.PhysicalID)
+				return nil
+			},
+			attributes: map[string]string{"Arn": "arn:aws:lambda:{region}:{account}:function:{id}", "SnapStartResponse.ApplyOn": "", "SnapStartResponse.OptimizationStatus": ""},
+		},
+		"AWS::Lambda::Permission": {
+			Kind: cfn.Kind{Required: []string{"Action", "FunctionName", "Principal"}, CreateOnly: []string{"Action", "FunctionName", "Principal", "SourceArn", "SourceAccount", "EventSourceToken", "FunctionUrlAuthType"}},
+			id:   func(r cfn.Request) string { return generated(r, 100) }, check: needsFunction("FunctionName"),
+			attributes: map[string]string{"Id": "{id}"},
+		},
+		"AWS::Lambda::EventInvokeConfig": {
+			Kind: cfn.Kind{Required: []string{"FunctionName", "Qualifier"}, CreateOnly: []string{"FunctionName", "Qualifier"}},
+			id: func(r cfn.Request) string {
+				return str(r.Properties, "FunctionName") + "|" + str(r.Properties, "Qualifier")
+			},
+			check: func(f *Fake, r cfn.Request) error {
+				return f.needsFunction(qualified(functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Qualifier")))
+			},
+		},
+		"AWS::Lambda::EventSourceMapping": {
+			Kind: cfn.Kind{Required: []string{"FunctionName"}, CreateOnly: []string{"EventSourceArn", "StartingPosition", "StartingPositionTimestamp", "SelfManagedEventSource"}},
+			id:   uuid, check: checkMapping,
+			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+				return nil, f.mappings.put(r)
+			},
+			update: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+				return nil, f.mappings.put(r)
+			},
+			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+				f.mappings.remove(r.PhysicalID)
+				return nil
+			},
+			attributes: map[string]string{"Id": "{id}", "EventSourceMappingArn": "arn:aws:lambda:{region}:{account}:event-source-mapping:{id}"},
+		},
+		"AWS::Logs::LogGroup": {
+			Kind: cfn.Kind{CreateOnly: []string{"LogGroupName"}}, id: named("LogGroupName", 512),
+			check: func(f *Fake, r cfn.Request) error {
+				if name := str(r.Properties, "LogGroupName"); r.PhysicalID == "" && f.logs.exists(name) {
+					return cfn.Reasonf("Resource handler returned message: \"Resource of type 'AWS::Logs::LogGroup' with identifier '{\"/properties/LogGroupName\":\"%s\"}' already exists.\" (RequestToken: %s, HandlerErrorCode: AlreadyExists)", name, uuid(r))
+				}
+				return nil
+			},
+			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+				f.logs.create(r.PhysicalID)
+				return nil, nil
+			},
+			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+				f.logs.remove(r.PhysicalID)
+				return nil
+			},
+			attributes: map[string]string{"Arn": "arn:aws:logs:{region}:{account}:log-group:{id}:*"},
+		},
+		"AWS::IAM::Role": {
+			Kind: cfn.Kind{Required: []string{"AssumeRolePolicyDocument"}, CreateOnly: []string{"RoleName", "Path"}, CustomNames: []string{"RoleName"}, IAM: true},
+			id:   named("RoleName", 64), check: checkRole,
+			attributes: map[string]string{"Arn": "arn:aws:iam::{account}:role/{id}", "RoleId": "AROA{id}"},
+		},
+		"AWS::IAM::Policy": {
+			Kind: cfn.Kind{Required: []string{"PolicyName", "PolicyDocument"}, CustomNames: []string{"PolicyName"}, IAM: true},
+			id:   func(r cfn.Request) string { return generated(r, 64) }, attributes: map[string]string{"Id": "{id}"},
+		},
+		"AWS::IAM::ManagedPolicy": {
+			Kind: cfn.Kind{
+				Required: []string{"PolicyDocument"}, CreateOnly: []string{"ManagedPolicyName", "Path", "Description"},
+				CustomNames: []string{"ManagedPolicyName"}, IAM: true,
+			},
+			id: func(r cfn.Request) string {
+				_, account, _ := strings.Cut(r.StackID, "cloudformation:")
+				parts := strings.Split(account, ":")
+				return "arn:aws:iam::" + parts[1] + ":policy/" + named("ManagedPolicyName", 128)(r)
+			},
+			attributes: map[string]string{"PolicyArn": "{id}", "PolicyId": "", "DefaultVersionId": "v1"}, remove: removePolicy,
+		},
+		"AWS::Events::Rule": {
+			Kind: cfn.Kind{CreateOnly: []string{"Name", "EventBusName"}}, id: named("Name", 64), check: checkEventRule,
+			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+				f.startTimer(r.PhysicalID)
+				return nil, nil
+			},
+			attributes: map[string]string{"Arn": "arn:aws:events:{region}:{account}:rule/{id}"},
+		},
+	}
+}
+
+// needsFunction checks that a property names a function, a version or an
+// alias, by name or ARN.
+func needsFunction(property string) func(*Fake, cfn.Request) error {
+	return func(f *Fake, r cfn.Request) error { return f.needsFunction(str(r.Properties, property)) }
+}
+
+func (f *Fake) needsFunction(nameOrARN string) error {
+	if _, ok := f.functions.find(nameOrARN); !ok {
+		return handlerError("Lambda", 404, "Function not found: "+f.functionARN(nameOrARN), "NotFound")
+	}
+	return nil
+}
+
+func checkFunction(f *Fake, r cfn.Request) error {
+	p := r.Properties
+	refuse := func(message string) error { return handlerError("Lambda", 400, message, "InvalidRequest") }
+	code := child(p, "Code")
+	if bucket, key := str(code, "S3Bucket"), str(code, "S3Key"); bucket != "" {
+		if _, err := f.objects.Get(bucket, key); err != nil {
+			name, text, _ := strings.Cut(err.Error(), ": ")
+			return refuse("Error occurred while GetObject. S3 Error Code: " + name + ". S3 Error Message: " + text)
+		}
+	}
+	if _, ok := f.registry.find("AWS::IAM::Role", roleName(str(p, "Role"))); !ok {
+		return refuse("The role defined for the function cannot be assumed by Lambda.")
+	}
+	size := 0
+	for name, value := range child(child(p, "Environment"), "Variables") {
+		size += len(name) + len(fmt.Sprint(value))
+		if strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "_") || name == "AWS_REGION" || name == "AWS_DEFAULT_REGION" ||
+			name == "AWS_ACCESS_KEY_ID" || name == "AWS_SECRET_ACCESS_KEY" || name == "AWS_SESSION_TOKEN" || name == "LAMBDA_TASK_ROOT" {
+			return refuse("Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: " + name)
+		}
+	}
+	switch {
+	case size > 4096:
+		return refuse("Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.")
+	case number(p, "Timeout", 3) > 900 || number(p, "MemorySize", 128) < 128 || number(p, "MemorySize", 128) > 10240:
+		return refuse("1 validation error detected: Timeout or MemorySize failed to satisfy constraint")
+	case str(p, "Handler") == "" || str(p, "Runtime") == "":
+		return refuse("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+	}
+	for _, group := range items(child(p, "VpcConfig"), "SecurityGroupIds") {
+		if _, ok := f.registry.find("AWS::EC2::SecurityGroup", group); !ok {
+			return refuse("Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. EC2 Error Message: The security group '" + group + "' does not exist")
+		}
+	}
+	for _, subnet := range items(child(p, "VpcConfig"), "SubnetIds") {
+		if _, ok := f.registry.find("AWS::EC2::Subnet", subnet); !ok {
+			return refuse("The provided subnets are invalid: " + subnet)
+		}
+	}
+	return nil
+}
+
+func checkRole(f *Fake, r cfn.Request) error {
+	if len(named("RoleName", 64)(r)) > 64 {
+		return handlerError("Iam", 400, "1 validation error detected: Value at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64", "InvalidRequest")
+	}
+	for _, arn := range items(r.Properties, "ManagedPolicyArns") {
+		if strings.HasPrefix(arn, "arn:aws:iam::aws:policy/") {
+			continue
+		}
+		if _, ok := f.registry.find("AWS::IAM::ManagedPolicy", arn); !ok {
+			return handlerError("Iam", 404, "Policy "+arn+" does not exist or is not attachable.", "NotFound")
+		}
+	}
+	return nil
+}
+
+func removePolicy(_ context.Context, f *Fake, r cfn.Request) error {
+	for _, role := range f.registry.list("AWS::IAM::Role") {
+		for _, arn := range items(role.props, "ManagedPolicyArns") {
+			if arn == r.PhysicalID {
+				return handlerError("Iam", 409, "Cannot delete a policy attached to entities.", "InvalidRequest")
+			}
+		}
+	}
+	return nil
+}
+
+// roleName is the name at the end of a role's ARN.
+func roleName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

@@ -1,6 +1,0 @@
-package awsfake
-
-import "syscall"
-
-// childAttributes end a bootstrap when this process dies.
-func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

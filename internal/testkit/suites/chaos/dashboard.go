@@ -1,0 +1,251 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+// Dashboard asks the query function, as it is deployed, and checks each answer
+// against what is known to be committed. It isn't for concurrent use.
+type Dashboard struct {
+	w     *World
+	h     *query.Handler
+	db    *warehouse.DB
+	redis *redis.Client
+	// asked is when the question was asked that is answered now; used is what
+	// its answer was made of.
+	asked time.Time
+	used  used
+	// truth reads what the answers are compared with, open those that are still
+	// to be compared: PostgreSQL may be away.
+	truth *pgx.Conn
+	open  []reply
+
+	// Answers counts answers by their source, Refused those that there were none
+	// of; Wrong has what was wrong with them.
+	Answers map[string]int
+	Refused int
+	Wrong   []string
+}
+
+// question is one request.
+type question struct {
+	// name is the metric's in the path; key is its series, for a series.
+	name, key  string
+	parameters map[string]string
+	// from and to are what it is about, whole days for users.
+	from, to time.Time
+}
+
+// series asks for a metric by steps.
+func (d *Dashboard) series(name string, from, to time.Time, step time.Duration) question {
+	return question{name: name, from: from, to: to, parameters: map[string]string{
+		"from": from.Format(time.RFC3339), "to": to.Format(time.RFC3339), "step": step.String(),
+	}}
+}
+
+// users asks for the days of two times and between.
+func (d *Dashboard) users(first, last time.Time) question {
+	first, last = first.Truncate(day), last.Truncate(day)
+	return question{name: "users", from: first, to: last.Add(day), parameters: map[string]string{
+		"from": first.Format(time.DateOnly), "to": last.Format(time.DateOnly),
+	}}
+}
+
+// question is one that a dashboard asks: mostly of the last hours, also of days
+// ago, some so wide that the cache isn't asked.
+func (d *Dashboard) question() question {
+	random := d.w.Random
+	now := d.w.Clock.Now().Truncate(time.Minute).Add(time.Minute)
+	if random.Percent(20) {
+		last := now.Add(-time.Duration(random.IntN(3)) * day)
+		return d.users(last.Add(-time.Duration(random.IntN(2))*day), last)
+	}
+	pick := func(of ...time.Duration) time.Duration { return of[random.IntN(len(of))] }
+	to := now.Add(-pick(0, 0, 0, time.Hour, 26*time.Hour, missingDay*day, 5*day))
+	from := to.Add(-pick(5*time.Minute, time.Hour, time.Hour, 5*time.Hour, 30*time.Hour))
+	step := pick(time.Minute, 5*time.Minute, time.Hour)
+	if random.Percent(40) {
+		return d.series(Declared().Name, from, to, step)
+	}
+	q := d.series(warehouse.MetricEvents, from, to, step)
+	switch random.IntN(4) {
+	case 0:
+		q.parameters["by"] = "none"
+	case 1:
+		q.parameters["eventType"] = Declared().EventType
+	}
+	return q
+}
+
+// NewDashboard makes one of a run.
+func NewDashboard(w *World) *Dashboard {
+	d := &Dashboard{w: w, redis: w.redis(), Answers: map[string]int{}}
+	d.db = warehouse.NewURL(w.Servers.URL(contract.RoleReader, w.Database))
+	return d
+}
+
+// handler makes the function anew with what is declared now.
+func (d *Dashboard) handler(now metric.Definition) *query.Handler {
+	if d.h != nil && d.h.Definitions[0].Key() == now.Key() {
+		return d.h
+	}
+	var c query.Cache = cache.New(d.redis, d.w.Clock.Now)
+	var db query.Warehouse = d.db
+	if d.w.Variants.Cache != nil {
+		c = d.w.Variants.Cache(c)
+	}
+	if d.w.Variants.Query != nil {
+		db = d.w.Variants.Query(db)
+	}
+	d.h = &query.Handler{
+		Cache: watchedCache{c, &d.used}, Warehouse: watchedWarehouse{db, &d.used}, Definitions: []metric.Definition{now},
+		Now: func() time.Time { return d.asked }, Metrics: nothing{}, Log: quiet(),
+	}
+	return d.h
+}
+
+// answerTime is what an answer may take, the API's timeout.
+const answerTime = 29 * time.Second
+
+// Ask asks one question and looks at the answer. Servers that are away are no
+// error.
+func (d *Dashboard) Ask(ctx context.Context, q question) error {
+	limited, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	away := d.w.Servers.Away.Since()
+	declared := d.w.Declarations.Now()
+	if q.key = q.name; q.name == declared.Name {
+		q.key = declared.Key()
+	}
+	h := d.handler(declared.Definition)
+	d.asked, d.used = d.w.Clock.Now(), used{}
+	resp, err := h.Handle(limited, events.APIGatewayProxyRequest{
+		PathParameters: map[string]string{"metric": q.name}, QueryStringParameters: q.parameters,
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask for %s: %w", q.name, err)
+	case resp.StatusCode == http.StatusServiceUnavailable:
+		d.Refused++
+		// Without Redis there is the warehouse.
+		if !away(awayPostgres) && (q.name != "users" || !away(awaySchema)) {
+			d.complain(q, "status %d while PostgreSQL can be reached", resp.StatusCode)
+		}
+		return nil
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("ask for %s %v: status %d: %s", q.name, q.parameters, resp.StatusCode, resp.Body)
+	}
+	r := reply{question: q, asked: d.asked, read: d.w.Clock.Now(), used: d.used}
+	body := resp.Body
+	if d.w.Variants.Told != nil {
+		body = d.w.Variants.Told(body)
+	}
+	if err := json.Unmarshal([]byte(body), &r); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	d.Answers[r.Source]++
+	d.check(&r)
+	d.open = append(d.open, r)
+	d.Compare(ctx)
+	return nil
+}
+
+func (d *Dashboard) complain(q question, format string, args ...any) {
+	d.Wrong = append(d.Wrong, fmt.Sprintf("%s %v: ", q.name, q.parameters)+fmt.Sprintf(format, args...))
+}
+
+// Close ends its connections.
+func (d *Dashboard) Close(ctx context.Context) error {
+	if d.truth != nil {
+		_ = d.truth.Close(ctx) // only read from
+	}
+	_ = d.db.Close(ctx)
+	return d.redis.Close()
+}
+
+// used is what an answer was made of.
+type used struct {
+	cache, warehouse bool
+	// failed says that the warehouse couldn't answer some of it.
+	failed bool
+}
+
+func (u used) source() string {
+	var sources []string
+	if u.cache {
+		sources = append(sources, "cache")
+	}
+	if u.warehouse {
+		sources = append(sources, "warehouse")
+	}
+	return strings.Join(sources, "+")
+}
+
+// read notes that the warehouse was asked for numbers.
+func (u *used) read(err error) {
+	if err != nil {
+		u.failed = true
+		return
+	}
+	u.warehouse = true
+}
+
+// watchedCache notes whether the cache had something to give.
+type watchedCache struct {
+	query.Cache
+	used *used
+}
+
+func (c watchedCache) Minutes(ctx context.Context, metric string, minutes []time.Time) (cache.Minutes, error) {
+	found, err := c.Cache.Minutes(ctx, metric, minutes)
+	c.used.cache = c.used.cache || err == nil && len(found.Missing) < len(minutes)
+	return found, err
+}
+
+func (c watchedCache) CountUsers(ctx context.Context, days []string) (map[string]int64, time.Time, error) {
+	counts, asOf, err := c.Cache.CountUsers(ctx, days)
+	c.used.cache = err == nil && len(counts) == len(days) // all or none of it is used
+	return counts, asOf, err
+}
+
+// watchedWarehouse notes whether the warehouse had.
+type watchedWarehouse struct {
+	query.Warehouse
+	used *used
+}
+
+func (w watchedWarehouse) MinuteRows(ctx context.Context, metric string, minutes []time.Time) ([]warehouse.MinuteRow, error) {
+	rows, err := w.Warehouse.MinuteRows(ctx, metric, minutes)
+	w.used.read(err)
+	return rows, err
+}
+
+func (w watchedWarehouse) Series(ctx context.Context, metric string, from, to time.Time, step time.Duration) ([]warehouse.Point, error) {
+	points, err := w.Warehouse.Series(ctx, metric, from, to, step)
+	w.used.read(err)
+	return points, err
+}
+
+func (w watchedWarehouse) CountUsers(ctx context.Context, first, last time.Time) (map[string]int64, error) {
+	counts, err := w.Warehouse.CountUsers(ctx, first, last)
+	w.used.read(err)
+	return counts, err
+}

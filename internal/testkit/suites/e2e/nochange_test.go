@@ -1,0 +1,53 @@
+package e2e_test
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+)
+
+// TestNoChange counts the calls of a deploy that has nothing to do. What it must
+// not take for nothing is a test of internal/deploy, but for mappings that a
+// destroy stopped.
+func TestNoChange(t *testing.T) {
+	w := newWorkplace(t, "")
+	w.variables("StackName: nochange\n")
+	deploy := func(more ...string) result {
+		return w.streamctl(append([]string{"deploy", "--env", "development"}, more...)...)
+	}
+	deploy("--dry-run").want(0).says("stack nochange would be made").says("Add Database (AWS::RDS::DBInstance)")
+	deploy().want(0).says("Created stack nochange.")
+	w.platform.Fake.ResetCalls()
+	deploy().want(0).says("No change: stack nochange is already what the variables say.")
+	var calls []string
+	for _, c := range w.platform.Fake.Calls() {
+		if c.Principal == awsfake.PrincipalUser {
+			calls = append(calls, c.Service+":"+c.Operation)
+		}
+	}
+	// The others are made at a time: what a destroy that was interrupted may have left.
+	want := []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:GetTemplate", "apigateway:GetStage", "cloudformation:DescribeStackResource", "lambda:ListEventSourceMappings", "s3:GetBucketPolicy"}
+	slices.Sort(calls[min(3, len(calls)):])
+	if !slices.Equal(calls, want) {
+		t.Errorf("calls %v, want %v: %+v", calls, want, w.platform.Fake.Calls())
+	}
+	w.streamctl("diff", "--env", "development", "--exit-code").want(0).says("No difference")
+	w.variables("StackName: nochange\nDatabaseInstanceClass: db.t4g.small\nTags: {Team: shop}\n")
+	w.streamctl("diff", "--env", "development", "--exit-code").want(1).says("+DatabaseInstanceClass: db.t4g.small").says("+tag Team: shop")
+	deploy("--dry-run").want(0).says("DBInstanceClass: db.t4g.micro → db.t4g.small")
+	w.stopReading("nochange")
+	w.aws("apigateway", "create-deployment", "--rest-api-id", w.deployed("nochange", "--env", "development").outputs["ApiGatewayId"], "--stage-name", "prod").want(0)
+	w.streamctl("status", "--env", "development").want(0).says("ProcessorMapping doesn't read the stream").says("which isn't the stack's").says("`streamctl deploy` puts it right")
+	deploy().want(0).says("which was stopped").says("pointing stage prod back").says("Updated stack nochange.")
+	w.streamctl("destroy", "--env", "development", "--yes").want(0)
+}
+
+// variables replaces the variables file.
+func (w *workplace) variables(text string) {
+	w.t.Helper()
+	if err := os.WriteFile(w.dir+"/variables.yaml", []byte(text), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}

@@ -1,0 +1,207 @@
+package measure_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/template"
+)
+
+// BenchmarkZips sizes the zips that are deployed.
+func BenchmarkZips(b *testing.B) {
+	builder := newBuilder(b, "linux", "arm64")
+	var names []string
+	for _, f := range contract.Functions() {
+		names = append(names, f.Name)
+	}
+	built, _, err := builder.Build(b.Context(), names)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var figures []figure
+	for b.Loop() { // otherwise all of this ran twice
+		figures = figures[:0]
+		for _, a := range built {
+			figures = append(figures, figure{name: a.Function, unit: "MB", value: float64(len(a.Zip)) / 1e6, aim: 5.5})
+		}
+	}
+	report(b, figures...)
+}
+
+// bare polls as the bootstraps do, and has nothing else to start.
+const bare = `package main
+
+import (
+	"net/http"
+	"os"
+)
+
+func main() { http.Get("http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/next") }
+`
+
+// BenchmarkInit takes the time from a bootstrap's start to its first poll for
+// an event: what a cold start adds to a request, beside Lambda's own part.
+func BenchmarkInit(b *testing.B) {
+	builder := newBuilder(b, runtime.GOOS, runtime.GOARCH)
+	dir := b.TempDir()
+	names := []string{"bare"}
+	if err := os.WriteFile(filepath.Join(dir, "bare.go"), []byte(bare), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	build(b, filepath.Join(dir, "bare"), dir, "bare.go")
+	for _, f := range contract.Functions() {
+		names = append(names, f.Name)
+		if err := builder.Compile(b.Context(), f.Name, filepath.Join(dir, f.Name)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	variables := environments(b)
+	took := map[string][]time.Duration{}
+	for b.Loop() {
+		for _, name := range names {
+			took[name] = append(took[name], firstPoll(b, filepath.Join(dir, name), variables[name]))
+		}
+	}
+	figures := []figure{{name: "bare", unit: "ms", value: milliseconds(median(took["bare"]))}}
+	for _, name := range names[1:] {
+		figures = append(figures, figure{name: name, unit: "ms", value: milliseconds(median(took[name])), aim: 6})
+	}
+	report(b, figures...)
+}
+
+func newBuilder(b *testing.B, system, arch string) artifact.Builder {
+	b.Helper()
+	root, err := artifact.FindSource(".")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return artifact.Builder{Root: root, OS: system, Arch: arch, Environ: os.Environ()}
+}
+
+// firstPoll starts a bootstrap in front of a Runtime API that has no event. It
+// is a listener alone: a whole server would take longer than some bootstraps.
+func firstPoll(b *testing.B, path string, variables map[string]string) time.Duration {
+	b.Helper()
+	api, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer api.Close()
+	polled, exited := make(chan time.Time, 1), make(chan error, 1)
+	go func() {
+		conn, err := api.Accept()
+		if err != nil {
+			return // the listener was closed
+		}
+		r, err := http.ReadRequest(bufio.NewReader(conn))
+		at := time.Now()
+		if err == nil && r.Method == http.MethodGet && r.URL.Path == "/2018-06-01/runtime/invocation/next" {
+			polled <- at
+		}
+	}()
+	cmd := exec.CommandContext(b.Context(), path)
+	cmd.Env = []string{
+		"AWS_LAMBDA_RUNTIME_API=" + api.Addr().String(), "AWS_REGION=us-east-1",
+		"AWS_LAMBDA_FUNCTION_NAME=measured", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+		"AWS_ACCESS_KEY_ID=key", "AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token",
+	}
+	for name, value := range variables {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	go func() { exited <- cmd.Wait() }()
+	select {
+	case at := <-polled:
+		if err := cmd.Process.Kill(); err != nil {
+			b.Fatal(err)
+		}
+		<-exited // killed
+		return at.Sub(start)
+	case err := <-exited:
+		b.Fatalf("%s ended before it polled: %v", path, err)
+	}
+	return 0
+}
+
+// intrinsic is a Ref, GetAtt or Sub of the template, as YAML's JSON form has it.
+type intrinsic map[string]json.RawMessage
+
+// reference is a part of an Fn::Sub that CloudFormation replaces.
+var reference = regexp.MustCompile(`\$\{[^}]*\}`)
+
+// environments are the variables of each function by its name, as the template of
+// a default development stack declares them, with made-up values for references.
+func environments(b *testing.B) map[string]map[string]string {
+	b.Helper()
+	v := config.Default(config.Development)
+	built, err := template.Build(v, template.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	text, err := built.JSON()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var body struct {
+		Resources map[string]struct {
+			Type       string
+			Properties struct {
+				Environment struct{ Variables map[string]json.RawMessage }
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &body); err != nil {
+		b.Fatal(err)
+	}
+	all := map[string]map[string]string{}
+	for _, f := range contract.Functions() {
+		id := strings.ToUpper(f.Name[:1]) + f.Name[1:] + "Function"
+		declared := body.Resources[id].Properties.Environment.Variables
+		if len(declared) == 0 {
+			b.Fatalf("the template declares no environment for %s", id)
+		}
+		all[f.Name] = map[string]string{}
+		for name, raw := range declared {
+			all[f.Name][name] = resolved(b, raw)
+		}
+	}
+	return all
+}
+
+// resolved is a variable's text with made-up values for references.
+func resolved(b *testing.B, raw json.RawMessage) string {
+	b.Helper()
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	var call intrinsic
+	if err := json.Unmarshal(raw, &call); err != nil {
+		b.Fatal(err)
+	}
+	if json.Unmarshal(call["Fn::Sub"], &text) != nil {
+		return "measured"
+	}
+	return reference.ReplaceAllStringFunc(text, func(r string) string {
+		if strings.HasSuffix(r, "Port}") {
+			return "5432"
+		}
+		return "measured"
+	})
+}

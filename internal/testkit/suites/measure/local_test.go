@@ -1,0 +1,102 @@
+package measure_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
+)
+
+// BenchmarkLocal has `streamctl send` bring events to `streamctl local`: how long
+// until they can be queried, how many a second go all the way, and the memory
+// of the platform without its servers. STREAMCTL_BENCH_EVENTS is how many are sent
+// at full speed, and a twentieth of them at 1,000 a second before.
+func BenchmarkLocal(b *testing.B) {
+	program, err := localrun.Build(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := program.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	dir, err := os.MkdirTemp("", "streamctl-measure-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			b.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	const variables = "ShardCount: 2\nMetrics: [{Name: revenue, EventType: purchase, Sum: properties.amount, By: [properties.country]}]\nThrottleRate: 10000\n"
+	if err := os.WriteFile(filepath.Join(dir, "variables.yaml"), []byte(variables), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		b.StopTimer()
+		l := program.Start(b, localrun.Spec{Dir: dir, Args: []string{"--reset"}})
+		events := size(b, "STREAMCTL_BENCH_EVENTS", 20_000)
+		calm := sendTo(b, program, dir, l, "--rate", "1000", "--count", fmt.Sprint(max(1, events/20)))
+		began := time.Now()
+		full := sendTo(b, program, dir, l, "--count", fmt.Sprint(events), "--concurrency", "8")
+		rate := float64(events) / time.Since(began).Seconds()
+		report(b,
+			figure{name: "queryable after, 1,000 events/s, p50", unit: "ms", value: calm.Verified.AcceptedToQueryable.P50Milliseconds},
+			figure{name: "queryable after, 1,000 events/s, p95", unit: "ms", value: calm.Verified.AcceptedToQueryable.P95Milliseconds, aim: 1000},
+			figure{name: "accepted", unit: "events/s", value: full.EventsPerSecond, aim: 20_000, atLeast: true},
+			figure{name: "accepted, loaded and queryable", unit: "events/s", value: rate, aim: 20_000, atLeast: true},
+			figure{name: "peak memory without the servers", unit: "MiB", value: peakMiB(b, l.PID()), aim: 300},
+		)
+		if err := l.Stop(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+type sent struct {
+	EventsPerSecond float64
+	Verified        struct {
+		AcceptedToQueryable struct{ P50Milliseconds, P95Milliseconds float64 }
+	}
+}
+
+func sendTo(b *testing.B, program *localrun.Program, dir string, l *localrun.Local, args ...string) (s sent) {
+	b.Helper()
+	cmd := program.Command(b.Context(), localrun.Spec{Dir: dir, Args: append([]string{"send", "-o", "json", "--verify", "--seed", "1", "--url", l.API}, args...)})
+	out, err := cmd.Output()
+	if err != nil {
+		b.Fatalf("send: %v\n%s", err, out)
+	}
+	if err := json.Unmarshal(out, &s); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+// peakMiB is the most memory that a process had at a time, as Linux tells it; 0
+// elsewhere.
+func peakMiB(b *testing.B, pid int) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Logf("peak memory isn't known: %v", err)
+		return 0
+	}
+	_, after, _ := strings.Cut(string(text), "VmHWM:")
+	var kib float64
+	if _, err := fmt.Sscan(after, &kib); err != nil {
+		b.Fatal(err)
+	}
+	return kib / 1024
+}

@@ -1,0 +1,347 @@
+package measure_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamctl/streamctl/functions/archiver"
+	"github.com/streamctl/streamctl/functions/processor"
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/metric"
+	testpostgres "github.com/streamctl/streamctl/internal/testkit/servers/postgres"
+	testredis "github.com/streamctl/streamctl/internal/testkit/servers/redis"
+	"github.com/streamctl/streamctl/internal/testkit/suites/workload"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+const (
+	// batchEvents is what one invocation of the processor loads.
+	batchEvents = 2000
+	shards      = 10
+	// eventTime is what a batch's events are spread over.
+	eventTime = 2 * time.Minute
+)
+
+// batch is what Lambda would hand over, and the events in it.
+type batch struct {
+	payload []byte
+	events  []event.Event
+	arrived time.Time
+}
+
+// source makes batches, each with other events.
+type source struct {
+	seed uint64
+	from time.Time
+}
+
+func (s *source) batch(b *testing.B, shard int) batch {
+	b.Helper()
+	s.seed++
+	g := workload.New(s.seed, s.from, eventTime)
+	out := batch{arrived: s.from.Add(eventTime)}
+	var all events.KinesisEvent
+	for n := 0; len(out.events) < batchEvents; n++ {
+		r := g.Record()
+		var record events.KinesisEventRecord
+		record.Kinesis.SequenceNumber = fmt.Sprintf("49%09d%09d", s.seed, n)
+		record.EventID = fmt.Sprintf("shardId-%012d:%s", shard, record.Kinesis.SequenceNumber)
+		record.Kinesis.PartitionKey, record.Kinesis.Data = r.PartitionKey, r.Data
+		record.Kinesis.ApproximateArrivalTimestamp.Time = out.arrived
+		all.Records = append(all.Records, record)
+		out.events = append(out.events, r.Events...)
+	}
+	out.payload = must(b)(json.Marshal(all))
+	return out
+}
+
+// mixed is a batch with a part of the records of another one in front.
+func (s *source) mixed(b *testing.B, old batch, percent int) batch {
+	b.Helper()
+	var all, before events.KinesisEvent
+	fresh := s.batch(b, 0)
+	for payload, into := range map[string]*events.KinesisEvent{string(fresh.payload): &all, string(old.payload): &before} {
+		if err := json.Unmarshal([]byte(payload), into); err != nil {
+			b.Fatal(err)
+		}
+	}
+	n := len(before.Records) * percent / 100
+	all.Records = append(before.Records[:n], all.Records[:max(0, len(all.Records)-n)]...)
+	fresh.payload = must(b)(json.Marshal(all))
+	return fresh
+}
+
+func must(b *testing.B) func([]byte, error) []byte {
+	return func(text []byte, err error) []byte {
+		b.Helper()
+		if err != nil {
+			b.Fatal(err)
+		}
+		return text
+	}
+}
+
+// noObjects is an archive that nothing should go to.
+type noObjects struct{}
+
+func (noObjects) Put(context.Context, string, []byte) error {
+	return errors.New("nothing is set aside here")
+}
+
+// site is a warehouse, a cache and the ways into them.
+type site struct {
+	database *testpostgres.Database
+	redis    *redis.Client
+}
+
+func newSite(b *testing.B, from time.Time, client *redis.Client, declared ...metric.Definition) site {
+	b.Helper()
+	s := site{database: shared.Warehouse(b, from, from.AddDate(0, 0, 1)), redis: client}
+	s.declare(b, declared)
+	return s
+}
+
+// declare sets the metrics, with a connection that doesn't stay.
+func (s site) declare(b *testing.B, declared []metric.Definition) {
+	b.Helper()
+	owner := warehouse.NewURL(s.database.URL(contract.RoleOwner))
+	if err := errors.Join(owner.SetMetrics(b.Context(), declared), owner.Close(b.Context())); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// invocation is the processor as Lambda calls it, on connections of its own.
+func (s site) invocation(b *testing.B) func(batch) time.Duration {
+	b.Helper()
+	h := &processor.Handler{
+		Warehouse: s.database.As(b, contract.RoleLoader), Cache: cache.New(s.redis, time.Now), Objects: noObjects{},
+		Metrics: &emf.Writer{Out: io.Discard, Stack: "bench", Now: time.Now}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}
+	handler := lambdarun.Stream(h.Handle)
+	return func(in batch) time.Duration {
+		begun := time.Now()
+		answer, err := handler.Invoke(b.Context(), in.payload)
+		took := time.Since(begun)
+		if err != nil || !bytes.Equal(answer, []byte(`{"batchItemFailures":[]}`)) {
+			b.Errorf("answer %s, %v", answer, err)
+		}
+		return took
+	}
+}
+
+func (s site) connection(b *testing.B) *pgx.Conn {
+	b.Helper()
+	conn, err := pgx.Connect(b.Context(), s.database.URL(contract.RoleLoader))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := conn.Close(context.WithoutCancel(b.Context())); err != nil {
+			b.Error(err)
+		}
+	})
+	return conn
+}
+
+var columns = []string{"event_id", "user_id", "event_type", "timestamp", "properties", "received_at", "arrived_at", "line"}
+
+// rawCopy copies the same rows into the same table, in one transaction, and
+// does nothing else.
+func rawCopy(b *testing.B, conn *pgx.Conn, in batch) time.Duration {
+	begun := time.Now()
+	values := make([]any, len(columns))
+	err := pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
+		_, err := tx.CopyFrom(b.Context(), pgx.Identifier{"events"}, columns, pgx.CopyFromSlice(len(in.events), func(i int) ([]any, error) {
+			e := &in.events[i]
+			values[0], values[1], values[2], values[3], values[4] = [16]byte(e.ID), e.UserID, e.Type, e.Timestamp, []byte(e.Properties)
+			values[5], values[6], values[7] = in.arrived, in.arrived, warehouse.LineHash("s", "1", i)
+			return values, nil
+		}))
+		return err
+	})
+	if err != nil {
+		b.Error(err)
+	}
+	return time.Since(begun)
+}
+
+// rowByRow is what one would write first: an INSERT of its own and an INCR for
+// each event.
+func (s site) rowByRow(b *testing.B, conn *pgx.Conn, in batch) time.Duration {
+	begun := time.Now()
+	for i := range in.events {
+		e := &in.events[i]
+		_, err := conn.Exec(b.Context(), `INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $6)`, [16]byte(e.ID), e.UserID, e.Type, e.Timestamp, []byte(e.Properties), in.arrived)
+		if err == nil {
+			err = s.redis.Incr(b.Context(), "count:"+e.Type+":"+e.Timestamp.Format("200601021504")).Err()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	return time.Since(begun)
+}
+
+// declared are two metrics of one dimension with 50 values.
+func declared() []metric.Definition {
+	return []metric.Definition{
+		{Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}},
+		{Name: "countries", By: []string{"properties.country"}},
+	}
+}
+
+func startSource() *source {
+	return &source{seed: 1, from: time.Now().UTC().Add(-time.Minute).Truncate(time.Minute)}
+}
+
+// BenchmarkProcessor puts whole invocations of 2,000 events beside a COPY of the
+// same rows, and beside row after row.
+func BenchmarkProcessor(b *testing.B) {
+	src := startSource()
+	client := testredis.Client(b, testredis.Start(b))
+	ours, raw, rows := newSite(b, src.from, client, declared()...), newSite(b, src.from, client), newSite(b, src.from, client)
+	invoke, rawConn, rowConn := ours.invocation(b), raw.connection(b), rows.connection(b)
+	invoke(src.batch(b, 0)) // the first prepares statements and meets the dimensions
+	rawCopy(b, rawConn, src.batch(b, 0))
+	took := map[string][]time.Duration{}
+	for b.Loop() {
+		in := src.batch(b, 0)
+		took["ours"] = append(took["ours"], invoke(in))
+		took["copy"] = append(took["copy"], rawCopy(b, rawConn, in))
+		took["rows"] = append(took["rows"], rows.rowByRow(b, rowConn, in))
+		took["1 %"] = append(took["1 %"], invoke(src.mixed(b, in, 1)))
+		took["100 %"] = append(took["100 %"], invoke(in))
+	}
+	against := func(name string) float64 { return float64(median(took[name])) / float64(median(took["ours"])) }
+	report(b,
+		figure{name: "a COPY of 2,000 rows alone", unit: "ms", value: milliseconds(median(took["copy"]))},
+		figure{name: "2,000 events, whole invocation", unit: "ms", value: milliseconds(median(took["ours"]))},
+		figure{name: "2,000 rows and INCRs, one by one", unit: "ms", value: milliseconds(median(took["rows"]))},
+		figure{name: "speed beside the COPY alone", unit: "x", value: against("copy"), aim: 0.7, atLeast: true},
+		figure{name: "speed beside one by one", unit: "x", value: against("rows"), aim: 20, atLeast: true},
+		figure{name: "time with 1 % duplicates beside none", unit: "x", value: against("1 %")},
+		figure{name: "time with 100 % duplicates beside none", unit: "x", value: against("100 %")},
+	)
+}
+
+// BenchmarkTenShards has ten invocations at a time, beside ten COPYs.
+func BenchmarkTenShards(b *testing.B) {
+	src := startSource()
+	client := testredis.Client(b, testredis.Start(b))
+	ours, raw := newSite(b, src.from, client, declared()...), newSite(b, src.from, client)
+	invoke, conns := make([]func(batch) time.Duration, shards), make([]*pgx.Conn, shards)
+	for i := range shards {
+		invoke[i], conns[i] = ours.invocation(b), raw.connection(b)
+		invoke[i](src.batch(b, i))
+		rawCopy(b, conns[i], src.batch(b, i))
+	}
+	all := func(work func(shard int, in batch)) time.Duration {
+		batches := make([]batch, shards)
+		for i := range batches {
+			batches[i] = src.batch(b, i)
+		}
+		done := make(chan struct{})
+		begun := time.Now()
+		for i, in := range batches {
+			go func() { work(i, in); done <- struct{}{} }()
+		}
+		for range batches {
+			<-done
+		}
+		return time.Since(begun)
+	}
+	took := map[string][]time.Duration{}
+	round := 0
+	for b.Loop() {
+		process := func(shard int, in batch) { invoke[shard](in) }
+		took["warm"] = append(took["warm"], all(process))
+		round++
+		// Of 1,000 pages, the first hundred are new dimension values.
+		fresh := append(declared(), metric.Definition{Name: fmt.Sprintf("pages%d", round), By: []string{"properties.page"}})
+		ours.declare(b, fresh)
+		took["new"] = append(took["new"], all(process))
+		ours.declare(b, declared())
+		took["copy"] = append(took["copy"], all(func(shard int, in batch) { rawCopy(b, conns[shard], in) }))
+	}
+	copies := float64(median(took["copy"]))
+	report(b,
+		figure{name: "ten shards, 20,000 events", unit: "ms", value: milliseconds(median(took["warm"]))},
+		figure{name: "speed beside ten COPYs at a time", unit: "x", value: copies / float64(median(took["warm"])), aim: 0.7, atLeast: true},
+		figure{name: "the same with 100 new dimension values", unit: "x", value: copies / float64(median(took["new"]))},
+	)
+}
+
+// BenchmarkArchiver puts a batch of 6 MB beside gzip of the same bytes.
+func BenchmarkArchiver(b *testing.B) {
+	const size = 6 << 20
+	src := startSource()
+	g := workload.New(1, src.from, eventTime)
+	var in events.KinesisEvent
+	for n, total := 0, 0; total < size; n++ {
+		r := g.Record()
+		var record events.KinesisEventRecord
+		record.Kinesis.SequenceNumber = fmt.Sprintf("49%09d", n)
+		record.EventID = "shardId-000000000000:" + record.Kinesis.SequenceNumber
+		record.Kinesis.PartitionKey, record.Kinesis.Data = r.PartitionKey, r.Data
+		record.Kinesis.ApproximateArrivalTimestamp.Time = src.from
+		in.Records = append(in.Records, record)
+		total += len(r.Data)
+	}
+	kept := &keeping{}
+	h := archiver.Handler{Objects: kept, Metrics: &emf.Writer{Out: io.Discard, Stack: "bench", Now: time.Now}, Log: slog.New(slog.DiscardHandler)}
+	handle := func() time.Duration {
+		begun := time.Now()
+		if resp, err := h.Handle(b.Context(), in); err != nil || len(resp.BatchItemFailures) != 0 {
+			b.Fatal(resp, err)
+		}
+		return time.Since(begun)
+	}
+	handle()
+	zr, err := gzip.NewReader(bytes.NewReader(kept.body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := must(b)(io.ReadAll(zr))
+	var ours, alone []time.Duration
+	for b.Loop() {
+		ours = append(ours, handle())
+		begun := time.Now()
+		zw := gzip.NewWriter(io.Discard)
+		if _, err := zw.Write(text); err != nil {
+			b.Fatal(err)
+		}
+		if err := zw.Close(); err != nil {
+			b.Fatal(err)
+		}
+		alone = append(alone, time.Since(begun))
+	}
+	report(b,
+		figure{name: "archive 6 MB", unit: "ms", value: milliseconds(median(ours))},
+		figure{name: "speed beside gzip alone", unit: "x", value: float64(median(alone)) / float64(median(ours)), aim: 0.8, atLeast: true},
+	)
+}
+
+// keeping keeps the last object.
+type keeping struct{ body []byte }
+
+func (k *keeping) Put(_ context.Context, _ string, body []byte) error {
+	k.body = body
+	return nil
+}
