@@ -1,12 +1,15 @@
 package localrun_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/streamctl/streamctl/internal/local/durable"
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
@@ -44,6 +47,30 @@ func flip(t *testing.T, path string) {
 	}
 }
 
+// handled reports whether a mapping's saved checkpoints reach record n of a shard.
+func handled(t *testing.T, dataDir, mapping string, n int) bool {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(dataDir, "checkpoints", mapping+".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	var saved struct {
+		Shards map[string]string `json:"shards"`
+	}
+	if err == nil {
+		_, err = durable.Unseal(content, &saved)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sequence := range saved.Shards {
+		if strings.HasSuffix(sequence, fmt.Sprintf("%012d", n)) {
+			return true
+		}
+	}
+	return false
+}
+
 // TestBitFlippedInTheStream flips a bit in a record of the last segment after a
 // crash. If the record was loaded, the platform starts and loses no later event.
 // If it was not handled, the start is refused with file and number; with the
@@ -61,10 +88,14 @@ func TestBitFlippedInTheStream(t *testing.T) {
 	}
 	sendOne(0, 20)
 	l.Settle(t, 20, patience)
+	data := filepath.Join(dir, ".streamctl", "local")
+	// Checkpoints are saved a moment after the stores have the records.
+	for _, mapping := range []string{"processor", "archiver"} {
+		await(t, func() bool { return handled(t, data, mapping, 20) })
+	}
 	if err := l.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	data := filepath.Join(dir, ".streamctl", "local")
 	flip(t, lastSegment(t, data))
 	l = program.Start(t, localrun.Spec{Dir: dir})
 	sendOne(20, 5)
