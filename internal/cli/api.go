@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/streamctl/streamctl/internal/client"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 // apiOptions say which API is meant: a stack's, or that of a URL.
@@ -66,16 +66,16 @@ func (a *App) stackAPI(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	stack, err := op.Describe(ctx, v.StackName)
-	if errors.Is(err, deploy.ErrNotFound) {
+	found, err := op.Describe(ctx, v.StackName)
+	if errors.Is(err, stack.ErrNotFound) {
 		return nil, &noStackError{err}
 	}
 	if err != nil {
 		return nil, err
 	}
-	endpoint := strings.TrimSuffix(stack.Outputs["ApiEndpoint"], "/")
+	endpoint := strings.TrimSuffix(found.Outputs["ApiEndpoint"], "/")
 	if endpoint == "" {
-		return nil, &noEndpointError{stack.Name, stack.Status}
+		return nil, &noEndpointError{found.Name, found.Status}
 	}
 	return &client.Client{
 		Endpoint: endpoint, HTTP: cfg.HTTPClient,

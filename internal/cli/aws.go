@@ -19,6 +19,8 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/pipeline"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/trust"
 )
@@ -76,7 +78,7 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 		return nil, err
 	}
 	clients := deploy.NewClients(cfg, a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != "")
-	caller, err := deploy.Identify(ctx, clients.Identity, cfg.Region)
+	caller, err := deploy.Identify(ctx, clients.STS, cfg.Region)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +90,18 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 		poll = 3 * time.Second
 	}
 	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.report, Poll: poll, Token: token, Interrupted: a.interrupted,
-		CustomLog: template.LogGroup(v.StackName, contract.FuncSchema)}, nil
+		Layout: layout(v), Expect: a.expect}, nil
+}
+
+// layout names the parts of the stack.
+func layout(v config.Variables) deploy.Layout {
+	return deploy.Layout{
+		StatefulTypes: template.StatefulTypes(), SchemaLog: template.LogGroup(v.StackName, contract.FuncSchema),
+		Outputs: pipeline.Outputs{
+			API: template.OutputAPI, StageURL: template.OutputStageURL, Stream: template.OutputStream, Archive: template.OutputArchive,
+			Consumers: template.ConsumerOutputs(),
+		},
+	}
 }
 
 // token is unique, so that a repeated call is known for what it is.
@@ -99,7 +112,7 @@ func token() string {
 }
 
 // artifactBucket is where the functions' code goes.
-func artifactBucket(v config.Variables, caller deploy.Caller) string {
+func artifactBucket(v config.Variables, caller stack.Caller) string {
 	if v.ArtifactBucket != "" {
 		return v.ArtifactBucket
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/dashboard/awsstack"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 type dashboardOptions struct {
@@ -60,29 +60,29 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 	if err != nil {
 		return err
 	}
-	stack, err := op.Describe(ctx, v.StackName)
-	if errors.Is(err, deploy.ErrNotFound) {
+	found, err := op.Describe(ctx, v.StackName)
+	if errors.Is(err, stack.ErrNotFound) {
 		return &noStackError{err}
 	}
 	if err != nil {
 		return err
 	}
-	endpoint := strings.TrimSuffix(stack.Outputs["ApiEndpoint"], "/")
+	endpoint := strings.TrimSuffix(found.Outputs["ApiEndpoint"], "/")
 	if endpoint == "" {
-		return &noEndpointError{stack.Name, stack.Status}
+		return &noEndpointError{found.Name, found.Status}
 	}
 	api := &client.Client{Endpoint: endpoint, HTTP: cfg.HTTPClient, Signer: &client.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now}}
-	if err := a.tryAPI(ctx, api, stack.Outputs["ReadMetricsPolicyArn"]); err != nil {
+	if err := a.tryAPI(ctx, api, found.Outputs["ReadMetricsPolicyArn"]); err != nil {
 		return err
 	}
-	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: stack.Name, Now: time.Now,
-		Processor: stack.Outputs["ProcessorFunctionName"], Archiver: stack.Outputs["ArchiverFunctionName"]}
-	return a.serveDashboard(ctx, o, dashboard.New(dashboard.Options{API: api, Health: health.Get, About: aboutStack(v, stack, endpoint, cfg.Region)}))
+	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: found.Name, Now: time.Now,
+		Processor: found.Outputs["ProcessorFunctionName"], Archiver: found.Outputs["ArchiverFunctionName"]}
+	return a.serveDashboard(ctx, o, dashboard.New(dashboard.Options{API: api, Health: health.Get, About: aboutStack(v, found, endpoint, cfg.Region)}))
 }
 
-func aboutStack(v config.Variables, stack deploy.Stack, endpoint, region string) dashboard.About {
+func aboutStack(v config.Variables, found stack.Stack, endpoint, region string) dashboard.About {
 	return dashboard.About{
-		Title: stack.Name, Environment: v.Environment, Endpoint: endpoint, Region: region,
+		Title: found.Name, Environment: v.Environment, Endpoint: endpoint, Region: region,
 		Send:    "streamctl send --env " + v.Environment + ` --user user123 --type page_view --properties '{"page": "/dashboard"}'`,
 		Metrics: dashboard.Metrics(v.Metrics), Version: programVersion(),
 	}
@@ -167,7 +167,7 @@ func (e *noStackError) Hint() string {
 // noEndpointError says that a stack has no API yet.
 type noEndpointError struct {
 	stack  string
-	status deploy.Status
+	status stack.Status
 }
 
 func (e *noEndpointError) Error() string {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,11 +13,13 @@ import (
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/stacktemplate"
 	"github.com/streamctl/streamctl/internal/template"
 )
 
 type deployOptions struct {
-	packageOptions
+	source         string
 	passwordFile   string
 	changePassword bool
 	allowReplace   []string
@@ -29,39 +33,49 @@ func newDeployCmd(a *App) *cobra.Command {
 	var o deployOptions
 	cmd := &cobra.Command{
 		Use:   "deploy",
-		Short: "Create or update the stack and wait until it is done.",
+		Short: "Create or update the stack and wait until it is done",
 		Long: `Build and upload the functions, then create the stack, or update it through a
-change set, and follow it to the end. A stack that is already what the variables
-say isn't touched.
+change set, and follow the operation to its end. A stack that already matches the
+variables is not changed. After an interruption, the same command resumes.
 
-The database password is asked for when a stack is created. It is taken from
-STREAMCTL_DATABASE_PASSWORD, --database-password-file, the variables file, or a
-prompt, in that order; a later deploy keeps it.`,
+On a terminal, deploy lists the changes of an update and asks before it begins.
+--yes and runs without a terminal update without a question.
+
+A new stack needs a database password. It is taken from STREAMCTL_DATABASE_PASSWORD,
+--database-password-file, the variables file, or a prompt, in that order. Later
+deploys keep it.
+
+  streamctl deploy --env production
+  streamctl deploy --env production --dry-run`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDeploy(cmd.Context(), a, o) },
 	}
-	o.flags(cmd)
-	cmd.Flags().StringVar(&o.passwordFile, "database-password-file", "", "file with the database password")
-	cmd.Flags().BoolVar(&o.changePassword, "change-password", false, "set a new database password in an existing stack")
-	cmd.Flags().StringArrayVar(&o.allowReplace, "allow-replace", nil, "logical id of a resource that holds data and may be replaced or deleted; may be given more than once")
-	cmd.Flags().BoolVar(&o.code, "code", false, "only update the functions' code: template, parameters and tags stay as the stack has them")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what would change; nothing is uploaded")
-	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait for the end of another operation on the stack instead of refusing")
-	cmd.Flags().BoolVar(&o.resume, "continue-rollback", false, "finish a rollback that failed (UPDATE_ROLLBACK_FAILED), then deploy")
-	cmd.Flags().StringArrayVar(&o.skip, "skip", nil, "with --continue-rollback: logical id of a resource that can't be put back; may be given more than once")
+	f := cmd.Flags()
+	sourceFlag(f, &o.source)
+	f.StringVar(&o.passwordFile, "database-password-file", "", "file with the database password")
+	f.BoolVar(&o.changePassword, "change-password", false, "set a new database password in an existing stack")
+	f.StringArrayVar(&o.allowReplace, "allow-replace", nil, "logical id of a stateful resource that may be replaced or deleted; repeatable")
+	f.BoolVar(&o.code, "code", false, "update only the functions' code: the stack's template, parameters and tags stay")
+	f.BoolVar(&o.dryRun, "dry-run", false, "list the changes; nothing is uploaded or changed")
+	f.BoolVar(&o.wait, "wait", false, "wait for the end of another operation on the stack instead of refusing")
+	f.BoolVar(&o.resume, "continue-rollback", false, "finish a failed rollback (UPDATE_ROLLBACK_FAILED), then deploy")
+	f.StringArrayVar(&o.skip, "skip", nil, "with --continue-rollback: logical id of a resource that can't be restored; repeatable")
 	return cmd
 }
 
-// deployed is the answer of deploy.
+// deployed is the result of deploy.
 type deployed struct {
 	Stack   string            `json:"stack"`
 	Status  string            `json:"status"`
 	Changed bool              `json:"changed"`
 	Outputs map[string]string `json:"outputs"`
-	// Leftover is what CloudFormation could not delete.
-	Leftover []deploy.Leftover `json:"leftover,omitempty"`
+	// Leftover lists resources that CloudFormation could not delete.
+	Leftover []stack.Leftover `json:"leftover,omitempty"`
 }
 
 func runDeploy(ctx context.Context, a *App, o deployOptions) error {
+	if o.code && (o.dryRun || o.changePassword || len(o.allowReplace) > 0) {
+		return &usageError{err: errors.New("--code changes only code: it excludes --dry-run, --change-password and --allow-replace")}
+	}
 	if !o.dryRun {
 		a.show("deploy")
 	}
@@ -74,186 +88,180 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 		return err
 	}
 	a.notef("%s: stack %s in account %s, %s", v.Environment, v.StackName, op.Caller.Account, op.Caller.Region)
-	current, exists, err := op.Current(ctx, v.StackName)
+	d := &deployRun{app: a, o: o, v: v}
+	if o.dryRun {
+		return runPreview(ctx, a, op, d)
+	}
+	outcome, err := op.Run(ctx, d.spec(op.Caller), d.decisions())
 	if err != nil {
 		return err
 	}
-	if o.code {
-		return a.deployCode(ctx, v, o, op, current, exists)
+	d.remember()
+	return d.print(outcome)
+}
+
+// deployRun is one run of deploy, or of a verb that compares with what deploy
+// would do.
+type deployRun struct {
+	app       *App
+	o         deployOptions
+	v         config.Variables
+	artifacts []artifact.Artifact
+}
+
+func (d *deployRun) spec(caller stack.Caller) deploy.Spec {
+	return deploy.Spec{
+		Stack: d.v.StackName, ArtifactBucket: artifactBucket(d.v, caller), Build: d.build,
+		CodeOnly: d.o.code, Wait: d.o.wait, ContinueRollback: d.o.resume, Skip: d.o.skip,
 	}
-	request, err := a.request(ctx, v, o, op, hasPassword(current.Stack))
-	if err != nil {
-		return err
+}
+
+// build builds the functions and renders the template. A new password is asked for
+// first, so that nobody waits for a build before the question.
+func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
+	b.Parameters = map[string]string{}
+	if !d.o.code {
+		b.Parameters = template.Values(d.v)
+		b.Previous = []string{template.PasswordParameter}
 	}
-	artifacts, err := a.artifacts(ctx, o.source)
-	if err != nil {
-		return err
-	}
-	if err := a.addTemplate(v, &request, artifact.NewManifest(artifacts).Keys()); err != nil {
-		return err
-	}
-	same := exists && len(current.Differs(request)) == 0
-	if exists && !same {
-		if err := a.checkUpdate(current, &request); err != nil {
-			return err
+	if d.o.changePassword {
+		password, err := d.app.password(ctx, d.v, d.o.passwordFile)
+		if err != nil {
+			return b, err
 		}
+		b.Parameters[template.PasswordParameter], b.Previous = password, nil
 	}
-	switch {
-	case o.dryRun:
-		return a.previewed(ctx, op, request, current, exists)
-	case same: // nothing to upload
-		outcome, err := op.Update(ctx, request, current)
-		return errors.Join(err, a.deployed(outcome, err))
+	if b.Artifacts, err = d.app.artifacts(ctx, d.o.source); err != nil {
+		return b, err
 	}
-	if _, err := a.upload(ctx, v, artifacts, op); err != nil {
-		return err
+	d.artifacts = b.Artifacts
+	keys := artifact.NewManifest(b.Artifacts).Keys()
+	for function, key := range keys {
+		b.Parameters[template.CodeKeyParameter(function)] = key
 	}
-	var outcome deploy.Outcome
-	if exists {
-		outcome, err = op.Update(ctx, request, current)
-	} else if err = a.expectTemplate(request.Template); err == nil {
-		outcome, err = op.Apply(ctx, request)
+	if d.o.code {
+		return b, nil
 	}
-	return errors.Join(err, a.deployed(outcome, err))
-}
-
-// deployCode updates the functions' code alone.
-func (a *App) deployCode(ctx context.Context, v config.Variables, o deployOptions, op *deploy.Operator, current deploy.Current, exists bool) error {
-	switch {
-	case !exists && current.Stack.Status == "":
-		return &noStackError{fmt.Errorf("deploy --code: %w: %s", deploy.ErrNotFound, v.StackName)}
-	case !exists:
-		return &deploy.BusyError{Stack: v.StackName, Status: string(current.Stack.Status), Since: current.Stack.Since().Local().Format("15:04:05 MST"), Meaning: current.Stack.Status.Meaning()}
-	case o.dryRun || o.changePassword || len(o.allowReplace) > 0:
-		return &usageError{err: errors.New("--code changes nothing else: it goes without --dry-run, --change-password and --allow-replace")}
-	}
-	types, err := template.Resources(current.Template)
+	b.Tags, b.Protected, b.AllowReplace = stackTags(d.v), d.v.TerminationProtection, d.o.allowReplace
+	t, err := template.Build(d.v, template.Options{CodeKeys: keys})
 	if err != nil {
-		return err
+		return b, &invalidError{err: err}
 	}
-	for id, kind := range types {
-		if kind == "AWS::Lambda::Version" { // its id follows the code
-			return &usageError{err: fmt.Errorf("--code: %s keeps executions ready for one version of the code", id), hint: "`streamctl deploy` updates the version too"}
-		}
+	if b.Template, err = t.YAML(); err != nil {
+		return b, &invalidError{err: err}
 	}
-	artifacts, err := a.artifacts(ctx, o.source)
-	if err != nil {
-		return err
-	}
-	if _, err := a.upload(ctx, v, artifacts, op); err != nil {
-		return err
-	}
-	values := map[string]string{}
-	for function, key := range artifact.NewManifest(artifacts).Keys() {
-		values[template.CodeKeyParameter(function)] = key
-	}
-	outcome, err := op.UpdateParameters(ctx, current, values)
-	return errors.Join(err, a.deployed(outcome, err))
+	b.Policy, err = stack.ProtectivePolicy(t.IDsOfTypes(template.StatefulTypes()))
+	return b, err
 }
 
-// hasPassword says that there is a stack whose password is kept: one that is
-// made anew needs it again.
-func hasPassword(stack deploy.Stack) bool {
-	return stack.Status != "" && stack.Status != deploy.StatusRollbackComplete && stack.Status != deploy.StatusReview && stack.Status != "DELETE_IN_PROGRESS"
+// projectTag names the project of a stack.
+const projectTag = "Project"
+
+// stackTags are the tags of the stack and of its resources.
+func stackTags(v config.Variables) map[string]string {
+	tags := map[string]string{"Environment": v.Environment, projectTag: v.ProjectName}
+	maps.Copy(tags, v.Tags)
+	return tags
 }
 
-// request is what the stack shall be, as far as it is known before the
-// functions are built; the password is found first, so that nobody waits for a
-// build to be asked for it.
-func (a *App) request(ctx context.Context, v config.Variables, o deployOptions, op *deploy.Operator, keepsPassword bool) (deploy.Request, error) {
-	r := deploy.Request{
-		Stack:          v.StackName,
-		TemplateBucket: artifactBucket(v, op.Caller),
-		Parameters:     template.Values(v),
-		Tags:           map[string]string{"Environment": v.Environment, "Project": v.ProjectName},
-		Protected:      v.TerminationProtection,
-		AllowReplace:   o.allowReplace,
-		Wait:           o.wait, ContinueRollback: o.resume, Skip: o.skip, Agree: a.agree(ctx),
-		Approve: func(changes []deploy.Change) error {
-			for _, c := range changes {
-				a.notef("  %s", c)
-			}
-			a.expectChanges(changes)
-			return nil
+func (d *deployRun) decisions() deploy.Decisions {
+	return deploy.Decisions{
+		CheckOwner: d.checkOwner, CheckUpdate: d.checkUpdate, Approve: d.approve, Secrets: d.secrets,
+		ConfirmRecreate: func(ctx context.Context, remains, question string) error {
+			return d.app.confirmed(ctx, remains, question)
 		},
 	}
-	for k, value := range v.Tags {
-		r.Tags[k] = value
-	}
-	if keepsPassword && !o.changePassword || o.dryRun {
-		r.Previous = []string{template.PasswordParameter}
-		return r, nil
-	}
-	password, err := a.password(ctx, v, o.passwordFile)
-	if err != nil {
-		return r, err
-	}
-	r.Parameters[template.PasswordParameter] = password
-	return r, nil
 }
 
-// addTemplate renders with the code that was just built.
-func (a *App) addTemplate(v config.Variables, r *deploy.Request, keys map[string]string) error {
-	t, err := template.Build(v, template.Options{CodeKeys: keys})
-	if err != nil {
-		return &invalidError{err: err}
-	}
-	if r.Template, err = t.YAML(); err != nil {
-		return &invalidError{err: err}
-	}
-	if r.Policy, err = deploy.KeepData(t.Holding(deploy.HoldsData())); err != nil {
-		return err
-	}
-	for function, key := range keys {
-		r.Parameters[template.CodeKeyParameter(function)] = key
-	}
-	return nil
+// secrets asks for the values that a new stack needs.
+func (d *deployRun) secrets(ctx context.Context) (map[string]string, error) {
+	password, err := d.app.password(ctx, d.v, d.o.passwordFile)
+	return map[string]string{template.PasswordParameter: password}, err
 }
 
-// checkUpdate refuses what the stack that is there can't take, before anything
-// is sent, and lets go of what holds nothing of its own.
-func (a *App) checkUpdate(current deploy.Current, r *deploy.Request) error {
+// checkOwner asks before a deploy takes over a stack of another project.
+func (d *deployRun) checkOwner(ctx context.Context, s stack.Stack) error {
+	want := stackTags(d.v)[projectTag]
+	owner := s.Tags[projectTag]
+	if owner == "" {
+		owner, want = s.Parameters[template.ProjectParameter], d.v.ProjectName
+	}
+	if owner == "" || owner == want {
+		return nil
+	}
+	return d.app.confirmed(ctx, fmt.Sprintf("Stack %s belongs to project %s, but ProjectName in %s is %s.", s.Name, owner, d.app.flags.variables, want), "Take it over?")
+}
+
+// checkUpdate refuses an update that the stack can't take, before anything is
+// uploaded, and allows the replacement of read replicas, which have no data of
+// their own.
+func (d *deployRun) checkUpdate(current stack.Current, spec stack.Spec) ([]string, error) {
+	if spec.ParametersOnly {
+		resources, err := stacktemplate.Parse(current.Template)
+		if err != nil {
+			return nil, err
+		}
+		for id, r := range resources {
+			if r.Type == "AWS::Lambda::Version" { // its id follows the code
+				return nil, &usageError{err: fmt.Errorf("--code: %s keeps provisioned executions for one version of the code", id), hint: "`streamctl deploy` updates the version too"}
+			}
+		}
+		return nil, nil
+	}
 	refusals, err := template.CheckUpdate(
 		template.Deployed{Body: current.Template, Parameters: current.Stack.Parameters},
-		template.Deployed{Body: r.Template, Parameters: r.Parameters})
+		template.Deployed{Body: spec.Template, Parameters: spec.Parameters})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var problems []config.Problem
 	for _, x := range refusals {
 		problems = append(problems, config.Problem{Key: x.Variable, What: x.What})
 	}
 	if len(problems) > 0 {
-		return &config.InvalidError{File: a.flags.variables, Problems: problems}
+		return nil, &config.InvalidError{File: d.app.flags.variables, Problems: problems}
 	}
-	copies, err := template.Copies(current.Template)
-	r.AllowReplace = append(r.AllowReplace, copies...)
-	return err
+	return template.ReadReplicas(current.Template)
 }
 
-// deployed tells what became of the stack, unless that failed.
-func (a *App) deployed(outcome deploy.Outcome, failed error) error {
-	if failed != nil {
+// approve lists the changes of an update, and asks on a terminal.
+func (d *deployRun) approve(ctx context.Context, changes []stack.Change) error {
+	a := d.app
+	for _, line := range changeLines(changes, a.textWidth(a.Stderr)) {
+		a.notef("  %s", line)
+	}
+	_, input := terminal(a.Stdin)
+	_, screen := terminal(a.Stderr)
+	if !input || !screen || a.flags.output != "text" || a.Getenv("CI") != "" {
 		return nil
 	}
+	return a.confirmed(ctx, fmt.Sprintf("This updates stack %s: %s.", d.v.StackName, plural(len(changes), "change", "changes")), "Update it?")
+}
+
+// remember saves the keys of the uploaded code, for render.
+func (d *deployRun) remember() {
+	if err := artifact.NewManifest(d.artifacts).Write(d.app.manifestPath()); err != nil {
+		d.app.notef("`streamctl render` will not know the uploaded code: %v", err)
+	}
+}
+
+func (d *deployRun) print(outcome deploy.Outcome) error {
+	a, s := d.app, outcome.Stack
 	a.endShow()
-	stack := outcome.Stack
 	switch {
 	case outcome.Created:
-		a.notef("Created stack %s.", stack.Name)
+		a.notef("Created stack %s.", s.Name)
 	case outcome.Changed:
-		a.notef("Updated stack %s.", stack.Name)
+		a.notef("Updated stack %s.", s.Name)
 	default:
-		a.notef("No change: stack %s is already what the variables say.", stack.Name)
+		a.notef("No change: stack %s already matches the variables.", s.Name)
 	}
+	result := deployed{Stack: s.Name, Status: string(s.Status), Changed: outcome.Changed, Outputs: s.Outputs}
 	for _, e := range outcome.Orphans {
 		a.notef("left: %s %s: CloudFormation could not delete it: %s", e.Type, e.PhysicalID, e.Reason)
+		result.Leftover = append(result.Leftover, stack.Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Why: e.Reason, Costs: true})
 	}
-	result := deployed{Stack: stack.Name, Status: string(stack.Status), Changed: outcome.Changed, Outputs: stack.Outputs}
-	for _, e := range outcome.Orphans {
-		result.Leftover = append(result.Leftover, deploy.Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Why: e.Reason, Costs: true})
-	}
-	err := a.answer(result, func() { a.printOutputs(stack.Outputs) })
+	err := a.answer(result, func() { a.printOutputs(s.Outputs) })
 	if err == nil && len(outcome.Orphans) > 0 {
 		return errLeftBehind
 	}
@@ -265,7 +273,7 @@ func (a *App) printOutputs(outputs map[string]string) {
 	for name := range outputs {
 		width = max(width, ui.Width(ui.Line(name)))
 	}
-	for _, name := range sorted(outputs) {
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
 		a.printf("%s  %s\n", ui.Pad(name, width), ui.Line(outputs[name]))
 	}
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/iampolicy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/stacktemplate"
 	"github.com/streamctl/streamctl/internal/template"
 )
 
@@ -53,12 +55,12 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 	if err != nil {
 		return &invalidError{err: err}
 	}
-	byID, err := template.Resources(text)
+	byID, err := stacktemplate.Parse(text)
 	if err != nil {
 		return err
 	}
-	types := slices.Sorted(maps.Values(byID))
-	s := deploy.Scope{Partition: "aws", Account: "<account>", Region: "<region>", Stack: v.StackName, ArtifactBucket: v.ArtifactBucket}
+	types := slices.Sorted(maps.Values(stacktemplate.Types(byID)))
+	s := iampolicy.Scope{Partition: "aws", Account: "<account>", Region: "<region>", Stack: v.StackName, ArtifactBucket: v.ArtifactBucket}
 	if op, err := a.operator(ctx, v); err == nil {
 		s.Partition, s.Account, s.Region = op.Caller.Partition(), op.Caller.Account, op.Caller.Region
 	} else {
@@ -67,7 +69,7 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 	if s.ArtifactBucket == "" {
 		s.ArtifactBucket = template.ArtifactBucketName(s.Account, s.Region)
 	}
-	documents, err := deploy.Permissions(s, slices.Compact(types))
+	documents, err := iampolicy.Documents(s, slices.Compact(types))
 	if err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ func (a *App) examine(ctx context.Context) (out []finding) {
 		if err != nil {
 			f.Says = err.Error()
 			var hinted interface{ Hint() string }
-			if f.Do = deploy.HintFor(err.Error()); errors.As(err, &hinted) && hinted.Hint() != "" {
+			if f.Do = stack.HintFor(err.Error()); errors.As(err, &hinted) && hinted.Hint() != "" {
 				f.Do = hinted.Hint()
 			}
 		}
@@ -145,22 +147,22 @@ func (a *App) examine(ctx context.Context) (out []finding) {
 	out[len(out)-1].Says = fmt.Sprintf("%s in account %s, %s", op.Caller.ARN, op.Caller.Account, op.Caller.Region)
 	v.Region = op.Caller.Region
 	note("region", v.Region, a.checkRegion(v))
-	stack, err := op.Describe(ctx, v.StackName)
+	found, err := op.Describe(ctx, v.StackName)
 	switch {
-	case deploy.IsNotFound(err):
+	case errors.Is(err, stack.ErrNotFound):
 		note("stack", "there is none yet: `streamctl deploy` makes it", nil)
 	case err != nil:
 		note("stack", "", err)
 	default:
-		note("stack", fmt.Sprintf("%s: %s", stack.Status, stack.Status.Meaning()), stateProblem(v, stack))
+		note("stack", fmt.Sprintf("%s: %s", found.Status, found.Status.Meaning()), stateProblem(v, found))
 	}
 	return out
 }
 
 // stateProblem is a status in which a deploy would do nothing.
-func stateProblem(v config.Variables, stack deploy.Stack) error {
-	if next := stack.Status.Next(); next != "" {
-		return &deploy.StateError{Op: "deploy", Stack: v.StackName, Status: string(stack.Status), Meaning: stack.Status.Meaning()}
+func stateProblem(v config.Variables, found stack.Stack) error {
+	if next := found.Status.Next(); next != "" {
+		return &stack.StateError{Op: "deploy", Stack: v.StackName, Status: found.Status, Advice: next}
 	}
 	return nil
 }

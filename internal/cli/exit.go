@@ -15,6 +15,7 @@ import (
 	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/send"
 )
@@ -92,11 +93,11 @@ func (e *canceledError) Hint() string {
 
 // told says that an error itself says what an interrupt did.
 func told(err error) bool {
-	var undone *deploy.CancelledError
-	var running *deploy.LeftRunningError
+	var undone *stack.CanceledError
+	var running *stack.LeftRunningError
 	var unread *local.UnreadError
 	var sent *sendInterruptedError
-	var failed *deploy.FailedError // it was left to go on, and came to this
+	var failed *stack.FailedError // it was left to go on, and came to this
 	return errors.As(err, &sent) || errors.As(err, &failed) || errors.As(err, &undone) || errors.As(err, &running) || errors.As(err, &unread)
 }
 
@@ -159,7 +160,7 @@ func hint(err error) string {
 		return hinted.Hint()
 	}
 	if fromAWS(err) {
-		return deploy.HintFor(err.Error())
+		return stack.HintFor(err.Error())
 	}
 	return ""
 }
@@ -171,16 +172,16 @@ func exitCode(err error) int {
 		invalid   *invalidError
 		login     *deploy.CredentialsError
 		account   *deploy.AccountError
-		failed    *deploy.FailedError
-		state     *deploy.StateError
+		failed    *stack.FailedError
+		state     *stack.StateError
 		protected *deploy.ProtectedError
 		locked    *deploy.LockedError
-		replace   *deploy.ReplaceError
-		busy      *deploy.BusyError
+		replace   *stack.ReplaceError
+		busy      *stack.BusyError
 		canceled  *canceledError
 		unread    *readDeniedError
-		undone    *deploy.CancelledError
-		running   *deploy.LeftRunningError
+		undone    *stack.CanceledError
+		running   *stack.LeftRunningError
 		sent      *sendInterruptedError
 		unsigned  *client.CredentialsError
 	)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -35,22 +36,47 @@ func (a *App) interrupted(ctx context.Context, op string) (cancel bool, until co
 	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y"), until
 }
 
-// agree asks a question that a stack's state raises.
-func (a *App) agree(ctx context.Context) func(what, question string) error {
-	return func(what, question string) error {
-		a.notef("%s", what)
-		if a.flags.yes {
-			return nil
-		}
-		if _, ok := terminal(a.Stdin); !ok {
-			return &declinedError{hint: "nobody is here to ask; add --yes"}
-		}
-		defer a.pause()()
-		a.promptf("%s [y/N] ", question)
-		line, err := a.askLine(ctx)
-		if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
-			return &declinedError{}
-		}
+// confirmed asks a question after a text that explains it, unless --yes was given.
+func (a *App) confirmed(ctx context.Context, explanation, question string) error {
+	a.notef("%s", explanation)
+	if a.flags.yes {
 		return nil
 	}
+	if _, ok := terminal(a.Stdin); !ok {
+		return &declinedError{hint: "there is no terminal to ask on; add --yes"}
+	}
+	defer a.pause()()
+	a.promptf("%s [y/N] ", question)
+	line, err := a.askLine(ctx)
+	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
+		return &declinedError{}
+	}
+	return nil
 }
+
+// confirmName asks for the stack's name, unless --yes was given.
+func (a *App) confirmName(ctx context.Context, stack string) error {
+	if a.flags.yes {
+		return nil
+	}
+	if _, ok := terminal(a.Stdin); !ok {
+		return &declinedError{hint: "there is no terminal to ask on; add --yes"}
+	}
+	defer a.pause()()
+	a.promptf("Type the stack's name to delete it: ")
+	line, err := a.askLine(ctx)
+	if err != nil {
+		return &declinedError{}
+	}
+	if line != stack {
+		return &declinedError{hint: fmt.Sprintf("the stack's name is %s", stack)}
+	}
+	return nil
+}
+
+// declinedError is errDeclined with a hint.
+type declinedError struct{ hint string }
+
+func (e *declinedError) Error() string { return errDeclined.Error() }
+func (e *declinedError) Unwrap() error { return errDeclined }
+func (e *declinedError) Hint() string  { return e.hint }

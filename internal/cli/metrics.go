@@ -137,11 +137,11 @@ func (a *App) doTask(ctx context.Context, o valuesOptions, task contract.Mainten
 	if err != nil {
 		return r, err
 	}
-	stack, err := op.Describe(ctx, v.StackName)
+	found, err := op.Describe(ctx, v.StackName)
 	if err != nil {
 		return r, err
 	}
-	return r, op.Invoke(ctx, stack, template.FunctionID(contract.FuncMaintenance), task, &r)
+	return r, op.Invoke(ctx, found, template.FunctionID(contract.FuncMaintenance), task, &r)
 }
 
 func (a *App) showValues(r valuesResult) {

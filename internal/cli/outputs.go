@@ -30,28 +30,28 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 	if err != nil {
 		return err
 	}
-	stack, err := op.Describe(ctx, v.StackName)
+	found, err := op.Describe(ctx, v.StackName)
 	if err != nil {
 		return err
 	}
-	if !stack.Status.OutputsHold() {
-		a.notef("stack %s is %s: %s; its outputs may not hold", stack.Name, stack.Status, stack.Status.Meaning())
+	if !found.Status.HasReliableOutputs() {
+		a.notef("stack %s is %s: %s; its outputs may not hold", found.Name, found.Status, found.Status.Meaning())
 	}
 	if len(keys) == 1 {
-		value, known := stack.Outputs[keys[0]]
+		value, known := found.Outputs[keys[0]]
 		if !known {
 			return &usageError{err: fmt.Errorf("stack %s has no output %q", v.StackName, keys[0]),
-				hint: "it has " + strings.Join(sorted(stack.Outputs), ", ")}
+				hint: "it has " + strings.Join(sorted(found.Outputs), ", ")}
 		}
 		return a.answer(map[string]string{keys[0]: value}, func() { a.printf("%s\n", ui.Line(value)) })
 	}
 	if a.flags.output == "env" {
-		for _, name := range sorted(stack.Outputs) {
-			a.printf("%s\n", shellAssignment(shellName(name), stack.Outputs[name]))
+		for _, name := range sorted(found.Outputs) {
+			a.printf("%s\n", shellAssignment(shellName(name), found.Outputs[name]))
 		}
 		return nil
 	}
-	return a.answer(stack.Outputs, func() { a.printOutputs(stack.Outputs) })
+	return a.answer(found.Outputs, func() { a.printOutputs(found.Outputs) })
 }
 
 // shellName is an output's name as a variable: ApiEndpoint is API_ENDPOINT. A name

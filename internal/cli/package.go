@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/artifact/released"
@@ -33,15 +34,15 @@ artifact bucket, which is made once for each account and region. The digests go
 to .streamctl/artifacts.json beside the variables file; render reads them there.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPackage(cmd.Context(), a, o) },
 	}
-	o.flags(cmd)
+	sourceFlag(cmd.Flags(), &o.source)
 	cmd.Flags().BoolVar(&o.prune, "prune", false, "instead: delete code from the artifact bucket that no stack of the account and region uses, older than a day, but for each function's two newest")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "with --prune: only say what would go")
 	cmd.Flags().BoolVar(&o.noUpload, "no-upload", false, "only build and remember the digests")
 	return cmd
 }
 
-func (o *packageOptions) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.source, "source", ".", "checkout with functions/, or a folder in it; without one the released functions are used")
+func sourceFlag(f *pflag.FlagSet, source *string) {
+	f.StringVar(source, "source", ".", "checkout with functions/, or a folder in it; without one the released functions are used")
 }
 
 // packaged is the answer of package for one function.
@@ -91,7 +92,7 @@ func (a *App) prune(ctx context.Context, v config.Variables, dryRun bool) error 
 		return err
 	}
 	bucket := artifactBucket(v, op.Caller)
-	p, err := op.Prune(ctx, bucket, time.Now(), dryRun)
+	p, err := op.Prune(ctx, bucket, dryRun)
 	if err != nil {
 		return err
 	}
@@ -113,9 +114,6 @@ func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifa
 	uploaded := map[string]bool{}
 	if op != nil {
 		bucket := artifactBucket(v, op.Caller)
-		if err := op.EnsureBucket(ctx, bucket); err != nil {
-			return nil, err
-		}
 		a.busy("the functions' code to be uploaded")
 		sent, err := op.Upload(ctx, bucket, artifacts)
 		if err != nil {
@@ -127,7 +125,7 @@ func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifa
 		a.notef("%d of %d functions uploaded to %s, the others were there", len(sent), len(artifacts), bucket)
 	}
 	if err := artifact.NewManifest(artifacts).Write(a.manifestPath()); err != nil {
-		return nil, err
+		a.notef("`streamctl render` will not know this code: %v", err)
 	}
 	var results []packaged
 	for _, x := range artifacts {

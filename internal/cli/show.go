@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"time"
@@ -10,8 +9,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/cli/progress"
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/template"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 // show begins to show what a verb does while it does it: a tree where a person
@@ -53,7 +51,7 @@ func (a *App) wantsColors() bool {
 }
 
 // report shows what an operation does, on stderr.
-func (a *App) report(e deploy.Event) {
+func (a *App) report(e stack.Event) {
 	if a.showing != nil {
 		a.showing.Report(e)
 		return
@@ -88,59 +86,6 @@ func (a *App) expect(op string, resources map[string]string) {
 	}
 }
 
-// expectTemplate is for what makes all resources of a template.
-func (a *App) expectTemplate(body []byte) error {
-	resources, err := template.Resources(body)
-	if err != nil {
-		return err
-	}
-	a.expect("create", resources)
-	return nil
-}
-
-func (a *App) expectChanges(changes []deploy.Change) {
-	resources := map[string]string{}
-	for _, c := range changes {
-		resources[c.LogicalID] = c.Type
-	}
-	a.expect("update", resources)
-}
-
-func (a *App) expectDelete(all []deploy.Resource) {
-	resources := map[string]string{}
-	for _, r := range all {
-		if r.PhysicalID != "" {
-			resources[r.LogicalID] = r.Type
-		}
-	}
-	a.expect("delete", resources)
-}
-
-// expectRunning is for an operation that somebody else began.
-func (a *App) expectRunning(ctx context.Context, op *deploy.Operator, name string) error {
-	stack, err := op.Describe(ctx, name)
-	if err != nil {
-		return err
-	}
-	switch stack.Status {
-	case "CREATE_IN_PROGRESS":
-		body, err := op.Template(ctx, stack)
-		if err != nil {
-			return err
-		}
-		if err := a.expectTemplate(body); err != nil {
-			a.notef("how many resources there will be is unknown: %v", err)
-		}
-	case "DELETE_IN_PROGRESS":
-		resources, err := op.Resources(ctx, stack.ID)
-		if err != nil {
-			return err
-		}
-		a.expectDelete(resources)
-	}
-	return nil
-}
-
 // streams says that the answer is the last of the events on stdout.
 func (a *App) streams() bool { return a.showing != nil && a.flags.output == "json" }
 
@@ -153,10 +98,23 @@ func (a *App) tell(err error, code int) error {
 		return a.showing.Result(progress.Result{Verb: a.verb, ExitCode: code, Result: a.result})
 	}
 	f := progress.Failure{Verb: a.verb, ExitCode: code, Message: message(err), Hint: hint(err), Result: a.result}
-	var failed *deploy.FailedError
+	var failed *stack.FailedError
 	if errors.As(err, &failed) && len(failed.Causes) > 0 {
 		f.Message, _, _ = strings.Cut(f.Message, "\n")
 		f.Causes = progress.Causes(failed.Causes)
 	}
 	return a.showing.Fail(f)
+}
+
+// textWidth is the number of columns of a terminal; 0 for any other stream.
+func (a *App) textWidth(stream any) int {
+	fd, ok := terminal(stream)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(fd)
+	if err != nil {
+		return 0
+	}
+	return width
 }

@@ -13,7 +13,7 @@ import (
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/streamctl/streamctl/internal/cli"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
@@ -60,8 +60,8 @@ func TestEveryStatusShown(t *testing.T) {
 		Wait(t.Context(), &cfn.DescribeStacksInput{StackName: aws.String("shown")}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range deploy.States() {
-		if s.Status == deploy.StatusNone || s.Status == deploy.StatusDeleteComplete { // by name it isn't there
+	for _, s := range stack.States() {
+		if s.Status == stack.StatusNone || s.Status == stack.StatusDeleteComplete { // by name it isn't there
 			continue
 		}
 		t.Run(string(s.Status), func(t *testing.T) {

@@ -10,33 +10,37 @@ import (
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/pipeline"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 func newStatusCmd(a *App) *cobra.Command {
 	follow := false
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the stack's status, what it means, and what isn't right in it.",
-		Long: `Show the stack's status, what it means, and what isn't right in it. --follow shows an
-operation that runs to its end, whoever began it and from wherever; Ctrl-C then ends
-the showing, not the operation.`,
+		Short: "Show the stack's status, its meaning, and the stack's problems",
+		Long: `Show the stack's status, its meaning, and the stack's problems. --follow shows a running
+operation to its end, whoever began it; Ctrl-C then stops following it, and the operation
+continues.
+
+  streamctl status --env production --follow`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), a, follow) },
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the operation that runs to its end")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the running operation to its end")
 	return cmd
 }
 
-// status is the answer of status.
+// status is the result of status.
 type status struct {
-	deploy.Stack
-	Account   string            `json:"account"`
-	Region    string            `json:"region"`
-	Resources int               `json:"resources"`
-	Unsettled []deploy.Resource `json:"unsettled,omitempty"`
-	// Halted is what isn't as the template says, though CloudFormation doesn't
-	// know it.
-	Halted *deploy.Halted `json:"halted,omitempty"`
-	// Meaning and Next say the status in words, and what can be done about it.
+	stack.Stack
+	Account   string           `json:"account"`
+	Region    string           `json:"region"`
+	Resources int              `json:"resources"`
+	Unsettled []stack.Resource `json:"unsettled,omitempty"`
+	// Suspended is the difference between the pipeline and its template that
+	// CloudFormation does not know.
+	Suspended *pipeline.Suspended `json:"halted,omitempty"`
+	// Meaning and Next explain the status, and list the next step.
 	Meaning string `json:"meaning"`
 	Next    string `json:"next,omitempty"`
 }
@@ -52,85 +56,68 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 	var failed error
 	name := v.StackName
 	if follow {
-		op.Interrupted = nil // it is another's: leave it alone
-		if err := a.expectRunning(ctx, op, v.StackName); err != nil {
-			return err
-		}
-		var followed deploy.Stack
-		if followed, failed = op.Follow(ctx, v.StackName); failed != nil && ctx.Err() != nil {
+		var followed stack.Stack
+		if followed, failed = op.Follow(ctx, v.StackName); failed != nil && !isOperationResult(failed) {
 			return failed
 		}
 		if followed.ID != "" {
-			name = followed.ID // it may be gone by name
+			name = followed.ID // the stack may be gone by name
 		}
 	}
-	stack, err := op.Describe(ctx, name)
+	s, err := op.Inspect(ctx, name)
 	if err != nil {
 		return err
 	}
-	resources, err := op.Resources(ctx, stack.ID)
-	if err != nil {
-		return err
+	if s.SuspendedErr != nil {
+		a.notef("The state of the consumers, the API and the archive is unknown: %v", s.SuspendedErr)
 	}
-	s := status{Stack: stack, Account: op.Caller.Account, Region: op.Caller.Region, Resources: len(resources),
-		Meaning: stack.Status.Meaning(), Next: stack.Status.Next()}
-	for _, r := range resources {
-		switch r.Status {
-		case "CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE":
-		default:
-			s.Unsettled = append(s.Unsettled, r)
+	result := newStatus(s, op.Caller)
+	return errors.Join(a.answer(result, func() { a.printStatus(result) }), failed)
+}
+
+// isOperationResult reports whether an error is the result of a completed
+// operation, after which the stack's status is worth showing.
+func isOperationResult(err error) bool {
+	var failed *stack.FailedError
+	return errors.As(err, &failed)
+}
+
+func newStatus(s deploy.Inspection, caller stack.Caller) status {
+	out := status{Stack: s.Stack, Account: caller.Account, Region: caller.Region, Resources: len(s.Resources), Unsettled: s.Unsettled,
+		Meaning: s.Stack.Status.Meaning(), Next: s.Stack.Status.Next()}
+	if len(s.Suspended.Lines()) > 0 {
+		out.Suspended = &s.Suspended
+		if out.Next == "" {
+			out.Next = "`streamctl deploy` restores it; `streamctl destroy`, with the same flags, continues an interrupted destroy"
 		}
 	}
-	halted := a.halted(ctx, op, stack)
-	if len(halted.Lines()) > 0 {
-		s.Halted = &halted
-		if s.Next == "" {
-			s.Next = "`streamctl deploy` puts it right; `streamctl destroy`, with the flags it had, goes on where one was interrupted"
-		}
+	return out
+}
+
+func (a *App) printStatus(s status) {
+	a.printf("%s  %s: %s\n", s.Name, s.Status, s.Meaning)
+	if s.Reason != "" {
+		a.printf("  %s\n", ui.Line(s.Reason))
 	}
-	err = a.answer(s, func() {
-		a.printf("%s  %s: %s\n", s.Name, s.Status, s.Meaning)
-		if s.Reason != "" {
-			a.printf("  %s\n", ui.Line(s.Reason))
-		}
-		a.printf("account %s, %s; created %s", s.Account, s.Region, s.Created.Local().Format(time.DateTime))
-		if !s.Updated.IsZero() {
-			a.printf(", updated %s", s.Updated.Local().Format(time.DateTime))
-		}
-		a.printf("\n%d resources, termination protection %s\n", s.Resources, onOff(s.Protected))
-		for _, r := range s.Unsettled {
-			a.printf("  %s\n", ui.Line(fmt.Sprintf("%s %s (%s) %s", r.Status, r.LogicalID, r.Type, r.Reason)))
-		}
-		for _, line := range halted.Lines() {
+	const zoned = time.DateTime + " MST"
+	a.printf("account %s, %s; created %s", s.Account, s.Region, s.Created.Local().Format(zoned))
+	if !s.Updated.IsZero() {
+		a.printf(", updated %s", s.Updated.Local().Format(zoned))
+	}
+	protection := "off"
+	if s.Protected {
+		protection = "on"
+	}
+	a.printf("\n%s, termination protection %s\n", plural(s.Resources, "resource", "resources"), protection)
+	for _, r := range s.Unsettled {
+		a.printf("  %s\n", ui.Line(fmt.Sprintf("%s %s (%s) %s", r.Status, r.LogicalID, r.Type, r.Reason)))
+	}
+	if s.Suspended != nil {
+		for _, line := range s.Suspended.Lines() {
 			a.printf("  %s\n", ui.Line(line))
 		}
-		if s.Next != "" {
-			a.printf("next: %s\n", s.Next)
-		}
-	})
-	return errors.Join(err, failed)
-}
-
-// halted looks at what a destroy may have stopped; who may not look is told so.
-func (a *App) halted(ctx context.Context, op *deploy.Operator, stack deploy.Stack) deploy.Halted {
-	if !stack.Status.OutputsHold() {
-		return deploy.Halted{}
 	}
-	body, err := op.Template(ctx, stack)
-	var h deploy.Halted
-	if err == nil {
-		h, err = op.Halted(ctx, deploy.Current{Stack: stack, Template: body})
+	if s.Next != "" {
+		a.printf("next: %s\n", s.Next)
 	}
-	if err != nil {
-		a.notef("Whether the readers, the API and the archive work as the template says isn't known: %v", err)
-		return deploy.Halted{}
-	}
-	return h
-}
-
-func onOff(b bool) string {
-	if b {
-		return "on"
-	}
-	return "off"
 }

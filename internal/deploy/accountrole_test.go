@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"os"
 	"strings"
 	"testing"
@@ -8,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 
-	"github.com/streamctl/streamctl/internal/deploy"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
@@ -42,7 +42,7 @@ func TestAccountRole(t *testing.T) {
 		}, "", other},
 		{"no permission", func(f *awsfake.Fake) {
 			f.FailCall("apigateway", "UpdateAccount", 403, "AccessDeniedException", "not you", 1)
-		}, "could not be taken back", "ours"},
+		}, "could not be reset", "ours"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			op, fake, lines := operator(t, awsfake.Options{})
@@ -55,21 +55,21 @@ func TestAccountRole(t *testing.T) {
 			apply(t, op, r)
 			role, _ := fake.PhysicalID("events", "Role")
 			tt.before(fake)
-			left, err := op.Destroy(t.Context(), plan(t, op), false)
+			left, err := op.Destroy(t.Context(), plan(t, op))
 			if err != nil {
 				t.Fatalf("%v\n%s", err, lines)
 			}
-			var want []deploy.Leftover
+			var want []stack.Leftover
 			if tt.why != "" {
 				if len(left) != 1 || !strings.Contains(left[0].Why, tt.why) {
 					t.Fatalf("left %+v, want the role because %s", left, tt.why)
 				}
-				want = []deploy.Leftover{{LogicalID: "Role", Type: "AWS::IAM::Role", PhysicalID: role, Why: left[0].Why}}
+				want = []stack.Leftover{{LogicalID: "Role", Type: "AWS::IAM::Role", PhysicalID: role, Why: left[0].Why}}
 			}
 			if len(left) != len(want) || len(want) > 0 && left[0] != want[0] {
 				t.Errorf("left %+v, want %+v", left, want)
 			}
-			account, err := op.Gateway.GetAccount(t.Context(), &apigateway.GetAccountInput{})
+			account, err := op.APIGateway.GetAccount(t.Context(), &apigateway.GetAccountInput{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"github.com/streamctl/streamctl/internal/deploy/pipeline"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"strings"
 	"testing"
 	"time"
@@ -23,20 +25,20 @@ func stopAt(t *testing.T, op *deploy.Operator, p deploy.Plan, step string) {
 	t.Helper()
 	own := *op
 	ctx, cancel := context.WithCancel(t.Context())
-	own.Report = func(e deploy.Event) {
+	own.Report = func(e stack.Event) {
 		if strings.HasPrefix(e.Text, step) {
 			cancel()
 		}
 	}
-	if _, err := own.Destroy(ctx, p, true); err == nil || ctx.Err() == nil {
+	if _, err := own.Destroy(ctx, p); err == nil || ctx.Err() == nil {
 		t.Fatalf("it wasn't interrupted at %q: %v", step, err)
 	}
 }
 
 // patch changes the stage as somebody does by hand.
-func patch(t *testing.T, op *deploy.Operator, stack deploy.Stack, path, value string) {
+func patch(t *testing.T, op *deploy.Operator, made stack.Stack, path, value string) {
 	t.Helper()
-	_, err := op.Gateway.UpdateStage(t.Context(), &apigateway.UpdateStageInput{RestApiId: aws.String(stack.Outputs["ApiGatewayId"]), StageName: aws.String("prod"),
+	_, err := op.APIGateway.UpdateStage(t.Context(), &apigateway.UpdateStageInput{RestApiId: aws.String(made.Outputs["ApiGatewayId"]), StageName: aws.String("prod"),
 		PatchOperations: []types.PatchOperation{{Op: types.OpReplace, Path: &path, Value: &value}}})
 	if err != nil {
 		t.Fatal(err)
@@ -47,30 +49,26 @@ func patch(t *testing.T, op *deploy.Operator, stack deploy.Stack, path, value st
 // next one knows, so that nobody empties by mistake what was to stay.
 func TestKeepingIsRemembered(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	bucket := apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"]
-	if err := fake.Objects().Put(bucket, "raw/1", []byte("x")); err != nil {
+	name := apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"]
+	if err := fake.Objects().Put(name, "raw/1", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	p := plan(t, op)
-	if p.Keeping {
+	p := plan(t, op, retainArchive, noDrain)
+	if p.RetainRequested {
 		t.Error("it keeps although nobody said so")
 	}
-	p.RetainArchive()
-	p.NoDrain()
 	fake.FailDelete("Topic", "topic is in use")
-	if _, err := op.Destroy(t.Context(), p, false); err == nil {
+	if _, err := op.Destroy(t.Context(), p); err == nil {
 		t.Fatal("it didn't fail")
 	}
-	again := plan(t, op)
-	if !again.Keeping {
+	again := plan(t, op, noDrain)
+	if !again.RetainRequested {
 		t.Fatal("it is forgotten that the archive stays")
 	}
-	again.RetainArchive()
-	again.NoDrain()
-	if _, err := op.Destroy(t.Context(), again, false); err != nil {
+	if _, err := op.Destroy(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
-	if keys := fake.Objects().Keys(bucket); len(keys) != 1 {
+	if keys := fake.Objects().Keys(name); len(keys) != 1 {
 		t.Errorf("objects %v", keys)
 	}
 }
@@ -86,16 +84,16 @@ func TestStoppedReader(t *testing.T) {
 			id = r.PhysicalID
 		}
 	}
-	if _, err := op.Functions.UpdateEventSourceMapping(t.Context(), &lambda.UpdateEventSourceMappingInput{UUID: &id, Enabled: aws.Bool(false)}); err != nil {
+	if _, err := op.Lambda.UpdateEventSourceMapping(t.Context(), &lambda.UpdateEventSourceMappingInput{UUID: &id, Enabled: aws.Bool(false)}); err != nil {
 		t.Fatal(err)
 	}
-	var drain *deploy.DrainError
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); !errors.As(err, &drain) || !strings.Contains(err.Error(), "ProcessorMapping was stopped") {
+	var drain *pipeline.DrainError
+	if _, err := op.Destroy(t.Context(), plan(t, op)); !errors.As(err, &drain) || !strings.Contains(err.Error(), "ProcessorMapping is disabled") {
 		t.Fatalf("got %v", err)
 	}
 	apply(t, op, live(t, "one", "Snapshot", "RetainExceptOnCreate")) // starts it
-	stopAt(t, op, plan(t, op), "denying everybody")
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+	stopAt(t, op, plan(t, op, lift), "Denying writes")
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Errorf("after the stream's end: %v", err)
 	}
 }
@@ -107,10 +105,9 @@ func TestDeletedAlready(t *testing.T) {
 	if err := fake.SetStackStatus("events", "DELETE_IN_PROGRESS"); err != nil {
 		t.Fatal(err)
 	}
-	p := plan(t, op)
-	p.FinalSnapshot()
-	var state *deploy.StateError
-	if _, err := op.Destroy(t.Context(), p, false); !errors.As(err, &state) || !strings.Contains(state.Hint(), "aws rds create-db-snapshot") {
+	p := plan(t, op, finalSnapshot)
+	var state *stack.StateError
+	if _, err := op.Destroy(t.Context(), p); !errors.As(err, &state) || !strings.Contains(state.Hint(), "aws rds create-db-snapshot") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -120,25 +117,25 @@ func TestDeletedAlready(t *testing.T) {
 // limits that it finds.
 func TestOpenedByHand(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
-	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
 	began := time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC)
 	op.Now = func() time.Time { return began }
-	stopAt(t, op, plan(t, op), "stopping ")
-	patch(t, op, stack, "/*/*/throttling/rateLimit", "500")
-	patch(t, op, stack, "/*/*/throttling/burstLimit", "900")
+	stopAt(t, op, plan(t, op, lift), "Disabling ")
+	patch(t, op, made, "/*/*/throttling/rateLimit", "500")
+	patch(t, op, made, "/*/*/throttling/burstLimit", "900")
 	began = began.Add(14 * 24 * time.Hour)
-	stopAt(t, op, plan(t, op), "stopping ")
-	stage, err := op.Gateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(stack.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
+	stopAt(t, op, plan(t, op, lift), "Disabling ")
+	stage, err := op.APIGateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(made.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
 	if err != nil || stage.Variables["streamctlBeforeDestroy"] != "500:900:1794722400" {
 		t.Fatalf("variables %v, %v", stage.Variables, err)
 	}
-	patch(t, op, stack, "/*/*/throttling/rateLimit", "700")
-	patch(t, op, stack, "/*/*/throttling/burstLimit", "900")
-	if _, _, halted := works(t, op, stack); strings.Contains(strings.Join(halted, ""), "accepts nothing") {
+	patch(t, op, made, "/*/*/throttling/rateLimit", "700")
+	patch(t, op, made, "/*/*/throttling/burstLimit", "900")
+	if _, _, halted := works(t, op, made); strings.Contains(strings.Join(halted, ""), "accepts no events") {
 		t.Errorf("told: %v", halted)
 	}
 	apply(t, op, live(t, "one", "Delete", "Delete"))
-	if rate, _, halted := works(t, op, stack); rate != 700 || len(halted) > 0 {
+	if rate, _, halted := works(t, op, made); rate != 700 || len(halted) > 0 {
 		t.Errorf("rate %v, %v", rate, halted)
 	}
 }
@@ -151,17 +148,17 @@ func TestProtectionComesBack(t *testing.T) {
 	apply(t, op, r)
 	protected := func() bool {
 		t.Helper()
-		out, err := op.Databases.DescribeDBInstances(t.Context(), &rds.DescribeDBInstancesInput{})
+		out, err := op.RDS.DescribeDBInstances(t.Context(), &rds.DescribeDBInstancesInput{})
 		if err != nil || len(out.DBInstances) != 1 {
 			t.Fatalf("%+v, %v", out, err)
 		}
 		return aws.ToBool(out.DBInstances[0].DeletionProtection)
 	}
-	stopAt(t, op, plan(t, op), "stopping ")
+	stopAt(t, op, plan(t, op, lift), "Disabling ")
 	if !protected() {
 		t.Error("lifted before it is needed")
 	}
-	stopAt(t, op, plan(t, op), "denying everybody")
+	stopAt(t, op, plan(t, op, lift), "Denying writes")
 	if protected() {
 		t.Error("it isn't lifted")
 	}
@@ -176,21 +173,19 @@ func TestLockedArchive(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	r := live(t, "one", "Delete", "Delete")
 	r.Template = bytes.ReplaceAll(r.Template, []byte("VersioningConfiguration:"), []byte("ObjectLockEnabled: true, VersioningConfiguration:"))
-	stack := apply(t, op, r).Stack
-	if err := fake.Objects().Put(stack.Outputs["ArchiveBucket"], "raw/1", []byte("x")); err != nil {
+	made := apply(t, op, r).Stack
+	if err := fake.Objects().Put(made.Outputs["ArchiveBucket"], "raw/1", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	var locked *deploy.LockedError
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); !errors.As(err, &locked) || !strings.Contains(locked.Hint(), "--retain-archive") {
+	if _, err := op.Destroy(t.Context(), plan(t, op)); !errors.As(err, &locked) || !strings.Contains(locked.Hint(), "--retain-archive") {
 		t.Errorf("got %v", err)
 	}
-	if _, _, halted := works(t, op, stack); len(halted) > 0 {
+	if _, _, halted := works(t, op, made); len(halted) > 0 {
 		t.Errorf("stopped: %v", halted)
 	}
-	p := plan(t, op)
-	p.RetainArchive()
-	p.NoDrain()
-	if _, err := op.Destroy(t.Context(), p, false); err != nil {
+	p := plan(t, op, retainArchive, noDrain)
+	if _, err := op.Destroy(t.Context(), p); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,8 @@
 package deploy_test
 
 import (
+	"context"
+	"github.com/streamctl/streamctl/internal/deploy"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,9 +15,9 @@ import (
 
 func TestArtifactBucket(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
-	const bucket = "streamctl-artifacts-123456789012-us-east-1"
+	const name = "streamctl-artifacts-123456789012-us-east-1"
 	for range 2 { // the second finds it made
-		if err := op.EnsureBucket(t.Context(), bucket); err != nil {
+		if err := ensure(t.Context(), op, name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -28,12 +30,12 @@ func TestArtifactBucket(t *testing.T) {
 	if made != 2 {
 		t.Errorf("%d calls that make it, want 2", made)
 	}
-	block, err := op.Buckets.GetPublicAccessBlock(t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &[]string{bucket}[0]})
+	block, err := op.S3.GetPublicAccessBlock(t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &[]string{name}[0]})
 	if err != nil || !*block.PublicAccessBlockConfiguration.BlockPublicPolicy {
 		t.Errorf("public access: %v", err)
 	}
 	artifacts := []artifact.Artifact{artifact.New("ingest", []byte("a")), artifact.New("query", []byte("b"))}
-	sent, err := op.Upload(t.Context(), bucket, artifacts)
+	sent, err := op.Upload(t.Context(), name, artifacts)
 	if story := lines.String(); !strings.Contains(story, "to be uploaded: 1 of 2 functions") {
 		t.Errorf("story: %s", story)
 	}
@@ -41,7 +43,7 @@ func TestArtifactBucket(t *testing.T) {
 		t.Errorf("first upload: %v, %v", sent, err)
 	}
 	artifacts[1] = artifact.New("query", []byte("changed"))
-	if sent, err := op.Upload(t.Context(), bucket, artifacts); err != nil || len(sent) != 1 || sent[0] != "query" {
+	if sent, err := op.Upload(t.Context(), name, artifacts); err != nil || len(sent) != 1 || sent[0] != "query" {
 		t.Errorf("second upload: %v, %v", sent, err)
 	}
 }
@@ -52,10 +54,10 @@ func TestInterruptedBucket(t *testing.T) {
 	if err := fake.Objects().CreateBucket("half"); err != nil {
 		t.Fatal(err)
 	}
-	if err := op.EnsureBucket(t.Context(), "half"); err != nil {
+	if err := ensure(t.Context(), op, "half"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := op.Buckets.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: &[]string{"half"}[0]}); err != nil {
+	if _, err := op.S3.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: &[]string{"half"}[0]}); err != nil {
 		t.Errorf("the settings weren't made good: %v", err)
 	}
 }
@@ -63,7 +65,7 @@ func TestInterruptedBucket(t *testing.T) {
 func TestForeignBucket(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	fake.FailCall("s3", "HeadBucket", http.StatusForbidden, "AccessDenied", "Access Denied", 1)
-	err := op.EnsureBucket(t.Context(), "theirs")
+	err := ensure(t.Context(), op, "theirs")
 	if err == nil || !strings.Contains(err.Error(), "another account") || !strings.Contains(err.Error(), "ArtifactBucket") {
 		t.Errorf("got %v", err)
 	}
@@ -75,4 +77,10 @@ func TestThrottlingIsMet(t *testing.T) {
 	if outcome := apply(t, op, request(t, "one", false)); !outcome.Created {
 		t.Errorf("got %+v", outcome)
 	}
+}
+
+// ensure makes an artifact bucket.
+func ensure(ctx context.Context, op *deploy.Operator, bucket string) error {
+	_, err := op.Upload(ctx, bucket, nil)
+	return err
 }

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"errors"
 	"fmt"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -23,11 +24,11 @@ func TestNetworkInterfaces(t *testing.T) {
 	op, _, lines := operator(t, awsfake.Options{InterfacesLinger: 200 * time.Millisecond})
 	op.Poll = time.Millisecond
 	apply(t, op, live(t, "one", "Delete", "Delete"))
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Fatalf("%v\n%s", err, lines)
 	}
 	story := lines.String()
-	if !strings.Contains(story, "1 network interfaces in ") || !strings.Contains(story, "(Group)") || !strings.Contains(story, "(Subnet)") || strings.Count(story, "deleting stack") != 2 {
+	if !strings.Contains(story, "1 network interfaces in ") || !strings.Contains(story, "(Group)") || !strings.Contains(story, "(Subnet)") || strings.Count(story, "Deleting stack") != 2 {
 		t.Errorf("story: %s", story)
 	}
 }
@@ -36,15 +37,15 @@ func TestNetworkInterfaces(t *testing.T) {
 // never go, so it is named at once.
 func TestForeignInterface(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
-	fake.AttachInterface(awsfake.Interface{ID: "eni-0bastion", Subnet: "subnet-other", Groups: []string{stack.Outputs["Group"]}, Type: "interface", Description: "bastion"})
-	var failed *deploy.FailedError
-	_, err := op.Destroy(t.Context(), plan(t, op), false)
+	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	fake.AttachInterface(awsfake.Interface{ID: "eni-0bastion", Subnet: "subnet-other", Groups: []string{made.Outputs["Group"]}, Type: "interface", Description: "bastion"})
+	var failed *stack.FailedError
+	_, err := op.Destroy(t.Context(), plan(t, op))
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "| used by network interface eni-0bastion (interface): bastion") {
 		t.Fatalf("got %v", err)
 	}
 	fake.DetachInterface("eni-0bastion")
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Errorf("again: %v", err)
 	}
 }
@@ -57,14 +58,14 @@ func TestInterfacesThatStay(t *testing.T) {
 	apply(t, op, live(t, "one", "Delete", "Delete"))
 	var minutes atomic.Int64
 	op.Now = func() time.Time { return time.Unix(0, 0).Add(time.Duration(minutes.Add(9)) * time.Minute) }
-	_, err := op.Destroy(t.Context(), plan(t, op), false)
+	_, err := op.Destroy(t.Context(), plan(t, op))
 	if err == nil || !strings.Contains(err.Error(), "AWS Lambda VPC ENI-") {
 		t.Fatalf("an hour later: %v\n%s", err, lines)
 	}
 	fake.FailCall("ec2", "DescribeNetworkInterfaces", 403, "UnauthorizedOperation", "You are not authorized to perform this operation.", 1000)
 	lines.Reset()
-	_, err = op.Destroy(t.Context(), plan(t, op), false)
-	if story := lines.String(); err == nil || !strings.Contains(story, "network interfaces that can't be seen") || !strings.Contains(story, "UnauthorizedOperation") || strings.Count(story, "deleting stack") < 4 {
+	_, err = op.Destroy(t.Context(), plan(t, op))
+	if story := lines.String(); err == nil || !strings.Contains(story, "network interfaces that can't be listed") || !strings.Contains(story, "UnauthorizedOperation") || strings.Count(story, "Deleting stack") < 4 {
 		t.Errorf("unseen: %v\n%s", err, story)
 	}
 }
@@ -73,20 +74,20 @@ func TestInterfacesThatStay(t *testing.T) {
 // before CloudFormation deletes it.
 func TestFilledMeanwhile(t *testing.T) {
 	var fake *awsfake.Fake
-	var bucket atomic.Value
+	var name atomic.Value
 	left := atomic.Int64{}
 	left.Store(2)
 	op, fake, lines := operator(t, awsfake.Options{Before: func(c awsfake.Call) error {
-		if name, ok := bucket.Load().(string); ok && c.Operation == "DeleteStack" && left.Add(-1) >= 0 {
+		if name, ok := name.Load().(string); ok && c.Operation == "DeleteStack" && left.Add(-1) >= 0 {
 			return fake.Objects().Put(name, "aws/lambda/late", []byte("x"))
 		}
 		return nil
 	}})
-	bucket.Store(apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"])
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+	name.Store(apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"])
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Fatalf("%v\n%s", err, lines)
 	}
-	if n := strings.Count(lines.String(), "denying everybody"); n != 2 {
+	if n := strings.Count(lines.String(), "Denying writes"); n != 2 {
 		t.Errorf("denied %d times, want 2: the policy goes before the bucket, what is denied anew stays\n%s", n, lines)
 	}
 }
@@ -95,8 +96,8 @@ func TestFilledMeanwhile(t *testing.T) {
 // denial on nothing of it gets in.
 func TestWriterIsDenied(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
-	bucket := apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"]
-	fill(t, op, fake, bucket, 3000, 10)
+	name := apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"]
+	fill(t, op, fake, name, 3000, 10)
 	ended, stop := make(chan error, 1), make(chan struct{})
 	go func() {
 		for n := 0; ; n++ {
@@ -106,14 +107,14 @@ func TestWriterIsDenied(t *testing.T) {
 				return
 			default:
 			}
-			_, err := op.Buckets.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(fmt.Sprintf("raw/new/%d", n)), Body: strings.NewReader("x")})
+			_, err := op.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &name, Key: aws.String(fmt.Sprintf("raw/new/%d", n)), Body: strings.NewReader("x")})
 			if err != nil {
 				ended <- err
 				return
 			}
 		}
 	}()
-	_, err := op.Destroy(t.Context(), plan(t, op), false)
+	_, err := op.Destroy(t.Context(), plan(t, op))
 	close(stop)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, lines)
@@ -121,7 +122,7 @@ func TestWriterIsDenied(t *testing.T) {
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 		t.Errorf("the writer: %v", err)
 	}
-	if strings.Count(lines.String(), "deleting stack") != 1 {
+	if strings.Count(lines.String(), "Deleting stack") != 1 {
 		t.Errorf("story: %s", lines)
 	}
 }
@@ -131,15 +132,15 @@ func TestWriterIsDenied(t *testing.T) {
 func TestSweepAfterAnInterruption(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	r := live(t, "one", "Delete", "Delete")
-	stack := apply(t, op, r).Stack
+	made := apply(t, op, r).Stack
 	fake.FailDelete("Topic", "topic is in use")
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err == nil {
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err == nil {
 		t.Fatal("it didn't fail")
 	}
-	for _, name := range []string{"/aws/lambda/events-processor", "/aws/lambda/" + stack.Outputs["ArchiverFunctionName"], "/aws/lambda/events-processor-of-others", "API-Gateway-Execution-Logs_" + stack.Outputs["ApiGatewayId"] + "/prod"} {
+	for _, name := range []string{"/aws/lambda/events-processor", "/aws/lambda/" + made.Outputs["ArchiverFunctionName"], "/aws/lambda/events-processor-of-others", "API-Gateway-Execution-Logs_" + made.Outputs["ApiGatewayId"] + "/prod"} {
 		fake.WriteLog(name, "late")
 	}
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Fatal(err)
 	}
 	var groups []string
@@ -157,24 +158,22 @@ func TestSweepAfterAnInterruption(t *testing.T) {
 // while there is another, and not what a deploy has just brought.
 func TestSweepCode(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	const bucket = "streamctl-artifacts-123456789012-us-east-1"
-	if err := op.EnsureBucket(t.Context(), bucket); err != nil {
+	const name = "streamctl-artifacts-123456789012-us-east-1"
+	if err := ensure(t.Context(), op, name); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"functions/ingest/11111111111111111111111111111111.zip", "functions/ingest/22222222222222222222222222222222.zip", "mine/notes.txt", "functions/theirs/handler.zip"} {
-		if err := fake.Objects().Put(bucket, key, []byte(key)); err != nil {
+		if err := fake.Objects().Put(name, key, []byte(key)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	destroyed := func() deploy.Leftover {
+	destroyed := func() stack.Leftover {
 		t.Helper()
-		p := plan(t, op)
-		p.SweepCode(bucket)
-		left, err := op.Destroy(t.Context(), p, true)
+		left, err := op.Destroy(t.Context(), plan(t, op, lift, func(o *deploy.DestroyOptions) { o.ArtifactBucket = name }))
 		if err != nil {
 			t.Fatal(err)
 		}
-		i := slices.IndexFunc(left, func(l deploy.Leftover) bool { return l.PhysicalID == bucket })
+		i := slices.IndexFunc(left, func(l stack.Leftover) bool { return l.PhysicalID == name })
 		if i < 0 {
 			t.Fatalf("the bucket isn't among %+v", left)
 		}
@@ -197,11 +196,11 @@ func TestSweepCode(t *testing.T) {
 		if l := destroyed(); !strings.Contains(l.Why, tt.why) || l.Costs {
 			t.Errorf("%+v, want %q", l, tt.why)
 		}
-		if keys := fake.Objects().Keys(bucket); len(keys) != tt.keys {
+		if keys := fake.Objects().Keys(name); len(keys) != tt.keys {
 			t.Errorf("%q: objects %v, want %d", tt.why, keys, tt.keys)
 		}
 		if tt.keys == 4 {
-			if _, err := op.Stacks.DeleteStack(t.Context(), &cloudformation.DeleteStackInput{StackName: &other.Stack}); err != nil {
+			if _, err := op.CloudFormation.DeleteStack(t.Context(), &cloudformation.DeleteStackInput{StackName: &other.Stack}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -213,22 +212,21 @@ func TestSweepCode(t *testing.T) {
 func TestWhatIsLeftIsUnknown(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
 	apply(t, op, live(t, "one", "Delete", "Delete"))
-	p := plan(t, op)
-	p.SweepCode("streamctl-artifacts-123456789012-us-east-1")
-	op.Report = func(e deploy.Event) {
-		if strings.HasPrefix(e.Text, "deleting stack") {
+	p := plan(t, op, func(o *deploy.DestroyOptions) { o.ArtifactBucket = artifactBucket })
+	op.Report = func(e stack.Event) {
+		if strings.HasPrefix(e.Text, "Deleting stack") {
 			for service, action := range map[string]string{"logs": "DescribeLogGroups", "rds": "DescribeDBSnapshots", "s3": "ListObjectVersions"} {
 				fake.FailCall(service, action, 403, "AccessDenied", "not you", 1000)
 			}
 		}
 	}
-	left, err := op.Destroy(t.Context(), p, false)
+	left, err := op.Destroy(t.Context(), p)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, lines)
 	}
 	var kinds []string
 	for _, l := range left {
-		if l.Costs && strings.Contains(l.Why, "isn't known: ") && strings.Contains(l.Why, "AccessDenied") && !slices.Contains(kinds, l.Type) {
+		if l.Costs && strings.Contains(l.Why, "are unknown: ") && strings.Contains(l.Why, "AccessDenied") && !slices.Contains(kinds, l.Type) {
 			kinds = append(kinds, l.Type)
 		}
 	}

@@ -1,140 +1,315 @@
-// Package deploy operates the stack: it creates, updates, watches and deletes
-// it, uploads what it needs, and says why something failed. It takes rendered
-// bytes and knows nothing of what is in them.
 package deploy
 
 import (
 	"context"
-	"strings"
-	"time"
+	"errors"
+	"fmt"
+	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/service/apigateway"
-	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
-	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go/middleware"
+	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/stacktemplate"
 )
 
-// Clients are the AWS services that operations use.
-type Clients struct {
-	Stacks     *cfn.Client
-	Buckets    *s3.Client
-	Identity   *sts.Client
-	Functions  *lambda.Client
-	Databases  *rds.Client
-	Gateway    *apigateway.Client
-	WebSockets *apigatewayv2.Client
-	Roles      *iam.Client
-	Logs       *cloudwatchlogs.Client
-	Metrics    *cloudwatch.Client
-	Networks   *ec2.Client
+// Spec is a deploy that a user asks for.
+type Spec struct {
+	Stack string
+	// ArtifactBucket gets the functions' code, and a template that is too large for
+	// a request.
+	ArtifactBucket string
+	// Build returns the desired state. It is called at most once, after the stack
+	// was read and the secrets were asked for, because it takes long.
+	Build func(context.Context) (Build, error)
+	// CodeOnly updates the functions' code of a stack that exists and nothing else.
+	CodeOnly bool
+	// Wait waits for the end of another operation instead of refusing.
+	Wait bool
+	// ContinueRollback finishes a failed rollback, without the resources with the
+	// logical ids in Skip.
+	ContinueRollback bool
+	Skip             []string
 }
 
-// NewClients makes the clients for an account and region. pathStyle is for an
-// endpoint of one's own, which has no name for each bucket.
-func NewClients(cfg aws.Config, pathStyle bool) Clients {
-	return Clients{
-		Stacks:     cfn.NewFromConfig(cfg),
-		Buckets:    s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = pathStyle }),
-		Identity:   sts.NewFromConfig(cfg),
-		Functions:  lambda.NewFromConfig(cfg),
-		Databases:  rds.NewFromConfig(cfg),
-		Gateway:    apigateway.NewFromConfig(cfg),
-		WebSockets: apigatewayv2.NewFromConfig(cfg),
-		Roles:      iam.NewFromConfig(cfg),
-		Logs:       cloudwatchlogs.NewFromConfig(cfg),
-		Metrics:    cloudwatch.NewFromConfig(cfg),
-		Networks:   ec2.NewFromConfig(cfg),
+// Build is the desired state of a stack with the functions' code that it needs.
+type Build struct {
+	stack.Spec
+	Artifacts []artifact.Artifact
+}
+
+// Decisions are asked each time a deploy reaches the step. Nil agrees, except for
+// ConfirmRecreate and Secrets.
+type Decisions struct {
+	// CheckOwner is asked before an existing stack is changed. An error ends the
+	// deploy.
+	CheckOwner func(context.Context, stack.Stack) error
+	// CheckUpdate is asked before anything is uploaded for an update. It returns
+	// the logical ids of stateful resources without data of their own, which may be
+	// replaced.
+	CheckUpdate func(stack.Current, stack.Spec) (replaceable []string, err error)
+	// Approve is asked before an update begins.
+	Approve func(context.Context, []stack.Change) error
+	// ConfirmRecreate is asked before the remains of a failed create are deleted. Nil
+	// refuses.
+	ConfirmRecreate func(ctx context.Context, remains, question string) error
+	// Secrets returns values for the parameters that an existing stack would keep.
+	// It is asked once, before Build, if a stack will be created. Nil has none.
+	Secrets func(context.Context) (map[string]string, error)
+}
+
+// Outcome is a completed deploy.
+type Outcome struct {
+	Stack   stack.Stack
+	Created bool
+	Changed bool
+	// Orphans are resources that an update replaced or dropped, but CloudFormation
+	// could not delete.
+	Orphans []stack.Event
+}
+
+// Run creates the stack, or updates it through a change set, and follows the
+// operation to its end. A stack that is already as desired is not changed. The
+// status table decides what to do about each status. After an interruption, the
+// same call resumes.
+func (o *Operator) Run(ctx context.Context, spec Spec, d Decisions) (Outcome, error) {
+	r := &run{parts: o.parts(), spec: spec, decide: d}
+	r.stacks.UploadTemplate = r.store(spec.ArtifactBucket).UploadTemplate
+	for {
+		s, action, err := r.read(ctx, "update")
+		if err != nil {
+			return Outcome{}, err
+		}
+		again, err := r.act(ctx, s, action)
+		if err != nil || !again {
+			return r.outcome, err
+		}
 	}
 }
 
-// Operator carries out operations on one stack.
-type Operator struct {
-	Clients
-	// Caller is whose account and region the stack is in.
-	Caller Caller
-	// Report is told what happens, in order, from one goroutine at a time.
-	Report func(Event)
-	// Poll is the longest wait between two looks at a stack, 3 s in production;
-	// where something happens it is a third of that.
-	Poll time.Duration
-	// Token makes the end of a request token; every call is unique.
-	Token func() string
-	// CustomLog is the log group of the function behind the custom resource;
-	// empty shows none.
-	CustomLog string
-	// Now is the time; nil is AWS's, as far as it is known.
-	Now func() time.Time
-	// Interrupted is asked once, when an operation that runs in AWS is
-	// interrupted ("create", "update", "delete" or another "operation"): whether
-	// to cancel it, and the context whose end leaves it running. Nil leaves it
-	// running at once.
-	Interrupted func(ctx context.Context, op string) (cancel bool, until context.Context)
-
-	skew time.Duration
+// run is one deploy.
+type run struct {
+	parts
+	spec    Spec
+	decide  Decisions
+	secrets map[string]string
+	built   *Build
+	outcome Outcome
 }
 
-// Kind says what an Event is about.
-type Kind string
-
-// Kinds of events.
-const (
-	// KindStep is a step of ours, such as an upload.
-	KindStep Kind = "step"
-	// KindResource is a resource of the stack that changed its status.
-	KindResource Kind = "resource"
-	// KindWaiting is a wait for something that isn't a resource; it lasts until
-	// the next event.
-	KindWaiting Kind = "waiting"
-)
-
-// Event is something that happened during an operation.
-type Event struct {
-	Kind Kind      `json:"kind"`
-	Time time.Time `json:"time,omitzero"`
-	// Text is what a step does, or what is waited for.
-	Text string `json:"text,omitempty"`
-	// LogicalID, Type, PhysicalID, Status and Reason describe a resource.
-	LogicalID  string `json:"logicalId,omitempty"`
-	Type       string `json:"type,omitempty"`
-	PhysicalID string `json:"physicalId,omitempty"`
-	Status     string `json:"status,omitempty"`
-	Reason     string `json:"reason,omitempty"`
-	// Log are the last lines of the function behind a custom resource that failed.
-	Log []string `json:"log,omitempty"`
-
-	id    string
-	token string
-}
-
-// Failed says that the resource's operation failed.
-func (e Event) Failed() bool { return strings.HasSuffix(e.Status, "_FAILED") }
-
-// Consequence says that it failed only because something else did.
-func (e Event) Consequence() bool { return consequence(e.Reason) }
-
-func (o *Operator) now() time.Time {
-	if o.Now != nil {
-		return o.Now()
+// read reads the stack and looks its status up in the table. A stack whose status
+// does not allow the operation is an error.
+func (r *run) read(ctx context.Context, op string) (stack.Stack, stack.Action, error) {
+	s, err := r.stacks.Describe(ctx, r.spec.Stack)
+	if errors.Is(err, stack.ErrNotFound) && !r.spec.CodeOnly {
+		return stack.Stack{Name: r.spec.Stack}, stack.Create, nil
 	}
-	return time.Now().Add(o.skew)
+	if err != nil {
+		return s, "", err
+	}
+	action := s.Status.Deploy()
+	switch {
+	case action == stack.Refuse, action == stack.Resume && !r.spec.ContinueRollback:
+		return s, action, r.refuse(ctx, op, s, s.Status.Next())
+	case r.spec.CodeOnly && (action == stack.Create || action == stack.Recreate):
+		return s, action, r.refuse(ctx, op, s, "`streamctl deploy` without --code deletes the remains and creates the stack")
+	}
+	return s, action, nil
 }
 
-// learnClock reads how far AWS's clock is ahead of this machine's from an answer:
-// what is compared with AWS's times has to be by that clock.
-func (o *Operator) learnClock(answer middleware.Metadata) {
-	if skew, ok := awsmiddleware.GetAttemptSkew(answer); ok {
-		o.skew = skew
+func (r *run) refuse(ctx context.Context, op string, s stack.Stack, advice string) error {
+	holds, err := r.stacks.Holdings(ctx, s)
+	if err != nil {
+		return err
+	}
+	return &stack.StateError{Op: op, Stack: s.Name, Status: s.Status, Holds: holds, Advice: advice}
+}
+
+// act carries out an action. Again reports that the stack has to be read again.
+func (r *run) act(ctx context.Context, s stack.Stack, action stack.Action) (again bool, err error) {
+	switch action {
+	case stack.Create:
+		return false, r.create(ctx, s)
+	case stack.Update:
+		return false, r.update(ctx, s)
+	case stack.Recreate:
+		return false, r.recreate(ctx, s)
+	case stack.Resume:
+		return true, r.stacks.ContinueRollback(ctx, s, r.spec.Skip)
+	default: // Attach, Wait
+		return r.attach(ctx, s, action)
 	}
 }
 
-func (o *Operator) step(text string) { o.Report(Event{Kind: KindStep, Text: text}) }
+// build returns the desired state, and builds it before if that was not done.
+func (r *run) build(ctx context.Context) (*Build, error) {
+	if r.built != nil {
+		return r.built, nil
+	}
+	b, err := r.spec.Build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.Stack, b.ParametersOnly = r.spec.Stack, r.spec.CodeOnly
+	r.built = &b
+	return r.built, nil
+}
+
+// askSecrets asks for the values that a new stack needs.
+func (r *run) askSecrets(ctx context.Context) (err error) {
+	if r.secrets == nil && r.decide.Secrets != nil {
+		r.secrets, err = r.decide.Secrets(ctx)
+	}
+	return err
+}
+
+// upload uploads the functions' code.
+func (r *run) upload(ctx context.Context) error {
+	b, err := r.build(ctx)
+	if err != nil || len(b.Artifacts) == 0 {
+		return err
+	}
+	return r.store(r.spec.ArtifactBucket).EnsureAndUpload(ctx, b.Artifacts)
+}
+
+func (r *run) create(ctx context.Context, s stack.Stack) error {
+	return runSteps(ctx, []step{
+		{"ask for the secrets", func(ctx context.Context) (bool, error) { return false, r.askSecrets(ctx) }},
+		{"build the functions and render the template", func(ctx context.Context) (bool, error) { _, err := r.build(ctx); return false, err }},
+		{"delete the remains of a failed create", func(ctx context.Context) (bool, error) { return false, r.removeFailedCreate(ctx, s) }},
+		{"upload the code", func(ctx context.Context) (bool, error) { return false, r.upload(ctx) }},
+		{"create the stack", func(ctx context.Context) (bool, error) { return false, r.createStack(ctx) }},
+	})
+}
+
+func (r *run) createStack(ctx context.Context) error {
+	spec := r.built.Spec
+	spec.Previous = slices.Clone(spec.Previous)
+	for name, value := range r.secrets {
+		if i := slices.Index(spec.Previous, name); i >= 0 {
+			spec.Previous = slices.Delete(spec.Previous, i, i+1)
+			spec = withParameter(spec, name, value)
+		}
+	}
+	resources, err := stacktemplate.Parse(spec.Template)
+	if err != nil {
+		return err
+	}
+	r.expect("create", stacktemplate.Types(resources))
+	result, err := r.stacks.Create(ctx, spec)
+	return r.finish(ctx, result, err)
+}
+
+func withParameter(s stack.Spec, name, value string) stack.Spec {
+	parameters := map[string]string{name: value}
+	for k, v := range s.Parameters {
+		parameters[k] = v
+	}
+	s.Parameters = parameters
+	return s
+}
+
+// finish sets the outcome of a completed create or update, restores what no
+// template sets, and undoes a canceled create.
+func (r *run) finish(ctx context.Context, result stack.Result, err error) error {
+	ctx = context.WithoutCancel(ctx) // the operation is complete, even if the user interrupted it
+	r.outcome.Stack, r.outcome.Orphans = result.Stack, result.Orphans
+	if canceled := (*stack.CanceledError)(nil); errors.As(err, &canceled) && canceled.Op == "create" {
+		return r.undoCreate(ctx, canceled, result.Stack)
+	}
+	if err != nil {
+		return err
+	}
+	r.outcome.Created, r.outcome.Changed = result.Created, true
+	if result.Created {
+		return nil
+	}
+	_, err = r.restoreOutOfBand(ctx, stack.Current{Stack: result.Stack, Template: r.built.Template}, r.built.Protected)
+	return errors.Join(err, r.stacks.SetPolicy(ctx, result.Stack, r.built.Policy))
+}
+
+// recreate creates a stack in place of the remains of a failed create.
+func (r *run) recreate(ctx context.Context, s stack.Stack) error {
+	if err := r.checkOwner(ctx, s); err != nil {
+		return err
+	}
+	return r.create(ctx, s)
+}
+
+// removeFailedCreate deletes the remains of a failed create. The user has to
+// confirm if the stack still owns anything, or if somebody may be about to execute
+// its change set.
+func (r *run) removeFailedCreate(ctx context.Context, s stack.Stack) error {
+	if s.ID == "" || s.Status.Deploy() != stack.Recreate {
+		return nil
+	}
+	holds, err := r.stacks.Holdings(ctx, s)
+	if err != nil {
+		return err
+	}
+	remains := fmt.Sprintf("stack %s is %s: %s", s.Name, s.Status, s.Status.Meaning())
+	switch {
+	case len(holds) == 0 && s.Status != stack.StatusReview:
+		r.Step("%s; it owns no resources and is deleted", remains)
+		return r.deleteStack(ctx, s, nil)
+	case len(holds) == 0:
+		remains += "; it owns no resources"
+	}
+	for _, h := range holds {
+		remains += fmt.Sprintf("\n  remaining: %s %s (%s)", h.Type, h.PhysicalID, h.LogicalID)
+	}
+	if r.decide.ConfirmRecreate == nil {
+		return r.refuse(ctx, "update", s, s.Status.Next())
+	}
+	if err := r.decide.ConfirmRecreate(ctx, remains, "Delete it and create the stack again?"); err != nil {
+		return err
+	}
+	return r.deleteStack(ctx, s, nil)
+}
+
+// attach handles an operation that is running. If an earlier run of the same
+// deploy began it, it is followed to its end; another operation is waited for if
+// the user asked for that.
+func (r *run) attach(ctx context.Context, s stack.Stack, action stack.Action) (again bool, err error) {
+	if s.Status == stack.StatusDeleting && r.spec.Wait { // a create comes next
+		if err := r.askSecrets(ctx); err != nil {
+			return false, err
+		}
+	}
+	var spec stack.Spec
+	if action == stack.Attach && !r.spec.CodeOnly {
+		b, err := r.build(ctx)
+		if err != nil {
+			return false, err
+		}
+		spec = b.Spec
+	}
+	running, err := r.stacks.Attach(ctx, spec, s)
+	switch {
+	case err != nil:
+		return false, err
+	case running.Own:
+		result, err := running.Finish(ctx)
+		return false, r.finish(ctx, result, err)
+	case !r.spec.Wait:
+		return false, &stack.BusyError{Stack: s.Name, Status: s.Status, Since: running.Since}
+	}
+	return true, running.Wait(ctx)
+}
+
+// undoCreate deletes what a canceled create left: a protected database keeps the
+// first delete from succeeding.
+func (r *run) undoCreate(ctx context.Context, canceled *stack.CanceledError, s stack.Stack) error {
+	plan, err := r.plan(ctx, s.ID, DestroyOptions{LiftProtection: true})
+	if err != nil {
+		return errors.Join(canceled, err)
+	}
+	if s.Status == stack.StatusDeleteComplete {
+		canceled.Left = r.listLeftovers(ctx, plan)
+		return canceled
+	}
+	left, err := (&destroy{parts: r.parts, plan: plan}).run(ctx)
+	if err == nil {
+		canceled.Status = stack.StatusDeleteComplete
+	}
+	canceled.Left = left
+	return errors.Join(canceled, err)
+}

@@ -1,214 +1,302 @@
 package deploy
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/deploy/bucket"
+	"github.com/streamctl/streamctl/internal/deploy/leftovers"
+	"github.com/streamctl/streamctl/internal/deploy/pipeline"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// Leftover is something that is still there after a stack is gone.
-type Leftover struct {
-	LogicalID  string `json:"logicalId"`
-	Type       string `json:"type"`
-	PhysicalID string `json:"physicalId"`
-	// Why says what it is good for.
-	Why string `json:"why"`
-	// Costs says that it holds data or costs money, so that somebody should
-	// know of it.
-	Costs bool `json:"costs"`
+// Destroy carries out a plan: it suspends the pipeline, empties the buckets,
+// deletes the stack and follows that to its end. It returns the leftovers. After
+// an interruption, a new plan with the same options resumes.
+func (o *Operator) Destroy(ctx context.Context, p Plan) ([]stack.Leftover, error) {
+	return (&destroy{parts: o.parts(), plan: p}).run(ctx)
 }
 
-// Destroy carries a plan out: stops what writes, empties the buckets, deletes
-// the stack and follows it to the end. It gives what is left. Run again after
-// an interruption, it goes on where it was.
-func (o *Operator) Destroy(ctx context.Context, p Plan, liftProtection bool) ([]Leftover, error) {
-	if len(p.Protections) > 0 {
-		if !liftProtection {
-			return nil, &ProtectedError{Stack: p.Stack.Name, By: p.Protections}
-		}
+// destroy is one destroy.
+type destroy struct {
+	parts
+	plan       Plan
+	suspension pipeline.Suspension
+	suspended  bool
+	left       []stack.Leftover
+}
+
+func (d *destroy) run(ctx context.Context) ([]stack.Leftover, error) {
+	err := runSteps(ctx, d.steps())
+	if err != nil && d.suspended && d.plan.Stack.Status.HasReliableOutputs() {
+		d.Step("Stopped half way: the API rejects events until `streamctl deploy` resumes the pipeline; `streamctl destroy`, with the same flags, continues")
 	}
-	if err := o.check(ctx, p); err != nil {
-		return nil, err
+	return d.left, err
+}
+
+// steps are the steps of a destroy, in order. All that come before the protections
+// are lifted can be reverted by a deploy.
+func (d *destroy) steps() []step {
+	end := []step{
+		{"delete the stack", d.delete},
+		{"list the leftovers and delete unused code and log groups", d.sweep},
 	}
-	if p.Stack.Status == "DELETE_IN_PROGRESS" {
-		if err := o.lift(ctx, p); err != nil {
-			return nil, err
+	if d.plan.Stack.Status == stack.StatusDeleting {
+		return append([]step{{"check", d.check}, {"lift the protections", d.lift}}, end...)
+	}
+	return append([]step{
+		{"check", d.check},
+		{"set the API's rate limit to 0", d.suspend},
+		{"drain the stream", d.drain},
+		{"disable the consumers", d.stopConsumers},
+		{"take final snapshots", d.finalSnapshots},
+		{"lift the protections", d.lift},
+		{"empty the buckets", d.empty},
+		{"check for an interrupt", func(ctx context.Context) (bool, error) { return false, ctx.Err() }},
+	}, end...)
+}
+
+// check refuses what is impossible, before anything is suspended.
+func (d *destroy) check(ctx context.Context) (bool, error) {
+	p := d.plan
+	if len(p.Protections) > 0 && !p.options.LiftProtection {
+		return false, &ProtectedError{Stack: p.Stack.Name, By: p.Protections}
+	}
+	if len(p.Locked) > 0 && !p.RetainsArchive() {
+		return false, &LockedError{Stack: p.Stack.Name, Buckets: p.Locked}
+	}
+	if p.Stack.Status != stack.StatusDeleting {
+		return false, nil
+	}
+	for _, db := range p.Databases { // too late to take a snapshot, unless an earlier run did
+		if !db.takenByUs {
+			continue
 		}
-	} else {
-		h, err := o.stopAPI(ctx, p)
+		taken, err := d.databases.HasFinalSnapshot(ctx, db.ID)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		if err := cmp.Or(o.takeDown(ctx, p, h), ctx.Err()); err != nil {
-			if p.Stack.Status.OutputsHold() {
-				o.step("stopped half way: the API accepts nothing until `streamctl deploy` puts that back; `streamctl destroy`, with the flags it had, goes on")
+		if !taken {
+			return false, &stack.StateError{Op: "destroy", Stack: p.Stack.Name, Status: p.Stack.Status, Detail: "no final snapshot of " + db.ID + " was taken before",
+				Advice: "take one immediately, while the database exists: `aws rds create-db-snapshot --db-instance-identifier " + db.ID + " --db-snapshot-identifier " + db.ID + "-final-by-hand`"}
+		}
+	}
+	return false, nil
+}
+
+func (d *destroy) suspend(ctx context.Context) (_ bool, err error) {
+	d.suspension, err = d.pipeline.Suspend(ctx, d.plan.Stack, d.plan.Resources)
+	d.suspended = err == nil
+	return false, err
+}
+
+func (d *destroy) drain(ctx context.Context) (bool, error) {
+	if !d.plan.Drains {
+		return false, nil
+	}
+	return false, d.pipeline.Drain(ctx, d.plan.Stack.Name, d.plan.Resources, d.suspension)
+}
+
+func (d *destroy) stopConsumers(ctx context.Context) (bool, error) {
+	return false, d.pipeline.StopConsumers(ctx, d.plan.Resources)
+}
+
+func (d *destroy) finalSnapshots(ctx context.Context) (bool, error) {
+	for _, db := range d.plan.Databases {
+		if !db.takenByUs {
+			continue
+		}
+		if err := d.databases.FinalSnapshot(ctx, db.ID, d.suspension.Since, !db.KeyStays && db.Key != ""); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// lift lifts the protections: the last step that a deploy can revert.
+func (d *destroy) lift(ctx context.Context) (bool, error) {
+	for _, db := range d.plan.Databases {
+		if !db.protected {
+			continue
+		}
+		d.Step("Lifting the deletion protection of database %s", db.ID)
+		if err := d.databases.SetProtection(ctx, db.ID, false); err != nil {
+			return false, err
+		}
+	}
+	_, err := d.stacks.Protect(ctx, d.plan.Stack, false)
+	return false, err
+}
+
+func (d *destroy) empty(ctx context.Context) (bool, error) {
+	if d.plan.RetainsArchive() {
+		return false, nil
+	}
+	return false, d.emptyBuckets(ctx, d.plan.Buckets, d.plan.Contents)
+}
+
+func (d *destroy) delete(ctx context.Context) (bool, error) {
+	types := map[string]string{}
+	for _, r := range d.plan.Resources {
+		if r.PhysicalID != "" {
+			types[r.LogicalID] = r.Type
+		}
+	}
+	d.expect("delete", types)
+	return false, d.deleteStack(ctx, d.plan.Stack, d.plan.retainIDs)
+}
+
+func (d *destroy) sweep(ctx context.Context) (bool, error) {
+	ctx = context.WithoutCancel(ctx) // the stack is gone, even if the user interrupted it
+	d.left = d.listLeftovers(ctx, d.plan)
+	if artifacts := d.plan.options.ArtifactBucket; artifacts != "" {
+		d.left = append(d.left, d.store(artifacts).Sweep(ctx, d.plan.Stack, d.stacks.ParameterValues)...)
+	}
+	d.left = append(d.left, d.leftovers.DeleteLogGroups(ctx, d.plan.Resources)...)
+	return true, nil
+}
+
+// maxDeletes is the number of times that a delete is begun because of obstacles.
+const maxDeletes = 3
+
+// deleteStack deletes a stack. If a bucket is not empty, it is emptied and the
+// delete begun again. Resources to retain make the first delete fail, and the next
+// one gives them up: CloudFormation accepts no such wish before. A delete that
+// stops at a function's network interfaces is begun again when Lambda has deleted
+// them.
+func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string) error {
+	var letGo []string
+	var deadline time.Time
+	for attempt := 1; ; attempt++ {
+		obstacles, err := p.stacks.Delete(ctx, s, letGo, len(retain) > 0)
+		if err != nil || obstacles == nil {
+			return err
+		}
+		if obstacles.Others || attempt >= maxDeletes {
+			return obstacles.Failed
+		}
+		switch {
+		case len(obstacles.Buckets) == 0:
+		case len(retain) > 0:
+			if letGo, err = p.stillOwned(ctx, s, retain); err != nil {
+				return err
 			}
-			return nil, err
+			p.Step("Retaining %s", strings.Join(letGo, ", "))
+		default:
+			if err := p.emptyBuckets(ctx, obstacles.Buckets, nil); err != nil {
+				return err
+			}
 		}
-	}
-	if err := o.deleteStack(ctx, p.Stack, p.retained...); err != nil {
-		return nil, err
-	}
-	ctx = context.WithoutCancel(ctx) // interrupted or not, it is gone
-	return slices.Concat(o.leftovers(ctx, p), o.sweepCode(ctx, p), o.sweepLogs(ctx, p)), nil
-}
-
-// takeDown brings a stack, whose API accepts nothing any more, to where its
-// deletion loses nothing that shall stay.
-func (o *Operator) takeDown(ctx context.Context, p Plan, h halt) error {
-	if p.Drains() {
-		if err := o.drain(ctx, p, h); err != nil {
-			return err
-		}
-	}
-	if err := o.stopMappings(ctx, p.Resources); err != nil {
-		return err
-	}
-	if err := o.finalSnapshots(ctx, p, h.since); err != nil {
-		return err
-	}
-	if err := o.lift(ctx, p); err != nil { // as late as can be
-		return err
-	}
-	if len(p.retained) > 0 {
-		return nil
-	}
-	return o.emptyAll(ctx, p.Buckets, p.Contents)
-}
-
-// check refuses what can't be done, before anything is stopped.
-func (o *Operator) check(ctx context.Context, p Plan) error {
-	if len(p.Locked) > 0 && len(p.retained) == 0 {
-		return &LockedError{Stack: p.Stack.Name, Buckets: p.Locked}
-	}
-	if p.Stack.Status != "DELETE_IN_PROGRESS" {
-		return nil
-	}
-	for _, d := range p.Databases { // too late to take one by ourselves, unless that was done before
-		if !d.ours {
+		if !obstacles.Network {
 			continue
 		}
-		there, err := o.snapshots(ctx, []Resource{{PhysicalID: d.ID}})
+		if deadline.IsZero() {
+			deadline = p.Clock.Now().Add(leftovers.InterfaceTimeout)
+		}
+		users, known, err := p.leftovers.WaitForInterfaces(ctx, obstacles.Failed.Causes, deadline)
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(there, func(s string) bool { return strings.HasPrefix(s, d.ID+"-final-") }) {
-			return &StateError{Op: "destroy", Stack: p.Stack.Name, Status: string(p.Stack.Status), Meaning: "it is being deleted, and no final snapshot of " + d.ID + " was taken before",
-				hint: "take one at once, while the database is there: `aws rds create-db-snapshot --db-instance-identifier " + d.ID + " --db-snapshot-identifier " + d.ID + "-final-by-hand`"}
+		if users > 0 || !known && p.Clock.Now().After(deadline) {
+			return obstacles.Failed
 		}
+		if !known {
+			attempt-- // only another delete shows whether they are gone
+		}
+	}
+}
+
+// stillOwned are those of the logical ids that a stack still owns.
+func (p parts) stillOwned(ctx context.Context, s stack.Stack, logicalIDs []string) (out []string, err error) {
+	holds, err := p.stacks.Holdings(ctx, s)
+	for _, r := range holds {
+		if slices.Contains(logicalIDs, r.LogicalID) {
+			out = append(out, r.LogicalID)
+		}
+	}
+	return out, err
+}
+
+// emptyBuckets denies writes to buckets, some of which were counted, and empties
+// them.
+func (p parts) emptyBuckets(ctx context.Context, buckets []string, counted []bucket.Contents) error {
+	for _, name := range buckets {
+		if err := p.pipeline.DenyWrites(ctx, name); err != nil {
+			return err
+		}
+		p.Step("Emptying bucket %s", name)
+		emptied, err := bucket.Emptier{API: p.buckets, Progress: p.emptyProgress(name, counted), Now: p.Clock.Now}.Empty(ctx, name)
+		if err != nil {
+			return err
+		}
+		p.Step("Emptied bucket %s: %d versions, %d delete markers, %d unfinished uploads", name, emptied.Versions, emptied.Markers, emptied.Uploads)
 	}
 	return nil
 }
 
-func (o *Operator) lift(ctx context.Context, p Plan) error {
-	for _, d := range p.Databases {
-		if !d.protected {
-			continue
-		}
-		o.step("lifting the deletion protection of database " + d.ID)
-		if err := o.setProtection(ctx, d.ID, false); err != nil {
-			return err
-		}
-	}
-	_, err := o.protect(ctx, p.Stack, false)
-	return err
-}
-
-// emptyAll empties buckets, of which some have been counted, and says now and
-// then how far it is.
-func (o *Operator) emptyAll(ctx context.Context, buckets []string, counted []Contents) error {
-	for _, bucket := range buckets {
-		if err := o.denyWrites(ctx, bucket); err != nil {
-			return err
-		}
-		o.step("emptying bucket " + bucket)
-		emptied, err := Emptier{API: o.Buckets, Progress: o.emptyProgress(bucket, counted), Now: o.now}.Empty(ctx, bucket)
-		if err != nil {
-			return err
-		}
-		o.step(fmt.Sprintf("emptied bucket %s: %d versions, %d delete markers, %d unfinished uploads", bucket, emptied.Versions, emptied.Markers, emptied.Uploads))
-	}
-	return nil
-}
-
-// emptyProgressEvery is how often it is said at most how far an emptying is.
+// emptyProgressEvery is the minimum time between two reports of an emptying.
 const emptyProgressEvery = 10 * time.Second
 
-func (o *Operator) emptyProgress(bucket string, counted []Contents) func(Emptied) {
-	var c Contents
-	if i := slices.IndexFunc(counted, func(c Contents) bool { return c.Bucket == bucket }); i >= 0 {
+func (p parts) emptyProgress(name string, counted []bucket.Contents) func(bucket.Emptied) {
+	var c bucket.Contents
+	if i := slices.IndexFunc(counted, func(c bucket.Contents) bool { return c.Bucket == name }); i >= 0 {
 		c = counted[i]
 	}
-	told := o.now()
-	return func(e Emptied) {
-		now := o.now()
-		if now.Sub(told) < emptyProgressEvery {
+	reported := p.Clock.Now()
+	return func(e bucket.Emptied) {
+		now := p.Clock.Now()
+		if now.Sub(reported) < emptyProgressEvery {
 			return
 		}
-		told = now
-		of, gone := "", e.Versions+e.Markers
-		switch counted := c.Versions + c.Markers; {
-		case gone > counted: // nobody counted so far
-		case c.More:
-			of = fmt.Sprintf(", of more than %d", counted)
+		reported = now
+		of, deleted := "", e.Versions+e.Markers
+		switch total := c.Versions + c.Markers; {
+		case deleted > total: // the count ended early, or there was none
+		case c.Truncated:
+			of = fmt.Sprintf(" of more than %d", total)
 		default:
-			of = fmt.Sprintf(", of about %d", counted)
+			of = fmt.Sprintf(" of about %d", total)
 		}
-		o.Report(Event{Kind: KindWaiting, Text: fmt.Sprintf("bucket %s to be empty: %d versions and delete markers are gone%s", bucket, gone, of)})
+		p.Waiting("bucket %s to be empty: deleted %d%s versions and delete markers", name, deleted, of)
 	}
 }
 
-// unknown is what couldn't be looked at, or deleted, once the stack was gone: that
-// is no failure any more, but somebody has to know.
-func unknown(logicalID, kind, physicalID string, err error) Leftover {
-	return Leftover{LogicalID: logicalID, Type: kind, PhysicalID: physicalID, Costs: true, Why: "what is left of it isn't known: " + err.Error()}
-}
-
-// skipped is the status of what a delete passes over, because the template keeps
-// it.
-const skipped = "DELETE_SKIPPED"
-
-// leftovers are what is left on purpose: what CloudFormation skipped, in this
-// delete, in one that failed before, or in an update, and the snapshots that it
-// took of the databases.
-func (o *Operator) leftovers(ctx context.Context, p Plan) (out []Leftover) {
-	events, err := o.news(ctx, &watch{id: p.Stack.ID, seen: map[string]bool{}})
+// listLeftovers lists what is left on purpose: the resources that CloudFormation
+// skipped, in this delete, in an earlier one, or in an update, and the final
+// snapshots of the databases.
+func (p parts) listLeftovers(ctx context.Context, plan Plan) (out []stack.Leftover) {
+	events, err := p.stacks.Skipped(ctx, plan.Stack.ID)
 	if err != nil {
-		out = append(out, unknown("", "AWS::CloudFormation::Stack", p.Stack.ID, err))
+		out = append(out, stack.Unknown("", "AWS::CloudFormation::Stack", plan.Stack.ID, err))
 	}
 	for _, e := range events {
-		if e.Status != skipped {
-			continue
-		}
-		l := Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Costs: true, Why: "the template keeps it"}
+		l := stack.Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Costs: true, Why: "the template retains it"}
 		switch {
 		case strings.HasPrefix(e.Type, "Custom::"):
-			continue // nothing stands behind it
-		case e.Type == typeAccount || e.Type == typeRole:
+			continue // no resource of AWS
+		case e.Type == leftovers.TypeAccount || e.Type == leftovers.TypeRole:
 			l.Costs = false
-		case slices.Contains(p.retained, e.LogicalID) && e.Type == typeBucket:
+		case slices.Contains(plan.retainIDs, e.LogicalID) && e.Type == typeBucket:
 			l.Why = "--retain-archive keeps it, with every version"
 		case e.Type == typeKey:
-			l.Why = "snapshots and whatever else outlives the stack are unreadable without it"
+			l.Why = "it encrypts snapshots and other data that outlive the stack"
 		}
 		if !slices.Contains(out, l) {
 			out = append(out, l)
 		}
 	}
-	out = o.accountRole(ctx, out)
-	snapshots, err := o.snapshots(ctx, everOf(p.Resources, typeInstance))
-	if err != nil {
-		out = append(out, unknown("Database", "AWS::RDS::DBSnapshot", "*", err))
-	}
-	for _, s := range snapshots {
-		out = append(out, Leftover{LogicalID: "Database", Type: "AWS::RDS::DBSnapshot", PhysicalID: s, Costs: true, Why: "the database as it was at the end"})
+	out = p.leftovers.AccountRole(ctx, out)
+	for _, r := range stack.EverOfType(plan.Resources, typeInstance) {
+		snapshots, err := p.databases.Snapshots(ctx, r.PhysicalID)
+		if err != nil {
+			out = append(out, stack.Unknown(r.LogicalID, "AWS::RDS::DBSnapshot", "*", err))
+		}
+		for _, s := range snapshots {
+			out = append(out, stack.Leftover{LogicalID: r.LogicalID, Type: "AWS::RDS::DBSnapshot", PhysicalID: s, Costs: true, Why: "the final state of the database"})
+		}
 	}
 	return out
 }
-
-// IsNotFound says that an error means that the stack isn't there.
-func IsNotFound(err error) bool { return errors.Is(err, ErrNotFound) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/streamctl/streamctl/internal/deploy/bucket"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"slices"
 	"strings"
 	"testing"
@@ -16,39 +18,39 @@ import (
 )
 
 // fill puts versions and delete markers into a bucket, and an unfinished upload.
-func fill(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, bucket string, versions, markers int) {
+func fill(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name string, versions, markers int) {
 	t.Helper()
 	for i := range versions {
-		if err := fake.Objects().Put(bucket, fmt.Sprintf("raw/v1/dt=2026-11-23/hr=%02d/%d.gz", i%24, i/2), []byte("x")); err != nil {
+		if err := fake.Objects().Put(name, fmt.Sprintf("raw/v1/dt=2026-11-23/hr=%02d/%d.gz", i%24, i/2), []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range markers {
-		if _, err := op.Buckets.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String(fmt.Sprintf("gone/%d", i))}); err != nil {
+		if _, err := op.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &name, Key: aws.String(fmt.Sprintf("gone/%d", i))}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := op.Buckets.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String("unfinished")}); err != nil {
+	if _, err := op.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &name, Key: aws.String("unfinished")}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestEmpty(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	const bucket = "archive"
-	if err := errors.Join(fake.Objects().CreateBucket(bucket), fake.Objects().SetVersioning(bucket, "Enabled")); err != nil {
+	const name = "archive"
+	if err := errors.Join(fake.Objects().CreateBucket(name), fake.Objects().SetVersioning(name, "Enabled")); err != nil {
 		t.Fatal(err)
 	}
-	fill(t, op, fake, bucket, 2500, 500)
-	emptier := deploy.Emptier{API: op.Buckets}
-	emptied, err := emptier.Empty(t.Context(), bucket)
+	fill(t, op, fake, name, 2500, 500)
+	emptier := bucket.Emptier{API: op.S3}
+	emptied, err := emptier.Empty(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if emptied != (deploy.Emptied{Versions: 2500, Markers: 500, Uploads: 1}) {
+	if emptied != (bucket.Emptied{Versions: 2500, Markers: 500, Uploads: 1}) {
 		t.Errorf("got %+v", emptied)
 	}
-	if objects, markers := fake.Objects().Versions(bucket); objects+markers+fake.Objects().Uploads(bucket) != 0 {
+	if objects, markers := fake.Objects().Versions(name); objects+markers+fake.Objects().Uploads(name) != 0 {
 		t.Errorf("%d versions, %d markers left", objects, markers)
 	}
 	largest := 0
@@ -60,17 +62,21 @@ func TestEmpty(t *testing.T) {
 	if largest != 3 {
 		t.Errorf("%d calls for 3,000 objects, want 3 of 1,000", largest)
 	}
-	if again, err := emptier.Empty(t.Context(), bucket); err != nil || again != (deploy.Emptied{}) {
+	if again, err := emptier.Empty(t.Context(), name); err != nil || again != (bucket.Emptied{}) {
 		t.Errorf("an empty bucket: %+v, %v", again, err)
 	}
-	if gone, err := emptier.Empty(t.Context(), "no-such-bucket"); err != nil || gone != (deploy.Emptied{}) {
+	if gone, err := emptier.Empty(t.Context(), "no-such-bucket"); err != nil || gone != (bucket.Emptied{}) {
 		t.Errorf("a bucket that is gone: %+v, %v", gone, err)
 	}
 }
 
-func plan(t *testing.T, op *deploy.Operator) deploy.Plan {
+func plan(t *testing.T, op *deploy.Operator, options ...func(*deploy.DestroyOptions)) deploy.Plan {
 	t.Helper()
-	p, err := op.PlanDestroy(t.Context(), "events")
+	var o deploy.DestroyOptions
+	for _, option := range options {
+		option(&o)
+	}
+	p, err := op.PlanDestroy(t.Context(), "events", o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +87,7 @@ func TestDestroy(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
 	created := apply(t, op, request(t, "one", false))
 	fill(t, op, fake, created.Stack.Outputs["BucketName"], 30, 5)
-	left, err := op.Destroy(t.Context(), plan(t, op), false)
+	left, err := op.Destroy(t.Context(), plan(t, op))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, lines)
 	}
@@ -95,7 +101,7 @@ func TestDestroy(t *testing.T) {
 	if types != "AWS::KMS::Key AWS::RDS::DBSnapshot " {
 		t.Errorf("left: %s", types)
 	}
-	if _, err := op.PlanDestroy(t.Context(), "events"); !deploy.IsNotFound(err) || !strings.Contains(err.Error(), "123456789012") {
+	if _, err := op.PlanDestroy(t.Context(), "events", deploy.DestroyOptions{}); !errors.Is(err, stack.ErrNotFound) || !strings.Contains(err.Error(), "123456789012") {
 		t.Errorf("after: %v", err)
 	}
 	if again := apply(t, op, request(t, "one", false)); !again.Created {
@@ -109,7 +115,7 @@ func TestDestroyProtected(t *testing.T) {
 	created := apply(t, op, request(t, "one", true))
 	fill(t, op, fake, created.Stack.Outputs["BucketName"], 10, 0)
 	p := plan(t, op)
-	_, err := op.Destroy(t.Context(), p, false)
+	_, err := op.Destroy(t.Context(), p)
 	var protected *deploy.ProtectedError
 	if !errors.As(err, &protected) || len(protected.By) != 2 {
 		t.Fatalf("got %v", err)
@@ -117,7 +123,7 @@ func TestDestroyProtected(t *testing.T) {
 	if objects, _ := fake.Objects().Versions(p.Buckets[0]); objects != 10 {
 		t.Errorf("%d objects left of 10", objects)
 	}
-	if _, err := op.Destroy(t.Context(), p, true); err != nil {
+	if _, err := op.Destroy(t.Context(), plan(t, op, lift)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -127,15 +133,15 @@ func TestDestroyGoesOn(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	apply(t, op, request(t, "one", false))
 	fake.FailDelete("Topic", "topic is in use")
-	_, err := op.Destroy(t.Context(), plan(t, op), false)
-	var failed *deploy.FailedError
+	_, err := op.Destroy(t.Context(), plan(t, op))
+	var failed *stack.FailedError
 	if !errors.As(err, &failed) || failed.Status != "DELETE_FAILED" || !strings.Contains(err.Error(), "topic is in use") {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := op.Apply(t.Context(), later(request(t, "two", false))); err == nil || !strings.Contains(err.Error(), "DELETE_FAILED") {
+	if _, err := run(t.Context(), op, later(request(t, "two", false))); err == nil || !strings.Contains(err.Error(), "DELETE_FAILED") {
 		t.Errorf("deploy in between: %v", err)
 	}
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Errorf("again: %v", err)
 	}
 }
@@ -145,18 +151,14 @@ func TestDestroyGoesOn(t *testing.T) {
 func TestRetainArchive(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	created := apply(t, op, request(t, "one", false))
-	bucket := created.Stack.Outputs["BucketName"]
-	fill(t, op, fake, bucket, 20, 3)
-	p, err := op.PlanDestroy(t.Context(), "events")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := deploy.Contents{Bucket: bucket, Objects: 20, Versions: 20, Markers: 3, Uploads: 1, Bytes: 20}
+	name := created.Stack.Outputs["BucketName"]
+	fill(t, op, fake, name, 20, 3)
+	p := plan(t, op, retainArchive, lift)
+	want := bucket.Contents{Bucket: name, Objects: 20, Versions: 20, Markers: 3, Uploads: 1, Bytes: 20}
 	if len(p.Contents) != 1 || p.Contents[0] != want {
 		t.Errorf("the plan has %+v, want %+v", p.Contents, want)
 	}
-	p.RetainArchive()
-	left, err := op.Destroy(t.Context(), p, true)
+	left, err := op.Destroy(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,10 +170,10 @@ func TestRetainArchive(t *testing.T) {
 	if got := strings.Join(kinds, " "); got != "Bucket Database Key" {
 		t.Errorf("left: %s", got)
 	}
-	if objects, _ := fake.Objects().Versions(bucket); objects != 20 {
+	if objects, _ := fake.Objects().Versions(name); objects != 20 {
 		t.Errorf("%d versions are left of 20", objects)
 	}
-	if _, err := op.Describe(t.Context(), "events"); !deploy.IsNotFound(err) {
+	if _, err := op.Describe(t.Context(), "events"); !errors.Is(err, stack.ErrNotFound) {
 		t.Errorf("the stack: %v", err)
 	}
 }
@@ -180,21 +182,18 @@ func TestRetainArchive(t *testing.T) {
 // key, after a run that was interrupted as well: one snapshot is left, under a key
 // that stays.
 func TestFinalSnapshot(t *testing.T) {
-	for _, at := range []string{"", "taking snapshot", "copying it"} {
+	for _, at := range []string{"", "Taking snapshot", "Copying snapshot"} {
 		op, fake, _ := operator(t, awsfake.Options{})
 		apply(t, op, live(t, "one", "Delete", "Delete"))
 		own := *op
 		ctx, cancel := context.WithCancel(t.Context())
-		own.Report = func(e deploy.Event) {
+		own.Report = func(e stack.Event) {
 			if at != "" && strings.HasPrefix(e.Text, at) {
 				cancel()
 			}
 		}
 		for range 2 {
-			p := plan(t, op)
-			p.NoDrain()
-			p.FinalSnapshot()
-			left, err := own.Destroy(ctx, p, false)
+			left, err := own.Destroy(ctx, plan(t, op, noDrain, finalSnapshot))
 			if ctx.Err() != nil {
 				ctx, at = t.Context(), ""
 				continue
@@ -210,3 +209,12 @@ func TestFinalSnapshot(t *testing.T) {
 		}
 	}
 }
+
+// Options of a destroy.
+var (
+	retain        = true
+	retainArchive = func(o *deploy.DestroyOptions) { o.RetainArchive = &retain }
+	finalSnapshot = func(o *deploy.DestroyOptions) { o.FinalSnapshot = true }
+	noDrain       = func(o *deploy.DestroyOptions) { o.NoDrain = true }
+	lift          = func(o *deploy.DestroyOptions) { o.LiftProtection = true }
+)

@@ -3,6 +3,8 @@ package deploy_test
 import (
 	"context"
 	"errors"
+	"github.com/streamctl/streamctl/internal/deploy/pipeline"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,32 +16,32 @@ import (
 
 // drainTest is a stack whose database leaves a snapshot, with a clock of its own:
 // each look at it is twenty seconds later.
-func drainTest(t *testing.T) (op *deploy.Operator, fake *awsfake.Fake, lines *strings.Builder, stack deploy.Stack, began time.Time) {
+func drainTest(t *testing.T) (op *deploy.Operator, fake *awsfake.Fake, lines *strings.Builder, made stack.Stack, began time.Time) {
 	t.Helper()
 	op, fake, lines = operator(t, awsfake.Options{})
-	stack = apply(t, op, live(t, "one", "Snapshot", "RetainExceptOnCreate")).Stack
+	made = apply(t, op, live(t, "one", "Snapshot", "RetainExceptOnCreate")).Stack
 	began = time.Date(2026, 11, 25, 6, 0, 30, 0, time.UTC)
 	var looks atomic.Int64
 	op.Now = func() time.Time { return began.Add(time.Duration(looks.Add(1)) * 20 * time.Second) }
 	op.Poll = time.Millisecond
-	return op, fake, lines, stack, began
+	return op, fake, lines, made, began
 }
 
 // TestDrain has records come for three minutes and a reader that is behind for
 // ten: nothing is stopped or deleted before it has been quiet.
 func TestDrain(t *testing.T) {
-	op, fake, lines, stack, began := drainTest(t)
+	op, fake, lines, made, began := drainTest(t)
 	until := func(d time.Duration, value float64) func(time.Time) (float64, bool) {
 		return func(minute time.Time) (float64, bool) { return value, minute.Before(began.Add(d)) }
 	}
-	fake.SetMetric("AWS/Kinesis", "IncomingRecords", stack.Outputs["StreamName"], until(3*time.Minute, 50))
-	fake.SetMetric("AWS/Lambda", "IteratorAge", stack.Outputs["ProcessorFunctionName"], until(10*time.Minute, 240_000))
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+	fake.SetMetric("AWS/Kinesis", "IncomingRecords", made.Outputs["StreamName"], until(3*time.Minute, 50))
+	fake.SetMetric("AWS/Lambda", "IteratorAge", made.Outputs["ProcessorFunctionName"], until(10*time.Minute, 240_000))
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Fatalf("%v\n%s", err, lines)
 	}
 	story := lines.String()
 	at := 0
-	for _, text := range []string{"throttling the API to nothing", "2 whole minutes have to pass", "records came in the last 2 minutes", "handled records of 4m0s ago", "stopping ", "denying everybody", "emptying bucket", "deleting stack"} {
+	for _, text := range []string{"Setting the API's rate limit to 0", "2 whole minutes have to pass", "records arrived in the last 2 minutes", "handled records that were 4m0s old", "Disabling ", "Denying writes", "Emptying bucket", "Deleting stack"} {
 		next := strings.Index(story[at:], text)
 		if next < 0 {
 			t.Fatalf("%q is missing, or too early, in\n%s", text, story)
@@ -54,23 +56,22 @@ func TestDrain(t *testing.T) {
 // TestDrainEnds gives up on a stream that is never read to its end, says why, and
 // has deleted nothing; a deploy opens the API again, --no-drain goes on.
 func TestDrainEnds(t *testing.T) {
-	op, fake, _, stack, _ := drainTest(t)
-	fake.SetMetric("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", stack.Outputs["StreamName"], func(time.Time) (float64, bool) { return 3_600_000, true })
-	_, err := op.Destroy(t.Context(), plan(t, op), false)
-	var drain *deploy.DrainError
-	if !errors.As(err, &drain) || !strings.Contains(err.Error(), "the oldest record read was 1h0m0s old") || !strings.Contains(drain.Hint(), "--no-drain") {
+	op, fake, _, made, _ := drainTest(t)
+	fake.SetMetric("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", made.Outputs["StreamName"], func(time.Time) (float64, bool) { return 3_600_000, true })
+	_, err := op.Destroy(t.Context(), plan(t, op))
+	var drain *pipeline.DrainError
+	if !errors.As(err, &drain) || !strings.Contains(err.Error(), "the iterator age was 1h0m0s") || !strings.Contains(drain.Hint(), "--no-drain") {
 		t.Fatalf("got %v", err)
 	}
-	if _, _, halted := works(t, op, stack); len(halted) != 2 { // throttled, and the mark
+	if _, _, halted := works(t, op, made); len(halted) != 2 { // throttled, and the mark
 		t.Errorf("halted: %v", halted)
 	}
 	apply(t, op, live(t, "one", "Snapshot", "RetainExceptOnCreate"))
-	if rate, _, halted := works(t, op, stack); rate != 1000 || len(halted) > 0 {
+	if rate, _, halted := works(t, op, made); rate != 1000 || len(halted) > 0 {
 		t.Errorf("after a deploy: rate %v, %v", rate, halted)
 	}
-	p := plan(t, op)
-	p.NoDrain()
-	if _, err := op.Destroy(t.Context(), p, false); err != nil {
+	p := plan(t, op, noDrain)
+	if _, err := op.Destroy(t.Context(), p); err != nil {
 		t.Error(err)
 	}
 }
@@ -81,13 +82,13 @@ func TestDrainOfAFailingReader(t *testing.T) {
 	fake.SetProcessingResult("ProcessorMapping", "PROBLEM: Function call failed")
 	own := *op
 	ctx, cancel := context.WithCancel(t.Context())
-	own.Report = func(e deploy.Event) {
+	own.Report = func(e stack.Event) {
 		op.Report(e)
 		if strings.Contains(e.Text, "ProcessorMapping fails: PROBLEM: Function call failed") {
 			cancel()
 		}
 	}
-	if _, err := own.Destroy(ctx, plan(t, op), false); !errors.Is(err, context.Canceled) || ctx.Err() == nil {
+	if _, err := own.Destroy(ctx, plan(t, op)); !errors.Is(err, context.Canceled) || ctx.Err() == nil {
 		t.Errorf("got %v\n%s", err, lines)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/streamctl/streamctl/internal/deploy/bucket"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,7 +23,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/streamctl/streamctl/internal/deploy"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
@@ -59,9 +60,9 @@ func behind(t *testing.T, server http.Handler) (*bucketload.Front, *s3.Client) {
 }
 
 // left counts what a page of a bucket's listing has.
-func left(t *testing.T, client *s3.Client, bucket string) int {
+func left(t *testing.T, client *s3.Client, name string) int {
 	t.Helper()
-	page, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})
+	page, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,15 +76,15 @@ func atRate(w bucketload.Wrote) bool { return w.Written >= 10 }
 func TestDestroyWhileWritten(t *testing.T) {
 	t.Run("gofakes3", func(t *testing.T) {
 		memory, versions := bucketload.NewMemory(), scaleVersions(t)
-		destroyWhileWritten(t, memory, versions, versions/50, func(_ *s3.Client, bucket string) error {
-			return memory.Fill(t.Context(), bucket, versions, versions/50)
+		destroyWhileWritten(t, memory, versions, versions/50, func(_ *s3.Client, name string) error {
+			return memory.Fill(t.Context(), name, versions, versions/50)
 		})
 	})
 	t.Run("moto", func(t *testing.T) {
 		_, server := bucketload.StartMoto(t)
 		versions := max(1100, scaleVersions(t)/20) // it takes 200 a second
-		destroyWhileWritten(t, &oneAtATime{Handler: server}, versions, versions/50, func(client *s3.Client, bucket string) error {
-			return bucketload.Fill(t.Context(), client, bucket, versions, versions/50)
+		destroyWhileWritten(t, &oneAtATime{Handler: server}, versions, versions/50, func(client *s3.Client, name string) error {
+			return bucketload.Fill(t.Context(), client, name, versions, versions/50)
 		})
 	})
 }
@@ -103,17 +104,17 @@ func (o *oneAtATime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func destroyWhileWritten(t *testing.T, server http.Handler, versions, markers int, fill func(*s3.Client, string) error) {
 	op, _, lines := operator(t, awsfake.Options{})
-	bucket := apply(t, op, request(t, "one", false)).Stack.Outputs["BucketName"]
+	name := apply(t, op, request(t, "one", false)).Stack.Outputs["BucketName"]
 	front, client := behind(t, server)
-	op.Buckets = client
-	if err := fill(client, bucket); err != nil {
+	op.S3 = client
+	if err := fill(client, name); err != nil {
 		t.Fatal(err)
 	}
-	writer := bucketload.Write(t.Context(), client, bucket, 50)
+	writer := bucketload.Write(t.Context(), client, name, 50)
 	if err := writer.Until(t.Context(), atRate); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Fatalf("%v\n%s", err, lines)
 	}
 	before := front.Seen()
@@ -124,13 +125,13 @@ func destroyWhileWritten(t *testing.T, server http.Handler, versions, markers in
 	if wrote.Err != nil || wrote.Written < 10 {
 		t.Errorf("the writer: %+v", wrote)
 	}
-	if n := left(t, client, bucket); n != 0 {
+	if n := left(t, client, name); n != 0 {
 		t.Errorf("%d are left", n)
 	}
-	if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &bucket}); err != nil {
+	if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &name}); err != nil {
 		t.Errorf("as CloudFormation does next: %v", err)
 	}
-	want := fmt.Sprintf("emptied bucket %s: %d versions, %d delete markers", bucket, versions+wrote.Written, markers)
+	want := fmt.Sprintf("Emptied bucket %s: %d versions, %d delete markers", name, versions+wrote.Written, markers)
 	if !strings.Contains(lines.String(), want) {
 		t.Errorf("want %q in\n%s", want, lines)
 	}
@@ -152,7 +153,7 @@ func TestEmptyWhileWritten(t *testing.T) {
 	if err := writer.Until(t.Context(), atRate); err != nil {
 		t.Fatal(err)
 	}
-	first, err := deploy.Emptier{API: client}.Empty(t.Context(), "live")
+	first, err := bucket.Emptier{API: client}.Empty(t.Context(), "live")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestEmptyWhileWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	wrote := writer.Stop()
-	second, err := deploy.Emptier{API: client}.Empty(t.Context(), "live")
+	second, err := bucket.Emptier{API: client}.Empty(t.Context(), "live")
 	if n := left(t, client, "live"); err != nil || n != 0 {
 		t.Errorf("%d are left: %v", n, err)
 	}
@@ -193,12 +194,12 @@ func TestEmptyFilled(t *testing.T) {
 	}
 	now := time.Unix(0, 0)
 	endless := &filled{Client: client}
-	emptied, err := deploy.Emptier{API: endless, Now: func() time.Time { now = now.Add(time.Minute); return now }}.Empty(t.Context(), "filled")
-	var never *deploy.FilledError
-	if !errors.As(err, &never) || never.Came == 0 || never.Hint() == "" || emptied.Versions != 1500+endless.puts {
+	emptied, err := bucket.Emptier{API: endless, Now: func() time.Time { now = now.Add(time.Minute); return now }}.Empty(t.Context(), "filled")
+	var never *bucket.RefilledError
+	if !errors.As(err, &never) || never.NewVersions == 0 || never.Hint() == "" || emptied.Versions != 1500+endless.puts {
 		t.Fatalf("%+v, %v", emptied, err)
 	}
-	if again, err := (deploy.Emptier{API: client}).Empty(t.Context(), "filled"); err != nil || again != (deploy.Emptied{}) {
+	if again, err := (bucket.Emptier{API: client}).Empty(t.Context(), "filled"); err != nil || again != (bucket.Emptied{}) {
 		t.Errorf("afterwards: %+v, %v", again, err)
 	}
 }
@@ -208,7 +209,7 @@ func TestEmptyBusy(t *testing.T) {
 	stand := bucketload.NewPaged(20_000)
 	front, client := behind(t, stand)
 	front.BusyOfTen = 3
-	emptied, err := deploy.Emptier{API: client}.Empty(t.Context(), "busy")
+	emptied, err := bucket.Emptier{API: client}.Empty(t.Context(), "busy")
 	if err != nil || emptied.Versions != 20_000 || stand.Left() != 0 {
 		t.Errorf("%+v, %d left: %v", emptied, stand.Left(), err)
 	}
@@ -256,7 +257,7 @@ func TestEmptyRefused(t *testing.T) {
 		}
 		return ""
 	}
-	emptied, err := deploy.Emptier{API: choosy{client, locked}}.Empty(t.Context(), "locked")
+	emptied, err := bucket.Emptier{API: choosy{client, locked}}.Empty(t.Context(), "locked")
 	if err == nil || !strings.Contains(err.Error(), "empty bucket locked: 0000000000 (version ") || !strings.Contains(err.Error(), "AccessDenied: not now") {
 		t.Errorf("got %v", err)
 	}
@@ -277,7 +278,7 @@ func TestEmptyBusyObjects(t *testing.T) {
 		}
 		return ""
 	}
-	emptied, err := deploy.Emptier{API: choosy{client, busy}}.Empty(t.Context(), "busy")
+	emptied, err := bucket.Emptier{API: choosy{client, busy}}.Empty(t.Context(), "busy")
 	if err != nil || emptied.Versions != 3000 || stand.Left() != 0 || asked.Load() != 3 {
 		t.Errorf("%+v, %d left, asked %d times: %v", emptied, stand.Left(), asked.Load(), err)
 	}
@@ -295,7 +296,7 @@ func TestEmptyCancelled(t *testing.T) {
 			cancel()
 		}
 	}}
-	_, err := deploy.Emptier{API: watched}.Empty(ctx, "slow")
+	_, err := bucket.Emptier{API: watched}.Empty(ctx, "slow")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -320,20 +321,20 @@ func (w *watched) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput, 
 // TestEmptyProgress is told now and then how far a bucket is, by its plan.
 func TestEmptyProgress(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	bucket := apply(t, op, request(t, "one", false)).Stack.Outputs["BucketName"]
-	fill(t, op, fake, bucket, 2500, 500)
+	name := apply(t, op, request(t, "one", false)).Stack.Outputs["BucketName"]
+	fill(t, op, fake, name, 2500, 500)
 	own, now := *op, time.Unix(0, 0)
 	own.Now = func() time.Time { now = now.Add(6 * time.Second); return now }
 	var waits []string
-	own.Report = func(e deploy.Event) {
-		if e.Kind == deploy.KindWaiting {
+	own.Report = func(e stack.Event) {
+		if e.Kind == stack.KindWaiting {
 			waits = append(waits, e.Text)
 		}
 	}
-	if _, err := own.Destroy(t.Context(), plan(t, op), false); err != nil {
+	if _, err := own.Destroy(t.Context(), plan(t, op, lift)); err != nil {
 		t.Fatal(err)
 	}
-	if len(waits) != 1 || waits[0] != "bucket "+bucket+" to be empty: 2000 versions and delete markers are gone, of about 3000" {
+	if len(waits) != 1 || waits[0] != "bucket "+name+" to be empty: deleted 2000 of about 3000 versions and delete markers" {
 		t.Errorf("told %q", waits)
 	}
 }

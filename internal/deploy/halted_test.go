@@ -3,6 +3,8 @@ package deploy_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"os"
 	"strings"
 	"testing"
@@ -18,42 +20,38 @@ import (
 
 // live is the request for a stack with an API, readers and an archive; the
 // policies are those of the database and of the key.
-func live(t *testing.T, text, databasePolicy, keyPolicy string) deploy.Request {
+func live(t *testing.T, text, databasePolicy, keyPolicy string) change {
 	t.Helper()
 	body, err := os.ReadFile("testdata/live.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	body = bytes.ReplaceAll(body, []byte("DATABASEPOLICY"), []byte(databasePolicy))
-	return deploy.Request{
+	return change{Spec: stack.Spec{
 		Stack: "events", Template: bytes.ReplaceAll(body, []byte("KEYPOLICY"), []byte(keyPolicy)),
 		Parameters: map[string]string{"Text": text}, Tags: map[string]string{"Project": "events"},
-	}
+	}}
 }
 
 // works says how the API's throttle, the bucket's policy and the stack are.
-func works(t *testing.T, op *deploy.Operator, stack deploy.Stack) (rate float64, policy string, halted []string) {
+func works(t *testing.T, op *deploy.Operator, made stack.Stack) (rate float64, policy string, halted []string) {
 	t.Helper()
-	stage, err := op.Gateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(stack.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
+	stage, err := op.APIGateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(made.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(stage.Variables) > 0 {
 		halted = append(halted, "the mark is there")
 	}
-	bucket, err := op.Buckets.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: aws.String(stack.Outputs["ArchiveBucket"])})
+	name, err := op.S3.GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: aws.String(made.Outputs["ArchiveBucket"])})
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := op.Template(t.Context(), stack)
-	if err != nil {
+	now, err := op.Inspect(t.Context(), made.ID)
+	if err = errors.Join(err, now.SuspendedErr); err != nil {
 		t.Fatal(err)
 	}
-	h, err := op.Halted(t.Context(), deploy.Current{Stack: stack, Template: body})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stage.MethodSettings["*/*"].ThrottlingRateLimit, aws.ToString(bucket.Policy), append(halted, h.Lines()...)
+	return stage.MethodSettings["*/*"].ThrottlingRateLimit, aws.ToString(name.Policy), append(halted, now.Suspended.Lines()...)
 }
 
 // TestDeployUndoesADestroy interrupts a destroy after each of its steps. Status
@@ -61,29 +59,29 @@ func works(t *testing.T, op *deploy.Operator, stack deploy.Stack) (rate float64,
 // it back.
 func TestDeployUndoesADestroy(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
-	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
-	_, policy, none := works(t, op, stack)
+	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	_, policy, none := works(t, op, made)
 	if len(none) > 0 {
 		t.Fatalf("before: %v", none)
 	}
 	texts := []string{"one", "two"}
 	told := 0
-	for i, at := range []string{"throttling the API", "stopping ", "denying everybody", "emptying bucket", "emptied bucket"} {
+	for i, at := range []string{"Setting the API", "Disabling ", "Denying writes", "Emptying bucket", "Emptied bucket"} {
 		own := *op
 		ctx, cancel := context.WithCancel(t.Context())
-		own.Report = func(e deploy.Event) {
+		own.Report = func(e stack.Event) {
 			if strings.HasPrefix(e.Text, at) {
 				cancel()
 			}
-			if strings.HasPrefix(e.Text, "stopped half way: the API accepts nothing") {
+			if strings.HasPrefix(e.Text, "Stopped half way: the API rejects events") {
 				told++
 			}
 		}
 		p := plan(t, op)
-		if _, err := own.Destroy(ctx, p, false); err == nil || ctx.Err() == nil {
+		if _, err := own.Destroy(ctx, p); err == nil || ctx.Err() == nil {
 			t.Fatalf("%s: it wasn't interrupted: %v", at, err)
 		}
-		_, _, halted := works(t, op, stack)
+		_, _, halted := works(t, op, made)
 		// The call that a step announces may not have been made.
 		if least := []int{0, 2, 3, 5, 5}[i]; len(halted) < least {
 			t.Errorf("%s: after the interruption: %v", at, halted)
@@ -92,12 +90,12 @@ func TestDeployUndoesADestroy(t *testing.T) {
 		if after.Changed != (len(halted) > 0 || i > 0) {
 			t.Errorf("%s: changed is %t with %v", at, after.Changed, halted)
 		}
-		rate, now, halted := works(t, op, stack)
+		rate, now, halted := works(t, op, made)
 		if rate != 1000 || now != policy || len(halted) > 0 {
 			t.Errorf("%s: after a deploy: rate %v, policy %s, %v", at, rate, now, halted)
 		}
 	}
-	if told != len([]string{"stopping ", "denying everybody", "emptying bucket", "emptied bucket"}) {
+	if told != len([]string{"Disabling ", "Denying writes", "Emptying bucket", "Emptied bucket"}) {
 		t.Errorf("told %d times that the API accepts nothing", told)
 	}
 }
@@ -105,15 +103,15 @@ func TestDeployUndoesADestroy(t *testing.T) {
 // TestThrottledByHand isn't a destroy's throttle: a deploy leaves it.
 func TestThrottledByHand(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
-	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
-	api := aws.String(stack.Outputs["ApiGatewayId"])
-	if _, err := op.Gateway.UpdateStage(t.Context(), &apigateway.UpdateStageInput{RestApiId: api, StageName: aws.String("prod"), PatchOperations: []types.PatchOperation{{Op: types.OpReplace, Path: aws.String("/*/*/throttling/rateLimit"), Value: aws.String("0")}}}); err != nil {
+	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	api := aws.String(made.Outputs["ApiGatewayId"])
+	if _, err := op.APIGateway.UpdateStage(t.Context(), &apigateway.UpdateStageInput{RestApiId: api, StageName: aws.String("prod"), PatchOperations: []types.PatchOperation{{Op: types.OpReplace, Path: aws.String("/*/*/throttling/rateLimit"), Value: aws.String("0")}}}); err != nil {
 		t.Fatal(err)
 	}
 	if again := apply(t, op, live(t, "one", "Delete", "Delete")); again.Changed {
 		t.Errorf("got %+v", again)
 	}
-	if rate, _, _ := works(t, op, stack); rate != 0 {
+	if rate, _, _ := works(t, op, made); rate != 0 {
 		t.Errorf("the rate is %v", rate)
 	}
 }
@@ -122,24 +120,24 @@ func TestThrottledByHand(t *testing.T) {
 // is told, and put right before and without an update.
 func TestStageElsewhere(t *testing.T) {
 	op, _, lines := operator(t, awsfake.Options{})
-	stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
 	for _, text := range []string{"one", "two"} {
-		made, err := op.Gateway.CreateDeployment(t.Context(), &apigateway.CreateDeploymentInput{RestApiId: aws.String(stack.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
+		other, err := op.APIGateway.CreateDeployment(t.Context(), &apigateway.CreateDeploymentInput{RestApiId: aws.String(made.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, halted := works(t, op, stack); len(halted) != 1 || !strings.Contains(halted[0], "serves deployment "+aws.ToString(made.Id)) {
+		if _, _, halted := works(t, op, made); len(halted) != 1 || !strings.Contains(halted[0], "serves deployment "+aws.ToString(other.Id)) {
 			t.Errorf("told: %v", halted)
 		}
 		lines.Reset()
 		if outcome := apply(t, op, live(t, text, "Delete", "Delete")); !outcome.Changed {
 			t.Errorf("not changed: %+v", outcome)
 		}
-		if _, _, halted := works(t, op, stack); len(halted) > 0 {
+		if _, _, halted := works(t, op, made); len(halted) > 0 {
 			t.Errorf("after the deploy: %v", halted)
 		}
 		story := lines.String()
-		if back, update := strings.Index(story, "pointing stage prod back"), strings.Index(story, "updating stack"); back < 0 || text == "two" && back > update {
+		if back, update := strings.Index(story, "Pointing stage prod"), strings.Index(story, "Updating stack"); back < 0 || text == "two" && back > update {
 			t.Errorf("story: %s", story)
 		}
 	}

@@ -7,13 +7,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// Invoke calls a function of the stack, named by its logical id, with input as
-// JSON, waits for its answer and reads it into output. A function that fails
-// gives a *FunctionError.
-func (o *Operator) Invoke(ctx context.Context, stack Stack, logicalID string, input, output any) error {
-	name, err := o.physicalID(ctx, stack, logicalID)
+// Invoke calls the stack's function with a logical id, with input as JSON, waits for
+// its response and reads it into output. A function that fails is a
+// *FunctionError.
+func (o *Operator) Invoke(ctx context.Context, s stack.Stack, logicalID string, input, output any) error {
+	name, err := o.parts().stacks.PhysicalID(ctx, s, logicalID)
 	if err != nil {
 		return err
 	}
@@ -21,7 +23,7 @@ func (o *Operator) Invoke(ctx context.Context, stack Stack, logicalID string, in
 	if err != nil {
 		return fmt.Errorf("invoke %s: %w", logicalID, err)
 	}
-	out, err := o.Functions.Invoke(ctx, &lambda.InvokeInput{FunctionName: &name, Payload: payload})
+	out, err := o.Lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &name, Payload: payload})
 	if err != nil {
 		return fmt.Errorf("invoke %s: %w", logicalID, err)
 	}
@@ -35,12 +37,12 @@ func (o *Operator) Invoke(ctx context.Context, stack Stack, logicalID string, in
 		return &FunctionError{Function: name, Message: failure.Message}
 	}
 	if err := json.Unmarshal(out.Payload, output); err != nil {
-		return fmt.Errorf("invoke %s: read answer: %w", logicalID, err)
+		return fmt.Errorf("invoke %s: read response: %w", logicalID, err)
 	}
 	return nil
 }
 
-// FunctionError is the error of a function that was invoked.
+// FunctionError is the error of an invoked function.
 type FunctionError struct{ Function, Message string }
 
 func (e *FunctionError) Error() string { return "function " + e.Function + " failed: " + e.Message }

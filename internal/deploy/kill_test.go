@@ -2,7 +2,9 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -49,17 +51,17 @@ func child(ctx context.Context, what string) error {
 			Region: "us-east-1", BaseEndpoint: &endpoint, Retryer: quickly,
 			Credentials: credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
 		}, true),
-		Report: func(deploy.Event) {}, Poll: 6 * time.Millisecond, Token: func() string { return fmt.Sprint(rand.Uint64()) },
+		Layout: layout(), Report: func(stack.Event) {}, Poll: 6 * time.Millisecond, Token: func() string { return fmt.Sprint(rand.Uint64()) },
 		Interrupted: func(ctx context.Context, _ string) (bool, context.Context) { return true, ctx },
 	}
 	var err error
-	if op.Caller, err = deploy.Identify(ctx, op.Identity, "us-east-1"); err != nil {
+	if op.Caller, err = deploy.Identify(ctx, op.STS, "us-east-1"); err != nil {
 		return err
 	}
 	if destroys(what) {
 		return destroy(ctx, op, what)
 	}
-	_, err = op.Apply(ctx, killed(what))
+	_, err = run(ctx, op, killed(what))
 	return err
 }
 
@@ -78,31 +80,28 @@ const takeDown = "take down"
 
 // destroy is done where nothing is left.
 func destroy(ctx context.Context, op *deploy.Operator, what string) error {
-	p, err := op.PlanDestroy(ctx, "events")
-	if deploy.IsNotFound(err) {
+	gone := what == takeDown
+	p, err := op.PlanDestroy(ctx, "events", deploy.DestroyOptions{LiftProtection: true, FinalSnapshot: gone, NoDrain: gone})
+	if errors.Is(err, stack.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if what == takeDown {
-		p.FinalSnapshot()
-		p.NoDrain()
-	}
-	_, err = op.Destroy(ctx, p, true)
+	_, err = op.Destroy(ctx, p)
 	return err
 }
 
 // killed is the request of "create" or "update".
-func killed(what string) deploy.Request {
+func killed(what string) change {
 	body, err := os.ReadFile("testdata/stack.yaml")
 	if err != nil {
 		panic(err) // a test's own file
 	}
-	r := deploy.Request{
+	r := change{Spec: stack.Spec{
 		Stack: "events", Template: []byte(strings.ReplaceAll(string(body), "PROTECTED", "true")),
 		Parameters: map[string]string{"Text": what, "DatabasePassword": password}, Tags: map[string]string{"Project": "events"}, Protected: true,
-	}
+	}}
 	if what == "update" {
 		r = later(r)
 	}
@@ -198,8 +197,8 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 }
 
 // bucketOf is the bucket of either test stack.
-func bucketOf(stack deploy.Stack) string {
-	return stack.Outputs["BucketName"] + stack.Outputs["ArchiveBucket"]
+func bucketOf(made stack.Stack) string {
+	return made.Outputs["BucketName"] + made.Outputs["ArchiveBucket"]
 }
 
 // finish runs the operation again, and looks.
@@ -217,26 +216,26 @@ func finish(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name, what st
 		}
 		return
 	}
-	outcome, err := op.Apply(t.Context(), killed(what))
+	outcome, err := run(t.Context(), op, killed(what))
 	if err != nil {
 		t.Errorf("%s: again: %v", name, err)
 		return
 	}
-	stack := outcome.Stack
-	if stack.Parameters["Text"] != what || !stack.Status.OutputsHold() {
-		t.Errorf("%s: %+v", name, stack)
+	made := outcome.Stack
+	if made.Parameters["Text"] != what || !made.Status.HasReliableOutputs() {
+		t.Errorf("%s: %+v", name, made)
 	}
-	if again, err := op.Apply(t.Context(), later(killed(what))); err != nil || again.Changed {
+	if again, err := run(t.Context(), op, later(killed(what))); err != nil || again.Changed {
 		t.Errorf("%s: once more: %+v, %v", name, again, err)
 	}
-	bucket := bucketOf(stack)
-	if buckets := fake.Objects().Buckets(); len(buckets) != 1 || buckets[0] != bucket {
+	bucketName := bucketOf(made)
+	if buckets := fake.Objects().Buckets(); len(buckets) != 1 || buckets[0] != bucketName {
 		t.Errorf("%s: buckets %v", name, buckets)
 	}
-	if keys := fake.Objects().Keys(bucket); what == "update" && len(keys) != 5 {
+	if keys := fake.Objects().Keys(bucketName); what == "update" && len(keys) != 5 {
 		t.Errorf("%s: objects %v", name, keys)
 	}
-	list, err := op.Stacks.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{})
+	list, err := op.CloudFormation.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{})
 	if err != nil || len(list.Stacks) != 1 {
 		t.Errorf("%s: %v, %v", name, list, err)
 	}

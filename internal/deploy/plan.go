@@ -2,60 +2,85 @@ package deploy
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/streamctl/streamctl/internal/deploy/bucket"
+	"github.com/streamctl/streamctl/internal/deploy/leftovers"
+	"github.com/streamctl/streamctl/internal/deploy/pipeline"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/stacktemplate"
 )
 
-// Plan is what destroying a stack means, before anything happens.
+// DestroyOptions are a user's wishes for a destroy.
+type DestroyOptions struct {
+	// RetainArchive keeps the buckets and the key, except for empty buckets. Nil does
+	// what the unfinished destroy before this one did.
+	RetainArchive *bool
+	// FinalSnapshot takes a snapshot of each database whose deletion policy takes
+	// none.
+	FinalSnapshot bool
+	// NoDrain does not wait until the stream is drained.
+	NoDrain bool
+	// LiftProtection lifts the termination and deletion protection.
+	LiftProtection bool
+	// ArtifactBucket is the bucket with the functions' code, which is deleted once no
+	// stack needs any of it. Empty keeps the code.
+	ArtifactBucket string
+}
+
+// Plan is what a destroy will do.
 type Plan struct {
-	Stack     Stack      `json:"stack"`
-	Resources []Resource `json:"resources"`
+	Stack     stack.Stack      `json:"stack"`
+	Resources []stack.Resource `json:"resources"`
 	// Buckets are the stack's buckets, which are emptied.
 	Buckets []string `json:"buckets"`
-	// Contents is what is in them.
-	Contents []Contents `json:"contents,omitempty"`
+	// Contents counts the contents of the buckets.
+	Contents []bucket.Contents `json:"contents,omitempty"`
 	// Databases are the stack's database instances.
 	Databases []Database `json:"databases"`
-	// Retained is what stays by the template's policies, or because the person
-	// wants it to.
+	// Retained are resources that stay, by the template's policies or by the
+	// options.
 	Retained []Retained `json:"retained,omitempty"`
-	// Keeping says that the destroy before this one was told to keep the archive.
-	Keeping bool `json:"keeping,omitempty"`
-	// Locked are buckets whose objects S3 lets nobody delete for a while.
+	// RetainRequested reports that the unfinished destroy before this one keeps the
+	// archive.
+	RetainRequested bool `json:"keeping,omitempty"`
+	// Locked are buckets with objects that S3 does not delete before a date.
 	Locked []string `json:"locked,omitempty"`
-	// Protections are what must be lifted first.
+	// Protections have to be lifted first.
 	Protections []string `json:"protections,omitempty"`
+	// Drains reports whether the stream is drained first. If nothing that its
+	// records would be written to outlives the stack, there is no need.
+	Drains bool `json:"drains,omitempty"`
 
-	// retained are logical ids that the stack lets go of instead of deleting.
-	retained []string
-	// noDrain doesn't wait for the stream's end.
-	noDrain bool
-	// artifactBucket is where the functions' code is, to be swept; empty isn't.
-	artifactBucket string
+	options DestroyOptions
+	// retainIDs are logical ids that the stack gives up instead of deleting them.
+	retainIDs []string
 }
+
+// RetainsArchive reports whether the archive stays.
+func (p Plan) RetainsArchive() bool { return len(p.retainIDs) > 0 }
 
 // Database is a database instance that a destroy deletes.
 type Database struct {
 	ID string `json:"id"`
-	// Snapshot says that a last one is taken and stays.
+	// Snapshot reports that a final snapshot is taken and stays.
 	Snapshot bool `json:"snapshot"`
-	// Key is what the instance, and so the snapshot, is encrypted with; KeyStays
-	// that this key outlives the stack.
+	// Key encrypts the instance and so the snapshot; KeyStays reports that it
+	// outlives the stack.
 	Key      string `json:"key,omitempty"`
 	KeyStays bool   `json:"keyStays"`
-	// Replica copies another instance and holds nothing of its own.
+	// Replica reports a read replica, which has no data of its own.
 	Replica bool `json:"replica,omitempty"`
 
 	protected, gone bool
-	// ours says that the snapshot isn't the template's, so that it is this
-	// program that takes it.
-	ours bool
+	// takenByUs reports that this program takes the snapshot, not CloudFormation.
+	takenByUs bool
 }
 
-// Retained is what outlives a stack on purpose.
+// Retained is a resource that outlives the stack on purpose.
 type Retained struct {
 	LogicalID  string `json:"logicalId"`
 	Type       string `json:"type"`
@@ -65,166 +90,144 @@ type Retained struct {
 }
 
 const (
-	typeBucket   = "AWS::S3::Bucket"
-	typeKey      = "AWS::KMS::Key"
-	typeInstance = "AWS::RDS::DBInstance"
-
-	typeDeployment = "AWS::ApiGateway::Deployment"
-	typeStream     = "AWS::Kinesis::Stream"
-	typeMapping    = "AWS::Lambda::EventSourceMapping"
+	typeBucket = "AWS::S3::Bucket"
+	typeKey    = "AWS::KMS::Key"
 )
 
-// RetainArchive keeps the stack's buckets with all that is in them, and the key
-// that they are read with. A bucket that is empty goes all the same.
-func (p *Plan) RetainArchive() {
-	for _, kind := range []string{typeBucket, typeKey} {
-		for _, r := range byType(p.Resources, kind) {
-			p.retained = append(p.retained, r.LogicalID)
-			if !p.keeps(r.PhysicalID) {
-				p.Retained = append(p.Retained, Retained{r.LogicalID, r.Type, r.PhysicalID, "--retain-archive"})
-			}
-		}
-	}
-	p.judgeKeys()
+// PlanDestroy reads what a destroy will do. It changes nothing.
+func (o *Operator) PlanDestroy(ctx context.Context, name string, options DestroyOptions) (Plan, error) {
+	return o.parts().plan(ctx, name, options)
 }
 
-// FinalSnapshot has a snapshot taken of each database whose policy takes none.
-func (p *Plan) FinalSnapshot() {
-	for i := range p.Databases {
-		if d := &p.Databases[i]; !d.Replica && !d.Snapshot && !d.gone {
-			d.Snapshot, d.ours = true, true
-		}
-	}
-}
-
-// NoDrain doesn't wait until what is in the stream has been handled.
-func (p *Plan) NoDrain() { p.noDrain = true }
-
-// SweepCode deletes the functions' code in an artifact bucket too, once no stack
-// needs any of it.
-func (p *Plan) SweepCode(artifactBucket string) { p.artifactBucket = artifactBucket }
-
-// Drains says that the stream is read to its end first: where nothing that it
-// would be written to outlives the stack, there is nothing to wait for.
-func (p Plan) Drains() bool {
-	if p.noDrain || len(byType(p.Resources, typeStream)) == 0 || len(byType(p.Resources, typeMapping)) == 0 {
-		return false
-	}
-	for _, d := range p.Databases {
-		if d.Snapshot {
-			return true
-		}
-	}
-	return len(p.retained) > 0
-}
-
-// keeps says that something is among what stays.
-func (p *Plan) keeps(physicalID string) bool {
-	for _, r := range p.Retained {
-		if physicalID != "" && (r.PhysicalID == physicalID || strings.HasSuffix(physicalID, "/"+r.PhysicalID)) {
-			return true
-		}
-	}
-	return false
-}
-
-// judgeKeys finds whose key stays: every key that isn't the stack's, and those
-// of the stack's that are kept.
-func (p *Plan) judgeKeys() {
-	for i := range p.Databases {
-		d := &p.Databases[i]
-		d.KeyStays = true
-		for _, k := range byType(p.Resources, typeKey) {
-			if strings.HasSuffix(d.Key, "/"+k.PhysicalID) || d.Key == k.PhysicalID {
-				d.KeyStays = p.keeps(k.PhysicalID)
-			}
-		}
-	}
-}
-
-// PlanDestroy finds out what a destroy would do. It changes nothing.
-func (o *Operator) PlanDestroy(ctx context.Context, name string) (Plan, error) {
-	stack, err := o.Describe(ctx, name)
+func (p parts) plan(ctx context.Context, name string, options DestroyOptions) (Plan, error) {
+	s, err := p.stacks.Describe(ctx, name)
 	if err != nil {
 		return Plan{}, err
 	}
-	if stance := stack.Status.state().Destroy; stance == Wait || stance == Refuse {
-		return Plan{}, &BusyError{Stack: stack.Name, Status: string(stack.Status), Since: stack.Since().Local().Format("15:04:05 MST"), Meaning: stack.Status.Meaning()}
+	if action := s.Status.Destroy(); action == stack.Wait || action == stack.Refuse {
+		return Plan{}, &stack.BusyError{Stack: s.Name, Status: s.Status, Since: s.Since()}
 	}
-	resources, err := o.Resources(ctx, stack.ID)
+	resources, err := p.stacks.Resources(ctx, s.ID)
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Stack: stack, Resources: resources}
-	if p.Keeping, err = o.wasKeeping(ctx, stack); err != nil {
+	plan := Plan{Stack: s, Resources: resources, options: options}
+	if plan.RetainRequested, err = p.stacks.RetainRequested(ctx, s); err != nil {
 		return Plan{}, err
 	}
-	declared, err := o.declared(ctx, stack, resources)
-	if err != nil {
+	declared := map[string]stacktemplate.Resource{}
+	if len(resources) > 0 {
+		body, err := p.stacks.Template(ctx, s)
+		if err != nil {
+			return Plan{}, err
+		}
+		if declared, err = stacktemplate.Parse(body); err != nil {
+			return Plan{}, err
+		}
+	}
+	plan.addRetained(declared)
+	if err := p.addBuckets(ctx, &plan, declared); err != nil {
 		return Plan{}, err
 	}
-	for _, r := range resources {
-		if policy := declared[r.LogicalID].DeletionPolicy; strings.HasPrefix(policy, "Retain") && r.PhysicalID != "" && !strings.HasPrefix(r.Type, "Custom::") && r.Type != typeAccount {
+	if s.Protected {
+		plan.Protections = append(plan.Protections, "termination protection of the stack")
+	}
+	if err := p.addDatabases(ctx, &plan, declared); err != nil {
+		return Plan{}, err
+	}
+	plan.apply(options)
+	return plan, nil
+}
+
+// addRetained adds the resources that the template retains.
+func (p *Plan) addRetained(declared map[string]stacktemplate.Resource) {
+	for _, r := range p.Resources {
+		policy := declared[r.LogicalID].DeletionPolicy
+		if strings.HasPrefix(policy, "Retain") && r.PhysicalID != "" && !strings.HasPrefix(r.Type, "Custom::") && r.Type != leftovers.TypeAccount {
 			p.Retained = append(p.Retained, Retained{r.LogicalID, r.Type, r.PhysicalID, "DeletionPolicy " + policy})
 		}
 	}
-	for _, r := range byType(resources, typeBucket) {
-		c, err := o.contents(ctx, r.PhysicalID)
+}
+
+func (p parts) addBuckets(ctx context.Context, plan *Plan, declared map[string]stacktemplate.Resource) error {
+	for _, r := range stack.OfType(plan.Resources, typeBucket) {
+		c, err := bucket.Count(ctx, p.buckets, p.Caller.Account, r.PhysicalID)
 		if err != nil {
-			return Plan{}, err
+			return err
 		}
-		p.Buckets, p.Contents = append(p.Buckets, r.PhysicalID), append(p.Contents, c)
-		if fmt.Sprint(declared[r.LogicalID].Properties["ObjectLockEnabled"]) == "true" && c.Versions > 0 {
-			p.Locked = append(p.Locked, r.PhysicalID)
+		plan.Buckets, plan.Contents = append(plan.Buckets, r.PhysicalID), append(plan.Contents, c)
+		if declared[r.LogicalID].Properties["ObjectLockEnabled"] == "true" && c.Versions > 0 {
+			plan.Locked = append(plan.Locked, r.PhysicalID)
 		}
 	}
-	if stack.Protected {
-		p.Protections = append(p.Protections, "termination protection of the stack")
-	}
-	for _, r := range byType(resources, typeInstance) {
-		d, err := o.planDatabase(ctx, r, declared[r.LogicalID].DeletionPolicy)
+	return nil
+}
+
+// addDatabases reads the instances. Without a policy, CloudFormation takes a
+// snapshot; of a replica, or of an instance that is gone, it takes none.
+func (p parts) addDatabases(ctx context.Context, plan *Plan, declared map[string]stacktemplate.Resource) error {
+	for _, r := range stack.OfType(plan.Resources, typeInstance) {
+		d := Database{ID: r.PhysicalID, gone: true}
+		instance, err := p.databases.Instance(ctx, r.PhysicalID)
 		if err != nil {
-			return Plan{}, err
+			return err
 		}
-		p.Databases = append(p.Databases, d)
+		if instance != nil {
+			policy := declared[r.LogicalID].DeletionPolicy
+			d.Key, d.protected, d.gone = aws.ToString(instance.KmsKeyId), aws.ToBool(instance.DeletionProtection), false
+			d.Replica = aws.ToString(instance.ReadReplicaSourceDBInstanceIdentifier) != ""
+			d.Snapshot = !d.Replica && (policy == "Snapshot" || policy == "")
+		}
 		if d.protected {
-			p.Protections = append(p.Protections, "deletion protection of database "+d.ID)
+			plan.Protections = append(plan.Protections, "deletion protection of database "+d.ID)
+		}
+		plan.Databases = append(plan.Databases, d)
+	}
+	return nil
+}
+
+// apply applies the options.
+func (p *Plan) apply(o DestroyOptions) {
+	retain := p.RetainRequested
+	if o.RetainArchive != nil {
+		retain = *o.RetainArchive
+	}
+	if retain {
+		for _, kind := range []string{typeBucket, typeKey} {
+			for _, r := range stack.OfType(p.Resources, kind) {
+				p.retainIDs = append(p.retainIDs, r.LogicalID)
+				if !p.retains(r.PhysicalID) {
+					p.Retained = append(p.Retained, Retained{r.LogicalID, r.Type, r.PhysicalID, "--retain-archive"})
+				}
+			}
 		}
 	}
-	p.judgeKeys()
-	return p, nil
+	for i := range p.Databases {
+		d := &p.Databases[i]
+		if o.FinalSnapshot && !d.Replica && !d.Snapshot && !d.gone {
+			d.Snapshot, d.takenByUs = true, true
+		}
+		d.KeyStays = p.keyStays(d.Key)
+	}
+	p.Drains = !o.NoDrain && pipeline.CanDrain(p.Resources) &&
+		(p.RetainsArchive() || slices.ContainsFunc(p.Databases, func(d Database) bool { return d.Snapshot }))
 }
 
-// planDatabase looks at an instance. Without a policy CloudFormation takes a
-// snapshot; there is none of a replica, and none of an instance that is gone.
-func (o *Operator) planDatabase(ctx context.Context, r Resource, policy string) (Database, error) {
-	d := Database{ID: r.PhysicalID, gone: true}
-	instance, err := o.instance(ctx, r.PhysicalID)
-	if err != nil || instance == nil {
-		return d, err
-	}
-	d.Key, d.protected = aws.ToString(instance.KmsKeyId), aws.ToBool(instance.DeletionProtection)
-	d.Replica, d.gone = replica(instance), false
-	d.Snapshot = !d.Replica && (policy == "Snapshot" || policy == "")
-	return d, nil
+// retains reports whether a resource is among those that stay.
+func (p *Plan) retains(physicalID string) bool {
+	return physicalID != "" && slices.ContainsFunc(p.Retained, func(r Retained) bool {
+		return r.PhysicalID == physicalID || strings.HasSuffix(physicalID, "/"+r.PhysicalID)
+	})
 }
 
-func replica(i *types.DBInstance) bool {
-	return aws.ToString(i.ReadReplicaSourceDBInstanceIdentifier) != ""
-}
-
-// declared is what a stack's template says of its resources, by logical id.
-func (o *Operator) declared(ctx context.Context, stack Stack, resources []Resource) (map[string]declaration, error) {
-	if len(resources) == 0 { // nothing to ask about
-		return nil, nil
+// keyStays reports whether a key outlives the stack: every key that is not the
+// stack's, and those of the stack that are retained.
+func (p *Plan) keyStays(key string) bool {
+	stays := true
+	for _, k := range stack.OfType(p.Resources, typeKey) {
+		if strings.HasSuffix(key, "/"+k.PhysicalID) || key == k.PhysicalID {
+			stays = p.retains(k.PhysicalID)
+		}
 	}
-	body, err := o.template(ctx, stack)
-	if err != nil {
-		return nil, err
-	}
-	out, err := declarations(body)
-	if err != nil {
-		return nil, fmt.Errorf("read template of %s: %w", stack.Name, err)
-	}
-	return out, nil
+	return stays
 }

@@ -15,8 +15,8 @@ func TestPlan(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	apply(t, op, request(t, "one", true))
 	p := plan(t, op)
-	if len(p.Databases) != 1 || !p.Databases[0].Snapshot || p.Drains() {
-		t.Errorf("databases %+v, drains %t although there is no stream", p.Databases, p.Drains())
+	if len(p.Databases) != 1 || !p.Databases[0].Snapshot || p.Drains {
+		t.Errorf("databases %+v, drains %t although there is no stream", p.Databases, p.Drains)
 	}
 	if len(p.Retained) != 1 || p.Retained[0].LogicalID != "Key" || p.Retained[0].Why != "DeletionPolicy RetainExceptOnCreate" {
 		t.Errorf("retained %+v", p.Retained)
@@ -40,10 +40,10 @@ func TestPlanDrains(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := plan(t, op)
-		if !p.Drains() {
+		if !p.Drains {
 			t.Errorf("%s: it doesn't drain", status)
 		}
-		if p.NoDrain(); p.Drains() {
+		if p := plan(t, op, noDrain); p.Drains {
 			t.Errorf("%s: it drains although it shouldn't", status)
 		}
 	}
@@ -58,14 +58,14 @@ func TestPlanOfDevelopment(t *testing.T) {
 	r.Template = bytes.ReplaceAll(r.Template, []byte("Engine: postgres,"), []byte("Engine: postgres, StorageEncrypted: true, KmsKeyId: !GetAtt Key.Arn,"))
 	apply(t, op, r)
 	p := plan(t, op)
-	if d := p.Databases[0]; d.Snapshot || d.Key == "" || d.KeyStays || len(p.Retained) != 0 || p.Drains() {
-		t.Errorf("%+v, retained %v, drains %t", d, p.Retained, p.Drains())
+	if d := p.Databases[0]; d.Snapshot || d.Key == "" || d.KeyStays || len(p.Retained) != 0 || p.Drains {
+		t.Errorf("%+v, retained %v, drains %t", d, p.Retained, p.Drains)
 	}
-	p.FinalSnapshot()
+	p = plan(t, op, finalSnapshot)
 	if d := p.Databases[0]; !d.Snapshot || d.KeyStays {
 		t.Errorf("with a snapshot: %+v", d)
 	}
-	p.RetainArchive()
+	p = plan(t, op, finalSnapshot, retainArchive)
 	if d := p.Databases[0]; !d.KeyStays || len(p.Retained) != 2 {
 		t.Errorf("with the archive: %+v, %v", d, p.Retained)
 	}

@@ -12,12 +12,12 @@ import (
 // what is new, or what isn't ours.
 func TestPrune(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	const bucket = "streamctl-artifacts-123456789012-us-east-1"
-	if err := op.EnsureBucket(t.Context(), bucket); err != nil {
+	const name = "streamctl-artifacts-123456789012-us-east-1"
+	if err := ensure(t.Context(), op, name); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"functions/ingest/11111111111111111111111111111111.zip", "functions/ingest/22222222222222222222222222222222.zip", "functions/ingest/33333333333333333333333333333333.zip", "functions/ingest/44444444444444444444444444444444.zip", "functions/query/11111111111111111111111111111111.zip", "templates/1111111111111111111111111111111111111111111111111111111111111111.yaml", "mine/notes.txt", "functions/theirs/handler.zip", "templates/network.yaml"} {
-		if err := fake.Objects().Put(bucket, key, []byte(key)); err != nil {
+		if err := fake.Objects().Put(name, key, []byte(key)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -35,11 +35,12 @@ func TestPrune(t *testing.T) {
 		{later, false, []string{"functions/ingest/22222222222222222222222222222222.zip", "templates/1111111111111111111111111111111111111111111111111111111111111111.yaml"}, 7},
 		{later, false, nil, 7},
 	} {
-		p, err := op.Prune(t.Context(), bucket, tt.now, tt.dryRun)
+		op.Now = func() time.Time { return tt.now }
+		p, err := op.Prune(t.Context(), name, tt.dryRun)
 		if err != nil || !slices.Equal(p.Deleted, tt.want) {
 			t.Errorf("%+v, %v, want %v", p, err, tt.want)
 		}
-		if keys := fake.Objects().Keys(bucket); len(keys) != tt.left {
+		if keys := fake.Objects().Keys(name); len(keys) != tt.left {
 			t.Errorf("%d objects are left, want %d: %v", len(keys), tt.left, keys)
 		}
 	}

@@ -2,6 +2,8 @@ package deploy_test
 
 import (
 	"bytes"
+	"context"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"slices"
 	"testing"
 
@@ -15,13 +17,11 @@ func TestNothingIsTakenForNothing(t *testing.T) {
 	apply(t, op, request(t, "one", false))
 	same := later(request(t, "one", false))
 	fake.ResetCalls()
-	current, ok, err := op.Current(t.Context(), "events")
-	if err != nil || !ok {
-		t.Fatalf("%v, %v", ok, err)
+	compared, err := op.Compare(t.Context(), deploy.Spec{Stack: "events", Build: func(context.Context) (deploy.Build, error) { return deploy.Build{Spec: same.Spec}, nil }}, "diff")
+	if err != nil || compared.Action != stack.Update || len(compared.Diff) > 0 {
+		t.Fatalf("the same: %+v, %v", compared, err)
 	}
-	if what := current.Differs(same); len(what) > 0 {
-		t.Errorf("the same: %v", what)
-	}
+	current := compared.Current
 	var calls []string
 	for _, c := range fake.Calls() {
 		calls = append(calls, c.Operation)
@@ -31,20 +31,20 @@ func TestNothingIsTakenForNothing(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		change func(*deploy.Request)
+		change func(*change)
 	}{
-		{"the template", func(r *deploy.Request) { r.Template = append(bytes.Clone(r.Template), '\n') }},
-		{"parameter Text", func(r *deploy.Request) { r.Parameters["Text"] = "two" }},
-		{"parameter New", func(r *deploy.Request) { r.Parameters["New"] = "x" }},
-		{"parameter Text", func(r *deploy.Request) { delete(r.Parameters, "Text") }},
-		{"parameter DatabasePassword", func(r *deploy.Request) { r.Parameters["DatabasePassword"] = password }},
-		{"the tags", func(r *deploy.Request) { r.Tags = map[string]string{"Project": "another"} }},
-		{"the tags", func(r *deploy.Request) { r.Tags = map[string]string{"Project": "events", "More": ""} }},
-		{"the termination protection", func(r *deploy.Request) { r.Protected = true }},
+		{"the template", func(r *change) { r.Template = append(bytes.Clone(r.Template), '\n') }},
+		{"parameter Text", func(r *change) { r.Parameters["Text"] = "two" }},
+		{"parameter New", func(r *change) { r.Parameters["New"] = "x" }},
+		{"parameter Text", func(r *change) { delete(r.Parameters, "Text") }},
+		{"parameter DatabasePassword", func(r *change) { r.Parameters["DatabasePassword"] = password }},
+		{"the tags", func(r *change) { r.Tags = map[string]string{"Project": "another"} }},
+		{"the tags", func(r *change) { r.Tags = map[string]string{"Project": "events", "More": ""} }},
+		{"the termination protection", func(r *change) { r.Protected = true }},
 	} {
 		r := later(request(t, "one", false))
 		tt.change(&r)
-		if what := current.Differs(r); !slices.Equal(what, []string{tt.name}) {
+		if what := current.Diff(r.Spec); !slices.Equal(what, []string{tt.name}) {
 			t.Errorf("%s: %v", tt.name, what)
 		}
 	}

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"context"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 
-	"github.com/streamctl/streamctl/internal/deploy"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
@@ -21,19 +21,19 @@ func TestClockSkew(t *testing.T) {
 	for _, skew := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
 		t.Run(skew.String(), func(t *testing.T) {
 			op, _, _ := operator(t, awsfake.Options{Skew: skew})
-			stack := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
+			made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
 			apply(t, op, live(t, "two", "Delete", "Delete"))
 			ctx, cancel := context.WithCancel(t.Context())
 			own := *op
-			own.Report = func(e deploy.Event) {
-				if strings.HasPrefix(e.Text, "stopping ") {
+			own.Report = func(e stack.Event) {
+				if strings.HasPrefix(e.Text, "Disabling ") {
 					cancel()
 				}
 			}
-			if _, err := own.Destroy(ctx, plan(t, op), false); err == nil {
+			if _, err := own.Destroy(ctx, plan(t, op)); err == nil {
 				t.Fatal("it wasn't interrupted")
 			}
-			stage, err := op.Gateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(stack.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
+			stage, err := op.APIGateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(made.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestClockSkew(t *testing.T) {
 			if len(stage.Variables) != 1 {
 				t.Errorf("variables %v", stage.Variables)
 			}
-			if _, err := op.Destroy(t.Context(), plan(t, op), false); err != nil {
+			if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
@@ -41,15 +43,25 @@ func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfa
 	var tokens atomic.Int64
 	op = &deploy.Operator{
 		Clients: deploy.NewClients(cfg, true),
-		Report:  func(e deploy.Event) { fmt.Fprintln(lines, e.Text, e.Status, e.LogicalID, e.Reason) },
+		Layout:  layout(),
+		Report:  func(e stack.Event) { fmt.Fprintln(lines, e.Text, e.Status, e.LogicalID, e.Reason) },
 		Poll:    5 * time.Millisecond,
 		Token:   func() string { return fmt.Sprintf("token-%d", tokens.Add(1)) },
 	}
-	op.Caller, err = deploy.Identify(t.Context(), op.Identity, "us-east-1")
+	op.Caller, err = deploy.Identify(t.Context(), op.STS, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return op, fake, lines
+}
+
+// layout is that of the stacks in testdata.
+func layout() deploy.Layout {
+	return deploy.Layout{
+		StatefulTypes: []string{"AWS::Kinesis::Stream", "AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::S3::Bucket", "AWS::KMS::Key"},
+		Outputs: pipeline.Outputs{API: "ApiGatewayId", StageURL: "ApiGatewayUrl", Stream: "StreamName", Archive: "ArchiveBucket",
+			Consumers: map[string]string{"ProcessorMapping": "ProcessorFunctionName", "ArchiverMapping": "ArchiverFunctionName"}},
+	}
 }
 
 // config reaches the fake.
@@ -60,31 +72,57 @@ func config(fake *awsfake.Fake, retryer func() aws.Retryer) aws.Config {
 	}
 }
 
+// artifactBucket gets large templates.
+const artifactBucket = "streamctl-artifacts-123456789012-us-east-1"
+
+// change is the desired state of a stack, with what a user decides.
+type change struct {
+	stack.Spec
+	Wait, ContinueRollback bool
+	Skip                   []string
+	Approve                func([]stack.Change) error
+	Agree                  func(remains, question string) error
+}
+
+// run deploys a change.
+func run(ctx context.Context, op *deploy.Operator, c change) (deploy.Outcome, error) {
+	d := deploy.Decisions{}
+	if c.Approve != nil {
+		d.Approve = func(_ context.Context, changes []stack.Change) error { return c.Approve(changes) }
+	}
+	if c.Agree != nil {
+		d.ConfirmRecreate = func(_ context.Context, remains, question string) error { return c.Agree(remains, question) }
+	}
+	return op.Run(ctx, deploy.Spec{
+		Stack: c.Stack, ArtifactBucket: artifactBucket, Wait: c.Wait, ContinueRollback: c.ContinueRollback, Skip: c.Skip,
+		Build: func(context.Context) (deploy.Build, error) { return deploy.Build{Spec: c.Spec}, nil },
+	}, d)
+}
+
 // request is for the stack in testdata.
-func request(t *testing.T, text string, protected bool) deploy.Request {
+func request(t *testing.T, text string, protected bool) change {
 	t.Helper()
 	body, err := os.ReadFile("testdata/stack.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return deploy.Request{
+	return change{Spec: stack.Spec{
 		Stack: "events", Template: bytes.ReplaceAll(body, []byte("PROTECTED"), fmt.Append(nil, protected)),
-		TemplateBucket: "streamctl-artifacts-123456789012-us-east-1",
-		Parameters:     map[string]string{"Text": text, "DatabasePassword": password},
-		Tags:           map[string]string{"Project": "events"}, Protected: protected,
-	}
+		Parameters: map[string]string{"Text": text, "DatabasePassword": password},
+		Tags:       map[string]string{"Project": "events"}, Protected: protected,
+	}}
 }
 
 // later is the same for a stack that has its password already.
-func later(r deploy.Request) deploy.Request {
+func later(r change) change {
 	parameters := map[string]string{"Text": r.Parameters["Text"]}
 	r.Parameters, r.Previous = parameters, []string{"DatabasePassword"}
 	return r
 }
 
-func apply(t *testing.T, op *deploy.Operator, r deploy.Request) deploy.Outcome {
+func apply(t *testing.T, op *deploy.Operator, r change) deploy.Outcome {
 	t.Helper()
-	outcome, err := op.Apply(t.Context(), r)
+	outcome, err := run(t.Context(), op, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,13 +142,13 @@ func TestCreateUpdateAndNothing(t *testing.T) {
 	if again.Changed || again.Created {
 		t.Errorf("no change: %+v", again)
 	}
-	sets, err := op.Stacks.ListChangeSets(t.Context(), &cloudformation.ListChangeSetsInput{StackName: aws.String("events")})
+	sets, err := op.CloudFormation.ListChangeSets(t.Context(), &cloudformation.ListChangeSetsInput{StackName: aws.String("events")})
 	if err != nil || len(sets.Summaries) != 0 {
 		t.Errorf("change sets left: %v, %v", sets.Summaries, err)
 	}
 	next := later(request(t, "two", false))
-	var asked []deploy.Change
-	next.Approve = func(c []deploy.Change) error { asked = c; return nil }
+	var asked []stack.Change
+	next.Approve = func(c []stack.Change) error { asked = c; return nil }
 	second := apply(t, op, next)
 	if !second.Changed || second.Stack.Status != "UPDATE_COMPLETE" || len(asked) != 1 || asked[0].LogicalID != "Topic" {
 		t.Errorf("update: %+v, asked about %v", second, asked)
@@ -130,9 +168,9 @@ func TestProtectionAlone(t *testing.T) {
 	if outcome := apply(t, op, r); !outcome.Changed {
 		t.Errorf("turning protection on is a change: %+v", outcome)
 	}
-	stack, err := op.Describe(t.Context(), "events")
-	if err != nil || !stack.Protected {
-		t.Errorf("got %+v, %v", stack, err)
+	made, err := op.Describe(t.Context(), "events")
+	if err != nil || !made.Protected {
+		t.Errorf("got %+v, %v", made, err)
 	}
 }
 
@@ -141,11 +179,11 @@ func TestDecliningAnUpdateLeavesNothing(t *testing.T) {
 	apply(t, op, request(t, "one", false))
 	r := later(request(t, "two", false))
 	no := errors.New("no")
-	r.Approve = func([]deploy.Change) error { return no }
-	if _, err := op.Apply(t.Context(), r); !errors.Is(err, no) {
+	r.Approve = func([]stack.Change) error { return no }
+	if _, err := run(t.Context(), op, r); !errors.Is(err, no) {
 		t.Fatalf("got %v", err)
 	}
-	sets, err := op.Stacks.ListChangeSets(t.Context(), &cloudformation.ListChangeSetsInput{StackName: aws.String("events")})
+	sets, err := op.CloudFormation.ListChangeSets(t.Context(), &cloudformation.ListChangeSetsInput{StackName: aws.String("events")})
 	if err != nil || len(sets.Summaries) != 0 {
 		t.Errorf("change sets left: %v, %v", sets.Summaries, err)
 	}
@@ -159,8 +197,8 @@ func TestDecliningAnUpdateLeavesNothing(t *testing.T) {
 func TestCreateFails(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
 	fake.FailResource("Database", "DB instance class not supported")
-	_, err := op.Apply(t.Context(), request(t, "one", false))
-	var failed *deploy.FailedError
+	_, err := run(t.Context(), op, request(t, "one", false))
+	var failed *stack.FailedError
 	if !errors.As(err, &failed) || failed.Status != "ROLLBACK_COMPLETE" {
 		t.Fatalf("got %v", err)
 	}
@@ -179,8 +217,8 @@ func TestUpdateFailsAndRollsBack(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	apply(t, op, request(t, "one", false))
 	fake.FailResource("Topic", "topic refused")
-	_, err := op.Apply(t.Context(), later(request(t, "two", false)))
-	var failed *deploy.FailedError
+	_, err := run(t.Context(), op, later(request(t, "two", false)))
+	var failed *stack.FailedError
 	if !errors.As(err, &failed) || failed.Status != "UPDATE_ROLLBACK_COMPLETE" || len(failed.Causes) == 0 || failed.Causes[0].LogicalID != "Topic" {
 		t.Fatalf("got %v", err)
 	}
@@ -196,13 +234,13 @@ func TestReplacingDataIsRefused(t *testing.T) {
 	apply(t, op, request(t, "one", false))
 	r := later(request(t, "one", false))
 	r.Template = bytes.ReplaceAll(r.Template, []byte("MasterUsername: analytics_admin"), []byte("MasterUsername: somebody"))
-	_, err := op.Apply(t.Context(), r)
-	var replace *deploy.ReplaceError
+	_, err := run(t.Context(), op, r)
+	var replace *stack.ReplaceError
 	if !errors.As(err, &replace) || len(replace.Changes) != 1 || replace.Changes[0].LogicalID != "Database" || !strings.Contains(replace.Hint(), "--allow-replace Database") {
 		t.Fatalf("got %v", err)
 	}
-	if stack, err := op.Describe(t.Context(), "events"); err != nil || stack.Status != "CREATE_COMPLETE" {
-		t.Errorf("after the refusal: %v, %v", stack.Status, err)
+	if made, err := op.Describe(t.Context(), "events"); err != nil || made.Status != "CREATE_COMPLETE" {
+		t.Errorf("after the refusal: %v, %v", made.Status, err)
 	}
 	r.AllowReplace = []string{"Database"}
 	if outcome := apply(t, op, r); !outcome.Changed {
@@ -215,7 +253,7 @@ func TestReplacingDataIsRefused(t *testing.T) {
 // policy holds afterwards.
 func TestPolicyKeepsData(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
-	policy, err := deploy.KeepData([]string{"Bucket", "Database"})
+	policy, err := stack.ProtectivePolicy([]string{"Bucket", "Database"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,21 +262,21 @@ func TestPolicyKeepsData(t *testing.T) {
 	apply(t, op, r)
 	r = later(r)
 	r.Template = bytes.ReplaceAll(r.Template, []byte("MasterUsername: analytics_admin"), []byte("MasterUsername: somebody"))
-	byHand := func() deploy.Status {
+	byHand := func() stack.Status {
 		t.Helper()
 		body := string(r.Template)
-		_, err := op.Stacks.UpdateStack(t.Context(), &cloudformation.UpdateStackInput{StackName: aws.String("events"), TemplateBody: &body,
+		_, err := op.CloudFormation.UpdateStack(t.Context(), &cloudformation.UpdateStackInput{StackName: aws.String("events"), TemplateBody: &body,
 			Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam}, Parameters: []types.Parameter{
 				{ParameterKey: aws.String("Text"), ParameterValue: aws.String("one")}, {ParameterKey: aws.String("DatabasePassword"), UsePreviousValue: aws.Bool(true)},
 			}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		stack, err := op.Follow(t.Context(), "events")
+		made, err := op.Follow(t.Context(), "events")
 		if err != nil && !strings.Contains(err.Error(), "Action denied by stack policy") {
 			t.Errorf("by hand: %v", err)
 		}
-		return stack.Status
+		return made.Status
 	}
 	if status := byHand(); status != "UPDATE_ROLLBACK_COMPLETE" {
 		t.Errorf("by hand: %s", status)
@@ -265,21 +303,21 @@ func TestBusy(t *testing.T) {
 	slow.Store(true)
 	done := make(chan error, 1)
 	go func() {
-		_, err := op.Apply(t.Context(), request(t, "one", false))
+		_, err := run(t.Context(), op, request(t, "one", false))
 		done <- err
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for {
-		if stack, err := op.Describe(ctx, "events"); err == nil && stack.Status.Busy() {
+		if made, err := op.Describe(ctx, "events"); err == nil && made.Status.Busy() {
 			break
 		} else if ctx.Err() != nil {
 			t.Fatal("the create never began")
 		}
 	}
-	_, err := op.Apply(t.Context(), later(request(t, "two", false)))
-	var busy *deploy.BusyError
-	if !errors.As(err, &busy) || busy.Status != "CREATE_IN_PROGRESS" || busy.Since == "" {
+	_, err := run(t.Context(), op, later(request(t, "two", false)))
+	var busy *stack.BusyError
+	if !errors.As(err, &busy) || busy.Status != "CREATE_IN_PROGRESS" || busy.Since.IsZero() {
 		t.Errorf("second deploy: %v", err)
 	}
 	slow.Store(false)
@@ -297,7 +335,7 @@ func TestLargeTemplate(t *testing.T) {
 	if outcome := apply(t, op, r); !outcome.Created {
 		t.Errorf("got %+v", outcome)
 	}
-	if keys := fake.Objects().Keys(r.TemplateBucket); len(keys) != 1 || !strings.HasPrefix(keys[0], "templates/") {
+	if keys := fake.Objects().Keys(artifactBucket); len(keys) != 1 || !strings.HasPrefix(keys[0], "templates/") {
 		t.Errorf("in the bucket: %v", keys)
 	}
 }
@@ -306,7 +344,7 @@ func TestWrongPassword(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	r := request(t, "one", false)
 	r.Parameters["DatabasePassword"] = "short"
-	_, err := op.Apply(t.Context(), r)
+	_, err := run(t.Context(), op, r)
 	if err == nil || !strings.Contains(err.Error(), "at least eight characters") {
 		t.Errorf("got %v", err)
 	}
@@ -326,19 +364,19 @@ func TestInterrupted(t *testing.T) {
 	first := begin(ctx, op, request(t, "one", false))
 	busy(t, op)
 	cancel()
-	var left *deploy.LeftRunningError
+	var left *stack.LeftRunningError
 	if r := <-first; !errors.As(r.err, &left) || !errors.Is(r.err, context.Canceled) || !strings.Contains(left.Hint(), "status --follow --stack-name events") {
 		t.Errorf("interrupted: %v", r.err)
 	}
-	var other *deploy.BusyError
-	if _, err := op.Apply(t.Context(), request(t, "two", false)); !errors.As(err, &other) {
+	var other *stack.BusyError
+	if _, err := run(t.Context(), op, request(t, "two", false)); !errors.As(err, &other) {
 		t.Errorf("another deploy meanwhile: %v", err)
 	}
 	waiting := later(request(t, "two", false))
 	waiting.Wait = true
 	attached := make(chan struct{})
-	second, again := begin(t.Context(), op, waiting), beginTold(t.Context(), op, later(request(t, "one", false)), func(e deploy.Event) {
-		if strings.HasPrefix(e.Text, "this create of stack events was begun at ") {
+	second, again := begin(t.Context(), op, waiting), beginTold(t.Context(), op, later(request(t, "one", false)), func(e stack.Event) {
+		if strings.HasPrefix(e.Text, "Following the create of stack events, which began at ") {
 			close(attached)
 		}
 	})
@@ -362,16 +400,16 @@ type result struct {
 }
 
 // begin applies in the background.
-func begin(ctx context.Context, op *deploy.Operator, r deploy.Request) <-chan result {
-	return beginTold(ctx, op, r, func(deploy.Event) {})
+func begin(ctx context.Context, op *deploy.Operator, r change) <-chan result {
+	return beginTold(ctx, op, r, func(stack.Event) {})
 }
 
-func beginTold(ctx context.Context, op *deploy.Operator, r deploy.Request, report func(deploy.Event)) <-chan result {
+func beginTold(ctx context.Context, op *deploy.Operator, r change, report func(stack.Event)) <-chan result {
 	done := make(chan result, 1)
 	own := *op
 	own.Report = report // one goroutine at a time is told
 	go func() {
-		outcome, err := own.Apply(ctx, r)
+		outcome, err := run(ctx, &own, r)
 		done <- result{outcome, err}
 	}()
 	return done
@@ -381,7 +419,7 @@ func beginTold(ctx context.Context, op *deploy.Operator, r deploy.Request, repor
 func busy(t *testing.T, op *deploy.Operator) {
 	t.Helper()
 	for {
-		if stack, err := op.Describe(t.Context(), "events"); err == nil && stack.Status.Busy() {
+		if made, err := op.Describe(t.Context(), "events"); err == nil && made.Status.Busy() {
 			return
 		} else if t.Context().Err() != nil {
 			t.Fatal("no operation began")
@@ -404,7 +442,7 @@ func TestCancelled(t *testing.T) {
 		asked = append(asked, what)
 		return true, ctx
 	}
-	interrupt := func(r deploy.Request) result {
+	interrupt := func(r change) result {
 		slow.Store(3000)
 		defer slow.Store(0)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -413,11 +451,11 @@ func TestCancelled(t *testing.T) {
 		cancel()
 		return <-done
 	}
-	var cancelled *deploy.CancelledError
+	var cancelled *stack.CanceledError
 	if r := interrupt(request(t, "one", true)); !errors.As(r.err, &cancelled) || cancelled.Status != "DELETE_COMPLETE" {
 		t.Errorf("create: %v", r.err)
 	}
-	if _, err := op.Describe(t.Context(), "events"); !deploy.IsNotFound(err) {
+	if _, err := op.Describe(t.Context(), "events"); !errors.Is(err, stack.ErrNotFound) {
 		t.Errorf("after the create: %v", err)
 	}
 	apply(t, op, request(t, "one", false))
@@ -436,12 +474,12 @@ func TestCancelled(t *testing.T) {
 	over, end := context.WithCancel(t.Context())
 	end()
 	op.Interrupted = func(context.Context, string) (bool, context.Context) { return false, over }
-	var left *deploy.LeftRunningError
+	var left *stack.LeftRunningError
 	if r := interrupt(later(request(t, "two", false))); !errors.As(r.err, &left) {
 		t.Errorf("interrupted twice: %v", r.err)
 	}
-	if stack, err := op.Follow(t.Context(), "events"); err != nil || stack.Status != "UPDATE_COMPLETE" {
-		t.Errorf("followed: %v, %v", stack.Status, err)
+	if made, err := op.Follow(t.Context(), "events"); err != nil || made.Status != "UPDATE_COMPLETE" {
+		t.Errorf("followed: %v, %v", made.Status, err)
 	}
 }
 

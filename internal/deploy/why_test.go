@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"errors"
 	"flag"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"os"
 	"regexp"
 	"strings"
@@ -32,19 +33,19 @@ type failure struct {
 }
 
 func creating(t *testing.T, op *deploy.Operator) error {
-	_, err := op.Apply(t.Context(), request(t, "one", false))
+	_, err := run(t.Context(), op, request(t, "one", false))
 	return err
 }
 
 func updating(t *testing.T, op *deploy.Operator) error {
-	_, err := op.Apply(t.Context(), later(request(t, "two", false)))
+	_, err := run(t.Context(), op, later(request(t, "two", false)))
 	return err
 }
 
 func destroying(t *testing.T, op *deploy.Operator) error {
-	p, err := op.PlanDestroy(t.Context(), "events")
+	p, err := op.PlanDestroy(t.Context(), "events", deploy.DestroyOptions{LiftProtection: true})
 	if err == nil {
-		_, err = op.Destroy(t.Context(), p, true)
+		_, err = op.Destroy(t.Context(), p)
 	}
 	return err
 }
@@ -86,13 +87,13 @@ func failures() []failure {
 		{"change set", made(func(*testing.T, *awsfake.Fake, *deploy.Operator) {}), func(t *testing.T, op *deploy.Operator) error {
 			r := later(request(t, "two", false))
 			r.Template = []byte(strings.ReplaceAll(string(r.Template), "!Ref Text", "!Ref Missing"))
-			_, err := op.Apply(t.Context(), r)
+			_, err := run(t.Context(), op, r)
 			return err
 		}},
 		{"wrong parameter", func(*testing.T, *awsfake.Fake, *deploy.Operator) {}, func(t *testing.T, op *deploy.Operator) error {
 			r := request(t, "one", false)
 			r.Parameters["DatabasePassword"] = "short"
-			_, err := op.Apply(t.Context(), r)
+			_, err := run(t.Context(), op, r)
 			return err
 		}},
 		{"throttled to the end", func(_ *testing.T, f *awsfake.Fake, _ *deploy.Operator) {
@@ -122,7 +123,7 @@ func TestWhyItFailed(t *testing.T) {
 		if errors.As(err, &hinted) {
 			b.WriteString("hint: " + hinted.Hint() + "\n")
 		} else {
-			b.WriteString("hint: " + deploy.HintFor(err.Error()) + "\n")
+			b.WriteString("hint: " + stack.HintFor(err.Error()) + "\n")
 		}
 	}
 	got := clocks.ReplaceAllString(b.String(), "at 12:00:00")

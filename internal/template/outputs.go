@@ -5,6 +5,22 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
+// Outputs that locate the running pipeline.
+const (
+	OutputAPI      = "ApiGatewayId"
+	OutputStageURL = "ApiGatewayUrl"
+	OutputStream   = "StreamName"
+	OutputArchive  = "ArchiveBucket"
+)
+
+// ConsumerOutputs are the outputs with the names of the functions that consume the
+// stream, by the logical id of their event source mapping.
+func ConsumerOutputs() map[string]string {
+	return map[string]string{idProcessorSource: functionOutput(contract.FuncProcessor), idArchiverSource: functionOutput(contract.FuncArchiver)}
+}
+
+func functionOutput(function string) string { return title(function) + "FunctionName" }
+
 // addOutputs names what people and scripts need of a stack. A description
 // stands where the name doesn't say it.
 func (t *Template) addOutputs(v config.Variables) {
@@ -12,20 +28,20 @@ func (t *Template) addOutputs(v config.Variables) {
 	set := func(name, description, value string) {
 		t.Outputs[name] = Output{Description: description, Value: value}
 	}
-	set("ApiGatewayId", "", Ref(idApi))
-	set("ApiGatewayUrl", "Host and stage, without a scheme", Sub(host))
+	set(OutputAPI, "", Ref(idApi))
+	set(OutputStageURL, "Host and stage, without a scheme", Sub(host))
 	endpoint := Sub("https://" + host)
 	if v.DomainName != "" {
 		endpoint = "https://" + v.DomainName
 		set("DomainTarget", "What a DNS record for the domain points at", GetAtt(idDomain, "RegionalDomainName"))
 	}
 	set("ApiEndpoint", "Where to send events and read metrics", endpoint)
-	set("StreamName", "", Ref(idStream))
+	set(OutputStream, "", Ref(idStream))
 	set("DatabaseEndpoint", "", GetAtt(idDatabase, "Endpoint.Address"))
 	set("DatabasePort", "", GetAtt(idDatabase, "Endpoint.Port"))
 	set("DatabaseName", "", contract.DatabaseName)
 	set("CacheEndpoint", "", GetAtt(idCache, "PrimaryEndPoint.Address"))
-	set("ArchiveBucket", "", Ref(idArchive))
+	set(OutputArchive, "", Ref(idArchive))
 	set("KeyArn", "", GetAtt(idKey, "Arn"))
 	set("AlarmTopicArn", "", Ref(idAlarmTopic))
 	set("SendEventsPolicyArn", "Attach to who sends events", Ref(idSendPolicy))
@@ -35,7 +51,7 @@ func (t *Template) addOutputs(v config.Variables) {
 		set("ReplicaEndpoint"+itoa(n+1), "", GetAtt(replicaID(n), "Endpoint.Address"))
 	}
 	for _, f := range contract.Functions() {
-		set(title(f.Name)+"FunctionName", "", Ref(FunctionID(f.Name)))
+		set(functionOutput(f.Name), "", Ref(FunctionID(f.Name)))
 		set(title(f.Name)+"LogGroup", "", Ref(logGroupID(f.Name)))
 	}
 }

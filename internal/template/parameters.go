@@ -53,6 +53,9 @@ func (t *Template) addParameters(v config.Variables, o Options) {
 	}}}
 }
 
+// ProjectParameter is the project's name.
+const ProjectParameter = paramProject
+
 // PasswordParameter is the one secret parameter.
 const PasswordParameter = paramPassword
 

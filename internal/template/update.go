@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"gopkg.in/yaml.v3"
+	"github.com/streamctl/streamctl/internal/stacktemplate"
 )
 
 // Refusal is a change of a variable that an existing stack can't take, or only
@@ -29,13 +29,13 @@ type Deployed struct {
 // only what both say, so it works on a stack that an older version made; what
 // it doesn't know it lets pass, for the change set's own check to judge.
 func CheckUpdate(before, after Deployed) ([]Refusal, error) {
-	old, err := properties(before.Body)
+	old, err := stacktemplate.Parse(before.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read the stack's template: %w", err)
+		return nil, fmt.Errorf("the stack: %w", err)
 	}
-	next, err := properties(after.Body)
+	next, err := stacktemplate.Parse(after.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read the new template: %w", err)
+		return nil, fmt.Errorf("the new template: %w", err)
 	}
 	u := &update{old: old, next: next}
 	u.parameters(before.Parameters, after.Parameters)
@@ -47,33 +47,16 @@ func CheckUpdate(before, after Deployed) ([]Refusal, error) {
 	return u.refusals, nil
 }
 
-// Resources are the types of a template's resources, by logical id.
-func Resources(body []byte) (map[string]string, error) {
-	var t struct {
-		Resources map[string]struct {
-			Type string `yaml:"Type"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal(body, &t); err != nil {
-		return nil, fmt.Errorf("read template: %w", err)
-	}
-	types := map[string]string{}
-	for id, r := range t.Resources {
-		types[id] = r.Type
-	}
-	return types, nil
-}
-
-// Copies are the logical ids of a template's databases that hold nothing of
-// their own: read replicas.
-func Copies(body []byte) ([]string, error) {
-	resources, err := properties(body)
+// ReadReplicas returns the logical ids of a template's read replicas: databases
+// without data of their own.
+func ReadReplicas(body []byte) ([]string, error) {
+	resources, err := stacktemplate.Parse(body)
 	if err != nil {
-		return nil, fmt.Errorf("read the stack's template: %w", err)
+		return nil, err
 	}
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(resources)) {
-		if resources[id]["SourceDBInstanceIdentifier"] != "" {
+		if resources[id].Properties[sourceInstance] != "" {
 			ids = append(ids, id)
 		}
 	}
@@ -81,7 +64,7 @@ func Copies(body []byte) ([]string, error) {
 }
 
 type update struct {
-	old, next map[string]map[string]string // property texts by logical id
+	old, next map[string]stacktemplate.Resource // by logical id
 	refusals  []Refusal
 }
 
@@ -125,7 +108,7 @@ func (u *update) shrinks(id, property, variable, why string) {
 // locked buckets are made with their lock.
 func (u *update) locked() {
 	old, there := u.old[idArchive]
-	if there && old["ObjectLockEnabled"] != u.next[idArchive]["ObjectLockEnabled"] {
+	if there && old.Properties["ObjectLockEnabled"] != u.next[idArchive].Properties["ObjectLockEnabled"] {
 		u.refuse("ObjectLockDays", "a bucket gets its lock when it is made and keeps it; this would be another archive bucket, and the old one's objects would stay behind")
 	}
 }
@@ -134,15 +117,15 @@ func (u *update) locked() {
 // first, and deleting the old one disassociates the same stage.
 func (u *update) anotherWebACL() {
 	const arn = "WebACLArn"
-	old, next := u.old[idWebACLAssociation][arn], u.next[idWebACLAssociation][arn]
+	old, next := u.old[idWebACLAssociation].Properties[arn], u.next[idWebACLAssociation].Properties[arn]
 	if old != "" && next != "" && old != next {
 		u.refuse("WebAcl", "another web ACL instead of the stack's: CloudFormation would leave the API without any; deploy false first, then the other")
 	}
 }
 
 func (u *update) numbers(id, property string) (old, next int) {
-	read := func(resources map[string]map[string]string) int {
-		n, err := strconv.Atoi(resources[id][property])
+	read := func(resources map[string]stacktemplate.Resource) int {
+		n, err := strconv.Atoi(resources[id].Properties[property])
 		if err != nil {
 			return 0
 		}
@@ -151,37 +134,23 @@ func (u *update) numbers(id, property string) (old, next int) {
 	return read(u.old), read(u.next)
 }
 
-// properties reads the plain properties of every resource; JSON is YAML too.
-func properties(body []byte) (map[string]map[string]string, error) {
-	var doc struct {
-		Resources map[string]struct {
-			Properties map[string]yaml.Node `yaml:"Properties"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal(body, &doc); err != nil {
-		return nil, err
-	}
-	out := map[string]map[string]string{}
-	for id, r := range doc.Resources {
-		out[id] = map[string]string{}
-		for name, node := range r.Properties {
-			if node.Kind == yaml.ScalarNode {
-				out[id][name] = node.Value
-			}
-		}
-	}
-	return out, nil
+// sourceInstance is the property of a read replica that names its source.
+const sourceInstance = "SourceDBInstanceIdentifier"
+
+// StatefulTypes returns the types of resources whose loss is a loss of data.
+func StatefulTypes() []string {
+	return []string{"AWS::Kinesis::Stream", "AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::S3::Bucket", "AWS::KMS::Key"}
 }
 
-// Holding gives the logical ids of the template's resources of these types, but
-// for copies of another: read replicas.
-func (t *Template) Holding(types []string) []string {
+// IDsOfTypes returns the logical ids of the template's resources of these types,
+// without read replicas.
+func (t *Template) IDsOfTypes(types []string) []string {
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(t.resources)) {
 		if !slices.Contains(types, t.kind(id)) {
 			continue
 		}
-		if properties, ok := t.resources[id]["Properties"].(tree); ok && properties["SourceDBInstanceIdentifier"] != nil {
+		if properties, ok := t.resources[id]["Properties"].(tree); ok && properties[sourceInstance] != nil {
 			continue
 		}
 		ids = append(ids, id)

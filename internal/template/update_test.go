@@ -19,7 +19,7 @@ func deployedAs(t *testing.T, v config.Variables) template.Deployed {
 
 func TestCopies(t *testing.T) {
 	for lines, want := range map[string][]string{"": nil, "ReadReplicas: 2": {"DatabaseReplica1", "DatabaseReplica2"}} {
-		got, err := template.Copies(render(t, variables(t, lines, "")))
+		got, err := template.ReadReplicas(render(t, variables(t, lines, "")))
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %v, %v", lines, got, err)
 		}

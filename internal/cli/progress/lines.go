@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 // lines has a line an event, time first. A resource that has only begun is left
@@ -19,12 +19,12 @@ type lines struct {
 }
 
 // Line writes an event as one line; empty where it isn't shown.
-func Line(e deploy.Event, verbose bool) string {
+func Line(e stack.Event, verbose bool) string {
 	at := e.Time.Local().Format("15:04:05") + "  "
 	switch {
-	case e.Kind == deploy.KindWaiting:
+	case e.Kind == stack.KindWaiting:
 		return at + "waiting for " + clean(e.Text)
-	case e.Kind == deploy.KindStep:
+	case e.Kind == stack.KindStep:
 		return at + clean(e.Text)
 	case !verbose && !e.Failed() && begun(e.Status):
 		return ""
@@ -45,7 +45,7 @@ func begun(status string) bool {
 	return false
 }
 
-func (l *lines) event(_ *state, e deploy.Event) {
+func (l *lines) event(_ *state, e stack.Event) {
 	if l.quiet {
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 // Schema is the version of the events. It rises when a key goes or means
@@ -94,11 +94,11 @@ type Cause struct {
 }
 
 // Causes are those of a failed operation.
-func Causes(events []deploy.Event) []Cause {
+func Causes(events []stack.Event) []Cause {
 	var out []Cause
 	for _, e := range events {
 		out = append(out, Cause{Time: e.Time, LogicalID: e.LogicalID, ResourceType: e.Type, PhysicalID: e.PhysicalID, Status: e.Status, Reason: e.Reason,
-			Hint: deploy.HintFor(e.Reason), Log: e.Log})
+			Hint: stack.HintFor(e.Reason), Log: e.Log})
 	}
 	return out
 }
@@ -123,14 +123,14 @@ func (n *ndjson) write(line any) {
 
 func begin(kind string, at time.Time) head { return head{Schema: Schema, Type: kind, Time: at.UTC()} }
 
-func (n *ndjson) event(_ *state, e deploy.Event) {
+func (n *ndjson) event(_ *state, e stack.Event) {
 	h := begin(string(e.Kind), e.Time)
 	switch e.Kind {
-	case deploy.KindStep:
+	case stack.KindStep:
 		n.write(stepLine{h, e.Text})
-	case deploy.KindWaiting:
+	case stack.KindWaiting:
 		n.write(waitingLine{head: h, Text: e.Text})
-	case deploy.KindResource:
+	case stack.KindResource:
 		i := item{LogicalID: e.LogicalID, ResourceType: e.Type, PhysicalID: e.PhysicalID, Status: e.Status, Reason: e.Reason}
 		if e.Type != stackType {
 			i.Part = partOf(e.LogicalID, e.Type).String()
@@ -140,7 +140,7 @@ func (n *ndjson) event(_ *state, e deploy.Event) {
 }
 
 func (n *ndjson) waiting(s *state, now time.Time) {
-	l := waitingLine{head: begin(string(deploy.KindWaiting), now), Text: s.waitingFor}
+	l := waitingLine{head: begin(string(stack.KindWaiting), now), Text: s.waitingFor}
 	for _, r := range s.active() {
 		l.For = append(l.For, item{LogicalID: r.id, ResourceType: r.kind, Part: partOf(r.id, r.kind).String(), Status: r.status, Since: r.since.UTC(), Usual: usual(r.kind, r.status)})
 	}

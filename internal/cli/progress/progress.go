@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 // Options say where an operation is shown, and how.
@@ -43,7 +43,7 @@ const refresh = 200 * time.Millisecond
 // a time.
 type printer interface {
 	// event comes after the state has taken it in.
-	event(s *state, e deploy.Event)
+	event(s *state, e stack.Event)
 	// note is a line that isn't an event.
 	note(s *state, text string)
 	// waiting is called every Options.Remind while something is waited for.
@@ -129,7 +129,7 @@ func (s *Show) tick() {
 
 // Report shows an event. What has no time of its own has now's; a wait that goes
 // on is told once.
-func (s *Show) Report(e deploy.Event) {
+func (s *Show) Report(e stack.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -137,7 +137,7 @@ func (s *Show) Report(e deploy.Event) {
 		e.Time = now
 	}
 	exact, e := e, cleaned(e)
-	told := e.Kind == deploy.KindWaiting && e.Text == s.state.waitingFor
+	told := e.Kind == stack.KindWaiting && e.Text == s.state.waitingFor
 	s.state.take(e, now)
 	if told {
 		return
@@ -165,7 +165,7 @@ func (s *Show) Note(text string) {
 func (s *Show) Busy(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.take(cleaned(deploy.Event{Kind: deploy.KindWaiting, Text: text}), s.now())
+	s.state.take(cleaned(stack.Event{Kind: stack.KindWaiting, Text: text}), s.now())
 }
 
 // Expect says what an operation will touch, types by logical id: so much is it

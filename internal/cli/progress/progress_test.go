@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/config"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/stacktemplate"
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
 	"github.com/streamctl/streamctl/internal/testkit/golden"
@@ -46,7 +47,7 @@ func (s *story) at(seconds int) *story {
 }
 
 func (s *story) step(text string) {
-	s.show.Report(deploy.Event{Kind: deploy.KindStep, Text: text})
+	s.show.Report(stack.Event{Kind: stack.KindStep, Text: text})
 }
 
 func (s *story) is(id, kind, status, reason string) {
@@ -54,7 +55,7 @@ func (s *story) is(id, kind, status, reason string) {
 	if strings.HasSuffix(status, "_COMPLETE") {
 		physical = strings.ToLower(id)
 	}
-	s.show.Report(deploy.Event{Kind: deploy.KindResource, Time: s.now, LogicalID: id, Type: "AWS::" + kind, PhysicalID: physical, Status: status, Reason: reason})
+	s.show.Report(stack.Event{Kind: stack.KindResource, Time: s.now, LogicalID: id, Type: "AWS::" + kind, PhysicalID: physical, Status: status, Reason: reason})
 }
 
 func (s *story) stack(status string) { s.is("events", "CloudFormation::Stack", status, "") }
@@ -161,8 +162,8 @@ func TestGoldenLines(t *testing.T) {
 	s := tell(Options{})
 	create(s, func(string) { s.show.tick() })
 	s.show.Note("a note")
-	s.show.Report(deploy.Event{Kind: deploy.KindWaiting, Text: "the mappings to reach the stream's end"})
-	s.at(380).show.Report(deploy.Event{Kind: deploy.KindWaiting, Text: "the mappings to reach the stream's end"})
+	s.show.Report(stack.Event{Kind: stack.KindWaiting, Text: "the mappings to reach the stream's end"})
+	s.at(380).show.Report(stack.Event{Kind: stack.KindWaiting, Text: "the mappings to reach the stream's end"})
 	s.show.tick()
 	s.show.End()
 	golden.Equal(t, "testdata/lines.golden", s.text.Bytes())
@@ -240,17 +241,17 @@ func TestParts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		types, err := template.Resources(body)
+		resources, err := stacktemplate.Parse(body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, g := range built.Groups {
 			for _, id := range g.Resources {
 				want, known := names[g.Name]
-				if got := partOf(id, types[id]); known && got != want {
-					t.Errorf("%s (%s) of %q is in %s", id, types[id], g.Name, got)
+				if got := partOf(id, resources[id].Type); known && got != want {
+					t.Errorf("%s (%s) of %q is in %s", id, resources[id].Type, g.Name, got)
 				} else if !known {
-					t.Logf("%s: %s (%s) is in %s", g.Name, id, types[id], got)
+					t.Logf("%s: %s (%s) is in %s", g.Name, id, resources[id].Type, got)
 				}
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 // screen keeps a tree at the bottom of a terminal. Steps and notes stand above
@@ -26,13 +26,13 @@ type screen struct {
 	stepped time.Time
 }
 
-func (c *screen) event(s *state, e deploy.Event) {
+func (c *screen) event(s *state, e stack.Event) {
 	c.dirty = true
 	switch e.Kind {
-	case deploy.KindStep:
+	case stack.KindStep:
 		c.settle()
 		c.step, c.stepped = e.Text, e.Time
-	case deploy.KindResource:
+	case stack.KindResource:
 		c.settle()
 		if c.verbose {
 			c.above(Line(e, true))

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 const stackType = "AWS::CloudFormation::Stack"
@@ -79,14 +79,14 @@ func newState() *state {
 }
 
 // take takes an event in.
-func (s *state) take(e deploy.Event, now time.Time) {
+func (s *state) take(e stack.Event, now time.Time) {
 	switch e.Kind {
-	case deploy.KindWaiting:
+	case stack.KindWaiting:
 		if s.waitingFor != e.Text {
 			s.waitingFor, s.waitingDue = e.Text, now
 		}
 		return
-	case deploy.KindStep:
+	case stack.KindStep:
 		s.step, s.stepped, s.waitingFor = e.Text, now, ""
 		return
 	}
@@ -122,7 +122,7 @@ func (s *state) take(e deploy.Event, now time.Time) {
 	r.status = e.Status
 }
 
-func (s *state) takeStack(e deploy.Event) {
+func (s *state) takeStack(e stack.Event) {
 	next, begins := phases[e.Status]
 	if !begins {
 		s.running, s.ended = false, e.Time

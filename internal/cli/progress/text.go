@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 // color is an SGR parameter; empty is none.
@@ -47,7 +47,7 @@ func clean(text string) string {
 }
 
 // cleaned is an event as people see it.
-func cleaned(e deploy.Event) deploy.Event {
+func cleaned(e stack.Event) stack.Event {
 	for _, text := range []*string{&e.Text, &e.LogicalID, &e.Type, &e.PhysicalID, &e.Status, &e.Reason} {
 		*text = clean(*text)
 	}

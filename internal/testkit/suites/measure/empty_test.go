@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/streamctl/streamctl/internal/deploy"
+	emptier "github.com/streamctl/streamctl/internal/deploy/bucket"
 	"github.com/streamctl/streamctl/internal/testkit/aws/moto"
 	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
@@ -136,9 +136,9 @@ func emptyOnce(b *testing.B, server emptied, versions int, empty func(url, bucke
 
 func emptyOurs(b *testing.B, url, bucket string, versions int) time.Duration {
 	b.Helper()
-	emptier := deploy.Emptier{API: client(url)}
+	ours := emptier.Emptier{API: client(url)}
 	began := time.Now()
-	got, err := emptier.Empty(b.Context(), bucket)
+	got, err := ours.Empty(b.Context(), bucket)
 	took := time.Since(began)
 	if err != nil || got.Versions != versions {
 		b.Fatalf("%+v, %v", got, err)

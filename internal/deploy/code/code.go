@@ -1,0 +1,67 @@
+// Package code keeps the functions' code and large templates in an artifact
+// bucket: it makes the bucket, uploads, and deletes what no stack uses.
+package code
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/streamctl/streamctl/internal/deploy/stack"
+)
+
+// ObjectAPI reads, writes and deletes objects.
+type ObjectAPI interface {
+	HeadObject(context.Context, *s3.HeadObjectInput, ...func(*s3.Options)) (*s3.HeadObjectOutput, error)
+	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+	ListObjectVersions(context.Context, *s3.ListObjectVersionsInput, ...func(*s3.Options)) (*s3.ListObjectVersionsOutput, error)
+	DeleteObjects(context.Context, *s3.DeleteObjectsInput, ...func(*s3.Options)) (*s3.DeleteObjectsOutput, error)
+}
+
+// BucketAPI makes a bucket and configures it.
+type BucketAPI interface {
+	HeadBucket(context.Context, *s3.HeadBucketInput, ...func(*s3.Options)) (*s3.HeadBucketOutput, error)
+	CreateBucket(context.Context, *s3.CreateBucketInput, ...func(*s3.Options)) (*s3.CreateBucketOutput, error)
+	GetBucketVersioning(context.Context, *s3.GetBucketVersioningInput, ...func(*s3.Options)) (*s3.GetBucketVersioningOutput, error)
+	SettingAPI
+}
+
+// SettingAPI configures a bucket.
+type SettingAPI interface {
+	PutBucketVersioning(context.Context, *s3.PutBucketVersioningInput, ...func(*s3.Options)) (*s3.PutBucketVersioningOutput, error)
+	PutPublicAccessBlock(context.Context, *s3.PutPublicAccessBlockInput, ...func(*s3.Options)) (*s3.PutPublicAccessBlockOutput, error)
+	PutBucketEncryption(context.Context, *s3.PutBucketEncryptionInput, ...func(*s3.Options)) (*s3.PutBucketEncryptionOutput, error)
+	PutBucketPolicy(context.Context, *s3.PutBucketPolicyInput, ...func(*s3.Options)) (*s3.PutBucketPolicyOutput, error)
+}
+
+// API is the calls that this package makes; *s3.Client satisfies it.
+type API interface {
+	ObjectAPI
+	BucketAPI
+}
+
+var _ API = (*s3.Client)(nil)
+
+// Store is an artifact bucket.
+type Store struct {
+	stack.Session
+	API API
+	// Bucket is the name of the bucket.
+	Bucket string
+}
+
+// httpStatus is the status of a response without a body, such as HEAD's; 0
+// without a response.
+func httpStatus(err error) int {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}
+
+// statusMissing is the status of an object or a bucket that does not exist.
+const statusMissing = http.StatusNotFound

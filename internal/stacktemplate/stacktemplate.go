@@ -1,0 +1,52 @@
+// Package stacktemplate reads the CloudFormation template of a stack that
+// exists: also one that another version of streamctl made.
+package stacktemplate
+
+import (
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Resource is a resource of a template.
+type Resource struct {
+	Type           string
+	DeletionPolicy string // empty if the template sets none
+	// Properties are those with a plain value, as text. Intrinsic functions, lists
+	// and maps are not among them.
+	Properties map[string]string
+}
+
+// Parse reads the resources of a template in YAML or JSON, by logical id.
+func Parse(body []byte) (map[string]Resource, error) {
+	var document struct {
+		Resources map[string]struct {
+			Type           string               `yaml:"Type"`
+			DeletionPolicy string               `yaml:"DeletionPolicy"`
+			Properties     map[string]yaml.Node `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(body, &document); err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	out := make(map[string]Resource, len(document.Resources))
+	for id, r := range document.Resources {
+		plain := map[string]string{}
+		for name, value := range r.Properties {
+			if value.Kind == yaml.ScalarNode {
+				plain[name] = value.Value
+			}
+		}
+		out[id] = Resource{Type: r.Type, DeletionPolicy: r.DeletionPolicy, Properties: plain}
+	}
+	return out, nil
+}
+
+// Types returns the type of each resource, by logical id.
+func Types(resources map[string]Resource) map[string]string {
+	out := make(map[string]string, len(resources))
+	for id, r := range resources {
+		out[id] = r.Type
+	}
+	return out
+}

@@ -1,0 +1,32 @@
+package template
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestEffectsAreOfRenderedProperties looks for each property in the golden
+// templates: a typo would show no effect.
+func TestEffectsAreOfRenderedProperties(t *testing.T) {
+	var all strings.Builder
+	for _, pattern := range []string{"../../testdata/golden/*.yaml", "../../testdata/golden/options/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(text)
+		}
+	}
+	for key := range effects {
+		if !strings.Contains(all.String(), "Type: "+key[0]+"\n") || !strings.Contains(all.String(), " "+key[1]+":") {
+			t.Errorf("no template has %s.%s", key[0], key[1])
+		}
+	}
+}
