@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/streamctl/streamctl/internal/artifact"
@@ -35,7 +34,8 @@ type App struct {
 	// for; 0 means every minute.
 	Remind time.Duration
 
-	flags common
+	flags   common
+	session *session
 	// out and story are Stdout and Stderr for text: every verb writes to these.
 	out, story *ui.Writer
 	// showing is what shows the run of verb while it goes on; nil where nothing
@@ -58,78 +58,12 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(a.Stdin)
-	root.SetOut(a.out)
 	root.SetErr(a.story)
 	verb, err := root.ExecuteContextC(ctx)
-	if err != nil && ctx.Err() != nil && !told(err) {
+	if err != nil && ctx.Err() != nil && !explainsInterrupt(err) {
 		err = &canceledError{verb: verb.Name(), err: err}
 	}
 	return a.exit(err)
-}
-
-func (a *App) command() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "streamctl",
-		Short: "Run your own real-time event analytics platform on AWS.",
-		Long: `streamctl gives a team its own real-time event analytics platform on AWS:
-API Gateway, Kinesis, Lambda, PostgreSQL, Redis and S3, described by one file,
-variables.yaml.
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
-4 credentials or permission, 5 stack operation failed, 6 canceled or declined,
-7 another operation is running, 8 finished, but something was left behind.
-An interrupt is 6, except of local and dashboard once they are ready. A failed write
-to standard output is 1.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err: err, hint: "`" + cmd.CommandPath() + " --help` lists the flags"}
-	})
-	f := root.PersistentFlags()
-	f.StringVar(&a.flags.environment, "env", "", "environment: production, staging or development (default: Environment in the variables file)")
-	f.StringVar(&a.flags.variables, "variables", defaultVariables, "variables file")
-	f.StringVar(&a.flags.stack, "stack-name", "", "stack name (default: StackName in the variables file)")
-	f.StringVar(&a.flags.region, "region", "", "AWS region (default: Region in the variables file, else the AWS configuration)")
-	f.StringVar(&a.flags.profile, "profile", "", "profile of the AWS configuration (default: AWS_PROFILE)")
-	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the answer: text, json or yaml; outputs also env, query also csv; deploy, destroy and status --follow write an event a line with json, the answer last")
-	f.BoolVarP(&a.flags.yes, "yes", "y", false, "do not ask for confirmation")
-	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
-	f.BoolVar(&a.flags.noColor, "no-color", false, "plain text without colors (also: NO_COLOR)")
-	for _, build := range []func(*App) *cobra.Command{
-		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newDiffCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newSendCmd, newQueryCmd, newMetricsCmd, newDoctorCmd, newVersionCmd,
-	} {
-		cmd := build(a)
-		if cmd.Args == nil {
-			cmd.Args = cobra.NoArgs
-		}
-		check := cmd.Args
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return &usageError{err: err, hint: "`" + cmd.CommandPath() + " --help` shows how it is used"}
-			}
-			return a.checkOutput(cmd.Name())
-		}
-		root.AddCommand(cmd)
-	}
-	return root
-}
-
-// checkOutput refuses a format that the verb doesn't have, before it runs.
-func (a *App) checkOutput(verb string) error {
-	switch a.flags.output {
-	case "text", "json", "yaml":
-		return nil
-	case "env":
-		if verb == "outputs" {
-			return nil
-		}
-	case "csv":
-		if verb == "query" {
-			return nil
-		}
-	}
-	return &usageError{err: fmt.Errorf("--output %q: want text, json or yaml (outputs also env, query also csv)", a.flags.output)}
 }
 
 // load reads the variables for the chosen environment. Reading a pipe ends with ctx.
@@ -141,6 +75,11 @@ func (a *App) load(ctx context.Context) (config.Variables, error) {
 	if err != nil {
 		return v, err
 	}
+	return a.withFlags(v)
+}
+
+// withFlags sets what the command line sets.
+func (a *App) withFlags(v config.Variables) (config.Variables, error) {
 	if a.flags.stack != "" {
 		if what := config.CheckStackName(a.flags.stack); what != "" {
 			return v, &usageError{err: fmt.Errorf("--stack-name %q: %s", a.flags.stack, what)}
@@ -148,6 +87,9 @@ func (a *App) load(ctx context.Context) (config.Variables, error) {
 		v.StackName = a.flags.stack
 	}
 	if a.flags.region != "" {
+		if what := config.CheckRegion(a.flags.region); what != "" {
+			return v, &usageError{err: fmt.Errorf("--region %q: %s", a.flags.region, what)}
+		}
 		v.Region = a.flags.region
 	}
 	return v, nil

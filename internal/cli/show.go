@@ -144,8 +144,8 @@ func (a *App) expectRunning(ctx context.Context, op *deploy.Operator, name strin
 // streams says that the answer is the last of the events on stdout.
 func (a *App) streams() bool { return a.showing != nil && a.flags.output == "json" }
 
-// tell writes the last event: the answer, or why there is none.
-func (a *App) tell(err error, code int) error {
+// writeFinalEvent writes the last event: the answer, or why there is none.
+func (a *App) writeFinalEvent(err error, code int) error {
 	switch {
 	case !a.streams():
 		return nil

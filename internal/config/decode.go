@@ -153,16 +153,22 @@ func shown(path string, node *yaml.Node) string {
 
 // didYouMean suggests the known key that is nearest to a typo.
 func didYouMean(got string, known []string) string {
+	if best := Nearest(got, known); best != "" {
+		return fmt.Sprintf("; did you mean %s?", best)
+	}
+	return "; `streamctl init` writes a file with every key"
+}
+
+// Nearest returns the known name that is nearest to a typo, the first of several;
+// empty if none is near.
+func Nearest(got string, known []string) string {
 	best, distance := "", max(2, len(got)/3)+1
 	for _, k := range known {
 		if n := editDistance(strings.ToLower(got), strings.ToLower(k)); n < distance {
 			best, distance = k, n
 		}
 	}
-	if best == "" {
-		return "; `streamctl init` writes a file with every key"
-	}
-	return fmt.Sprintf("; did you mean %s?", best)
+	return best
 }
 
 // editDistance is Levenshtein's: insertions, deletions and replacements.
