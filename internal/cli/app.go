@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,8 @@ type App struct {
 
 	flags   common
 	session *session
+	// variables is the content of the variables file; nil until it was read.
+	variables []byte
 	// out and story are Stdout and Stderr for text: every verb writes to these.
 	out, story *ui.Writer
 	// showing is what shows the run of verb while it goes on; nil where nothing
@@ -66,12 +69,23 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	return a.exit(err)
 }
 
-// load reads the variables for the chosen environment. Reading a pipe ends with ctx.
+// load reads the variables for the chosen environment. The file is read once, because
+// it may be a pipe; reading ends with ctx.
 func (a *App) load(ctx context.Context) (config.Variables, error) {
-	v, err := ask(ctx, func() (config.Variables, error) { return config.LoadFile(a.flags.variables, a.flags.environment) })
-	if errors.Is(err, os.ErrNotExist) {
-		return v, &usageError{err: err, hint: "`streamctl init` writes one, or name it with --variables"}
+	if a.variables == nil {
+		text, err := ask(ctx, func() ([]byte, error) { return os.ReadFile(a.flags.variables) })
+		if err != nil {
+			err = fmt.Errorf("read variables: %w", err)
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return config.Variables{}, &usageError{err: err, hint: "`streamctl init` writes one, or name it with --variables"}
+		}
+		if err != nil {
+			return config.Variables{}, err
+		}
+		a.variables = append([]byte{}, text...) // not nil
 	}
+	v, err := config.Load(bytes.NewReader(a.variables), a.flags.variables, a.flags.environment)
 	if err != nil {
 		return v, err
 	}
@@ -100,18 +114,28 @@ func (a *App) manifestPath() string {
 	return filepath.Join(filepath.Dir(a.flags.variables), ".streamctl", "artifacts.json")
 }
 
-// codeKeys are the S3 keys of the functions' code as far as they are known: a
-// released binary knows its own, a checkout what was packaged last.
+// codeKeys are the S3 keys of the functions' code as far as they are known. Like
+// deploy, a released binary uses its own functions, unless it runs in a checkout; a
+// checkout has those that were packaged last.
 func (a *App) codeKeys() (map[string]string, error) {
-	m, err := artifact.ReadManifest(a.manifestPath())
-	if err != nil || len(m.Functions) > 0 {
-		return m.Keys(), err
-	}
 	carried, err := released.Artifacts()
 	if err != nil {
 		return nil, err
 	}
-	return artifact.NewManifest(carried).Keys(), nil
+	_, err = artifact.FindSource(".")
+	return chooseKeys(carried, err == nil, func() (artifact.Manifest, error) { return artifact.ReadManifest(a.manifestPath()) })
+}
+
+func chooseKeys(carried []artifact.Artifact, checkout bool, packaged func() (artifact.Manifest, error)) (map[string]string, error) {
+	own := artifact.NewManifest(carried).Keys()
+	if len(own) > 0 && !checkout {
+		return own, nil
+	}
+	m, err := packaged()
+	if err != nil || len(m.Functions) > 0 {
+		return m.Keys(), err
+	}
+	return own, nil
 }
 
 // build makes the template for variables with the code that is known, and gives

@@ -127,7 +127,7 @@ func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifa
 		a.notef("%d of %d functions uploaded to %s, the others were there", len(sent), len(artifacts), bucket)
 	}
 	if err := artifact.NewManifest(artifacts).Write(a.manifestPath()); err != nil {
-		return nil, err
+		a.notef("`streamctl render` will not know this code: %v", err)
 	}
 	var results []packaged
 	for _, x := range artifacts {
@@ -159,7 +159,8 @@ func (a *App) artifacts(ctx context.Context, source string) ([]artifact.Artifact
 	if err != nil {
 		return nil, err
 	}
-	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ(), Cache: filepath.Join(root, ".streamctl", "build")}
+	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ(), Cache: filepath.Join(root, ".streamctl", "build"),
+		Warn: func(err error) { a.notef("%v", err) }}
 	a.busy("the functions to be built")
 	began := time.Now()
 	artifacts, built, err := builder.Build(ctx, names)
