@@ -1,13 +1,11 @@
 package artifact
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -34,8 +32,11 @@ type Builder struct {
 	// what decides a program's bytes is set over it.
 	Environ []string
 	// Cache is a folder that keeps builds, so that the same source isn't built
-	// twice: a build is reproducible. Empty keeps none.
+	// twice: a build is reproducible. Empty keeps none. Several builds may use it at
+	// the same time.
 	Cache string
+	// Warn gets why a build isn't cached; nil drops it.
+	Warn func(error)
 }
 
 // FindSource looks for a checkout from dir upwards. Without one the error is
@@ -61,32 +62,49 @@ func FindSource(dir string) (string, error) {
 	}
 }
 
-// Build compiles and packs functions, or takes them from the cache; built tells
-// which. The result is in the order of the names.
+// Build compiles and packs functions, or takes them from the cache; built reports
+// which. The result is in the order of the names. A cache that can't be read or
+// written is no error.
 func (b Builder) Build(ctx context.Context, functions []string) (artifacts []Artifact, built bool, err error) {
-	source, keep := "", false
+	source, cached := "", false
 	if b.Cache != "" {
-		if source, keep, err = b.source(); err != nil {
-			return nil, false, err
+		b.removeLeftovers()
+		if source, cached, err = b.source(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil, false, err
+			}
+			b.warn(err)
 		}
 	}
-	if keep {
+	if cached {
 		if artifacts, err = b.cached(source, functions); err == nil {
 			return artifacts, false, nil
 		}
 	}
-	if artifacts, err = b.compileAll(ctx, functions); err != nil || !keep {
-		return artifacts, true, err
+	if artifacts, err = b.compileAll(ctx, functions); err != nil {
+		return nil, true, err
 	}
-	if err := b.keep(source, artifacts); err != nil {
-		return nil, true, fmt.Errorf("keep what was built: %w", err)
+	if cached {
+		if err := b.keep(source, artifacts); err != nil {
+			b.warn(err)
+		}
 	}
 	return artifacts, true, nil
 }
 
+func (b Builder) warn(err error) {
+	if b.Warn != nil {
+		b.Warn(fmt.Errorf("the build isn't cached: %w", err))
+	}
+}
+
 // compileAll compiles and packs, as many functions at a time as there are CPUs.
 func (b Builder) compileAll(ctx context.Context, functions []string) (_ []Artifact, err error) {
-	scratch, err := os.MkdirTemp("", "streamctl-build-")
+	environment, err := b.environment(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("build functions: %w", err)
+	}
+	scratch, err := b.scratch()
 	if err != nil {
 		return nil, fmt.Errorf("build functions: %w", err)
 	}
@@ -97,7 +115,7 @@ func (b Builder) compileAll(ctx context.Context, functions []string) (_ []Artifa
 	for i, name := range functions {
 		group.Go(func() error {
 			path := filepath.Join(scratch, name)
-			if err := b.Compile(ctx, name, path); err != nil {
+			if err := b.compile(ctx, environment, name, path); err != nil {
 				return err
 			}
 			program, err := os.ReadFile(path)
@@ -116,42 +134,4 @@ func (b Builder) compileAll(ctx context.Context, functions []string) (_ []Artifa
 		return nil, err
 	}
 	return out, nil
-}
-
-// Compile writes a function's program to path. The flags leave out everything
-// that differs between machines and checkouts.
-func (b Builder) Compile(ctx context.Context, function, path string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly",
-		"-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", path, "./functions/"+function+"/bootstrap")
-	cmd.Dir = b.Root
-	toolchain, err := pinnedToolchain(filepath.Join(b.Root, "go.mod"))
-	if err != nil {
-		return fmt.Errorf("build %s: %w", function, err)
-	}
-	cmd.Env = append(append([]string{}, b.Environ...), "GOTOOLCHAIN="+toolchain,
-		"GOOS="+b.OS, "GOARCH="+b.Arch, "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOARM64=", "GOAMD64=", "GOWORK=off")
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Run(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return fmt.Errorf("build %s: the go command is not on PATH; install Go, or use a released streamctl, which carries the functions: %w", function, err)
-		}
-		return fmt.Errorf("build %s: %w\n%s", function, err, strings.TrimSpace(said.String()))
-	}
-	return nil
-}
-
-// pinnedToolchain reads the toolchain line of a go.mod: another compiler makes
-// other bytes.
-func pinnedToolchain(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read toolchain: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if name, found := strings.CutPrefix(strings.TrimSpace(line), "toolchain "); found {
-			return name, nil
-		}
-	}
-	return "", fmt.Errorf("read toolchain: %s names none", path)
 }

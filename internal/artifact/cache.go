@@ -1,21 +1,56 @@
 package artifact
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
 // keptBuilds is how many builds a cache keeps, the newest.
 const keptBuilds = 4
+
+const (
+	// newPrefix begins the name of a build that is being written to the cache, and
+	// scratchPrefix that of a folder with programs that are being compiled.
+	newPrefix     = "new-"
+	scratchPrefix = "scratch-"
+	// leftoverAge is when such a folder is one of a build that was killed.
+	leftoverAge = time.Hour
+)
+
+// scratch makes a folder for programs: in the cache, where it is found if this build
+// is killed, or else in the system's folder.
+func (b Builder) scratch() (string, error) {
+	if b.Cache != "" && os.MkdirAll(b.Cache, 0o755) == nil {
+		if dir, err := os.MkdirTemp(b.Cache, scratchPrefix); err == nil {
+			return dir, nil
+		}
+	}
+	return os.MkdirTemp("", "streamctl-build-")
+}
+
+// removeLeftovers removes what builds left in the cache that were killed.
+func (b Builder) removeLeftovers() {
+	entries, err := os.ReadDir(b.Cache)
+	if err != nil {
+		return // there is no cache yet, or keep will report why not
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !strings.HasPrefix(e.Name(), newPrefix) && !strings.HasPrefix(e.Name(), scratchPrefix) || time.Since(info.ModTime()) < leftoverAge {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(b.Cache, e.Name())); err != nil {
+			b.warn(err)
+		}
+	}
+}
 
 // errUncached says that there is no build of this source yet.
 var errUncached = errors.New("not built yet")
@@ -48,7 +83,7 @@ func (b Builder) keep(source string, artifacts []Artifact) (err error) {
 	if err := os.MkdirAll(b.Cache, 0o755); err != nil {
 		return err
 	}
-	fresh, err := os.MkdirTemp(b.Cache, "new-")
+	fresh, err := os.MkdirTemp(b.Cache, newPrefix)
 	if err != nil {
 		return err
 	}
@@ -65,6 +100,7 @@ func (b Builder) keep(source string, artifacts []Artifact) (err error) {
 	if err := os.RemoveAll(place); err != nil { // one that was damaged
 		return err
 	}
+	// Another build of the same source may have been faster: it has the same bytes.
 	if err := os.Rename(fresh, place); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -83,7 +119,7 @@ func (b Builder) forget() error {
 	}
 	var builds []build
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && !strings.HasPrefix(e.Name(), "new-") {
+		if info, err := e.Info(); err == nil && !strings.HasPrefix(e.Name(), newPrefix) && !strings.HasPrefix(e.Name(), scratchPrefix) {
 			builds = append(builds, build{e.Name(), info.ModTime().UnixNano()})
 		}
 	}
@@ -94,51 +130,4 @@ func (b Builder) forget() error {
 		}
 	}
 	return nil
-}
-
-// source is a digest of everything that a build reads: the source, what it
-// embeds, the modules' sums, the compiler and the target. ok is false for a
-// checkout that builds from other folders too.
-func (b Builder) source() (digest string, ok bool, err error) {
-	h := sha256.New()
-	toolchain, err := pinnedToolchain(filepath.Join(b.Root, "go.mod"))
-	if err != nil {
-		return "", false, err
-	}
-	fmt.Fprintln(h, toolchain, b.OS, b.Arch)
-	modules, err := os.ReadFile(filepath.Join(b.Root, "go.mod"))
-	if err != nil {
-		return "", false, fmt.Errorf("read modules: %w", err)
-	}
-	if strings.Contains(string(modules), "=> .") || strings.Contains(string(modules), "=> /") {
-		return "", false, nil
-	}
-	note := func(path string) error {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(b.Root, path)
-		sum := sha256.Sum256(text)
-		fmt.Fprintln(h, filepath.ToSlash(name), hex.EncodeToString(sum[:]))
-		return err
-	}
-	for _, dir := range []string{"functions", "internal", "templates"} {
-		err := filepath.WalkDir(filepath.Join(b.Root, dir), func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case entry.IsDir() && (entry.Name() == "testkit" || entry.Name() == "testdata" || entry.Name() == "zips"):
-				return filepath.SkipDir
-			case entry.IsDir() || strings.HasSuffix(path, "_test.go"):
-				return nil
-			}
-			return note(path)
-		})
-		if err != nil {
-			return "", false, fmt.Errorf("read source: %w", err)
-		}
-	}
-	err = errors.Join(note(filepath.Join(b.Root, "go.mod")), note(filepath.Join(b.Root, "go.sum")))
-	return hex.EncodeToString(h.Sum(nil))[:32], true, err
 }

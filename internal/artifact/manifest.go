@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // manifestVersion is the format of artifacts.json.
@@ -68,12 +69,22 @@ func (m Manifest) Write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	next := path + ".next"
-	if err := os.WriteFile(next, append(text, '\n'), 0o644); err != nil {
+	leftovers, _ := filepath.Glob(path + ".*.next") // of runs that were killed; the pattern is valid
+	for _, old := range leftovers {
+		if info, err := os.Stat(old); err == nil && time.Since(info.ModTime()) > leftoverAge {
+			_ = os.Remove(old) // it disturbs nobody
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.next") // another run may write at the same time
+	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	if err := os.Rename(next, path); err != nil {
-		return fmt.Errorf("write manifest: %w", err)
+	_, err = f.Write(append(text, '\n'))
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/failure"
 )
 
 // apiOptions say which API is meant: a stack's, or that of a URL.
@@ -83,7 +84,7 @@ func (a *App) stackAPI(ctx context.Context) (*client.Client, error) {
 	}, nil
 }
 
-// problemError is an answer that is none.
+// problemError is a non-2xx response.
 type problemError struct {
 	status int
 	title  string
@@ -95,6 +96,14 @@ func (e *problemError) Error() string {
 		return fmt.Sprintf("the API answers %d %s", e.status, http.StatusText(e.status))
 	}
 	return fmt.Sprintf("the API answers %d: %s", e.status, e.detail)
+}
+
+// Class implements failure.Classified.
+func (e *problemError) Class() failure.Class {
+	if e.status == http.StatusForbidden || e.status == http.StatusUnauthorized {
+		return failure.Credentials
+	}
+	return failure.Other
 }
 
 // Hint is what helps.

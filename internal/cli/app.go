@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/streamctl/streamctl/internal/artifact"
@@ -35,7 +35,10 @@ type App struct {
 	// for; 0 means every minute.
 	Remind time.Duration
 
-	flags common
+	flags   common
+	session *session
+	// variables is the content of the variables file; nil until it was read.
+	variables []byte
 	// out and story are Stdout and Stderr for text: every verb writes to these.
 	out, story *ui.Writer
 	// showing is what shows the run of verb while it goes on; nil where nothing
@@ -58,89 +61,39 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(a.Stdin)
-	root.SetOut(a.out)
 	root.SetErr(a.story)
 	verb, err := root.ExecuteContextC(ctx)
-	if err != nil && ctx.Err() != nil && !told(err) {
+	if err != nil && ctx.Err() != nil && !explainsInterrupt(err) {
 		err = &canceledError{verb: verb.Name(), err: err}
 	}
 	return a.exit(err)
 }
 
-func (a *App) command() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "streamctl",
-		Short: "Run your own real-time event analytics platform on AWS.",
-		Long: `streamctl gives a team its own real-time event analytics platform on AWS:
-API Gateway, Kinesis, Lambda, PostgreSQL, Redis and S3, described by one file,
-variables.yaml.
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
-4 credentials or permission, 5 stack operation failed, 6 canceled or declined,
-7 another operation is running, 8 finished, but something was left behind.
-An interrupt is 6, except of local and dashboard once they are ready. A failed write
-to standard output is 1.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err: err, hint: "`" + cmd.CommandPath() + " --help` lists the flags"}
-	})
-	f := root.PersistentFlags()
-	f.StringVar(&a.flags.environment, "env", "", "environment: production, staging or development (default: Environment in the variables file)")
-	f.StringVar(&a.flags.variables, "variables", defaultVariables, "variables file")
-	f.StringVar(&a.flags.stack, "stack-name", "", "stack name (default: StackName in the variables file)")
-	f.StringVar(&a.flags.region, "region", "", "AWS region (default: Region in the variables file, else the AWS configuration)")
-	f.StringVar(&a.flags.profile, "profile", "", "profile of the AWS configuration (default: AWS_PROFILE)")
-	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the answer: text, json or yaml; outputs also env, query also csv; deploy, destroy and status --follow write an event a line with json, the answer last")
-	f.BoolVarP(&a.flags.yes, "yes", "y", false, "do not ask for confirmation")
-	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
-	f.BoolVar(&a.flags.noColor, "no-color", false, "plain text without colors (also: NO_COLOR)")
-	for _, build := range []func(*App) *cobra.Command{
-		newInitCmd, newValidateCmd, newRenderCmd, newPackageCmd, newDeployCmd, newDiffCmd, newStatusCmd, newOutputsCmd, newDashboardCmd, newDestroyCmd, newLocalCmd, newSendCmd, newQueryCmd, newMetricsCmd, newDoctorCmd, newVersionCmd,
-	} {
-		cmd := build(a)
-		if cmd.Args == nil {
-			cmd.Args = cobra.NoArgs
-		}
-		check := cmd.Args
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return &usageError{err: err, hint: "`" + cmd.CommandPath() + " --help` shows how it is used"}
-			}
-			return a.checkOutput(cmd.Name())
-		}
-		root.AddCommand(cmd)
-	}
-	return root
-}
-
-// checkOutput refuses a format that the verb doesn't have, before it runs.
-func (a *App) checkOutput(verb string) error {
-	switch a.flags.output {
-	case "text", "json", "yaml":
-		return nil
-	case "env":
-		if verb == "outputs" {
-			return nil
-		}
-	case "csv":
-		if verb == "query" {
-			return nil
-		}
-	}
-	return &usageError{err: fmt.Errorf("--output %q: want text, json or yaml (outputs also env, query also csv)", a.flags.output)}
-}
-
-// load reads the variables for the chosen environment. Reading a pipe ends with ctx.
+// load reads the variables for the chosen environment. The file is read once, because
+// it may be a pipe; reading ends with ctx.
 func (a *App) load(ctx context.Context) (config.Variables, error) {
-	v, err := ask(ctx, func() (config.Variables, error) { return config.LoadFile(a.flags.variables, a.flags.environment) })
-	if errors.Is(err, os.ErrNotExist) {
-		return v, &usageError{err: err, hint: "`streamctl init` writes one, or name it with --variables"}
+	if a.variables == nil {
+		text, err := ask(ctx, func() ([]byte, error) { return os.ReadFile(a.flags.variables) })
+		if err != nil {
+			err = fmt.Errorf("read variables: %w", err)
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return config.Variables{}, &usageError{err: err, hint: "`streamctl init` writes one, or name it with --variables"}
+		}
+		if err != nil {
+			return config.Variables{}, err
+		}
+		a.variables = append([]byte{}, text...) // not nil
 	}
+	v, err := config.Load(bytes.NewReader(a.variables), a.flags.variables, a.flags.environment)
 	if err != nil {
 		return v, err
 	}
+	return a.withFlags(v)
+}
+
+// withFlags sets what the command line sets.
+func (a *App) withFlags(v config.Variables) (config.Variables, error) {
 	if a.flags.stack != "" {
 		if what := config.CheckStackName(a.flags.stack); what != "" {
 			return v, &usageError{err: fmt.Errorf("--stack-name %q: %s", a.flags.stack, what)}
@@ -148,6 +101,9 @@ func (a *App) load(ctx context.Context) (config.Variables, error) {
 		v.StackName = a.flags.stack
 	}
 	if a.flags.region != "" {
+		if what := config.CheckRegion(a.flags.region); what != "" {
+			return v, &usageError{err: fmt.Errorf("--region %q: %s", a.flags.region, what)}
+		}
 		v.Region = a.flags.region
 	}
 	return v, nil
@@ -158,18 +114,28 @@ func (a *App) manifestPath() string {
 	return filepath.Join(filepath.Dir(a.flags.variables), ".streamctl", "artifacts.json")
 }
 
-// codeKeys are the S3 keys of the functions' code as far as they are known: a
-// released binary knows its own, a checkout what was packaged last.
+// codeKeys are the S3 keys of the functions' code as far as they are known. Like
+// deploy, a released binary uses its own functions, unless it runs in a checkout; a
+// checkout has those that were packaged last.
 func (a *App) codeKeys() (map[string]string, error) {
-	m, err := artifact.ReadManifest(a.manifestPath())
-	if err != nil || len(m.Functions) > 0 {
-		return m.Keys(), err
-	}
 	carried, err := released.Artifacts()
 	if err != nil {
 		return nil, err
 	}
-	return artifact.NewManifest(carried).Keys(), nil
+	_, err = artifact.FindSource(".")
+	return chooseKeys(carried, err == nil, func() (artifact.Manifest, error) { return artifact.ReadManifest(a.manifestPath()) })
+}
+
+func chooseKeys(carried []artifact.Artifact, checkout bool, packaged func() (artifact.Manifest, error)) (map[string]string, error) {
+	own := artifact.NewManifest(carried).Keys()
+	if len(own) > 0 && !checkout {
+		return own, nil
+	}
+	m, err := packaged()
+	if err != nil || len(m.Functions) > 0 {
+		return m.Keys(), err
+	}
+	return own, nil
 }
 
 // build makes the template for variables with the code that is known, and gives

@@ -4,18 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	sdkhttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go/logging"
-
-	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
@@ -24,10 +15,6 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/trust"
 )
-
-// attempts is how often a throttled or failed call is tried; with the SDK's
-// backoff that spans minutes.
-const attempts = 10
 
 // login reads the variables and logs in: what every verb begins with that
 // works on a stack.
@@ -40,36 +27,6 @@ func (a *App) login(ctx context.Context) (config.Variables, *deploy.Operator, er
 	return v, op, err
 }
 
-// awsConfig says how to reach AWS: region, credentials, retries.
-func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, error) {
-	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithRetryer(func() aws.Retryer {
-			// Without the SDK's budget of retries: where every third call is throttled
-			// it would be used up, and a throttled call a failed one.
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.RateLimiter = attempts, ratelimit.None })
-		}),
-		awsconfig.WithLogger(logging.Nop{}), // its warnings aren't for who deploys
-	}
-	if v.Region != "" {
-		options = append(options, awsconfig.WithRegion(v.Region))
-	}
-	if a.flags.profile != "" {
-		options = append(options, awsconfig.WithSharedConfigProfile(a.flags.profile))
-	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
-	if err != nil {
-		return cfg, &deploy.CredentialsError{Err: err}
-	}
-	if cfg.HTTPClient == nil { // the SDK's clients make one each; our calls of the API need it too
-		cfg.HTTPClient = sdkhttp.NewBuildableClient()
-	}
-	cfg.HTTPClient = awshttp.Wrap(cfg.HTTPClient)
-	if cfg.Region == "" {
-		return cfg, &usageError{err: errors.New("no region"), hint: "name one with --region, Region in variables.yaml, or AWS_REGION"}
-	}
-	return cfg, nil
-}
-
 // operator logs in and gives what works on the stack. Nothing has been changed
 // when it fails.
 func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operator, error) {
@@ -77,10 +34,13 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 	if err != nil {
 		return nil, err
 	}
-	clients := deploy.NewClients(cfg, a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != "")
+	clients := deploy.NewClients(cfg, ownS3(cfg))
 	caller, err := deploy.Identify(ctx, clients.STS, cfg.Region)
 	if err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, loginError(err)
 	}
 	if v.Account != "" && v.Account != caller.Account {
 		return nil, &deploy.AccountError{Want: v.Account, Got: caller.Account}

@@ -21,6 +21,7 @@ import (
 	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/dashboard/awsstack"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/failure"
 )
 
 type dashboardOptions struct {
@@ -183,6 +184,9 @@ type readDeniedError struct{ endpoint, policy string }
 func (e *readDeniedError) Error() string {
 	return "read metrics of " + e.endpoint + ": 403, not allowed"
 }
+
+// Class implements failure.Classified.
+func (e *readDeniedError) Class() failure.Class { return failure.Credentials }
 
 // Hint says what to do.
 func (e *readDeniedError) Hint() string {

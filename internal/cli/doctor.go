@@ -87,8 +87,8 @@ type finding struct {
 	Do   string `json:"do,omitempty"`
 }
 
-// errUnwell ends a doctor that found something.
-var errUnwell = errors.New("a deploy would not work as things are")
+// errNotReady ends a doctor with a failed check.
+var errNotReady = errors.New("deploy would fail: fix the checks marked FAIL")
 
 func runDoctor(ctx context.Context, a *App) error {
 	findings := a.examine(ctx)
@@ -109,7 +109,7 @@ func runDoctor(ctx context.Context, a *App) error {
 		}
 	})
 	if err == nil && unwell {
-		return errUnwell
+		return errNotReady
 	}
 	return err
 }

@@ -114,7 +114,7 @@ func (a *App) localVariables(ctx context.Context) (config.Variables, error) {
 	}
 	v, err := a.load(ctx)
 	if errors.Is(err, fs.ErrNotExist) && a.flags.variables == defaultVariables {
-		return config.Default(a.flags.environment), nil
+		return a.withFlags(config.Default(a.flags.environment))
 	}
 	return v, err
 }

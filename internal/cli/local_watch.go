@@ -144,6 +144,9 @@ func (w *watcher) fingerprint() (uint64, error) {
 	}
 	for _, dir := range []string{"cmd", "functions", "internal", "templates"} {
 		err := filepath.WalkDir(filepath.Join(w.root, dir), func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+				return nil
+			}
 			if err != nil || entry.IsDir() {
 				return err
 			}

@@ -157,7 +157,8 @@ func (a *App) artifacts(ctx context.Context, source string) ([]artifact.Artifact
 	if err != nil {
 		return nil, err
 	}
-	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ(), Cache: filepath.Join(root, ".streamctl", "build")}
+	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ(), Cache: filepath.Join(root, ".streamctl", "build"),
+		Warn: func(err error) { a.notef("%v", err) }}
 	a.busy("the functions to be built")
 	began := time.Now()
 	artifacts, built, err := builder.Build(ctx, names)

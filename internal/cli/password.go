@@ -19,7 +19,10 @@ func (a *App) password(ctx context.Context, v config.Variables, file string) (st
 		return p, checkPassword(passwordVariable, p)
 	}
 	if file != "" {
-		text, err := os.ReadFile(file)
+		text, err := ask(ctx, func() ([]byte, error) { return os.ReadFile(file) })
+		if err != nil && ctx.Err() != nil {
+			return "", err
+		}
 		if err != nil {
 			return "", &usageError{err: fmt.Errorf("read --database-password-file: %w", err)}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/failure"
 	"github.com/streamctl/streamctl/internal/send"
 )
 
@@ -119,6 +120,9 @@ func (e *sendInterruptedError) Error() string {
 	s := e.result
 	return fmt.Sprintf("interrupted: %d events accepted, %d rejected, %d kept", s.Accepted, s.Refused, s.Unsent)
 }
+
+// Class implements failure.Classified.
+func (e *sendInterruptedError) Class() failure.Class { return failure.Declined }
 
 // Hint is how to continue.
 func (e *sendInterruptedError) Hint() string { return e.result.resume() }

@@ -89,8 +89,8 @@ func (a *App) expect(op string, resources map[string]string) {
 // streams says that the answer is the last of the events on stdout.
 func (a *App) streams() bool { return a.showing != nil && a.flags.output == "json" }
 
-// tell writes the last event: the answer, or why there is none.
-func (a *App) tell(err error, code int) error {
+// writeFinalEvent writes the last event: the answer, or why there is none.
+func (a *App) writeFinalEvent(err error, code int) error {
 	switch {
 	case !a.streams():
 		return nil

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -26,27 +29,77 @@ type validated struct {
 	Bytes       int    `json:"templateBytes"`
 }
 
+// validate checks one environment.
+func (a *App) validate(ctx context.Context) (validated, error) {
+	v, err := a.load(ctx)
+	if err != nil {
+		return validated{}, err
+	}
+	t, _, err := a.build(v)
+	if err != nil {
+		return validated{}, err
+	}
+	body, err := t.YAML()
+	if err != nil {
+		return validated{}, &invalidError{err: err}
+	}
+	return validated{Environment: v.Environment, Stack: v.StackName, Bytes: len(body)}, nil
+}
+
+// validation collects what is wrong with the environments, each problem once.
+type validation struct {
+	variables []config.Problem
+	templates []error
+}
+
+// add returns an error that isn't about the content of the file.
+func (p *validation) add(environment string, err error) error {
+	var variables *config.InvalidError
+	var template *invalidError
+	switch {
+	case errors.As(err, &variables):
+		for _, problem := range variables.Problems {
+			if !slices.Contains(p.variables, problem) {
+				p.variables = append(p.variables, problem)
+			}
+		}
+	case errors.As(err, &template):
+		p.templates = append(p.templates, &invalidError{err: fmt.Errorf("%s: %w", environment, template.err)})
+	default:
+		return err
+	}
+	return nil
+}
+
+func (p *validation) join(file string) error {
+	err := errors.Join(p.templates...)
+	if len(p.variables) > 0 {
+		slices.SortStableFunc(p.variables, func(x, y config.Problem) int { return x.Line - y.Line })
+		err = errors.Join(&config.InvalidError{File: file, Problems: p.variables}, err)
+	}
+	return err
+}
+
 func runValidate(ctx context.Context, a *App) error {
 	environments := []string{a.flags.environment}
 	if a.flags.environment == "" {
 		environments = []string{config.Production, config.Staging, config.Development}
 	}
 	var results []validated
+	var problems validation
 	for _, environment := range environments {
 		a.flags.environment = environment
-		v, err := a.load(ctx)
+		r, err := a.validate(ctx)
 		if err != nil {
-			return err
+			if err := problems.add(environment, err); err != nil {
+				return err
+			}
+			continue
 		}
-		t, _, err := a.build(v)
-		if err != nil {
-			return err
-		}
-		body, err := t.YAML()
-		if err != nil {
-			return &invalidError{err: err}
-		}
-		results = append(results, validated{Environment: environment, Stack: v.StackName, Bytes: len(body)})
+		results = append(results, r)
+	}
+	if err := problems.join(a.flags.variables); err != nil {
+		return err
 	}
 	return a.answer(results, func() {
 		for _, r := range results {

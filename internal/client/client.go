@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/streamctl/streamctl/internal/failure"
 )
 
 // HTTP sends a request; the SDK's clients and *http.Client do.
@@ -44,6 +47,15 @@ func (e *CredentialsError) Error() string { return "use AWS credentials: " + e.E
 // Unwrap is why.
 func (e *CredentialsError) Unwrap() error { return e.Err }
 
+// Class implements failure.Classified. A network that fails while credentials are
+// fetched is no fault of the credentials.
+func (e *CredentialsError) Class() failure.Class {
+	if network := (*NetworkError)(nil); errors.As(e.Err, &network) {
+		return failure.Network
+	}
+	return failure.Credentials
+}
+
 // Do sends a request. The caller closes the answer's body. A redirect is an
 // answer too: a signature is good for one host only.
 func (c *Client) Do(ctx context.Context, method, pathAndQuery string, header http.Header, body []byte) (*http.Response, error) {
@@ -70,7 +82,10 @@ func (c *Client) Do(ctx context.Context, method, pathAndQuery string, header htt
 	}
 	resp, err := c.HTTP.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("call %s: %w", req.URL.Host, err)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("call %s: %w", req.URL.Host, err)
+		}
+		return nil, &NetworkError{Host: req.URL.Host, Err: err}
 	}
 	return resp, nil
 }

@@ -9,8 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// object fills a struct from a mapping by its yaml tags. A key that no field
-// has, a key given twice and a value of another type are problems.
+// object fills a struct from a mapping by its yaml tags. A key that no field has and
+// a value of another type are problems.
 func (d *decoder) object(prefix string, node *yaml.Node, into any) {
 	target := reflect.ValueOf(into).Elem()
 	fields := map[string]reflect.Value{}
@@ -19,7 +19,6 @@ func (d *decoder) object(prefix string, node *yaml.Node, into any) {
 			fields[name] = target.Field(i)
 		}
 	}
-	seen := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		path := prefix + key.Value
@@ -28,11 +27,6 @@ func (d *decoder) object(prefix string, node *yaml.Node, into any) {
 			d.add(path, key.Line, "unknown key%s", didYouMean(key.Value, sortedKeys(fields)))
 			continue
 		}
-		if first, twice := seen[key.Value]; twice {
-			d.add(path, key.Line, "given twice, first on line %d; keep one", first)
-			continue
-		}
-		seen[key.Value] = key.Line
 		d.lines[path] = key.Line
 		d.value(path, value, field)
 	}
@@ -40,9 +34,6 @@ func (d *decoder) object(prefix string, node *yaml.Node, into any) {
 
 // value fills one field. The types are those that Variables has.
 func (d *decoder) value(path string, node *yaml.Node, field reflect.Value) {
-	if node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
 	switch field.Kind() {
 	case reflect.Struct:
 		if node.Kind != yaml.MappingNode {
@@ -153,16 +144,22 @@ func shown(path string, node *yaml.Node) string {
 
 // didYouMean suggests the known key that is nearest to a typo.
 func didYouMean(got string, known []string) string {
+	if best := Nearest(got, known); best != "" {
+		return fmt.Sprintf("; did you mean %s?", best)
+	}
+	return "; `streamctl init` writes a file with every key"
+}
+
+// Nearest returns the known name that is nearest to a typo, the first of several;
+// empty if none is near.
+func Nearest(got string, known []string) string {
 	best, distance := "", max(2, len(got)/3)+1
 	for _, k := range known {
 		if n := editDistance(strings.ToLower(got), strings.ToLower(k)); n < distance {
 			best, distance = k, n
 		}
 	}
-	if best == "" {
-		return "; `streamctl init` writes a file with every key"
-	}
-	return fmt.Sprintf("; did you mean %s?", best)
+	return best
 }
 
 // editDistance is Levenshtein's: insertions, deletions and replacements.

@@ -1,44 +1,24 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// LoadFile reads the variables for an environment from a file. An empty
-// environment means the one that the file names, and production where it names
-// none. What is wrong with the file comes as one *InvalidError; a file that
-// can't be read as an error that wraps fs.ErrNotExist and the like.
-func LoadFile(path, environment string) (Variables, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Variables{}, fmt.Errorf("read variables: %w", err)
-	}
-	v, err := Load(f, path, environment)
-	if cerr := f.Close(); err == nil && cerr != nil {
-		err = fmt.Errorf("read variables: %w", cerr)
-	}
-	return v, err
-}
-
-// Load is LoadFile for a reader; name stands in messages. Later values win:
-// the environment's defaults, the file's top level, then its section
-// Environments.<environment>.
+// Load reads the variables for an environment. An empty environment means the one
+// that the file names, and production if it names none. name is the file's in
+// messages. Later values win: the environment's defaults, the file's top level, then
+// its section Environments.<environment>. Everything that is wrong with the file comes
+// as one *InvalidError.
 func Load(r io.Reader, name, environment string) (Variables, error) {
-	d := decoder{lines: map[string]int{}}
-	root, err := parse(r)
-	if err != nil {
-		return Variables{}, &InvalidError{File: name, Problems: []Problem{{What: err.Error()}}}
-	}
+	root, wrong := parse(r)
+	d := decoder{lines: map[string]int{}, problems: wrong}
 	sections := d.take(root, "Environments")
 	if environment == "" {
 		environment = d.environment(root)
@@ -67,25 +47,6 @@ func derive(v *Variables, lines map[string]int) {
 	if _, set := lookup(lines, v.Environment, "StackName"); !set {
 		v.StackName = StackName(v.Environment)
 	}
-}
-
-func parse(r io.Reader) (*yaml.Node, error) {
-	var doc yaml.Node
-	err := yaml.NewDecoder(r).Decode(&doc)
-	if errors.Is(err, io.EOF) {
-		return &yaml.Node{Kind: yaml.MappingNode}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	root := doc.Content[0]
-	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		return &yaml.Node{Kind: yaml.MappingNode}, nil
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("line %d: want keys with values, such as `Environment: production`", root.Line)
-	}
-	return root, nil
 }
 
 // decoder fills Variables from YAML nodes and remembers where each key stood.

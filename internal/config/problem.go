@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/streamctl/streamctl/internal/failure"
 )
 
 // Problem is one thing wrong with the variables.
@@ -22,6 +24,9 @@ type InvalidError struct {
 	File     string
 	Problems []Problem
 }
+
+// Class implements failure.Classified.
+func (e *InvalidError) Class() failure.Class { return failure.Invalid }
 
 // Error gives one line a problem, each with file, line and key.
 func (e *InvalidError) Error() string {

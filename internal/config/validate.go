@@ -121,7 +121,9 @@ func (v Variables) identity(r *rules) {
 		r.add("StackName", "%q: %s", v.StackName, what)
 	}
 	if v.Region != "" {
-		r.matches("Region", v.Region, region, "a region such as us-east-1")
+		if what := CheckRegion(v.Region); what != "" {
+			r.add("Region", "%q: %s", v.Region, what)
+		}
 	}
 	if v.Account != "" {
 		r.matches("Account", v.Account, account, "the account's twelve digits, in quotes if they begin with 0")
@@ -146,6 +148,15 @@ func (v Variables) identity(r *rules) {
 	if v.S3PrefixListId != "" {
 		r.matches("S3PrefixListId", v.S3PrefixListId, prefixList, "a prefix list's id such as pl-63a5400a (`aws ec2 describe-managed-prefix-lists` lists them)")
 	}
+}
+
+// CheckRegion returns what is wrong with the name of a region; "" is nothing. Whether
+// there is such a region is for AWS to know.
+func CheckRegion(name string) string {
+	if region.MatchString(name) {
+		return ""
+	}
+	return "want a region such as us-east-1"
 }
 
 // CheckStackName says what is wrong with a stack's name; "" means nothing.

@@ -37,30 +37,39 @@ type Classified interface {
 }
 
 // Of returns the class of an error: among those of its whole chain, the one that
-// is declared first. Other is for nil too.
-func Of(err error) Class {
+// is declared first. Other is for nil too. foreign gives the classes of errors of
+// other modules, which have no Class method; it gets each error of the chain by
+// itself.
+func Of(err error, foreign ...func(error) Class) Class {
 	best := Other
-	visit(err, func(c Class) {
+	found := func(c Class) {
 		if best == Other || c != Other && c < best {
 			best = c
+		}
+	}
+	visit(err, func(err error) {
+		if c, ok := err.(Classified); ok { //nolint:errorlint // each error of the chain by itself
+			found(c.Class())
+		}
+		for _, of := range foreign {
+			found(of(err))
 		}
 	})
 	return best
 }
 
-func visit(err error, found func(Class)) {
+// visit calls each for an error and every error that it wraps.
+func visit(err error, each func(error)) {
 	if err == nil {
 		return
 	}
-	if c, ok := err.(Classified); ok { //nolint:errorlint // each error of the chain by itself
-		found(c.Class())
-	}
+	each(err)
 	switch wrapped := err.(type) { //nolint:errorlint // each error of the chain by itself
 	case interface{ Unwrap() error }:
-		visit(wrapped.Unwrap(), found)
+		visit(wrapped.Unwrap(), each)
 	case interface{ Unwrap() []error }:
 		for _, e := range wrapped.Unwrap() {
-			visit(e, found)
+			visit(e, each)
 		}
 	}
 }

@@ -31,3 +31,26 @@ func TestOf(t *testing.T) {
 		}
 	}
 }
+
+func TestOfForeign(t *testing.T) {
+	foreign := errors.New("expired")
+	of := func(err error) failure.Class {
+		if err == foreign { //nolint:errorlint // each error of the chain by itself
+			return failure.Credentials
+		}
+		return failure.Other
+	}
+	for name, test := range map[string]struct {
+		err  error
+		want failure.Class
+	}{
+		"wrapped":             {fmt.Errorf("describe: %w", foreign), failure.Credentials},
+		"beside a later one":  {errors.Join(classified(failure.Stack), foreign), failure.Credentials},
+		"beside an early one": {errors.Join(foreign, classified(failure.Declined)), failure.Declined},
+		"neither":             {errors.New("it failed"), failure.Other},
+	} {
+		if got := failure.Of(test.err, of); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/failure"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
@@ -43,6 +44,14 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the API answers %d: %s", e.Status, e.Detail)
+}
+
+// Class implements failure.Classified.
+func (e *RefusedError) Class() failure.Class {
+	if e.Status == http.StatusForbidden || e.Status == http.StatusUnauthorized {
+		return failure.Credentials
+	}
+	return failure.Other
 }
 
 // deliver sends a batch until each event has its answer, or the time for tries

@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/streamctl/streamctl/internal/config"
+)
+
+// verb is a command and what it accepts of the common flags.
+type verb struct {
+	build func(*App) *cobra.Command
+	// flags are the common flags that have a meaning for it; --no-color has one
+	// everywhere.
+	flags []string
+	// formats are the values of --output, the default first.
+	formats []string
+}
+
+// verbs lists the commands in the order of the help.
+func verbs() []verb {
+	var (
+		local = []string{"env", "variables", "stack-name", "region", "output"}
+		stack = append(slices.Clone(local), "profile")
+		all   = append(slices.Clone(stack), "yes", "verbose")
+		usual = []string{"text", "json", "yaml"}
+	)
+	return []verb{
+		{newInitCmd, []string{"variables", "output"}, usual},
+		{newValidateCmd, local, usual},
+		{newRenderCmd, local, usual},
+		{newPackageCmd, stack, usual},
+		{newDeployCmd, all, usual},
+		{newDiffCmd, stack, usual},
+		{newStatusCmd, append(slices.Clone(stack), "verbose"), usual},
+		{newOutputsCmd, stack, append(slices.Clone(usual), "env")},
+		{newDashboardCmd, stack, usual},
+		{newDestroyCmd, all, usual},
+		{newLocalCmd, local, usual},
+		{newSendCmd, stack, usual},
+		{newQueryCmd, stack, append(slices.Clone(usual), "csv")},
+		{newMetricsCmd, stack, usual},
+		{newDoctorCmd, stack, usual},
+		{newVersionCmd, []string{"output"}, usual},
+	}
+}
+
+func (a *App) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "streamctl",
+		Short: "Run your own real-time event analytics platform on AWS.",
+		Long: `streamctl gives a team its own real-time event analytics platform on AWS:
+API Gateway, Kinesis, Lambda, PostgreSQL, Redis and S3, described by one file,
+variables.yaml.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
+4 credentials or permission, 5 stack operation failed, 6 canceled or declined,
+7 another operation is running, 8 finished, but something was left behind.
+An interrupt is 6, except of local and dashboard once they are ready. A failed write
+to standard output is 1, and so is a network that fails.`,
+		Version:       programVersion(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          subcommands,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("streamctl {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	a.commonFlags(root.PersistentFlags())
+	for _, v := range verbs() {
+		cmd := v.build(a)
+		a.restrict(cmd, v.flags, v.formats)
+		root.AddCommand(cmd)
+	}
+	if a.out != nil { // the completion command takes the stream that is set when it is made
+		root.SetOut(a.out)
+	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			a.restrict(cmd, nil, []string{"text"})
+		}
+	}
+	a.complete(root)
+	return root
+}
+
+func (a *App) commonFlags(f *pflag.FlagSet) {
+	f.StringVar(&a.flags.environment, "env", "", "environment: production, staging or development (default: Environment in the variables file)")
+	f.StringVar(&a.flags.variables, "variables", defaultVariables, "variables file")
+	f.StringVar(&a.flags.stack, "stack-name", "", "stack name (default: StackName in the variables file)")
+	f.StringVar(&a.flags.region, "region", "", "AWS region (default: Region in the variables file, else the AWS configuration)")
+	f.StringVar(&a.flags.profile, "profile", "", "profile of the AWS configuration (default: AWS_PROFILE)")
+	f.StringVarP(&a.flags.output, "output", "o", "text", "format of the result: text, json or yaml; outputs also env, query also csv; deploy, destroy and status --follow write one event per line with json, the result last")
+	f.BoolVarP(&a.flags.yes, "yes", "y", false, "do not ask for confirmation")
+	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "show every event of the stack")
+	f.BoolVar(&a.flags.noColor, "no-color", false, "plain text without colors (also: NO_COLOR)")
+}
+
+// subcommands accepts no argument: each would be an unknown command.
+func subcommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	err := &usageError{err: fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath()), hint: "`" + cmd.CommandPath() + " --help` lists the commands"}
+	if name := config.Nearest(args[0], names); name != "" {
+		err.hint = "did you mean `" + cmd.CommandPath() + " " + name + "`?"
+	}
+	return err
+}
+
+// restrict has a command and its subcommands reject the common flags and the formats
+// that have no meaning for them, before they run, and leaves the flags out of their
+// help.
+func (a *App) restrict(cmd *cobra.Command, flags, formats []string) {
+	for _, sub := range cmd.Commands() {
+		a.restrict(sub, flags, formats)
+	}
+	check := cmd.Args
+	switch {
+	case cmd.HasSubCommands():
+		check = subcommands
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	case check == nil:
+		check = cobra.NoArgs
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := a.checkFlags(cmd, flags, formats); err != nil {
+			return err
+		}
+		err := check(cmd, args)
+		if usage := (*usageError)(nil); err == nil || errors.As(err, &usage) {
+			return err
+		}
+		return &usageError{err: err, hint: "`" + cmd.CommandPath() + " --help` shows how it is used"}
+	}
+	help := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) {
+			f.Hidden = f.Name != "no-color" && !slices.Contains(flags, f.Name)
+			if f.Name == "output" {
+				f.Usage = "format of the result: " + alternatives(formats)
+			}
+		})
+		help(cmd, args)
+	})
+}
+
+func (a *App) checkFlags(cmd *cobra.Command, flags, formats []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && cmd.InheritedFlags().Lookup(f.Name) == f && f.Name != "no-color" && !slices.Contains(flags, f.Name) {
+			err = &usageError{err: fmt.Errorf("--%s: %s has no such flag", f.Name, cmd.CommandPath()), hint: "`" + cmd.CommandPath() + " --help` lists the flags"}
+		}
+	})
+	if err == nil && !slices.Contains(formats, a.flags.output) {
+		err = &usageError{err: fmt.Errorf("--output %q: want %s", a.flags.output, alternatives(formats))}
+	}
+	return err
+}
+
+// alternatives lists names as text does: "text, json or yaml".
+func alternatives(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// flagError suggests the flag that is nearest to an unknown one.
+func flagError(cmd *cobra.Command, err error) error {
+	usage := &usageError{err: err, hint: "`" + cmd.CommandPath() + " --help` lists the flags"}
+	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if name := config.Nearest(unknown.GetSpecifiedName(), names); name != "" {
+			usage.hint = "did you mean --" + name + "?"
+		}
+	}
+	return usage
+}
