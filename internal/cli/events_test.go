@@ -46,7 +46,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("create ends with %+v", last)
 	}
 	for _, want := range []func(eventLine) bool{
-		func(e eventLine) bool { return e.Type == "step" && strings.HasPrefix(e.Text, "creating stack shown") },
+		func(e eventLine) bool { return e.Type == "step" && strings.HasPrefix(e.Text, "Creating stack shown") },
 		func(e eventLine) bool {
 			return e.Type == "resource" && e.LogicalID == "Database" && e.Status == "CREATE_COMPLETE"
 		},

@@ -106,9 +106,8 @@ func (a *App) writeFinalEvent(err error, code int) error {
 	return a.showing.Fail(f)
 }
 
-// textWidth is the number of columns of a terminal; 0 for any other stream.
-func (a *App) textWidth(stream any) int {
-	fd, ok := terminal(stream)
+// columns is the number of columns of a terminal; 0 for any other stream.
+func columns(fd int, ok bool) int {
 	if !ok {
 		return 0
 	}

@@ -3,6 +3,7 @@ package template
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,7 @@ func TestEffectsAreOfRenderedProperties(t *testing.T) {
 		}
 	}
 	for key := range effects {
-		if !strings.Contains(all.String(), "Type: "+key[0]+"\n") || !strings.Contains(all.String(), " "+key[1]+":") {
+		if !strings.Contains(all.String(), "Type: "+key[0]+"\n") || !regexp.MustCompile(`[ {,]`+key[1]+":").MatchString(all.String()) {
 			t.Errorf("no template has %s.%s", key[0], key[1])
 		}
 	}
