@@ -34,7 +34,7 @@ func (a *App) password(ctx context.Context, v config.Variables, file string) (st
 	}
 	fd, ok := terminal(a.Stdin)
 	if !ok {
-		return "", &usageError{err: errors.New("DatabasePassword: needed to create the stack, and nobody is here to ask"),
+		return "", &usageError{err: errors.New("DatabasePassword: needed to create the stack, and there is no terminal to ask on"),
 			hint: "set " + passwordVariable + " or name a file with --database-password-file"}
 	}
 	a.promptf("Password for the database's master %s: ", v.DatabaseUsername)

@@ -93,10 +93,7 @@ func run(ctx context.Context, op *deploy.Operator, c change) (deploy.Outcome, er
 	if c.Agree != nil {
 		d.ConfirmRecreate = func(_ context.Context, remains, question string) error { return c.Agree(remains, question) }
 	}
-	return op.Run(ctx, deploy.Spec{
-		Stack: c.Stack, ArtifactBucket: artifactBucket, Wait: c.Wait, ContinueRollback: c.ContinueRollback, Skip: c.Skip,
-		Build: func(context.Context) (deploy.Build, error) { return deploy.Build{Spec: c.Spec}, nil },
-	}, d)
+	return op.Run(ctx, c.specification(), d)
 }
 
 // request is for the stack in testdata.

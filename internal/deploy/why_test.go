@@ -25,7 +25,7 @@ var (
 )
 
 // failure is one that is staged.
-type failure struct {
+type staged struct {
 	name string
 	// stage prepares the fake, run does what fails.
 	stage func(*testing.T, *awsfake.Fake, *deploy.Operator)
@@ -67,11 +67,11 @@ func made(then func(*testing.T, *awsfake.Fake, *deploy.Operator)) func(*testing.
 	}
 }
 
-func failures() []failure {
+func failures() []staged {
 	deletes := func(id, reason string) func(*testing.T, *awsfake.Fake, *deploy.Operator) {
 		return made(func(_ *testing.T, f *awsfake.Fake, _ *deploy.Operator) { f.FailDelete(id, reason) })
 	}
-	return []failure{
+	return []staged{
 		{"database class", fails("Database", `Resource handler returned message: "RDS does not support creating a DB instance with the following combination: DBInstanceClass=db.t3.medium, Engine=postgres, EngineVersion=17 (Service: Rds, Status Code: 400)"`), creating},
 		{"no capacity", fails("Database", "InsufficientDBInstanceCapacity: db.r6g.large is not available in us-east-1a"), creating},
 		{"quota of instances", fails("Database", "InstanceQuotaExceeded: DB instance quota of 40 reached"), creating},

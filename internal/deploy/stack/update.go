@@ -22,7 +22,11 @@ func (c *Client) Execute(ctx context.Context, spec Spec, s Stack, set *ChangeSet
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	c.Step("Updating stack %s", s.Name)
+	if set == nil {
+		c.Step("Updating the parameters of stack %s", s.Name)
+	} else {
+		c.Step("Updating stack %s", s.Name)
+	}
 	// After this call, canceling means CancelUpdateStack.
 	if err := o.beginUpdate(context.WithoutCancel(ctx), spec, set); err != nil {
 		return Result{}, fmt.Errorf("update stack %s: %w", s.Name, err)

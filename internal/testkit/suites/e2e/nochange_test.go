@@ -17,10 +17,10 @@ func TestNoChange(t *testing.T) {
 	deploy := func(more ...string) result {
 		return w.streamctl(append([]string{"deploy", "--env", "development"}, more...)...)
 	}
-	deploy("--dry-run").want(0).says("stack nochange would be made").says("Add Database (AWS::RDS::DBInstance)")
+	deploy("--dry-run").want(0).says("stack nochange would be created").says("Add Database (AWS::RDS::DBInstance)")
 	deploy().want(0).says("Created stack nochange.")
 	w.platform.Fake.ResetCalls()
-	deploy().want(0).says("No change: stack nochange is already what the variables say.")
+	deploy().want(0).says("No change: stack nochange already matches the variables.")
 	var calls []string
 	for _, c := range w.platform.Fake.Calls() {
 		if c.Principal == awsfake.PrincipalUser {
@@ -39,8 +39,8 @@ func TestNoChange(t *testing.T) {
 	deploy("--dry-run").want(0).says("DBInstanceClass: db.t4g.micro → db.t4g.small")
 	w.stopReading("nochange")
 	w.aws("apigateway", "create-deployment", "--rest-api-id", w.deployed("nochange", "--env", "development").outputs["ApiGatewayId"], "--stage-name", "prod").want(0)
-	w.streamctl("status", "--env", "development").want(0).says("ProcessorMapping doesn't read the stream").says("which isn't the stack's").says("`streamctl deploy` puts it right")
-	deploy().want(0).says("which was stopped").says("pointing stage prod back").says("Updated stack nochange.")
+	w.streamctl("status", "--env", "development").want(0).says("ProcessorMapping is disabled").says("which is not the stack's").says("`streamctl deploy` restores it")
+	deploy().want(0).says("which was disabled").says("Pointing stage prod").says("Updated stack nochange.")
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
 

@@ -51,7 +51,7 @@ func TestEveryOptionFromTheStart(t *testing.T) {
 	s := w.deployed("full")
 	s.exercise()
 	w.streamctl("deploy").want(0).says("No change: stack full")
-	w.streamctl("destroy", "--yes", "--lift-protection", "--no-drain").want(6).says("is locked (ObjectLockDays)")
+	w.streamctl("destroy", "--yes", "--lift-protection", "--no-drain").want(6).says("are locked (ObjectLockDays)")
 	w.streamctl("destroy", "--yes", "--lift-protection", "--no-drain", "--retain-archive").want(8).says("AWS::RDS::DBSnapshot").says("AWS::KMS::Key").says("--retain-archive keeps it")
 	if left := existing(w.platform.Fake, "full"); strings.Count(left, "\n") != 2 {
 		t.Errorf("left:\n%s", left)

@@ -44,7 +44,7 @@ CREATE TABLE channels (name text PRIMARY KEY);`)
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--source", w.nextVersion("ALTER TABLE nowhere ADD COLUMN x int;")).
 		want(5).says("Custom::").says("| ERROR schema not migrated: ").says("a migration that was released can't change")
 	// The code alone, there and back, without a template.
-	w.streamctl("deploy", "--env", "development", "--code").want(0).says("updating the code of stack back")
+	w.streamctl("deploy", "--env", "development", "--code").want(0).says("Updating the parameters of stack back")
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--code", "--source", next).want(0).says("Updated stack back.")
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--code", "--source", next).want(0).says("No change")
 	s.exercise()
