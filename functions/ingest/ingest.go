@@ -13,10 +13,10 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/problem"
 )
 
 // Stream is what ingest needs of Kinesis; *kinesis.Client has it.
@@ -56,7 +56,7 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest)
 		if wrong == nil {
 			return h.accept(ctx, req.RequestContext.RequestID, read)
 		}
-		p := problem.New(http.StatusBadRequest, wrong.Detail)
+		p := api.NewProblem(http.StatusBadRequest, wrong.Detail)
 		refused = &p
 	}
 	h.count(ctx, 0, 1, 0)
@@ -67,7 +67,7 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest)
 func (h *Handler) accept(ctx context.Context, requestID string, read []event.Decoded) (events.APIGatewayProxyResponse, error) {
 	received := h.Now().UTC().Truncate(time.Microsecond)
 	random := bufio.NewReaderSize(h.Random, len(read)*event.RandomBytes) // one read for all
-	results := make([]Result, len(read))
+	results := make([]api.EventResult, len(read))
 	good := make([]event.Envelope, 0, len(read))
 	for i := range read {
 		d := &read[i]
@@ -87,7 +87,7 @@ func (h *Handler) accept(ctx context.Context, requestID string, read []event.Dec
 	}
 	for n, e := range good {
 		if !stored[n] {
-			results[e.Index].unavailable()
+			setUnavailable(&results[e.Index])
 		}
 	}
 	return h.answer(ctx, results)

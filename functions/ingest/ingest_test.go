@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
@@ -186,7 +187,7 @@ func TestOnlyFailedRecordsAreTriedAgain(t *testing.T) {
 			t.Errorf("user %s has %d records, want one that shares its events", user, len(s.data[user]))
 		}
 	}
-	var answer ingest.Answer
+	var answer api.EventsResponse
 	if err := json.Unmarshal([]byte(resp.Body), &answer); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 // decimal is an exact decimal number: units times 10 to the power of -places.
@@ -64,14 +66,14 @@ func (d decimal) String() string {
 }
 
 // number is a decimal number as JSON, with all its digits and no needless
-// zeros: the same from the cache and from the warehouse. Nil is for what is no
+// zeros: the same from the cache and from the warehouse. It is empty for what is no
 // number.
-func number(text string) jsontext.Value {
+func number(text string) api.Number {
 	if strings.Contains(text, ".") {
 		text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 	}
 	if v := jsontext.Value(text); v.Kind() == '0' && v.IsValid() {
-		return v
+		return api.Number(text)
 	}
-	return nil
+	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -35,12 +36,12 @@ func sendForged(t *testing.T, h *Handler, name string, c cursor) int {
 	switch resp.StatusCode {
 	case http.StatusBadRequest:
 	case http.StatusOK:
-		var a EventsAnswer
+		var a api.MetricResponse
 		if err := json.Unmarshal([]byte(resp.Body), &a); err != nil {
 			t.Fatalf("%+v: %s: %v", c, resp.Body, err)
 		}
 		step := time.Duration(a.StepSeconds) * time.Second
-		if a.From.Unix()/60 != c.From || !a.From.Before(a.To) || step < time.Minute || step > maxStep || a.To.Sub(a.From) > maxSteps*step {
+		if a.From.Unix()/60 != c.From || !a.From.Before(*a.To) || step < time.Minute || step > maxStep || a.To.Sub(*a.From) > maxSteps*step {
 			t.Fatalf("%+v: from %s to %s by %s", c, a.From, a.To, step)
 		}
 	default:

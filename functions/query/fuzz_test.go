@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/metric"
@@ -85,7 +86,7 @@ func FuzzParameters(f *testing.F) {
 				given[key] = value
 			}
 		}
-		ask := func(given map[string]string) (a EventsAnswer, status int) {
+		ask := func(given map[string]string) (a api.MetricResponse, status int) {
 			resp, err := h.Handle(t.Context(), events.APIGatewayProxyRequest{PathParameters: map[string]string{"metric": name}, QueryStringParameters: given})
 			if err != nil {
 				t.Fatal(err)
@@ -108,14 +109,14 @@ func FuzzParameters(f *testing.F) {
 			return
 		}
 		duration := time.Duration(a.StepSeconds) * time.Second
-		if duration < time.Minute || duration > maxStep || !a.From.Before(a.To) || a.To.Sub(a.From) > maxSteps*duration {
+		if duration < time.Minute || duration > maxStep || !a.From.Before(*a.To) || a.To.Sub(*a.From) > maxSteps*duration {
 			t.Fatalf("%v: from %s to %s by %s", given, a.From, a.To, duration)
 		}
 		if a.Next == "" {
 			return
 		}
 		next, status := ask(map[string]string{"cursor": a.Next})
-		if status != http.StatusOK || !next.From.Equal(a.To) || next.StepSeconds != a.StepSeconds || next.Metric != a.Metric {
+		if status != http.StatusOK || !next.From.Equal(*a.To) || next.StepSeconds != a.StepSeconds || next.Metric != a.Metric {
 			t.Fatalf("%v: after %s comes %d, %+v", given, a.To, status, next)
 		}
 	})

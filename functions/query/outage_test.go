@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -45,7 +45,7 @@ func TestTheCacheAnswersLongRangesWhenTheWarehouseCannot(t *testing.T) {
 	w.down, c.asOf = true, now
 	c.have = []warehouse.MinuteRow{{Minute: now.Add(-30 * time.Hour).Truncate(time.Minute), Dimension: "view", N: 2, Sum: "0"}}
 	parameters := map[string]string{"from": now.Add(-40 * time.Hour).Format(time.RFC3339), "step": "30m"}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	if err := json.Unmarshal([]byte(get(t, h, "events", parameters).Body), &a); err != nil || a.Source != "cache" || len(a.Points) != 1 || a.Points[0].Count != 2 {
 		t.Errorf("%+v, %v", a, err)
 	}

@@ -8,24 +8,25 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 // follow asks with parameters, then with each cursor, and adds all up by type.
-func follow(t *testing.T, h *query.Handler, parameters map[string]string) (pages []query.EventsAnswer, sums map[string]int64) {
+func follow(t *testing.T, h *query.Handler, parameters map[string]string) (pages []api.MetricResponse, sums map[string]int64) {
 	t.Helper()
 	sums = map[string]int64{}
 	for {
 		resp := get(t, h, "events", parameters)
-		var a query.EventsAnswer
+		var a api.MetricResponse
 		if err := json.Unmarshal([]byte(resp.Body), &a); err != nil || resp.StatusCode != 200 {
 			t.Fatalf("%d %.300s, %v", resp.StatusCode, resp.Body, err)
 		}
-		if n := len(pages); n > 0 && !pages[n-1].To.Equal(a.From) {
+		if n := len(pages); n > 0 && !pages[n-1].To.Equal(*a.From) {
 			t.Fatalf("a page to %s, the next from %s", pages[n-1].To, a.From)
 		}
 		for _, p := range a.Points {
 			sums[p.EventType] += p.Count
-			if p.At.Before(a.From) || !p.At.Before(a.To) {
+			if p.At.Before(*a.From) || !p.At.Before(*a.To) {
 				t.Fatalf("a point at %s in %s to %s", p.At, a.From, a.To)
 			}
 		}
@@ -75,7 +76,7 @@ func TestLongRangesHaveCursors(t *testing.T) {
 func TestACursorKeepsWhereNowWas(t *testing.T) {
 	h, _, _ := fakes("view")
 	parameters := map[string]string{"from": now.Add(-50 * time.Hour).Format(time.RFC3339)}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	if err := json.Unmarshal([]byte(get(t, h, "events", parameters).Body), &a); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -92,7 +92,7 @@ func TestWrongRequests(t *testing.T) {
 
 func TestWrongCursors(t *testing.T) {
 	h, _, _ := fakes("x")
-	var a query.MetricAnswer
+	var a api.MetricResponse
 	long := map[string]string{"from": "2025-01-01T00:00:00Z", "to": "2025-02-01T00:00:00Z"}
 	if err := json.Unmarshal([]byte(get(t, h, "revenue", long).Body), &a); err != nil || a.Next == "" {
 		t.Fatal(a, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
@@ -113,13 +114,13 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 	if err != nil {
 		return result{}, err
 	}
-	switch name := req.PathParameters["metric"]; name {
-	case "summary":
+	switch name := req.PathParameters[api.ParameterMetric]; name {
+	case api.MetricSummary:
 		if err := onlyParameters(given); err != nil {
 			return result{}, err
 		}
 		return h.summary(ctx, now)
-	case "users":
+	case api.MetricUsers:
 		r, err := readDaysRequest(given, now)
 		if err != nil {
 			return result{}, err

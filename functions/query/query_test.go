@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
@@ -123,7 +124,7 @@ func TestEventsFillTheCache(t *testing.T) {
 	r.load(t, 2, 5*time.Minute, "click")
 	r.load(t, 4, 40*time.Minute, "view")
 	for _, want := range []string{"warehouse", "cache"} {
-		var a query.EventsAnswer
+		var a api.MetricResponse
 		body := r.get(t, "events", map[string]string{"step": "30m"}, 200, &a)
 		if a.Source != want || a.Stale || len(a.Points) != 3 || !strings.Contains(body, `"stepSeconds":1800`) {
 			t.Errorf("from %s: %s", want, body)
@@ -137,7 +138,7 @@ func TestEventsFillTheCache(t *testing.T) {
 	if hits, misses := r.metrics[contract.MetricCacheHits], r.metrics[contract.MetricCacheMisses]; hits != 60 || misses != 60 {
 		t.Errorf("%v hits, %v misses", hits, misses)
 	}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	r.get(t, "events", map[string]string{"eventType": "click"}, 200, &a)
 	if len(a.Points) != 1 || a.Points[0].Count != 2 || a.Points[0].At != now.Add(-5*time.Minute).Truncate(time.Minute) {
 		t.Errorf("clicks are %+v", a.Points)
@@ -152,7 +153,7 @@ func TestEventsFillTheCache(t *testing.T) {
 func TestLongAndOldRangesComeFromTheWarehouse(t *testing.T) {
 	r := newRig(t)
 	r.load(t, 5, 9*24*time.Hour, "view")
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	r.get(t, "events", map[string]string{"from": now.AddDate(0, 0, -10).Format(time.RFC3339), "step": "24h"}, 200, &a)
 	if a.Source != "warehouse" || len(a.Points) != 1 || a.Points[0].Count != 5 {
 		t.Errorf("%+v", a)
@@ -168,7 +169,7 @@ func TestUsersAndSummary(t *testing.T) {
 	r := newRig(t)
 	r.load(t, 7, time.Minute, "view")
 	r.load(t, 3, 24*time.Hour, "view")
-	var u query.UsersAnswer
+	var u api.MetricResponse
 	yesterday := now.AddDate(0, 0, -1).Format(time.DateOnly)
 	r.get(t, "users", map[string]string{"from": yesterday}, 200, &u)
 	if u.Source != "warehouse" || len(u.Days) != 2 || *u.Days[0].Users != 3 || !u.Days[1].Exact || *u.Days[1].Users != 7 {
@@ -181,9 +182,9 @@ func TestUsersAndSummary(t *testing.T) {
 	if u.Source != "cache" || u.Stale || u.Days[0].Exact || *u.Days[0].Users != 7 || u.AsOf == nil {
 		t.Errorf("%+v", u)
 	}
-	var s query.SummaryAnswer
+	var s api.MetricResponse
 	r.get(t, "summary", nil, 200, &s)
-	if s.Events != 7 || s.ByType["view"] != 7 || *s.UsersToday.Users != 7 {
+	if *s.Events != 7 || s.ByType["view"] != 7 || *s.UsersToday.Users != 7 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -194,12 +195,12 @@ func TestOutages(t *testing.T) {
 	if _, err := r.cache.Refresh(t.Context(), r.loader); err != nil {
 		t.Fatal(err)
 	}
-	var s query.SummaryAnswer
+	var s api.MetricResponse
 	r.get(t, "summary", nil, 200, &s) // fills the hour
 	working := r.Warehouse
 	r.stopWarehouse()
 	r.get(t, "summary", nil, 200, &s)
-	if s.Events != 3 || s.Source != "cache" || s.Stale {
+	if *s.Events != 3 || s.Source != "cache" || s.Stale {
 		t.Errorf("without the warehouse: %+v", s)
 	}
 	r.Now = func() time.Time { return now.Add(10 * time.Second) }
@@ -209,7 +210,7 @@ func TestOutages(t *testing.T) {
 	}
 	r.Now = func() time.Time { return now.Add(4 * time.Minute) }
 	to := map[string]string{"from": now.Add(-20 * time.Minute).Format(time.RFC3339), "to": now.Format(time.RFC3339)}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	r.get(t, "events", to, 200, &a)
 	if !a.Stale {
 		t.Errorf("four minutes later: %+v", a)
@@ -219,7 +220,7 @@ func TestOutages(t *testing.T) {
 	r.Warehouse = working
 	r.stopCache()
 	r.get(t, "summary", nil, 200, &s)
-	if s.Source != "warehouse" || s.Events != 3 || r.metrics[contract.MetricCacheErrors] == 0 {
+	if s.Source != "warehouse" || *s.Events != 3 || r.metrics[contract.MetricCacheErrors] == 0 {
 		t.Errorf("without the cache: %+v, metrics %v", s, r.metrics)
 	}
 	r.stopWarehouse()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -27,12 +28,12 @@ func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (r
 	if err != nil {
 		return result{}, err
 	}
-	a := EventsAnswer{
-		Metric: r.name, From: r.from, To: p.end, StepSeconds: int64(r.step / time.Second),
-		Origin: p.origin.settle(p.end, now), Points: make([]Point, len(p.points)), Next: r.next(p.end), Folded: p.folded,
+	a := api.MetricResponse{
+		Metric: r.name, From: &r.from, To: &p.end, StepSeconds: int(r.step / time.Second),
+		Origin: dropAsOf(p.origin, p.end, now), Points: make([]api.Point, len(p.points)), Next: r.next(p.end), Folded: p.folded,
 	}
 	for i, point := range p.points {
-		a.Points[i] = Point{At: point.At, EventType: point.Dimension, Count: point.N}
+		a.Points[i] = api.Point{At: point.At, EventType: point.Dimension, Count: point.N}
 	}
 	return result{a, p.end, a.Stale}, nil
 }
@@ -41,8 +42,8 @@ func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (r
 type page struct {
 	points []warehouse.Point
 	end    time.Time
-	origin Origin
-	folded *Folded
+	origin api.Origin
+	folded *api.Folded
 }
 
 func (h *Handler) page(ctx context.Context, r seriesRequest, now time.Time) (p page, err error) {
@@ -88,12 +89,12 @@ func (h *Handler) unfold(ctx context.Context, r seriesRequest, p *page, points [
 	}
 	if err != nil {
 		h.Log.ErrorContext(ctx, "folded events not counted", "err", err)
-		p.folded = &Folded{From: r.from, To: p.end, Events: other}
+		p.folded = &api.Folded{From: r.from, To: p.end, Events: other}
 		return points
 	}
 	p.origin = fresh(now)
 	if counted.Folded > 0 {
-		p.folded = &Folded{From: counted.FoldedFrom, To: counted.FoldedTo, Events: counted.Folded}
+		p.folded = &api.Folded{From: counted.FoldedFrom, To: counted.FoldedTo, Events: counted.Folded}
 	}
 	return counted.Points
 }
@@ -151,7 +152,7 @@ func bytesOf(p warehouse.Point) int {
 
 // read adds a series up by steps: from the cache when all of it can be there,
 // else from the warehouse; and from the cache again when the warehouse can't.
-func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, Origin, error) {
+func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, api.Origin, error) {
 	kept := s.from.Add(cache.Window).After(now.Add(time.Minute)) && !s.to.After(now.Add(cache.Ahead))
 	if kept && s.to.Sub(s.from) <= maxCached {
 		return h.recent(ctx, key, s, now)
@@ -168,7 +169,7 @@ func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) (
 			return points, origin(true, false, found.AsOf, now), err
 		}
 	}
-	return nil, Origin{}, fmt.Errorf("%w: %w", errUnavailable, err)
+	return nil, api.Origin{}, fmt.Errorf("%w: %w", errUnavailable, err)
 }
 
 func (s span) minutes() []time.Time {
@@ -192,7 +193,7 @@ func (h *Handler) cached(ctx context.Context, key string, minutes []time.Time) (
 }
 
 // recent adds minutes up. What the cache lacks it is given on the way.
-func (h *Handler) recent(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, Origin, error) {
+func (h *Handler) recent(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, api.Origin, error) {
 	minutes := s.minutes()
 	found, ok := h.cached(ctx, key, minutes)
 	h.count(ctx, len(minutes)-len(found.Missing), len(found.Missing))

@@ -11,8 +11,8 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/local"
@@ -182,7 +182,7 @@ func exitCode(err error) int {
 		undone    *deploy.CancelledError
 		running   *deploy.LeftRunningError
 		sent      *sendInterruptedError
-		unsigned  *client.CredentialsError
+		unsigned  *api.CredentialsError
 	)
 	switch {
 	case errors.As(err, &canceled), errors.As(err, &undone), errors.As(err, &running), errors.As(err, &sent):

@@ -12,11 +12,11 @@ import (
 	"github.com/streamctl/streamctl/functions/maintenance"
 	"github.com/streamctl/streamctl/functions/processor"
 	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/cors"
 	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/local/folder"
 	"github.com/streamctl/streamctl/internal/pause"
@@ -78,7 +78,7 @@ func (m makers) ingest() environment {
 		Stream: m.stream, StreamName: "events", MaxAgeDays: m.v.EventMaxAgeDays,
 		Now: time.Now, Random: rand.Reader, Wait: pause.For, Metrics: m.meters, Log: m.log.With("function", contract.FuncIngest),
 	}
-	return environment{lambdarun.Timed(cors.Allow(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), nothing}
+	return environment{lambdarun.Timed(api.AllowOrigins(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), nothing}
 }
 
 func (m makers) writer() archive.Writer {
@@ -109,7 +109,7 @@ func (m makers) query() environment {
 	h := &query.Handler{
 		Warehouse: db, Cache: redis, Definitions: m.v.Metrics, Now: time.Now, Metrics: m.meters, Log: m.log.With("function", contract.FuncQuery),
 	}
-	return environment{lambdarun.Timed(cors.Allow(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), end}
+	return environment{lambdarun.Timed(api.AllowOrigins(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), end}
 }
 
 func (m makers) maintenance() environment {

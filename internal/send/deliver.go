@@ -13,21 +13,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/pause"
 )
-
-// answer is what the API says of a request; a problem has the same fields.
-type answer struct {
-	Results []struct {
-		Event  int                `json:"event"`
-		Status int                `json:"status"`
-		Errors []event.FieldError `json:"errors"`
-	} `json:"results"`
-	Errors []event.FieldError `json:"errors"`
-	Detail string             `json:"detail"`
-}
 
 // Pauses before another try, doubled each time, where the server names none.
 const (
@@ -141,8 +130,8 @@ func (s *sender) try(ctx context.Context, batch []Item) outcome {
 		return outcome{left: batch, err: err}
 	}
 	began := s.o.Now()
-	resp, err := s.o.Client.Do(ctx, http.MethodPost, "/events", header, body)
-	if credentials := (*client.CredentialsError)(nil); errors.As(err, &credentials) {
+	resp, err := s.o.Client.Do(ctx, http.MethodPost, api.PathEvents, header, body)
+	if credentials := (*api.CredentialsError)(nil); errors.As(err, &credentials) {
 		return outcome{left: batch, err: err}
 	}
 	if err != nil {
@@ -163,8 +152,7 @@ func (s *sender) try(ctx context.Context, batch []Item) outcome {
 
 // judge reads an answer.
 func (s *sender) judge(resp *http.Response, text []byte, batch []Item) outcome {
-	var a answer
-	err := json.Unmarshal(text, &a)
+	a, err := decode(resp.StatusCode, text)
 	again := outcome{left: batch}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		again.after = time.Duration(seconds) * time.Second
@@ -189,8 +177,19 @@ func (s *sender) judge(resp *http.Response, text []byte, batch []Item) outcome {
 	}
 }
 
+// decode reads the body of a response. The results of an api.EventsResponse are
+// returned as those of a problem, which may have results too.
+func decode(status int, text []byte) (p api.Problem, err error) {
+	if status >= http.StatusMultipleChoices {
+		return p, json.Unmarshal(text, &p)
+	}
+	var r api.EventsResponse
+	err = json.Unmarshal(text, &r)
+	return api.Problem{Results: r.Results}, err
+}
+
 // each notes every event's own result, and gives those to try again.
-func (s *sender) each(a answer, batch []Item) (left []Item) {
+func (s *sender) each(a api.Problem, batch []Item) (left []Item) {
 	accepted := 0
 	for _, r := range a.Results {
 		if r.Event < 0 || r.Event >= len(batch) {
@@ -218,7 +217,7 @@ func (s *sender) each(a answer, batch []Item) (left []Item) {
 }
 
 // refuseAll notes the reasons of a request of which nothing was accepted.
-func (s *sender) refuseAll(a answer, batch []Item) error {
+func (s *sender) refuseAll(a api.Problem, batch []Item) error {
 	byEvent := map[int][]event.FieldError{}
 	for _, e := range a.Errors {
 		byEvent[e.Event] = append(byEvent[e.Event], e)

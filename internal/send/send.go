@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/event"
 )
 
@@ -56,7 +56,7 @@ type Rejects interface {
 
 // Options say how to send.
 type Options struct {
-	Client *client.Client
+	Client *api.Client
 	// Batch is the most events of a request, 1 to 500.
 	Batch int
 	// Linger is how long an event waits for others to share its request.

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/awsenv"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/cors"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/pause"
@@ -34,5 +34,5 @@ func main() {
 		Metrics: &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
 		Log:     log.With("stack", env.Stack),
 	}
-	lambdarun.Start(cors.Allow(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
+	lambdarun.Start(api.AllowOrigins(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
 }

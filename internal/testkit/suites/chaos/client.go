@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/emf"
 )
 
@@ -191,7 +192,7 @@ func (c *Client) Request(ctx context.Context, batch []*Sent) error {
 	if err != nil {
 		return fmt.Errorf("send events: %w", err)
 	}
-	var answer struct{ Results []ingest.Result }
+	var answer struct{ Results []api.EventResult }
 	if err := json.Unmarshal([]byte(resp.Body), &answer); err != nil {
 		return fmt.Errorf("send events: status %d: %w", resp.StatusCode, err)
 	}
@@ -206,7 +207,7 @@ func (c *Client) Request(ctx context.Context, batch []*Sent) error {
 	return nil
 }
 
-func (e *Sent) learn(r ingest.Result) error {
+func (e *Sent) learn(r api.EventResult) error {
 	if r.Status != http.StatusAccepted && r.Status != http.StatusServiceUnavailable {
 		return fmt.Errorf("send event %d: status %d: %v", e.Number, r.Status, r.Errors)
 	}
