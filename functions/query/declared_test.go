@@ -16,12 +16,13 @@ import (
 // more 5 days ago.
 func shop(t *testing.T) *rig {
 	r := newRig(t)
-	r.Definitions = []metric.Definition{
+	declared := []metric.Definition{
 		{Name: "purchases", EventType: "purchase"},
 		{Name: "revenue", EventType: "purchase", Sum: "properties.amount", Min: "properties.amount", Max: "properties.amount", By: []string{"properties.country"}},
 		{Name: "largest", Max: "properties.amount", By: []string{"eventType", "properties.country"}},
 	}
-	if err := r.owner.SetMetrics(t.Context(), r.Definitions); err != nil {
+	r.Handler = declare(t, r.Deps, declared...)
+	if err := r.owner.SetMetrics(t.Context(), declared); err != nil {
 		t.Fatal(err)
 	}
 	early, late, old := now.Add(-40*time.Minute), now.Add(-5*time.Minute), now.AddDate(0, 0, -5)

@@ -57,7 +57,7 @@ func TestLongRangesHaveCursors(t *testing.T) {
 		{3000, "1m", []string{"by", "none"}, 3, 0, 6000},
 		{3000, "1m", []string{"by", "none", "eventType", "view"}, 3, 0, 3000},
 	} {
-		h, _, _ := fakes("click", "view")
+		h, _, _ := fakes(t, "click", "view")
 		to := from.Add(time.Duration(c.minutes) * time.Minute)
 		parameters := map[string]string{"from": from.Format(time.RFC3339), "to": to.Format(time.RFC3339), "step": c.step}
 		for i := 0; i < len(c.parameters); i += 2 {
@@ -74,13 +74,13 @@ func TestLongRangesHaveCursors(t *testing.T) {
 }
 
 func TestACursorKeepsWhereNowWas(t *testing.T) {
-	h, _, _ := fakes("view")
+	h, _, _ := fakes(t, "view")
 	parameters := map[string]string{"from": now.Add(-50 * time.Hour).Format(time.RFC3339)}
 	var a api.MetricResponse
 	if err := json.Unmarshal([]byte(get(t, h, "events", parameters).Body), &a); err != nil {
 		t.Fatal(err)
 	}
-	h.Now = func() time.Time { return now.Add(time.Hour) }
+	h.Clock.Time = func() time.Time { return now.Add(time.Hour) }
 	pages, _ := follow(t, h, map[string]string{"cursor": a.Next})
 	if end := pages[len(pages)-1].To; !end.Equal(now.Truncate(time.Minute).Add(time.Minute)) {
 		t.Errorf("it ends at %s", end)
@@ -99,7 +99,7 @@ func testLargeAnswer(t *testing.T, filler string) {
 	for i := range 100 {
 		types = append(types, fmt.Sprintf("type-%02d-%s", i, strings.Repeat(filler, 90)))
 	}
-	h, _, _ := fakes(types...)
+	h, _, _ := fakes(t, types...)
 	from := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	pages, sums := follow(t, h, map[string]string{"from": from.Format(time.RFC3339), "to": from.AddDate(0, 0, 1).Format(time.RFC3339)})
 	if len(pages) < 2 || len(sums) != 100 || sums[types[99]] != 1440 {

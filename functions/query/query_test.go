@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,8 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -34,17 +37,30 @@ var now = time.Now().UTC().Truncate(24 * time.Hour).Add(12*time.Hour + 30*time.S
 
 type metrics map[string]float64
 
-func (m metrics) Emit(all ...emf.Metric) error {
+func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	for _, one := range all {
 		m[one.Name] += one.Value
 	}
-	return nil
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
+// declare returns a handler for declared metrics.
+func declare(t testing.TB, d query.Deps, declared ...metric.Definition) *query.Handler {
+	t.Helper()
+	metrics, err := metric.Encode(declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := query.New(contract.Query{Metrics: metrics}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 type rig struct {
-	query.Handler
+	*query.Handler
 	metrics metrics
 	cache   *cache.Cache
 	loader  *warehouse.DB
@@ -61,9 +77,9 @@ func newRig(t *testing.T) *rig {
 	clock := func() time.Time { return now }
 	reader := d.As(t, contract.RoleReader)
 	r := &rig{metrics: metrics{}, cache: cache.New(client, clock), loader: d.As(t, contract.RoleLoader), conn: d.Conn(t)}
-	r.Handler = query.Handler{
-		Cache: r.cache, Warehouse: reader, Now: clock, Metrics: r.metrics, Log: quiet,
-	}
+	r.Handler = declare(t, query.Deps{
+		Cache: r.cache, Warehouse: reader, Clock: pause.Clock{Time: clock}, Metrics: r.metrics, Log: quiet,
+	})
 	r.owner = d.As(t, contract.RoleOwner)
 	r.stopCache = func() {
 		if err := server.Stop(t.Context()); err != nil {
@@ -203,12 +219,12 @@ func TestOutages(t *testing.T) {
 	if *s.Events != 3 || s.Source != "cache" || s.Stale {
 		t.Errorf("without the warehouse: %+v", s)
 	}
-	r.Now = func() time.Time { return now.Add(10 * time.Second) }
+	r.Clock.Time = func() time.Time { return now.Add(10 * time.Second) }
 	r.get(t, "summary", nil, 200, &s)
 	if s.AsOf == nil || !s.AsOf.Equal(now.Truncate(time.Millisecond)) {
 		t.Errorf("asOf is %v, want when it was filled, %v", s.AsOf, now)
 	}
-	r.Now = func() time.Time { return now.Add(4 * time.Minute) }
+	r.Clock.Time = func() time.Time { return now.Add(4 * time.Minute) }
 	to := map[string]string{"from": now.Add(-20 * time.Minute).Format(time.RFC3339), "to": now.Format(time.RFC3339)}
 	var a api.MetricResponse
 	r.get(t, "events", to, 200, &a)

@@ -59,7 +59,7 @@ func (e *unknownMetricError) Error() string {
 // makes, of which only the warehouse knows.
 func (h *Handler) find(ctx context.Context, name string, now time.Time) (series, error) {
 	known := []string{api.MetricSummary, api.MetricEvents, api.MetricUsers}
-	for _, d := range h.Definitions {
+	for _, d := range h.definitions {
 		if d.Name == name {
 			return declared(d), nil
 		}

@@ -20,7 +20,6 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/template"
-	"github.com/streamctl/streamctl/internal/trust"
 )
 
 // attempts is how often a throttled or failed call is tried; with the SDK's
@@ -110,9 +109,9 @@ func artifactBucket(v config.Variables, caller deploy.Caller) string {
 // template has no entry for.
 func (a *App) checkRegion(v config.Variables) error {
 	var problems []config.Problem
-	if !trust.Covers(v.Region) {
+	if !awshttp.HasRootsOf(v.Region) {
 		problems = append(problems, config.Problem{Key: "Region", What: fmt.Sprintf(
-			"%q: the functions hold no certificate authority of RDS there, so they could not verify the database; choose another, or add its \"Amazon RDS %s Root CA\" to internal/trust/roots/rds.pem of a checkout and deploy from there", v.Region, v.Region)})
+			"%q: the functions hold no certificate authority of RDS there, so they could not verify the database; choose another, or add its \"Amazon RDS %s Root CA\" to internal/awshttp/roots/rds.pem of a checkout and deploy from there", v.Region, v.Region)})
 	}
 	if v.S3PrefixListId == "" && !template.KnownRegion(v.Region) {
 		problems = append(problems, config.Problem{Key: "S3PrefixListId", What: "needed in " + v.Region +

@@ -14,7 +14,9 @@ import (
 
 	"github.com/streamctl/streamctl/functions/ingest"
 	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // Sent is an event as the client knows it, from its first try on.
@@ -56,16 +58,16 @@ type Client struct {
 // nothing takes no metrics.
 type nothing struct{}
 
-func (nothing) Emit(...emf.Metric) error { return nil }
+func (nothing) Emit(context.Context, ...emf.Metric) {}
 
 // NewClient makes a client of a stream.
 func NewClient(stream ingest.Stream, clock *Clock, random *Random) *Client {
 	return &Client{
 		clock: clock, random: random, Kinds: 6,
-		Handler: &ingest.Handler{
-			Stream: stream, StreamName: "chaos", MaxAgeDays: 30, Now: clock.Now, Random: random,
-			Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, Metrics: nothing{}, Log: slog.New(slog.DiscardHandler),
-		},
+		Handler: ingest.New(contract.Ingest{Stream: "chaos", EventMaxAgeDays: 30}, ingest.Deps{
+			Stream: stream, Random: random, Metrics: nothing{}, Log: slog.New(slog.DiscardHandler),
+			Clock: pause.Clock{Time: clock.Now, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }},
+		}),
 	}
 }
 
