@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/decimal"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -232,7 +233,9 @@ func (h *Handler) fill(ctx context.Context, key string, missing []time.Time) ([]
 // sums is what was added up for a point.
 type sums struct {
 	n             int64
-	sum, min, max decimal // units is nil for a metric that only counts
+	sum, min, max decimal.Decimal
+	// measured is false for a metric that only counts.
+	measured bool
 }
 
 func (s *sums) add(r warehouse.MinuteRow) error {
@@ -240,27 +243,27 @@ func (s *sums) add(r warehouse.MinuteRow) error {
 	if r.Min == "" || r.N == 0 {
 		return nil
 	}
-	sum, err := parseDecimal(r.Sum)
+	sum, err := decimal.Parse(r.Sum)
 	if err != nil {
 		return err
 	}
-	low, err := parseDecimal(r.Min)
+	low, err := decimal.Parse(r.Min)
 	if err != nil {
 		return err
 	}
-	high, err := parseDecimal(r.Max)
+	high, err := decimal.Parse(r.Max)
 	if err != nil {
 		return err
 	}
-	if s.sum.units == nil {
-		s.sum, s.min, s.max = sum, low, high
+	if !s.measured {
+		s.sum, s.min, s.max, s.measured = sum, low, high, true
 		return nil
 	}
-	s.sum = s.sum.plus(sum)
-	if low.less(s.min) {
+	s.sum = s.sum.Add(sum)
+	if low.Cmp(s.min) < 0 {
 		s.min = low
 	}
-	if s.max.less(high) {
+	if s.max.Cmp(high) < 0 {
 		s.max = high
 	}
 	return nil
@@ -290,7 +293,7 @@ func addUp(rows []warehouse.MinuteRow, s span) ([]warehouse.Point, error) {
 			continue
 		}
 		p := warehouse.Point{At: time.Unix(k.at, 0).UTC(), Dimension: k.dimension, N: g.n}
-		if g.sum.units != nil {
+		if g.measured {
 			p.Sum, p.Min, p.Max = g.sum.String(), g.min.String(), g.max.String()
 		}
 		points = append(points, p)
