@@ -120,7 +120,7 @@ func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest)
 	now := h.Clock.Now().UTC()
 	r, err := h.answer(ctx, req, now)
 	if err != nil {
-		return h.refuse(ctx, err)
+		return refuse(ctx, h.Log, err)
 	}
 	return respond(req, r, now)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ import (
 const retryAfterSeconds = 5
 
 // refuse answers what can't be answered.
-func (h *Handler) refuse(ctx context.Context, err error) (events.APIGatewayProxyResponse, error) {
+func refuse(ctx context.Context, log *slog.Logger, err error) (events.APIGatewayProxyResponse, error) {
 	var wrong *parameterError
 	var unknown *unknownMetricError
 	switch {
@@ -29,7 +30,7 @@ func (h *Handler) refuse(ctx context.Context, err error) (events.APIGatewayProxy
 	case errors.As(err, &unknown):
 		return api.NewProblem(http.StatusNotFound, unknown.Error()).Response()
 	}
-	h.Log.ErrorContext(ctx, "query not answered", "err", err)
+	log.ErrorContext(ctx, "query not answered", "err", err)
 	p := api.NewProblem(http.StatusServiceUnavailable, errUnavailable.Error()+"; try again in a few seconds")
 	p.RetryAfterSeconds = retryAfterSeconds
 	return p.Response()

@@ -12,11 +12,11 @@ const maxPayload = 6 << 20
 
 // fits is how many of the records fill a batch: at most BatchSize, and their
 // event at most 6 MB.
-func (m *Mapper) fits(records []Record) int {
+func (o Options) fits(records []Record) int {
 	size := 0
 	for i, r := range records {
 		size += recordSize(r)
-		if i == m.o.Settings.BatchSize || i > 0 && size > maxPayload {
+		if i == o.Settings.BatchSize || i > 0 && size > maxPayload {
 			return i
 		}
 	}
