@@ -11,7 +11,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Archive is what the warehouse is compared with; archive.Reader is one.
+// Archive lists and reads the objects that the warehouse is compared with;
+// archive.Reader satisfies it.
 type Archive interface {
 	Objects(ctx context.Context, hour time.Time) ([]archive.Stored, error)
 	Records(context.Context, archive.Stored) ([]archive.Record, error)
@@ -45,7 +46,7 @@ const (
 var errNoTime = errors.New("out of time")
 
 // reconcile compares hours of arrival with the archive, object by object. What
-// an object had is noted, so that the next turn goes on where time ran out.
+// an object had is noted, so that the next turn resumes where time ran out.
 func (h *Handler) reconcile(ctx context.Context) error {
 	now := h.Clock.Now()
 	first, ok, err := h.Warehouse.Hours.FirstArrival(ctx)

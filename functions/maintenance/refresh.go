@@ -11,7 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/emf"
 )
 
-// Cache is what a refresh updates; *cache.Cache satisfies it.
+// Cache is the cache that a refresh updates; *cache.Cache satisfies it.
 type Cache interface {
 	Refresh(context.Context, cache.Warehouse) (minutes int, err error)
 }

@@ -17,7 +17,7 @@ type Values interface {
 	Places
 }
 
-// Places are what Forget needs of Values.
+// Places are the methods of Values that Forget calls.
 type Places interface {
 	ForgetValues(ctx context.Context, metric string, values []string) (forgotten []string, err error)
 	MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error)

@@ -9,7 +9,7 @@ const (
 	SourceBoth      = "cache+warehouse"
 )
 
-// Origin is where the data of a response comes from, and how recent it is.
+// Origin is the source and the age of the data in a response.
 type Origin struct {
 	// Source is SourceCache, SourceWarehouse or SourceBoth.
 	Source string `json:"source"`

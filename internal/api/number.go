@@ -6,7 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Number is a JSON number with all its digits. The zero value is no number.
+// Number is a JSON number with all its digits. The zero value is not a number.
 type Number string
 
 // String returns the digits.

@@ -6,10 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // Signer signs requests to API Gateway with AWS credentials (Signature Version 4,
@@ -17,7 +18,7 @@ import (
 type Signer struct {
 	Region      string
 	Credentials aws.CredentialsProvider
-	Now         func() time.Time
+	Clock       pause.Clock
 }
 
 // Sign adds the headers of a signature over r and its body.
@@ -27,7 +28,7 @@ func (s *Signer) Sign(ctx context.Context, r *http.Request, body []byte) error {
 		return err
 	}
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), "execute-api", s.Region, s.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), "execute-api", s.Region, s.Clock.Now()); err != nil {
 		return fmt.Errorf("sign request: %w", err)
 	}
 	return nil

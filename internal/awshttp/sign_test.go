@@ -30,7 +30,7 @@ func TestGetIsSigned(t *testing.T) {
 		io.WriteString(w, r.URL.String())
 	}))
 	defer server.Close()
-	signer := &awshttp.Signer{Region: "eu-west-1", Credentials: credentials, Now: time.Now}
+	signer := &awshttp.Signer{Region: "eu-west-1", Credentials: credentials}
 	c := &api.Client{Endpoint: server.URL + "/prod", HTTP: server.Client(), Signer: signer}
 	for _, path := range []string{"/metrics/summary", "/metrics/events?from=2026-01-31T12%3A00%3A00Z&step=5m&eventType=a.b%3Ac_d-e", "/metrics/events?cursor=AbC_-"} {
 		resp, err := c.Get(t.Context(), path, http.Header{"If-None-Match": {`"x"`}})

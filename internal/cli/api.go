@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -54,7 +53,7 @@ func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*api.Clie
 	if err != nil {
 		return nil, err
 	}
-	c.Signer = &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now}
+	c.Signer = &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials}
 	return c, nil
 }
 
@@ -80,7 +79,7 @@ func (a *App) stackAPI(ctx context.Context) (*api.Client, error) {
 	}
 	return &api.Client{
 		Endpoint: endpoint, HTTP: cfg.HTTPClient,
-		Signer: &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now},
+		Signer: &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials},
 	}, nil
 }
 

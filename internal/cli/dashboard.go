@@ -72,11 +72,11 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 	if endpoint == "" {
 		return &noEndpointError{stack.Name, stack.Status}
 	}
-	client := &api.Client{Endpoint: endpoint, HTTP: cfg.HTTPClient, Signer: &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now}}
+	client := &api.Client{Endpoint: endpoint, HTTP: cfg.HTTPClient, Signer: &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials}}
 	if err := a.tryAPI(ctx, client, stack.Outputs["ReadMetricsPolicyArn"]); err != nil {
 		return err
 	}
-	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: stack.Name, Now: time.Now,
+	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: stack.Name,
 		Processor: stack.Outputs["ProcessorFunctionName"], Archiver: stack.Outputs["ArchiverFunctionName"]}
 	return a.serveDashboard(ctx, o, dashboard.New(dashboard.Options{API: client, Health: health.Get, About: aboutStack(v, stack, endpoint, cfg.Region)}))
 }

@@ -63,7 +63,7 @@ func (a *App) sendAll(ctx context.Context, o sendOptions, in input, client *api.
 	bar := newProgress(a, in.total)
 	so := send.Options{
 		Client: client, Batch: o.batch, Linger: o.linger, Concurrency: o.concurrency, Rate: o.rate, RetryFor: o.retryFor,
-		Rejects: rejects, Now: time.Now, Accepted: bar.add, For: o.length, KeepRest: !in.generated, Interrupted: a.sendInterrupted,
+		Rejects: rejects, Accepted: bar.add, For: o.length, KeepRest: !in.generated, Interrupted: a.sendInterrupted,
 	}
 	var verifier *send.Verifier
 	if o.verify {

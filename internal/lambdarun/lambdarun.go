@@ -17,7 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/emf"
 )
 
-// Runtime is what a function's environment provides beside its own variables.
+// Runtime has the clients and the log of a running function.
 type Runtime struct {
 	// AWS has the region, the credentials and an HTTP client.
 	AWS     aws.Config

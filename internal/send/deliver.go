@@ -41,7 +41,7 @@ func (s *sender) deliver(ctx, sending context.Context, batch []Item) {
 		s.unsent(batch...)
 		return
 	}
-	until := s.o.Now().Add(s.o.RetryFor)
+	until := time.Now().Add(s.o.RetryFor)
 	wait := firstPause
 	for {
 		o := s.try(ctx, batch)
@@ -66,7 +66,7 @@ func (s *sender) deliver(ctx, sending context.Context, batch []Item) {
 			next = o.after + rand.N(o.after/4+1)
 		}
 		wait = min(2*wait, maxPause)
-		if s.o.Now().Add(next).After(until) || pause.For(sending, next) != nil {
+		if time.Now().Add(next).After(until) || pause.For(sending, next) != nil {
 			s.unsent(batch...)
 			return
 		}
@@ -129,7 +129,7 @@ func (s *sender) try(ctx context.Context, batch []Item) outcome {
 	if err != nil {
 		return outcome{left: batch, err: err}
 	}
-	began := s.o.Now()
+	began := time.Now()
 	resp, err := s.o.Client.Do(ctx, http.MethodPost, api.PathEvents, header, body)
 	if credentials := (*api.CredentialsError)(nil); errors.As(err, &credentials) {
 		return outcome{left: batch, err: err}
@@ -145,7 +145,7 @@ func (s *sender) try(ctx context.Context, batch []Item) outcome {
 	}
 	s.mu.Lock()
 	s.sum.Requests++
-	s.took = append(s.took, s.o.Now().Sub(began))
+	s.took = append(s.took, time.Since(began))
 	s.mu.Unlock()
 	return s.judge(resp, text, batch)
 }
@@ -211,7 +211,7 @@ func (s *sender) each(a api.Problem, batch []Item) (left []Item) {
 	defer s.mu.Unlock()
 	s.sum.Accepted += accepted
 	if s.o.Accepted != nil && accepted > 0 {
-		s.o.Accepted(accepted, s.o.Now())
+		s.o.Accepted(accepted, time.Now())
 	}
 	return left
 }

@@ -125,12 +125,12 @@ func run(t *testing.T, a *apiServer, input string, change func(*send.Options)) (
 	k := &kept{}
 	o := send.Options{
 		Client: &api.Client{Endpoint: server.URL, HTTP: server.Client()}, Batch: 10, Linger: 5 * time.Millisecond, Concurrency: 2,
-		RetryFor: 10 * time.Second, Rejects: k, Now: time.Now,
+		RetryFor: 10 * time.Second, Rejects: k,
 	}
 	if change != nil {
 		change(&o)
 	}
-	sum, err := send.Run(t.Context(), send.Lines(strings.NewReader(input), time.Now), o)
+	sum, err := send.Run(t.Context(), send.Lines(strings.NewReader(input)), o)
 	return sum, k, err
 }
 
@@ -209,8 +209,8 @@ func TestInterrupted(t *testing.T) {
 		_ = writer.Close()
 	}()
 	k := &kept{}
-	sum, err := send.Run(ctx, send.Lines(reader, time.Now), send.Options{
-		Client: &api.Client{Endpoint: server.URL, HTTP: server.Client()}, Batch: 10, Linger: time.Millisecond, Concurrency: 2, RetryFor: time.Second, Rejects: k, Now: time.Now,
+	sum, err := send.Run(ctx, send.Lines(reader), send.Options{
+		Client: &api.Client{Endpoint: server.URL, HTTP: server.Client()}, Batch: 10, Linger: time.Millisecond, Concurrency: 2, RetryFor: time.Second, Rejects: k,
 	})
 	if err != nil || !sum.Interrupted || sum.Accepted+sum.Unsent != sum.Read || len(a.accepted) != sum.Accepted {
 		t.Errorf("%+v, %v; %d accepted", sum, err, len(a.accepted))
@@ -246,7 +246,7 @@ func TestInputs(t *testing.T) {
 		{"another object", `{"events": [], "more": 1}`, "bad 1"},
 		{"nothing", "", ""},
 	} {
-		s, err := send.Values(strings.NewReader(tt.text), time.Now)
+		s, err := send.Values(strings.NewReader(tt.text))
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -255,11 +255,11 @@ func TestInputs(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	if _, err := send.Values(strings.NewReader("[\n1,\n2 3]"), time.Now); err == nil || !strings.Contains(err.Error(), "line 3: not JSON") {
+	if _, err := send.Values(strings.NewReader("[\n1,\n2 3]")); err == nil || !strings.Contains(err.Error(), "line 3: not JSON") {
 		t.Errorf("not JSON: %v", err)
 	}
 	lines := "\ufeff" + one + "\r\n" + `{"userId": "` + strings.Repeat("x", 200<<10) + `"}` + "\n" + two // the last without its end
-	if got := strings.Join(users(send.Lines(strings.NewReader(lines), time.Now)), "|"); got != "a 1|bad 2|b 3" {
+	if got := strings.Join(users(send.Lines(strings.NewReader(lines))), "|"); got != "a 1|bad 2|b 3" {
 		t.Errorf("lines: %q", got)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
@@ -49,7 +48,7 @@ func (s *stack) answersAsLocal(t *testing.T) {
 }
 
 func signer(id, secret, region string) *awshttp.Signer {
-	return &awshttp.Signer{Region: region, Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), Now: time.Now}
+	return &awshttp.Signer{Region: region, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
 }
 
 func asks(t *testing.T) []ask {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/awshttp"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/must"
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
@@ -98,7 +99,7 @@ func TestBadSignatures(t *testing.T) {
 	signed := func(secret, region string, at time.Time, change func(*http.Request)) (int, string, string) {
 		t.Helper()
 		c := &api.Client{Endpoint: l.API, HTTP: changed{change}, Signer: &awshttp.Signer{
-			Region: region, Credentials: credentials.NewStaticCredentialsProvider(l.AccessKeyID, secret, ""), Now: func() time.Time { return at },
+			Region: region, Credentials: credentials.NewStaticCredentialsProvider(l.AccessKeyID, secret, ""), Clock: pause.Clock{Time: func() time.Time { return at }},
 		}}
 		resp, err := c.Do(t.Context(), http.MethodPost, "/events", http.Header{"Content-Type": {"application/json"}}, []byte(event))
 		if err != nil {
