@@ -37,7 +37,7 @@ func (f rdsAPI) serve(w http.ResponseWriter, r *request) {
 		}
 		wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.List("DBInstances", "DBInstance", found, f.instanceNodes))
 	case "DescribeDBSnapshots":
-		all := slices.DeleteFunc((Inventory{f.account}).Snapshots(), func(s Snapshot) bool {
+		all := slices.DeleteFunc(Inventory(f).Snapshots(), func(s Snapshot) bool {
 			return snapshot != "" && s.ID != snapshot || id != "" && s.Instance != id
 		})
 		if snapshot != "" && len(all) == 0 {

@@ -16,7 +16,7 @@ func (f rdsAPI) makeSnapshot(w http.ResponseWriter, r *request) {
 	if r.call.Action == "CopyDBSnapshot" {
 		s.ID = r.form.Get("TargetDBSnapshotIdentifier")
 		source := r.form.Get("SourceDBSnapshotIdentifier")
-		all := (Inventory{f.account}).Snapshots()
+		all := Inventory(f).Snapshots()
 		i := slices.IndexFunc(all, func(o Snapshot) bool { return o.ID == source })
 		if i < 0 {
 			f.refuse(w, r, &wire.Error{Status: http.StatusNotFound, Code: "DBSnapshotNotFound", Message: "DBSnapshot " + source + " not found."})

@@ -63,12 +63,12 @@ func (f ec2API) linger(function string) {
 			ID: "eni-" + wire.NewID(17), Subnet: subnet, Groups: items(child(p.props, "VpcConfig"), "SecurityGroupIds"),
 			Type: "lambda", Description: "AWS Lambda VPC ENI-" + function,
 		}
-		(Surroundings{f.account}).AttachInterface(i)
+		Surroundings(f).AttachInterface(i)
 		f.spawn(func(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 			case <-time.After(f.options.InterfacesLinger):
-				(Surroundings{f.account}).DetachInterface(i.ID)
+				Surroundings(f).DetachInterface(i.ID)
 			}
 		})
 	}
