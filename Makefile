@@ -31,9 +31,10 @@ test: setup ## run all tests with what they need set up, and every benchmark onc
 check: setup lint race ## format, vet, lint, tests with the race detector, golden files up to date
 	@test -z "$$(gofmt -l .)" || { echo "gofmt: $$(gofmt -l .)"; exit 1; }
 
-lint: ## run the linters
+lint: ## run the linters, and report dead code
 	$(GO) vet ./...
 	$(LINT) run ./...
+	@GO="$(GO)" scripts/deadcode
 
 race: setup ## run all tests with the race detector
 	$(ENVIRONMENT) $(GO) test -race -timeout 30m ./...

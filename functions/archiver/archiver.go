@@ -19,17 +19,18 @@ type Objects interface {
 	Put(ctx context.Context, key string, body []byte) error
 }
 
-// Metrics takes counts; *emf.Writer does.
-type Metrics interface {
-	Emit(metrics ...emf.Metric) error
+// Deps are what a Handler works with.
+type Deps struct {
+	Objects Objects
+	Metrics emf.Emitter
+	Log     *slog.Logger
 }
 
 // Handler answers the archiver's invocations.
-type Handler struct {
-	Objects Objects
-	Metrics Metrics
-	Log     *slog.Logger
-}
+type Handler struct{ Deps }
+
+// New returns a handler. The environment's bucket is that of Deps.Objects.
+func New(_ contract.Archiver, d Deps) *Handler { return &Handler{d} }
 
 // Handle writes a batch of one shard, an object for each hour of arrival. On a
 // failure it names the first record that isn't written, from where Lambda
@@ -53,9 +54,7 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 	if failed < len(records) {
 		resp.BatchItemFailures = []events.KinesisBatchItemFailure{{ItemIdentifier: records[failed].Sequence}}
 	}
-	if err := h.Metrics.Emit(emf.Metric{Name: contract.MetricArchived, Value: float64(lines)}); err != nil {
-		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
-	}
+	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricArchived, Value: float64(lines)})
 	return resp, nil
 }
 

@@ -35,11 +35,10 @@ func (b *bucket) Put(_ context.Context, key string, body []byte) error {
 
 type metrics map[string]float64
 
-func (m metrics) Emit(all ...emf.Metric) error {
+func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	for _, one := range all {
 		m[one.Name] += one.Value
 	}
-	return nil
 }
 
 func batch(minutes ...int) events.KinesisEvent {
@@ -70,7 +69,7 @@ func TestHandle(t *testing.T) {
 		"the later hour is refused":   {func(key string) bool { return !tenDown(key) }, "c", 1, 2},
 	} {
 		b, m := &bucket{objects: map[string]string{}, refuse: c.refuse}, metrics{}
-		h := archiver.Handler{Objects: b, Metrics: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		h := archiver.New(contract.Archiver{}, archiver.Deps{Objects: b, Metrics: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		resp, err := h.Handle(t.Context(), batch(0, 59, 60, 61, 61))
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +86,7 @@ func TestHandle(t *testing.T) {
 
 func TestSecondDeliveryWritesTheSameObjects(t *testing.T) {
 	b := &bucket{objects: map[string]string{}}
-	h := archiver.Handler{Objects: b, Metrics: metrics{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	h := archiver.New(contract.Archiver{}, archiver.Deps{Objects: b, Metrics: metrics{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	var names []string
 	for range 2 {
 		resp, err := h.Handle(t.Context(), batch(0, 1, 60))

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/functions/archiver"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/testkit/suites/workload"
 )
 
@@ -37,7 +38,7 @@ func TestMemoryIsFlat(t *testing.T) {
 		e.Records = append(e.Records, r)
 		total += len(r.Kinesis.Data)
 	}
-	h := archiver.Handler{Objects: discard{}, Metrics: metrics{}, Log: slog.New(slog.DiscardHandler)}
+	h := archiver.New(contract.Archiver{}, archiver.Deps{Objects: discard{}, Metrics: metrics{}, Log: slog.New(slog.DiscardHandler)})
 	memory := func(batches int) (stays, taken uint64) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

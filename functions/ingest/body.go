@@ -13,14 +13,14 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/problem"
 )
 
 // readBody gives the request's body as the client wrote it: without API
 // Gateway's base64, and decompressed if its bytes are gzip. Content-Encoding
 // doesn't count: API Gateway decompresses by default and leaves the header.
-func readBody(req events.APIGatewayProxyRequest) ([]byte, *problem.Problem) {
+func readBody(req events.APIGatewayProxyRequest) ([]byte, *api.Problem) {
 	body := []byte(req.Body)
 	if req.IsBase64Encoded {
 		var err error
@@ -103,7 +103,7 @@ func notEOF(err error) error {
 	return fmt.Errorf("%w; compress it again", err)
 }
 
-func refuse(status int, detail string) *problem.Problem {
-	p := problem.New(status, detail)
+func refuse(status int, detail string) *api.Problem {
+	p := api.NewProblem(status, detail)
 	return &p
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/event"
 )
 
@@ -58,7 +58,7 @@ func answer(t *testing.T, req events.APIGatewayProxyRequest) (status int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a ingest.Answer
+	var a api.EventsResponse
 	if err := json.Unmarshal([]byte(resp.Body), &a); err != nil {
 		t.Fatalf("%s: %v", resp.Body, err)
 	}

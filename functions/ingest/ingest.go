@@ -5,18 +5,22 @@ package ingest
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/problem"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // Stream is what ingest needs of Kinesis; *kinesis.Client has it.
@@ -24,39 +28,56 @@ type Stream interface {
 	PutRecords(context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
 }
 
-// Metrics takes counts; *emf.Writer does.
-type Metrics interface {
-	Emit(metrics ...emf.Metric) error
+// Deps are what a Handler works with.
+type Deps struct {
+	Stream Stream
+	// Random is the source of event ids; nil is crypto/rand.Reader.
+	Random  io.Reader
+	Clock   pause.Clock
+	Metrics emf.Emitter
+	Log     *slog.Logger
 }
 
 // Handler answers POST /events.
 type Handler struct {
-	Stream     Stream
-	StreamName string
-	// MaxAgeDays is how old an event may be at its receipt, 1 to 365 days.
-	MaxAgeDays int
-	Now        func() time.Time
-	// Random is where ids come from: crypto/rand.Reader.
-	Random io.Reader
-	// Wait pauses between tries, or returns the context's error.
-	Wait    func(context.Context, time.Duration) error
-	Metrics Metrics
-	Log     *slog.Logger
+	Deps
+	env contract.Ingest
+}
+
+// New returns a handler. It may be used concurrently if Deps may.
+func New(env contract.Ingest, d Deps) *Handler {
+	if d.Random == nil {
+		d.Random = rand.Reader
+	}
+	return &Handler{d, env}
+}
+
+// NewStream returns a client that tries once: the handler knows which records
+// are worth another try, and how much time is left.
+func NewStream(cfg aws.Config, getenv func(string) string) *kinesis.Client {
+	return kinesis.NewFromConfig(cfg, func(o *kinesis.Options) {
+		o.BaseEndpoint = awshttp.Endpoint(getenv, "KINESIS")
+		o.RetryMaxAttempts = 1
+	})
 }
 
 // retryAfterSeconds is what a client is told when the stream can't take events.
 const retryAfterSeconds = 2
 
-// Handle answers one request. Its error is for what never happens to a
-// request; whatever a client sends gets an answer.
+// Handle answers one request, with the CORS headers for the origins in the
+// environment. Every request gets a response; an error is a bug.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	return api.AllowOrigins(h.env.CorsOrigins, h.handle)(ctx, req)
+}
+
+func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	body, refused := readBody(req)
 	if refused == nil {
 		read, wrong := event.Read(body)
 		if wrong == nil {
 			return h.accept(ctx, req.RequestContext.RequestID, read)
 		}
-		p := problem.New(http.StatusBadRequest, wrong.Detail)
+		p := api.NewProblem(http.StatusBadRequest, wrong.Detail)
 		refused = &p
 	}
 	h.count(ctx, 0, 1, 0)
@@ -65,9 +86,9 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest)
 
 // accept puts the good events on the stream, and tells what became of each.
 func (h *Handler) accept(ctx context.Context, requestID string, read []event.Decoded) (events.APIGatewayProxyResponse, error) {
-	received := h.Now().UTC().Truncate(time.Microsecond)
+	received := h.Clock.Now().UTC().Truncate(time.Microsecond)
 	random := bufio.NewReaderSize(h.Random, len(read)*event.RandomBytes) // one read for all
-	results := make([]Result, len(read))
+	results := make([]api.EventResult, len(read))
 	good := make([]event.Envelope, 0, len(read))
 	for i := range read {
 		d := &read[i]
@@ -87,7 +108,7 @@ func (h *Handler) accept(ctx context.Context, requestID string, read []event.Dec
 	}
 	for n, e := range good {
 		if !stored[n] {
-			results[e.Index].unavailable()
+			setUnavailable(&results[e.Index])
 		}
 	}
 	return h.answer(ctx, results)
@@ -101,19 +122,16 @@ func (h *Handler) identify(e *event.Event, received time.Time, random io.Reader)
 	if wrong, ok := e.CheckReplaced(); !ok {
 		return []event.FieldError{wrong}
 	}
-	if wrong, ok := e.CheckReceipt(received, h.MaxAgeDays); !ok {
+	if wrong, ok := e.CheckReceipt(received, h.env.EventMaxAgeDays); !ok {
 		return []event.FieldError{wrong}
 	}
 	return nil
 }
 
 func (h *Handler) count(ctx context.Context, accepted, refused, unavailable int) {
-	err := h.Metrics.Emit(
+	h.Metrics.Emit(ctx,
 		emf.Metric{Name: contract.MetricAccepted, Value: float64(accepted)},
 		emf.Metric{Name: contract.MetricRefused, Value: float64(refused)},
 		emf.Metric{Name: contract.MetricUnavailable, Value: float64(unavailable)},
 	)
-	if err != nil {
-		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -20,9 +19,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 var now = time.Date(2026, 1, 31, 12, 0, 0, 123456789, time.UTC)
@@ -58,19 +59,17 @@ func (s *stream) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ ..
 
 type metrics map[string]float64
 
-func (m metrics) Emit(all ...emf.Metric) error {
+func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	for _, one := range all {
 		m[one.Name] += one.Value
 	}
-	return nil
 }
 
 func handler(s *stream, m metrics) *ingest.Handler {
-	return &ingest.Handler{
-		Stream: s, StreamName: "events", MaxAgeDays: 30, Now: func() time.Time { return now }, Random: rand.Reader,
-		Wait:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Metrics: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}
+	return ingest.New(contract.Ingest{Stream: "events", EventMaxAgeDays: 30}, ingest.Deps{
+		Stream: s, Metrics: m, Log: slog.New(slog.DiscardHandler),
+		Clock: pause.Clock{Time: func() time.Time { return now }, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }},
+	})
 }
 
 func request(body string) events.APIGatewayProxyRequest {
@@ -186,7 +185,7 @@ func TestOnlyFailedRecordsAreTriedAgain(t *testing.T) {
 			t.Errorf("user %s has %d records, want one that shares its events", user, len(s.data[user]))
 		}
 	}
-	var answer ingest.Answer
+	var answer api.EventsResponse
 	if err := json.Unmarshal([]byte(resp.Body), &answer); err != nil {
 		t.Fatal(err)
 	}

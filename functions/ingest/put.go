@@ -50,7 +50,7 @@ func (h *Handler) put(ctx context.Context, envelopes []event.Envelope) (stored [
 		}
 		// Between half and all of the pause, so that clients which failed
 		// together don't come back together.
-		if waitErr := h.Wait(ctx, pause/2+rand.N(pause/2)); waitErr != nil {
+		if waitErr := h.Clock.For(ctx, pause/2+rand.N(pause/2)); waitErr != nil {
 			return stored, errors.Join(err, waitErr)
 		}
 		pause *= 2
@@ -87,7 +87,7 @@ func (h *Handler) call(ctx context.Context, records []event.Record, stored []boo
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	out, err := h.Stream.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: aws.String(h.StreamName), Records: entries})
+	out, err := h.Stream.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: aws.String(h.env.Stream), Records: entries})
 	if err != nil {
 		return records, fmt.Errorf("put %d records: %w", len(records), err)
 	}

@@ -3,7 +3,6 @@ package maintenance_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"math"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -31,22 +31,29 @@ var now = time.Now().UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)
 
 type metrics map[string]float64
 
-func (m metrics) Emit(all ...emf.Metric) error {
+func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	for _, one := range all {
 		m[one.Name] = one.Value
 	}
-	return nil
 }
 
-func newHandler(t *testing.T, d *postgres.Database) (*maintenance.Handler, *cache.Cache, metrics) {
+// handler runs tasks that have no result.
+type handler struct{ *maintenance.Handler }
+
+func (h *handler) Handle(ctx context.Context, task contract.MaintenanceTask) error {
+	_, err := h.Do(ctx, task)
+	return err
+}
+
+func newHandler(t *testing.T, d *postgres.Database, retentionDays int) (*handler, *cache.Cache, metrics) {
 	t.Helper()
 	m := metrics{}
 	c := cache.New(redis.Client(t, redis.Start(t)), func() time.Time { return now })
-	return &maintenance.Handler{
-		Warehouse: d.As(t, contract.RoleOwner), Cache: c, Archive: &bucket{}, MaxAgeDays: 2, Now: func() time.Time { return now },
-		Pause:   func(context.Context, time.Duration) error { return errors.New("waited") },
-		Metrics: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}, c, m
+	return &handler{maintenance.New(contract.Maintenance{EventMaxAgeDays: 2, WarehouseRetentionDays: retentionDays}, maintenance.Deps{
+		Warehouse: maintenance.On(d.As(t, contract.RoleOwner)), Cache: c, Archive: &bucket{},
+		Clock:   pause.Clock{Time: func() time.Time { return now }, Wait: func(context.Context, time.Duration) error { return errors.New("waited") }},
+		Metrics: m, Log: slog.New(slog.DiscardHandler),
+	})}, c, m
 }
 
 func chunk(at time.Time) warehouse.Chunk {
@@ -60,7 +67,7 @@ func chunk(at time.Time) warehouse.Chunk {
 
 func TestPartitions(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
-	h, _, m := newHandler(t, d)
+	h, _, m := newHandler(t, d, 0)
 	conn := d.Conn(t)
 	if _, err := conn.Exec(t.Context(), `INSERT INTO load_batch (loaded_at, shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes)
 		SELECT now() - make_interval(days => n), 's', '1', '2', 0, 0, 0, 0, '{}' FROM unnest(ARRAY[1, 13, 15]) n`); err != nil {
@@ -81,7 +88,7 @@ func TestPartitions(t *testing.T) {
 
 func TestADayIsMadeBesideALongQuery(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
-	h, _, _ := newHandler(t, d)
+	h, _, _ := newHandler(t, d, 0)
 	query := d.Conn(t)
 	if _, err := query.Exec(t.Context(), "BEGIN; SELECT count(*) FROM events"); err != nil { // holds its locks until the end
 		t.Fatal(err)
@@ -96,7 +103,7 @@ func TestADayIsMadeBesideALongQuery(t *testing.T) {
 
 func TestRefreshMakesTheDaysThatHoldUpAShard(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
-	h, c, m := newHandler(t, d)
+	h, c, m := newHandler(t, d, 0)
 	loader := d.As(t, contract.RoleLoader)
 	late := chunk(now.AddDate(0, 0, -60))
 	if _, err := loader.Load(t.Context(), late); err == nil {
@@ -119,7 +126,7 @@ func TestRefreshMakesTheDaysThatHoldUpAShard(t *testing.T) {
 
 func TestFailuresAreTold(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
-	h, _, m := newHandler(t, d)
+	h, _, m := newHandler(t, d, 0)
 	h.Cache = cache.New(cache.Local("127.0.0.1:1", ""), func() time.Time { return now })
 	if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: contract.TaskRefresh}); err == nil || m[contract.MetricCacheErrors] != 1 {
 		t.Errorf("%v, metrics %v", err, m)
@@ -133,9 +140,8 @@ func TestFailuresAreTold(t *testing.T) {
 // overflows into the future.
 func TestRetentionRefusesALimitThatIsNotInThePast(t *testing.T) {
 	d := shared.Warehouse(t, now.AddDate(0, 0, -40), now)
-	h, _, _ := newHandler(t, d)
 	for _, days := range []int{math.MaxInt, math.MinInt, math.MaxInt - 1, math.MaxInt32, -1, -400, 36_501} {
-		h.RetentionDays = days
+		h, _, _ := newHandler(t, d, days)
 		if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: contract.TaskUpkeep}); err == nil || !strings.Contains(err.Error(), "WarehouseRetentionDays") {
 			t.Errorf("%d days: %v", days, err)
 		}

@@ -11,18 +11,31 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Archive is what the warehouse is compared with; archive.Reader is one.
+// Archive lists and reads the objects that the warehouse is compared with;
+// archive.Reader satisfies it.
 type Archive interface {
 	Objects(ctx context.Context, hour time.Time) ([]archive.Stored, error)
 	Records(context.Context, archive.Stored) ([]archive.Record, error)
 }
 
+// Hours are the hours of arrival whose events are compared with the archive;
+// *warehouse.DB satisfies it.
+type Hours interface {
+	FirstArrival(context.Context) (at time.Time, ok bool, err error)
+	UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) ([]time.Time, error)
+	ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error)
+	CompareObject(ctx context.Context, hour time.Time, key string, lines []warehouse.ArchivedLine) error
+	CloseHour(ctx context.Context, hour time.Time, keys []string) (warehouse.HourState, error)
+	// Unreconciled returns how many hours are overdue.
+	Unreconciled(ctx context.Context, now time.Time) (int, error)
+}
+
 const (
-	// settled is how long an hour of arrival is over when it is compared first.
-	settled = 2 * time.Hour
-	// again is after what time an hour that differs is compared again: at the
-	// next turn of the hourly task, which may be a little early.
-	again = 50 * time.Minute
+	// closedAfter is how long an hour of arrival is over when it is first compared.
+	closedAfter = 2 * time.Hour
+	// recheckAfter is the time after which an hour that differs is compared again:
+	// at the next turn of the hourly task, which may be a little early.
+	recheckAfter = 50 * time.Minute
 	// hoursAtOnce bounds one turn.
 	hoursAtOnce = 200
 	// comparing is kept of the invocation's time: an object isn't begun later.
@@ -33,14 +46,14 @@ const (
 var errNoTime = errors.New("out of time")
 
 // reconcile compares hours of arrival with the archive, object by object. What
-// an object had is noted, so that the next turn goes on where time ran out.
+// an object had is noted, so that the next turn resumes where time ran out.
 func (h *Handler) reconcile(ctx context.Context) error {
-	now := h.Now()
-	first, ok, err := h.Warehouse.FirstArrival(ctx)
+	now := h.Clock.Now()
+	first, ok, err := h.Warehouse.Hours.FirstArrival(ctx)
 	if err != nil || !ok {
 		return err
 	}
-	hours, err := h.Warehouse.UncleanHours(ctx, first, now.Add(-settled), now.Add(-again), hoursAtOnce)
+	hours, err := h.Warehouse.Hours.UncleanHours(ctx, first, now.Add(-closedAfter), now.Add(-recheckAfter), hoursAtOnce)
 	if err != nil {
 		return err
 	}
@@ -67,7 +80,7 @@ func (h *Handler) compareHour(ctx context.Context, hour time.Time) (warehouse.Ho
 	if err != nil {
 		return warehouse.HourState{}, err
 	}
-	compared, err := h.Warehouse.ComparedObjects(ctx, hour)
+	compared, err := h.Warehouse.Hours.ComparedObjects(ctx, hour)
 	if err != nil {
 		return warehouse.HourState{}, err
 	}
@@ -85,11 +98,11 @@ func (h *Handler) compareHour(ctx context.Context, hour time.Time) (warehouse.Ho
 		if err != nil {
 			return warehouse.HourState{}, err
 		}
-		if err := h.Warehouse.CompareObject(ctx, hour, keys[i], Lines(records)); err != nil {
+		if err := h.Warehouse.Hours.CompareObject(ctx, hour, keys[i], Lines(records)); err != nil {
 			return warehouse.HourState{}, err
 		}
 	}
-	return h.Warehouse.CloseHour(ctx, hour, keys)
+	return h.Warehouse.Hours.CloseHour(ctx, hour, keys)
 }
 
 // Lines are those of records, with what identifies the event in each.
@@ -105,47 +118,4 @@ func Lines(records []archive.Record) []warehouse.ArchivedLine {
 		}
 	}
 	return all
-}
-
-// retain drops the days that are over, where their events are known to be
-// archived.
-func (h *Handler) retain(ctx context.Context) error {
-	if h.RetentionDays == 0 {
-		return nil
-	}
-	limit, err := h.retentionLimit()
-	if err != nil {
-		return err
-	}
-	done, err := h.Warehouse.DropDays(ctx, limit, h.Pause)
-	if len(done.Dropped) > 0 {
-		h.Log.InfoContext(ctx, "days dropped", "days", dates(done.Dropped))
-	}
-	if len(done.Kept) > 0 {
-		h.Log.WarnContext(ctx, "days kept, because the archive isn't known to hold them", "days", dates(done.Kept))
-	}
-	return err
-}
-
-// maxRetentionDays is a hundred years. Far larger numbers overflow the calendar,
-// and the limit would be a day to come.
-const maxRetentionDays = 36_500
-
-// retentionLimit is the time before which events are dropped. It is an error
-// unless it lies more than a day in the past.
-func (h *Handler) retentionLimit() (time.Time, error) {
-	now := h.Now()
-	limit := now.AddDate(0, 0, -h.RetentionDays)
-	if h.RetentionDays < 1 || h.RetentionDays > maxRetentionDays || limit.After(now.AddDate(0, 0, -1)) {
-		return time.Time{}, fmt.Errorf("apply retention: WarehouseRetentionDays %d is outside 1..%d: nothing was dropped", h.RetentionDays, maxRetentionDays)
-	}
-	return limit, nil
-}
-
-func dates(days []time.Time) []string {
-	out := make([]string, len(days))
-	for i, d := range days {
-		out[i] = d.Format(time.DateOnly)
-	}
-	return out
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/streamctl/streamctl/functions/maintenance"
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
@@ -43,13 +42,13 @@ func (b *bucket) Records(_ context.Context, o archive.Stored) ([]archive.Record,
 
 // past is a handler whose clock goes, on a warehouse with what arrived five
 // hours ago, of today and of a day that is over; and those records.
-func past(t *testing.T) (*maintenance.Handler, *bucket, metrics, *postgres.Database, []archive.Record) {
+func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archive.Record) {
 	t.Helper()
 	clock := time.Now().UTC()
 	old := clock.AddDate(0, 0, -40)
 	d := shared.Warehouse(t, old, clock)
-	h, _, m := newHandler(t, d)
-	h.RetentionDays, h.Now = 37, func() time.Time { return clock }
+	h, _, m := newHandler(t, d, 37)
+	h.Clock.Time = func() time.Time { return clock }
 	arrived := clock.Add(-5 * time.Hour).Truncate(time.Hour)
 	b := &bucket{hour: arrived}
 	h.Archive = b
@@ -84,7 +83,7 @@ func past(t *testing.T) (*maintenance.Handler, *bucket, metrics, *postgres.Datab
 	return h, b, m, d, records
 }
 
-func upkeep(ctx context.Context, t *testing.T, h *maintenance.Handler) {
+func upkeep(ctx context.Context, t *testing.T, h *handler) {
 	t.Helper()
 	if err := h.Handle(ctx, contract.MaintenanceTask{Task: contract.TaskUpkeep}); err != nil {
 		t.Fatal(err)
@@ -93,8 +92,8 @@ func upkeep(ctx context.Context, t *testing.T, h *maintenance.Handler) {
 
 func TestADayGoesWhenTheArchiveHasIt(t *testing.T) {
 	h, b, m, d, records := past(t)
-	clock := h.Now()
-	h.Now = func() time.Time { return clock }
+	clock := h.Clock.Now()
+	h.Clock.Time = func() time.Time { return clock }
 	conn := d.Conn(t)
 	state := func() string {
 		var n int
@@ -117,7 +116,7 @@ func TestADayGoesWhenTheArchiveHasIt(t *testing.T) {
 		{"looked at a moment ago", [][]archive.Record{records[:4], records[4:]}, time.Minute, "1 days, 12 unarchived, 0 missing", 0},
 		{"it has caught up", [][]archive.Record{records[:4], records[4:]}, time.Hour, "0 days, 0 unarchived, 0 missing", 1},
 	} {
-		h.Now = func() time.Time { return clock.Add(step.after) }
+		h.Clock.Time = func() time.Time { return clock.Add(step.after) }
 		b.objects, b.reads = step.objects, 0
 		upkeep(t.Context(), t, h)
 		if got := state(); got != step.want || b.reads != step.reads {
@@ -145,7 +144,7 @@ func TestALineThatWasNeverLoadedIsMissing(t *testing.T) {
 	e.Event.ID = uuid.New()
 	lost.Data = e.AppendJSON(nil)
 	b.objects = [][]archive.Record{append(slices.Clone(records), lost)}
-	clock := h.Now()
+	clock := h.Clock.Now()
 	upkeep(t.Context(), t, h)
 	var missing int64
 	if err := d.Conn(t).QueryRow(t.Context(), "SELECT missing FROM reconciled_hour WHERE hour = $1", b.hour).Scan(&missing); err != nil || missing != 1 {
@@ -154,7 +153,7 @@ func TestALineThatWasNeverLoadedIsMissing(t *testing.T) {
 	if m[contract.MetricUnreconciled] != 0 {
 		t.Errorf("%g overdue at once", m[contract.MetricUnreconciled])
 	}
-	h.Now = func() time.Time { return clock.Add(25 * time.Hour) }
+	h.Clock.Time = func() time.Time { return clock.Add(25 * time.Hour) }
 	upkeep(t.Context(), t, h)
 	if m[contract.MetricUnreconciled] < 1 {
 		t.Errorf("%g overdue a day later", m[contract.MetricUnreconciled])

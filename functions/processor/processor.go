@@ -13,6 +13,7 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -33,24 +34,26 @@ type Objects interface {
 	Put(ctx context.Context, key string, body []byte) error
 }
 
-// Metrics takes counts; *emf.Writer does.
-type Metrics interface {
-	Emit(metrics ...emf.Metric) error
-}
-
-// Handler answers the processor's invocations.
-type Handler struct {
+// Deps are what a Handler works with.
+type Deps struct {
 	Warehouse Warehouse
 	Cache     Cache
 	Objects   Objects
-	Metrics   Metrics
-	Now       func() time.Time
+	Clock     pause.Clock
+	Metrics   emf.Emitter
 	Log       *slog.Logger
+}
 
+// Handler answers the processor's invocations, one at a time.
+type Handler struct {
+	Deps
 	// limits are the most events of a chunk, by shard, where loads timed out;
 	// elsewhere it is warehouse.MaxChunk.
 	limits map[string]int
 }
+
+// New returns a handler. Deps are connected to the stores in the environment.
+func New(_ contract.Processor, d Deps) *Handler { return &Handler{Deps: d} }
 
 const (
 	// reserve is kept of the invocation's time: a chunk isn't begun later,
@@ -199,7 +202,7 @@ func (h *Handler) load(ctx context.Context, c *chunk) (warehouse.Loaded, error) 
 		}
 		return key, h.Objects.Put(ctx, key, body)
 	}
-	c.RejectAll = h.Now().Sub(c.oldest) >= warehouse.RejectAfter
+	c.RejectAll = h.Clock.Now().Sub(c.oldest) >= warehouse.RejectAfter
 	return h.Warehouse.Load(ctx, c.Chunk)
 }
 
@@ -227,9 +230,7 @@ func (h *Handler) count(ctx context.Context, t totals) {
 		{Name: contract.MetricCacheErrors, Value: float64(t.cacheErrors)},
 	}
 	if !t.committed.IsZero() {
-		metrics = append(metrics, emf.Metric{Name: contract.MetricLag, Value: float64(h.Now().Sub(t.committed).Milliseconds()), Unit: emf.Milliseconds})
+		metrics = append(metrics, emf.Metric{Name: contract.MetricLag, Value: float64(h.Clock.Now().Sub(t.committed).Milliseconds()), Unit: emf.Milliseconds})
 	}
-	if err := h.Metrics.Emit(metrics...); err != nil {
-		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
-	}
+	h.Metrics.Emit(ctx, metrics...)
 }

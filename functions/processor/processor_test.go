@@ -54,11 +54,10 @@ func (b *bucket) Put(_ context.Context, key string, body []byte) error {
 
 type metrics map[string]float64
 
-func (m metrics) Emit(all ...emf.Metric) error {
+func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	for _, one := range all {
 		m[one.Name] += one.Value
 	}
-	return nil
 }
 
 func record(n int, data string) events.KinesisEventRecord {
@@ -90,7 +89,7 @@ func stream(n int) (records []events.KinesisEventRecord, total int) {
 
 // rig is a handler on real servers.
 type rig struct {
-	processor.Handler
+	*processor.Handler
 	bucket  *bucket
 	metrics metrics
 	cache   *cache.Cache
@@ -99,9 +98,9 @@ type rig struct {
 func newRig(t *testing.T, db *warehouse.DB) *rig {
 	r := &rig{bucket: &bucket{objects: map[string][]byte{}}, metrics: metrics{}}
 	r.cache = cache.New(redis.Client(t, redis.Start(t)), func() time.Time { return noon })
-	r.Handler = processor.Handler{
-		Warehouse: db, Cache: r.cache, Objects: r.bucket, Metrics: r.metrics, Now: func() time.Time { return noon.Add(1500 * time.Millisecond) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}
+	r.Handler = processor.New(contract.Processor{}, processor.Deps{
+		Warehouse: db, Cache: r.cache, Objects: r.bucket, Metrics: r.metrics, Clock: pause.Clock{Time: func() time.Time { return noon.Add(1500 * time.Millisecond) }}, Log: slog.New(slog.DiscardHandler),
+	})
 	return r
 }
 
@@ -413,7 +412,7 @@ func TestManyRejectedEventsWaitForTheRecordsAge(t *testing.T) {
 		}
 	}
 	now := noon.Add(14 * time.Minute)
-	r.Now = func() time.Time { return now }
+	r.Clock.Time = func() time.Time { return now }
 	if failed := r.handle(t, records); failed != records[0].Kinesis.SequenceNumber {
 		t.Errorf("after 14 minutes it failed from %q", failed)
 	}

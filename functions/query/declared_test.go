@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -16,12 +16,13 @@ import (
 // more 5 days ago.
 func shop(t *testing.T) *rig {
 	r := newRig(t)
-	r.Definitions = []metric.Definition{
+	declared := []metric.Definition{
 		{Name: "purchases", EventType: "purchase"},
 		{Name: "revenue", EventType: "purchase", Sum: "properties.amount", Min: "properties.amount", Max: "properties.amount", By: []string{"properties.country"}},
 		{Name: "largest", Max: "properties.amount", By: []string{"eventType", "properties.country"}},
 	}
-	if err := r.owner.SetMetrics(t.Context(), r.Definitions); err != nil {
+	r.Handler = declare(t, r.Deps, declared...)
+	if err := r.owner.SetMetrics(t.Context(), declared); err != nil {
 		t.Fatal(err)
 	}
 	early, late, old := now.Add(-40*time.Minute), now.Add(-5*time.Minute), now.AddDate(0, 0, -5)
@@ -60,7 +61,7 @@ func TestDeclaredMetrics(t *testing.T) {
 		}},
 	} {
 		for _, source := range []string{"warehouse", "cache"} {
-			var a query.MetricAnswer
+			var a api.MetricResponse
 			body := r.get(t, c.metric, map[string]string{"step": c.step}, 200, &a)
 			by, err := json.Marshal(a.By)
 			if err != nil || a.Metric != c.metric || a.Source != source || a.Stale || string(by) != c.by || a.Skipped == nil || *a.Skipped != c.skipped || a.Next != "" {
@@ -71,7 +72,7 @@ func TestDeclaredMetrics(t *testing.T) {
 			}
 			var points []string
 			for _, p := range a.Points {
-				if p.At.Before(a.From) || !p.At.Before(a.To) {
+				if p.At.Before(*a.From) || !p.At.Before(*a.To) {
 					t.Errorf("%s from the %s: a point at %s", c.metric, source, p.At)
 				}
 			}
@@ -91,13 +92,13 @@ func TestDeclaredMetrics(t *testing.T) {
 func TestDeclaredMetricsLongAgo(t *testing.T) {
 	r := shop(t)
 	long := map[string]string{"from": now.AddDate(0, 0, -6).Format(time.RFC3339), "step": "24h"}
-	var a query.MetricAnswer
+	var a api.MetricResponse
 	body := r.get(t, "revenue", long, 200, &a)
 	if a.Source != "warehouse" || len(a.Points) != 3 || *a.Skipped != 3 || string(a.Points[0].Sum) != "5" || a.Points[0].Count != 1 || string(a.Points[1].Sum) != "12345678901234567896.45" {
 		t.Errorf("%s", body)
 	}
 	long["to"] = now.AddDate(0, 0, -4).Format(time.RFC3339)
-	a = query.MetricAnswer{}
+	a = api.MetricResponse{}
 	if r.get(t, "revenue", long, 200, &a); *a.Skipped != 1 || len(a.Points) != 1 || a.AsOf != nil {
 		t.Errorf("%+v", a)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -116,11 +117,11 @@ var definitions = []metric.Definition{
 	{Name: "revenue", EventType: "purchase", Sum: "properties.amount", Max: "properties.amount", By: []string{"properties.country"}},
 }
 
-func fakes(types ...string) (*query.Handler, *fakeWarehouse, *fakeCache) {
+func fakes(t testing.TB, types ...string) (*query.Handler, *fakeWarehouse, *fakeCache) {
 	w, c := &fakeWarehouse{types: types}, &fakeCache{}
-	return &query.Handler{
-		Cache: c, Warehouse: w, Definitions: definitions, Now: func() time.Time { return now }, Metrics: metrics{}, Log: quiet,
-	}, w, c
+	return declare(t, query.Deps{
+		Cache: c, Warehouse: w, Clock: pause.Clock{Time: func() time.Time { return now }}, Metrics: metrics{}, Log: quiet,
+	}, definitions...), w, c
 }
 
 func get(t *testing.T, h *query.Handler, metric string, parameters map[string]string, headers ...string) events.APIGatewayProxyResponse {

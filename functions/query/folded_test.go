@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -38,13 +38,13 @@ func TestAFoldedTypeIsNeverZero(t *testing.T) {
 		{"eventType": "signup", "by": "none", "step": "1h"},
 		{"eventType": "signup", "from": now.AddDate(0, 0, -30).Format(time.RFC3339), "step": "24h"},
 	} {
-		var a query.EventsAnswer
+		var a api.MetricResponse
 		r.get(t, "events", given, 200, &a)
 		if len(a.Points) != 1 || a.Points[0].Count != 2 || a.Folded != nil {
 			t.Errorf("%v: %+v, folded %+v", given, a.Points, a.Folded)
 		}
 	}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	r.get(t, "events", map[string]string{"eventType": "never"}, 200, &a)
 	if len(a.Points) != 0 || a.Folded != nil {
 		t.Errorf("a type that was never sent: %+v, folded %+v", a.Points, a.Folded)
@@ -73,7 +73,7 @@ func TestUsersOfADroppedDayAreNull(t *testing.T) {
 	if _, err := r.conn.Exec(t.Context(), "UPDATE events_floor SET floor = $1", now.Truncate(24*time.Hour).AddDate(0, 0, -1)); err != nil {
 		t.Fatal(err)
 	}
-	var u query.UsersAnswer
+	var u api.MetricResponse
 	r.get(t, "users", map[string]string{"from": now.AddDate(0, 0, -3).Format(time.DateOnly)}, 200, &u)
 	if len(u.Days) != 4 || u.Days[0].Users != nil || u.Days[1].Users != nil || u.Days[2].Users == nil || *u.Days[2].Users != 0 || *u.Days[3].Users != 7 {
 		t.Errorf("%+v", u.Days)

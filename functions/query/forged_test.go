@@ -1,7 +1,6 @@
 package query
 
 import (
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -11,15 +10,32 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json"
 
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
-func forgedHandler() *Handler {
+func forgedHandler(t testing.TB) *Handler {
+	t.Helper()
 	now := time.Date(2026, 1, 31, 12, 0, 30, 0, time.UTC)
-	return &Handler{
-		Cache: emptyCache{}, Warehouse: empty{}, Now: func() time.Time { return now }, Metrics: empty{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Definitions: []metric.Definition{{Name: "revenue", Sum: "properties.amount", By: []string{"properties.a", "properties.b"}}},
+	return newEmpty(t, now, metric.Definition{Name: "revenue", Sum: "properties.amount", By: []string{"properties.a", "properties.b"}})
+}
+
+// newEmpty returns a handler on empty stores.
+func newEmpty(t testing.TB, now time.Time, declared ...metric.Definition) *Handler {
+	t.Helper()
+	metrics, err := metric.Encode(declared)
+	if err != nil {
+		t.Fatal(err)
 	}
+	h, err := New(contract.Query{Metrics: metrics}, Deps{
+		Cache: emptyCache{}, Warehouse: empty{}, Clock: pause.Clock{Time: func() time.Time { return now }}, Metrics: empty{}, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 // sendForged sends a cursor with a valid checksum: it gets an answer within the
@@ -35,12 +51,12 @@ func sendForged(t *testing.T, h *Handler, name string, c cursor) int {
 	switch resp.StatusCode {
 	case http.StatusBadRequest:
 	case http.StatusOK:
-		var a EventsAnswer
+		var a api.MetricResponse
 		if err := json.Unmarshal([]byte(resp.Body), &a); err != nil {
 			t.Fatalf("%+v: %s: %v", c, resp.Body, err)
 		}
 		step := time.Duration(a.StepSeconds) * time.Second
-		if a.From.Unix()/60 != c.From || !a.From.Before(a.To) || step < time.Minute || step > maxStep || a.To.Sub(a.From) > maxSteps*step {
+		if a.From.Unix()/60 != c.From || !a.From.Before(*a.To) || step < time.Minute || step > maxStep || a.To.Sub(*a.From) > maxSteps*step {
 			t.Fatalf("%+v: from %s to %s by %s", c, a.From, a.To, step)
 		}
 	default:
@@ -52,7 +68,7 @@ func sendForged(t *testing.T, h *Handler, name string, c cursor) int {
 // TestForgedCursorsAreRefused sends cursors whose checksum is right and whose
 // times overflow when they are calculated with.
 func TestForgedCursorsAreRefused(t *testing.T) {
-	h := forgedHandler()
+	h := forgedHandler(t)
 	good := cursor{Metric: "events", Key: "events", From: 29_000_000, To: 29_100_000, Step: 60}
 	if status := sendForged(t, h, "events", good); status != http.StatusOK {
 		t.Errorf("a good cursor: %d", status)
@@ -82,8 +98,8 @@ func TestForgedCursorsAreRefused(t *testing.T) {
 
 // FuzzForgedCursor makes cursors with a valid checksum of any fields.
 func FuzzForgedCursor(f *testing.F) {
-	h := forgedHandler()
-	key := h.Definitions[0].Key()
+	h := forgedHandler(f)
+	key := h.definitions[0].Key()
 	f.Add("events", "events", int64(29_000_000), int64(29_100_000), int64(60), "page_view", true)
 	f.Add("revenue", key, int64(0), int64(4_222_444_800), int64(1440), "", false)
 	f.Add("revenue", key, int64(1), int64(math.MaxInt64/60+2), int64(1), "x", true)

@@ -2,8 +2,6 @@ package query
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -11,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/metric"
@@ -36,7 +35,7 @@ func (empty) Since(context.Context, string) (time.Time, bool, error) { return ti
 
 func (empty) MetricKey(context.Context, string) (string, int, bool, error) { return "", 0, false, nil }
 
-func (empty) Emit(...emf.Metric) error { return nil }
+func (empty) Emit(context.Context, ...emf.Metric) {}
 
 func (empty) CountType(context.Context, string, time.Time, time.Time, time.Duration) (warehouse.TypeCount, error) {
 	return warehouse.TypeCount{}, nil
@@ -66,15 +65,12 @@ func (emptyCache) CountUsers(context.Context, []string) (map[string]int64, time.
 // within the limits, and what an answer leaves can be asked for.
 func FuzzParameters(f *testing.F) {
 	now := time.Date(2026, 1, 31, 12, 0, 30, 0, time.UTC)
-	h := &Handler{
-		Cache: emptyCache{}, Warehouse: empty{}, Definitions: []metric.Definition{{Name: "revenue", Sum: "properties.amount"}},
-		Now: func() time.Time { return now }, Metrics: empty{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}
+	h := newEmpty(f, now, metric.Definition{Name: "revenue", Sum: "properties.amount"})
 	absent := "\x00" // a parameter that isn't given
 	f.Add("events", "2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z", "1h", "page_view", "none", absent)
 	f.Add("events", "1970-01-01T00:00:00Z", "9998-12-31T23:59:59Z", "1m", "", "eventType", absent)
 	f.Add("revenue", "2025-01-01T00:00:00.5+23:59", absent, "24h", absent, absent, absent)
-	f.Add("revenue", absent, absent, absent, absent, absent, cursor{"revenue", h.Definitions[0].Key(), 1, 2000, 1, "", false}.encode())
+	f.Add("revenue", absent, absent, absent, absent, absent, cursor{"revenue", h.definitions[0].Key(), 1, 2000, 1, "", false}.encode())
 	f.Add("events", absent, absent, absent, absent, absent, cursor{"events", "events", -1, 1 << 62, 1440, "x", true}.encode())
 	f.Add("users", "2026-01-01", "2026-01-31T00:00:00-05:00", absent, absent, absent, absent)
 	f.Add("summary", "yesterday", "9999-12-31T23:59:59Z", "-1m", "page view", "x", "x")
@@ -85,7 +81,7 @@ func FuzzParameters(f *testing.F) {
 				given[key] = value
 			}
 		}
-		ask := func(given map[string]string) (a EventsAnswer, status int) {
+		ask := func(given map[string]string) (a api.MetricResponse, status int) {
 			resp, err := h.Handle(t.Context(), events.APIGatewayProxyRequest{PathParameters: map[string]string{"metric": name}, QueryStringParameters: given})
 			if err != nil {
 				t.Fatal(err)
@@ -108,14 +104,14 @@ func FuzzParameters(f *testing.F) {
 			return
 		}
 		duration := time.Duration(a.StepSeconds) * time.Second
-		if duration < time.Minute || duration > maxStep || !a.From.Before(a.To) || a.To.Sub(a.From) > maxSteps*duration {
+		if duration < time.Minute || duration > maxStep || !a.From.Before(*a.To) || a.To.Sub(*a.From) > maxSteps*duration {
 			t.Fatalf("%v: from %s to %s by %s", given, a.From, a.To, duration)
 		}
 		if a.Next == "" {
 			return
 		}
 		next, status := ask(map[string]string{"cursor": a.Next})
-		if status != http.StatusOK || !next.From.Equal(a.To) || next.StepSeconds != a.StepSeconds || next.Metric != a.Metric {
+		if status != http.StatusOK || !next.From.Equal(*a.To) || next.StepSeconds != a.StepSeconds || next.Metric != a.Metric {
 			t.Fatalf("%v: after %s comes %d, %+v", given, a.To, status, next)
 		}
 	})

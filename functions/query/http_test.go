@@ -7,7 +7,7 @@ import (
 )
 
 func TestETag(t *testing.T) {
-	h, w, _ := fakes("view")
+	h, w, _ := fakes(t, "view")
 	first := get(t, h, "events", nil)
 	tag := first.Headers["ETag"]
 	if first.StatusCode != 200 || len(tag) != 24 || !strings.HasPrefix(tag, `"`) || !strings.HasSuffix(tag, `"`) {
@@ -19,7 +19,7 @@ func TestETag(t *testing.T) {
 			t.Errorf("%s: %+v", header, resp)
 		}
 	}
-	h.Now = func() time.Time { return now.Add(20 * time.Second) } // still the same minute
+	h.Clock.Time = func() time.Time { return now.Add(20 * time.Second) } // still the same minute
 	if resp := get(t, h, "events", nil, "If-None-Match", tag); resp.StatusCode != 304 {
 		t.Errorf("20 seconds later: %s, before %s", resp.Body, first.Body)
 	}
@@ -55,7 +55,7 @@ func TestCacheControl(t *testing.T) {
 		"users up to lately":  {"users", p{"from": day(9), "to": day(2)}, "private, max-age=5"},
 		"users of the future": {"users", p{"to": day(-3)}, "private, max-age=5"},
 	} {
-		h, _, _ := fakes("view")
+		h, _, _ := fakes(t, "view")
 		resp := get(t, h, c.metric, c.parameters)
 		if resp.StatusCode != 200 || resp.Headers["Cache-Control"] != c.want {
 			t.Errorf("%s: %v, want %s", name, resp.Headers, c.want)
@@ -63,12 +63,12 @@ func TestCacheControl(t *testing.T) {
 		if settled := strings.Contains(c.want, "3600"); settled == strings.Contains(resp.Body, `"asOf"`) {
 			t.Errorf("%s: %.300s", name, resp.Body)
 		}
-		h.Now = func() time.Time { return now.Add(25 * time.Minute) }
+		h.Clock.Time = func() time.Time { return now.Add(25 * time.Minute) }
 		if again := get(t, h, c.metric, c.parameters); strings.Contains(c.want, "3600") && again.Headers["ETag"] != resp.Headers["ETag"] {
 			t.Errorf("%s: 25 minutes later it is %.300s\nand was %.300s", name, again.Body, resp.Body)
 		}
 	}
-	h, w, c := fakes("view")
+	h, w, c := fakes(t, "view")
 	w.down, c.asOf = true, now.Add(-4*time.Minute)
 	if resp := get(t, h, "events", nil); resp.StatusCode != 200 || resp.Headers["Cache-Control"] != "no-store" || !strings.Contains(resp.Body, `"stale":true`) {
 		t.Errorf("a stale answer: %+v", resp)

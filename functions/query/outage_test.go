@@ -9,23 +9,23 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
 func TestADeclaredMetricWithoutTheWarehouse(t *testing.T) {
-	h, w, c := fakes("DE")
+	h, w, c := fakes(t, "DE")
 	if resp := get(t, h, "revenue", nil); !strings.Contains(resp.Body, `"since"`) {
 		t.Fatalf("%+v", resp)
 	}
 	w.down, c.asOf = true, now
 	c.have = []warehouse.MinuteRow{{Minute: now.Truncate(time.Minute), Dimension: "DE", N: 2, Sum: "3.00", Min: "1", Max: "2.00"}}
-	h.Now = func() time.Time { return now.Add(10 * time.Second) }
+	h.Clock.Time = func() time.Time { return now.Add(10 * time.Second) }
 	resp := get(t, h, "revenue", nil)
 	if resp.StatusCode != 200 || !strings.Contains(resp.Body, `"source":"cache"`) || !strings.Contains(resp.Body, `"count":2,"sum":3,"max":2}`) || !strings.Contains(resp.Body, `"since"`) {
 		t.Errorf("what was known before: %+v", resp)
 	}
-	other, w2, c2 := fakes("DE")
+	other, w2, c2 := fakes(t, "DE")
 	w2.down, c2.asOf = true, now
 	for range 3 {
 		if resp := get(t, other, "revenue", nil); resp.StatusCode != 200 || strings.Contains(resp.Body, `"since"`) {
@@ -41,11 +41,11 @@ func TestADeclaredMetricWithoutTheWarehouse(t *testing.T) {
 }
 
 func TestTheCacheAnswersLongRangesWhenTheWarehouseCannot(t *testing.T) {
-	h, w, c := fakes("view")
+	h, w, c := fakes(t, "view")
 	w.down, c.asOf = true, now
 	c.have = []warehouse.MinuteRow{{Minute: now.Add(-30 * time.Hour).Truncate(time.Minute), Dimension: "view", N: 2, Sum: "0"}}
 	parameters := map[string]string{"from": now.Add(-40 * time.Hour).Format(time.RFC3339), "step": "30m"}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	if err := json.Unmarshal([]byte(get(t, h, "events", parameters).Body), &a); err != nil || a.Source != "cache" || len(a.Points) != 1 || a.Points[0].Count != 2 {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -71,7 +71,7 @@ func (hanging) Series(ctx context.Context, _ string, _, _ time.Time, _ time.Dura
 }
 
 func TestAHangingWarehouseLeavesTimeForTheAnswer(t *testing.T) {
-	h, w, c := fakes("view")
+	h, w, c := fakes(t, "view")
 	h.Warehouse, c.asOf = hanging{w}, now
 	ctx, cancel := context.WithTimeout(t.Context(), 3100*time.Millisecond)
 	defer cancel()

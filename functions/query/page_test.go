@@ -8,24 +8,25 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 // follow asks with parameters, then with each cursor, and adds all up by type.
-func follow(t *testing.T, h *query.Handler, parameters map[string]string) (pages []query.EventsAnswer, sums map[string]int64) {
+func follow(t *testing.T, h *query.Handler, parameters map[string]string) (pages []api.MetricResponse, sums map[string]int64) {
 	t.Helper()
 	sums = map[string]int64{}
 	for {
 		resp := get(t, h, "events", parameters)
-		var a query.EventsAnswer
+		var a api.MetricResponse
 		if err := json.Unmarshal([]byte(resp.Body), &a); err != nil || resp.StatusCode != 200 {
 			t.Fatalf("%d %.300s, %v", resp.StatusCode, resp.Body, err)
 		}
-		if n := len(pages); n > 0 && !pages[n-1].To.Equal(a.From) {
+		if n := len(pages); n > 0 && !pages[n-1].To.Equal(*a.From) {
 			t.Fatalf("a page to %s, the next from %s", pages[n-1].To, a.From)
 		}
 		for _, p := range a.Points {
 			sums[p.EventType] += p.Count
-			if p.At.Before(a.From) || !p.At.Before(a.To) {
+			if p.At.Before(*a.From) || !p.At.Before(*a.To) {
 				t.Fatalf("a point at %s in %s to %s", p.At, a.From, a.To)
 			}
 		}
@@ -56,7 +57,7 @@ func TestLongRangesHaveCursors(t *testing.T) {
 		{3000, "1m", []string{"by", "none"}, 3, 0, 6000},
 		{3000, "1m", []string{"by", "none", "eventType", "view"}, 3, 0, 3000},
 	} {
-		h, _, _ := fakes("click", "view")
+		h, _, _ := fakes(t, "click", "view")
 		to := from.Add(time.Duration(c.minutes) * time.Minute)
 		parameters := map[string]string{"from": from.Format(time.RFC3339), "to": to.Format(time.RFC3339), "step": c.step}
 		for i := 0; i < len(c.parameters); i += 2 {
@@ -73,13 +74,13 @@ func TestLongRangesHaveCursors(t *testing.T) {
 }
 
 func TestACursorKeepsWhereNowWas(t *testing.T) {
-	h, _, _ := fakes("view")
+	h, _, _ := fakes(t, "view")
 	parameters := map[string]string{"from": now.Add(-50 * time.Hour).Format(time.RFC3339)}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	if err := json.Unmarshal([]byte(get(t, h, "events", parameters).Body), &a); err != nil {
 		t.Fatal(err)
 	}
-	h.Now = func() time.Time { return now.Add(time.Hour) }
+	h.Clock.Time = func() time.Time { return now.Add(time.Hour) }
 	pages, _ := follow(t, h, map[string]string{"cursor": a.Next})
 	if end := pages[len(pages)-1].To; !end.Equal(now.Truncate(time.Minute).Add(time.Minute)) {
 		t.Errorf("it ends at %s", end)
@@ -98,7 +99,7 @@ func testLargeAnswer(t *testing.T, filler string) {
 	for i := range 100 {
 		types = append(types, fmt.Sprintf("type-%02d-%s", i, strings.Repeat(filler, 90)))
 	}
-	h, _, _ := fakes(types...)
+	h, _, _ := fakes(t, types...)
 	from := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	pages, sums := follow(t, h, map[string]string{"from": from.Format(time.RFC3339), "to": from.AddDate(0, 0, 1).Format(time.RFC3339)})
 	if len(pages) < 2 || len(sums) != 100 || sums[types[99]] != 1440 {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -71,7 +71,7 @@ func TestWrongRequests(t *testing.T) {
 		"users with step":            {"users", p{"step": "1h"}, 400, "step: is not known: use from, to"},
 		"users with a cursor":        {"users", p{"cursor": "x"}, 400, "cursor: is not known: use from, to"},
 	} {
-		h, w, _ := fakes()
+		h, w, _ := fakes(t)
 		resp := get(t, h, c.metric, c.parameters)
 		if resp.StatusCode != c.status || detail(t, resp) != c.detail || resp.Headers["Content-Type"] != "application/problem+json" || resp.Headers["Cache-Control"] != "no-store" {
 			t.Errorf("%s: %d %s\nwant %d %s", name, resp.StatusCode, resp.Body, c.status, c.detail)
@@ -80,7 +80,7 @@ func TestWrongRequests(t *testing.T) {
 			t.Errorf("%s: the warehouse was asked for %v", name, w.asked)
 		}
 	}
-	h, _, _ := fakes()
+	h, _, _ := fakes(t)
 	resp, err := h.Handle(t.Context(), events.APIGatewayProxyRequest{
 		PathParameters: map[string]string{"metric": "events"}, QueryStringParameters: p{"step": "2m"},
 		MultiValueQueryStringParameters: map[string][]string{"step": {"1m", "2m"}},
@@ -91,8 +91,8 @@ func TestWrongRequests(t *testing.T) {
 }
 
 func TestWrongCursors(t *testing.T) {
-	h, _, _ := fakes("x")
-	var a query.MetricAnswer
+	h, _, _ := fakes(t, "x")
+	var a api.MetricResponse
 	long := map[string]string{"from": "2025-01-01T00:00:00Z", "to": "2025-02-01T00:00:00Z"}
 	if err := json.Unmarshal([]byte(get(t, h, "revenue", long).Body), &a); err != nil || a.Next == "" {
 		t.Fatal(a, err)
@@ -119,7 +119,7 @@ func TestWrongCursors(t *testing.T) {
 			t.Errorf("%s: %d %s\nwant %s", name, resp.StatusCode, resp.Body, c.detail)
 		}
 	}
-	h.Definitions = []metric.Definition{{Name: "revenue", Sum: "properties.total"}}
+	h = declare(t, h.Deps, metric.Definition{Name: "revenue", Sum: "properties.total"})
 	if resp := get(t, h, "revenue", map[string]string{"cursor": a.Next}); resp.StatusCode != 400 ||
 		detail(t, resp) != "cursor: "+quoted(a.Next)+" is for the metric as it was declared before: ask again with from and to" {
 		t.Errorf("of an older declaration: %d %s", resp.StatusCode, resp.Body)

@@ -5,15 +5,18 @@ package query
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -46,25 +49,35 @@ type Cache interface {
 	CountUsers(ctx context.Context, days []string) (byDay map[string]int64, asOf time.Time, err error)
 }
 
-// Metrics takes counts; *emf.Writer does.
-type Metrics interface {
-	Emit(metrics ...emf.Metric) error
+// Deps are what a Handler works with.
+type Deps struct {
+	Cache     Cache
+	Warehouse Warehouse
+	Clock     pause.Clock
+	Metrics   emf.Emitter
+	Log       *slog.Logger
 }
 
 // Handler answers queries.
 type Handler struct {
-	Cache     Cache
-	Warehouse Warehouse
-	// Definitions are the metrics that are declared.
-	Definitions []metric.Definition
-	Now         func() time.Time
-	Metrics     Metrics
-	Log         *slog.Logger
+	Deps
+	origins     []string
+	definitions []metric.Definition
 
 	sinces memory[time.Time]
 	coded  memory[series]
 	// placed are event types that are never folded.
 	placed memory[struct{}]
+}
+
+// New returns a handler. It fails if the environment's metrics can't be read. It
+// may be used concurrently if Deps may.
+func New(env contract.Query, d Deps) (*Handler, error) {
+	definitions, err := metric.Decode(env.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("read declared metrics: %w", err)
+	}
+	return &Handler{Deps: d, origins: env.CorsOrigins, definitions: definitions}, nil
 }
 
 const (
@@ -92,18 +105,22 @@ type result struct {
 	stale bool
 }
 
-// Handle answers one request. Its error is for what never happens to a
-// request.
+// Handle answers one request, with the CORS headers for the origins in the
+// environment. Every request gets a response; an error is a bug.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	return api.AllowOrigins(h.origins, h.handle)(ctx, req)
+}
+
+func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()
 	}
-	now := h.Now().UTC()
+	now := h.Clock.Now().UTC()
 	r, err := h.answer(ctx, req, now)
 	if err != nil {
-		return h.refuse(ctx, err)
+		return refuse(ctx, h.Log, err)
 	}
 	return respond(req, r, now)
 }
@@ -113,13 +130,13 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 	if err != nil {
 		return result{}, err
 	}
-	switch name := req.PathParameters["metric"]; name {
-	case "summary":
+	switch name := req.PathParameters[api.ParameterMetric]; name {
+	case api.MetricSummary:
 		if err := onlyParameters(given); err != nil {
 			return result{}, err
 		}
 		return h.summary(ctx, now)
-	case "users":
+	case api.MetricUsers:
 		r, err := readDaysRequest(given, now)
 		if err != nil {
 			return result{}, err
@@ -152,16 +169,11 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 
 // count tells what the cache had of what it was asked for.
 func (h *Handler) count(ctx context.Context, hits, misses int) {
-	err := h.Metrics.Emit(emf.Metric{Name: contract.MetricCacheHits, Value: float64(hits)}, emf.Metric{Name: contract.MetricCacheMisses, Value: float64(misses)})
-	if err != nil {
-		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
-	}
+	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheHits, Value: float64(hits)}, emf.Metric{Name: contract.MetricCacheMisses, Value: float64(misses)})
 }
 
 // cacheFailed logs and counts a failure that the answer survives.
 func (h *Handler) cacheFailed(ctx context.Context, err error) {
 	h.Log.ErrorContext(ctx, "cache not usable", "err", err)
-	if err := h.Metrics.Emit(emf.Metric{Name: contract.MetricCacheErrors, Value: 1}); err != nil {
-		h.Log.ErrorContext(ctx, "metrics not written", "err", err)
-	}
+	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: 1})
 }

@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,10 +16,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/streamctl/streamctl/functions/query"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -33,17 +37,30 @@ var now = time.Now().UTC().Truncate(24 * time.Hour).Add(12*time.Hour + 30*time.S
 
 type metrics map[string]float64
 
-func (m metrics) Emit(all ...emf.Metric) error {
+func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	for _, one := range all {
 		m[one.Name] += one.Value
 	}
-	return nil
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
+// declare returns a handler for declared metrics.
+func declare(t testing.TB, d query.Deps, declared ...metric.Definition) *query.Handler {
+	t.Helper()
+	metrics, err := metric.Encode(declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := query.New(contract.Query{Metrics: metrics}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 type rig struct {
-	query.Handler
+	*query.Handler
 	metrics metrics
 	cache   *cache.Cache
 	loader  *warehouse.DB
@@ -60,9 +77,9 @@ func newRig(t *testing.T) *rig {
 	clock := func() time.Time { return now }
 	reader := d.As(t, contract.RoleReader)
 	r := &rig{metrics: metrics{}, cache: cache.New(client, clock), loader: d.As(t, contract.RoleLoader), conn: d.Conn(t)}
-	r.Handler = query.Handler{
-		Cache: r.cache, Warehouse: reader, Now: clock, Metrics: r.metrics, Log: quiet,
-	}
+	r.Handler = declare(t, query.Deps{
+		Cache: r.cache, Warehouse: reader, Clock: pause.Clock{Time: clock}, Metrics: r.metrics, Log: quiet,
+	})
 	r.owner = d.As(t, contract.RoleOwner)
 	r.stopCache = func() {
 		if err := server.Stop(t.Context()); err != nil {
@@ -123,7 +140,7 @@ func TestEventsFillTheCache(t *testing.T) {
 	r.load(t, 2, 5*time.Minute, "click")
 	r.load(t, 4, 40*time.Minute, "view")
 	for _, want := range []string{"warehouse", "cache"} {
-		var a query.EventsAnswer
+		var a api.MetricResponse
 		body := r.get(t, "events", map[string]string{"step": "30m"}, 200, &a)
 		if a.Source != want || a.Stale || len(a.Points) != 3 || !strings.Contains(body, `"stepSeconds":1800`) {
 			t.Errorf("from %s: %s", want, body)
@@ -137,7 +154,7 @@ func TestEventsFillTheCache(t *testing.T) {
 	if hits, misses := r.metrics[contract.MetricCacheHits], r.metrics[contract.MetricCacheMisses]; hits != 60 || misses != 60 {
 		t.Errorf("%v hits, %v misses", hits, misses)
 	}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	r.get(t, "events", map[string]string{"eventType": "click"}, 200, &a)
 	if len(a.Points) != 1 || a.Points[0].Count != 2 || a.Points[0].At != now.Add(-5*time.Minute).Truncate(time.Minute) {
 		t.Errorf("clicks are %+v", a.Points)
@@ -152,7 +169,7 @@ func TestEventsFillTheCache(t *testing.T) {
 func TestLongAndOldRangesComeFromTheWarehouse(t *testing.T) {
 	r := newRig(t)
 	r.load(t, 5, 9*24*time.Hour, "view")
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	r.get(t, "events", map[string]string{"from": now.AddDate(0, 0, -10).Format(time.RFC3339), "step": "24h"}, 200, &a)
 	if a.Source != "warehouse" || len(a.Points) != 1 || a.Points[0].Count != 5 {
 		t.Errorf("%+v", a)
@@ -168,7 +185,7 @@ func TestUsersAndSummary(t *testing.T) {
 	r := newRig(t)
 	r.load(t, 7, time.Minute, "view")
 	r.load(t, 3, 24*time.Hour, "view")
-	var u query.UsersAnswer
+	var u api.MetricResponse
 	yesterday := now.AddDate(0, 0, -1).Format(time.DateOnly)
 	r.get(t, "users", map[string]string{"from": yesterday}, 200, &u)
 	if u.Source != "warehouse" || len(u.Days) != 2 || *u.Days[0].Users != 3 || !u.Days[1].Exact || *u.Days[1].Users != 7 {
@@ -181,9 +198,9 @@ func TestUsersAndSummary(t *testing.T) {
 	if u.Source != "cache" || u.Stale || u.Days[0].Exact || *u.Days[0].Users != 7 || u.AsOf == nil {
 		t.Errorf("%+v", u)
 	}
-	var s query.SummaryAnswer
+	var s api.MetricResponse
 	r.get(t, "summary", nil, 200, &s)
-	if s.Events != 7 || s.ByType["view"] != 7 || *s.UsersToday.Users != 7 {
+	if *s.Events != 7 || s.ByType["view"] != 7 || *s.UsersToday.Users != 7 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -194,22 +211,22 @@ func TestOutages(t *testing.T) {
 	if _, err := r.cache.Refresh(t.Context(), r.loader); err != nil {
 		t.Fatal(err)
 	}
-	var s query.SummaryAnswer
+	var s api.MetricResponse
 	r.get(t, "summary", nil, 200, &s) // fills the hour
 	working := r.Warehouse
 	r.stopWarehouse()
 	r.get(t, "summary", nil, 200, &s)
-	if s.Events != 3 || s.Source != "cache" || s.Stale {
+	if *s.Events != 3 || s.Source != "cache" || s.Stale {
 		t.Errorf("without the warehouse: %+v", s)
 	}
-	r.Now = func() time.Time { return now.Add(10 * time.Second) }
+	r.Clock.Time = func() time.Time { return now.Add(10 * time.Second) }
 	r.get(t, "summary", nil, 200, &s)
 	if s.AsOf == nil || !s.AsOf.Equal(now.Truncate(time.Millisecond)) {
 		t.Errorf("asOf is %v, want when it was filled, %v", s.AsOf, now)
 	}
-	r.Now = func() time.Time { return now.Add(4 * time.Minute) }
+	r.Clock.Time = func() time.Time { return now.Add(4 * time.Minute) }
 	to := map[string]string{"from": now.Add(-20 * time.Minute).Format(time.RFC3339), "to": now.Format(time.RFC3339)}
-	var a query.EventsAnswer
+	var a api.MetricResponse
 	r.get(t, "events", to, 200, &a)
 	if !a.Stale {
 		t.Errorf("four minutes later: %+v", a)
@@ -219,7 +236,7 @@ func TestOutages(t *testing.T) {
 	r.Warehouse = working
 	r.stopCache()
 	r.get(t, "summary", nil, 200, &s)
-	if s.Source != "warehouse" || s.Events != 3 || r.metrics[contract.MetricCacheErrors] == 0 {
+	if s.Source != "warehouse" || *s.Events != 3 || r.metrics[contract.MetricCacheErrors] == 0 {
 		t.Errorf("without the cache: %+v, metrics %v", s, r.metrics)
 	}
 	r.stopWarehouse()

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/decimal"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -27,12 +29,12 @@ func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (r
 	if err != nil {
 		return result{}, err
 	}
-	a := EventsAnswer{
-		Metric: r.name, From: r.from, To: p.end, StepSeconds: int64(r.step / time.Second),
-		Origin: p.origin.settle(p.end, now), Points: make([]Point, len(p.points)), Next: r.next(p.end), Folded: p.folded,
+	a := api.MetricResponse{
+		Metric: r.name, From: &r.from, To: &p.end, StepSeconds: int(r.step / time.Second),
+		Origin: dropAsOf(p.origin, p.end, now), Points: make([]api.Point, len(p.points)), Next: r.next(p.end), Folded: p.folded,
 	}
 	for i, point := range p.points {
-		a.Points[i] = Point{At: point.At, EventType: point.Dimension, Count: point.N}
+		a.Points[i] = api.Point{At: point.At, EventType: point.Dimension, Count: point.N}
 	}
 	return result{a, p.end, a.Stale}, nil
 }
@@ -41,8 +43,8 @@ func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (r
 type page struct {
 	points []warehouse.Point
 	end    time.Time
-	origin Origin
-	folded *Folded
+	origin api.Origin
+	folded *api.Folded
 }
 
 func (h *Handler) page(ctx context.Context, r seriesRequest, now time.Time) (p page, err error) {
@@ -88,12 +90,12 @@ func (h *Handler) unfold(ctx context.Context, r seriesRequest, p *page, points [
 	}
 	if err != nil {
 		h.Log.ErrorContext(ctx, "folded events not counted", "err", err)
-		p.folded = &Folded{From: r.from, To: p.end, Events: other}
+		p.folded = &api.Folded{From: r.from, To: p.end, Events: other}
 		return points
 	}
 	p.origin = fresh(now)
 	if counted.Folded > 0 {
-		p.folded = &Folded{From: counted.FoldedFrom, To: counted.FoldedTo, Events: counted.Folded}
+		p.folded = &api.Folded{From: counted.FoldedFrom, To: counted.FoldedTo, Events: counted.Folded}
 	}
 	return counted.Points
 }
@@ -151,7 +153,7 @@ func bytesOf(p warehouse.Point) int {
 
 // read adds a series up by steps: from the cache when all of it can be there,
 // else from the warehouse; and from the cache again when the warehouse can't.
-func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, Origin, error) {
+func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, api.Origin, error) {
 	kept := s.from.Add(cache.Window).After(now.Add(time.Minute)) && !s.to.After(now.Add(cache.Ahead))
 	if kept && s.to.Sub(s.from) <= maxCached {
 		return h.recent(ctx, key, s, now)
@@ -168,7 +170,7 @@ func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) (
 			return points, origin(true, false, found.AsOf, now), err
 		}
 	}
-	return nil, Origin{}, fmt.Errorf("%w: %w", errUnavailable, err)
+	return nil, api.Origin{}, fmt.Errorf("%w: %w", errUnavailable, err)
 }
 
 func (s span) minutes() []time.Time {
@@ -192,7 +194,7 @@ func (h *Handler) cached(ctx context.Context, key string, minutes []time.Time) (
 }
 
 // recent adds minutes up. What the cache lacks it is given on the way.
-func (h *Handler) recent(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, Origin, error) {
+func (h *Handler) recent(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, api.Origin, error) {
 	minutes := s.minutes()
 	found, ok := h.cached(ctx, key, minutes)
 	h.count(ctx, len(minutes)-len(found.Missing), len(found.Missing))
@@ -231,7 +233,9 @@ func (h *Handler) fill(ctx context.Context, key string, missing []time.Time) ([]
 // sums is what was added up for a point.
 type sums struct {
 	n             int64
-	sum, min, max decimal // units is nil for a metric that only counts
+	sum, min, max decimal.Decimal
+	// measured is false for a metric that only counts.
+	measured bool
 }
 
 func (s *sums) add(r warehouse.MinuteRow) error {
@@ -239,27 +243,27 @@ func (s *sums) add(r warehouse.MinuteRow) error {
 	if r.Min == "" || r.N == 0 {
 		return nil
 	}
-	sum, err := parseDecimal(r.Sum)
+	sum, err := decimal.Parse(r.Sum)
 	if err != nil {
 		return err
 	}
-	low, err := parseDecimal(r.Min)
+	low, err := decimal.Parse(r.Min)
 	if err != nil {
 		return err
 	}
-	high, err := parseDecimal(r.Max)
+	high, err := decimal.Parse(r.Max)
 	if err != nil {
 		return err
 	}
-	if s.sum.units == nil {
-		s.sum, s.min, s.max = sum, low, high
+	if !s.measured {
+		s.sum, s.min, s.max, s.measured = sum, low, high, true
 		return nil
 	}
-	s.sum = s.sum.plus(sum)
-	if low.less(s.min) {
+	s.sum = s.sum.Add(sum)
+	if low.Cmp(s.min) < 0 {
 		s.min = low
 	}
-	if s.max.less(high) {
+	if s.max.Cmp(high) < 0 {
 		s.max = high
 	}
 	return nil
@@ -289,7 +293,7 @@ func addUp(rows []warehouse.MinuteRow, s span) ([]warehouse.Point, error) {
 			continue
 		}
 		p := warehouse.Point{At: time.Unix(k.at, 0).UTC(), Dimension: k.dimension, N: g.n}
-		if g.sum.units != nil {
+		if g.measured {
 			p.Sum, p.Min, p.Max = g.sum.String(), g.min.String(), g.max.String()
 		}
 		points = append(points, p)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -13,24 +14,24 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json"
 
-	"github.com/streamctl/streamctl/internal/problem"
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 // retryAfterSeconds is what a client is told when nothing can answer.
 const retryAfterSeconds = 5
 
 // refuse answers what can't be answered.
-func (h *Handler) refuse(ctx context.Context, err error) (events.APIGatewayProxyResponse, error) {
+func refuse(ctx context.Context, log *slog.Logger, err error) (events.APIGatewayProxyResponse, error) {
 	var wrong *parameterError
 	var unknown *unknownMetricError
 	switch {
 	case errors.As(err, &wrong):
-		return problem.New(http.StatusBadRequest, wrong.Error()).Response()
+		return api.NewProblem(http.StatusBadRequest, wrong.Error()).Response()
 	case errors.As(err, &unknown):
-		return problem.New(http.StatusNotFound, unknown.Error()).Response()
+		return api.NewProblem(http.StatusNotFound, unknown.Error()).Response()
 	}
-	h.Log.ErrorContext(ctx, "query not answered", "err", err)
-	p := problem.New(http.StatusServiceUnavailable, errUnavailable.Error()+"; try again in a few seconds")
+	log.ErrorContext(ctx, "query not answered", "err", err)
+	p := api.NewProblem(http.StatusServiceUnavailable, errUnavailable.Error()+"; try again in a few seconds")
 	p.RetryAfterSeconds = retryAfterSeconds
 	return p.Response()
 }

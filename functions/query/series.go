@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -32,7 +33,7 @@ var seriesParameters = []string{"from", "to", "step", "cursor"}
 
 // eventsSeries is the platform's own: events by type.
 var eventsSeries = series{
-	name: "events", key: warehouse.MetricEvents, fields: 1, by: []string{"eventType"},
+	name: api.MetricEvents, key: warehouse.MetricEvents, fields: 1, by: []string{"eventType"},
 	parameters: []string{"from", "to", "step", "eventType", "by", "cursor"},
 }
 
@@ -57,8 +58,8 @@ func (e *unknownMetricError) Error() string {
 // find looks a metric up: among the declared ones, then among those that code
 // makes, of which only the warehouse knows.
 func (h *Handler) find(ctx context.Context, name string, now time.Time) (series, error) {
-	known := []string{"summary", "events", "users"}
-	for _, d := range h.Definitions {
+	known := []string{api.MetricSummary, api.MetricEvents, api.MetricUsers}
+	for _, d := range h.definitions {
 		if d.Name == name {
 			return declared(d), nil
 		}
@@ -104,9 +105,9 @@ func (h *Handler) metric(ctx context.Context, r seriesRequest, now time.Time) (r
 	if err != nil {
 		return result{}, err
 	}
-	a := MetricAnswer{
-		Metric: r.name, From: r.from, To: p.end, StepSeconds: int64(r.step / time.Second), By: r.by,
-		Since: h.since(ctx, r.key, now), Points: make([]MetricPoint, len(p.points)), Next: r.next(p.end),
+	a := api.MetricResponse{
+		Metric: r.name, From: &r.from, To: &p.end, StepSeconds: int(r.step / time.Second), By: r.by,
+		Since: h.since(ctx, r.key, now), Points: make([]api.Point, len(p.points)), Next: r.next(p.end),
 	}
 	for i, point := range p.points {
 		a.Points[i] = metricPoint(r.series, point)
@@ -123,12 +124,12 @@ func (h *Handler) metric(ctx context.Context, r seriesRequest, now time.Time) (r
 			h.Log.WarnContext(ctx, "skipped events not counted", "key", r.key, "err", err)
 		}
 	}
-	a.Origin = origin.settle(p.end, now)
+	a.Origin = dropAsOf(origin, p.end, now)
 	return result{a, p.end, a.Stale}, nil
 }
 
 // skipped counts the events that a metric passed over.
-func (h *Handler) skipped(ctx context.Context, r seriesRequest, end, now time.Time) (int64, Origin, error) {
+func (h *Handler) skipped(ctx context.Context, r seriesRequest, end, now time.Time) (int64, api.Origin, error) {
 	points, origin, err := h.read(ctx, metric.SkippedKey(r.key), span{r.from, end, end.Sub(r.from)}, now)
 	var n int64
 	for _, p := range points {
@@ -137,8 +138,8 @@ func (h *Handler) skipped(ctx context.Context, r seriesRequest, end, now time.Ti
 	return n, origin, err
 }
 
-func metricPoint(s series, p warehouse.Point) MetricPoint {
-	m := MetricPoint{At: p.At, Count: p.N}
+func metricPoint(s series, p warehouse.Point) api.Point {
+	m := api.Point{At: p.At, Count: p.N}
 	if p.Dimension != "" || s.by != nil { // code need not tell values apart
 		m.Values = metric.Values(p.Dimension, s.fields)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cache"
 )
 
@@ -15,16 +16,16 @@ func (h *Handler) users(ctx context.Context, r daysRequest, now time.Time) (resu
 		return result{}, err
 	}
 	ended := r.last.AddDate(0, 0, 1)
-	a := UsersAnswer{Metric: "users", Origin: origin.settle(ended, now), Days: days}
+	a := api.MetricResponse{Metric: api.MetricUsers, Origin: dropAsOf(origin, ended, now), Days: days}
 	return result{a, ended, a.Stale}, nil
 }
 
 // countUsers counts by estimates of the cache when it has all of them, else
 // exactly.
-func (h *Handler) countUsers(ctx context.Context, r daysRequest, now time.Time) (days []Day, from Origin, err error) {
+func (h *Handler) countUsers(ctx context.Context, r daysRequest, now time.Time) (days []api.UsersDay, from api.Origin, err error) {
 	var names []string
 	for d := r.first; !d.After(r.last); d = d.AddDate(0, 0, 1) {
-		days = append(days, Day{Day: d.Format(time.DateOnly)})
+		days = append(days, api.UsersDay{Day: d.Format(time.DateOnly)})
 		names = append(names, d.Format(cache.DayLayout))
 	}
 	cacheCtx, cancel := context.WithTimeout(ctx, cacheTime)
@@ -70,10 +71,14 @@ func (h *Handler) summary(ctx context.Context, now time.Time) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	a := SummaryAnswer{Metric: "summary", From: s.from, To: to, Origin: merge(origin, counted), ByType: map[string]int64{}, UsersToday: users[0]}
+	var total int64
+	byType := map[string]int64{}
 	for _, p := range points {
-		a.Events += p.N
-		a.ByType[p.Dimension] += p.N
+		total += p.N
+		byType[p.Dimension] += p.N
+	}
+	a := api.MetricResponse{
+		Metric: api.MetricSummary, From: &s.from, To: &to, Origin: merge(origin, counted), Events: &total, ByType: byType, UsersToday: &users[0],
 	}
 	return result{a, to, a.Stale}, nil
 }

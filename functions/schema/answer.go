@@ -9,21 +9,23 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // answerTries is how often an answer is tried to deliver.
 const answerTries = 5
 
-// Deliver makes the Answer of a Handler. The URL is signed without a
-// Content-Type, so that none may be sent.
-func Deliver(client *http.Client, pause func(context.Context, time.Duration) error) func(context.Context, string, []byte) error {
+// Deliver returns the Respond function of a deployed Handler. The URL is signed
+// without a Content-Type, so none may be sent.
+func Deliver(client *http.Client, clock pause.Clock) func(context.Context, string, []byte) error {
 	return func(ctx context.Context, target string, body []byte) error {
 		for try := 1; ; try++ {
 			again, err := put(ctx, client, target, body)
 			if err == nil || !again || try == answerTries {
 				return err
 			}
-			if pauseErr := pause(ctx, time.Duration(try)*300*time.Millisecond); pauseErr != nil {
+			if pauseErr := clock.For(ctx, time.Duration(try)*300*time.Millisecond); pauseErr != nil {
 				return err
 			}
 		}

@@ -15,35 +15,48 @@ import (
 
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Warehouse is what schema needs of a login; *warehouse.DB has it.
+// Warehouse is the database for a login as contract.RoleOwner; *warehouse.DB
+// satisfies it.
 type Warehouse interface {
-	EnsureRoles(context.Context) error
 	Migrate(context.Context) (version int, err error)
 	SetRoles(context.Context, warehouse.Limits) error
 	SetMetrics(context.Context, []metric.Definition) error
-	ReserveEventTypes(ctx context.Context, types []string) error
+	ReserveEventTypes(context.Context, []string) error
 	MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	Close(context.Context) error
 }
 
-// Handler answers the custom resource's requests.
-type Handler struct {
+// Master is the database for a login as the master user; *warehouse.DB satisfies
+// it.
+type Master interface {
+	EnsureRoles(context.Context) error
+	Close(context.Context) error
+}
+
+// Deps are what a Handler works with.
+type Deps struct {
 	// Owner logs in as contract.RoleOwner with IAM.
 	Owner func() Warehouse
-	// Master logs in as the master, while there is no owner.
-	Master func(user, password string) Warehouse
-	// Answer puts a response where CloudFormation waits for it.
-	Answer func(ctx context.Context, url string, body []byte) error
-	// MaxAgeDays is how many past days get a partition.
-	MaxAgeDays int
-	Now        func() time.Time
-	// Pause waits between tries, or returns the context's error.
-	Pause func(context.Context, time.Duration) error
-	Log   *slog.Logger
+	// Master logs in as the master user, while there is no owner.
+	Master func(user, password string) Master
+	// Respond puts a response to the URL that CloudFormation reads.
+	Respond func(ctx context.Context, url string, body []byte) error
+	Clock   pause.Clock
+	Log     *slog.Logger
 }
+
+// Handler answers the custom resource's requests.
+type Handler struct {
+	Deps
+	env contract.Schema
+}
+
+// New returns a handler.
+func New(env contract.Schema, d Deps) *Handler { return &Handler{d, env} }
 
 const (
 	// physicalID never changes: another one would tell CloudFormation that
@@ -74,7 +87,7 @@ func (h *Handler) Handle(ctx context.Context, e cfn.Event) error {
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	if err := h.Answer(ctx, e.ResponseURL, body); err != nil {
+	if err := h.Respond(ctx, e.ResponseURL, body); err != nil {
 		return fmt.Errorf("answer CloudFormation: %w", err)
 	}
 	h.Log.InfoContext(ctx, "answered", "request", e.RequestType, "status", r.Status)
@@ -134,8 +147,8 @@ func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, l
 	if err := owner.SetRoles(ctx, limits); err != nil {
 		return err
 	}
-	today := h.Now().UTC().Truncate(24 * time.Hour)
-	made, err := owner.MakeDays(ctx, today.AddDate(0, 0, -h.MaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Pause)
+	today := h.Clock.Now().UTC().Truncate(24 * time.Hour)
+	made, err := owner.MakeDays(ctx, today.AddDate(0, 0, -h.env.EventMaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Clock.For)
 	if err != nil {
 		return err
 	}
@@ -159,14 +172,14 @@ func (h *Handler) makeRoles(ctx context.Context, p contract.MigrationProperties)
 // retry does work again while its error is one that passes, at most for
 // patience.
 func (h *Handler) retry(ctx context.Context, passes func(error) bool, work func() error) error {
-	begun := h.Now()
+	begun := h.Clock.Now()
 	for {
 		err := work()
-		if err == nil || !passes(err) || h.Now().Sub(begun) >= patience {
+		if err == nil || !passes(err) || h.Clock.Now().Sub(begun) >= patience {
 			return err
 		}
 		h.Log.InfoContext(ctx, "database not ready", "err", err)
-		if pauseErr := h.Pause(ctx, 2*time.Second); pauseErr != nil {
+		if pauseErr := h.Clock.For(ctx, 2*time.Second); pauseErr != nil {
 			return err
 		}
 	}

@@ -21,13 +21,14 @@ import (
 	"github.com/streamctl/streamctl/functions/schema"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
 // rig is a handler with a clock that only pauses move, and what it answered.
 type rig struct {
-	schema.Handler
+	*schema.Handler
 	now     time.Time
 	answers []cfn.Response
 	log     bytes.Buffer
@@ -50,13 +51,14 @@ func newRig(t *testing.T) *rig {
 		r.answers = append(r.answers, answer)
 	}))
 	t.Cleanup(server.Close)
-	deliver := schema.Deliver(server.Client(), r.pause)
-	r.Handler = schema.Handler{
-		Answer: func(ctx context.Context, _ string, body []byte) error {
+	clock := pause.Clock{Time: func() time.Time { return r.now }, Wait: r.pause}
+	deliver := schema.Deliver(server.Client(), clock)
+	r.Handler = schema.New(contract.Schema{EventMaxAgeDays: 3}, schema.Deps{
+		Respond: func(ctx context.Context, _ string, body []byte) error {
 			return deliver(ctx, server.URL+"/?signature=x", body)
 		},
-		MaxAgeDays: 3, Now: func() time.Time { return r.now }, Pause: r.pause, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-	}
+		Clock: clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+	})
 	return r
 }
 
@@ -116,7 +118,7 @@ func TestDeployOnANewDatabase(t *testing.T) {
 		return warehouse.NewURL(server.URL(contract.RoleOwner, contract.DatabaseName))
 	}
 	masterLogins := 0
-	r.Master = func(user, password string) schema.Warehouse {
+	r.Master = func(user, password string) schema.Master {
 		masterLogins++
 		u, err := url.Parse(server.URL(user, contract.DatabaseName))
 		if err != nil {
@@ -199,7 +201,7 @@ func TestErrorsThatPass(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, s := newRig(t), &stub{errs: c.errs}
 			r.Owner = func() schema.Warehouse { return s }
-			r.Master = func(string, string) schema.Warehouse { return s }
+			r.Master = func(string, string) schema.Master { return s }
 			r.expect(t, request(cfn.RequestCreate, "p"), c.status, c.reason)
 		})
 	}
@@ -237,7 +239,7 @@ func TestDeliverTriesAgain(t *testing.T) {
 		statuses = statuses[1:]
 	}))
 	defer server.Close()
-	none := func(context.Context, time.Duration) error { return nil }
+	none := pause.Clock{Wait: func(context.Context, time.Duration) error { return nil }}
 	if err := schema.Deliver(server.Client(), none)(t.Context(), server.URL, nil); err != nil || len(statuses) != 0 {
 		t.Errorf("%v, %d statuses left", err, len(statuses))
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -161,15 +162,21 @@ func TestPut(t *testing.T) {
 		"never free":     {[]int{409}, conflictTries, false},
 		"forbidden":      {[]int{403}, 1, false},
 	} {
-		api := &answers{statuses: c.statuses}
-		w := Writer{API: api, Bucket: "b", Wait: func(context.Context, time.Duration) error { return nil }}
-		if err := w.Put(t.Context(), "k", []byte("x")); (err == nil) != c.ok || api.calls != c.calls {
-			t.Errorf("%s: %d calls, %v", name, api.calls, err)
+		synctest.Test(t, func(t *testing.T) {
+			api := &answers{statuses: c.statuses}
+			w := Writer{API: api, Bucket: "b"}
+			if err := w.Put(t.Context(), "k", []byte("x")); (err == nil) != c.ok || api.calls != c.calls {
+				t.Errorf("%s: %d calls, %v", name, api.calls, err)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		stop := errors.New("stop")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(stop)
+		w := Writer{API: &answers{statuses: []int{409}}}
+		if err := w.Put(ctx, "k", nil); !errors.Is(err, stop) {
+			t.Errorf("the wait's error became %v", err)
 		}
-	}
-	stop := errors.New("stop")
-	w := Writer{API: &answers{statuses: []int{409}}, Wait: func(context.Context, time.Duration) error { return stop }}
-	if err := w.Put(t.Context(), "k", nil); !errors.Is(err, stop) {
-		t.Errorf("the wait's error became %v", err)
-	}
+	})
 }

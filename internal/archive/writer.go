@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // PutAPI is what the writer needs of S3; *s3.Client has it.
@@ -21,8 +23,6 @@ type PutAPI interface {
 type Writer struct {
 	API    PutAPI
 	Bucket string
-	// Wait pauses between tries, or returns the context's error.
-	Wait func(context.Context, time.Duration) error
 }
 
 // conflictTries is how often a put is tried while another writer is at work on
@@ -32,7 +32,7 @@ const conflictTries = 6
 // Put writes an object. One of that name that is already there is the same
 // one, since names follow from content, and is no error.
 func (w Writer) Put(ctx context.Context, key string, body []byte) error {
-	pause := 50 * time.Millisecond
+	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		_, err := w.API.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: aws.String(w.Bucket), Key: aws.String(key), Body: bytes.NewReader(body),
@@ -44,10 +44,10 @@ func (w Writer) Put(ctx context.Context, key string, body []byte) error {
 		case status != http.StatusConflict || try == conflictTries:
 			return fmt.Errorf("put %s: %w", key, err)
 		}
-		if err := w.Wait(ctx, pause); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return fmt.Errorf("put %s: %w", key, err)
 		}
-		pause *= 2
+		wait *= 2
 	}
 }
 

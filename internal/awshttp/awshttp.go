@@ -1,4 +1,5 @@
-// Package awshttp is the HTTP client for the SDK's clients of AWS.
+// Package awshttp has what calls to AWS share below the SDK: the configuration of
+// a function, HTTP transport, signatures and trusted certificate authorities.
 package awshttp
 
 import (

@@ -17,8 +17,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/trust"
 )
 
 const (
@@ -34,7 +34,7 @@ const (
 // verified, a new token of IAM for each connection. Nothing is connected, nor
 // the trusted authorities read, before the first command.
 func FromEnvironment(env contract.Cache, cfg aws.Config, getenv func(string) string) *redis.Client {
-	pool := sync.OnceValues(func() (*x509.CertPool, error) { return trust.Pool(getenv) })
+	pool := sync.OnceValues(func() (*x509.CertPool, error) { return awshttp.Roots(getenv) })
 	o := clientOptions(net.JoinHostPort(env.Host, env.Port))
 	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		roots, err := pool()

@@ -9,11 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/failure"
 )
@@ -31,7 +31,7 @@ func (o *apiOptions) flags(f *pflag.FlagSet) {
 
 // api makes the client of a stack's API, whose calls are signed, or of a URL's.
 // Who owns the stack's policy is told where a call is refused.
-func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*client.Client, error) {
+func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*api.Client, error) {
 	if o.url == "" {
 		o.url = a.Getenv("STREAMCTL_URL")
 	}
@@ -42,7 +42,7 @@ func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*client.C
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" {
 		return nil, &usageError{err: fmt.Errorf("--url %q: want http://host:port or https://host/stage", o.url)}
 	}
-	c := &client.Client{Endpoint: strings.TrimSuffix(strings.TrimSuffix(o.url, "/"), "/events"), HTTP: client.NewHTTP(concurrency)}
+	c := &api.Client{Endpoint: strings.TrimSuffix(strings.TrimSuffix(o.url, "/"), api.PathEvents), HTTP: api.NewHTTP(concurrency)}
 	if !o.sign {
 		return c, nil
 	}
@@ -54,11 +54,11 @@ func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*client.C
 	if err != nil {
 		return nil, err
 	}
-	c.Signer = &client.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now}
+	c.Signer = &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials}
 	return c, nil
 }
 
-func (a *App) stackAPI(ctx context.Context) (*client.Client, error) {
+func (a *App) stackAPI(ctx context.Context) (*api.Client, error) {
 	v, op, err := a.login(ctx)
 	if err != nil {
 		return nil, err
@@ -78,9 +78,9 @@ func (a *App) stackAPI(ctx context.Context) (*client.Client, error) {
 	if endpoint == "" {
 		return nil, &noEndpointError{found.Name, found.Status}
 	}
-	return &client.Client{
+	return &api.Client{
 		Endpoint: endpoint, HTTP: cfg.HTTPClient,
-		Signer: &client.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now},
+		Signer: &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials},
 	}, nil
 }
 
@@ -118,7 +118,7 @@ func (e *problemError) Hint() string {
 }
 
 // get asks the API and reads its answer into body.
-func get(ctx context.Context, c *client.Client, target string, body any) error {
+func get(ctx context.Context, c *api.Client, target string, body any) error {
 	resp, err := c.Get(ctx, target, nil)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func get(ctx context.Context, c *client.Client, target string, body any) error {
 	}
 	if resp.StatusCode != http.StatusOK {
 		e := &problemError{status: resp.StatusCode}
-		var p struct{ Title, Detail string }
+		var p api.Problem
 		if json.Unmarshal(text, &p) == nil {
 			e.title, e.detail = p.Title, p.Detail
 		}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/template"
-	"github.com/streamctl/streamctl/internal/trust"
 )
 
 // login reads the variables and logs in: what every verb begins with that
@@ -83,9 +83,9 @@ func artifactBucket(v config.Variables, caller stack.Caller) string {
 // template has no entry for.
 func (a *App) checkRegion(v config.Variables) error {
 	var problems []config.Problem
-	if !trust.Covers(v.Region) {
+	if !awshttp.HasRootsOf(v.Region) {
 		problems = append(problems, config.Problem{Key: "Region", What: fmt.Sprintf(
-			"%q: the functions hold no certificate authority of RDS there, so they could not verify the database; choose another, or add its \"Amazon RDS %s Root CA\" to internal/trust/roots/rds.pem of a checkout and deploy from there", v.Region, v.Region)})
+			"%q: the functions hold no certificate authority of RDS there, so they could not verify the database; choose another, or add its \"Amazon RDS %s Root CA\" to internal/awshttp/roots/rds.pem of a checkout and deploy from there", v.Region, v.Region)})
 	}
 	if v.S3PrefixListId == "" && !template.KnownRegion(v.Region) {
 		problems = append(problems, config.Problem{Key: "S3PrefixListId", What: "needed in " + v.Region +

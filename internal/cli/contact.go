@@ -10,7 +10,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 const (
@@ -92,7 +92,7 @@ func (c *contacts) waiting(host string) {
 	last := c.hosts[host].last
 	c.mu.Unlock()
 	if last != nil {
-		c.note("Still waiting for %s: %s", host, client.Cause(last))
+		c.note("Still waiting for %s: %s", host, api.Cause(last))
 		return
 	}
 	c.note("Still waiting for %s: no answer yet", host)
@@ -122,8 +122,8 @@ func (c *contacts) reach(host string) {
 
 // fail returns the error for a call that failed, which knows whether to try again.
 func (c *contacts) fail(host string, cause error) error {
-	network := &client.NetworkError{Host: host, Err: cause}
-	if !client.Unreachable(cause) { // such as a connection that broke: the SDK decides
+	network := &api.NetworkError{Host: host, Err: cause}
+	if !api.Unreachable(cause) { // such as a connection that broke: the SDK decides
 		return network
 	}
 	c.mu.Lock()
@@ -144,7 +144,7 @@ func (c *contacts) fail(host string, cause error) error {
 
 // contactError is a host that can't be reached.
 type contactError struct {
-	*client.NetworkError
+	*api.NetworkError
 	again bool
 	wait  time.Duration
 }

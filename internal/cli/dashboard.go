@@ -16,7 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/spf13/cobra"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/dashboard/awsstack"
@@ -72,13 +73,13 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 	if endpoint == "" {
 		return &noEndpointError{found.Name, found.Status}
 	}
-	api := &client.Client{Endpoint: endpoint, HTTP: cfg.HTTPClient, Signer: &client.Signer{Region: cfg.Region, Credentials: cfg.Credentials, Now: time.Now}}
-	if err := a.tryAPI(ctx, api, found.Outputs["ReadMetricsPolicyArn"]); err != nil {
+	client := &api.Client{Endpoint: endpoint, HTTP: cfg.HTTPClient, Signer: &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials}}
+	if err := a.tryAPI(ctx, client, found.Outputs["ReadMetricsPolicyArn"]); err != nil {
 		return err
 	}
-	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: found.Name, Now: time.Now,
+	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: found.Name,
 		Processor: found.Outputs["ProcessorFunctionName"], Archiver: found.Outputs["ArchiverFunctionName"]}
-	return a.serveDashboard(ctx, o, dashboard.New(dashboard.Options{API: api, Health: health.Get, About: aboutStack(v, found, endpoint, cfg.Region)}))
+	return a.serveDashboard(ctx, o, dashboard.New(dashboard.Options{API: client, Health: health.Get, About: aboutStack(v, found, endpoint, cfg.Region)}))
 }
 
 func aboutStack(v config.Variables, found stack.Stack, endpoint, region string) dashboard.About {
@@ -90,8 +91,8 @@ func aboutStack(v config.Variables, found stack.Stack, endpoint, region string) 
 }
 
 // tryAPI asks once, so that missing permission is told here and not on the page.
-func (a *App) tryAPI(ctx context.Context, api *client.Client, policy string) error {
-	resp, err := api.Get(ctx, "/metrics/summary", http.Header{})
+func (a *App) tryAPI(ctx context.Context, client *api.Client, policy string) error {
+	resp, err := client.Get(ctx, api.MetricPath(api.MetricSummary, nil), http.Header{})
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (a *App) tryAPI(ctx context.Context, api *client.Client, policy string) err
 	}
 	switch {
 	case resp.StatusCode == http.StatusForbidden:
-		return &readDeniedError{api.Endpoint, policy}
+		return &readDeniedError{client.Endpoint, policy}
 	case resp.StatusCode >= http.StatusBadRequest:
 		a.notef("the API answers %s; the page goes on asking", resp.Status)
 	}

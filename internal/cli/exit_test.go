@@ -11,8 +11,8 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/artifact"
-	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/bucket"
@@ -31,7 +31,7 @@ func rejectedBy(code string) error {
 // wrapped.
 func TestExitCodes(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	network := &client.NetworkError{Host: "sts.us-east-1.amazonaws.com", Err: refused}
+	network := &api.NetworkError{Host: "sts.us-east-1.amazonaws.com", Err: refused}
 	for name, test := range map[string]struct {
 		err  error
 		want int
@@ -51,7 +51,7 @@ func TestExitCodes(t *testing.T) {
 		"no source":                      {artifact.ErrNoSource, 1},
 		"the API fails":                  {&problemError{status: http.StatusServiceUnavailable}, 1},
 		"network":                        {network, 1},
-		"network under credentials":      {&client.CredentialsError{Err: network}, 1},
+		"network under credentials":      {&api.CredentialsError{Err: network}, 1},
 		"network while logging in":       {loginError(fmt.Errorf("get identity: %w", network)), 1},
 		"local: port taken":              {&local.PortError{Flag: "--port"}, 1},
 		"local: damage":                  {&local.DamageError{}, 1},
@@ -67,7 +67,7 @@ func TestExitCodes(t *testing.T) {
 		"template":                       {&invalidError{errors.New("no")}, 3},
 		"credentials":                    {&credentialsError{err: errors.New("no")}, 4},
 		"no MFA code":                    {&credentialsError{err: &mfaError{"arn"}}, 4},
-		"credentials for the API":        {&client.CredentialsError{Err: errors.New("no")}, 4},
+		"credentials for the API":        {&api.CredentialsError{Err: errors.New("no")}, 4},
 		"deploy: credentials":            {&deploy.CredentialsError{Err: errors.New("no")}, 4},
 		"another account":                {&deploy.AccountError{}, 4},
 		"the API forbids":                {&problemError{status: http.StatusForbidden}, 4},

@@ -19,8 +19,8 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/awshttp"
-	"github.com/streamctl/streamctl/internal/client"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/failure"
 )
@@ -175,7 +175,7 @@ func loginCommand(cfg aws.Config) string {
 // loginError is why a first call, which needs no permission, failed: the network or
 // the credentials.
 func loginError(err error) error {
-	var network *client.NetworkError
+	var network *api.NetworkError
 	var known *credentialsError
 	switch {
 	case errors.As(err, &network):

@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local"
@@ -60,17 +62,10 @@ that is loaded again gets a place when there is one.`,
 
 // valuesResult is the result of `metrics values`.
 type valuesResult struct {
-	Metric string        `json:"metric"`
-	Places int           `json:"places"`
-	Used   int           `json:"used"`
-	Values []metricValue `json:"values"`
-}
-
-type metricValue struct {
-	Value      string `json:"value"`
-	Reserved   bool   `json:"reserved,omitempty"`
-	LastSeen   string `json:"lastSeen"`
-	ReleasedAt string `json:"releasedAt,omitempty"`
+	Metric string            `json:"metric"`
+	Places int               `json:"places"`
+	Used   int               `json:"used"`
+	Values []api.MetricValue `json:"values"`
 }
 
 func runMetricsValues(ctx context.Context, a *App, o valuesOptions, metric string) error {
@@ -80,14 +75,15 @@ func runMetricsValues(ctx context.Context, a *App, o valuesOptions, metric strin
 	if len(o.forget) > 0 {
 		return a.forgetValues(ctx, o, metric)
 	}
-	api, err := a.api(ctx, o.api, 1)
+	client, err := a.api(ctx, o.api, 1)
 	if err != nil {
 		return err
 	}
-	var r valuesResult
-	if err := get(ctx, api, "/metrics/"+metric+"?"+url.Values{"list": {"values"}}.Encode(), &r); err != nil {
+	var body api.ValuesResponse
+	if err := get(ctx, client, api.MetricPath(metric, url.Values{"list": {"values"}}), &body); err != nil {
 		return err
 	}
+	r := valuesResult{Metric: body.Metric, Places: body.Places, Used: body.Used, Values: body.Values}
 	return a.answer(r, func() { a.showValues(r) })
 }
 
@@ -154,8 +150,8 @@ func (a *App) showValues(r valuesResult) {
 	for _, v := range r.Values {
 		note := ""
 		switch {
-		case v.ReleasedAt != "":
-			note = "  released " + ui.Line(v.ReleasedAt)
+		case v.ReleasedAt != nil:
+			note = "  released " + v.ReleasedAt.Format(time.RFC3339Nano)
 		case v.Reserved:
 			note = "  reserved"
 		}

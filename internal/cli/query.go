@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 type queryOptions struct {
@@ -67,11 +66,11 @@ func (o queryOptions) target(metric string, now time.Time) (string, error) {
 	}
 	layout := time.RFC3339
 	switch metric {
-	case "summary":
+	case api.MetricSummary:
 		if o.from+o.to+o.eventType+o.by != "" || o.step != 0 {
 			return "", &usageError{err: errors.New("summary is about the last hour and takes no range"), hint: "`streamctl query events --last 6h` takes one"}
 		}
-	case "users":
+	case api.MetricUsers:
 		layout = time.DateOnly
 		if o.last != 0 {
 			o.from, o.to = now.UTC().Add(-o.last).Format(layout), ""
@@ -100,7 +99,7 @@ func (o queryOptions) target(metric string, now time.Time) (string, error) {
 			q.Set(name, value)
 		}
 	}
-	return "/metrics/" + metric + "?" + q.Encode(), nil
+	return api.MetricPath(metric, q), nil
 }
 
 // stepFor is the step as given, or one that makes about as many as a chart has.
@@ -127,62 +126,19 @@ func (o queryOptions) stepFor(now time.Time) (time.Duration, error) {
 	return 24 * time.Hour, nil
 }
 
-// queryAnswer is any answer of docs/query.md, its pages put together.
-type queryAnswer struct {
-	Metric      string           `json:"metric"`
-	From        *time.Time       `json:"from,omitempty"`
-	To          *time.Time       `json:"to,omitempty"`
-	StepSeconds int              `json:"stepSeconds,omitempty"`
-	Source      string           `json:"source"`
-	AsOf        *time.Time       `json:"asOf,omitempty"`
-	Stale       bool             `json:"stale"`
-	Since       *time.Time       `json:"since,omitempty"`
-	By          []string         `json:"by,omitempty"`
-	Skipped     *int64           `json:"skipped,omitempty"`
-	Events      *int64           `json:"events,omitempty"`
-	ByType      map[string]int64 `json:"byType,omitempty"`
-	UsersToday  *usersDay        `json:"usersToday,omitempty"`
-	Days        []usersDay       `json:"days,omitempty"`
-	Points      []queryPoint     `json:"points,omitempty"`
-	Folded      *foldedEvents    `json:"folded,omitempty"`
-	Next        string           `json:"next,omitempty"`
-}
-
-type usersDay struct {
-	Day   string `json:"day"`
-	Users *int64 `json:"users"` // nil: retention has dropped the day
-	Exact bool   `json:"exact"`
-}
-
-// foldedEvents are events that are counted as __other__; some of them may be of
-// the type that was asked for.
-type foldedEvents struct {
-	From   time.Time `json:"from"`
-	To     time.Time `json:"to"`
-	Events int64     `json:"events"`
-}
-
-// queryPoint has numbers as they were written.
-type queryPoint struct {
-	At        time.Time   `json:"at"`
-	EventType string      `json:"eventType,omitempty"`
-	Values    []string    `json:"values,omitempty"`
-	Count     int64       `json:"count"`
-	Sum       json.Number `json:"sum,omitempty"`
-	Min       json.Number `json:"min,omitempty"`
-	Max       json.Number `json:"max,omitempty"`
-}
+// queryAnswer is a response with its pages put together.
+type queryAnswer = api.MetricResponse
 
 func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error {
 	target, err := o.target(metric, time.Now())
 	if err != nil {
 		return err
 	}
-	api, err := a.api(ctx, o.api, 1)
+	client, err := a.api(ctx, o.api, 1)
 	if err != nil {
 		return err
 	}
-	answer, err := askAll(ctx, api, metric, target)
+	answer, err := askAll(ctx, client, metric, target)
 	if err != nil {
 		return err
 	}
@@ -194,27 +150,27 @@ func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error 
 
 // askAll follows an answer to its end. The least recent and the worst of its pages
 // are said of the whole.
-func askAll(ctx context.Context, api *client.Client, metric, target string) (queryAnswer, error) {
+func askAll(ctx context.Context, client *api.Client, metric, target string) (queryAnswer, error) {
 	var whole queryAnswer
-	if err := get(ctx, api, target, &whole); err != nil {
+	if err := get(ctx, client, target, &whole); err != nil {
 		return whole, err
 	}
 	for whole.Next != "" {
 		var page queryAnswer
-		if err := get(ctx, api, "/metrics/"+metric+"?"+url.Values{"cursor": {whole.Next}}.Encode(), &page); err != nil {
+		if err := get(ctx, client, api.MetricPath(metric, url.Values{"cursor": {whole.Next}}), &page); err != nil {
 			return whole, err
 		}
 		whole.Points = append(whole.Points, page.Points...)
 		whole.To, whole.Next, whole.Stale = page.To, page.Next, whole.Stale || page.Stale
 		if page.Source != whole.Source {
-			whole.Source = "cache+warehouse"
+			whole.Source = api.SourceBoth
 		}
 		if page.Skipped != nil && whole.Skipped != nil {
 			*whole.Skipped += *page.Skipped
 		}
 		if page.Folded != nil {
 			if whole.Folded == nil {
-				whole.Folded = &foldedEvents{From: page.Folded.From}
+				whole.Folded = &api.Folded{From: page.Folded.From}
 			}
 			whole.Folded.To = page.Folded.To
 			whole.Folded.Events += page.Folded.Events

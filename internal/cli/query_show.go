@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
@@ -140,7 +141,7 @@ func (a *App) showUsers(q queryAnswer) {
 }
 
 // usersText is a day's users in a cell; empty for a day that was dropped.
-func usersText(d usersDay) string {
+func usersText(d api.UsersDay) string {
 	if d.Users == nil {
 		return ""
 	}
@@ -241,7 +242,7 @@ func series(q queryAnswer) []*line {
 }
 
 // add adds a point, exactly.
-func (l *line) add(p queryPoint) {
+func (l *line) add(p api.Point) {
 	l.count += p.Count
 	number := func(text string) *big.Rat {
 		r, ok := new(big.Rat).SetString(text)

@@ -37,7 +37,7 @@ func (a *App) input(ctx context.Context, o sendOptions, args []string) (input, e
 	switch {
 	case o.user != "":
 		text := fmt.Sprintf(`{"userId":%s,"eventType":%s,"properties":%s}`, quoted(o.user), quoted(o.kind), o.properties)
-		source, err := send.Values(strings.NewReader(text), time.Now)
+		source, err := send.Values(strings.NewReader(text))
 		if err != nil {
 			return in, &usageError{err: fmt.Errorf("--properties %s: not a JSON object", o.properties)}
 		}
@@ -88,7 +88,7 @@ func (a *App) openInput(ctx context.Context, o sendOptions, name string, in *inp
 	if f, ok := r.(*os.File); !ok || !isRegular(f) {
 		r = send.Interruptible(ctx, r)
 	}
-	source, err := send.Open(r, send.Input{Name: in.label, Format: o.format, FromLine: o.fromLine, Now: time.Now})
+	source, err := send.Open(r, send.Input{Name: in.label, Format: o.format, FromLine: o.fromLine})
 	in.source = source
 	return err
 }
@@ -125,7 +125,7 @@ func (in input) rejects() (*send.File, error) {
 }
 
 func generator(o sendOptions) (*traffic.Generator, error) {
-	t := traffic.Options{Profile: o.traffic, Users: o.users, Seed: o.seed, Events: o.total, Now: time.Now}
+	t := traffic.Options{Profile: o.traffic, Users: o.users, Seed: o.seed, Events: o.total}
 	if t.Seed == 0 {
 		t.Seed = uint64(time.Now().UnixNano())
 	}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/failure"
 	"github.com/streamctl/streamctl/internal/send"
 )
@@ -35,7 +36,7 @@ func runSend(ctx context.Context, a *App, o sendOptions, args []string, generate
 		return err
 	}
 	defer func() { err = errors.Join(err, in.close()) }()
-	api, err := a.api(ctx, o.api, o.concurrency+1)
+	client, err := a.api(ctx, o.api, o.concurrency+1)
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func runSend(ctx context.Context, a *App, o sendOptions, args []string, generate
 	if err != nil {
 		return err
 	}
-	result, err := a.sendAll(ctx, o, in, api, rejects)
+	result, err := a.sendAll(ctx, o, in, client, rejects)
 	var closeErr error
 	if result.RejectedFile, result.UnsentFile, closeErr = rejects.Close(); closeErr != nil {
 		closeErr = fmt.Errorf("keep events that were not accepted: %w", closeErr)
@@ -59,15 +60,15 @@ func runSend(ctx context.Context, a *App, o sendOptions, args []string, generate
 
 // sendAll sends the events of an input. The summary of a run that did not begin is
 // zero.
-func (a *App) sendAll(ctx context.Context, o sendOptions, in input, api *client.Client, rejects *send.File) (result sent, err error) {
+func (a *App) sendAll(ctx context.Context, o sendOptions, in input, client *api.Client, rejects *send.File) (result sent, err error) {
 	bar := newProgress(a, in.total)
 	so := send.Options{
-		Client: api, Batch: o.batch, Linger: o.linger, Concurrency: o.concurrency, Rate: o.rate, RetryFor: o.retryFor,
-		Rejects: rejects, Now: time.Now, Accepted: bar.add, For: o.length, KeepRest: !in.generated, Interrupted: a.sendInterrupted,
+		Client: client, Batch: o.batch, Linger: o.linger, Concurrency: o.concurrency, Rate: o.rate, RetryFor: o.retryFor,
+		Rejects: rejects, Accepted: bar.add, For: o.length, KeepRest: !in.generated, Interrupted: a.sendInterrupted,
 	}
 	var verifier *send.Verifier
 	if o.verify {
-		verifier = &send.Verifier{Counter: newCounter(api, time.Now().Add(o.length)), Every: 50 * time.Millisecond}
+		verifier = &send.Verifier{Counter: newCounter(client, time.Now().Add(o.length)), Every: 50 * time.Millisecond}
 		if err := verifier.Begin(ctx); err != nil {
 			return result, err
 		}
@@ -168,27 +169,29 @@ func (s sent) failure() error {
 }
 
 // newCounter counts the events from now to some time after the end.
-func newCounter(api *client.Client, end time.Time) send.Counter {
+func newCounter(client *api.Client, end time.Time) send.Counter {
 	now := time.Now().UTC()
 	from := now.Truncate(time.Minute).Add(-time.Minute)
 	to := end.UTC().Truncate(time.Minute).Add(30 * time.Minute)
-	return eventCounter{api, "/metrics/events?by=none&step=24h&from=" + from.Format(time.RFC3339) + "&to=" + to.Format(time.RFC3339)}
+	return eventCounter{client, api.MetricPath(api.MetricEvents, url.Values{
+		"by": {"none"}, "step": {"24h"}, "from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)},
+	})}
 }
 
 type eventCounter struct {
-	api    *client.Client
+	api    *api.Client
 	target string
 }
 
 // Count adds the counts up.
 func (c eventCounter) Count(ctx context.Context) (int, error) {
-	var body struct{ Points []struct{ Count int } }
+	var body api.MetricResponse
 	if err := get(ctx, c.api, c.target, &body); err != nil {
 		return 0, err
 	}
 	n := 0
 	for _, p := range body.Points {
-		n += p.Count
+		n += int(p.Count)
 	}
 	return n, nil
 }

@@ -103,6 +103,10 @@ func (e Ingest) Vars() map[string]string {
 	}, origins(e.CorsOrigins))
 }
 
+// StackName returns the stack of a function, which every function's environment
+// has.
+func StackName(getenv func(string) string) string { return getenv(envStack) }
+
 // origins are a variable only where there are any.
 func origins(list []string) map[string]string {
 	if len(list) == 0 {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/streamctl/streamctl/internal/problem"
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 const (
@@ -30,12 +30,12 @@ var passed = []string{"Content-Type", "Etag", "Cache-Control", "Retry-After"}
 
 // metrics passes a query on.
 func (s server) metrics(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("metric")
+	name := r.PathValue(api.ParameterMetric)
 	if !metricName.MatchString(name) {
 		refuse(w, http.StatusNotFound, "there is no metric "+quote(name))
 		return
 	}
-	target := metricsPath + name
+	target := api.MetricPath(name, nil)
 	if r.URL.RawQuery != "" {
 		target += "?" + r.URL.RawQuery
 	}
@@ -112,7 +112,7 @@ func (s server) failed(w http.ResponseWriter, r *http.Request, what string, err 
 
 // refuse answers with a problem, in the words of the API.
 func refuse(w http.ResponseWriter, status int, detail string) {
-	resp, err := problem.New(status, detail).Response()
+	resp, err := api.NewProblem(status, detail).Response()
 	if err != nil {
 		w.WriteHeader(status)
 		return

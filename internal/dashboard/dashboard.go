@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -119,9 +120,6 @@ type Health struct {
 	Troubles []string `json:"troubles"`
 }
 
-// metricsPath is the path of the platform's API that the page may ask.
-const metricsPath = "/metrics/"
-
 // New makes the handler of a dashboard, for the root of a host.
 func New(o Options) http.Handler {
 	if o.Log == nil {
@@ -135,7 +133,7 @@ func New(o Options) http.Handler {
 	for path, file := range pageFiles() {
 		mux.Handle("GET "+path, file)
 	}
-	mux.Handle("GET "+metricsPath+"{metric}", ownPageOnly(s.metrics))
+	mux.Handle("GET "+api.PathMetric, ownPageOnly(s.metrics))
 	mux.Handle("GET /health", ownPageOnly(s.health))
 	mux.Handle("GET /about", ownPageOnly(s.about))
 	return guard(o.Hosts, mux)

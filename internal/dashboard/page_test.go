@@ -36,7 +36,7 @@ func TestPage(t *testing.T) {
 			t.Parallel()
 			b := openTab(t)
 			name := fmt.Sprintf("%d-%s", c.width, c.theme)
-			o, _ := options(shop())
+			o, _ := options(t, shop())
 			s := newSite(t, o)
 			b.open(s.server.URL+"/", c.width, 900, c.theme)
 			b.until(ready)
@@ -168,7 +168,7 @@ func (b *browser) empty(name string, width int64, theme string) {
 	b.t.Helper()
 	none := shop()
 	none.factor.Store(0)
-	o, api := options(none)
+	o, api := options(b.t, none)
 	o.About.Send = `streamctl send --user user123 --type page_view`
 	s := newSite(b.t, o)
 	b.open(s.server.URL+"/", width, 900, theme)
@@ -194,7 +194,7 @@ func (b *browser) stale(name string, width int64, theme string) {
 	b.t.Helper()
 	behind := shop()
 	behind.behind = 6 * time.Minute
-	o, api := options(behind)
+	o, api := options(b.t, behind)
 	s := newSite(b.t, o)
 	b.open(s.server.URL+"/#range=6h", width, 900, theme)
 	b.until(`document.querySelector("#connection").dataset.kind === "stale"`)
@@ -223,7 +223,7 @@ func (b *browser) stale(name string, width int64, theme string) {
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	b := openTab(t)
-	o, _ := options(shop())
+	o, _ := options(t, shop())
 	s := newSite(t, o)
 	b.open(s.server.URL+"/", 1280, 900, "light")
 	b.until(ready)
@@ -248,7 +248,7 @@ func TestRanges(t *testing.T) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	b := openTab(t)
-	o, api := options(shop())
+	o, api := options(t, shop())
 	long := &longAPI{handlerAPI: api}
 	o.API = long
 	s := newSite(t, o)
@@ -272,7 +272,7 @@ func (a *longAPI) Get(ctx context.Context, pathAndQuery string, header http.Head
 	case strings.Contains(pathAndQuery, "?cursor="):
 		a.cursors.Add(1)
 	case strings.HasPrefix(pathAndQuery, "/metrics/revenue?"):
-		to := a.Now().Truncate(time.Minute)
+		to := a.Clock.Now().Truncate(time.Minute)
 		pathAndQuery = "/metrics/revenue?from=" + to.Add(-3000*time.Minute).UTC().Format(time.RFC3339) + "&to=" + to.UTC().Format(time.RFC3339)
 	}
 	return a.handlerAPI.Get(ctx, pathAndQuery, header)
@@ -282,7 +282,7 @@ func (a *longAPI) Get(ctx context.Context, pathAndQuery string, header http.Head
 func TestNumbers(t *testing.T) {
 	t.Parallel()
 	b := openTab(t)
-	o, _ := options(shop())
+	o, _ := options(t, shop())
 	b.open(newSite(t, o).server.URL+"/", 800, 600, "light")
 	for expression, want := range map[string]string{
 		`m.exact(m.plus(m.decimal("12345678901234567890.123"), m.decimal("0.877")))`:                     "12,345,678,901,234,567,891",
@@ -309,7 +309,7 @@ func TestNumbers(t *testing.T) {
 func TestAccessibleNames(t *testing.T) {
 	t.Parallel()
 	b := openTab(t)
-	o, _ := options(shop())
+	o, _ := options(t, shop())
 	s := newSite(t, o)
 	b.open(s.server.URL+"/", 1280, 900, "light")
 	b.until(ready)

@@ -33,7 +33,7 @@ func TestRealStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := cache.New(redis.Client(t, redis.Start(t)), time.Now)
-	loader := &processor.Handler{Warehouse: d.As(t, contract.RoleLoader), Cache: store, Metrics: noMetrics{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	loader := processor.New(contract.Processor{}, processor.Deps{Warehouse: d.As(t, contract.RoleLoader), Cache: store, Metrics: noMetrics{}, Log: slog.New(slog.DiscardHandler)})
 	seq := 0
 	load := func(user, kind, properties string) {
 		t.Helper()
@@ -47,9 +47,9 @@ func TestRealStores(t *testing.T) {
 			t.Fatalf("%+v, %v", resp, err)
 		}
 	}
-	api := &handlerAPI{Handler: &query.Handler{
-		Cache: store, Warehouse: d.As(t, contract.RoleReader), Definitions: all, Now: time.Now, Metrics: noMetrics{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	}}
+	api := &handlerAPI{Handler: newQuery(t, all, query.Deps{
+		Cache: store, Warehouse: d.As(t, contract.RoleReader), Metrics: noMetrics{}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})}
 	s := newSite(t, dashboard.Options{API: api, About: dashboard.About{Title: "local", Metrics: dashboard.Metrics(all)}})
 	b := openTab(t)
 	b.outage(true) // nothing tells the health, which a browser reports

@@ -13,15 +13,18 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -72,7 +75,7 @@ func (a *handlerAPI) Get(ctx context.Context, pathAndQuery string, header http.H
 
 type noMetrics struct{}
 
-func (noMetrics) Emit(...emf.Metric) error { return nil }
+func (noMetrics) Emit(context.Context, ...emf.Metric) {}
 
 var definitions = []metric.Definition{
 	{Name: "revenue", EventType: "purchase", Sum: "properties.amount", Min: "properties.amount", Max: "properties.amount", By: []string{"properties.country"}},
@@ -91,10 +94,24 @@ type stores struct {
 	down atomic.Bool
 }
 
-func newAPI(s *stores) *handlerAPI {
-	return &handlerAPI{Handler: &query.Handler{
-		Cache: cacheOf{s}, Warehouse: warehouseOf{s}, Definitions: definitions, Now: s.now, Metrics: noMetrics{}, Log: slog.New(slog.DiscardHandler),
-	}}
+// newQuery returns the query function with declared metrics.
+func newQuery(t testing.TB, declared []metric.Definition, d query.Deps) *query.Handler {
+	t.Helper()
+	metrics, err := metric.Encode(declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := query.New(contract.Query{Metrics: metrics}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newAPI(t testing.TB, s *stores) *handlerAPI {
+	return &handlerAPI{Handler: newQuery(t, definitions, query.Deps{
+		Cache: cacheOf{s}, Warehouse: warehouseOf{s}, Clock: pause.Clock{Time: s.now}, Metrics: noMetrics{}, Log: slog.New(slog.DiscardHandler),
+	})}
 }
 
 var errDown = errors.New("connection refused")

@@ -1,12 +1,13 @@
 // Package emf writes metrics as log lines in CloudWatch's embedded metric
-// format: CloudWatch makes metrics of them, and a function needs no call and
-// no right to publish.
+// format: CloudWatch turns them into metrics, and a function needs no call and
+// no permission to publish.
 package emf
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -27,23 +28,42 @@ type Metric struct {
 	Unit  string
 }
 
-// Writer writes the metrics of one stack. It may be used concurrently.
+// Emitter takes the metrics of a function. It reports its own failures: no
+// invocation fails because a metric was lost. An Emitter may be used concurrently.
+type Emitter interface {
+	Emit(ctx context.Context, metrics ...Metric)
+}
+
+// Writer is the Emitter of a deployed function.
 type Writer struct {
 	// Out is the function's standard output, which Lambda sends to the log.
 	Out io.Writer
 	// Stack is the value of the one dimension.
 	Stack string
-	// Now gives the time of a line.
-	Now func() time.Time
+	// Log gets failures; nil drops them.
+	Log *slog.Logger
 
 	mu sync.Mutex
 }
 
-// Emit writes one line for all the metrics; none writes nothing.
-func (w *Writer) Emit(metrics ...Metric) error {
+// Emit writes one line for all metrics, with the current time; without metrics
+// it writes nothing.
+func (w *Writer) Emit(ctx context.Context, metrics ...Metric) {
 	if len(metrics) == 0 {
-		return nil
+		return
 	}
+	line, err := w.line(metrics)
+	if err == nil {
+		w.mu.Lock()
+		_, err = w.Out.Write(append(line, '\n'))
+		w.mu.Unlock()
+	}
+	if err != nil && w.Log != nil {
+		w.Log.ErrorContext(ctx, "metrics not written", "err", err)
+	}
+}
+
+func (w *Writer) line(metrics []Metric) ([]byte, error) {
 	type definition struct {
 		Name string `json:"Name"`
 		Unit string `json:"Unit"`
@@ -67,15 +87,6 @@ func (w *Writer) Emit(metrics ...Metric) error {
 		d.Metrics = append(d.Metrics, definition{Name: m.Name, Unit: unit})
 		line[m.Name] = m.Value
 	}
-	line["_aws"] = metadata{Timestamp: w.Now().UnixMilli(), Metrics: []directive{d}}
-	b, err := json.Marshal(line)
-	if err != nil {
-		return fmt.Errorf("encode metrics: %w", err)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, err := w.Out.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("write metrics: %w", err)
-	}
-	return nil
+	line["_aws"] = metadata{Timestamp: time.Now().UnixMilli(), Metrics: []directive{d}}
+	return json.Marshal(line)
 }

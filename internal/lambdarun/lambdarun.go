@@ -1,59 +1,84 @@
-// Package lambdarun runs a function's handler as Lambda's runtime wants it, and
-// tells when an invocation comes near its timeout.
+// Package lambdarun runs a function's handler in the runtime of Lambda, and
+// reports invocations that come near their timeout.
 package lambdarun
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 )
 
-// Metrics takes counts; *emf.Writer does.
-type Metrics interface {
-	Emit(metrics ...emf.Metric) error
+// Runtime has the clients and the log of a running function.
+type Runtime struct {
+	// AWS has the region, the credentials and an HTTP client.
+	AWS     aws.Config
+	Getenv  func(string) string
+	Metrics emf.Emitter
+	Log     *slog.Logger
 }
 
-// worthTelling is the percent of its timeout from which on an invocation is
-// told of. Most take a small part of it, and a line for each would be a bill.
-const worthTelling = 50
-
-// Start serves invocations with a handler function and doesn't return.
-func Start(handle any, metrics Metrics, log *slog.Logger) {
-	lambda.Start(Timed(handle, metrics, log, time.Now))
+// Run loads a function's environment, has open make its handler, and serves invocations. It returns only if the function can't
+// start: with the exit code of the program.
+func Run[E any](getenv func(string) string, stdout, stderr io.Writer, load func(func(string) string) (E, error), open func(E, Runtime) (lambda.Handler, error)) int {
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	handler, err := start(getenv, stdout, log, load, open)
+	if err != nil {
+		log.Error("environment is incomplete", "err", err)
+		return 1
+	}
+	lambda.Start(handler)
+	return 0
 }
 
-// Timed is a handler that emits contract.MetricTimeUsed after an invocation that
-// took more than half of its time. An invocation that Lambda ends is counted by
-// Lambda, as an error.
-func Timed(handle any, metrics Metrics, log *slog.Logger, now func() time.Time) lambda.Handler {
-	return timed{lambda.NewHandler(handle), metrics, log, now}
+func start[E any](getenv func(string) string, stdout io.Writer, log *slog.Logger, load func(func(string) string) (E, error), open func(E, Runtime) (lambda.Handler, error)) (lambda.Handler, error) {
+	env, envErr := load(getenv)
+	cfg, cfgErr := awshttp.Config(getenv)
+	if err := errors.Join(envErr, cfgErr); err != nil {
+		return nil, err
+	}
+	stack := contract.StackName(getenv)
+	log = log.With("stack", stack)
+	r := Runtime{AWS: cfg, Getenv: getenv, Metrics: &emf.Writer{Out: stdout, Stack: stack, Log: log}, Log: log}
+	return open(env, r)
+}
+
+// reportFromPercent is the part of its timeout, in percent, from which an
+// invocation is reported. Most take a small part of it, and a line for each
+// would cost more than the rest of the log.
+const reportFromPercent = 50
+
+// Timed returns a handler that emits contract.MetricTimeUsed after an invocation
+// that took at least half of its time. An invocation that Lambda ends is counted
+// by Lambda, as an error.
+func Timed(handle any, metrics emf.Emitter) lambda.Handler {
+	return timed{lambda.NewHandler(handle), metrics}
 }
 
 type timed struct {
 	lambda.Handler
-	metrics Metrics
-	log     *slog.Logger
-	now     func() time.Time
+	metrics emf.Emitter
 }
 
-// Invoke passes an invocation on and looks at the clock before and after.
+// Invoke measures the invocation that it passes on.
 func (t timed) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	begun := t.now()
-	answer, err := t.Handler.Invoke(ctx, payload)
+	begin := time.Now()
+	response, err := t.Handler.Invoke(ctx, payload)
 	deadline, ok := ctx.Deadline()
-	if !ok || !deadline.After(begun) {
-		return answer, err
+	if !ok || !deadline.After(begin) {
+		return response, err
 	}
-	used := 100 * t.now().Sub(begun).Seconds() / deadline.Sub(begun).Seconds()
-	if used >= worthTelling {
-		if err := t.metrics.Emit(emf.Metric{Name: contract.MetricTimeUsed, Value: used, Unit: emf.Percent}); err != nil {
-			t.log.ErrorContext(ctx, "metrics not written", "err", err)
-		}
+	used := 100 * time.Since(begin).Seconds() / deadline.Sub(begin).Seconds()
+	if used >= reportFromPercent {
+		t.metrics.Emit(ctx, emf.Metric{Name: contract.MetricTimeUsed, Value: used, Unit: emf.Percent})
 	}
-	return answer, err
+	return response, err
 }

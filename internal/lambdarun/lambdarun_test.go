@@ -3,21 +3,21 @@ package lambdarun_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 type metrics struct{ got []emf.Metric }
 
-func (m *metrics) Emit(list ...emf.Metric) error {
+func (m *metrics) Emit(_ context.Context, list ...emf.Metric) {
 	m.got = append(m.got, list...)
-	return nil
 }
 
 // TestTimed has handlers take a part of ten seconds.
@@ -34,29 +34,28 @@ func TestTimed(t *testing.T) {
 		{"slow and failed", 9 * time.Second, refused, []emf.Metric{{Name: "TimeUsed", Value: 90, Unit: "Percent"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			now := time.Now()
-			clock := func() time.Time { return now }
-			ctx, cancel := context.WithDeadline(t.Context(), now.Add(10*time.Second))
-			defer cancel()
-			var m metrics
-			h := lambdarun.Timed(func(_ context.Context, in string) (string, error) {
-				now = now.Add(tt.takes)
-				return in + "!", tt.fails
-			}, &m, slog.New(slog.DiscardHandler), clock)
-			answer, err := h.Invoke(ctx, []byte(`"hello"`))
-			if !errors.Is(err, tt.fails) || tt.fails == nil && string(answer) != `"hello!"` {
-				t.Errorf("answered %s, %v", answer, err)
-			}
-			if diff := cmp.Diff(tt.want, m.got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				var m metrics
+				h := lambdarun.Timed(func(ctx context.Context, in string) (string, error) {
+					return in + "!", errors.Join(tt.fails, pause.For(ctx, tt.takes))
+				}, &m)
+				response, err := h.Invoke(ctx, []byte(`"hello"`))
+				if !errors.Is(err, tt.fails) || tt.fails == nil && string(response) != `"hello!"` {
+					t.Errorf("returned %s, %v", response, err)
+				}
+				if diff := cmp.Diff(tt.want, m.got); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+			})
 		})
 	}
 }
 
 func TestTimedWithoutDeadline(t *testing.T) {
 	var m metrics
-	h := lambdarun.Timed(func(context.Context) error { return nil }, &m, slog.New(slog.DiscardHandler), time.Now)
+	h := lambdarun.Timed(func(context.Context) error { return nil }, &m)
 	if _, err := h.Invoke(t.Context(), []byte(`{}`)); err != nil || len(m.got) > 0 {
 		t.Errorf("%v, %v", err, m.got)
 	}

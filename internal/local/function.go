@@ -24,14 +24,14 @@ type environment struct {
 type function struct {
 	name    string
 	timeout time.Duration
-	open    func() environment
+	open    func() (environment, error)
 	places  chan struct{}
 
 	mu   sync.Mutex
 	idle []environment
 }
 
-func newFunction(name string, timeout time.Duration, most int, open func() environment) *function {
+func newFunction(name string, timeout time.Duration, most int, open func() (environment, error)) *function {
 	return &function{name: name, timeout: timeout, open: open, places: make(chan struct{}, most)}
 }
 
@@ -45,7 +45,10 @@ func (f *function) Invoke(ctx context.Context, payload []byte) (answer []byte, e
 	defer func() { <-f.places }()
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	env := f.take()
+	env, err := f.take()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", f.name, err)
+	}
 	defer func() {
 		if cause := recover(); cause != nil { // Lambda ends the process
 			err = errors.Join(fmt.Errorf("%s: panic: %v\n%s", f.name, cause, debug.Stack()), env.close(context.WithoutCancel(ctx)))
@@ -56,7 +59,7 @@ func (f *function) Invoke(ctx context.Context, payload []byte) (answer []byte, e
 	return env.Invoke(ctx, payload)
 }
 
-func (f *function) take() environment {
+func (f *function) take() (environment, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := len(f.idle)
@@ -65,7 +68,7 @@ func (f *function) take() environment {
 	}
 	env := f.idle[n-1]
 	f.idle = f.idle[:n-1]
-	return env
+	return env, nil
 }
 
 func (f *function) put(env environment) {

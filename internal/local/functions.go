@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"time"
@@ -16,10 +15,9 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/cors"
 	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/local/folder"
-	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -43,8 +41,12 @@ type makers struct {
 	log     *slog.Logger
 }
 
-// bucket is the name that the archive's keys are said to be in.
-const bucket = "archive"
+// The environment of a function has these names of the stack and of the archive's
+// bucket.
+const (
+	stackName = "local"
+	bucket    = "archive"
+)
 
 func newFunctions(m makers) *functions {
 	timeout := func(name string) time.Duration { return timeoutOf(m.v, name) }
@@ -73,51 +75,66 @@ func (f *functions) Close(ctx context.Context) error {
 
 func nothing(context.Context) error { return nil }
 
-func (m makers) ingest() environment {
-	h := &ingest.Handler{
-		Stream: m.stream, StreamName: "events", MaxAgeDays: m.v.EventMaxAgeDays,
-		Now: time.Now, Random: rand.Reader, Wait: pause.For, Metrics: m.meters, Log: m.log.With("function", contract.FuncIngest),
-	}
-	return environment{lambdarun.Timed(cors.Allow(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), nothing}
+// timed is an environment whose handler reports invocations that come near their
+// timeout.
+func (m makers) timed(handle any, end func(context.Context) error) environment {
+	return environment{lambdarun.Timed(handle, m.meters), end}
 }
 
-func (m makers) writer() archive.Writer {
-	return archive.Writer{API: m.archive, Bucket: bucket, Wait: pause.For}
+// logger is the log of a function.
+func (m makers) logger(function string) *slog.Logger { return m.log.With("function", function) }
+
+func (m makers) ingest() (environment, error) {
+	env := contract.Ingest{Stack: stackName, Stream: "events", EventMaxAgeDays: m.v.EventMaxAgeDays, CorsOrigins: m.v.CorsAllowedOrigins}
+	h := ingest.New(env, ingest.Deps{Stream: m.stream, Metrics: m.meters, Log: m.logger(contract.FuncIngest)})
+	return m.timed(h.Handle, nothing), nil
 }
 
-func (m makers) archiver() environment {
-	h := &archiver.Handler{Objects: m.writer(), Metrics: m.meters, Log: m.log.With("function", contract.FuncArchiver)}
-	return environment{lambdarun.Timed(lambdarun.Stream(h.Handle), h.Metrics, h.Log, time.Now), nothing}
+func (m makers) writer() archive.Writer { return archive.Writer{API: m.archive, Bucket: bucket} }
+
+func (m makers) archiver() (environment, error) {
+	env := contract.Archiver{Stack: stackName, Bucket: bucket}
+	h := archiver.New(env, archiver.Deps{Objects: m.writer(), Metrics: m.meters, Log: m.logger(contract.FuncArchiver)})
+	return m.timed(lambdarun.Stream(h.Handle), nothing), nil
 }
 
-// connected are the stores as an environment that logs in as a role has them.
+// connected returns the stores for an environment that logs in as a role.
 func (m makers) connected(role string) (*warehouse.DB, *cache.Cache, func(context.Context) error) {
 	db, client := warehouse.NewURL(m.stores.database(role)), m.stores.redis()
 	return db, cache.New(client, time.Now), func(ctx context.Context) error { return errors.Join(db.Close(ctx), client.Close()) }
 }
 
-func (m makers) processor() environment {
+func (m makers) processor() (environment, error) {
 	db, redis, end := m.connected(contract.RoleLoader)
-	h := &processor.Handler{
-		Warehouse: db, Cache: redis, Objects: m.writer(), Metrics: m.meters, Now: time.Now, Log: m.log.With("function", contract.FuncProcessor),
-	}
-	return environment{lambdarun.Timed(lambdarun.Stream(h.Handle), h.Metrics, h.Log, time.Now), end}
+	h := processor.New(contract.Processor{Stack: stackName, Bucket: bucket}, processor.Deps{
+		Warehouse: db, Cache: redis, Objects: m.writer(), Metrics: m.meters, Log: m.logger(contract.FuncProcessor),
+	})
+	return m.timed(lambdarun.Stream(h.Handle), end), nil
 }
 
-func (m makers) query() environment {
+func (m makers) query() (environment, error) {
+	metrics, err := metric.Encode(m.v.Metrics)
+	if err != nil {
+		return environment{}, err
+	}
 	db, redis, end := m.connected(contract.RoleReader)
-	h := &query.Handler{
-		Warehouse: db, Cache: redis, Definitions: m.v.Metrics, Now: time.Now, Metrics: m.meters, Log: m.log.With("function", contract.FuncQuery),
+	h, err := query.New(contract.Query{Stack: stackName, CorsOrigins: m.v.CorsAllowedOrigins, Metrics: metrics}, query.Deps{
+		Warehouse: db, Cache: redis, Metrics: m.meters, Log: m.logger(contract.FuncQuery),
+	})
+	if err != nil {
+		return environment{}, err
 	}
-	return environment{lambdarun.Timed(cors.Allow(m.v.CorsAllowedOrigins, h.Handle), h.Metrics, h.Log, time.Now), end}
+	return m.timed(h.Handle, end), nil
 }
 
-func (m makers) maintenance() environment {
+func (m makers) maintenance() (environment, error) {
 	db, redis, end := m.connected(contract.RoleOwner)
-	h := &maintenance.Handler{
-		Warehouse: db, Cache: redis, Archive: archive.Reader{API: m.archive, Bucket: bucket},
-		MaxAgeDays: m.v.EventMaxAgeDays, RetentionDays: m.v.WarehouseRetentionDays, Now: time.Now, Pause: pause.For,
-		Metrics: m.meters, Log: m.log.With("function", contract.FuncMaintenance),
+	env := contract.Maintenance{
+		Stack: stackName, Bucket: bucket, EventMaxAgeDays: m.v.EventMaxAgeDays, WarehouseRetentionDays: m.v.WarehouseRetentionDays,
 	}
-	return environment{lambdarun.Timed(h.Do, h.Metrics, h.Log, time.Now), end}
+	h := maintenance.New(env, maintenance.Deps{
+		Warehouse: maintenance.On(db), Cache: redis, Archive: archive.Reader{API: m.archive, Bucket: bucket},
+		Metrics: m.meters, Log: m.logger(contract.FuncMaintenance),
+	})
+	return m.timed(h.Do, end), nil
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"maps"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ type Counts struct {
 func newMeters() *Meters { return &Meters{since: time.Now(), counts: map[string]float64{}} }
 
 // Emit adds metrics.
-func (m *Meters) Emit(metrics ...emf.Metric) error {
+func (m *Meters) Emit(_ context.Context, metrics ...emf.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, metric := range metrics {
@@ -47,7 +48,6 @@ func (m *Meters) Emit(metrics ...emf.Metric) error {
 			m.counts[metric.Name] += metric.Value
 		}
 	}
-	return nil
 }
 
 // Counts gives what was added up so far.

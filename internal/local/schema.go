@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
-	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -30,13 +28,12 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 		return err
 	}
 	var answer cfn.Response
-	h := &schema.Handler{
-		Owner:  func() schema.Warehouse { return warehouse.NewURL(s.database(contract.RoleOwner)) },
-		Master: func(_, _ string) schema.Warehouse { return &admitting{warehouse.NewURL(s.master), s.admit} },
-		Answer: func(_ context.Context, _ string, body []byte) error { return json.Unmarshal(body, &answer) },
-
-		MaxAgeDays: v.EventMaxAgeDays, Now: time.Now, Pause: pause.For, Log: log.With("function", contract.FuncSchema),
-	}
+	h := schema.New(contract.Schema{Stack: stackName, EventMaxAgeDays: v.EventMaxAgeDays}, schema.Deps{
+		Owner:   func() schema.Warehouse { return warehouse.NewURL(s.database(contract.RoleOwner)) },
+		Master:  func(_, _ string) schema.Master { return &admitting{warehouse.NewURL(s.master), s.admit} },
+		Respond: func(_ context.Context, _ string, body []byte) error { return json.Unmarshal(body, &answer) },
+		Log:     log.With("function", contract.FuncSchema),
+	})
 	ctx, cancel := context.WithTimeout(ctx, timeoutOf(v, contract.FuncSchema))
 	defer cancel()
 	err = h.Handle(ctx, cfn.Event{RequestType: cfn.RequestUpdate, ResourceProperties: contract.MigrationProperties{

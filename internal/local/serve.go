@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/local/gateway"
@@ -16,18 +17,18 @@ import (
 )
 
 // serve answers the API and the page from now on.
-func (p *Platform) serve(ctx context.Context, api, page net.Listener) {
+func (p *Platform) serve(ctx context.Context, requests, page net.Listener) {
 	v := p.o.Variables
 	o := gateway.Options{
 		Routes: []gateway.Route{
-			{Method: http.MethodPost, Path: contract.PathEvents, Invoke: p.functions.ingest.Invoke},
-			{Method: http.MethodGet, Path: contract.PathMetric, Invoke: p.functions.query.Invoke},
+			{Method: http.MethodPost, Path: api.PathEvents, Invoke: p.functions.ingest.Invoke},
+			{Method: http.MethodGet, Path: api.PathMetric, Invoke: p.functions.query.Invoke},
 		},
 		Origins: v.CorsAllowedOrigins, Rate: v.ThrottleRate, Burst: v.ThrottleBurst, Log: p.o.Log,
 	}
 	inside := gateway.New(o) // for the page, which has no keys
 	p.info = Info{
-		API: "http://" + api.Addr().String(), Dashboard: "http://" + page.Addr().String(),
+		API: "http://" + requests.Addr().String(), Dashboard: "http://" + page.Addr().String(),
 		Database: p.stores.master, Redis: p.stores.redisURL, Archive: p.state.path("archive"), RedisInMemory: p.stores.memory,
 		Psql: p.stores.psql, RedisCLI: p.stores.redisCLI, RedisServer: p.stores.server,
 	}
@@ -38,8 +39,8 @@ func (p *Platform) serve(ctx context.Context, api, page net.Listener) {
 			ARN: "arn:aws:iam::" + gateway.Account + ":user/local",
 		})
 	}
-	o.Addr = api.Addr().String()
-	p.listen(ctx, api, p.withPage(gateway.New(o)))
+	o.Addr = requests.Addr().String()
+	p.listen(ctx, requests, p.withPage(gateway.New(o)))
 	p.listen(ctx, page, dashboard.New(dashboard.Options{
 		API: inProcess{inside}, Health: p.healthNow, About: p.about(), Hosts: []string{page.Addr().String()}, Log: p.o.Log,
 	}))

@@ -2,11 +2,11 @@ package metric
 
 import (
 	"encoding/json"
-	"math/big"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/streamctl/streamctl/internal/decimal"
 	"github.com/streamctl/streamctl/internal/event"
 )
 
@@ -105,15 +105,11 @@ func scalar(v jsontext.Value) string {
 // plainNumber writes a number without exponent and needless digits, so that it
 // is the same value however it was written, and after PostgreSQL kept it.
 func plainNumber(number string) string {
-	r, ok := new(big.Rat).SetString(number)
-	if !ok {
+	d, err := decimal.ParseJSON(number)
+	if err != nil {
 		return number
 	}
-	digits, exact := r.FloatPrec()
-	if !exact {
-		return number // a decimal number is exact
-	}
-	return r.FloatString(digits)
+	return d.String()
 }
 
 // lookUp finds a field by its path below properties; nil where it isn't there.

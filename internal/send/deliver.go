@@ -13,22 +13,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/failure"
 	"github.com/streamctl/streamctl/internal/pause"
 )
-
-// answer is what the API says of a request; a problem has the same fields.
-type answer struct {
-	Results []struct {
-		Event  int                `json:"event"`
-		Status int                `json:"status"`
-		Errors []event.FieldError `json:"errors"`
-	} `json:"results"`
-	Errors []event.FieldError `json:"errors"`
-	Detail string             `json:"detail"`
-}
 
 // Pauses before another try, doubled each time, where the server names none.
 const (
@@ -61,7 +50,7 @@ func (s *sender) deliver(ctx, sending context.Context, batch []Item) {
 		s.unsent(batch...)
 		return
 	}
-	until := s.o.Now().Add(s.o.RetryFor)
+	until := time.Now().Add(s.o.RetryFor)
 	wait := firstPause
 	for {
 		o := s.try(ctx, batch)
@@ -86,7 +75,7 @@ func (s *sender) deliver(ctx, sending context.Context, batch []Item) {
 			next = o.after + rand.N(o.after/4+1)
 		}
 		wait = min(2*wait, maxPause)
-		if s.o.Now().Add(next).After(until) || pause.For(sending, next) != nil {
+		if time.Now().Add(next).After(until) || pause.For(sending, next) != nil {
 			s.unsent(batch...)
 			return
 		}
@@ -149,9 +138,9 @@ func (s *sender) try(ctx context.Context, batch []Item) outcome {
 	if err != nil {
 		return outcome{left: batch, err: err}
 	}
-	began := s.o.Now()
-	resp, err := s.o.Client.Do(ctx, http.MethodPost, "/events", header, body)
-	if credentials := (*client.CredentialsError)(nil); errors.As(err, &credentials) {
+	began := time.Now()
+	resp, err := s.o.Client.Do(ctx, http.MethodPost, api.PathEvents, header, body)
+	if credentials := (*api.CredentialsError)(nil); errors.As(err, &credentials) {
 		return outcome{left: batch, err: err}
 	}
 	if err != nil {
@@ -165,15 +154,14 @@ func (s *sender) try(ctx context.Context, batch []Item) outcome {
 	}
 	s.mu.Lock()
 	s.sum.Requests++
-	s.took = append(s.took, s.o.Now().Sub(began))
+	s.took = append(s.took, time.Since(began))
 	s.mu.Unlock()
 	return s.judge(resp, text, batch)
 }
 
 // judge reads an answer.
 func (s *sender) judge(resp *http.Response, text []byte, batch []Item) outcome {
-	var a answer
-	err := json.Unmarshal(text, &a)
+	a, err := decode(resp.StatusCode, text)
 	again := outcome{left: batch}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		again.after = time.Duration(seconds) * time.Second
@@ -198,8 +186,19 @@ func (s *sender) judge(resp *http.Response, text []byte, batch []Item) outcome {
 	}
 }
 
+// decode reads the body of a response. The results of an api.EventsResponse are
+// returned as those of a problem, which may have results too.
+func decode(status int, text []byte) (p api.Problem, err error) {
+	if status >= http.StatusMultipleChoices {
+		return p, json.Unmarshal(text, &p)
+	}
+	var r api.EventsResponse
+	err = json.Unmarshal(text, &r)
+	return api.Problem{Results: r.Results}, err
+}
+
 // each notes every event's own result, and gives those to try again.
-func (s *sender) each(a answer, batch []Item) (left []Item) {
+func (s *sender) each(a api.Problem, batch []Item) (left []Item) {
 	accepted := 0
 	for _, r := range a.Results {
 		if r.Event < 0 || r.Event >= len(batch) {
@@ -221,13 +220,13 @@ func (s *sender) each(a answer, batch []Item) (left []Item) {
 	defer s.mu.Unlock()
 	s.sum.Accepted += accepted
 	if s.o.Accepted != nil && accepted > 0 {
-		s.o.Accepted(accepted, s.o.Now())
+		s.o.Accepted(accepted, time.Now())
 	}
 	return left
 }
 
 // refuseAll notes the reasons of a request of which nothing was accepted.
-func (s *sender) refuseAll(a answer, batch []Item) error {
+func (s *sender) refuseAll(a api.Problem, batch []Item) error {
 	byEvent := map[int][]event.FieldError{}
 	for _, e := range a.Errors {
 		byEvent[e.Event] = append(byEvent[e.Event], e)

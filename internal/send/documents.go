@@ -23,11 +23,9 @@ const (
 	maxDocument = 1 << 20
 )
 
-// minter gives events without one their identity, before the first try.
-type minter struct{ now func() time.Time }
-
-// item decodes one event.
-func (m minter) item(p piece, number int) (Item, error) {
+// item decodes one event. An event without an identity gets one, before the first
+// try.
+func item(p piece, number int) (Item, error) {
 	if p.event == nil {
 		e, problems := event.Decode(bytes.TrimSpace(p.raw))
 		if len(problems) > 0 {
@@ -37,7 +35,7 @@ func (m minter) item(p piece, number int) (Item, error) {
 		p.event = &e
 	}
 	i := Item{Event: *p.event, Line: p.line, Number: number, Minted: p.event.ID == uuid.Nil || p.event.Timestamp.IsZero()}
-	return i, i.Identify(m.now(), rand.Reader)
+	return i, i.Identify(time.Now(), rand.Reader)
 }
 
 // row is a line of the input, without its end.
@@ -57,16 +55,10 @@ type documents struct {
 	again  []row // to be read before r
 	ready  []piece
 	number int
-	mint   minter
-}
-
-// Lines reads newline-delimited JSON. Blank lines are skipped.
-func Lines(r io.Reader, now func() time.Time) Source {
-	return newDocuments(bufio.NewReaderSize(r, 64<<10), Input{Name: "input", Now: now})
 }
 
 func newDocuments(r *bufio.Reader, in Input) *documents {
-	return &documents{in: in, r: r, mint: minter{in.Now}}
+	return &documents{in: in, r: r}
 }
 
 // Lines returns how many lines were read.
@@ -93,7 +85,7 @@ func (d *documents) Next() (Item, error) {
 	p := d.ready[0]
 	d.ready = d.ready[1:]
 	d.number++
-	return d.mint.item(p, d.number)
+	return item(p, d.number)
 }
 
 // fill reads one line, and as many more as its last document has.

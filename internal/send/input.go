@@ -9,7 +9,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // Input describes where events are read from.
@@ -21,7 +20,6 @@ type Input struct {
 	Format string
 	// FromLine is the first line to read, counted from 1; 0 means 1.
 	FromLine int
-	Now      func() time.Time
 }
 
 // InputError is an input, or a place in one, that can't be read as events.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf16"
 
 	"github.com/streamctl/streamctl/internal/send"
@@ -50,7 +49,6 @@ func utf16Of(text string, little bool) string {
 // read lists the events of an input as "user line", its rejected places as "bad
 // line: reason", and its error.
 func read(in send.Input, r io.Reader) string {
-	in.Now = time.Now
 	var out []string
 	s, err := send.Open(r, in)
 	for err == nil {
@@ -186,7 +184,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(utf16Of(eventA, true)))
 	f.Add([]byte("{\n[\n{\"userId\":1}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := send.Open(bytes.NewReader(text), send.Input{Name: "e", Format: "auto", Now: time.Now})
+		s, err := send.Open(bytes.NewReader(text), send.Input{Name: "e", Format: "auto"})
 		if err != nil || bytes.HasPrefix(text, []byte{0x1f, 0x8b}) { // whose lines are not those of text
 			return
 		}

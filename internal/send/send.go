@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/event"
 )
 
@@ -56,7 +56,7 @@ type Rejects interface {
 
 // Options say how to send.
 type Options struct {
-	Client *client.Client
+	Client *api.Client
 	// Batch is the most events of a request, 1 to 500.
 	Batch int
 	// Linger is how long an event waits for others to share its request.
@@ -80,7 +80,6 @@ type Options struct {
 	Interrupted func(ctx context.Context) context.Context
 	// Accepted is called with each answer: how many were accepted, and when.
 	Accepted func(events int, at time.Time)
-	Now      func() time.Time
 }
 
 // maxBytes keeps a request under what Lambda can be handed.
@@ -108,7 +107,7 @@ func Run(ctx context.Context, source Source, o Options) (Summary, error) {
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
 	s := &sender{o: o, batches: make(chan []Item), stop: stop, abort: abort}
-	s.sum.Began = o.Now()
+	s.sum.Began = time.Now()
 	detach := context.AfterFunc(ctx, func() {
 		if o.Interrupted != nil {
 			context.AfterFunc(o.Interrupted(context.WithoutCancel(ctx)), abort)
@@ -126,7 +125,7 @@ func Run(ctx context.Context, source Source, o Options) (Summary, error) {
 	err := s.gather(working, sending, source)
 	close(s.batches)
 	workers.Wait()
-	s.sum.finish(o.Now(), s.took)
+	s.sum.finish(time.Now(), s.took)
 	s.sum.Interrupted = ctx.Err() != nil
 	if in, ok := source.(interface{ Lines() int }); ok {
 		s.sum.Lines = in.Lines()

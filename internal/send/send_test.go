@@ -17,12 +17,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/send"
 )
 
 // api answers in turn as it is told, and remembers every identity it accepted.
-type api struct {
+type apiServer struct {
 	mu       sync.Mutex
 	answers  []func(w http.ResponseWriter, events []sentEvent)
 	accepted map[string]int
@@ -31,7 +31,7 @@ type api struct {
 
 type sentEvent struct{ EventID, Timestamp, UserID string }
 
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	z, err := gzip.NewReader(r.Body)
 	if err != nil {
 		w.WriteHeader(http.StatusTeapot)
@@ -52,12 +52,12 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, events)
 }
 
-func (a *api) takeAll(w http.ResponseWriter, events []sentEvent) {
+func (a *apiServer) takeAll(w http.ResponseWriter, events []sentEvent) {
 	a.results(w, events, http.StatusAccepted, func(int) int { return http.StatusAccepted })
 }
 
 // results answers each event with a status of its own.
-func (a *api) results(w http.ResponseWriter, events []sentEvent, status int, each func(i int) int) {
+func (a *apiServer) results(w http.ResponseWriter, events []sentEvent, status int, each func(i int) int) {
 	type result struct {
 		Event  int              `json:"event"`
 		Status int              `json:"status"`
@@ -117,27 +117,27 @@ func events(n int) string {
 	return b.String()
 }
 
-func run(t *testing.T, a *api, input string, change func(*send.Options)) (send.Summary, *kept, error) {
+func run(t *testing.T, a *apiServer, input string, change func(*send.Options)) (send.Summary, *kept, error) {
 	t.Helper()
 	a.accepted = map[string]int{}
 	server := httptest.NewServer(a)
 	defer server.Close()
 	k := &kept{}
 	o := send.Options{
-		Client: &client.Client{Endpoint: server.URL, HTTP: server.Client()}, Batch: 10, Linger: 5 * time.Millisecond, Concurrency: 2,
-		RetryFor: 10 * time.Second, Rejects: k, Now: time.Now,
+		Client: &api.Client{Endpoint: server.URL, HTTP: server.Client()}, Batch: 10, Linger: 5 * time.Millisecond, Concurrency: 2,
+		RetryFor: 10 * time.Second, Rejects: k,
 	}
 	if change != nil {
 		change(&o)
 	}
-	sum, err := send.Run(t.Context(), send.Lines(strings.NewReader(input), time.Now), o)
+	sum, err := send.Run(t.Context(), send.Lines(strings.NewReader(input)), o)
 	return sum, k, err
 }
 
 // TestEachEventGetsItsAnswer has an API in trouble: after it every event is
 // accepted, under one identity.
 func TestEachEventGetsItsAnswer(t *testing.T) {
-	a := &api{}
+	a := &apiServer{}
 	half := func(w http.ResponseWriter, events []sentEvent) {
 		a.results(w, events, http.StatusMultiStatus, func(i int) int { return map[bool]int{true: 202, false: 503}[i%2 == 0] })
 	}
@@ -162,7 +162,7 @@ func TestEachEventGetsItsAnswer(t *testing.T) {
 }
 
 func TestRefusedAreKept(t *testing.T) {
-	a := &api{}
+	a := &apiServer{}
 	a.answers = []func(http.ResponseWriter, []sentEvent){func(w http.ResponseWriter, events []sentEvent) {
 		a.results(w, events, http.StatusMultiStatus, func(i int) int { return map[bool]int{true: 202, false: 400}[i != 1] })
 	}}
@@ -176,7 +176,7 @@ func TestRefusedAreKept(t *testing.T) {
 }
 
 func TestUnsentAreKept(t *testing.T) {
-	a := &api{}
+	a := &apiServer{}
 	for range 100 {
 		a.answers = append(a.answers, refuse(503))
 	}
@@ -188,7 +188,7 @@ func TestUnsentAreKept(t *testing.T) {
 
 // TestForbiddenEndsTheRun doesn't try what can't work.
 func TestForbiddenEndsTheRun(t *testing.T) {
-	a := &api{answers: []func(http.ResponseWriter, []sentEvent){refuse(403), refuse(403), refuse(403), refuse(403)}}
+	a := &apiServer{answers: []func(http.ResponseWriter, []sentEvent){refuse(403), refuse(403), refuse(403), refuse(403)}}
 	sum, k, err := run(t, a, events(30), nil)
 	var refused *send.RefusedError
 	if !errors.As(err, &refused) || refused.Status != 403 || sum.Accepted != 0 || len(k.unsent) == 0 {
@@ -198,7 +198,7 @@ func TestForbiddenEndsTheRun(t *testing.T) {
 
 // TestInterrupted ends the reading: what was read has its answer or is kept.
 func TestInterrupted(t *testing.T) {
-	a := &api{accepted: map[string]int{}}
+	a := &apiServer{accepted: map[string]int{}}
 	server := httptest.NewServer(a)
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -209,8 +209,8 @@ func TestInterrupted(t *testing.T) {
 		_ = writer.Close()
 	}()
 	k := &kept{}
-	sum, err := send.Run(ctx, send.Lines(reader, time.Now), send.Options{
-		Client: &client.Client{Endpoint: server.URL, HTTP: server.Client()}, Batch: 10, Linger: time.Millisecond, Concurrency: 2, RetryFor: time.Second, Rejects: k, Now: time.Now,
+	sum, err := send.Run(ctx, send.Lines(reader), send.Options{
+		Client: &api.Client{Endpoint: server.URL, HTTP: server.Client()}, Batch: 10, Linger: time.Millisecond, Concurrency: 2, RetryFor: time.Second, Rejects: k,
 	})
 	if err != nil || !sum.Interrupted || sum.Accepted+sum.Unsent != sum.Read || len(a.accepted) != sum.Accepted {
 		t.Errorf("%+v, %v; %d accepted", sum, err, len(a.accepted))
@@ -246,7 +246,7 @@ func TestInputs(t *testing.T) {
 		{"another object", `{"events": [], "more": 1}`, "bad 1"},
 		{"nothing", "", ""},
 	} {
-		s, err := send.Values(strings.NewReader(tt.text), time.Now)
+		s, err := send.Values(strings.NewReader(tt.text))
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -255,11 +255,11 @@ func TestInputs(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	if _, err := send.Values(strings.NewReader("[\n1,\n2 3]"), time.Now); err == nil || !strings.Contains(err.Error(), "line 3: not JSON") {
+	if _, err := send.Values(strings.NewReader("[\n1,\n2 3]")); err == nil || !strings.Contains(err.Error(), "line 3: not JSON") {
 		t.Errorf("not JSON: %v", err)
 	}
 	lines := "\ufeff" + one + "\r\n" + `{"userId": "` + strings.Repeat("x", 200<<10) + `"}` + "\n" + two // the last without its end
-	if got := strings.Join(users(send.Lines(strings.NewReader(lines), time.Now)), "|"); got != "a 1|bad 2|b 3" {
+	if got := strings.Join(users(send.Lines(strings.NewReader(lines))), "|"); got != "a 1|bad 2|b 3" {
 		t.Errorf("lines: %q", got)
 	}
 }
@@ -280,7 +280,7 @@ func (f *fullDisk) Unsent(i send.Item) error {
 // TestUnkeptAreCounted reports how many events a full disk did not take, and the
 // first of their lines.
 func TestUnkeptAreCounted(t *testing.T) {
-	a := &api{answers: []func(http.ResponseWriter, []sentEvent){refuse(403)}}
+	a := &apiServer{answers: []func(http.ResponseWriter, []sentEvent){refuse(403)}}
 	sum, _, err := run(t, a, events(25), func(o *send.Options) { o.Concurrency, o.Rejects, o.KeepRest = 1, &fullDisk{}, true })
 	var unkept *send.UnkeptError
 	if !errors.As(err, &unkept) || !errors.Is(err, syscall.ENOSPC) || unkept.Events != sum.Unsent-2 || unkept.FirstLine < 1 || sum.Read != 25 {

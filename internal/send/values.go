@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -20,7 +19,6 @@ type values struct {
 	pieces []piece
 	lines  int
 	number int
-	mint   minter
 }
 
 // piece is a JSON value and where it begins.
@@ -34,8 +32,8 @@ type piece struct {
 // Values reads JSON: one event, several after each other, arrays of events, or
 // objects whose only member is an array "events". The whole input is parsed first:
 // a text that isn't JSON is an error before anything is sent.
-func Values(r io.Reader, now func() time.Time) (Source, error) {
-	v, err := readValues(r, Input{Now: now})
+func Values(r io.Reader) (Source, error) {
+	v, err := readValues(r, Input{})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +48,7 @@ func readValues(r io.Reader, in Input) (*values, error) {
 	if len(text) > MaxValues {
 		return nil, fmt.Errorf("more than %d MiB of JSON: write it as newline-delimited JSON, one event per line", MaxValues>>20)
 	}
-	v := &values{mint: minter{in.Now}, lines: bytes.Count(text, []byte{'\n'})}
+	v := &values{lines: bytes.Count(text, []byte{'\n'})}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		v.lines++
 	}
@@ -161,5 +159,5 @@ func (v *values) Next() (Item, error) {
 	p := v.pieces[0]
 	v.pieces = v.pieces[1:]
 	v.number++
-	return v.mint.item(p, v.number)
+	return item(p, v.number)
 }

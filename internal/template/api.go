@@ -12,6 +12,7 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/lambda"
 	"github.com/awslabs/goformation/v7/cloudformation/policies"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 )
@@ -36,7 +37,7 @@ func (t *Template) addRoutes() {
 		Name:                  new(Sub("${AWS::StackName}")),
 		Description:           new(Ref(paramProject)),
 		EndpointConfiguration: &apigateway.RestApi_EndpointConfiguration{Types: []string{"REGIONAL"}},
-		BinaryMediaTypes:      contract.BinaryMediaTypes(),
+		BinaryMediaTypes:      api.BinaryMediaTypes(),
 	})
 	t.addPathPart(idApiEvents, GetAtt(idApi, "RootResourceId"), "events")
 	t.addPathPart(idApiMetrics, GetAtt(idApi, "RootResourceId"), "metrics")

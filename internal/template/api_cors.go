@@ -7,7 +7,7 @@ import (
 
 	"github.com/awslabs/goformation/v7/cloudformation/apigateway"
 
-	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 // addPreflight answers a browser's question before its request, without
@@ -17,7 +17,7 @@ func (t *Template) addPreflight(id, resourceID, verb string, origins []string) {
 	response := apigateway.Method_IntegrationResponse{
 		StatusCode: "204",
 		ResponseParameters: map[string]string{
-			header + "Allow-Headers": quoted(contract.CorsHeaders),
+			header + "Allow-Headers": quoted(api.CORSRequestHeaders),
 			header + "Allow-Methods": quoted(verb + ",OPTIONS"),
 			header + "Max-Age":       quoted("3600"),
 		},

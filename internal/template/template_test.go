@@ -14,12 +14,12 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/testkit/golden"
 	"github.com/streamctl/streamctl/internal/testkit/must"
-	"github.com/streamctl/streamctl/internal/trust"
 )
 
 var environments = []string{config.Production, config.Staging, config.Development}
@@ -125,7 +125,7 @@ func allRegions(t *testing.T) []string {
 	known := 0
 	for _, root := range regexp.MustCompile("# Amazon RDS ([a-z0-9-]+) Root CA RSA2048 G1").FindAllSubmatch(text, -1) {
 		region := string(root[1])
-		if !trust.Covers(region) {
+		if !awshttp.HasRootsOf(region) {
 			t.Errorf("%s: not covered", region)
 		}
 		if template.KnownRegion(region) {

@@ -2,7 +2,10 @@
 package testkit_test
 
 import (
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,12 +33,92 @@ func TestLayers(t *testing.T) {
 		}
 		never(t, "./functions/"+f.Name+"/...", append(slices.Clip(banned), sdk+"/config")...) // files, profiles, sign-in
 	}
-	never(t, "./internal/template", sdk, module+"internal/deploy", module+"internal/cli")
+	never(t, "./internal/template", sdk, module+"internal/deploy", module+"internal/cli", module+"internal/local")
 	never(t, "./internal/deploy", module+"internal/template", "github.com/awslabs/goformation", module+"internal/cli")
 	never(t, "./internal/config", sdk, module+"internal/template", module+"internal/deploy", module+"internal/cli")
 	never(t, "./internal/local", module+"internal/template", module+"internal/deploy", module+"internal/cli", "github.com/awslabs/goformation", "github.com/spf13/cobra")
 	never(t, "./internal/dashboard", sdk, module+"internal/cli", module+"internal/local", module+"internal/deploy")
 	never(t, "./internal/artifact", module+"internal/deploy", module+"internal/template", module+"internal/cli")
+	never(t, "./internal/api", sdk) // the template and the dashboard import it
+	never(t, "./internal/send", sdk, module+"internal/cli", module+"internal/deploy", module+"internal/local", module+"functions")
+}
+
+// TestLeaves has packages below all others: they import nothing of this module but
+// what is listed.
+func TestLeaves(t *testing.T) {
+	for pkg, allowed := range map[string][]string{
+		"api":      {"event"},
+		"awshttp":  {"pause"},
+		"contract": {}, // environments and settings
+		"decimal":  {},
+		"emf":      {"contract"},
+		"event":    {},
+		"metric":   {"decimal", "event"},
+		"pause":    {},
+	} {
+		for _, imported := range list(t, `{{range .Imports}}{{.}} {{end}}`, "./internal/"+pkg) {
+			if name, ours := strings.CutPrefix(imported, module+"internal/"); under(imported, strings.TrimSuffix(module, "/")) && (!ours || !slices.Contains(allowed, name)) {
+				t.Errorf("internal/%s imports %s", pkg, imported)
+			}
+		}
+	}
+}
+
+// TestFunctionImports has a function import contracts and stores only, and its
+// bootstrap nothing but what wires them.
+func TestFunctionImports(t *testing.T) {
+	handler := []string{"api", "archive", "awshttp", "cache", "contract", "decimal", "emf", "event", "metric", "pause", "warehouse"}
+	bootstrap := append(slices.Clone(handler), "lambdarun")
+	for _, f := range contract.Functions() {
+		folder := module + "functions/" + f.Name
+		for _, edge := range list(t, `{{$p := .ImportPath}}{{range .Imports}}{{$p}}>{{.}} {{end}}`, "./functions/"+f.Name+"/...") {
+			importer, imported, _ := strings.Cut(edge, ">")
+			allowed := handler
+			if importer == folder+"/bootstrap" {
+				allowed = bootstrap
+			}
+			name, ours := strings.CutPrefix(imported, module+"internal/")
+			if ours && !slices.Contains(allowed, name) || importer == folder && under(imported, module+"functions") {
+				t.Errorf("%s imports %s", importer, imported)
+			}
+		}
+	}
+}
+
+// TestHandlersHaveOneConstructor has every handler made by its package's New: no
+// composite literal elsewhere.
+func TestHandlersHaveOneConstructor(t *testing.T) {
+	for _, f := range contract.Functions() {
+		for path, text := range sources(t) {
+			if strings.Contains(text, f.Name+".Handler"+"{") {
+				t.Errorf("%s makes a %s.Handler without New", path, f.Name)
+			}
+		}
+	}
+}
+
+// TestSharedCodeIsListed has docs/awsfake.md name each package of the product that
+// the stand-in for AWS uses, and so can't judge.
+func TestSharedCodeIsListed(t *testing.T) {
+	root, err := artifact.FindSource(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs", "awsfake.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(text), "## What it cannot judge")
+	section, _, _ = strings.Cut(section, "\n## ")
+	if !ok {
+		t.Fatal("docs/awsfake.md has no section \"What it cannot judge\"")
+	}
+	for _, imported := range list(t, `{{range .Imports}}{{.}} {{end}}`, "./internal/testkit/aws/fake/...", "./internal/testkit/servers/pgiam", "./internal/testkit/servers/cacheiam") {
+		name, ours := strings.CutPrefix(imported, module)
+		if ours && !strings.HasPrefix(name, "internal/testkit/") && !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("docs/awsfake.md does not list %s", name)
+		}
+	}
 }
 
 // TestTestkitStaysHere keeps the tests' packages out of everything that ships.
@@ -78,4 +161,29 @@ func list(t *testing.T, format string, args ...string) []string {
 		t.Fatalf("go list %v: %v", args, err)
 	}
 	return strings.Fields(string(out))
+}
+
+// sources returns the text of every Go file of the module, tests included, by its
+// path.
+func sources(t *testing.T) map[string]string {
+	t.Helper()
+	root, err := artifact.FindSource(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, top := range []string{"cmd", "functions", "internal"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			all[path] = string(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
 }

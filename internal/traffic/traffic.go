@@ -28,7 +28,6 @@ type Options struct {
 	// from then on, Every apart. Zero takes the time when each is asked for.
 	Start time.Time
 	Every time.Duration
-	Now   func() time.Time
 }
 
 // Profiles are the kinds of traffic.
@@ -81,7 +80,7 @@ func (g *Generator) Next() (send.Item, error) {
 	}
 	at := g.o.Start.Add(time.Duration(g.made) * g.o.Every)
 	if g.o.Start.IsZero() {
-		at = g.o.Now()
+		at = time.Now()
 	}
 	g.made++
 	if len(g.sessions) < visitors && (len(g.sessions) == 0 || g.random.IntN(4) == 0) {

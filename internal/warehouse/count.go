@@ -2,10 +2,10 @@ package warehouse
 
 import (
 	"hash/fnv"
-	"math/big"
 	"strconv"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/decimal"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/metric"
 )
@@ -45,7 +45,7 @@ type rowKey struct {
 // sum is what was added up for a row.
 type sum struct {
 	n        int64
-	total    decimalSum
+	total    decimal.Decimal
 	min, max string
 }
 
@@ -105,9 +105,11 @@ func (c *counter) add(m metric.Measure, minute int64) (err error) {
 	if m.Value == "" {
 		return nil
 	}
-	if err := s.total.add(m.Value); err != nil {
+	value, err := decimal.ParseJSON(m.Value)
+	if err != nil {
 		return err
 	}
+	s.total = s.total.Add(value)
 	if s.min, err = extreme(s.min, m.Value, -1); err != nil {
 		return err
 	}
@@ -125,79 +127,4 @@ func (c *counter) measures() []Measure {
 		})
 	}
 	return measures
-}
-
-// decimalSum adds decimal numbers exactly: cents and the like as whole numbers
-// of a power of ten, anything else as fractions.
-type decimalSum struct {
-	units int64 // of 10^-places
-	exact *big.Rat
-}
-
-// places is how many digits behind the point add up as whole numbers.
-const places = 6
-
-var powers = [places + 1]int64{1, 10, 100, 1000, 10_000, 100_000, 1_000_000}
-
-func (d *decimalSum) add(value string) error {
-	if units, ok := smallDecimal(value); ok {
-		if sum := d.units + units; (sum > d.units) == (units > 0) { // no overflow
-			d.units = sum
-			return nil
-		}
-	}
-	r, err := decimal(value)
-	if err != nil {
-		return err
-	}
-	if d.exact == nil {
-		d.exact = new(big.Rat)
-	}
-	d.exact.Add(d.exact, r)
-	return nil
-}
-
-// String is the sum in plain digits.
-func (d *decimalSum) String() string {
-	sum := big.NewRat(d.units, powers[places])
-	if d.exact != nil {
-		sum.Add(sum, d.exact)
-	}
-	return plain(sum)
-}
-
-// smallDecimal reads a number of at most 12 digits before the point and places
-// behind it, without an exponent, in units of 10^-places.
-func smallDecimal(s string) (units int64, ok bool) {
-	digits, behind, point := 0, 0, false
-	negative := len(s) > 0 && s[0] == '-'
-	if negative {
-		s = s[1:]
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '.' && !point:
-			point = true
-		case c >= '0' && c <= '9':
-			units = units*10 + int64(c-'0')
-			if point {
-				behind++
-			} else {
-				digits++
-			}
-		default:
-			return 0, false
-		}
-		if digits > 12 || behind > places {
-			return 0, false
-		}
-	}
-	if digits == 0 {
-		return 0, false
-	}
-	units *= powers[places-behind]
-	if negative {
-		units = -units
-	}
-	return units, true
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/trust"
 )
 
 // Environment is the warehouse as a function's environment describes it. Its
@@ -39,7 +39,7 @@ func (e Environment) open(user string, password func(context.Context) (string, e
 	l := Login{Host: d.Host, Port: d.Port, Database: d.Name, User: user, Password: password}
 	return &DB{pace: defaultPace(), connect: func(ctx context.Context) (*pgx.Conn, error) {
 		if l.TLS == nil {
-			pool, err := trust.Pool(e.Getenv)
+			pool, err := awshttp.Roots(e.Getenv)
 			if err != nil {
 				return nil, err
 			}

@@ -19,11 +19,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/daemon"
 	"github.com/streamctl/streamctl/internal/local/pgserver"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
-	"github.com/streamctl/streamctl/internal/trust"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -94,7 +94,7 @@ func TestLoginVerifiesTheServer(t *testing.T) {
 			AWS: aws.Config{Region: "eu-west-1", Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, nil
 			})},
-			Getenv: func(name string) string { return map[string]string{trust.BundleVariable: bundle}[name] },
+			Getenv: func(name string) string { return map[string]string{awshttp.BundleVariable: bundle}[name] },
 		}
 	}
 	for name, c := range map[string]struct{ host, bundle, want string }{

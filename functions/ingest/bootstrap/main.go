@@ -2,37 +2,20 @@
 package main
 
 import (
-	"crypto/rand"
-	"log/slog"
 	"os"
-	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/streamctl/streamctl/functions/ingest"
-	"github.com/streamctl/streamctl/internal/awsenv"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/cors"
-	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/lambdarun"
-	"github.com/streamctl/streamctl/internal/pause"
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	env, err := contract.LoadIngest(os.Getenv)
-	if err != nil {
-		log.Error("environment is incomplete", "err", err)
-		os.Exit(1)
-	}
-	cfg, err := awsenv.Config(os.Getenv)
-	if err != nil {
-		log.Error("environment is incomplete", "err", err)
-		os.Exit(1)
-	}
-	h := &ingest.Handler{
-		Stream: awsenv.Kinesis(cfg, os.Getenv), StreamName: env.Stream, MaxAgeDays: env.EventMaxAgeDays,
-		Now: time.Now, Random: rand.Reader, Wait: pause.For,
-		Metrics: &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
-		Log:     log.With("stack", env.Stack),
-	}
-	lambdarun.Start(cors.Allow(env.CorsOrigins, h.Handle), h.Metrics, h.Log)
+	os.Exit(lambdarun.Run(os.Getenv, os.Stdout, os.Stderr, contract.LoadIngest, open))
+}
+
+func open(env contract.Ingest, r lambdarun.Runtime) (lambda.Handler, error) {
+	h := ingest.New(env, ingest.Deps{Stream: ingest.NewStream(r.AWS, r.Getenv), Metrics: r.Metrics, Log: r.Log})
+	return lambdarun.Timed(h.Handle, r.Metrics), nil
 }

@@ -2,38 +2,30 @@
 package main
 
 import (
-	"errors"
-	"log/slog"
 	"os"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"github.com/streamctl/streamctl/functions/maintenance"
 	"github.com/streamctl/streamctl/internal/archive"
-	"github.com/streamctl/streamctl/internal/awsenv"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/lambdarun"
-	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
 func main() {
+	os.Exit(lambdarun.Run(os.Getenv, os.Stdout, os.Stderr, contract.LoadMaintenance, open))
+}
+
+func open(env contract.Maintenance, r lambdarun.Runtime) (lambda.Handler, error) {
 	cache.Quiet()
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	env, envErr := contract.LoadMaintenance(os.Getenv)
-	cfg, cfgErr := awsenv.Config(os.Getenv)
-	if err := errors.Join(envErr, cfgErr); err != nil {
-		log.Error("environment is incomplete", "err", err)
-		os.Exit(1)
-	}
-	h := &maintenance.Handler{
-		Warehouse:  warehouse.Environment{Database: env.Database, AWS: cfg, Getenv: os.Getenv}.Open(),
-		Cache:      cache.New(cache.FromEnvironment(env.Cache, cfg, os.Getenv), time.Now),
-		Archive:    archive.Reader{API: awsenv.S3(cfg, os.Getenv), Bucket: env.Bucket},
-		MaxAgeDays: env.EventMaxAgeDays, RetentionDays: env.WarehouseRetentionDays, Now: time.Now, Pause: pause.For,
-		Metrics: &emf.Writer{Out: os.Stdout, Stack: env.Stack, Now: time.Now},
-		Log:     log.With("stack", env.Stack),
-	}
-	lambdarun.Start(h.Do, h.Metrics, h.Log)
+	h := maintenance.New(env, maintenance.Deps{
+		Warehouse: maintenance.On(warehouse.Environment{Database: env.Database, AWS: r.AWS, Getenv: r.Getenv}.Open()),
+		Cache:     cache.New(cache.FromEnvironment(env.Cache, r.AWS, r.Getenv), time.Now),
+		Archive:   archive.Reader{API: archive.NewClient(r.AWS, r.Getenv), Bucket: env.Bucket},
+		Metrics:   r.Metrics, Log: r.Log,
+	})
+	return lambdarun.Timed(h.Do, r.Metrics), nil
 }

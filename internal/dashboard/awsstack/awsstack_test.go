@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,7 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/dashboard/awsstack"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 type fakeMetrics struct {
@@ -63,10 +66,26 @@ func (f *fakeMetrics) GetMetricData(_ context.Context, in *cloudwatch.GetMetricD
 
 var now = time.Date(2026, 1, 31, 12, 0, 30, 0, time.UTC)
 
-func TestHealthFromCloudWatch(t *testing.T) {
-	clock := now
+// wait lets the time of a bubble pass.
+func wait(t *testing.T, d time.Duration) {
+	t.Helper()
+	if err := pause.For(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin lets it pass until now.
+func begin(t *testing.T) {
+	t.Helper()
+	wait(t, time.Until(now))
+}
+
+func TestHealthFromCloudWatch(t *testing.T) { synctest.Test(t, testHealthFromCloudWatch) }
+
+func testHealthFromCloudWatch(t *testing.T) {
+	begin(t)
 	fake := &fakeMetrics{t: t}
-	health := &awsstack.Health{API: fake, Stack: "shop", Now: func() time.Time { return clock }}
+	health := &awsstack.Health{API: fake, Stack: "shop"}
 	h, err := health.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -77,11 +96,12 @@ func TestHealthFromCloudWatch(t *testing.T) {
 	if *h.LagSeconds != 1.5 || !h.LagAt.Equal(now.Add(-time.Minute)) || !h.At.Equal(now) || !h.Since.Equal(now.Add(-time.Hour).Truncate(time.Minute)) {
 		t.Errorf("%+v", h)
 	}
-	clock = clock.Add(awsstack.Kept - time.Second)
+	wait(t, awsstack.Kept-time.Second)
 	if _, err := health.Get(t.Context()); err != nil || fake.asked != 2 {
 		t.Errorf("asked %d times, %v", fake.asked, err)
 	}
-	clock, fake.err = clock.Add(2*time.Second), errors.New("throttled")
+	wait(t, 2*time.Second)
+	fake.err = errors.New("throttled")
 	if _, err := health.Get(t.Context()); err == nil {
 		t.Error("an old answer for an error")
 	}
@@ -101,8 +121,13 @@ func TestLagOfAFailingProcessor(t *testing.T) {
 		{map[string]float64{"shop-processor": 300, "shop-archiver": 61000}, 1.5, 61},
 		{map[string]float64{"shop-processor": 480000, "shop-archiver": 2000}, 480, 2},
 	} {
-		health := &awsstack.Health{API: &fakeMetrics{t: t, ages: tt.ages}, Stack: "shop", Processor: "shop-processor", Archiver: "shop-archiver", Now: func() time.Time { return now }}
-		h, err := health.Get(t.Context())
+		health := &awsstack.Health{API: &fakeMetrics{t: t, ages: tt.ages}, Stack: "shop", Processor: "shop-processor", Archiver: "shop-archiver"}
+		var h dashboard.Health
+		var err error
+		synctest.Test(t, func(t *testing.T) {
+			begin(t)
+			h, err = health.Get(t.Context())
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

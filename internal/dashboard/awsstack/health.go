@@ -41,7 +41,6 @@ type Health struct {
 	// Processor and Archiver are the functions' names: their iterator ages show
 	// records that wait, which no metric of a function that fails does.
 	Processor, Archiver string
-	Now                 func() time.Time
 
 	mu   sync.Mutex
 	last dashboard.Health
@@ -75,7 +74,7 @@ func Metrics() int { return len(counts()) + 3 }
 func (h *Health) Get(ctx context.Context) (dashboard.Health, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := h.Now().UTC()
+	now := time.Now().UTC()
 	if !h.last.At.IsZero() && now.Sub(h.last.At) < Kept {
 		return h.last, nil
 	}

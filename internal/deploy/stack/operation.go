@@ -12,6 +12,7 @@ import (
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/streamctl/streamctl/internal/failure"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
@@ -176,7 +177,7 @@ func (o *operation) poll(ctx context.Context) (s Stack, active bool, err error) 
 // IsUnreachable reports whether a call got no response because of the network.
 func IsUnreachable(err error) bool {
 	var sent *smithyhttp.RequestSendError
-	return errors.As(err, &sent) && !errors.Is(err, context.Canceled)
+	return (errors.As(err, &sent) || failure.Of(err) == failure.Network) && !errors.Is(err, context.Canceled)
 }
 
 // ended is the status with which the operation itself ended, if it has.

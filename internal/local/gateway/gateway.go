@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/time/rate"
 
-	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/webguard"
 )
@@ -93,7 +93,7 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 		a.preflight(w, c, route)
 		return nil
 	}
-	c.Resource, c.Binary = route.Path, slices.Contains(contract.BinaryMediaTypes(), "*/*")
+	c.Resource, c.Binary = route.Path, slices.Contains(api.BinaryMediaTypes(), "*/*")
 	scope := sigv4.Scope{Service: "execute-api", Region: a.o.Region}
 	if a.o.Keys != nil { // what the head shows is checked before a body is read
 		if err := a.o.Keys.Claim(c.Request, scope, time.Now()); err != nil {
@@ -201,7 +201,7 @@ func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal 
 // preflight answers a browser, which can't sign its question.
 func (a *API) preflight(w http.ResponseWriter, c *Call, route *Route) {
 	h := w.Header()
-	h.Set("Access-Control-Allow-Headers", contract.CorsHeaders)
+	h.Set("Access-Control-Allow-Headers", api.CORSRequestHeaders)
 	h.Set("Access-Control-Allow-Methods", route.Method+",OPTIONS")
 	h.Set("Access-Control-Max-Age", "3600")
 	if origin := a.origin(c); slices.Contains(a.o.Origins, origin) {
@@ -222,7 +222,7 @@ func (a *API) origin(c *Call) string {
 func (a *API) refuse(w http.ResponseWriter, c *Call, bad Refusal) {
 	h := w.Header()
 	h.Set("X-Amzn-Errortype", bad.ErrorType)
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", api.ProblemType)
 	if bad.Status == http.StatusTooManyRequests || bad.Status >= http.StatusInternalServerError {
 		h.Set("Retry-After", "1")
 	}
@@ -230,11 +230,7 @@ func (a *API) refuse(w http.ResponseWriter, c *Call, bad Refusal) {
 		h.Set("Access-Control-Allow-Origin", origin)
 	}
 	w.WriteHeader(bad.Status)
-	problem := struct {
-		Title     string `json:"title"`
-		Detail    string `json:"detail"`
-		RequestID string `json:"requestId"`
-	}{bad.ResponseType, bad.Message, c.RequestID}
+	problem := api.Problem{Title: bad.ResponseType, Detail: bad.Message, RequestID: c.RequestID}
 	if err := json.NewEncoder(w).Encode(problem); err != nil {
 		a.o.Log.DebugContext(c.Context(), "answer not written", "err", err)
 	}

@@ -12,11 +12,11 @@ const maxPayload = 6 << 20
 
 // fits is how many of the records fill a batch: at most BatchSize, and their
 // event at most 6 MB.
-func (m *Mapper) fits(records []Record) int {
+func (o Options) fits(records []Record) int {
 	size := 0
 	for i, r := range records {
 		size += recordSize(r)
-		if i == m.o.Settings.BatchSize || i > 0 && size > maxPayload {
+		if i == o.Settings.BatchSize || i > 0 && size > maxPayload {
 			return i
 		}
 	}
@@ -116,7 +116,7 @@ func (m *Mapper) expire(ctx context.Context, shard string, a attempt) []Record {
 	if limit < 0 {
 		return a.records
 	}
-	oldest := m.o.Now().Add(-time.Duration(limit) * time.Second)
+	oldest := time.Now().Add(-time.Duration(limit) * time.Second)
 	n := 0
 	for n < len(a.records) && a.records[n].Arrival.Before(oldest) {
 		n++
@@ -149,10 +149,10 @@ func (m *Mapper) invoke(ctx context.Context, shard string, records []Record) (ou
 	}
 	defer m.inFlight.Done()
 	m.count(func(s *Stats) { s.Invocations++ })
-	began := m.o.Now()
+	began := time.Now()
 	res, err := m.o.Invoker.Invoke(ctx, payload)
 	// A machine that sleeps during an invocation doesn't try the record.
-	took := min(max(m.o.Now().Sub(began), 0), maxInvocation)
+	took := min(max(time.Since(began), 0), maxInvocation)
 	if ctx.Err() != nil {
 		return outcome{}, context.Cause(ctx)
 	}

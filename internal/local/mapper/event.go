@@ -109,7 +109,7 @@ func (m *Mapper) giveUp(ctx context.Context, shard string, records []Record, tri
 	if err != nil {
 		return err
 	}
-	now := m.o.Now().UTC()
+	now := time.Now().UTC()
 	const stamp = "2006-01-02T15:04:05.000Z"
 	first, last := records[0], records[len(records)-1]
 	var f failure

@@ -109,9 +109,7 @@ type Options struct {
 	// function's database is down. Without blame the time of a try doesn't count.
 	// Nil means always.
 	Blame func(context.Context) bool
-	// Now is the clock, time.Now when nil.
-	Now func() time.Time
-	Log *slog.Logger
+	Log   *slog.Logger
 }
 
 // Mapper reads a stream for one function.
@@ -160,9 +158,6 @@ func New(o Options) (*Mapper, error) {
 	}
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = time.Minute
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -161,7 +161,7 @@ func (s *shard) gather(ctx context.Context, l *lane) ([]Record, error) {
 	for {
 		s.mu.Lock()
 		waiting, ended := len(l.queue), s.ended
-		size := s.m.fits(l.queue)
+		size := s.m.o.fits(l.queue)
 		if waiting > 0 && (closed || ended || size < waiting || size == s.m.o.Settings.BatchSize) || ended {
 			batch := l.queue[:size:size]
 			l.queue = l.queue[size:]

@@ -29,7 +29,7 @@ func (s *Stream) removedPath(shard, base string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	stamp := s.o.Now().UTC().Format("20060102T150405.000")
+	stamp := s.o.Clock.Now().UTC().Format("20060102T150405.000")
 	for n := 0; ; n++ {
 		path := filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d", shard, base, stamp, n))
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/streamctl/streamctl/internal/local/stream"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // tryPut puts one record and returns its error.
@@ -81,12 +82,12 @@ func TestFailuresPass(t *testing.T) {
 			clock := time.Now()
 			var mu sync.Mutex
 			calls := 0
-			s := open(t, stream.Options{Dir: dir, Shards: 1, SegmentBytes: 2000, Now: func() time.Time {
+			s := open(t, stream.Options{Dir: dir, Shards: 1, SegmentBytes: 2000, Clock: pause.Clock{Time: func() time.Time {
 				mu.Lock()
 				defer mu.Unlock()
 				clock = clock.Add(100 * time.Millisecond)
 				return clock
-			}})
+			}}})
 			s.FailOn(func(what, path string) error {
 				mu.Lock()
 				defer mu.Unlock()
@@ -154,7 +155,7 @@ func TestFilesRemovedWhileOpen(t *testing.T) {
 			t.Run(name+" "+how, func(t *testing.T) {
 				dir := t.TempDir()
 				clock := time.Now()
-				s := open(t, stream.Options{Dir: dir, Shards: 1, Now: func() time.Time { clock = clock.Add(time.Second); return clock }})
+				s := open(t, stream.Options{Dir: dir, Shards: 1, Clock: pause.Clock{Time: func() time.Time { clock = clock.Add(time.Second); return clock }}})
 				want := []string{"first", "second"}
 				put(t, s, "k", want...)
 				path := filepath.Join(dir, firstShard, name)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
@@ -22,9 +21,6 @@ func Open(o Options) (*Stream, error) {
 	}
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = 32 << 20
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
@@ -155,7 +151,7 @@ func (s *Stream) guess(id string) shardEntry {
 
 // newEpoch is later than every epoch that was used.
 func (s *Stream) newEpoch(d description) int64 {
-	epoch := max(s.o.Now().UnixMilli(), d.Epoch)
+	epoch := max(s.o.Clock.Now().UnixMilli(), d.Epoch)
 	for _, e := range d.Shards {
 		epoch = max(epoch, e.Epoch+1)
 	}

@@ -32,7 +32,7 @@ func (sh *shard) repair() error {
 	if sh.broken == nil {
 		return nil
 	}
-	now := sh.stream.o.Now()
+	now := sh.stream.o.Clock.Now()
 	if since := now.Sub(sh.repairAt); since >= 0 && since < repairPause {
 		return sh.broken
 	}

@@ -99,7 +99,7 @@ func (sh *shard) write(records []types.PutRecordsRequestEntry, indexes []int) (w
 		}
 	}
 	tail := sh.tail()
-	at := sh.stream.o.Now().UnixMilli()
+	at := sh.stream.o.Clock.Now().UnixMilli()
 	first := tail.next()
 	for n, i := range indexes {
 		tail.buffer(first+uint64(n), at, aws.ToString(records[i].PartitionKey), records[i].Data)

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/streamctl/streamctl/internal/local/mapper"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // MaxRecord is the most that a record's key and data may have, in bytes.
@@ -47,8 +48,8 @@ type Options struct {
 	// Report receives the damage before it is accepted; an error of it leaves
 	// the records as they are. It may be nil.
 	Report func([]Damage) error
-	// Now is the clock of arrivals, time.Now when nil.
-	Now func() time.Time
+	// Clock gives the times of arrival.
+	Clock pause.Clock
 	// Note receives a sentence about each repair and each failure that is being
 	// worked around; it may be nil.
 	Note func(string)

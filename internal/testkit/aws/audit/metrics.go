@@ -63,8 +63,6 @@ type metric struct {
 	seconds                    int
 }
 
-func (m metric) String() string { return fmt.Sprintf("%s %s %v", m.namespace, m.name, m.dimensions) }
-
 // published is what there is under a namespace, the functions' own included.
 func (v *View) published(namespace string) []series {
 	if namespace == contract.MetricNamespace {

@@ -120,7 +120,7 @@ func TestEveryInvocationIsTimed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if timed := strings.Contains(string(text), "lambdarun.Start("); timed != (f.Name != contract.FuncSchema) {
+		if timed := strings.Contains(string(text), "lambdarun.Timed("); timed != (f.Name != contract.FuncSchema) {
 			t.Errorf("%s: timed is %t", f.Name, timed)
 		}
 	}

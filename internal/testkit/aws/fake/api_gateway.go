@@ -31,7 +31,7 @@ type ForeignStage struct {
 
 // AddStage puts another team's stage into the account, and its API where it
 // has no stage yet.
-func (f *Fake) AddStage(s ForeignStage) (apiID string) {
+func (f Surroundings) AddStage(s ForeignStage) (apiID string) {
 	if s.API == "" {
 		s.API = strings.ToLower(wire.NewID(5))
 	}
@@ -49,7 +49,7 @@ func (f *Fake) AddStage(s ForeignStage) (apiID string) {
 
 // SetAPIGatewayRole sets the account's CloudWatch role, as another team would
 // have; empty unsets it.
-func (f *Fake) SetAPIGatewayRole(arn string) { f.apis.setAccountRole(arn) }
+func (f Surroundings) SetAPIGatewayRole(arn string) { f.apis.setAccountRole(arn) }
 
 // foreignStages are those of one kind of API, of all APIs when apiID is empty.
 func (a *apis) foreignStages(v2 bool, apiID string) []ForeignStage {
@@ -58,9 +58,9 @@ func (a *apis) foreignStages(v2 bool, apiID string) []ForeignStage {
 	return slices.DeleteFunc(slices.Clone(a.foreign), func(s ForeignStage) bool { return s.V2 != v2 || apiID != "" && s.API != apiID })
 }
 
-// serveAPIGateway answers for the account's settings and the lists of APIs and
+// serve answers for the account's settings and the lists of APIs and
 // stages, of version 2 under /v2.
-func (f *Fake) serveAPIGateway(w http.ResponseWriter, r *request) {
+func (f gatewayAPI) serve(w http.ResponseWriter, r *request) {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	version2 := strings.HasPrefix(path, "/v2/")
 	resource := strings.TrimPrefix(path, "/v2")
@@ -92,7 +92,7 @@ func (f *Fake) serveAPIGateway(w http.ResponseWriter, r *request) {
 	if f.faulty(w, r) {
 		return
 	}
-	out, err := f.answerAPIGateway(r, operation, version2, parts)
+	out, err := f.answer(r, operation, version2, parts)
 	if err != nil {
 		f.refuse(w, r, err)
 		return
@@ -108,15 +108,15 @@ func (f *Fake) serveAPIGateway(w http.ResponseWriter, r *request) {
 	wire.WriteJSON(w, status, "application/json", out)
 }
 
-func (f *Fake) answerAPIGateway(r *request, operation string, version2 bool, parts []string) (any, error) {
+func (f gatewayAPI) answer(r *request, operation string, version2 bool, parts []string) (any, error) {
 	switch operation {
 	case "GetAccount":
-		return f.account(), nil
+		return f.describeAccount(), nil
 	case "UpdateAccount":
 		if err := f.updateAccount(r.body); err != nil {
 			return nil, err
 		}
-		return f.account(), nil
+		return f.describeAccount(), nil
 	case "GetStages":
 		stages, ok := f.stages(version2, parts[1])
 		if !ok {
@@ -153,7 +153,7 @@ func page(r *request, all []map[string]any, list, limit, token, next string) map
 	return out
 }
 
-func (f *Fake) account() map[string]any {
+func (f gatewayAPI) describeAccount() map[string]any {
 	out := map[string]any{"apiKeyVersion": "4", "features": []string{"UsagePlans"}, "throttleSettings": map[string]any{"burstLimit": 5000, "rateLimit": 10000}}
 	if role := f.apis.accountRole(); role != "" {
 		out["cloudwatchRoleArn"] = role
@@ -163,7 +163,7 @@ func (f *Fake) account() map[string]any {
 
 // updateAccount takes what API Gateway does: a replacement of the role, by
 // nothing too, and no removal of it.
-func (f *Fake) updateAccount(body []byte) error {
+func (f gatewayAPI) updateAccount(body []byte) error {
 	var in struct {
 		PatchOperations []struct{ Op, Path, Value string }
 	}
@@ -183,7 +183,7 @@ func (f *Fake) updateAccount(body []byte) error {
 }
 
 // apiList lists the stacks' APIs and the other teams'.
-func (f *Fake) apiList(version2 bool) []map[string]any {
+func (f gatewayAPI) apiList(version2 bool) []map[string]any {
 	out := []map[string]any{}
 	if !version2 {
 		for _, api := range f.registry.list("AWS::ApiGateway::RestApi") {
@@ -206,7 +206,7 @@ func (f *Fake) apiList(version2 bool) []map[string]any {
 }
 
 // stages lists an API's stages; ok is false where there is no such API.
-func (f *Fake) stages(version2 bool, apiID string) (out []map[string]any, ok bool) {
+func (f gatewayAPI) stages(version2 bool, apiID string) (out []map[string]any, ok bool) {
 	out = []map[string]any{}
 	if !version2 {
 		_, ok = f.registry.find("AWS::ApiGateway::RestApi", apiID)
@@ -232,7 +232,7 @@ func (f *Fake) stages(version2 bool, apiID string) (out []map[string]any, ok boo
 	return out, ok
 }
 
-func (f *Fake) describeStage(s *physical) map[string]any {
+func (f gatewayAPI) describeStage(s *physical) map[string]any {
 	_, name, _ := strings.Cut(s.id, "|")
 	out := map[string]any{
 		"variables": child(s.props, "Variables"),

@@ -15,8 +15,8 @@ import (
 
 const iamNamespace = "https://iam.amazonaws.com/doc/2010-05-08/"
 
-// serveIAM answers for the roles that stacks made, also those that they left.
-func (f *Fake) serveIAM(w http.ResponseWriter, r *request) {
+// serve answers for the roles that stacks made, also those that they left.
+func (f iamAPI) serve(w http.ResponseWriter, r *request) {
 	name := r.form.Get("RoleName")
 	answer, known := map[string]func(*request, *physical) ([]wire.Node, error){
 		"GetRole": f.getRole, "ListAttachedRolePolicies": f.listAttachedPolicies, "ListRolePolicies": f.listInlinePolicies,
@@ -44,7 +44,7 @@ func noSuchEntity(message string) error {
 	return &wire.Error{Status: http.StatusNotFound, Code: "NoSuchEntity", Message: message}
 }
 
-func (f *Fake) getRole(_ *request, role *physical) ([]wire.Node, error) {
+func (f iamAPI) getRole(_ *request, role *physical) ([]wire.Node, error) {
 	trust, err := json.Marshal(role.props["AssumeRolePolicyDocument"])
 	if err != nil {
 		return nil, fmt.Errorf("marshal trust policy: %w", err)
@@ -72,7 +72,7 @@ type holder struct {
 
 // attachments are the managed policies of a role by ARN: its own list, and
 // those that name the role.
-func (f *Fake) attachments(role *physical) map[string]holder {
+func (f iamAPI) attachments(role *physical) map[string]holder {
 	out := map[string]holder{}
 	for _, policy := range f.registry.list("AWS::IAM::ManagedPolicy") {
 		if slices.Contains(items(policy.props, "Roles"), role.id) {
@@ -86,7 +86,7 @@ func (f *Fake) attachments(role *physical) map[string]holder {
 }
 
 // inline are a role's inline policies by name: its own, and AWS::IAM::Policy.
-func (f *Fake) inline(role *physical) map[string]holder {
+func (f iamAPI) inline(role *physical) map[string]holder {
 	out := map[string]holder{}
 	for _, policy := range f.registry.list("AWS::IAM::Policy") {
 		if slices.Contains(items(policy.props, "Roles"), role.id) {
@@ -99,14 +99,14 @@ func (f *Fake) inline(role *physical) map[string]holder {
 	return out
 }
 
-func (f *Fake) listAttachedPolicies(_ *request, role *physical) ([]wire.Node, error) {
+func (f iamAPI) listAttachedPolicies(_ *request, role *physical) ([]wire.Node, error) {
 	arns := slices.Sorted(maps.Keys(f.attachments(role)))
 	return []wire.Node{wire.List("AttachedPolicies", "member", arns, func(arn string) []wire.Node {
 		return []wire.Node{wire.Text("PolicyName", arn[strings.LastIndexByte(arn, '/')+1:]), wire.Text("PolicyArn", arn)}
 	}), wire.Bool("IsTruncated", false)}, nil
 }
 
-func (f *Fake) listInlinePolicies(_ *request, role *physical) ([]wire.Node, error) {
+func (f iamAPI) listInlinePolicies(_ *request, role *physical) ([]wire.Node, error) {
 	names := wire.Group("PolicyNames")
 	for _, name := range slices.Sorted(maps.Keys(f.inline(role))) {
 		names.Children = append(names.Children, wire.Text("member", name))
@@ -114,7 +114,7 @@ func (f *Fake) listInlinePolicies(_ *request, role *physical) ([]wire.Node, erro
 	return []wire.Node{names, wire.Bool("IsTruncated", false)}, nil
 }
 
-func (f *Fake) detachPolicy(r *request, role *physical) ([]wire.Node, error) {
+func (f iamAPI) detachPolicy(r *request, role *physical) ([]wire.Node, error) {
 	arn := r.form.Get("PolicyArn")
 	from, ok := f.attachments(role)[arn]
 	if !ok {
@@ -124,7 +124,7 @@ func (f *Fake) detachPolicy(r *request, role *physical) ([]wire.Node, error) {
 	return nil, nil
 }
 
-func (f *Fake) deleteInlinePolicy(r *request, role *physical) ([]wire.Node, error) {
+func (f iamAPI) deleteInlinePolicy(r *request, role *physical) ([]wire.Node, error) {
 	name := r.form.Get("PolicyName")
 	from, ok := f.inline(role)[name]
 	if !ok {
@@ -139,7 +139,7 @@ func (f *Fake) deleteInlinePolicy(r *request, role *physical) ([]wire.Node, erro
 
 // take changes a resource beside its stack: the items that gone names leave
 // the property's list.
-func (f *Fake) take(from holder, gone func(item any) bool) {
+func (f iamAPI) take(from holder, gone func(item any) bool) {
 	changed := *from.resource
 	changed.props = maps.Clone(changed.props)
 	list, _ := changed.props[from.property].([]any)
@@ -147,7 +147,7 @@ func (f *Fake) take(from holder, gone func(item any) bool) {
 	f.registry.put(&changed)
 }
 
-func (f *Fake) deleteRole(_ *request, role *physical) ([]wire.Node, error) {
+func (f iamAPI) deleteRole(_ *request, role *physical) ([]wire.Node, error) {
 	conflict := func(message string) error {
 		return &wire.Error{Status: http.StatusConflict, Code: "DeleteConflict", Message: message}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// serveLambda answers Lambda's REST API.
-func (f *Fake) serveLambda(w http.ResponseWriter, r *request) {
+// serve answers Lambda's REST API.
+func (f lambdaAPI) serve(w http.ResponseWriter, r *request) {
 	const mappingsPath, functionsPath = "/2015-03-31/event-source-mappings", "/2015-03-31/functions/"
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch {
@@ -39,7 +39,7 @@ func (r *request) is(action, resource string) {
 
 // faulty answers with an injected fault of a REST call, whose action is known
 // late.
-func (f *Fake) faulty(w http.ResponseWriter, r *request) bool {
+func (f *account) faulty(w http.ResponseWriter, r *request) bool {
 	if injected := f.recorder.take(r.call.Service, r.call.Action, r.call.Operation); injected != nil {
 		f.refuse(w, r, injected)
 		return true
@@ -47,7 +47,7 @@ func (f *Fake) faulty(w http.ResponseWriter, r *request) bool {
 	return false
 }
 
-func (f *Fake) listMappings(w http.ResponseWriter, r *request) {
+func (f lambdaAPI) listMappings(w http.ResponseWriter, r *request) {
 	if f.faulty(w, r) {
 		return
 	}
@@ -73,7 +73,7 @@ func (ms *mappings) describe(m *mapping) map[string]any {
 	}
 }
 
-func (f *Fake) serveMapping(w http.ResponseWriter, r *request, uuid string) {
+func (f lambdaAPI) serveMapping(w http.ResponseWriter, r *request, uuid string) {
 	resource := f.arn("lambda", "event-source-mapping:"+uuid)
 	switch r.Method {
 	case http.MethodGet:
@@ -116,7 +116,7 @@ func (f *Fake) serveMapping(w http.ResponseWriter, r *request, uuid string) {
 	wire.WriteJSON(w, status, "application/json", f.mappings.describe(m))
 }
 
-func (f *Fake) serveFunction(w http.ResponseWriter, r *request, name, rest string) {
+func (f lambdaAPI) serveFunction(w http.ResponseWriter, r *request, name, rest string) {
 	if q := r.URL.Query().Get("Qualifier"); q != "" {
 		name = qualified(functionName(name), q)
 	}
@@ -167,7 +167,7 @@ func (fn *function) configuration(arn string) map[string]any {
 	return out
 }
 
-func (f *Fake) serveInvoke(w http.ResponseWriter, r *request, fn *function) {
+func (f lambdaAPI) serveInvoke(w http.ResponseWriter, r *request, fn *function) {
 	payload := r.body
 	if len(payload) == 0 {
 		payload = []byte("{}")

@@ -20,7 +20,7 @@ type metrics struct {
 
 // SetMetric has CloudWatch know a metric's value in each minute; ok is false
 // where it has none. dimension is the dimension's value.
-func (f *Fake) SetMetric(namespace, metric, dimension string, of func(minute time.Time) (value float64, ok bool)) {
+func (f Surroundings) SetMetric(namespace, metric, dimension string, of func(minute time.Time) (value float64, ok bool)) {
 	f.metrics.mu.Lock()
 	defer f.metrics.mu.Unlock()
 	if f.metrics.all == nil {
@@ -31,7 +31,7 @@ func (f *Fake) SetMetric(namespace, metric, dimension string, of func(minute tim
 
 // metric is a value in a minute: as a test said, else of a stream that each
 // mapping reads to its end at once.
-func (f *Fake) metric(namespace, metric, dimension string, minute time.Time) (float64, bool) {
+func (f cloudWatchAPI) metric(namespace, metric, dimension string, minute time.Time) (float64, bool) {
 	f.metrics.mu.Lock()
 	of := f.metrics.all[[3]string{namespace, metric, dimension}]
 	f.metrics.mu.Unlock()
@@ -52,9 +52,9 @@ func (f *Fake) metric(namespace, metric, dimension string, minute time.Time) (fl
 	return 0, false
 }
 
-// serveCloudWatch answers GetMetricData, in the binary protocol that the Go SDK
+// serve answers GetMetricData, in the binary protocol that the Go SDK
 // speaks: one value a minute, the newest first, in one page.
-func (f *Fake) serveCloudWatch(w http.ResponseWriter, r *request) {
+func (f cloudWatchAPI) serve(w http.ResponseWriter, r *request) {
 	decoded, err := cbor.Decode(r.body)
 	in, ok := decoded.(cbor.Map)
 	if r.call.Action != "GetMetricData" || err != nil || !ok {

@@ -11,12 +11,12 @@ import (
 
 // makeSnapshot answers CreateDBSnapshot and CopyDBSnapshot; a snapshot is there
 // at once.
-func (f *Fake) makeSnapshot(w http.ResponseWriter, r *request) {
+func (f rdsAPI) makeSnapshot(w http.ResponseWriter, r *request) {
 	s := Snapshot{ID: r.form.Get("DBSnapshotIdentifier"), Created: time.Now()}
 	if r.call.Action == "CopyDBSnapshot" {
 		s.ID = r.form.Get("TargetDBSnapshotIdentifier")
 		source := r.form.Get("SourceDBSnapshotIdentifier")
-		all := f.Snapshots()
+		all := Inventory(f).Snapshots()
 		i := slices.IndexFunc(all, func(o Snapshot) bool { return o.ID == source })
 		if i < 0 {
 			f.refuse(w, r, &wire.Error{Status: http.StatusNotFound, Code: "DBSnapshotNotFound", Message: "DBSnapshot " + source + " not found."})

@@ -14,7 +14,7 @@ import (
 
 // stageOrDeployment answers for one stage, and for deployments that no stack
 // made.
-func (f *Fake) stageOrDeployment(operation string, parts []string, body []byte) (any, error) {
+func (f gatewayAPI) stageOrDeployment(operation string, parts []string, body []byte) (any, error) {
 	api := parts[1]
 	switch operation {
 	case "CreateDeployment":
@@ -37,7 +37,7 @@ func (f *Fake) stageOrDeployment(operation string, parts []string, body []byte) 
 
 // createDeployment takes a snapshot beside the stack, and points a stage at it
 // where one is named.
-func (f *Fake) createDeployment(api string, body []byte) (any, error) {
+func (f gatewayAPI) createDeployment(api string, body []byte) (any, error) {
 	var in struct{ StageName string }
 	if err := json.Unmarshal(body, &in); err != nil && len(body) > 0 {
 		return nil, wire.Errorf("BadRequestException", "read request: %v", err)
@@ -59,7 +59,7 @@ func (f *Fake) createDeployment(api string, body []byte) (any, error) {
 	return map[string]any{"id": id, "createdDate": time.Now().Unix()}, nil
 }
 
-func (f *Fake) deleteDeployment(api, id string) error {
+func (f gatewayAPI) deleteDeployment(api, id string) error {
 	if f.deployed(api, id) {
 		return wire.Errorf("BadRequestException", "%s", stageInUse)
 	}
@@ -74,12 +74,12 @@ func (f *Fake) deleteDeployment(api, id string) error {
 const stageInUse = "Active stages pointing to this deployment must be moved or deleted"
 
 // deployed says that a stage points at a deployment.
-func (f *Fake) deployed(api, id string) bool {
+func (f gatewayAPI) deployed(api, id string) bool {
 	return slices.ContainsFunc(f.partsOf("AWS::ApiGateway::Stage", api), func(s *physical) bool { return str(s.props, "DeploymentId") == id })
 }
 
 // changeStage changes a stage beside its stack.
-func (f *Fake) changeStage(s *physical, change func(props map[string]any)) *physical {
+func (f gatewayAPI) changeStage(s *physical, change func(props map[string]any)) *physical {
 	changed := *s
 	changed.props = maps.Clone(s.props)
 	change(changed.props)
@@ -89,7 +89,7 @@ func (f *Fake) changeStage(s *physical, change func(props map[string]any)) *phys
 
 // patchStage takes the patches of a throttle for all methods, of variables and
 // of the deployment: all or none of them.
-func (f *Fake) patchStage(s *physical, body []byte) (*physical, error) {
+func (f gatewayAPI) patchStage(s *physical, body []byte) (*physical, error) {
 	var in struct {
 		PatchOperations []struct{ Op, Path, Value string }
 	}

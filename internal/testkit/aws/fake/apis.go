@@ -8,7 +8,7 @@ import (
 
 // apis are the deployed snapshots of REST APIs, and the account's settings.
 type apis struct {
-	fake *Fake
+	fake *account
 
 	mu          sync.Mutex
 	deployments map[string]*deployment
@@ -16,7 +16,7 @@ type apis struct {
 	foreign     []ForeignStage
 }
 
-func newAPIs(f *Fake) *apis { return &apis{fake: f, deployments: map[string]*deployment{}} }
+func newAPIs(f *account) *apis { return &apis{fake: f, deployments: map[string]*deployment{}} }
 
 // deployment is what an API looked like when it was deployed.
 type deployment struct {
@@ -90,14 +90,14 @@ func (a *apis) deploy(id, apiID string) error {
 	if api, ok := f.registry.find("AWS::ApiGateway::RestApi", apiID); ok {
 		d.binary = items(api.props, "BinaryMediaTypes")
 	}
-	for _, m := range f.partsOf("AWS::ApiGateway::Method", apiID) {
-		r, err := f.route(apiID, m.props)
+	for _, m := range f.gateway.partsOf("AWS::ApiGateway::Method", apiID) {
+		r, err := f.gateway.route(apiID, m.props)
 		if err != nil {
 			return err
 		}
 		d.routes = append(d.routes, r)
 	}
-	for _, g := range f.partsOf("AWS::ApiGateway::GatewayResponse", apiID) {
+	for _, g := range f.gateway.partsOf("AWS::ApiGateway::GatewayResponse", apiID) {
 		d.responses[str(g.props, "ResponseType")] = gatewayResponse{
 			status: str(g.props, "StatusCode"), headers: texts(child(g.props, "ResponseParameters")), templates: texts(child(g.props, "ResponseTemplates")),
 		}
@@ -115,7 +115,7 @@ type mockResponse struct {
 	headers map[string]string
 }
 
-func (f *Fake) route(apiID string, props map[string]any) (route, error) {
+func (f gatewayAPI) route(apiID string, props map[string]any) (route, error) {
 	integration := child(props, "Integration")
 	r := route{
 		method: str(props, "HttpMethod"), template: f.pathOf(apiID, str(props, "ResourceId")), auth: str(props, "AuthorizationType"),
@@ -153,7 +153,7 @@ func (f *Fake) route(apiID string, props map[string]any) (route, error) {
 }
 
 // pathOf is a resource's whole path.
-func (f *Fake) pathOf(apiID, resourceID string) string {
+func (f gatewayAPI) pathOf(apiID, resourceID string) string {
 	if resourceID == rootOf(apiID) {
 		return "/"
 	}
@@ -175,7 +175,7 @@ func texts(m map[string]any) map[string]string {
 // find gives the stage's deployment and the route of a path; params are the
 // path's parameters. stage is nil without a stage, route without a route.
 func (a *apis) find(apiID, stageName, method, path string) (stage *physical, d *deployment, r *route, params map[string]string) {
-	for _, s := range a.fake.partsOf("AWS::ApiGateway::Stage", apiID) {
+	for _, s := range a.fake.gateway.partsOf("AWS::ApiGateway::Stage", apiID) {
 		if s.id == partID(apiID, stageName) {
 			stage = s
 		}

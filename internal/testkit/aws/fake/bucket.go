@@ -12,7 +12,7 @@ import (
 // checkBucket wants versions where Object Lock or replication does, and a
 // destination for copies that is there and has versions too. Buckets of other
 // accounts and regions are looked for among the fake's own.
-func checkBucket(f *Fake, r cfn.Request) error {
+func checkBucket(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("S3", 400, message, "InvalidRequest") }
 	versioning := str(child(p, "VersioningConfiguration"), "Status")
@@ -51,14 +51,14 @@ func checkBucket(f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func createBucket(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func createBucket(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	if err := f.objects.CreateBucket(r.PhysicalID); err != nil {
 		return nil, fmt.Errorf("%s already exists", r.PhysicalID)
 	}
 	return updateBucket(ctx, f, r)
 }
 
-func updateBucket(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func updateBucket(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	status := str(child(r.Properties, "VersioningConfiguration"), "Status")
 	if flag(r.Properties, "ObjectLockEnabled") {
 		status = "Enabled"
@@ -69,7 +69,7 @@ func updateBucket(_ context.Context, f *Fake, r cfn.Request) (map[string]any, er
 	return nil, nil
 }
 
-func removeBucket(_ context.Context, f *Fake, r cfn.Request) error {
+func removeBucket(_ context.Context, f *account, r cfn.Request) error {
 	err := f.objects.DeleteBucket(r.PhysicalID)
 	if err == nil {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-func checkCache(f *Fake, r cfn.Request) error {
+func checkCache(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("ElastiCache", 400, message, "InvalidRequest") }
 	nodes := number(p, "NumCacheClusters", 1)
@@ -32,7 +32,7 @@ func checkCache(f *Fake, r cfn.Request) error {
 }
 
 // cacheUsers are the users of a replication group's user groups.
-func (f *Fake) cacheUsers(props map[string]any) []CacheUser {
+func (f elastiCacheAPI) cacheUsers(props map[string]any) []CacheUser {
 	var out []CacheUser
 	for _, groupID := range items(props, "UserGroupIds") {
 		group, ok := f.registry.find("AWS::ElastiCache::UserGroup", groupID)
@@ -48,17 +48,17 @@ func (f *Fake) cacheUsers(props map[string]any) []CacheUser {
 	return out
 }
 
-func createCache(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func createCache(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	host, port := "127.0.0.1", closedPort
 	if f.options.Caches != nil {
 		c, err := f.options.Caches(ctx, CacheSpec{
-			ID: r.PhysicalID, Dir: filepath.Join(f.options.Dir, r.PhysicalID), Users: f.cacheUsers(r.Properties),
+			ID: r.PhysicalID, Dir: filepath.Join(f.options.Dir, r.PhysicalID), Users: f.elasticache.cacheUsers(r.Properties),
 			Region: f.options.Region, CA: f.ca, Keys: f.keys,
 			Login: func(l Login) {
 				f.stores.login(l)
 				if l.Principal != "" {
-					f.recordLogin(l, "elasticache", "Connect", f.arn("elasticache", "replicationgroup:"+r.PhysicalID))
-					f.recordLogin(l, "elasticache", "Connect", f.arn("elasticache", "user:"+l.User))
+					f.rds.recordLogin(l, "elasticache", "Connect", f.arn("elasticache", "replicationgroup:"+r.PhysicalID))
+					f.rds.recordLogin(l, "elasticache", "Connect", f.arn("elasticache", "user:"+l.User))
 				}
 			},
 		})
@@ -77,20 +77,20 @@ func createCache(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, e
 	}, nil
 }
 
-func updateCache(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func updateCache(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	f.stores.mu.Lock()
 	c := f.stores.caches[r.PhysicalID]
 	f.stores.mu.Unlock()
 	if c == nil {
 		return nil, nil
 	}
-	return nil, c.SetUsers(ctx, f.cacheUsers(r.Properties))
+	return nil, c.SetUsers(ctx, f.elasticache.cacheUsers(r.Properties))
 }
 
 // updateCacheUser gives every cache of the user its new access string.
-func updateCacheUser(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func updateCacheUser(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	for _, group := range f.registry.list("AWS::ElastiCache::ReplicationGroup") {
-		users := f.cacheUsers(group.props)
+		users := f.elasticache.cacheUsers(group.props)
 		i := slices.IndexFunc(users, func(u CacheUser) bool { return u.ID == r.PhysicalID })
 		f.stores.mu.Lock()
 		c := f.stores.caches[group.id]
@@ -106,6 +106,6 @@ func updateCacheUser(ctx context.Context, f *Fake, r cfn.Request) (map[string]an
 	return nil, nil
 }
 
-func removeCache(ctx context.Context, f *Fake, r cfn.Request) error {
+func removeCache(ctx context.Context, f *account, r cfn.Request) error {
 	return f.stores.stopCache(ctx, r.PhysicalID)
 }

@@ -64,14 +64,14 @@ func (r *recorder) take(service, action, operation string) *wire.Error {
 }
 
 // Calls lists the calls so far, oldest first.
-func (f *Fake) Calls() []Call {
+func (f Recording) Calls() []Call {
 	f.recorder.mu.Lock()
 	defer f.recorder.mu.Unlock()
 	return slices.Clone(f.recorder.calls)
 }
 
 // ResetCalls forgets the calls so far and the faults that are left.
-func (f *Fake) ResetCalls() {
+func (f Recording) ResetCalls() {
 	f.recorder.mu.Lock()
 	defer f.recorder.mu.Unlock()
 	f.recorder.calls, f.recorder.faults = nil, nil
@@ -79,7 +79,7 @@ func (f *Fake) ResetCalls() {
 
 // FailCall makes the next n calls of an action fail. Action is IAM's or the
 // API's name, or "*".
-func (f *Fake) FailCall(service, action string, status int, code, message string, n int) {
+func (f Recording) FailCall(service, action string, status int, code, message string, n int) {
 	f.recorder.mu.Lock()
 	defer f.recorder.mu.Unlock()
 	f.recorder.faults = append(f.recorder.faults, &fault{
@@ -88,7 +88,7 @@ func (f *Fake) FailCall(service, action string, status int, code, message string
 }
 
 // Throttle makes the next n calls of an action fail as the service throttles.
-func (f *Fake) Throttle(service, action string, n int) {
+func (f Recording) Throttle(service, action string, n int) {
 	status, code := throttled(service)
 	f.FailCall(service, action, status, code, "Rate exceeded", n)
 }

@@ -84,8 +84,8 @@ func (a *answers) serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 }
 
-func (f *Fake) createCustom(ctx context.Context, r cfn.Request) (cfn.Result, error) {
-	a, err := f.callCustom(ctx, "Create", r)
+func (f customResources) create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
+	a, err := f.call(ctx, "Create", r)
 	result := cfn.Result{PhysicalID: a.PhysicalResourceId, Attributes: a.Data}
 	if err != nil {
 		return result, err
@@ -96,26 +96,26 @@ func (f *Fake) createCustom(ctx context.Context, r cfn.Request) (cfn.Result, err
 	return result, nil
 }
 
-func (f *Fake) updateCustom(ctx context.Context, r cfn.Request) (cfn.Result, error) {
+func (f customResources) update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	if str(r.Properties, "ServiceToken") != str(r.OldProperties, "ServiceToken") {
 		return cfn.Result{}, cfn.Reasonf("Modifying service token is not allowed.")
 	}
-	a, err := f.callCustom(ctx, "Update", r)
+	a, err := f.call(ctx, "Update", r)
 	if a.PhysicalResourceId == "" {
 		a.PhysicalResourceId = r.PhysicalID
 	}
 	return cfn.Result{PhysicalID: a.PhysicalResourceId, Attributes: a.Data}, err
 }
 
-func (f *Fake) deleteCustom(ctx context.Context, r cfn.Request) error {
-	_, err := f.callCustom(ctx, "Delete", r)
+func (f customResources) delete(ctx context.Context, r cfn.Request) error {
+	_, err := f.call(ctx, "Delete", r)
 	return err
 }
 
-// callCustom invokes the function behind ServiceToken and waits for its
+// call invokes the function behind ServiceToken and waits for its
 // answer, as long as ServiceTimeout says (3600 s at most). When every attempt
 // crashed, nobody can answer any more and the fake doesn't wait.
-func (f *Fake) callCustom(ctx context.Context, requestType string, r cfn.Request) (customAnswer, error) {
+func (f customResources) call(ctx context.Context, requestType string, r cfn.Request) (customAnswer, error) {
 	fn, ok := f.functions.find(str(r.Properties, "ServiceToken"))
 	if !ok {
 		return customAnswer{}, handlerError("Lambda", 404, "Function not found: "+str(r.Properties, "ServiceToken"), "NotFound")
@@ -169,7 +169,7 @@ func (f *Fake) callCustom(ctx context.Context, requestType string, r cfn.Request
 
 // answerHere is a custom resource without its function; the physical id is the
 // logical one.
-func (f *Fake) answerHere(ctx context.Context, requestType string, event map[string]any, requestID string) (customAnswer, error) {
+func (f customResources) answerHere(ctx context.Context, requestType string, event map[string]any, requestID string) (customAnswer, error) {
 	a := customAnswer{Status: "SUCCESS", PhysicalResourceId: fmt.Sprint(event["LogicalResourceId"])}
 	data, err := f.options.Answer(ctx, requestType, event)
 	if err != nil {

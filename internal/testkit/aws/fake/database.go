@@ -16,7 +16,7 @@ import (
 // 1 is nobody's.
 const closedPort = 1
 
-func checkDatabase(f *Fake, r cfn.Request) error {
+func checkDatabase(f *account, r cfn.Request) error {
 	p := r.Properties
 	if str(p, "SourceDBInstanceIdentifier") != "" {
 		return checkReplica(f, r)
@@ -45,19 +45,19 @@ func checkDatabase(f *Fake, r cfn.Request) error {
 	case strings.ContainsAny(password, "/\"@ '"):
 		return refuse("The parameter MasterUserPassword is not a valid password. Only printable ASCII characters besides '/', '@', '\"', ' ' may be used.")
 	}
-	return f.checkDatabaseGroups(p, str(p, "EngineVersion"))
+	return f.rds.checkDatabaseGroups(p, str(p, "EngineVersion"))
 }
 
 // checkReplica wants a source with backups, and nothing of what a read replica
 // has from it. The source may be deleted later: the replica is then a database
 // of its own.
-func checkReplica(f *Fake, r cfn.Request) error {
+func checkReplica(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("Rds", 400, message, "InvalidRequest") }
 	if str(p, "DBInstanceClass") == "" {
 		return refuse("The parameter DBInstanceClass must be provided and must not be blank.")
 	}
-	source, ok := f.sourceOf(p)
+	source, ok := f.rds.sourceOf(p)
 	if !ok && r.PhysicalID == "" {
 		return handlerError("Rds", 404, "DBInstance "+str(p, "SourceDBInstanceIdentifier")+" not found.", "NotFound")
 	}
@@ -72,18 +72,18 @@ func checkReplica(f *Fake, r cfn.Request) error {
 	if str(p, "DBSubnetGroupName") != "" {
 		return refuse("The DBSubnetGroup shouldn't be specified while creating read replicas that lie in the same region as the source instance.")
 	}
-	return f.checkDatabaseGroups(p, "")
+	return f.rds.checkDatabaseGroups(p, "")
 }
 
 // sourceOf is the instance that a read replica copies, if it is still there.
-func (f *Fake) sourceOf(props map[string]any) (*physical, bool) {
+func (f rdsAPI) sourceOf(props map[string]any) (*physical, bool) {
 	id := str(props, "SourceDBInstanceIdentifier")
 	return f.registry.find("AWS::RDS::DBInstance", id[strings.LastIndexByte(id, ':')+1:])
 }
 
 // instanceProperties are an instance's, with what a read replica has from its
 // source.
-func (f *Fake) instanceProperties(p *physical) map[string]any {
+func (f rdsAPI) instanceProperties(p *physical) map[string]any {
 	source, ok := f.sourceOf(p.props)
 	if !ok {
 		return p.props
@@ -98,7 +98,7 @@ func (f *Fake) instanceProperties(p *physical) map[string]any {
 
 // checkDatabaseGroups wants groups that are there and fit the version; an
 // empty version fits any.
-func (f *Fake) checkDatabaseGroups(p map[string]any, version string) error {
+func (f rdsAPI) checkDatabaseGroups(p map[string]any, version string) error {
 	for property, resourceType := range map[string]string{"DBSubnetGroupName": "AWS::RDS::DBSubnetGroup", "DBParameterGroupName": "AWS::RDS::DBParameterGroup"} {
 		if name := str(p, property); name != "" {
 			group, ok := f.registry.find(resourceType, name)
@@ -114,13 +114,13 @@ func (f *Fake) checkDatabaseGroups(p map[string]any, version string) error {
 	return nil
 }
 
-func createDatabase(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func createDatabase(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	resourceID := "db-" + strings.ToUpper(wire.NewID(13))
 	host, port := "127.0.0.1", closedPort
 	if f.options.Databases != nil {
 		var source Database
-		if s, ok := f.sourceOf(r.Properties); ok {
-			source, _ = f.Database(s.id)
+		if s, ok := f.rds.sourceOf(r.Properties); ok {
+			source, _ = (Inventory{f}).Database(s.id)
 		}
 		db, err := f.options.Databases(ctx, DatabaseSpec{
 			ID: r.PhysicalID, Dir: filepath.Join(f.options.Dir, r.PhysicalID), Source: source,
@@ -129,7 +129,7 @@ func createDatabase(ctx context.Context, f *Fake, r cfn.Request) (map[string]any
 			Login: func(l Login) {
 				f.stores.login(l)
 				if l.Kind == "iam" && l.Principal != "" {
-					f.recordLogin(l, "rds-db", "connect", f.arn("rds-db", "dbuser:"+resourceID+"/"+l.User))
+					f.rds.recordLogin(l, "rds-db", "connect", f.arn("rds-db", "dbuser:"+resourceID+"/"+l.User))
 				}
 			},
 		})
@@ -146,7 +146,7 @@ func createDatabase(ctx context.Context, f *Fake, r cfn.Request) (map[string]any
 
 // recordLogin adds a login to the calls, judged as IAM does; a refused one has
 // status 403.
-func (f *Fake) recordLogin(l Login, service, action, resource string) {
+func (f rdsAPI) recordLogin(l Login, service, action, resource string) {
 	c := Call{At: l.At, Principal: l.Principal, Service: service, Action: action, Operation: action, Resource: resource, Status: 200}
 	if !l.OK {
 		c.Status, c.Code = 403, "AccessDenied"
@@ -154,7 +154,7 @@ func (f *Fake) recordLogin(l Login, service, action, resource string) {
 	f.recorder.add(c)
 }
 
-func updateDatabase(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func updateDatabase(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	password := str(r.Properties, "MasterUserPassword")
 	if password == str(r.OldProperties, "MasterUserPassword") {
 		return nil, nil
@@ -168,7 +168,7 @@ func updateDatabase(ctx context.Context, f *Fake, r cfn.Request) (map[string]any
 	return nil, db.SetMasterPassword(ctx, password)
 }
 
-func removeDatabase(ctx context.Context, f *Fake, r cfn.Request) error {
+func removeDatabase(ctx context.Context, f *account, r cfn.Request) error {
 	p, _ := f.registry.find(r.Type, r.PhysicalID)
 	if flag(p.props, "DeletionProtection") {
 		return handlerError("Rds", 400, "Cannot delete protected DB Instance, please disable deletion protection and try again.", "InvalidRequest")

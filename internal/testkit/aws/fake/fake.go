@@ -76,8 +76,23 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Fake is a running fake of one account in one region.
+// Fake is a running fake of one account in one region. What tests do with it is in
+// the parts that it embeds, one for each purpose.
 type Fake struct {
+	*account
+	Recording
+	Faults
+	Inventory
+	Functions
+	Surroundings
+
+	stop func() error
+}
+
+// account is the state that the services share.
+type account struct {
+	services
+
 	// Endpoint is the URL for AWS_ENDPOINT_URL.
 	Endpoint string
 	// APIAddress is host:port of the HTTPS listener of the REST APIs.
@@ -105,7 +120,6 @@ type Fake struct {
 
 	registry registry
 	spawn    func(func(context.Context)) // background work that Stop ends
-	stop     func() error
 }
 
 // Start starts the fake; Stop, or the end of ctx, ends all that it runs.
@@ -120,8 +134,8 @@ func Start(ctx context.Context, o Options) (*Fake, error) {
 	var waitStacks func()
 	f.stacks, waitStacks = cfn.New(work, cfn.Options{
 		Account: f.options.Account, Region: f.options.Region, Zones: f.zones(), Fetch: f.fetchTemplate, Delay: o.Delay,
-	}, f)
-	servers, err := f.listen(ctx)
+	}, f.provider)
+	servers, err := f.front.listen(ctx)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -163,29 +177,32 @@ func newFake(o Options) (*Fake, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fake{
+	a := &account{
 		Credentials: o.Credentials, CAFile: filepath.Join(o.Dir, "ca.pem"), options: o, ca: ca,
 		keys: sigv4.NewKeys(o.Credentials), objects: s3fake.New(o.Account, o.Region),
 		logs: newLogGroups(), stores: newStores(), answers: newAnswers(), registry: newRegistry(),
 	}
-	if err := os.WriteFile(f.CAFile, ca.PEM(), 0o644); err != nil {
+	if err := os.WriteFile(a.CAFile, ca.PEM(), 0o644); err != nil {
 		return nil, fmt.Errorf("write CA certificate: %w", err)
 	}
-	f.functions = newFunctions(f)
-	f.mappings = newMappings(f)
-	f.apis = newAPIs(f)
+	a.services = servicesOf(a)
+	a.functions = newFunctions(a)
+	a.mappings = newMappings(a)
+	a.apis = newAPIs(a)
 	if o.KinesisEndpoint != "" {
 		u, err := url.Parse(o.KinesisEndpoint)
 		if err != nil {
 			return nil, fmt.Errorf("parse Kinesis endpoint: %w", err)
 		}
-		f.kinesis = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)}
+		a.kinesis = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)}
 	}
-	return f, nil
+	return &Fake{
+		account: a, Recording: Recording{a}, Faults: Faults{a}, Inventory: Inventory{a}, Functions: Functions{a}, Surroundings: Surroundings{a},
+	}, nil
 }
 
 // listen opens the two listeners and serves them.
-func (f *Fake) listen(ctx context.Context) ([]io.Closer, error) {
+func (f endpoint) listen(ctx context.Context) ([]io.Closer, error) {
 	var lc net.ListenConfig
 	plain, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -234,15 +251,15 @@ func (f *Fake) Objects() *s3fake.Store { return f.objects }
 
 // FailResource makes the next creation or update of a logical id fail. Here as
 // elsewhere stack/logical id names one of several stacks' resources.
-func (f *Fake) FailResource(logicalID, reason string) { f.stacks.FailResource(logicalID, reason) }
+func (f Faults) FailResource(logicalID, reason string) { f.stacks.FailResource(logicalID, reason) }
 
 // FailDelete makes the next deletion of a logical id fail.
-func (f *Fake) FailDelete(logicalID, reason string) { f.stacks.FailDelete(logicalID, reason) }
+func (f Faults) FailDelete(logicalID, reason string) { f.stacks.FailDelete(logicalID, reason) }
 
 // SetStackStatus gives a stack a status, as if it had got there by itself;
 // nothing runs on it.
-func (f *Fake) SetStackStatus(name, status string) error { return f.stacks.SetStatus(name, status) }
+func (f Faults) SetStackStatus(name, status string) error { return f.stacks.SetStatus(name, status) }
 
-func (f *Fake) zones() []string {
+func (f *account) zones() []string {
 	return []string{f.options.Region + "a", f.options.Region + "b", f.options.Region + "c"}
 }

@@ -20,7 +20,7 @@ func flowLogKind() kind {
 // checkFlowLog wants a network that is there, and a role and a log group to
 // write with and to. EC2 takes a group or a role that isn't there and then logs
 // nothing; the fake refuses, except where the role may make the group.
-func checkFlowLog(f *Fake, r cfn.Request) error {
+func checkFlowLog(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("Ec2", 400, message, "InvalidRequest") }
 	id := str(p, "ResourceId")
@@ -56,7 +56,7 @@ func checkFlowLog(f *Fake, r cfn.Request) error {
 	if _, ok := f.registry.find("AWS::IAM::Role", roleName(role)); !ok {
 		return refuse("the fake refuses a flow log that logs nothing: there is no role " + role)
 	}
-	if !f.logs.exists(group) && !f.mayCreateGroups(role) {
+	if !f.logs.exists(group) && !f.lambda.mayCreateGroups(role) {
 		return refuse("the fake refuses a flow log that logs nothing: there is no log group " + group + ", and the role may not make it")
 	}
 	for _, other := range f.registry.list(r.Type) {

@@ -21,7 +21,7 @@ import (
 
 // functions are Lambda's functions.
 type functions struct {
-	fake *Fake
+	fake *account
 
 	mu sync.Mutex
 	// byName holds functions by name, and their versions by name:number.
@@ -32,7 +32,7 @@ type functions struct {
 	published map[string]int
 }
 
-func newFunctions(f *Fake) *functions {
+func newFunctions(f *account) *functions {
 	return &functions{fake: f, byName: map[string]*function{}, aliases: map[string]string{}, published: map[string]int{}}
 }
 
@@ -80,7 +80,7 @@ func (fs *functions) put(r cfn.Request) {
 	}
 	fn.mu.Lock()
 	defer fn.mu.Unlock()
-	fn.props, fn.codeHash = r.Properties, fs.fake.codeHash(r.Properties)
+	fn.props, fn.codeHash = r.Properties, fs.fake.lambda.codeHash(r.Properties)
 	fn.credential.ARN = "arn:aws:sts::" + fs.fake.options.Account + ":assumed-role/" + roleName(str(r.Properties, "Role")) + "/" + fn.name
 	fs.fake.keys.Add(fn.credential)
 	fn.logGroup = str(child(r.Properties, "LoggingConfig"), "LogGroup")
@@ -196,7 +196,7 @@ func (fs *functions) start(ctx context.Context, fn *function, props map[string]a
 		return nil, fmt.Errorf("find bootstrap: %w", err)
 	}
 	stream := time.Now().UTC().Format("2006/01/02/") + "[" + fn.version + "]" + wire.NewID(16)
-	log := func(line string) { fs.fake.writeLog(fn, props, stream, line) }
+	log := func(line string) { fs.fake.lambda.writeLog(fn, props, stream, line) }
 	return startEnvironment(ctx, environmentSpec{
 		path: path, function: fn, log: log, spawn: fs.fake.spawn,
 		variables: fs.variables(fn, props, filepath.Dir(path), stream),
@@ -251,7 +251,7 @@ func (fs *functions) invokeAsync(fn *function, payload []byte, done func(ok bool
 
 // Invoke invokes a function by its logical id and gives its answer; an error
 // is also what the function itself failed with.
-func (f *Fake) Invoke(ctx context.Context, logicalID string, payload []byte) ([]byte, error) {
+func (f Functions) Invoke(ctx context.Context, logicalID string, payload []byte) ([]byte, error) {
 	fn, ok := f.functions.byLogicalID(logicalID)
 	if !ok {
 		return nil, fmt.Errorf("invoke %s: no such function", logicalID)
@@ -268,7 +268,7 @@ func (f *Fake) Invoke(ctx context.Context, logicalID string, payload []byte) ([]
 
 // EndEnvironments ends every execution environment, one at work after its
 // answer, as Lambda does from time to time: the next invocation starts another.
-func (f *Fake) EndEnvironments() {
+func (f Functions) EndEnvironments() {
 	f.functions.mu.Lock()
 	defer f.functions.mu.Unlock()
 	for _, fn := range f.functions.byName {
@@ -289,7 +289,7 @@ func (fn *function) retire() {
 
 // Invocations counts a function's invocations so far, of all its versions, by
 // logical id.
-func (f *Fake) Invocations(logicalID string) int {
+func (f Functions) Invocations(logicalID string) int {
 	fn, ok := f.functions.byLogicalID(logicalID)
 	if !ok {
 		return 0
@@ -299,14 +299,14 @@ func (f *Fake) Invocations(logicalID string) int {
 
 // writeLog writes a line to the function's log group. A group that is gone is
 // made again only where the role may do so.
-func (f *Fake) writeLog(fn *function, props map[string]any, stream, line string) {
+func (f lambdaAPI) writeLog(fn *function, props map[string]any, stream, line string) {
 	if !f.logs.exists(fn.logGroup) && !f.mayCreateGroups(str(props, "Role")) {
 		return
 	}
 	f.logs.write(fn.logGroup, stream, line)
 }
 
-func (f *Fake) mayCreateGroups(role string) bool {
+func (f lambdaAPI) mayCreateGroups(role string) bool {
 	p, ok := f.registry.find("AWS::IAM::Role", roleName(role))
 	if !ok {
 		return false

@@ -147,7 +147,7 @@ func (x *exchange) isBinary() bool {
 // integrate invokes the function and writes its answer.
 func (a *apis) integrate(x *exchange) *gateway.Refusal {
 	fn, ok := a.fake.functions.find(x.route.function)
-	if !ok || !a.fake.permitted(x.route.function, "apigateway.amazonaws.com", a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.route.template)) {
+	if !ok || !a.fake.lambda.permitted(x.route.function, "apigateway.amazonaws.com", a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.route.template)) {
 		return &gateway.NotAllowed
 	}
 	call := gateway.Call{

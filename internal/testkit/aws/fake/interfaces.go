@@ -28,14 +28,14 @@ type interfaces struct {
 }
 
 // AttachInterface adds a network interface, as something outside the stacks does.
-func (f *Fake) AttachInterface(i Interface) {
+func (f Surroundings) AttachInterface(i Interface) {
 	f.interfaces.mu.Lock()
 	defer f.interfaces.mu.Unlock()
 	f.interfaces.all = append(f.interfaces.all, i)
 }
 
 // DetachInterface takes one away.
-func (f *Fake) DetachInterface(id string) {
+func (f Surroundings) DetachInterface(id string) {
 	f.interfaces.mu.Lock()
 	defer f.interfaces.mu.Unlock()
 	f.interfaces.all = slices.DeleteFunc(f.interfaces.all, func(i Interface) bool { return i.ID == id })
@@ -53,7 +53,7 @@ func (n *interfaces) in(groups, subnets []string) []Interface {
 
 // linger leaves a deleted function's interfaces for a while, one for each of its
 // subnets.
-func (f *Fake) linger(function string) {
+func (f ec2API) linger(function string) {
 	p, ok := f.registry.find("AWS::Lambda::Function", function)
 	if !ok || f.options.InterfacesLinger == 0 {
 		return
@@ -63,27 +63,27 @@ func (f *Fake) linger(function string) {
 			ID: "eni-" + wire.NewID(17), Subnet: subnet, Groups: items(child(p.props, "VpcConfig"), "SecurityGroupIds"),
 			Type: "lambda", Description: "AWS Lambda VPC ENI-" + function,
 		}
-		f.AttachInterface(i)
+		Surroundings(f).AttachInterface(i)
 		f.spawn(func(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 			case <-time.After(f.options.InterfacesLinger):
-				f.DetachInterface(i.ID)
+				Surroundings(f).DetachInterface(i.ID)
 			}
 		})
 	}
 }
 
 // removeSubnet refuses while an interface is in it.
-func removeSubnet(_ context.Context, f *Fake, r cfn.Request) error {
+func removeSubnet(_ context.Context, f *account, r cfn.Request) error {
 	if len(f.interfaces.in(nil, []string{r.PhysicalID})) > 0 {
 		return handlerError("Ec2", 400, "The subnet '"+r.PhysicalID+"' has dependencies and cannot be deleted.", "InvalidRequest")
 	}
 	return nil
 }
 
-// serveEC2 answers DescribeNetworkInterfaces, filtered by group or subnet.
-func (f *Fake) serveEC2(w http.ResponseWriter, r *request) {
+// serve answers DescribeNetworkInterfaces, filtered by group or subnet.
+func (f ec2API) serve(w http.ResponseWriter, r *request) {
 	if r.call.Action != "DescribeNetworkInterfaces" {
 		f.refuse(w, r, notThere(r))
 		return

@@ -19,20 +19,20 @@ type kind struct {
 	// id makes the physical id; identify does for a type whose id only the
 	// account can give, and may refuse.
 	id       func(r cfn.Request) string
-	identify func(f *Fake, r cfn.Request) (string, error)
+	identify func(f *account, r cfn.Request) (string, error)
 	// attributes of GetAtt as text with {id}, {account} and {region}.
 	attributes map[string]string
 	// check judges the properties before creation and update.
-	check func(f *Fake, r cfn.Request) error
+	check func(f *account, r cfn.Request) error
 	// create, update and remove do what the type really does; create and
 	// update may give attributes beyond those of the table.
-	create func(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error)
-	update func(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error)
-	remove func(ctx context.Context, f *Fake, r cfn.Request) error
+	create func(ctx context.Context, f *account, r cfn.Request) (map[string]any, error)
+	update func(ctx context.Context, f *account, r cfn.Request) (map[string]any, error)
+	remove func(ctx context.Context, f *account, r cfn.Request) error
 }
 
 // Kind finds a type's declaration, for the stacks.
-func (f *Fake) Kind(resourceType string) (cfn.Kind, bool) {
+func (f provider) Kind(resourceType string) (cfn.Kind, bool) {
 	k, ok := f.kind(resourceType)
 	if !ok {
 		return cfn.Kind{}, false
@@ -44,7 +44,7 @@ func (f *Fake) Kind(resourceType string) (cfn.Kind, bool) {
 	return declared, true
 }
 
-func (f *Fake) kind(resourceType string) (kind, bool) {
+func (f provider) kind(resourceType string) (kind, bool) {
 	if cfn.IsCustom(resourceType) {
 		return customKind(), true
 	}
@@ -59,19 +59,19 @@ func (f *Fake) kind(resourceType string) (kind, bool) {
 }
 
 // Create makes a resource, for the stacks.
-func (f *Fake) Create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
+func (f provider) Create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	k, _ := f.kind(r.Type)
 	if k.check != nil {
-		if err := k.check(f, r); err != nil {
+		if err := k.check(f.account, r); err != nil {
 			return cfn.Result{}, err
 		}
 	}
 	if cfn.IsCustom(r.Type) {
-		return f.createCustom(ctx, r)
+		return f.custom.create(ctx, r)
 	}
 	if k.identify != nil {
 		var err error
-		if r.PhysicalID, err = k.identify(f, r); err != nil {
+		if r.PhysicalID, err = k.identify(f.account, r); err != nil {
 			return cfn.Result{}, err
 		}
 	} else {
@@ -85,7 +85,7 @@ func (f *Fake) Create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	p := &physical{kind: r.Type, id: registryID(r), stackName: r.StackName, logicalID: r.LogicalID, props: r.Properties, attrs: attrs}
 	f.registry.put(p)
 	if k.create != nil {
-		more, err := k.create(ctx, f, r)
+		more, err := k.create(ctx, f.account, r)
 		if err != nil {
 			f.registry.remove(r.Type, registryID(r))
 			return cfn.Result{}, err
@@ -97,15 +97,15 @@ func (f *Fake) Create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 }
 
 // Update changes a resource in place, for the stacks.
-func (f *Fake) Update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
+func (f provider) Update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	k, _ := f.kind(r.Type)
 	if k.check != nil {
-		if err := k.check(f, r); err != nil {
+		if err := k.check(f.account, r); err != nil {
 			return cfn.Result{}, err
 		}
 	}
 	if cfn.IsCustom(r.Type) {
-		return f.updateCustom(ctx, r)
+		return f.custom.update(ctx, r)
 	}
 	p, ok := f.registry.find(r.Type, registryID(r))
 	if !ok {
@@ -114,7 +114,7 @@ func (f *Fake) Update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	attrs := maps.Clone(p.attrs)
 	maps.Copy(attrs, f.fill(k, r))
 	if k.update != nil {
-		more, err := k.update(ctx, f, r)
+		more, err := k.update(ctx, f.account, r)
 		if err != nil {
 			return cfn.Result{}, err
 		}
@@ -125,16 +125,16 @@ func (f *Fake) Update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 }
 
 // Delete takes a resource away, for the stacks.
-func (f *Fake) Delete(ctx context.Context, r cfn.Request) error {
+func (f provider) Delete(ctx context.Context, r cfn.Request) error {
 	if cfn.IsCustom(r.Type) {
-		return f.deleteCustom(ctx, r)
+		return f.custom.delete(ctx, r)
 	}
 	k, _ := f.kind(r.Type)
 	if _, ok := f.registry.find(r.Type, registryID(r)); !ok {
 		return nil
 	}
 	if k.remove != nil {
-		if err := k.remove(ctx, f, r); err != nil {
+		if err := k.remove(ctx, f.account, r); err != nil {
 			return err
 		}
 	}
@@ -156,7 +156,7 @@ func registryID(r cfn.Request) string {
 
 func partID(apiID, name string) string { return apiID + "|" + name }
 
-func (f *Fake) fill(k kind, r cfn.Request) map[string]any {
+func (f provider) fill(k kind, r cfn.Request) map[string]any {
 	replace := strings.NewReplacer("{id}", r.PhysicalID, "{account}", f.options.Account, "{region}", f.options.Region)
 	out := map[string]any{}
 	for name, pattern := range k.attributes {
@@ -168,7 +168,7 @@ func (f *Fake) fill(k kind, r cfn.Request) map[string]any {
 }
 
 // arn makes an ARN of this account and region.
-func (f *Fake) arn(service, resource string) string {
+func (f *account) arn(service, resource string) string {
 	return "arn:aws:" + service + ":" + f.options.Region + ":" + f.options.Account + ":" + resource
 }
 

@@ -29,11 +29,11 @@ func apiKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::ApiGateway::RestApi": {
 			id: short, check: checkRestAPI, attributes: map[string]string{"RestApiId": "{id}", "RootResourceId": ""},
-			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				return map[string]any{"RootResourceId": rootOf(r.PhysicalID)}, nil
 			},
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
-				if err := f.unmapped(r.PhysicalID, ""); err != nil {
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
+				if err := f.gateway.unmapped(r.PhysicalID, ""); err != nil {
 					return err
 				}
 				f.apis.remove(r.PhysicalID)
@@ -55,20 +55,20 @@ func apiKinds() map[string]kind {
 		"AWS::ApiGateway::GatewayResponse":  {Kind: response, id: short, attributes: map[string]string{"Id": "{id}"}, check: needsAPI},
 		"AWS::ApiGateway::Deployment": {
 			Kind: part("DeploymentCanarySettings"), id: short, attributes: map[string]string{"DeploymentId": "{id}"},
-			check: func(f *Fake, r cfn.Request) error {
+			check: func(f *account, r cfn.Request) error {
 				if err := needsAPI(f, r); err != nil || r.PhysicalID != "" {
 					return err
 				}
-				if len(f.partsOf("AWS::ApiGateway::Method", str(r.Properties, "RestApiId"))) == 0 {
+				if len(f.gateway.partsOf("AWS::ApiGateway::Method", str(r.Properties, "RestApiId"))) == 0 {
 					return handlerError("ApiGateway", 400, "The REST API doesn't contain any methods", "InvalidRequest")
 				}
 				return nil
 			},
-			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				return nil, f.apis.deploy(r.PhysicalID, str(r.Properties, "RestApiId"))
 			},
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
-				if f.deployed(str(r.Properties, "RestApiId"), r.PhysicalID) {
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
+				if f.gateway.deployed(str(r.Properties, "RestApiId"), r.PhysicalID) {
 					return handlerError("ApiGateway", 400, stageInUse, "InvalidRequest")
 				}
 				f.apis.undeploy(r.PhysicalID)
@@ -77,13 +77,13 @@ func apiKinds() map[string]kind {
 		},
 		"AWS::ApiGateway::Stage": {
 			Kind: stage, id: named("StageName", 128), check: checkStage,
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
-				return f.unmapped(str(r.Properties, "RestApiId"), r.PhysicalID)
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
+				return f.gateway.unmapped(str(r.Properties, "RestApiId"), r.PhysicalID)
 			},
 		},
 		"AWS::ApiGateway::Account": {
 			id: func(r cfn.Request) string { return generated(r, 64) }, attributes: map[string]string{"Id": "{id}"},
-			check: func(f *Fake, r cfn.Request) error {
+			check: func(f *account, r cfn.Request) error {
 				if arn := str(r.Properties, "CloudWatchRoleArn"); arn != "" {
 					if _, ok := f.registry.find("AWS::IAM::Role", roleName(arn)); !ok {
 						return handlerError("ApiGateway", 400, badLogRole, "InvalidRequest")
@@ -101,7 +101,7 @@ func apiKinds() map[string]kind {
 func rootOf(apiID string) string { return "r" + apiID[1:] }
 
 // partsOf lists an API's parts of a type.
-func (f *Fake) partsOf(resourceType, apiID string) []*physical {
+func (f gatewayAPI) partsOf(resourceType, apiID string) []*physical {
 	var out []*physical
 	for _, p := range f.registry.list(resourceType) {
 		if str(p.props, "RestApiId") == apiID {
@@ -111,14 +111,14 @@ func (f *Fake) partsOf(resourceType, apiID string) []*physical {
 	return out
 }
 
-func needsAPI(f *Fake, r cfn.Request) error {
+func needsAPI(f *account, r cfn.Request) error {
 	if _, ok := f.registry.find("AWS::ApiGateway::RestApi", str(r.Properties, "RestApiId")); !ok {
 		return handlerError("ApiGateway", 404, "Invalid API identifier specified "+f.options.Account+":"+str(r.Properties, "RestApiId"), "NotFound")
 	}
 	return nil
 }
 
-func checkRestAPI(_ *Fake, r cfn.Request) error {
+func checkRestAPI(_ *account, r cfn.Request) error {
 	if str(r.Properties, "Name") == "" && r.Properties["Body"] == nil {
 		return cfn.Reasonf("Resource handler returned message: \"Name must be specified\"")
 	}
@@ -128,7 +128,7 @@ func checkRestAPI(_ *Fake, r cfn.Request) error {
 	return nil
 }
 
-func checkAPIResource(f *Fake, r cfn.Request) error {
+func checkAPIResource(f *account, r cfn.Request) error {
 	if err := needsAPI(f, r); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func checkAPIResource(f *Fake, r cfn.Request) error {
 	if !regexp.MustCompile(`^([a-zA-Z0-9._:-]+|\{[a-zA-Z0-9._-]+\+?\})$`).MatchString(part) {
 		return handlerError("ApiGateway", 400, "Resource's path part only allow a-zA-Z0-9._-: or a valid greedy path variable and curly braces at the beginning and the end.", "InvalidRequest")
 	}
-	for _, other := range f.partsOf(r.Type, api) {
+	for _, other := range f.gateway.partsOf(r.Type, api) {
 		if other.id != r.PhysicalID && str(other.props, "ParentId") == parent && str(other.props, "PathPart") == part {
 			return handlerError("ApiGateway", 409, "Another resource with the same parent already has this name: "+part, "AlreadyExists")
 		}
@@ -147,7 +147,7 @@ func checkAPIResource(f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func checkMethod(f *Fake, r cfn.Request) error {
+func checkMethod(f *account, r cfn.Request) error {
 	if err := needsAPI(f, r); err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func checkMethod(f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func checkModel(f *Fake, r cfn.Request) error {
+func checkModel(f *account, r cfn.Request) error {
 	if err := needsAPI(f, r); err != nil {
 		return err
 	}
@@ -197,8 +197,8 @@ func checkModel(f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func removeModel(_ context.Context, f *Fake, r cfn.Request) error {
-	for _, m := range f.partsOf("AWS::ApiGateway::Method", str(r.Properties, "RestApiId")) {
+func removeModel(_ context.Context, f *account, r cfn.Request) error {
+	for _, m := range f.gateway.partsOf("AWS::ApiGateway::Method", str(r.Properties, "RestApiId")) {
 		for _, model := range child(m.props, "RequestModels") {
 			if fmt.Sprint(model) == r.PhysicalID {
 				return handlerError("ApiGateway", 409, "Cannot delete model '"+r.PhysicalID+"', is referenced in method request", "InvalidRequest")
@@ -208,7 +208,7 @@ func removeModel(_ context.Context, f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func checkStage(f *Fake, r cfn.Request) error {
+func checkStage(f *account, r cfn.Request) error {
 	if err := needsAPI(f, r); err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ func domainKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::ApiGateway::DomainName": {
 			Kind: cfn.Kind{CreateOnly: []string{"DomainName"}}, id: named("DomainName", 255), check: checkDomain,
-			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				return map[string]any{"RegionalDomainName": "d-" + short(r) + ".execute-api." + f.options.Region + ".amazonaws.com"}, nil
 			},
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
 				for _, m := range f.registry.list("AWS::ApiGateway::BasePathMapping") {
 					if str(m.props, "DomainName") == r.PhysicalID {
 						f.registry.remove(m.kind, m.id) // it is a part of the domain name
@@ -46,7 +46,7 @@ func domainKinds() map[string]kind {
 	}
 }
 
-func checkDomain(f *Fake, r cfn.Request) error {
+func checkDomain(f *account, r cfn.Request) error {
 	refuse := func(message string) error { return handlerError("ApiGateway", 400, message, "InvalidRequest") }
 	name := str(r.Properties, "DomainName")
 	if _, taken := f.registry.find(r.Type, name); taken && r.PhysicalID == "" {
@@ -70,7 +70,7 @@ func checkDomain(f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func checkBasePath(f *Fake, r cfn.Request) error {
+func checkBasePath(f *account, r cfn.Request) error {
 	refuse := func(message string) error { return handlerError("ApiGateway", 400, message, "InvalidRequest") }
 	p := r.Properties
 	if _, ok := f.registry.find("AWS::ApiGateway::DomainName", str(p, "DomainName")); !ok {
@@ -92,7 +92,7 @@ func checkBasePath(f *Fake, r cfn.Request) error {
 
 // unmapped refuses to delete an API, or a stage of it, that a domain name
 // leads to.
-func (f *Fake) unmapped(apiID, stage string) error {
+func (f gatewayAPI) unmapped(apiID, stage string) error {
 	var domains []string
 	for _, m := range f.partsOf("AWS::ApiGateway::BasePathMapping", apiID) {
 		if stage == "" || str(m.props, "Stage") == stage {
@@ -112,7 +112,7 @@ func (f *Fake) unmapped(apiID, stage string) error {
 
 // checkRecord wants one zone, one kind of target and no record twice; an alias
 // to API Gateway names a domain name that is there, and its zone.
-func checkRecord(f *Fake, r cfn.Request) error {
+func checkRecord(f *account, r cfn.Request) error {
 	p := r.Properties
 	name, kind := strings.TrimSuffix(str(p, "Name"), ".")+".", str(p, "Type")
 	if (str(p, "HostedZoneId") == "") == (str(p, "HostedZoneName") == "") {

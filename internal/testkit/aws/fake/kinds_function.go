@@ -15,16 +15,16 @@ func functionKinds() map[string]kind {
 		"AWS::Lambda::Function": {
 			Kind: cfn.Kind{Required: []string{"Code", "Role"}, CreateOnly: []string{"FunctionName", "PackageType"}},
 			id:   named("FunctionName", 64), check: checkFunction,
-			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				f.functions.put(r)
 				return nil, nil
 			},
-			update: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+			update: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				f.functions.put(r)
 				return nil, nil
 			},
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
-				f.linger(r.PhysicalID)
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
+				f.ec2.linger(r.PhysicalID)
 				f.functions.remove(r.PhysicalID)
 				return nil
 			},
@@ -40,20 +40,20 @@ func functionKinds() map[string]kind {
 			id: func(r cfn.Request) string {
 				return str(r.Properties, "FunctionName") + "|" + str(r.Properties, "Qualifier")
 			},
-			check: func(f *Fake, r cfn.Request) error {
-				return f.needsFunction(qualified(functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Qualifier")))
+			check: func(f *account, r cfn.Request) error {
+				return f.lambda.needsFunction(qualified(functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Qualifier")))
 			},
 		},
 		"AWS::Lambda::EventSourceMapping": {
 			Kind: cfn.Kind{Required: []string{"FunctionName"}, CreateOnly: []string{"EventSourceArn", "StartingPosition", "StartingPositionTimestamp", "SelfManagedEventSource"}},
 			id:   uuid, check: checkMapping,
-			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				return nil, f.mappings.put(r)
 			},
-			update: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+			update: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				return nil, f.mappings.put(r)
 			},
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
 				f.mappings.remove(r.PhysicalID)
 				return nil
 			},
@@ -61,17 +61,17 @@ func functionKinds() map[string]kind {
 		},
 		"AWS::Logs::LogGroup": {
 			Kind: cfn.Kind{CreateOnly: []string{"LogGroupName"}}, id: named("LogGroupName", 512),
-			check: func(f *Fake, r cfn.Request) error {
+			check: func(f *account, r cfn.Request) error {
 				if name := str(r.Properties, "LogGroupName"); r.PhysicalID == "" && f.logs.exists(name) {
 					return cfn.Reasonf("Resource handler returned message: \"Resource of type 'AWS::Logs::LogGroup' with identifier '{\"/properties/LogGroupName\":\"%s\"}' already exists.\" (RequestToken: %s, HandlerErrorCode: AlreadyExists)", name, uuid(r))
 				}
 				return nil
 			},
-			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				f.logs.create(r.PhysicalID)
 				return nil, nil
 			},
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
 				f.logs.remove(r.PhysicalID)
 				return nil
 			},
@@ -100,8 +100,8 @@ func functionKinds() map[string]kind {
 		},
 		"AWS::Events::Rule": {
 			Kind: cfn.Kind{CreateOnly: []string{"Name", "EventBusName"}}, id: named("Name", 64), check: checkEventRule,
-			create: func(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
-				f.startTimer(r.PhysicalID)
+			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
+				f.schedules.startTimer(r.PhysicalID)
 				return nil, nil
 			},
 			attributes: map[string]string{"Arn": "arn:aws:events:{region}:{account}:rule/{id}"},
@@ -111,18 +111,18 @@ func functionKinds() map[string]kind {
 
 // needsFunction checks that a property names a function, a version or an
 // alias, by name or ARN.
-func needsFunction(property string) func(*Fake, cfn.Request) error {
-	return func(f *Fake, r cfn.Request) error { return f.needsFunction(str(r.Properties, property)) }
+func needsFunction(property string) func(*account, cfn.Request) error {
+	return func(f *account, r cfn.Request) error { return f.lambda.needsFunction(str(r.Properties, property)) }
 }
 
-func (f *Fake) needsFunction(nameOrARN string) error {
+func (f lambdaAPI) needsFunction(nameOrARN string) error {
 	if _, ok := f.functions.find(nameOrARN); !ok {
 		return handlerError("Lambda", 404, "Function not found: "+f.functionARN(nameOrARN), "NotFound")
 	}
 	return nil
 }
 
-func checkFunction(f *Fake, r cfn.Request) error {
+func checkFunction(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("Lambda", 400, message, "InvalidRequest") }
 	code := child(p, "Code")
@@ -164,7 +164,7 @@ func checkFunction(f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func checkRole(f *Fake, r cfn.Request) error {
+func checkRole(f *account, r cfn.Request) error {
 	if len(named("RoleName", 64)(r)) > 64 {
 		return handlerError("Iam", 400, "1 validation error detected: Value at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64", "InvalidRequest")
 	}
@@ -179,7 +179,7 @@ func checkRole(f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func removePolicy(_ context.Context, f *Fake, r cfn.Request) error {
+func removePolicy(_ context.Context, f *account, r cfn.Request) error {
 	for _, role := range f.registry.list("AWS::IAM::Role") {
 		for _, arn := range items(role.props, "ManagedPolicyArns") {
 			if arn == r.PhysicalID {

@@ -17,7 +17,7 @@ func monitoringKinds() map[string]kind {
 				return "arn:aws:sns:" + parts[3] + ":" + parts[4] + ":" + named("TopicName", 256)(r)
 			},
 			attributes: map[string]string{"TopicArn": "{id}", "TopicName": ""},
-			create: func(_ context.Context, _ *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, _ *account, r cfn.Request) (map[string]any, error) {
 				return map[string]any{"TopicName": r.PhysicalID[strings.LastIndexByte(r.PhysicalID, ':')+1:]}, nil
 			},
 		},
@@ -28,7 +28,7 @@ func monitoringKinds() map[string]kind {
 		"AWS::SNS::Subscription": {
 			Kind: cfn.Kind{Required: []string{"TopicArn", "Protocol"}, CreateOnly: []string{"TopicArn", "Protocol", "Endpoint"}},
 			id:   func(r cfn.Request) string { return str(r.Properties, "TopicArn") + ":" + uuid(r) }, attributes: map[string]string{"Arn": "{id}"},
-			check: func(f *Fake, r cfn.Request) error {
+			check: func(f *account, r cfn.Request) error {
 				if _, ok := f.registry.find("AWS::SNS::Topic", str(r.Properties, "TopicArn")); !ok {
 					return handlerError("Sns", 404, "Topic does not exist", "NotFound")
 				}
@@ -41,7 +41,7 @@ func monitoringKinds() map[string]kind {
 		},
 		"AWS::CloudWatch::Dashboard": {
 			Kind: cfn.Kind{Required: []string{"DashboardBody"}, CreateOnly: []string{"DashboardName"}}, id: named("DashboardName", 255),
-			check: func(_ *Fake, r cfn.Request) error {
+			check: func(_ *account, r cfn.Request) error {
 				if !validJSON(r.Properties["DashboardBody"]) {
 					return handlerError("CloudWatch", 400, "The dashboard body is invalid, there are validation errors: Invalid JSON", "InvalidRequest")
 				}
@@ -52,7 +52,7 @@ func monitoringKinds() map[string]kind {
 }
 
 // checkAlarm wants one metric or one returned expression, and M of at most N.
-func checkAlarm(_ *Fake, r cfn.Request) error {
+func checkAlarm(_ *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("CloudWatch", 400, message, "InvalidRequest") }
 	queries, _ := p["Metrics"].([]any)

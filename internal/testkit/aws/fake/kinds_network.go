@@ -24,7 +24,7 @@ func networkKinds() map[string]kind {
 		"AWS::EC2::Subnet": {
 			Kind: cfn.Kind{Required: []string{"VpcId"}, CreateOnly: []string{"AvailabilityZone", "CidrBlock", "VpcId"}},
 			id:   prefixed("subnet-"), check: checkSubnet, remove: removeSubnet,
-			create: func(_ context.Context, _ *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, _ *account, r cfn.Request) (map[string]any, error) {
 				return map[string]any{"AvailabilityZone": str(r.Properties, "AvailabilityZone"), "CidrBlock": str(r.Properties, "CidrBlock"), "VpcId": str(r.Properties, "VpcId")}, nil
 			},
 			attributes: map[string]string{"SubnetId": "{id}", "AvailabilityZone": "", "CidrBlock": "", "VpcId": "", "NetworkAclAssociationId": ""},
@@ -54,7 +54,7 @@ func networkKinds() map[string]kind {
 		},
 		"AWS::KMS::Alias": {
 			Kind: cfn.Kind{Required: []string{"AliasName", "TargetKeyId"}, CreateOnly: []string{"AliasName"}}, id: named("AliasName", 256),
-			check: func(_ *Fake, r cfn.Request) error {
+			check: func(_ *account, r cfn.Request) error {
 				if name := str(r.Properties, "AliasName"); len(name) < 7 || name[:6] != "alias/" || len(name) > 10 && name[:10] == "alias/aws/" {
 					return handlerError("Kms", 400, "Invalid alias name "+name, "InvalidRequest")
 				}
@@ -65,8 +65,8 @@ func networkKinds() map[string]kind {
 }
 
 // existing checks that a property names a resource that is there.
-func existing(property, resourceType, message string) func(*Fake, cfn.Request) error {
-	return func(f *Fake, r cfn.Request) error {
+func existing(property, resourceType, message string) func(*account, cfn.Request) error {
+	return func(f *account, r cfn.Request) error {
 		id := str(r.Properties, property)
 		if _, ok := f.registry.find(resourceType, id); !ok {
 			return handlerError("Ec2", 400, fmt.Sprintf(message, id), "NotFound")
@@ -75,7 +75,7 @@ func existing(property, resourceType, message string) func(*Fake, cfn.Request) e
 	}
 }
 
-func checkVPC(_ *Fake, r cfn.Request) error {
+func checkVPC(_ *account, r cfn.Request) error {
 	block := str(r.Properties, "CidrBlock")
 	prefix, err := netip.ParsePrefix(block)
 	if err != nil || prefix.Bits() < 16 || prefix.Bits() > 28 {
@@ -84,13 +84,13 @@ func checkVPC(_ *Fake, r cfn.Request) error {
 	return nil
 }
 
-func createVPC(_ context.Context, _ *Fake, r cfn.Request) (map[string]any, error) {
+func createVPC(_ context.Context, _ *account, r cfn.Request) (map[string]any, error) {
 	return map[string]any{
 		"CidrBlock": str(r.Properties, "CidrBlock"), "DefaultSecurityGroup": prefixed("sg-")(r), "DefaultNetworkAcl": prefixed("acl-")(r),
 	}, nil
 }
 
-func removeVPC(_ context.Context, f *Fake, r cfn.Request) error {
+func removeVPC(_ context.Context, f *account, r cfn.Request) error {
 	for _, p := range f.registry.list("") {
 		if p.kind != r.Type && str(p.props, "VpcId") == r.PhysicalID {
 			return handlerError("Ec2", 400, "The vpc '"+r.PhysicalID+"' has dependencies and cannot be deleted.", "InvalidRequest")
@@ -101,7 +101,7 @@ func removeVPC(_ context.Context, f *Fake, r cfn.Request) error {
 
 // removeGroup refuses while a rule, a function, a store or a network interface
 // uses the group.
-func removeGroup(_ context.Context, f *Fake, r cfn.Request) error {
+func removeGroup(_ context.Context, f *account, r cfn.Request) error {
 	if len(f.interfaces.in([]string{r.PhysicalID}, nil)) > 0 {
 		return handlerError("Ec2", 400, "resource "+r.PhysicalID+" has a dependent object", "InvalidRequest")
 	}
@@ -116,7 +116,7 @@ func removeGroup(_ context.Context, f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func checkSubnet(f *Fake, r cfn.Request) error {
+func checkSubnet(f *account, r cfn.Request) error {
 	block := str(r.Properties, "CidrBlock")
 	vpc, ok := f.registry.find("AWS::EC2::VPC", str(r.Properties, "VpcId"))
 	if !ok {
@@ -140,7 +140,7 @@ func checkSubnet(f *Fake, r cfn.Request) error {
 }
 
 // checkRule wants a known group, exactly one peer, and no rule twice.
-func checkRule(f *Fake, r cfn.Request) error {
+func checkRule(f *account, r cfn.Request) error {
 	if _, ok := f.registry.find("AWS::EC2::SecurityGroup", str(r.Properties, "GroupId")); !ok {
 		return handlerError("Ec2", 400, "The security group '"+str(r.Properties, "GroupId")+"' does not exist", "NotFound")
 	}

@@ -22,13 +22,13 @@ func storeKinds() map[string]kind {
 		},
 		"AWS::S3::BucketPolicy": {
 			Kind: cfn.Kind{Required: []string{"Bucket", "PolicyDocument"}, CreateOnly: []string{"Bucket"}}, id: named("Bucket", 63),
-			check: func(f *Fake, r cfn.Request) error {
+			check: func(f *account, r cfn.Request) error {
 				if !slices.Contains(f.objects.Buckets(), str(r.Properties, "Bucket")) {
 					return handlerError("S3", 404, "The specified bucket does not exist", "NotFound")
 				}
 				return f.objects.SetPolicy(str(r.Properties, "Bucket"), r.Properties["PolicyDocument"])
 			},
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
 				return f.objects.SetPolicy(str(r.Properties, "Bucket"), nil)
 			},
 		},
@@ -95,7 +95,7 @@ func storeKinds() map[string]kind {
 }
 
 // checkSubnetGroup wants subnets that exist, in two zones at least for RDS.
-func checkSubnetGroup(f *Fake, r cfn.Request) error {
+func checkSubnetGroup(f *account, r cfn.Request) error {
 	zones := map[string]bool{}
 	for _, id := range items(r.Properties, "SubnetIds") {
 		subnet, ok := f.registry.find("AWS::EC2::Subnet", id)
@@ -111,8 +111,8 @@ func checkSubnetGroup(f *Fake, r cfn.Request) error {
 }
 
 // unusedBy refuses to delete what a resource of another type still names.
-func unusedBy(resourceType, property string) func(context.Context, *Fake, cfn.Request) error {
-	return func(_ context.Context, f *Fake, r cfn.Request) error {
+func unusedBy(resourceType, property string) func(context.Context, *account, cfn.Request) error {
+	return func(_ context.Context, f *account, r cfn.Request) error {
 		for _, p := range f.registry.list(resourceType) {
 			if str(p.props, property) == r.PhysicalID {
 				return fmt.Errorf("%s is in use by %s", r.PhysicalID, p.id)
@@ -122,7 +122,7 @@ func unusedBy(resourceType, property string) func(context.Context, *Fake, cfn.Re
 	}
 }
 
-func checkCacheUser(_ *Fake, r cfn.Request) error {
+func checkCacheUser(_ *account, r cfn.Request) error {
 	id, name := str(r.Properties, "UserId"), str(r.Properties, "UserName")
 	if str(child(r.Properties, "AuthenticationMode"), "Type") == "iam" && id != name {
 		return handlerError("ElastiCache", 400, "User Id and User name must be same for authentication type: iam", "InvalidRequest")
@@ -130,7 +130,7 @@ func checkCacheUser(_ *Fake, r cfn.Request) error {
 	return nil
 }
 
-func checkUserGroup(f *Fake, r cfn.Request) error {
+func checkUserGroup(f *account, r cfn.Request) error {
 	hasDefault := false
 	for _, id := range items(r.Properties, "UserIds") {
 		user, ok := f.registry.find("AWS::ElastiCache::User", id)
@@ -146,7 +146,7 @@ func checkUserGroup(f *Fake, r cfn.Request) error {
 }
 
 // removeCacheUser takes a user out of the groups that name it.
-func removeCacheUser(_ context.Context, f *Fake, r cfn.Request) error {
+func removeCacheUser(_ context.Context, f *account, r cfn.Request) error {
 	for _, group := range f.registry.list("AWS::ElastiCache::UserGroup") {
 		if slices.Contains(items(group.props, "UserIds"), r.PhysicalID) {
 			return handlerError("ElastiCache", 400, "User "+r.PhysicalID+" is associated with user group "+group.id, "InvalidRequest")

@@ -17,28 +17,28 @@ func versionKinds() map[string]kind {
 				CreateOnly: []string{"FunctionName", "Description", "CodeSha256", "ProvisionedConcurrencyConfig", "RuntimePolicy"},
 			},
 			check: checkVersion,
-			identify: func(f *Fake, r cfn.Request) (string, error) {
+			identify: func(f *account, r cfn.Request) (string, error) {
 				version, err := f.functions.publish(functionName(str(r.Properties, "FunctionName")))
 				if err != nil {
 					return "", err
 				}
 				return version.arn, nil
 			},
-			create: func(_ context.Context, _ *Fake, r cfn.Request) (map[string]any, error) {
+			create: func(_ context.Context, _ *account, r cfn.Request) (map[string]any, error) {
 				_, number := splitFunction(r.PhysicalID)
 				return map[string]any{"Version": number}, nil
 			},
-			remove:     func(_ context.Context, f *Fake, r cfn.Request) error { return f.functions.unpublish(r.PhysicalID) },
+			remove:     func(_ context.Context, f *account, r cfn.Request) error { return f.functions.unpublish(r.PhysicalID) },
 			attributes: map[string]string{"FunctionArn": "{id}", "Version": ""},
 		},
 		"AWS::Lambda::Alias": {
 			Kind:  cfn.Kind{Required: []string{"FunctionName", "FunctionVersion", "Name"}, CreateOnly: []string{"FunctionName", "Name"}},
 			check: checkAlias,
-			identify: func(f *Fake, r cfn.Request) (string, error) {
-				return f.functionARN(qualified(functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Name"))), nil
+			identify: func(f *account, r cfn.Request) (string, error) {
+				return f.lambda.functionARN(qualified(functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Name"))), nil
 			},
 			create: pointAlias, update: pointAlias,
-			remove: func(_ context.Context, f *Fake, r cfn.Request) error {
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
 				name, alias := splitFunction(r.PhysicalID)
 				f.functions.point(name, alias, "")
 				return nil
@@ -48,7 +48,7 @@ func versionKinds() map[string]kind {
 	}
 }
 
-func checkVersion(f *Fake, r cfn.Request) error {
+func checkVersion(f *account, r cfn.Request) error {
 	if err := needsFunction("FunctionName")(f, r); err != nil {
 		return err
 	}
@@ -56,16 +56,16 @@ func checkVersion(f *Fake, r cfn.Request) error {
 	if want := str(r.Properties, "CodeSha256"); want != "" && want != fn.codeHash {
 		return handlerError("Lambda", 400, "CodeSHA256 ("+want+") is different from current CodeSHA256 in $LATEST ("+fn.codeHash+"). Please try again with the CodeSHA256 in $LATEST.", "InvalidRequest")
 	}
-	return f.checkProvisioned(r)
+	return f.lambda.checkProvisioned(r)
 }
 
-func checkAlias(f *Fake, r cfn.Request) error {
+func checkAlias(f *account, r cfn.Request) error {
 	if err := needsFunction("FunctionName")(f, r); err != nil {
 		return err
 	}
 	refuse := func(message string) error { return handlerError("Lambda", 400, message, "InvalidRequest") }
 	function, alias, version := functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Name"), str(r.Properties, "FunctionVersion")
-	arn := f.functionARN(qualified(function, alias))
+	arn := f.lambda.functionARN(qualified(function, alias))
 	if _, taken := f.registry.find(r.Type, arn); taken && r.PhysicalID == "" {
 		return handlerError("Lambda", 409, "Alias already exists: "+arn, "AlreadyExists")
 	}
@@ -76,7 +76,7 @@ func checkAlias(f *Fake, r cfn.Request) error {
 		if !regexp.MustCompile(`^[0-9]+$`).MatchString(version) {
 			return refuse("1 validation error detected: Value '" + version + `' at 'functionVersion' failed to satisfy constraint: Member must satisfy regular expression pattern: (\$LATEST|[0-9]+)`)
 		}
-		if err := f.needsFunction(qualified(function, version)); err != nil {
+		if err := f.lambda.needsFunction(qualified(function, version)); err != nil {
 			return err
 		}
 	}
@@ -86,12 +86,12 @@ func checkAlias(f *Fake, r cfn.Request) error {
 	if version == latest && r.Properties["ProvisionedConcurrencyConfig"] != nil {
 		return refuse("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
 	}
-	return f.checkProvisioned(r)
+	return f.lambda.checkProvisioned(r)
 }
 
 // checkProvisioned wants provisioned concurrency, of all the function's
 // versions and aliases together, within what is reserved for it.
-func (f *Fake) checkProvisioned(r cfn.Request) error {
+func (f lambdaAPI) checkProvisioned(r cfn.Request) error {
 	if r.Properties["ProvisionedConcurrencyConfig"] == nil {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (f *Fake) checkProvisioned(r cfn.Request) error {
 	return nil
 }
 
-func pointAlias(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func pointAlias(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	f.functions.point(functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Name"), str(r.Properties, "FunctionVersion"))
 	return nil, nil
 }

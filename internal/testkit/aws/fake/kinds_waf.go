@@ -57,7 +57,7 @@ const (
 
 // checkWebACL wants one default action, and rules that are whole, of
 // different priorities, each with the one kind of action that it takes.
-func checkWebACL(f *Fake, r cfn.Request) error {
+func checkWebACL(f *account, r cfn.Request) error {
 	if scope := str(r.Properties, "Scope"); scope != "REGIONAL" && (scope != "CLOUDFRONT" || f.options.Region != "us-east-1") {
 		return wafInvalid("The scope is not valid.", "SCOPE_VALUE", scope)
 	}
@@ -91,7 +91,7 @@ func checkWebACL(f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func createWebACL(_ context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
+func createWebACL(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	parts := strings.Split(r.PhysicalID, "|") // name, id, scope
 	where := "regional"
 	if parts[2] == "CLOUDFRONT" {
@@ -104,7 +104,7 @@ func createWebACL(_ context.Context, f *Fake, r cfn.Request) (map[string]any, er
 }
 
 // removeWebACL refuses while a stage is behind the web ACL.
-func removeWebACL(_ context.Context, f *Fake, r cfn.Request) error {
+func removeWebACL(_ context.Context, f *account, r cfn.Request) error {
 	acl, _ := f.registry.find(r.Type, r.PhysicalID)
 	for _, a := range f.registry.list("AWS::WAFv2::WebACLAssociation") {
 		if str(a.props, "WebACLArn") == acl.attrs["Arn"] {
@@ -114,7 +114,7 @@ func removeWebACL(_ context.Context, f *Fake, r cfn.Request) error {
 	return nil
 }
 
-func (f *Fake) webACL(arn string) bool {
+func (f *account) webACL(arn string) bool {
 	for _, acl := range f.registry.list("AWS::WAFv2::WebACL") {
 		if acl.attrs["Arn"] == arn {
 			return true
@@ -125,7 +125,7 @@ func (f *Fake) webACL(arn string) bool {
 
 // checkWAFLogging wants a log group that is there and that WAF may write to:
 // its name begins as WAF wants it, its ARN doesn't end in :*.
-func checkWAFLogging(f *Fake, r cfn.Request) error {
+func checkWAFLogging(f *account, r cfn.Request) error {
 	if !f.webACL(str(r.Properties, "ResourceArn")) {
 		return wafError(wafMissing, "NotFound")
 	}
@@ -144,7 +144,7 @@ func checkWAFLogging(f *Fake, r cfn.Request) error {
 }
 
 // checkWebACLAssociation wants a web ACL and a stage that are there.
-func checkWebACLAssociation(f *Fake, r cfn.Request) error {
+func checkWebACLAssociation(f *account, r cfn.Request) error {
 	resource := str(r.Properties, "ResourceArn")
 	stage := regexp.MustCompile(`^arn:aws:apigateway:` + f.options.Region + `::/restapis/([^/]+)/stages/([^/]+)$`).FindStringSubmatch(resource)
 	if stage == nil {

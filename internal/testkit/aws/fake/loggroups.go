@@ -76,7 +76,7 @@ func (l *logGroups) write(group, stream, message string) {
 }
 
 // Logs gives the lines of a log group, oldest first.
-func (f *Fake) Logs(group string) []string {
+func (f Functions) Logs(group string) []string {
 	f.logs.mu.Lock()
 	defer f.logs.mu.Unlock()
 	g, ok := f.logs.groups[group]
@@ -92,10 +92,10 @@ func (f *Fake) Logs(group string) []string {
 
 // WriteLog writes a line into a log group, which is made where it isn't there, as
 // a service of AWS would.
-func (f *Fake) WriteLog(group, line string) { f.logs.write(group, "late", line) }
+func (f Functions) WriteLog(group, line string) { f.logs.write(group, "late", line) }
 
 // FunctionLogs gives what a function printed, by its logical id.
-func (f *Fake) FunctionLogs(logicalID string) []string {
+func (f Functions) FunctionLogs(logicalID string) []string {
 	fn, ok := f.functions.byLogicalID(logicalID)
 	if !ok {
 		return nil
@@ -114,7 +114,7 @@ type logsRequest struct {
 	StartFromHead                                        bool
 }
 
-func (f *Fake) serveLogs(w http.ResponseWriter, r *request) {
+func (f logsAPI) serve(w http.ResponseWriter, r *request) {
 	var in logsRequest
 	if err := json.Unmarshal(r.body, &in); err != nil {
 		f.refuse(w, r, wire.Errorf("SerializationException", "read request: %v", err))
@@ -130,7 +130,7 @@ func (f *Fake) serveLogs(w http.ResponseWriter, r *request) {
 	if name != "" {
 		r.call.Resource = f.arn("logs", "log-group:"+name)
 	}
-	out, err := f.logs.answer(f, r.call.Action, name, in)
+	out, err := f.logs.answer(f.account, r.call.Action, name, in)
 	if err != nil {
 		f.refuse(w, r, err)
 		return
@@ -142,7 +142,7 @@ func (f *Fake) serveLogs(w http.ResponseWriter, r *request) {
 	wire.WriteJSON(w, http.StatusOK, "application/x-amz-json-1.1", out)
 }
 
-func (l *logGroups) answer(f *Fake, action, name string, in logsRequest) (any, error) {
+func (l *logGroups) answer(f *account, action, name string, in logsRequest) (any, error) {
 	if action == "DescribeLogGroups" {
 		groups := []map[string]any{}
 		for _, n := range l.names() {
@@ -180,7 +180,7 @@ func (l *logGroups) answer(f *Fake, action, name string, in logsRequest) (any, e
 	return nil, nil
 }
 
-func (l *logGroups) streams(f *Fake, name string, g *logGroup, prefix string) []map[string]any {
+func (l *logGroups) streams(f *account, name string, g *logGroup, prefix string) []map[string]any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := []map[string]any{}

@@ -17,13 +17,13 @@ import (
 
 // mappings are Lambda's event source mappings, by UUID.
 type mappings struct {
-	fake *Fake
+	fake *account
 
 	mu  sync.Mutex
 	all map[string]*mapping
 }
 
-func newMappings(f *Fake) *mappings { return &mappings{fake: f, all: map[string]*mapping{}} }
+func newMappings(f *account) *mappings { return &mappings{fake: f, all: map[string]*mapping{}} }
 
 // mapping is one event source mapping and the mapper that works for it.
 type mapping struct {
@@ -36,7 +36,7 @@ type mapping struct {
 	stop                         func()
 }
 
-func checkMapping(f *Fake, r cfn.Request) error {
+func checkMapping(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("Lambda", 400, message, "InvalidRequest") }
 	if err := needsFunction("FunctionName")(f, r); err != nil {
@@ -90,7 +90,7 @@ func (ms *mappings) put(r cfn.Request) error {
 		return cfn.Reasonf("Function not found: %s", str(r.Properties, "FunctionName"))
 	}
 	m = &mapping{
-		uuid: r.PhysicalID, functionARN: ms.fake.functionARN(str(r.Properties, "FunctionName")), streamARN: str(r.Properties, "EventSourceArn"), props: r.Properties,
+		uuid: r.PhysicalID, functionARN: ms.fake.lambda.functionARN(str(r.Properties, "FunctionName")), streamARN: str(r.Properties, "EventSourceArn"), props: r.Properties,
 		state: "Enabled", modified: time.Now(), stop: func() {},
 	}
 	ms.all[r.PhysicalID] = m
@@ -104,7 +104,7 @@ func (ms *mappings) put(r cfn.Request) error {
 // run starts the mapper; without a stream server there is nothing to read.
 func (ms *mappings) run(m *mapping, fn *function, checkpoints map[string]string, enabled bool) error {
 	f := ms.fake
-	client := f.streams()
+	client := f.streaming.streams()
 	if client == nil {
 		return nil
 	}
@@ -152,7 +152,7 @@ func (ms *mappings) run(m *mapping, fn *function, checkpoints map[string]string,
 // bucketSink writes what a mapping gave up, as Lambda does with the function's
 // role; it is no call of the function.
 type bucketSink struct {
-	fake   *Fake
+	fake   *account
 	bucket string
 }
 
@@ -220,7 +220,7 @@ func (ms *mappings) list(function, stream string) []*mapping {
 
 // SetProcessingResult has a mapping say of its last invocation what Lambda says
 // when that failed.
-func (f *Fake) SetProcessingResult(logicalID, result string) {
+func (f Faults) SetProcessingResult(logicalID, result string) {
 	for _, p := range f.registry.list("AWS::Lambda::EventSourceMapping") {
 		if !called(logicalID, p.stackName, p.logicalID) {
 			continue
@@ -233,7 +233,7 @@ func (f *Fake) SetProcessingResult(logicalID, result string) {
 
 // MappingStats gives what the mapper of a mapping did, by logical id; ok is
 // false where there is no such mapping or nothing to read from.
-func (f *Fake) MappingStats(logicalID string) (stats mapper.Stats, ok bool) {
+func (f Functions) MappingStats(logicalID string) (stats mapper.Stats, ok bool) {
 	for _, p := range f.registry.list("AWS::Lambda::EventSourceMapping") {
 		if !called(logicalID, p.stackName, p.logicalID) {
 			continue

@@ -73,7 +73,7 @@ type Exists struct {
 // Existing lists everything that stacks made and that still exists, snapshots
 // (as AWS::RDS::DBSnapshot) and log groups that functions made by themselves
 // included. A key waiting for its deletion doesn't count.
-func (f *Fake) Existing() []Exists {
+func (f Inventory) Existing() []Exists {
 	var out []Exists
 	for _, p := range f.registry.list("") {
 		out = append(out, Exists{StackName: p.stackName, LogicalID: p.logicalID, Type: p.kind, PhysicalID: p.id})
@@ -91,10 +91,10 @@ func (f *Fake) Existing() []Exists {
 
 // Leftovers lists what deleted or failed stacks left behind, with the policy
 // or the reason.
-func (f *Fake) Leftovers() []cfn.Leftover { return f.stacks.Leftovers() }
+func (f Inventory) Leftovers() []cfn.Leftover { return f.stacks.Leftovers() }
 
 // PhysicalID finds the resource that a stack's logical id stands for.
-func (f *Fake) PhysicalID(stackName, logicalID string) (string, bool) {
+func (f Inventory) PhysicalID(stackName, logicalID string) (string, bool) {
 	for _, p := range f.registry.list("") {
 		if p.stackName == stackName && p.logicalID == logicalID {
 			return p.id, true

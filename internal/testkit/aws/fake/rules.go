@@ -16,7 +16,7 @@ import (
 
 // checkEventRule wants a schedule that is written as EventBridge takes it, and
 // targets that exist.
-func checkEventRule(f *Fake, r cfn.Request) error {
+func checkEventRule(f *account, r cfn.Request) error {
 	expression := str(r.Properties, "ScheduleExpression")
 	if expression == "" && r.Properties["EventPattern"] == nil {
 		return handlerError("EventBridge", 400, "Parameter(s) EventPattern or ScheduleExpression must be specified.", "InvalidRequest")
@@ -50,22 +50,22 @@ func period(expression string) (time.Duration, bool) {
 }
 
 // Fire runs a rule's targets now, by the rule's logical id, and waits for them.
-func (f *Fake) Fire(ctx context.Context, ruleLogicalID string) error {
+func (f Functions) Fire(ctx context.Context, ruleLogicalID string) error {
 	for _, p := range f.registry.list("AWS::Events::Rule") {
 		if called(ruleLogicalID, p.stackName, p.logicalID) {
-			return f.fire(ctx, p)
+			return f.schedules.fire(ctx, p)
 		}
 	}
 	return fmt.Errorf("fire %s: no such rule", ruleLogicalID)
 }
 
-func (f *Fake) fire(ctx context.Context, rule *physical) error {
+func (f schedules) fire(ctx context.Context, rule *physical) error {
 	for _, target := range children(rule.props, "Targets") {
 		fn, ok := f.functions.find(str(target, "Arn"))
 		if !ok {
 			return fmt.Errorf("fire %s: no function %s", rule.logicalID, str(target, "Arn"))
 		}
-		if !f.permitted(str(target, "Arn"), "events.amazonaws.com", f.arn("events", "rule/"+rule.id)) {
+		if !f.lambda.permitted(str(target, "Arn"), "events.amazonaws.com", f.arn("events", "rule/"+rule.id)) {
 			return fmt.Errorf("fire %s: no permission to invoke %s", rule.logicalID, fn.logicalID)
 		}
 		payload := []byte(str(target, "Input"))
@@ -83,7 +83,7 @@ func (f *Fake) fire(ctx context.Context, rule *physical) error {
 	return nil
 }
 
-func (f *Fake) scheduledEvent(rule *physical) []byte {
+func (f schedules) scheduledEvent(rule *physical) []byte {
 	payload, err := json.Marshal(map[string]any{
 		"version": "0", "id": wire.NewUUID(), "detail-type": "Scheduled Event", "source": "aws.events", "account": f.options.Account,
 		"time": time.Now().UTC().Format(time.RFC3339), "region": f.options.Region, "resources": []string{f.arn("events", "rule/"+rule.id)}, "detail": map[string]any{},
@@ -95,7 +95,7 @@ func (f *Fake) scheduledEvent(rule *physical) []byte {
 }
 
 // startTimer runs a rule by the clock while it exists, with Options.Timer.
-func (f *Fake) startTimer(ruleID string) {
+func (f schedules) startTimer(ruleID string) {
 	rule, ok := f.registry.find("AWS::Events::Rule", ruleID)
 	if !ok || !f.options.Timer {
 		return
@@ -123,7 +123,7 @@ func (f *Fake) startTimer(ruleID string) {
 // permitted says that an AWS::Lambda::Permission lets a service invoke a
 // function for a source ARN. A permission for an alias or a version is for
 // that alone, and one for the function is for neither.
-func (f *Fake) permitted(function, principal, source string) bool {
+func (f lambdaAPI) permitted(function, principal, source string) bool {
 	for _, p := range f.registry.list("AWS::Lambda::Permission") {
 		if f.functionARN(str(p.props, "FunctionName")) == f.functionARN(function) && str(p.props, "Principal") == principal &&
 			(str(p.props, "Action") == "lambda:InvokeFunction" || str(p.props, "Action") == "lambda:*") && matches(str(p.props, "SourceArn"), source) {

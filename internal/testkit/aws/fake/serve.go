@@ -28,7 +28,7 @@ type request struct {
 }
 
 // serve answers everything that comes to the plain endpoint.
-func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
+func (f endpoint) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		wire.WriteJSONError(w, wire.Errorf("RequestEntityTooLargeException", "read body: %v", err))
@@ -51,9 +51,9 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // now is the time in AWS.
-func (f *Fake) now() time.Time { return time.Now().Add(f.options.Skew) }
+func (f *account) now() time.Time { return time.Now().Add(f.options.Skew) }
 
-func (f *Fake) answer(w http.ResponseWriter, r *request) {
+func (f endpoint) answer(w http.ResponseWriter, r *request) {
 	holder, err := f.keys.Request(r.Request, r.body, sigv4.Scope{}, f.now())
 	if err != nil {
 		f.refuse(w, r, signatureError(r.call.Service, err))
@@ -79,27 +79,27 @@ func (f *Fake) answer(w http.ResponseWriter, r *request) {
 			w.Header().Set("X-Amzn-Errortype", wire.AsError(err).Code)
 		}
 	case "sts":
-		f.serveSTS(w, r)
+		f.sts.serve(w, r)
 	case "lambda":
-		f.serveLambda(w, r)
+		f.lambda.serve(w, r)
 	case "kinesis":
-		f.serveKinesis(w, r)
+		f.streaming.serve(w, r)
 	case "rds":
-		f.serveRDS(w, r)
+		f.rds.serve(w, r)
 	case "logs":
-		f.serveLogs(w, r)
+		f.logging.serve(w, r)
 	case "elasticache":
-		f.serveElastiCache(w, r)
+		f.elasticache.serve(w, r)
 	case "apigateway":
-		f.serveAPIGateway(w, r)
+		f.gateway.serve(w, r)
 	case "kms":
-		f.serveKMS(w, r)
+		f.kms.serve(w, r)
 	case "cloudwatch":
-		f.serveCloudWatch(w, r)
+		f.cloudwatch.serve(w, r)
 	case "iam":
-		f.serveIAM(w, r)
+		f.iam.serve(w, r)
 	case "ec2":
-		f.serveEC2(w, r)
+		f.ec2.serve(w, r)
 	default:
 		f.refuse(w, r, notThere(r))
 	}
@@ -115,7 +115,7 @@ func notThere(r *request) error {
 }
 
 // refuse answers with an error in the protocol of the service.
-func (f *Fake) refuse(w http.ResponseWriter, r *request, err error) {
+func (f *account) refuse(w http.ResponseWriter, r *request, err error) {
 	w.Header().Set("X-Amzn-Errortype", wire.AsError(err).Code)
 	switch {
 	case r.call.Service == "s3":
@@ -182,7 +182,7 @@ func signatureError(service string, err error) error {
 	return out
 }
 
-func (f *Fake) serveSTS(w http.ResponseWriter, r *request) {
+func (f stsAPI) serve(w http.ResponseWriter, r *request) {
 	if r.call.Action != "GetCallerIdentity" {
 		f.refuse(w, r, notThere(r))
 		return

@@ -108,7 +108,7 @@ func (s *stores) login(l Login) {
 }
 
 // Logins lists every login tried at databases and caches, oldest first.
-func (f *Fake) Logins() []Login {
+func (f Inventory) Logins() []Login {
 	f.stores.mu.Lock()
 	defer f.stores.mu.Unlock()
 	return append([]Login(nil), f.stores.logins...)
@@ -116,7 +116,7 @@ func (f *Fake) Logins() []Login {
 
 // Database finds a running database by its instance's physical id, for a test
 // that looks inside.
-func (f *Fake) Database(id string) (Database, bool) {
+func (f Inventory) Database(id string) (Database, bool) {
 	f.stores.mu.Lock()
 	defer f.stores.mu.Unlock()
 	d, ok := f.stores.databases[id]
@@ -124,7 +124,7 @@ func (f *Fake) Database(id string) (Database, bool) {
 }
 
 // Cache finds a running cache by its replication group's id.
-func (f *Fake) Cache(id string) (Cache, bool) {
+func (f Inventory) Cache(id string) (Cache, bool) {
 	f.stores.mu.Lock()
 	defer f.stores.mu.Unlock()
 	c, ok := f.stores.caches[id]
@@ -132,7 +132,7 @@ func (f *Fake) Cache(id string) (Cache, bool) {
 }
 
 // Snapshots lists the databases' final snapshots.
-func (f *Fake) Snapshots() []Snapshot {
+func (f Inventory) Snapshots() []Snapshot {
 	f.stores.mu.Lock()
 	defer f.stores.mu.Unlock()
 	return append([]Snapshot(nil), f.stores.snapshots...)

@@ -20,7 +20,7 @@ import (
 )
 
 // streams talks to the server behind the streams; nil without one.
-func (f *Fake) streams() *kinesis.Client {
+func (f kinesisAPI) streams() *kinesis.Client {
 	if f.options.KinesisEndpoint == "" {
 		return nil
 	}
@@ -30,7 +30,7 @@ func (f *Fake) streams() *kinesis.Client {
 	})
 }
 
-func checkStream(_ *Fake, r cfn.Request) error {
+func checkStream(_ *account, r cfn.Request) error {
 	mode, count := str(child(r.Properties, "StreamModeDetails"), "StreamMode"), str(r.Properties, "ShardCount")
 	refuse := func(message string) error { return handlerError("Kinesis", 400, message, "InvalidRequest") }
 	switch {
@@ -45,8 +45,8 @@ func checkStream(_ *Fake, r cfn.Request) error {
 	return nil
 }
 
-func createStream(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
-	client := f.streams()
+func createStream(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
+	client := f.streaming.streams()
 	if client == nil {
 		return nil, nil
 	}
@@ -59,7 +59,7 @@ func createStream(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, 
 	if _, err := client.CreateStream(ctx, in); err != nil {
 		return nil, fmt.Errorf("create stream: %w", err)
 	}
-	if err := f.streamActive(ctx, client, r.PhysicalID); err != nil {
+	if err := f.streaming.streamActive(ctx, client, r.PhysicalID); err != nil {
 		return nil, err
 	}
 	return nil, setRetention(ctx, client, r.PhysicalID, 24, number(r.Properties, "RetentionPeriodHours", 24))
@@ -79,7 +79,7 @@ func setRetention(ctx context.Context, client *kinesis.Client, name string, from
 	return nil
 }
 
-func (f *Fake) streamActive(ctx context.Context, client *kinesis.Client, name string) error {
+func (f kinesisAPI) streamActive(ctx context.Context, client *kinesis.Client, name string) error {
 	for {
 		out, err := client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: aws.String(name)})
 		if err != nil {
@@ -94,8 +94,8 @@ func (f *Fake) streamActive(ctx context.Context, client *kinesis.Client, name st
 	}
 }
 
-func updateStream(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, error) {
-	client := f.streams()
+func updateStream(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
+	client := f.streaming.streams()
 	from, to := number(r.OldProperties, "ShardCount", 1), number(r.Properties, "ShardCount", 1)
 	if to > 2*from || 2*to < from {
 		return nil, handlerError("Kinesis", 400, fmt.Sprintf("UpdateShardCount cannot scale from %d to %d shards: at most double, at least half", from, to), "InvalidRequest")
@@ -112,8 +112,8 @@ func updateStream(ctx context.Context, f *Fake, r cfn.Request) (map[string]any, 
 	return nil, setRetention(ctx, client, r.PhysicalID, number(r.OldProperties, "RetentionPeriodHours", 24), number(r.Properties, "RetentionPeriodHours", 24))
 }
 
-func removeStream(ctx context.Context, f *Fake, r cfn.Request) error {
-	client := f.streams()
+func removeStream(ctx context.Context, f *account, r cfn.Request) error {
+	client := f.streaming.streams()
 	if client == nil {
 		return nil
 	}
@@ -123,8 +123,8 @@ func removeStream(ctx context.Context, f *Fake, r cfn.Request) error {
 	return nil
 }
 
-// serveKinesis records the call and forwards it.
-func (f *Fake) serveKinesis(w http.ResponseWriter, r *request) {
+// serve records the call and forwards it.
+func (f kinesisAPI) serve(w http.ResponseWriter, r *request) {
 	var names struct{ StreamName, StreamARN string }
 	if err := json.Unmarshal(r.body, &names); err == nil {
 		if names.StreamARN != "" {

@@ -42,12 +42,12 @@ func qualified(name, qualifier string) string {
 }
 
 // functionARN is the ARN of a function, a version or an alias.
-func (f *Fake) functionARN(nameOrARN string) string {
+func (f lambdaAPI) functionARN(nameOrARN string) string {
 	return f.arn("lambda", "function:"+qualified(splitFunction(nameOrARN)))
 }
 
 // codeHash is CodeSha256 of what a function's code is in its bucket now.
-func (f *Fake) codeHash(props map[string]any) string {
+func (f lambdaAPI) codeHash(props map[string]any) string {
 	code := child(props, "Code")
 	data, err := f.objects.Get(str(code, "S3Bucket"), str(code, "S3Key"))
 	if err != nil {
@@ -74,7 +74,7 @@ func (fs *functions) publish(name string) (*function, error) {
 	defer fs.mu.Unlock()
 	fn, ok := fs.byName[name]
 	if !ok {
-		return nil, handlerError("Lambda", 404, "Function not found: "+fs.fake.functionARN(name), "NotFound")
+		return nil, handlerError("Lambda", 404, "Function not found: "+fs.fake.lambda.functionARN(name), "NotFound")
 	}
 	number := strconv.Itoa(fs.published[name])
 	last, ok := fs.byName[qualified(name, number)]

@@ -177,18 +177,9 @@ func (s *Shared) Warehouse(t testing.TB, firstDay, lastDay time.Time) *Database 
 	return d
 }
 
-// AdmitRoles gives roles that the test created a way to log in, as IAM does on AWS.
-func (d *Database) AdmitRoles(ctx context.Context) error { return d.server.AdmitRoles(ctx) }
-
 // URL is the connection URL of a role that AdmitRoles was called for, or of the
 // superuser.
 func (d *Database) URL(user string) string { return d.server.URL(user, d.Name) }
-
-// Host and Port are where the server listens.
-func (d *Database) Host() string { return d.server.Host }
-
-// Port is a decimal number.
-func (d *Database) Port() string { return strconv.Itoa(d.server.Port) }
 
 // MasterURL is the master's connection URL.
 func (d *Database) MasterURL() string { return d.server.MasterURL(d.Name) }

@@ -44,7 +44,7 @@ func Child(ctx context.Context, getenv func(string) string, in io.Reader, out io
 	}
 	db := loaderAt(getenv(childPostgres), getenv(childDatabase), getenv(childPassword))
 	client := cache.Local(getenv(childRedis), "")
-	h := processor.Handler{Warehouse: db, Cache: cache.New(client, time.Now), Objects: noObjects{}, Metrics: nothing{}, Now: time.Now, Log: quiet()}
+	h := processor.New(contract.Processor{}, processor.Deps{Warehouse: db, Cache: cache.New(client, time.Now), Objects: noObjects{}, Metrics: nothing{}, Log: quiet()})
 	resp, err := h.Handle(ctx, e)
 	if err != nil {
 		return err

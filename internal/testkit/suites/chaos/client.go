@@ -13,7 +13,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // Sent is an event as the client knows it, from its first try on.
@@ -55,16 +58,16 @@ type Client struct {
 // nothing takes no metrics.
 type nothing struct{}
 
-func (nothing) Emit(...emf.Metric) error { return nil }
+func (nothing) Emit(context.Context, ...emf.Metric) {}
 
 // NewClient makes a client of a stream.
 func NewClient(stream ingest.Stream, clock *Clock, random *Random) *Client {
 	return &Client{
 		clock: clock, random: random, Kinds: 6,
-		Handler: &ingest.Handler{
-			Stream: stream, StreamName: "chaos", MaxAgeDays: 30, Now: clock.Now, Random: random,
-			Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, Metrics: nothing{}, Log: slog.New(slog.DiscardHandler),
-		},
+		Handler: ingest.New(contract.Ingest{Stream: "chaos", EventMaxAgeDays: 30}, ingest.Deps{
+			Stream: stream, Random: random, Metrics: nothing{}, Log: slog.New(slog.DiscardHandler),
+			Clock: pause.Clock{Time: clock.Now, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }},
+		}),
 	}
 }
 
@@ -191,7 +194,7 @@ func (c *Client) Request(ctx context.Context, batch []*Sent) error {
 	if err != nil {
 		return fmt.Errorf("send events: %w", err)
 	}
-	var answer struct{ Results []ingest.Result }
+	var answer struct{ Results []api.EventResult }
 	if err := json.Unmarshal([]byte(resp.Body), &answer); err != nil {
 		return fmt.Errorf("send events: status %d: %w", resp.StatusCode, err)
 	}
@@ -206,7 +209,7 @@ func (c *Client) Request(ctx context.Context, batch []*Sent) error {
 	return nil
 }
 
-func (e *Sent) learn(r ingest.Result) error {
+func (e *Sent) learn(r api.EventResult) error {
 	if r.Status != http.StatusAccepted && r.Status != http.StatusServiceUnavailable {
 		return fmt.Errorf("send event %d: status %d: %v", e.Number, r.Status, r.Errors)
 	}

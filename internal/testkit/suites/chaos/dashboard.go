@@ -16,16 +16,19 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
 // Dashboard asks the query function, as it is deployed, and checks each answer
 // against what is known to be committed. It isn't for concurrent use.
 type Dashboard struct {
-	w     *World
-	h     *query.Handler
-	db    *warehouse.DB
-	redis *redis.Client
+	w *World
+	h *query.Handler
+	// declared is the key of the metric that h has.
+	declared string
+	db       *warehouse.DB
+	redis    *redis.Client
 	// asked is when the question was asked that is answered now; used is what
 	// its answer was made of.
 	asked time.Time
@@ -100,9 +103,9 @@ func NewDashboard(w *World) *Dashboard {
 }
 
 // handler makes the function anew with what is declared now.
-func (d *Dashboard) handler(now metric.Definition) *query.Handler {
-	if d.h != nil && d.h.Definitions[0].Key() == now.Key() {
-		return d.h
+func (d *Dashboard) handler(now metric.Definition) (*query.Handler, error) {
+	if d.h != nil && d.declared == now.Key() {
+		return d.h, nil
 	}
 	var c query.Cache = cache.New(d.redis, d.w.Clock.Now)
 	var db query.Warehouse = d.db
@@ -112,11 +115,16 @@ func (d *Dashboard) handler(now metric.Definition) *query.Handler {
 	if d.w.Variants.Query != nil {
 		db = d.w.Variants.Query(db)
 	}
-	d.h = &query.Handler{
-		Cache: watchedCache{c, &d.used}, Warehouse: watchedWarehouse{db, &d.used}, Definitions: []metric.Definition{now},
-		Now: func() time.Time { return d.asked }, Metrics: nothing{}, Log: quiet(),
+	metrics, err := metric.Encode([]metric.Definition{now})
+	if err != nil {
+		return nil, err
 	}
-	return d.h
+	d.h, err = query.New(contract.Query{Metrics: metrics}, query.Deps{
+		Cache: watchedCache{c, &d.used}, Warehouse: watchedWarehouse{db, &d.used},
+		Clock: pause.Clock{Time: func() time.Time { return d.asked }}, Metrics: nothing{}, Log: quiet(),
+	})
+	d.declared = now.Key()
+	return d.h, err
 }
 
 // answerTime is what an answer may take, the API's timeout.
@@ -132,7 +140,10 @@ func (d *Dashboard) Ask(ctx context.Context, q question) error {
 	if q.key = q.name; q.name == declared.Name {
 		q.key = declared.Key()
 	}
-	h := d.handler(declared.Definition)
+	h, err := d.handler(declared.Definition)
+	if err != nil {
+		return err
+	}
 	d.asked, d.used = d.w.Clock.Now(), used{}
 	resp, err := h.Handle(limited, events.APIGatewayProxyRequest{
 		PathParameters: map[string]string{"metric": q.name}, QueryStringParameters: q.parameters,

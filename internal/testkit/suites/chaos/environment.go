@@ -16,7 +16,6 @@ import (
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -62,7 +61,7 @@ func (w *World) openProcessor(ctx context.Context) (handler, error) {
 		p.next = w.Variants.Warehouse(p.db)
 	}
 	p.cache = cache.New(p.redis, w.Clock.Now)
-	p.h = &processor.Handler{Warehouse: p, Cache: p, Objects: w.writer(), Metrics: nothing{}, Now: time.Now, Log: w.Log}
+	p.h = processor.New(contract.Processor{}, processor.Deps{Warehouse: p, Cache: p, Objects: w.writer(), Metrics: nothing{}, Log: w.Log})
 	return p, nil
 }
 
@@ -144,7 +143,7 @@ func (w *World) openArchiver(context.Context) (handler, error) {
 	if w.Variants.Archive != nil {
 		a.next = w.Variants.Archive(a.next)
 	}
-	a.h = &archiver.Handler{Objects: a, Metrics: nothing{}, Log: w.Log}
+	a.h = archiver.New(contract.Archiver{}, archiver.Deps{Objects: a, Metrics: nothing{}, Log: w.Log})
 	return a, nil
 }
 
@@ -172,7 +171,7 @@ func (a *archiving) Put(ctx context.Context, key string, body []byte) error {
 }
 
 func (w *World) writer() archive.Writer {
-	return archive.Writer{API: w.Bucket, Bucket: "chaos", Wait: pause.For}
+	return archive.Writer{API: w.Bucket, Bucket: "chaos"}
 }
 
 // redis makes a client, of the product's own kind, with the run's script.

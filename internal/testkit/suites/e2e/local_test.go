@@ -8,11 +8,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
@@ -32,8 +32,8 @@ func (s *stack) answersAsLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := s.platform.Fake.Credentials
-	deployed := &client.Client{Endpoint: s.outputs["ApiEndpoint"], HTTP: web, Signer: signer(key.AccessKeyID, key.SecretAccessKey, "us-east-1")}
-	local := &client.Client{Endpoint: l.API, HTTP: client.NewHTTP(1), Signer: signer(l.AccessKeyID, l.SecretAccessKey, l.Region)}
+	deployed := &api.Client{Endpoint: s.outputs["ApiEndpoint"], HTTP: web, Signer: signer(key.AccessKeyID, key.SecretAccessKey, "us-east-1")}
+	local := &api.Client{Endpoint: l.API, HTTP: api.NewHTTP(1), Signer: signer(l.AccessKeyID, l.SecretAccessKey, l.Region)}
 	for _, a := range asks(t) {
 		t.Run(a.name, func(t *testing.T) {
 			want, got := answerOf(t, *deployed, a), answerOf(t, *local, a)
@@ -47,8 +47,8 @@ func (s *stack) answersAsLocal(t *testing.T) {
 	}
 }
 
-func signer(id, secret, region string) *client.Signer {
-	return &client.Signer{Region: region, Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), Now: time.Now}
+func signer(id, secret, region string) *awshttp.Signer {
+	return &awshttp.Signer{Region: region, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
 }
 
 func asks(t *testing.T) []ask {
@@ -108,7 +108,7 @@ var (
 	etags = regexp.MustCompile(`"[0-9a-f]{16,}"`)
 )
 
-func answerOf(t *testing.T, c client.Client, a ask) string {
+func answerOf(t *testing.T, c api.Client, a ask) string {
 	t.Helper()
 	if a.unsigned {
 		c.Signer = nil

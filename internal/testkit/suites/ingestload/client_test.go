@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/event"
 )
 
@@ -108,7 +109,7 @@ func (c *client) send(n int) {
 	}
 }
 
-func (c *client) accept(m message, r ingest.Result) {
+func (c *client) accept(m message, r api.EventResult) {
 	is := identity{r.EventID, r.Timestamp}
 	if c.stream.stored[is] == 0 {
 		c.t.Errorf("%+v was accepted and is not on the stream", m)
@@ -122,7 +123,7 @@ func (c *client) accept(m message, r ingest.Result) {
 
 // post sends events, one as itself and more as an array, and gives a result for
 // each.
-func (c *client) post(messages []message) []ingest.Result {
+func (c *client) post(messages []message) []api.EventResult {
 	var value any = messages
 	if len(messages) == 1 {
 		value = messages[0]
@@ -138,7 +139,7 @@ func (c *client) post(messages []message) []ingest.Result {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	var a ingest.Answer
+	var a api.EventsResponse
 	var p struct{ Errors []event.FieldError }
 	if err := json.Unmarshal([]byte(resp.Body), &a); err != nil {
 		c.t.Fatalf("%s: %v", resp.Body, err)
@@ -147,9 +148,9 @@ func (c *client) post(messages []message) []ingest.Result {
 		c.t.Fatalf("%s: %v", resp.Body, err)
 	}
 	if resp.StatusCode == 400 { // all are refused
-		a.Results = make([]ingest.Result, len(messages))
+		a.Results = make([]api.EventResult, len(messages))
 		for _, e := range p.Errors {
-			a.Results[e.Event] = ingest.Result{Event: e.Event, Status: 400, Errors: []event.FieldError{e}}
+			a.Results[e.Event] = api.EventResult{Event: e.Event, Status: 400, Errors: []event.FieldError{e}}
 		}
 	}
 	counts := map[int]int{}

@@ -24,6 +24,7 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -39,11 +40,10 @@ var (
 
 type metrics map[string]float64
 
-func (m metrics) Emit(all ...emf.Metric) error {
+func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	for _, one := range all {
 		m[one.Name] += one.Value
 	}
-	return nil
 }
 
 // nothing takes what the cache is told.
@@ -72,17 +72,16 @@ func (s seeded) Read(b []byte) (int, error) {
 }
 
 func newIngest(s *stream) *ingest.Handler {
-	return &ingest.Handler{
-		Stream: s, StreamName: "events", MaxAgeDays: 30, Now: func() time.Time { return noon }, Random: seeded{s.random},
-		Wait:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Metrics: metrics{}, Log: quiet,
-	}
+	return ingest.New(contract.Ingest{Stream: "events", EventMaxAgeDays: 30}, ingest.Deps{
+		Stream: s, Random: seeded{s.random}, Metrics: metrics{}, Log: quiet,
+		Clock: pause.Clock{Time: func() time.Time { return noon }, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }},
+	})
 }
 
 func newProcessor(db *warehouse.DB, m metrics) *processor.Handler {
-	return &processor.Handler{
-		Warehouse: db, Cache: nothing{}, Objects: bucket{}, Now: func() time.Time { return noon }, Metrics: m, Log: quiet,
-	}
+	return processor.New(contract.Processor{}, processor.Deps{
+		Warehouse: db, Cache: nothing{}, Objects: bucket{}, Clock: pause.Clock{Time: func() time.Time { return noon }}, Metrics: m, Log: quiet,
+	})
 }
 
 // seedVariable repeats a run that failed.

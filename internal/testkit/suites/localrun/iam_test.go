@@ -14,7 +14,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/awshttp"
+	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/must"
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
@@ -96,8 +98,8 @@ func TestBadSignatures(t *testing.T) {
 	l := startIAM(t)
 	signed := func(secret, region string, at time.Time, change func(*http.Request)) (int, string, string) {
 		t.Helper()
-		c := &client.Client{Endpoint: l.API, HTTP: changed{change}, Signer: &client.Signer{
-			Region: region, Credentials: credentials.NewStaticCredentialsProvider(l.AccessKeyID, secret, ""), Now: func() time.Time { return at },
+		c := &api.Client{Endpoint: l.API, HTTP: changed{change}, Signer: &awshttp.Signer{
+			Region: region, Credentials: credentials.NewStaticCredentialsProvider(l.AccessKeyID, secret, ""), Clock: pause.Clock{Time: func() time.Time { return at }},
 		}}
 		resp, err := c.Do(t.Context(), http.MethodPost, "/events", http.Header{"Content-Type": {"application/json"}}, []byte(event))
 		if err != nil {

@@ -129,10 +129,10 @@ func (s site) declare(b *testing.B, declared []metric.Definition) {
 // invocation is the processor as Lambda calls it, on connections of its own.
 func (s site) invocation(b *testing.B) func(batch) time.Duration {
 	b.Helper()
-	h := &processor.Handler{
+	h := processor.New(contract.Processor{}, processor.Deps{
 		Warehouse: s.database.As(b, contract.RoleLoader), Cache: cache.New(s.redis, time.Now), Objects: noObjects{},
-		Metrics: &emf.Writer{Out: io.Discard, Stack: "bench", Now: time.Now}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-	}
+		Metrics: &emf.Writer{Out: io.Discard, Stack: "bench"}, Log: slog.New(slog.DiscardHandler),
+	})
 	handler := lambdarun.Stream(h.Handle)
 	return func(in batch) time.Duration {
 		begun := time.Now()
@@ -305,7 +305,7 @@ func BenchmarkArchiver(b *testing.B) {
 		total += len(r.Data)
 	}
 	kept := &keeping{}
-	h := archiver.Handler{Objects: kept, Metrics: &emf.Writer{Out: io.Discard, Stack: "bench", Now: time.Now}, Log: slog.New(slog.DiscardHandler)}
+	h := archiver.New(contract.Archiver{}, archiver.Deps{Objects: kept, Metrics: &emf.Writer{Out: io.Discard, Stack: "bench"}, Log: slog.New(slog.DiscardHandler)})
 	handle := func() time.Duration {
 		begun := time.Now()
 		if resp, err := h.Handle(b.Context(), in); err != nil || len(resp.BatchItemFailures) != 0 {

@@ -4,7 +4,6 @@ package path_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -22,12 +21,12 @@ import (
 	"github.com/streamctl/streamctl/functions/archiver"
 	"github.com/streamctl/streamctl/functions/ingest"
 	"github.com/streamctl/streamctl/functions/processor"
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/archive"
-	"github.com/streamctl/streamctl/internal/awsenv"
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/testkit/aws/moto"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/testkit/servers/redis"
@@ -60,11 +59,11 @@ func startAWS(t *testing.T) (*kinesis.Client, *s3.Client) {
 			"AWS_ENDPOINT_URL_KINESIS": server.URL, "AWS_ENDPOINT_URL_S3": server.URL,
 		}[name]
 	}
-	cfg, err := awsenv.Config(getenv)
+	cfg, err := awshttp.Config(getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	streams, objects := awsenv.Kinesis(cfg, getenv), awsenv.S3(cfg, getenv)
+	streams, objects := ingest.NewStream(cfg, getenv), archive.NewClient(cfg, getenv)
 	if _, err := streams.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String(stream), ShardCount: aws.Int32(2)}); err != nil {
 		t.Fatal(err)
 	}
@@ -119,13 +118,13 @@ func TestTheWholeWay(t *testing.T) {
 	now := time.Now().UTC()
 	d := shared.Warehouse(t, now.AddDate(0, 0, -1), now.AddDate(0, 0, 1))
 	log := slog.New(slog.DiscardHandler)
-	counts := &emf.Writer{Out: io.Discard, Stack: "path", Now: time.Now}
-	accept := ingest.Handler{Stream: streams, StreamName: stream, MaxAgeDays: 30, Now: time.Now, Random: rand.Reader, Wait: pause.For, Metrics: counts, Log: log}
-	keep := archiver.Handler{Objects: archive.Writer{API: objects, Bucket: bucket, Wait: pause.For}, Metrics: counts, Log: log}
-	load := processor.Handler{
+	counts := &emf.Writer{Out: io.Discard, Stack: "path"}
+	accept := ingest.New(contract.Ingest{Stream: stream, EventMaxAgeDays: 30}, ingest.Deps{Stream: streams, Metrics: counts, Log: log})
+	keep := archiver.New(contract.Archiver{}, archiver.Deps{Objects: archive.Writer{API: objects, Bucket: bucket}, Metrics: counts, Log: log})
+	load := processor.New(contract.Processor{}, processor.Deps{
 		Warehouse: d.As(t, contract.RoleLoader), Cache: cache.New(redis.Client(t, redis.Start(t)), time.Now),
-		Objects: archive.Writer{API: objects, Bucket: bucket, Wait: pause.For}, Metrics: counts, Now: time.Now, Log: log,
-	}
+		Objects: archive.Writer{API: objects, Bucket: bucket}, Metrics: counts, Log: log,
+	})
 
 	const requests, each = 20, 50
 	g := workload.New(1, now, time.Minute)
@@ -134,11 +133,7 @@ func TestTheWholeWay(t *testing.T) {
 		resp, err := accept.Handle(t.Context(), events.APIGatewayProxyRequest{
 			HTTPMethod: http.MethodPost, Path: "/events", Headers: map[string]string{"Content-Type": "application/json"}, Body: string(g.Body(each)),
 		})
-		var answer struct {
-			Results []struct {
-				EventID string `json:"eventId"`
-			} `json:"results"`
-		}
+		var answer api.EventsResponse
 		if err != nil || resp.StatusCode != http.StatusAccepted || json.Unmarshal([]byte(resp.Body), &answer) != nil || len(answer.Results) != each {
 			t.Fatalf("%d %s, %v", resp.StatusCode, resp.Body, err)
 		}

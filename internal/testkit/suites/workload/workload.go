@@ -51,10 +51,6 @@ func New(seed uint64, from time.Time, span time.Duration) *Generator {
 	return &Generator{random: random, zipf: rand.NewZipf(random, 1.1, 1, Users-1), from: from.UTC().Truncate(time.Microsecond), span: span}
 }
 
-// Event makes an event with its identity: a version 7 id of its time, or as
-// often a version 4 id.
-func (g *Generator) Event() event.Event { return g.eventOf(g.user()) }
-
 func (g *Generator) eventOf(user string) event.Event {
 	at := g.from.Add(time.Duration(g.random.Int64N(int64(g.span)))).Truncate(time.Microsecond)
 	return event.Event{ID: g.id(at), UserID: user, Type: pick(g, Types), Timestamp: at, Properties: g.properties()}

@@ -15,7 +15,7 @@ const namespace = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 // ServeAction answers one call of the Query protocol.
 func (s *Service) ServeAction(w http.ResponseWriter, r *http.Request, f wire.Form) {
 	action := f.Get("Action")
-	result, err := s.act(r.Context(), action, f)
+	result, err := s.api.act(r.Context(), action, f)
 	if err != nil {
 		wire.WriteQueryError(w, err)
 		return
@@ -23,7 +23,7 @@ func (s *Service) ServeAction(w http.ResponseWriter, r *http.Request, f wire.For
 	wire.WriteQuery(w, namespace, action, result...)
 }
 
-func (s *Service) act(ctx context.Context, action string, f wire.Form) ([]wire.Node, error) {
+func (s api) act(ctx context.Context, action string, f wire.Form) ([]wire.Node, error) {
 	switch action {
 	case "CreateStack":
 		return s.actCreate(ctx, f)
@@ -36,18 +36,18 @@ func (s *Service) act(ctx context.Context, action string, f wire.Form) ([]wire.N
 	case "ContinueUpdateRollback":
 		return nil, s.actContinue(f)
 	case "CreateChangeSet":
-		c, st, err := s.createChangeSet(ctx, f)
+		c, st, err := s.changeSets.createChangeSet(ctx, f)
 		if err != nil {
 			return nil, err
 		}
 		return []wire.Node{wire.Text("Id", c.id), wire.Text("StackId", st.id)}, nil
 	case "ExecuteChangeSet":
-		if err := s.executeChangeSet(f); !errors.Is(err, errRepeated) {
+		if err := s.changeSets.executeChangeSet(f); !errors.Is(err, errRepeated) {
 			return nil, err
 		}
 		return nil, nil
 	case "DeleteChangeSet":
-		return nil, s.deleteChangeSet(f)
+		return nil, s.changeSets.deleteChangeSet(f)
 	case "UpdateTerminationProtection":
 		return s.withStack(f, "Stack [%s] does not exist", func(st *stack) ([]wire.Node, error) {
 			st.protected = f.Bool("EnableTerminationProtection")
@@ -67,7 +67,7 @@ func (s *Service) act(ctx context.Context, action string, f wire.Form) ([]wire.N
 }
 
 // withStack runs do under the lock for the stack that a request names.
-func (s *Service) withStack(f wire.Form, missing string, do func(*stack) ([]wire.Node, error)) ([]wire.Node, error) {
+func (s api) withStack(f wire.Form, missing string, do func(*stack) ([]wire.Node, error)) ([]wire.Node, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.find(f.Get("StackName"))
@@ -77,7 +77,7 @@ func (s *Service) withStack(f wire.Form, missing string, do func(*stack) ([]wire
 	return do(st)
 }
 
-func (s *Service) actCreate(ctx context.Context, f wire.Form) ([]wire.Node, error) {
+func (s api) actCreate(ctx context.Context, f wire.Form) ([]wire.Node, error) {
 	name := f.Get("StackName")
 	if err := checkStackName(name); err != nil {
 		return nil, err
@@ -111,11 +111,11 @@ func (s *Service) actCreate(ctx context.Context, f wire.Form) ([]wire.Node, erro
 	if f.Bool("DisableRollback") {
 		st.onFailure = "DO_NOTHING"
 	}
-	s.begin(st, "CREATE_IN_PROGRESS", "User Initiated", s.createStack(st))
+	s.begin(st, "CREATE_IN_PROGRESS", "User Initiated", s.worker.createStack(st))
 	return []wire.Node{wire.Text("StackId", st.id)}, nil
 }
 
-func (s *Service) actUpdate(ctx context.Context, f wire.Form) ([]wire.Node, error) {
+func (s api) actUpdate(ctx context.Context, f wire.Form) ([]wire.Node, error) {
 	return s.withStack(f, "Stack [%s] does not exist", func(st *stack) ([]wire.Node, error) {
 		id := []wire.Node{wire.Text("StackId", st.id)}
 		if token := f.Get("ClientRequestToken"); token != "" && st.tokens[token] == "UpdateStack" {
@@ -128,11 +128,11 @@ func (s *Service) actUpdate(ctx context.Context, f wire.Form) ([]wire.Node, erro
 		if err != nil {
 			return nil, err
 		}
-		changes, err := s.plan(st, in.template, in.params)
+		changes, err := s.changeSets.plan(st, in.template, in.params)
 		if err != nil {
 			return nil, err
 		}
-		if len(changes) == 0 && !s.outputsOrTagsChange(st, in) {
+		if len(changes) == 0 && !s.changeSets.outputsOrTagsChange(st, in) {
 			return nil, invalid("No updates are to be performed.")
 		}
 		if err := st.useToken(f.Get("ClientRequestToken"), "UpdateStack"); err != nil {
@@ -143,12 +143,12 @@ func (s *Service) actUpdate(ctx context.Context, f wire.Form) ([]wire.Node, erro
 		if body := f.Get("StackPolicyBody"); body != "" {
 			st.policy = body
 		}
-		s.begin(st, "UPDATE_IN_PROGRESS", "User Initiated", s.updateStack(st, in.template, in.params, in.tags))
+		s.begin(st, "UPDATE_IN_PROGRESS", "User Initiated", s.worker.updateStack(st, in.template, in.params, in.tags))
 		return id, nil
 	})
 }
 
-func (s *Service) actDelete(f wire.Form) error {
+func (s api) actDelete(f wire.Form) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.find(f.Get("StackName"))
@@ -173,11 +173,11 @@ func (s *Service) actDelete(f wire.Form) error {
 		return err
 	}
 	st.changeSets = nil
-	s.begin(st, "DELETE_IN_PROGRESS", "User Initiated", s.deleteStack(st, retain))
+	s.begin(st, "DELETE_IN_PROGRESS", "User Initiated", s.worker.deleteStack(st, retain))
 	return nil
 }
 
-func (s *Service) actCancel(f wire.Form) error {
+func (s api) actCancel(f wire.Form) error {
 	_, err := s.withStack(f, "Stack [%s] does not exist", func(st *stack) ([]wire.Node, error) {
 		if st.status != "UPDATE_IN_PROGRESS" {
 			return nil, invalid("CancelUpdateStack cannot be called from current stack status")
@@ -188,7 +188,7 @@ func (s *Service) actCancel(f wire.Form) error {
 	return err
 }
 
-func (s *Service) actContinue(f wire.Form) error {
+func (s api) actContinue(f wire.Form) error {
 	_, err := s.withStack(f, "Stack [%s] does not exist", func(st *stack) ([]wire.Node, error) {
 		if st.status != "UPDATE_ROLLBACK_FAILED" || st.failed == nil {
 			return nil, invalid("Stack:%s is in %s state and can not continue update rollback", st.id, st.status)
@@ -203,7 +203,7 @@ func (s *Service) actContinue(f wire.Form) error {
 			return nil, err
 		}
 		failed := st.failed
-		s.begin(st, "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated", func(op operation) { s.rollBack(op, st, failed, skip...) })
+		s.begin(st, "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated", func(op operation) { s.worker.rollBack(op, st, failed, skip...) })
 		return nil, nil
 	})
 	return err

@@ -11,7 +11,7 @@ import (
 const pageSize = 100
 
 // read answers the calls that change nothing.
-func (s *Service) read(ctx context.Context, action string, f wire.Form) ([]wire.Node, error) {
+func (s api) read(ctx context.Context, action string, f wire.Form) ([]wire.Node, error) {
 	const missing = "Stack with id %s does not exist"
 	switch action {
 	case "DescribeStacks":
@@ -57,7 +57,7 @@ func (s *Service) read(ctx context.Context, action string, f wire.Form) ([]wire.
 	case "DescribeChangeSet":
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.describeChangeSet(f)
+		return s.changeSets.describeChangeSet(f)
 	case "ListChangeSets":
 		return s.withStack(f, "Stack [%s] does not exist", func(st *stack) ([]wire.Node, error) {
 			return []wire.Node{wire.List("Summaries", "member", st.changeSets, func(c *changeSet) []wire.Node { return c.summary(st) })}, nil
@@ -83,7 +83,7 @@ func page[T any](name string, items []T, f wire.Form, id func(T) string, each fu
 	return nodes, nil
 }
 
-func (s *Service) describeStacks(f wire.Form) ([]wire.Node, error) {
+func (s api) describeStacks(f wire.Form) ([]wire.Node, error) {
 	if f.Get("StackName") != "" {
 		return s.withStack(f, "Stack with id %s does not exist", func(st *stack) ([]wire.Node, error) {
 			return []wire.Node{wire.List("Stacks", "member", []*stack{st}, (*stack).node)}, nil
@@ -95,7 +95,7 @@ func (s *Service) describeStacks(f wire.Form) ([]wire.Node, error) {
 	return page("Stacks", living, f, func(st *stack) string { return st.id }, (*stack).node)
 }
 
-func (s *Service) listStacks(f wire.Form) ([]wire.Node, error) {
+func (s api) listStacks(f wire.Form) ([]wire.Node, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	filter := f.List("StackStatusFilter")
@@ -112,7 +112,7 @@ func (s *Service) listStacks(f wire.Form) ([]wire.Node, error) {
 	})
 }
 
-func (s *Service) summarize(ctx context.Context, action string, f wire.Form) ([]wire.Node, error) {
+func (s api) summarize(ctx context.Context, action string, f wire.Form) ([]wire.Node, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.find(f.Get("StackName"))

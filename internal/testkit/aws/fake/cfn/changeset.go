@@ -42,7 +42,7 @@ type input struct {
 	capabilities []string
 }
 
-func (s *Service) createChangeSet(ctx context.Context, f wire.Form) (*changeSet, *stack, error) {
+func (s changeSets) createChangeSet(ctx context.Context, f wire.Form) (*changeSet, *stack, error) {
 	name, stackName := f.Get("ChangeSetName"), f.Get("StackName")
 	if !stackNamePattern.MatchString(name) || len(name) > 128 {
 		return nil, nil, invalid("1 validation error detected: Value '%s' at 'changeSetName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", name)
@@ -62,7 +62,7 @@ func (s *Service) createChangeSet(ctx context.Context, f wire.Form) (*changeSet,
 	if st != nil && slices.ContainsFunc(st.changeSets, func(c *changeSet) bool { return c.name == name }) {
 		return nil, nil, wire.Errorf("AlreadyExistsException", "ChangeSet %s already exists", name)
 	}
-	in, err := s.readInput(ctx, f, st)
+	in, err := s.api.readInput(ctx, f, st)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,7 +97,7 @@ func (s *Service) createChangeSet(ctx context.Context, f wire.Form) (*changeSet,
 
 // outputsOrTagsChange says that an update without resource changes still
 // changes something.
-func (s *Service) outputsOrTagsChange(st *stack, in input) bool {
+func (s changeSets) outputsOrTagsChange(st *stack, in input) bool {
 	if in.hasTags && !slices.Equal(st.tags, in.tags) {
 		return true
 	}
@@ -112,7 +112,7 @@ func (s *Service) outputsOrTagsChange(st *stack, in input) bool {
 	return err == nil && !slices.Equal(outputs, st.outputs)
 }
 
-func (s *Service) findChangeSet(f wire.Form) (*changeSet, *stack, error) {
+func (s changeSets) findChangeSet(f wire.Form) (*changeSet, *stack, error) {
 	name := f.Get("ChangeSetName")
 	st := s.find(f.Get("StackName"))
 	if st == nil && f.Get("StackName") != "" {
@@ -131,7 +131,7 @@ func (s *Service) findChangeSet(f wire.Form) (*changeSet, *stack, error) {
 	return nil, nil, &wire.Error{Status: 404, Code: "ChangeSetNotFound", Message: fmt.Sprintf("ChangeSet [%s] does not exist", name)}
 }
 
-func (s *Service) executeChangeSet(f wire.Form) error {
+func (s changeSets) executeChangeSet(f wire.Form) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, st, err := s.findChangeSet(f)
@@ -160,14 +160,14 @@ func (s *Service) executeChangeSet(f wire.Form) error {
 			st.onFailure = "DO_NOTHING"
 		}
 		st.template, st.params, st.tags = c.template, c.params, c.tags
-		s.begin(st, "CREATE_IN_PROGRESS", "User Initiated", s.createStack(st))
+		s.begin(st, "CREATE_IN_PROGRESS", "User Initiated", s.worker.createStack(st))
 		return nil
 	}
-	s.begin(st, "UPDATE_IN_PROGRESS", "User Initiated", s.updateStack(st, c.template, c.params, c.tags))
+	s.begin(st, "UPDATE_IN_PROGRESS", "User Initiated", s.worker.updateStack(st, c.template, c.params, c.tags))
 	return nil
 }
 
-func (s *Service) deleteChangeSet(f wire.Form) error {
+func (s changeSets) deleteChangeSet(f wire.Form) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, st, err := s.findChangeSet(f)

@@ -30,8 +30,8 @@ type convergence struct {
 	newPhysicals []*instance
 }
 
-func (s *Service) newConvergence(st *stack, t *Template, params map[string]string) (*convergence, error) {
-	c := &convergence{s: s, st: st, template: t, before: map[string]*instance{}}
+func (s worker) newConvergence(st *stack, t *Template, params map[string]string) (*convergence, error) {
+	c := &convergence{s: s.Service, st: st, template: t, before: map[string]*instance{}}
 	c.scope = s.newScope(st, t, params, c.lookup)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ func (c *convergence) step(ctx context.Context, id string) error {
 		c.s.mark(c.st, old, "UPDATE_FAILED", err)
 		return err
 	}
-	diff := c.s.compare(c.st, old, def, props, nil)
+	diff := c.s.changeSets.compare(c.st, old, def, props, nil)
 	if len(diff.scope) == 0 {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (c *convergence) create(ctx context.Context, def Resource, props map[string
 	s.mark(st, r, "CREATE_IN_PROGRESS", nil)
 	err := evalErr
 	if err == nil {
-		err = s.provide(ctx, st, r, "CREATE_IN_PROGRESS")
+		err = s.worker.provide(ctx, st, r, "CREATE_IN_PROGRESS")
 	}
 	if err != nil {
 		s.mark(st, r, "CREATE_FAILED", cancelledAs(ctx, err, "Resource creation cancelled"))
@@ -110,7 +110,7 @@ func (c *convergence) create(ctx context.Context, def Resource, props map[string
 }
 
 // provide creates r; the physical id is told with a second event of status.
-func (s *Service) provide(ctx context.Context, st *stack, r *instance, status string) error {
+func (s worker) provide(ctx context.Context, st *stack, r *instance, status string) error {
 	initiated := func(physicalID string) {
 		s.mu.Lock()
 		if r.physicalID == physicalID {
@@ -167,7 +167,7 @@ func (c *convergence) update(ctx context.Context, old *instance, def Resource, p
 		previous.UpdateReplacePolicy = def.UpdateReplacePolicy
 		c.replaced = append(c.replaced, &previous)
 		s.mu.Unlock()
-		err = s.provide(ctx, st, r, "UPDATE_IN_PROGRESS")
+		err = s.worker.provide(ctx, st, r, "UPDATE_IN_PROGRESS")
 	} else {
 		s.mark(st, r, "UPDATE_IN_PROGRESS", nil)
 		err = c.updateInPlace(ctx, r, old)
@@ -185,10 +185,10 @@ func (c *convergence) updateInPlace(ctx context.Context, r, old *instance) error
 	if err := s.delay(ctx, r.Type); err != nil {
 		return err
 	}
-	if err := s.injected(s.failures, c.st, r.ID); err != nil {
+	if err := s.worker.injected(s.failures, c.st, r.ID); err != nil {
 		return err
 	}
-	res, err := s.provider.Update(ctx, s.request(c.st, r, old.props, func(string) {}))
+	res, err := s.provider.Update(ctx, s.worker.request(c.st, r, old.props, func(string) {}))
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (c *convergence) updateInPlace(ctx context.Context, r, old *instance) error
 	return nil
 }
 
-func (s *Service) request(st *stack, r *instance, old map[string]any, initiated func(string)) Request {
+func (s worker) request(st *stack, r *instance, old map[string]any, initiated func(string)) Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Request{
@@ -214,7 +214,7 @@ func (s *Service) request(st *stack, r *instance, old map[string]any, initiated 
 
 // injected takes the failure that a test asked for, once: of a logical id, or
 // of stack/logical id.
-func (s *Service) injected(from map[string]string, st *stack, id string) error {
+func (s worker) injected(from map[string]string, st *stack, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, key := range []string{st.name + "/" + id, id} {

@@ -82,7 +82,7 @@ func (c *changeSet) summary(st *stack) []wire.Node {
 	}
 }
 
-func (s *Service) describeChangeSet(f wire.Form) ([]wire.Node, error) {
+func (s changeSets) describeChangeSet(f wire.Form) ([]wire.Node, error) {
 	c, st, err := s.findChangeSet(f)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 )
 
 // createStack runs a stack's creation to its end, rollback included.
-func (s *Service) createStack(st *stack) func(operation) {
+func (s worker) createStack(st *stack) func(operation) {
 	return func(op operation) {
 		c, err := s.newConvergence(st, st.template, st.params)
 		var failed []string
@@ -46,7 +46,7 @@ func (s *Service) createStack(st *stack) func(operation) {
 }
 
 // updateStack runs an update to its end.
-func (s *Service) updateStack(st *stack, t *Template, params map[string]string, tags []Tag) func(operation) {
+func (s worker) updateStack(st *stack, t *Template, params map[string]string, tags []Tag) func(operation) {
 	return func(op operation) {
 		s.mu.Lock()
 		before := revision{template: st.template, params: st.params, tags: st.tags}
@@ -82,7 +82,7 @@ func (s *Service) updateStack(st *stack, t *Template, params map[string]string, 
 }
 
 // mayRemove asks the stack policy about the resources that an update drops.
-func (s *Service) mayRemove(st *stack, kept []string) error {
+func (s worker) mayRemove(st *stack, kept []string) error {
 	s.mu.Lock()
 	var denied *instance
 	var err error
@@ -100,7 +100,7 @@ func (s *Service) mayRemove(st *stack, kept []string) error {
 }
 
 // cleanUp deletes what an update replaced or removed.
-func (s *Service) cleanUp(op operation, st *stack, c *convergence) {
+func (s worker) cleanUp(op operation, st *stack, c *convergence) {
 	s.finish(st, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "")
 	var old []*instance
 	s.mu.Lock()
@@ -128,7 +128,7 @@ func (s *Service) cleanUp(op operation, st *stack, c *convergence) {
 }
 
 // deleteStack runs a deletion to its end. Logical ids in retain are left alone.
-func (s *Service) deleteStack(st *stack, retain []string) func(operation) {
+func (s worker) deleteStack(st *stack, retain []string) func(operation) {
 	return func(op operation) {
 		failed := s.removeAll(op, st, removal{retain: retain})
 		if op.superseded() || op.ctx.Err() != nil {
@@ -138,7 +138,7 @@ func (s *Service) deleteStack(st *stack, retain []string) func(operation) {
 	}
 }
 
-func (s *Service) endDelete(st *stack, failed []string) {
+func (s worker) endDelete(st *stack, failed []string) {
 	if len(failed) > 0 {
 		s.finish(st, "DELETE_FAILED", failedList("delete", failed))
 		return
@@ -150,13 +150,13 @@ func (s *Service) endDelete(st *stack, failed []string) {
 	s.finish(st, "DELETE_COMPLETE", "")
 }
 
-func (s *Service) remaining(st *stack) []string {
+func (s worker) remaining(st *stack) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return sortedKeys(st.resources)
 }
 
-func (s *Service) setOutputs(st *stack, sc *scope) error {
+func (s worker) setOutputs(st *stack, sc *scope) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	outputs, err := evalOutputs(sc)

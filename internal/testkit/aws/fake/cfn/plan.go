@@ -66,7 +66,7 @@ func (t *Template) inOrder(ids []string) []string {
 
 // plan compares a new template and its parameters with the stack, for a change
 // set. The caller holds the lock.
-func (s *Service) plan(st *stack, t *Template, params map[string]string) ([]change, error) {
+func (s changeSets) plan(st *stack, t *Template, params map[string]string) ([]change, error) {
 	unknown := map[string]bool{} // resources whose values only the update will know
 	sc := s.newScope(st, t, params, func(id, attribute string) (any, bool) {
 		r, ok := st.resources[id]
@@ -112,7 +112,7 @@ func (s *Service) plan(st *stack, t *Template, params map[string]string) ([]chan
 }
 
 // compare finds what a new definition and its properties change in a resource.
-func (s *Service) compare(st *stack, old *instance, def Resource, props map[string]any, params map[string]string) change {
+func (s changeSets) compare(st *stack, old *instance, def Resource, props map[string]any, params map[string]string) change {
 	kind, _ := s.provider.Kind(def.Type)
 	c := change{action: "Modify", replacement: "False", resource: def, physicalID: old.physicalID}
 	for _, name := range changedNames(old.props, props) {

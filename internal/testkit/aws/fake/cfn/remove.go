@@ -19,7 +19,7 @@ type removal struct {
 
 // removeAll deletes a stack's resources, dependents first; it gives those that
 // could not be deleted.
-func (s *Service) removeAll(op operation, st *stack, how removal) []string {
+func (s worker) removeAll(op operation, st *stack, how removal) []string {
 	s.mu.Lock()
 	ids := sortedKeys(st.resources)
 	waits := map[string][]string{}
@@ -59,7 +59,7 @@ func (s *Service) removeAll(op operation, st *stack, how removal) []string {
 // removeOld deletes what an update left: removed resources by their deletion
 // policy, replaced ones by their update-replace policy. Each is tried three
 // times and then orphaned; the orphans' ids are given.
-func (s *Service) removeOld(op operation, st *stack, removed, replaced []*instance) []string {
+func (s worker) removeOld(op operation, st *stack, removed, replaced []*instance) []string {
 	type item struct {
 		r      *instance
 		policy string
@@ -88,7 +88,7 @@ func (s *Service) removeOld(op operation, st *stack, removed, replaced []*instan
 }
 
 // remove deletes one resource, or skips it by policy, and records the events.
-func (s *Service) remove(ctx context.Context, st *stack, r *instance, policy string) error {
+func (s worker) remove(ctx context.Context, st *stack, r *instance, policy string) error {
 	if r.physicalID == "" {
 		s.mark(st, r, "DELETE_COMPLETE", nil)
 		return nil
@@ -118,7 +118,7 @@ func (s *Service) remove(ctx context.Context, st *stack, r *instance, policy str
 	return nil
 }
 
-func (s *Service) leave(st *stack, r *instance, reason string) {
+func (s worker) leave(st *stack, r *instance, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leftovers = append(s.leftovers, Leftover{StackName: st.name, LogicalID: r.ID, Type: r.Type, PhysicalID: r.physicalID, Reason: reason})
@@ -143,7 +143,7 @@ type failedUpdate struct {
 }
 
 // rollBack takes the resources of a failed update back to what they were.
-func (s *Service) rollBack(op operation, st *stack, f *failedUpdate, skip ...string) {
+func (s worker) rollBack(op operation, st *stack, f *failedUpdate, skip ...string) {
 	c := f.convergence
 	s.mu.Lock()
 	st.failed = f
@@ -182,7 +182,7 @@ func (s *Service) rollBack(op operation, st *stack, f *failedUpdate, skip ...str
 }
 
 // restore takes one changed resource back.
-func (s *Service) restore(ctx context.Context, st *stack, c *convergence, id string) error {
+func (s worker) restore(ctx context.Context, st *stack, c *convergence, id string) error {
 	s.mu.Lock()
 	now, was := st.resources[id], *c.before[id]
 	s.mu.Unlock()

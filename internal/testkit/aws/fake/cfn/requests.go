@@ -47,7 +47,7 @@ var errRepeated = wire.Errorf("Repeated", "the same request was accepted before"
 
 // body reads TemplateBody, TemplateURL or, with UsePreviousTemplate, the
 // stack's own template. The caller holds the lock.
-func (s *Service) body(ctx context.Context, f wire.Form, st *stack) (string, error) {
+func (s api) body(ctx context.Context, f wire.Form, st *stack) (string, error) {
 	body, url := f.Get("TemplateBody"), f.Get("TemplateURL")
 	switch {
 	case f.Bool("UsePreviousTemplate") && st != nil:
@@ -73,7 +73,7 @@ func (s *Service) body(ctx context.Context, f wire.Form, st *stack) (string, err
 
 // readInput judges template, parameters, capabilities and tags. st is nil for
 // a new stack. The caller holds the lock.
-func (s *Service) readInput(ctx context.Context, f wire.Form, st *stack) (input, error) {
+func (s api) readInput(ctx context.Context, f wire.Form, st *stack) (input, error) {
 	var in input
 	body, err := s.body(ctx, f, st)
 	if err != nil {

@@ -23,6 +23,10 @@ type Options struct {
 
 // Service is CloudFormation of one account and region.
 type Service struct {
+	api        api
+	changeSets changeSets
+	worker     worker
+
 	options  Options
 	provider Provider
 	spawn    func(func(context.Context))
@@ -33,6 +37,15 @@ type Service struct {
 	failDeletes map[string]string
 	leftovers   []Leftover
 }
+
+type (
+	// api answers the calls.
+	api struct{ *Service }
+	// changeSets makes, describes and executes change sets.
+	changeSets struct{ *Service }
+	// worker does what an operation does to a stack's resources.
+	worker struct{ *Service }
+)
 
 // Leftover is something that a stack made and left behind.
 type Leftover struct {
@@ -46,6 +59,7 @@ type Leftover struct {
 func New(ctx context.Context, o Options, p Provider) (s *Service, wait func()) {
 	var running sync.WaitGroup
 	s = &Service{options: o, provider: p, failures: map[string]string{}, failDeletes: map[string]string{}}
+	s.api, s.changeSets, s.worker = api{s}, changeSets{s}, worker{s}
 	s.spawn = func(f func(context.Context)) { running.Go(func() { f(ctx) }) }
 	return s, running.Wait
 }

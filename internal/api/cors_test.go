@@ -1,4 +1,4 @@
-package cors_test
+package api_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/streamctl/streamctl/internal/cors"
+	"github.com/streamctl/streamctl/internal/api"
 )
 
 func TestAllow(t *testing.T) {
@@ -25,7 +25,7 @@ func TestAllow(t *testing.T) {
 		{"every", []string{"*"}, map[string]string{"Origin": "https://any.example.com"}, "*"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h := cors.Allow(tt.origins, func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+			h := api.AllowOrigins(tt.origins, func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 				return events.APIGatewayProxyResponse{StatusCode: 202, Headers: map[string]string{"Content-Type": "application/json"}}, nil
 			})
 			got, err := h(t.Context(), events.APIGatewayProxyRequest{Headers: tt.header})
@@ -38,7 +38,7 @@ func TestAllow(t *testing.T) {
 		})
 	}
 	broken := errors.New("broken")
-	h := cors.Allow([]string{"*"}, func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	h := api.AllowOrigins([]string{"*"}, func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		return events.APIGatewayProxyResponse{}, broken
 	})
 	if _, err := h(t.Context(), events.APIGatewayProxyRequest{}); !errors.Is(err, broken) {

@@ -1,6 +1,4 @@
-// Package cors lets web pages of chosen origins read a function's answers. The
-// preflight requests are the gateway's to answer.
-package cors
+package api
 
 import (
 	"context"
@@ -10,13 +8,21 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Handler answers an API's request.
+// CORSRequestHeaders are the headers of a signed request from a browser, as the
+// gateway lists them in a preflight response.
+const CORSRequestHeaders = "Authorization,Content-Type,Content-Encoding,X-Amz-Date,X-Amz-Security-Token,X-Amz-Content-Sha256,If-None-Match"
+
+// CORSResponseHeaders are the response headers that a page may read, beside
+// those that every page may.
+const CORSResponseHeaders = "ETag,Retry-After,x-amzn-ErrorType,x-amzn-RequestId"
+
+// Handler answers a request of API Gateway.
 type Handler func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 
-// Allow adds the headers that a browser wants to next's answers where the
-// request comes from one of the origins; "*" is every origin. Without origins
-// nothing is added.
-func Allow(origins []string, next Handler) Handler {
+// AllowOrigins adds CORS headers to the responses of next for requests from one
+// of the origins; "*" is every origin. Without origins it adds nothing. Preflight
+// requests do not reach a function: the gateway answers them.
+func AllowOrigins(origins []string, next Handler) Handler {
 	if len(origins) == 0 {
 		return next
 	}
@@ -38,12 +44,13 @@ func Allow(origins []string, next Handler) Handler {
 		default:
 			return response, nil
 		}
-		response.Headers["Access-Control-Expose-Headers"] = "ETag,Retry-After,x-amzn-ErrorType,x-amzn-RequestId"
+		response.Headers["Access-Control-Expose-Headers"] = CORSResponseHeaders
 		return response, nil
 	}
 }
 
-// header finds a header whose case is the client's.
+// header returns the value of a header, whose name API Gateway passes as the
+// client wrote it.
 func header(headers map[string]string, name string) string {
 	for k, v := range headers {
 		if strings.EqualFold(k, name) {

@@ -1,4 +1,4 @@
-package client_test
+package awshttp_test
 
 import (
 	"context"
@@ -11,7 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/streamctl/streamctl/internal/client"
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 )
 
@@ -29,9 +30,10 @@ func TestGetIsSigned(t *testing.T) {
 		io.WriteString(w, r.URL.String())
 	}))
 	defer server.Close()
-	api := &client.Client{Endpoint: server.URL + "/prod", HTTP: server.Client(), Signer: &client.Signer{Region: "eu-west-1", Credentials: credentials, Now: time.Now}}
+	signer := &awshttp.Signer{Region: "eu-west-1", Credentials: credentials}
+	c := &api.Client{Endpoint: server.URL + "/prod", HTTP: server.Client(), Signer: signer}
 	for _, path := range []string{"/metrics/summary", "/metrics/events?from=2026-01-31T12%3A00%3A00Z&step=5m&eventType=a.b%3Ac_d-e", "/metrics/events?cursor=AbC_-"} {
-		resp, err := api.Get(t.Context(), path, http.Header{"If-None-Match": {`"x"`}})
+		resp, err := c.Get(t.Context(), path, http.Header{"If-None-Match": {`"x"`}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,12 +44,12 @@ func TestGetIsSigned(t *testing.T) {
 		}
 	}
 	server.Close()
-	if resp, err := api.Get(t.Context(), "/metrics/summary", nil); err == nil {
+	if resp, err := c.Get(t.Context(), "/metrics/summary", nil); err == nil {
 		resp.Body.Close()
 		t.Error("no error from a server that is away")
 	}
-	api.Signer.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("expired") })
-	resp, err := api.Get(t.Context(), "/metrics/summary", nil)
+	signer.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("expired") })
+	resp, err := c.Get(t.Context(), "/metrics/summary", nil)
 	if err == nil {
 		resp.Body.Close()
 	}

@@ -1,7 +1,4 @@
-// Package awsenv makes AWS clients for a Lambda function from the environment
-// alone. The SDK's own loader also reads files, asks metadata services and
-// signs in; a function needs none of that, and is smaller without it.
-package awsenv
+package awshttp
 
 import (
 	"context"
@@ -13,15 +10,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkhttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
-	"github.com/streamctl/streamctl/internal/awshttp"
-	"github.com/streamctl/streamctl/internal/trust"
 )
 
-// Config reads region, credentials and the bundle of trusted authorities.
-// Lambda keeps the credentials constant as long as an environment lives.
+// Config reads region, credentials and AWS_CA_BUNDLE from a function's
+// environment. The SDK's own loader also reads files, asks metadata services and
+// signs in; a function needs none of that, and is smaller without it. Lambda keeps
+// the credentials constant as long as an environment lives.
 func Config(getenv func(string) string) (aws.Config, error) {
 	region := getenv("AWS_REGION")
 	if region == "" {
@@ -31,19 +25,19 @@ func Config(getenv func(string) string) (aws.Config, error) {
 		return aws.Config{}, errors.New("AWS_REGION: not set")
 	}
 	cfg := aws.Config{Region: region, Credentials: Credentials(getenv), HTTPClient: sdkhttp.NewBuildableClient()}
-	if path := getenv(trust.BundleVariable); path != "" {
+	if path := getenv(BundleVariable); path != "" {
 		client, err := bundleClient(getenv)
 		if err != nil {
 			return aws.Config{}, err
 		}
 		cfg.HTTPClient = client
 	}
-	cfg.HTTPClient = awshttp.Wrap(cfg.HTTPClient)
+	cfg.HTTPClient = Wrap(cfg.HTTPClient)
 	return cfg, nil
 }
 
-// Credentials gives those of the environment, and an error that names the
-// missing variables.
+// Credentials returns the credentials in the environment, or an error with the
+// names of the missing variables.
 func Credentials(getenv func(string) string) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		c := aws.Credentials{
@@ -62,7 +56,7 @@ func Credentials(getenv func(string) string) aws.CredentialsProvider {
 // bundleClient trusts the named bundle instead of the system's authorities, as
 // the SDK does with AWS_CA_BUNDLE.
 func bundleClient(getenv func(string) string) (*sdkhttp.BuildableClient, error) {
-	pool, err := trust.Pool(getenv)
+	pool, err := Roots(getenv)
 	if err != nil {
 		return nil, fmt.Errorf("make HTTP client: %w", err)
 	}
@@ -71,8 +65,8 @@ func bundleClient(getenv func(string) string) (*sdkhttp.BuildableClient, error) 
 	}), nil
 }
 
-// Endpoint is the override for a service ("S3", "KINESIS"), or for all of
-// them; nil when neither is set.
+// Endpoint returns the endpoint that the environment sets for a service ("S3",
+// "KINESIS") or for all services; nil if it sets none.
 func Endpoint(getenv func(string) string, service string) *string {
 	for _, name := range []string{"AWS_ENDPOINT_URL_" + strings.ToUpper(service), "AWS_ENDPOINT_URL"} {
 		if v := getenv(name); v != "" {
@@ -82,29 +76,12 @@ func Endpoint(getenv func(string) string, service string) *string {
 	return nil
 }
 
-// S3 makes a client. Behind an override it writes the bucket into the path:
-// such a host has no name per bucket.
-func S3(cfg aws.Config, getenv func(string) string) *s3.Client {
-	return s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.BaseEndpoint = Endpoint(getenv, "S3")
-		o.UsePathStyle = o.BaseEndpoint != nil
-	})
-}
-
-// Kinesis makes a client that tries once: its caller knows which records are
-// worth another try, and how much time is left.
-func Kinesis(cfg aws.Config, getenv func(string) string) *kinesis.Client {
-	return kinesis.NewFromConfig(cfg, func(o *kinesis.Options) {
-		o.BaseEndpoint = Endpoint(getenv, "KINESIS")
-		o.RetryMaxAttempts = 1
-	})
-}
-
-// HTTPClient is a client for a URL that AWS gave, without proxy or redirects.
-func HTTPClient(getenv func(string) string) (*http.Client, error) {
+// NewClient returns a client for a URL that AWS provided. It uses no proxy and
+// follows no redirects.
+func NewClient(getenv func(string) string) (*http.Client, error) {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
-	if getenv(trust.BundleVariable) != "" {
-		pool, err := trust.Pool(getenv)
+	if getenv(BundleVariable) != "" {
+		pool, err := Roots(getenv)
 		if err != nil {
 			return nil, fmt.Errorf("make HTTP client: %w", err)
 		}

@@ -1,7 +1,4 @@
-// Package trust holds the certificate authorities that the functions trust
-// when they connect to the warehouse and the cache. Lambda's own list lacks
-// those of Amazon RDS.
-package trust
+package awshttp
 
 import (
 	"crypto/x509"
@@ -13,7 +10,9 @@ import (
 	"strings"
 )
 
-// Both files say at the top where their certificates come from.
+// The certificate authorities that the functions trust when they connect to the
+// warehouse and the cache. Lambda's own list lacks those of Amazon RDS. The source
+// of the certificates is at the top of each file.
 var (
 	//go:embed roots/rds.pem
 	rdsRoots []byte
@@ -25,9 +24,9 @@ var (
 // SDKs read the same variable.
 const BundleVariable = "AWS_CA_BUNDLE"
 
-// Covers says that the roots of Amazon RDS in a region are embedded: without
-// them no function there can tell the database from somebody else.
-func Covers(region string) bool {
+// HasRootsOf reports whether the roots of Amazon RDS in a region are embedded.
+// Without them no function there can verify the database.
+func HasRootsOf(region string) bool {
 	for block, rest := pem.Decode(rdsRoots); block != nil; block, rest = pem.Decode(rest) {
 		root, err := x509.ParseCertificate(block.Bytes)
 		if err == nil && strings.HasPrefix(root.Subject.CommonName, "Amazon RDS "+region+" Root CA") {
@@ -37,9 +36,9 @@ func Covers(region string) bool {
 	return false
 }
 
-// Pool gives the embedded roots, and those of the file that BundleVariable
-// names when it is set.
-func Pool(getenv func(string) string) (*x509.CertPool, error) {
+// Roots returns the embedded roots, and those in the file that BundleVariable
+// names, if it is set.
+func Roots(getenv func(string) string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	for _, roots := range [][]byte{rdsRoots, amazonRoots} {
 		if !pool.AppendCertsFromPEM(roots) {

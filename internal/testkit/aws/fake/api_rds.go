@@ -1,64 +1,18 @@
 package fake
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// fetchTemplate reads a template from a URL of the fake's S3: path style, or
-// the virtual-hosted form that deploy may print.
-func (f *Fake) fetchTemplate(_ context.Context, raw string) (string, error) {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "", fmt.Errorf("parse URL: %w", err)
-	}
-	bucket, key, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
-	if name, rest, ok := strings.Cut(u.Host, ".s3"); ok && strings.HasSuffix(rest, "amazonaws.com") {
-		bucket, key = name, strings.TrimPrefix(u.Path, "/")
-	}
-	data, err := f.objects.Get(bucket, key)
-	if err != nil {
-		return "", err
-	}
-	return string(data), nil
-}
-
-// serveKMS answers DescribeKey.
-func (f *Fake) serveKMS(w http.ResponseWriter, r *request) {
-	var in struct{ KeyId string }
-	if err := json.Unmarshal(r.body, &in); err != nil || r.call.Action != "DescribeKey" {
-		f.refuse(w, r, notThere(r))
-		return
-	}
-	id := in.KeyId[strings.LastIndexByte(in.KeyId, '/')+1:]
-	if alias, ok := f.registry.find("AWS::KMS::Alias", in.KeyId); ok {
-		id = str(alias.props, "TargetKeyId")
-	}
-	arn := f.arn("kms", "key/"+id)
-	r.call.Resource = arn
-	key, ok := f.registry.find("AWS::KMS::Key", id)
-	if !ok {
-		f.refuse(w, r, wire.Errorf("NotFoundException", "Key '%s' does not exist", arn))
-		return
-	}
-	wire.WriteJSON(w, http.StatusOK, "application/x-amz-json-1.1", map[string]any{"KeyMetadata": map[string]any{
-		"KeyId": id, "Arn": arn, "Enabled": true, "KeyState": "Enabled", "AWSAccountId": f.options.Account,
-		"Description": str(key.props, "Description"), "CreationDate": key.created.Unix(), "KeyUsage": "ENCRYPT_DECRYPT",
-	}})
-}
-
 const rdsNamespace = "http://rds.amazonaws.com/doc/2014-10-31/"
 
-// serveRDS answers for instances and their final snapshots.
-func (f *Fake) serveRDS(w http.ResponseWriter, r *request) {
+// serve answers for instances and their final snapshots.
+func (f rdsAPI) serve(w http.ResponseWriter, r *request) {
 	id, snapshot := r.form.Get("DBInstanceIdentifier"), r.form.Get("DBSnapshotIdentifier")
 	if id != "" {
 		r.call.Resource = f.arn("rds", "db:"+id)
@@ -83,7 +37,7 @@ func (f *Fake) serveRDS(w http.ResponseWriter, r *request) {
 		}
 		wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.List("DBInstances", "DBInstance", found, f.instanceNodes))
 	case "DescribeDBSnapshots":
-		all := slices.DeleteFunc(f.Snapshots(), func(s Snapshot) bool {
+		all := slices.DeleteFunc(Inventory(f).Snapshots(), func(s Snapshot) bool {
 			return snapshot != "" && s.ID != snapshot || id != "" && s.Instance != id
 		})
 		if snapshot != "" && len(all) == 0 {
@@ -111,7 +65,7 @@ func (f *Fake) serveRDS(w http.ResponseWriter, r *request) {
 
 // modifyInstance changes the deletion protection, which is all that the fake
 // lets be changed beside the stack.
-func (f *Fake) modifyInstance(r *request, p *physical) {
+func (f rdsAPI) modifyInstance(r *request, p *physical) {
 	changed := *p
 	changed.props = map[string]any{}
 	for name, v := range p.props {
@@ -123,7 +77,7 @@ func (f *Fake) modifyInstance(r *request, p *physical) {
 	f.registry.put(&changed)
 }
 
-func (f *Fake) instanceNodes(p *physical) []wire.Node {
+func (f rdsAPI) instanceNodes(p *physical) []wire.Node {
 	props := f.instanceProperties(p)
 	return []wire.Node{
 		wire.Text("DBInstanceIdentifier", p.id), wire.Text("DBInstanceArn", fmt.Sprint(p.attrs["DBInstanceArn"])), wire.Text("DBInstanceStatus", "available"),
@@ -143,29 +97,4 @@ func (s Snapshot) nodes() []wire.Node {
 		wire.Text("Engine", s.Engine), wire.Text("SnapshotType", "manual"), wire.Optional("KmsKeyId", s.KMSKeyID), wire.Bool("Encrypted", s.KMSKeyID != ""),
 		wire.Text("SnapshotCreateTime", s.Created.UTC().Format(time.RFC3339)), wire.Text("PercentProgress", "100"),
 	}
-}
-
-// serveElastiCache answers DescribeReplicationGroups.
-func (f *Fake) serveElastiCache(w http.ResponseWriter, r *request) {
-	if r.call.Action != "DescribeReplicationGroups" {
-		f.refuse(w, r, notThere(r))
-		return
-	}
-	id := r.form.Get("ReplicationGroupId")
-	var found []*physical
-	for _, p := range f.registry.list("AWS::ElastiCache::ReplicationGroup") {
-		if id == "" || p.id == id {
-			found = append(found, p)
-		}
-	}
-	if id != "" && len(found) == 0 {
-		f.refuse(w, r, &wire.Error{Status: http.StatusNotFound, Code: "ReplicationGroupNotFoundFault", Message: "ReplicationGroup " + id + " not found."})
-		return
-	}
-	wire.WriteQuery(w, "http://elasticache.amazonaws.com/doc/2015-02-02/", r.call.Action, wire.List("ReplicationGroups", "ReplicationGroup", found, func(p *physical) []wire.Node {
-		return []wire.Node{
-			wire.Text("ReplicationGroupId", p.id), wire.Text("Status", "available"), wire.Text("Description", str(p.props, "ReplicationGroupDescription")),
-			wire.Bool("TransitEncryptionEnabled", flag(p.props, "TransitEncryptionEnabled")), wire.Bool("AtRestEncryptionEnabled", flag(p.props, "AtRestEncryptionEnabled")),
-		}
-	}))
 }

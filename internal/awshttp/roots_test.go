@@ -1,4 +1,4 @@
-package trust
+package awshttp
 
 import (
 	"crypto/ecdsa"
@@ -44,7 +44,7 @@ func TestEmbeddedRootsAreReadableAndValid(t *testing.T) {
 
 func TestCovers(t *testing.T) {
 	for region, want := range map[string]bool{"us-east-1": true, "ap-southeast-4": true, "us-gov-west-1": false, "cn-north-1": false, "us-east": false, "": false} {
-		if got := Covers(region); got != want {
+		if got := HasRootsOf(region); got != want {
 			t.Errorf("%q: %t", region, got)
 		}
 	}
@@ -76,7 +76,7 @@ func TestPoolTakesBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"": "unknown authority", good: "", empty: "no certificate", filepath.Join(dir, "absent"): "no such file"} {
-		pool, err := Pool(func(name string) string { return map[string]string{BundleVariable: path}[name] })
+		pool, err := Roots(func(name string) string { return map[string]string{BundleVariable: path}[name] })
 		if err == nil {
 			_, err = cert.Verify(x509.VerifyOptions{Roots: pool})
 		}
@@ -91,7 +91,7 @@ func TestPoolTakesBundle(t *testing.T) {
 
 func BenchmarkPool(b *testing.B) {
 	for b.Loop() {
-		if _, err := Pool(func(string) string { return "" }); err != nil {
+		if _, err := Roots(func(string) string { return "" }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,50 +1,43 @@
-// Package client calls a platform's API, deployed or on this machine.
-package client
+package api
 
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
 	"github.com/streamctl/streamctl/internal/failure"
 )
 
-// HTTP sends a request; the SDK's clients and *http.Client do.
+// HTTP sends a request. *http.Client and the AWS SDK's clients satisfy it.
 type HTTP interface {
 	Do(*http.Request) (*http.Response, error)
 }
 
-// Client calls one API. It may be used concurrently.
+// Signer adds a signature to a request; awshttp.Signer satisfies it.
+type Signer interface {
+	Sign(ctx context.Context, r *http.Request, body []byte) error
+}
+
+// Client calls the API of one platform, in AWS or on this machine. It may be
+// used concurrently.
 type Client struct {
-	// Endpoint is where the API is, without a trailing slash.
+	// Endpoint is the API's URL, stage included, without a trailing slash.
 	Endpoint string
 	HTTP     HTTP
-	// Signer signs each request; nil sends them unsigned.
-	Signer *Signer
+	// Signer signs each request; nil sends requests unsigned.
+	Signer Signer
 }
 
-// Signer signs for API Gateway with AWS credentials.
-type Signer struct {
-	Region      string
-	Credentials aws.CredentialsProvider
-	Now         func() time.Time
-}
-
-// CredentialsError is a request that couldn't be signed.
+// CredentialsError reports that a request could not be signed.
 type CredentialsError struct{ Err error }
 
 func (e *CredentialsError) Error() string { return "use AWS credentials: " + e.Err.Error() }
 
-// Unwrap is why.
+// Unwrap returns the cause.
 func (e *CredentialsError) Unwrap() error { return e.Err }
 
 // Class implements failure.Classified. A network that fails while credentials are
@@ -56,8 +49,8 @@ func (e *CredentialsError) Class() failure.Class {
 	return failure.Credentials
 }
 
-// Do sends a request. The caller closes the answer's body. A redirect is an
-// answer too: a signature is good for one host only.
+// Do sends a request. The caller closes the response's body. Redirects are not
+// followed: a signature is valid for one host only.
 func (c *Client) Do(ctx context.Context, method, pathAndQuery string, header http.Header, body []byte) (*http.Response, error) {
 	var content io.Reader = http.NoBody
 	if len(body) > 0 {
@@ -70,14 +63,9 @@ func (c *Client) Do(ctx context.Context, method, pathAndQuery string, header htt
 	if header != nil {
 		req.Header = header.Clone()
 	}
-	if s := c.Signer; s != nil {
-		who, err := s.Credentials.Retrieve(ctx)
-		if err != nil {
+	if c.Signer != nil {
+		if err := c.Signer.Sign(ctx, req, body); err != nil {
 			return nil, &CredentialsError{err}
-		}
-		sum := sha256.Sum256(body)
-		if err := v4.NewSigner().SignHTTP(ctx, who, req, hex.EncodeToString(sum[:]), "execute-api", s.Region, s.Now()); err != nil {
-			return nil, fmt.Errorf("sign request: %w", err)
 		}
 	}
 	resp, err := c.HTTP.Do(req)
@@ -90,12 +78,12 @@ func (c *Client) Do(ctx context.Context, method, pathAndQuery string, header htt
 	return resp, nil
 }
 
-// Get asks for a path with its query.
+// Get sends a GET request for a path with its query.
 func (c *Client) Get(ctx context.Context, pathAndQuery string, header http.Header) (*http.Response, error) {
 	return c.Do(ctx, http.MethodGet, pathAndQuery, header, nil)
 }
 
-// NewHTTP is a client for many calls to one host, as many at a time as that.
+// NewHTTP returns a client that keeps up to concurrency connections to one host.
 func NewHTTP(concurrency int) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = concurrency, concurrency

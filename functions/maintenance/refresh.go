@@ -1,0 +1,39 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/emf"
+)
+
+// Cache is the cache that a refresh updates; *cache.Cache satisfies it.
+type Cache interface {
+	Refresh(context.Context, cache.Warehouse) (minutes int, err error)
+}
+
+// refreshTime bounds a refresh: the next one begins a minute after it.
+const refreshTime = 55 * time.Second
+
+// refresh updates the cache. The days that a load asked for come first: a shard
+// waits for them.
+func (h *Handler) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, refreshTime)
+	defer cancel()
+	today := h.Clock.Now()
+	made, daysErr := h.Warehouse.Days.MakeDays(ctx, today, today, h.Clock.For)
+	given, placesErr := h.Warehouse.Values.GivePlaces(ctx)
+	minutes, err := h.Cache.Refresh(ctx, h.Warehouse.Source)
+	failed := 0.0
+	if err != nil {
+		failed = 1
+		err = fmt.Errorf("refresh cache: %w", err)
+	}
+	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made, "values", given)
+	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: failed})
+	return errors.Join(daysErr, placesErr, err, h.report(ctx))
+}
