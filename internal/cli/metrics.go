@@ -17,7 +17,7 @@ import (
 )
 
 func newMetricsCmd(a *App) *cobra.Command {
-	cmd := &cobra.Command{Use: "metrics", Short: "List and forget the values that metrics count apart", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "metrics", Short: "List and forget the values that metrics count apart"}
 	cmd.AddCommand(newMetricsValuesCmd(a))
 	return cmd
 }
@@ -86,7 +86,7 @@ func runMetricsValues(ctx context.Context, a *App, o valuesOptions, metric strin
 	}
 	var r valuesResult
 	if err := get(ctx, api, "/metrics/"+metric+"?"+url.Values{"list": {"values"}}.Encode(), &r); err != nil {
-		return err
+		return a.suggestMetric(ctx, metric, err)
 	}
 	return a.answer(r, func() { a.showValues(r) })
 }
