@@ -190,9 +190,9 @@ func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error 
 		return a.suggestMetric(ctx, metric, err)
 	}
 	if a.flags.output == "csv" {
-		return a.writeCSV(answer)
+		return writeCSV(a.out, answer)
 	}
-	return a.answer(answer, func() { a.showAnswer(answer) })
+	return a.answer(answer, func() { answerText{a.out, columns(a.Stdout)}.show(answer) })
 }
 
 // suggestMetric adds the metric that is nearest to an unknown one.

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/csv"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
 	"slices"
@@ -10,15 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
 // writeCSV writes a row per point, with a header. Text cells show hidden characters,
 // and none starts a formula in a spreadsheet.
-func (a *App) writeCSV(q queryAnswer) error {
-	w := csv.NewWriter(a.out)
+func writeCSV(out io.Writer, q queryAnswer) error {
+	w := csv.NewWriter(out)
 	var rows [][]string
 	switch {
 	case q.Events != nil:
@@ -64,17 +63,25 @@ func pointRows(q queryAnswer) [][]string {
 	return rows
 }
 
-// showAnswer shows people an answer.
-func (a *App) showAnswer(q queryAnswer) {
+// answerText writes answers for people, on lines of so many columns; 0 is any width.
+type answerText struct {
+	out     io.Writer
+	columns int
+}
+
+func (t answerText) printf(format string, args ...any) { fmt.Fprintf(t.out, format, args...) }
+
+// show writes an answer.
+func (t answerText) show(q queryAnswer) {
 	switch {
 	case q.Events != nil:
-		a.showSummary(q)
+		t.showSummary(q)
 	case q.Metric == "users":
-		a.showUsers(q)
+		t.showUsers(q)
 	default:
-		a.showSeries(q)
+		t.showSeries(q)
 	}
-	a.printf("%s\n", ui.Wrap(origin(q), a.columns()))
+	t.printf("%s\n", ui.Wrap(origin(q), t.columns))
 }
 
 // zoned is the layout of times in text.
@@ -106,30 +113,30 @@ func origin(q queryAnswer) string {
 	return text
 }
 
-func (a *App) showSummary(q queryAnswer) {
-	a.printf("%s events in the last 60 minutes", thousands(*q.Events))
+func (t answerText) showSummary(q queryAnswer) {
+	t.printf("%s events in the last 60 minutes", thousands(*q.Events))
 	if q.UsersToday != nil && q.UsersToday.Users != nil {
 		about := "about "
 		if q.UsersToday.Exact {
 			about = ""
 		}
-		a.printf(", %s%s users today", about, thousands(*q.UsersToday.Users))
+		t.printf(", %s%s users today", about, thousands(*q.UsersToday.Users))
 	}
-	a.printf("\n")
+	t.printf("\n")
 	most := int64(1)
 	for _, n := range q.ByType {
 		most = max(most, n)
 	}
 	kinds := slices.SortedFunc(maps.Keys(q.ByType), func(x, y string) int { return int(q.ByType[y] - q.ByType[x]) })
 	const beside = 2 + 1 + 12 + 2 // indent, count
-	width, chart := a.fit(widest(kinds), barWidth, beside)
+	width, chart := t.fit(widest(kinds), barWidth, beside)
 	for _, kind := range kinds {
 		n := q.ByType[kind]
-		a.printLine("  %s %12s  %s", padded(kind, width), thousands(n), bar(n, most, chart))
+		t.printLine("  %s %12s  %s", padded(kind, width), thousands(n), bar(n, most, chart))
 	}
 }
 
-func (a *App) showUsers(q queryAnswer) {
+func (t answerText) showUsers(q queryAnswer) {
 	most := int64(1)
 	for _, d := range q.Days {
 		if d.Users != nil {
@@ -138,15 +145,15 @@ func (a *App) showUsers(q queryAnswer) {
 	}
 	for _, d := range q.Days {
 		if d.Users == nil {
-			a.printf("  %s   not known: retention has dropped the day's events\n", ui.Line(d.Day))
+			t.printf("  %s   not known: retention has dropped the day's events\n", ui.Line(d.Day))
 			continue
 		}
 		about := "~"
 		if d.Exact {
 			about = " "
 		}
-		_, chart := a.fit(len("2026-01-31"), barWidth, 2+1+12+2)
-		a.printLine("  %s %s%11s  %s", ui.Line(d.Day), about, thousands(*d.Users), bar(*d.Users, most, chart))
+		_, chart := t.fit(len("2026-01-31"), barWidth, 2+1+12+2)
+		t.printLine("  %s %s%11s  %s", ui.Line(d.Day), about, thousands(*d.Users), bar(*d.Users, most, chart))
 	}
 }
 
@@ -163,26 +170,13 @@ func bar(n, most int64, width int) string {
 	return strings.Repeat("█", int(float64(n)/float64(most)*float64(width)))
 }
 
-// columns is the width of standard output if it is a terminal; 0 is any width.
-func (a *App) columns() int {
-	fd, ok := terminal(a.Stdout)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(fd)
-	if err != nil {
-		return 0
-	}
-	return max(width, 0)
-}
-
 // minChart is the narrowest chart in columns; a name is shortened before.
 const minChart = 10
 
 // fit returns the widths of a name and a chart that fit on a line of the terminal with
 // something beside them.
-func (a *App) fit(name, chart, beside int) (nameWidth, chartWidth int) {
-	total := a.columns()
+func (t answerText) fit(name, chart, beside int) (nameWidth, chartWidth int) {
+	total := t.columns
 	if total == 0 || name+chart+beside <= total {
 		return name, chart
 	}
@@ -200,8 +194,8 @@ func padded(value string, width int) string {
 }
 
 // printLine writes a line without the spaces at its end.
-func (a *App) printLine(format string, args ...any) {
-	a.printf("%s\n", strings.TrimRight(fmt.Sprintf(format, args...), " "))
+func (t answerText) printLine(format string, args ...any) {
+	t.printf("%s\n", strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
 // widest is the width in columns of the widest name as ui.Pad shows it.
@@ -225,13 +219,13 @@ type line struct {
 }
 
 // showSeries shows a line for each series, the largest first.
-func (a *App) showSeries(q queryAnswer) {
+func (t answerText) showSeries(q queryAnswer) {
 	if q.From != nil && q.To != nil {
-		a.printf("%s\n", ui.Wrap(fmt.Sprintf("%s, %s to %s, step %s", ui.Line(q.Metric), q.From.Local().Format(zoned), q.To.Local().Format(zoned), short(time.Duration(q.StepSeconds)*time.Second)), a.columns()))
+		t.printf("%s\n", ui.Wrap(fmt.Sprintf("%s, %s to %s, step %s", ui.Line(q.Metric), q.From.Local().Format(zoned), q.To.Local().Format(zoned), short(time.Duration(q.StepSeconds)*time.Second)), t.columns))
 	}
 	all := series(q)
 	if len(all) == 0 && q.Folded == nil {
-		a.printf("No events in this range.\n")
+		t.printf("No events in this range.\n")
 		return
 	}
 	names := make([]string, len(all))
@@ -243,9 +237,9 @@ func (a *App) showSeries(q queryAnswer) {
 		values[i] = l.values()
 		beside, chart = max(beside, 2+1+ui.Width(values[i])+2), max(chart, min(len(l.chart), 2*steps))
 	}
-	width, chart := a.fit(widest(names), chart, beside)
+	width, chart := t.fit(widest(names), chart, beside)
 	for i, l := range all {
-		a.printLine("  %s %s  %s", padded(l.name, width), values[i], spark(l.chart, chart))
+		t.printLine("  %s %s  %s", padded(l.name, width), values[i], spark(l.chart, chart))
 	}
 }
 
