@@ -25,14 +25,14 @@ func newDoctorCmd(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what a deploy needs, or print the permissions that it needs.",
-		Long: `doctor looks at what a deploy needs, changes nothing, and says what isn't there: the
-variables, the credentials, the account and the region, the functions' source, and the
-stack as it is.
+		Long: `doctor checks what a deploy needs and changes nothing: the variables, the functions'
+source, the credentials, the region, and the state of the stack. A failed check is
+printed with a remedy.
 
---print-policy prints the IAM policy documents that whoever deploys these variables
-needs, for this program's own calls and for what CloudFormation does with the same
-credentials; one document fits one managed policy. Account and region come from the
-credentials, or stand as placeholders where there are none.`,
+--print-policy prints the IAM policy documents that a deploy of these variables needs,
+for this program's own calls and for those of CloudFormation with the same credentials;
+one document fits one managed policy. Account and region come from the credentials;
+without credentials they are placeholders.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if policy {
 				return runPrintPolicy(cmd.Context(), a)
@@ -66,7 +66,7 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 	if op, err := a.operator(ctx, v); err == nil {
 		s.Partition, s.Account, s.Region = op.Caller.Partition(), op.Caller.Account, op.Caller.Region
 	} else {
-		a.notef("no credentials (%v): put account and region in yourself", err)
+		a.notef("no credentials (%v): replace <account> and <region> yourself", err)
 	}
 	if s.ArtifactBucket == "" {
 		s.ArtifactBucket = template.ArtifactBucketName(s.Account, s.Region)
@@ -175,7 +175,7 @@ func (a *App) examine(ctx context.Context) (out []finding) {
 	stack, err := op.Describe(ctx, v.StackName)
 	switch {
 	case deploy.IsNotFound(err):
-		note("stack", "there is none yet: `streamctl deploy` makes it", nil)
+		note("stack", "not created yet: `streamctl deploy` creates it", nil)
 	case err != nil:
 		note("stack", "", err)
 	default:
