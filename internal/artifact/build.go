@@ -64,7 +64,7 @@ func FindSource(dir string) (string, error) {
 
 // Build compiles and packs functions, or takes them from the cache; built reports
 // which. The result is in the order of the names. A cache that can't be read or
-// written is no error.
+// written is not an error.
 func (b Builder) Build(ctx context.Context, functions []string) (artifacts []Artifact, built bool, err error) {
 	source, cached := "", false
 	if b.Cache != "" {

@@ -72,7 +72,7 @@ func (m Manifest) Write(path string) error {
 	leftovers, _ := filepath.Glob(path + ".*.next") // of runs that were killed; the pattern is valid
 	for _, old := range leftovers {
 		if info, err := os.Stat(old); err == nil && time.Since(info.ModTime()) > leftoverAge {
-			_ = os.Remove(old) // it disturbs nobody
+			_ = os.Remove(old) // a leftover does no harm
 		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.next") // another run may write at the same time

@@ -49,6 +49,9 @@ func (a *App) answer(result any, text func()) error {
 		return a.write(rendered)
 	default:
 		text()
+		if err := a.out.Err(); err != nil {
+			return &writeError{err}
+		}
 	}
 	return nil
 }

@@ -89,6 +89,7 @@ type problemError struct {
 	status int
 	title  string
 	detail string
+	hint   string // instead of the status's
 }
 
 func (e *problemError) Error() string {
@@ -108,6 +109,9 @@ func (e *problemError) Class() failure.Class {
 
 // Hint is what helps.
 func (e *problemError) Hint() string {
+	if e.hint != "" {
+		return e.hint
+	}
 	switch e.status {
 	case http.StatusForbidden:
 		return "a request needs a signature (--sign with --url), and its credentials the stack's SendEventsPolicy or ReadMetricsPolicy (`streamctl outputs`)"

@@ -166,3 +166,16 @@ func terminal(stream any) (fd int, ok bool) {
 	}
 	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
 }
+
+// columns is the width of a stream if it is a terminal; 0 is any width.
+func columns(stdout any) int {
+	fd, ok := terminal(stdout)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(fd)
+	if err != nil {
+		return 0
+	}
+	return max(width, 0)
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/deploy/code"
 )
 
 // verb is a command and what it accepts of the common flags.
@@ -20,6 +21,16 @@ type verb struct {
 	flags []string
 	// formats are the values of --output, the default first.
 	formats []string
+	// results are values of the types that --output json writes, by the way that the
+	// verb is called; docs/cli.md is made from them.
+	results []result
+}
+
+// result is what a call of a verb writes with --output json: Of is a value of the type,
+// or a text for a result that has no type here.
+type result struct {
+	Call string
+	Of   any
 }
 
 // verbs lists the commands in the order of the help.
@@ -31,22 +42,22 @@ func verbs() []verb {
 		usual = []string{"text", "json", "yaml"}
 	)
 	return []verb{
-		{newInitCmd, []string{"variables", "output"}, usual},
-		{newValidateCmd, local, usual},
-		{newRenderCmd, local, usual},
-		{newPackageCmd, stack, usual},
-		{newDeployCmd, all, usual},
-		{newDiffCmd, stack, usual},
-		{newStatusCmd, append(slices.Clone(stack), "verbose"), usual},
-		{newOutputsCmd, stack, append(slices.Clone(usual), "env")},
-		{newDashboardCmd, stack, usual},
-		{newDestroyCmd, all, usual},
-		{newLocalCmd, local, usual},
-		{newSendCmd, stack, usual},
-		{newQueryCmd, stack, append(slices.Clone(usual), "csv")},
-		{newMetricsCmd, stack, usual},
-		{newDoctorCmd, stack, usual},
-		{newVersionCmd, []string{"output"}, usual},
+		{newInitCmd, []string{"variables", "output"}, usual, []result{{"init", initialized{}}}},
+		{newValidateCmd, local, usual, []result{{"validate", []validated{}}}},
+		{newRenderCmd, local, usual, []result{{"render", "the CloudFormation template"}}},
+		{newPackageCmd, stack, usual, []result{{"package", []packaged{}}, {"package --prune", code.Pruned{}}}},
+		{newDeployCmd, all, usual, []result{{"deploy", deployed{}}, {"deploy --dry-run", preview{}}}},
+		{newDiffCmd, stack, usual, []result{{"diff", "`stack` and `diff`, the differences as text"}}},
+		{newStatusCmd, append(slices.Clone(stack), "verbose"), usual, []result{{"status", status{}}}},
+		{newOutputsCmd, stack, append(slices.Clone(usual), "env"), []result{{"outputs", "an object with a key for each output, or with the given KEY only"}}},
+		{newDashboardCmd, stack, usual, []result{{"dashboard", served{}}}},
+		{newDestroyCmd, all, usual, []result{{"destroy", destroyed{}}}},
+		{newLocalCmd, local, usual, []result{{"local", localInfo{}}}},
+		{newSendCmd, stack, usual, []result{{"send", sent{}}}},
+		{newQueryCmd, stack, append(slices.Clone(usual), "csv"), []result{{"query", queryAnswer{}}}},
+		{newMetricsCmd, stack, usual, []result{{"metrics values", valuesResult{}}, {"metrics values --forget", forgetResult{}}}},
+		{newDoctorCmd, stack, usual, []result{{"doctor", []finding{}}, {"doctor --print-policy", policies{}}}},
+		{newVersionCmd, []string{"output"}, usual, []result{{"version", version{}}}},
 	}
 }
 

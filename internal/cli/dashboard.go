@@ -118,7 +118,7 @@ func (a *App) serveDashboard(ctx context.Context, o dashboardOptions, page http.
 		return fmt.Errorf("listen: %w", err)
 	}
 	url := "http://" + listener.Addr().String()
-	if err := a.answer(map[string]string{"url": url}, func() { a.printf("%s\n", url) }); err != nil {
+	if err := a.answer(served{url}, func() { a.printf("%s\n", url) }); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	a.notef("Ctrl-C ends the dashboard.")
@@ -144,6 +144,11 @@ func (a *App) serveDashboard(ctx context.Context, o dashboardOptions, page http.
 		return fmt.Errorf("end dashboard: %w", err)
 	}
 	return nil
+}
+
+// served is the result of dashboard.
+type served struct {
+	URL string `json:"url"`
 }
 
 // openBrowser asks the desktop to show a page.

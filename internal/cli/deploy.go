@@ -227,7 +227,7 @@ func (d *deployRun) checkUpdate(current stack.Current, spec stack.Spec) ([]strin
 // approve lists the changes of an update, and asks on a terminal.
 func (d *deployRun) approve(ctx context.Context, changes []stack.Change) error {
 	a := d.app
-	for _, line := range changeLines(changes, columns(terminal(a.Stderr))) {
+	for _, line := range changeLines(changes, columns(a.Stderr)) {
 		a.notef("  %s", line)
 	}
 	_, input := terminal(a.Stdin)

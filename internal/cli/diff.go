@@ -69,7 +69,7 @@ func runDiff(ctx context.Context, a *App, o deployOptions, exitCode bool) error 
 	result.Differences = append(result.Differences, diffSettings("", c.Current.Stack.Parameters, merged(c.Current.Stack.Parameters, c.Spec))...)
 	result.Differences = append(result.Differences, diffSettings("tag ", c.Current.Stack.Tags, c.Spec.Tags)...)
 	err = a.answer(result, func() {
-		for _, line := range ui.DiffLines(result.Differences, columns(terminal(a.Stdout))) {
+		for _, line := range ui.DiffLines(result.Differences, columns(a.Stdout)) {
 			a.printf("%s\n", line)
 		}
 	})
@@ -149,7 +149,7 @@ func runPreview(ctx context.Context, a *App, op *deploy.Operator, d *deployRun) 
 		default:
 			a.printf("stack %s would be updated: %s\n", p.Stack, strings.Join(p.Differs, ", "))
 		}
-		for _, line := range changeLines(p.Changes, columns(terminal(a.Stdout))) {
+		for _, line := range changeLines(p.Changes, columns(a.Stdout)) {
 			a.printf("  %s\n", line)
 		}
 		if len(p.Lost) > 0 {

@@ -1,15 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/artifact/released"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy/iampolicy"
@@ -23,14 +27,14 @@ func newDoctorCmd(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what a deploy needs, or print the permissions that it needs.",
-		Long: `doctor looks at what a deploy needs, changes nothing, and says what isn't there: the
-variables, the credentials, the account and the region, the functions' source, and the
-stack as it is.
+		Long: `doctor checks what a deploy needs and changes nothing: the variables, the functions'
+source, the credentials, the region, and the state of the stack. A failed check is
+printed with a remedy.
 
---print-policy prints the IAM policy documents that whoever deploys these variables
-needs, for this program's own calls and for what CloudFormation does with the same
-credentials; one document fits one managed policy. Account and region come from the
-credentials, or stand as placeholders where there are none.`,
+--print-policy prints the IAM policy documents that a deploy of these variables needs,
+for this program's own calls and for those of CloudFormation with the same credentials;
+one document fits one managed policy. Account and region come from the credentials;
+without credentials they are placeholders.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if policy {
 				return runPrintPolicy(cmd.Context(), a)
@@ -64,7 +68,7 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 	if op, err := a.operator(ctx, v); err == nil {
 		s.Partition, s.Account, s.Region = op.Caller.Partition(), op.Caller.Account, op.Caller.Region
 	} else {
-		a.notef("no credentials (%v): put account and region in yourself", err)
+		a.notef("no credentials (%v): replace <account> and <region> yourself", err)
 	}
 	if s.ArtifactBucket == "" {
 		s.ArtifactBucket = template.ArtifactBucketName(s.Account, s.Region)
@@ -73,18 +77,29 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
+	var p policies
 	for _, d := range documents {
-		a.printf("%s\n", ui.JSON(d))
+		// The placeholders of a document are readable without the escapes for HTML.
+		p.Documents = append(p.Documents, json.RawMessage(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(string(d))))
 	}
-	return nil
+	if a.flags.output == "text" { // JSON is what IAM takes
+		a.flags.output = "json"
+	}
+	return a.answer(p, nil)
 }
 
-// finding is what doctor found out about one thing.
+// policies is the result of doctor --print-policy.
+type policies struct {
+	// Documents are policy documents, each for one managed policy.
+	Documents []json.RawMessage `json:"documents"`
+}
+
+// finding is the result of one check of doctor.
 type finding struct {
-	What string `json:"what"`
-	OK   bool   `json:"ok"`
-	Says string `json:"says"`
-	Do   string `json:"do,omitempty"`
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // errNotReady ends a doctor with a failed check.
@@ -102,9 +117,9 @@ func runDoctor(ctx context.Context, a *App) error {
 			if !f.OK {
 				mark = "FAIL"
 			}
-			a.printf("%s  %-12s %s\n", mark, f.What, ui.Text(f.Says))
-			if f.Do != "" {
-				a.printf("      %-12s → %s\n", "", f.Do)
+			a.printf("%s  %-12s %s\n", mark, f.Check, ui.Text(f.Detail))
+			if f.Remedy != "" {
+				a.printf("      %-12s → %s\n", "", f.Remedy)
 			}
 		}
 	})
@@ -114,17 +129,26 @@ func runDoctor(ctx context.Context, a *App) error {
 	return err
 }
 
+// remedy is for a failed check whose error has no hint.
+func remedy(check string) string {
+	switch check {
+	case "variables":
+		return "correct the variables file; `streamctl validate` checks it"
+	case "region":
+		return "choose another region, or set what is missing in the variables file"
+	case "stack":
+		return "`streamctl status` explains the state of the stack"
+	}
+	return "correct the cause, then run `streamctl doctor` again"
+}
+
 // examine looks at one thing after the other; what can't be without another is
 // left out.
 func (a *App) examine(ctx context.Context) (out []finding) {
-	note := func(what, says string, err error) bool {
-		f := finding{What: what, OK: err == nil, Says: says}
+	note := func(check, detail string, err error) bool {
+		f := finding{Check: check, OK: err == nil, Detail: detail}
 		if err != nil {
-			f.Says = err.Error()
-			var hinted interface{ Hint() string }
-			if f.Do = stack.HintFor(err.Error()); errors.As(err, &hinted) && hinted.Hint() != "" {
-				f.Do = hinted.Hint()
-			}
+			f.Detail, f.Remedy = err.Error(), cmp.Or(hint(err), remedy(check))
 		}
 		out = append(out, f)
 		return err == nil
@@ -135,8 +159,11 @@ func (a *App) examine(ctx context.Context) (out []finding) {
 	}
 	root, err := artifact.FindSource(".")
 	if err != nil {
-		_, err = a.codeKeys()
-		note("functions", "the released ones, or what was packaged last", err)
+		carried, rerr := released.Artifacts()
+		if rerr == nil && len(carried) == 0 {
+			rerr = &usageError{err: fmt.Errorf("find the functions' source: %w at or above this folder", err), hint: "run it in a checkout, or use a released streamctl"}
+		}
+		note("functions", fmt.Sprintf("the %d functions of this release", len(carried)), rerr)
 	} else {
 		note("functions", "built from "+root, nil)
 	}
@@ -144,13 +171,13 @@ func (a *App) examine(ctx context.Context) (out []finding) {
 	if !note("credentials", "", err) {
 		return out
 	}
-	out[len(out)-1].Says = fmt.Sprintf("%s in account %s, %s", op.Caller.ARN, op.Caller.Account, op.Caller.Region)
+	out[len(out)-1].Detail = fmt.Sprintf("%s in account %s, %s", op.Caller.ARN, op.Caller.Account, op.Caller.Region)
 	v.Region = op.Caller.Region
 	note("region", v.Region, a.checkRegion(v))
 	found, err := op.Describe(ctx, v.StackName)
 	switch {
 	case errors.Is(err, stack.ErrNotFound):
-		note("stack", "there is none yet: `streamctl deploy` makes it", nil)
+		note("stack", "not created yet: `streamctl deploy` creates it", nil)
 	case err != nil:
 		note("stack", "", err)
 	default:

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl"
+	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
 func newInitCmd(a *App) *cobra.Command {
@@ -18,11 +19,16 @@ func newInitCmd(a *App) *cobra.Command {
 	}
 }
 
+// initialized is the result of init.
+type initialized struct {
+	File string `json:"file"`
+}
+
 // runInit never overwrites a file.
 func runInit(a *App) (err error) {
 	f, err := os.OpenFile(a.flags.variables, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return &usageError{err: fmt.Errorf("%s is there already", a.flags.variables), hint: "name another file with --variables"}
+		return &usageError{err: fmt.Errorf("%s exists already", a.flags.variables), hint: "name another file with --variables"}
 	}
 	if err != nil {
 		return fmt.Errorf("write variables: %w", err)
@@ -31,7 +37,9 @@ func runInit(a *App) (err error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write variables: %w", err)
 	}
-	a.printf("%s\n", a.flags.variables)
-	a.notef("Edit it, then `streamctl deploy`.")
+	if err := a.answer(initialized{a.flags.variables}, func() { a.printf("%s\n", ui.Line(a.flags.variables)) }); err != nil {
+		return err
+	}
+	a.notef("Edit it, then run `streamctl deploy`.")
 	return nil
 }

@@ -115,7 +115,7 @@ func newRetryer() aws.Retryer {
 }
 
 // roleClient asks the configured endpoint for a role. The SDK makes the client for a
-// role before it knows the endpoint that is meant for all services.
+// role before it knows the endpoint for all services.
 type roleClient struct {
 	*sts.Client
 	endpoint **string
@@ -221,10 +221,10 @@ func (e *credentialsError) Hint() string {
 		return "`aws configure list-profiles` lists the profiles; choose one with --profile or AWS_PROFILE"
 	case errors.As(e.err, &file), errors.As(e.err, &role):
 		return "correct the AWS configuration: `aws configure list` reads it too"
-	case e.command != "" && !(errors.As(e.err, &call) && call.Service() == "STS"):
+	case e.command != "" && (!errors.As(e.err, &call) || call.Service() != "STS"):
 		return "log in again with `" + e.command + "`, and the same --profile"
 	case errors.As(e.err, &program):
-		return "the profile's credential_process failed: run it by itself to see why"
+		return "the profile's credential_process failed: run that command to see why"
 	case errors.As(e.err, &rejected):
 		return credentialsHint(rejected.ErrorCode())
 	}

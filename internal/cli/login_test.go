@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -291,5 +292,24 @@ func TestRegionFlag(t *testing.T) {
 	t.Setenv("AWS_REGION", "nowhere")
 	if code, _, said := runIn(t.Context(), nil, "outputs"); code != 2 || !strings.Contains(said, `region "nowhere" of the AWS configuration: want a region`) {
 		t.Errorf("AWS_REGION: code %d: %s", code, said)
+	}
+}
+
+// TestInterruptedConfiguration has the AWS configuration be a pipe that nobody writes
+// to, and a credential program that is slow.
+func TestInterruptedConfiguration(t *testing.T) {
+	configuration(t, "[profile slow]\ncredential_process = sh -c 'exec sleep 8 2>/dev/null'\n")
+	if err := syscall.Mkfifo("pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"pipe", os.Getenv("AWS_CONFIG_FILE")} {
+		t.Setenv("AWS_CONFIG_FILE", file)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		began := time.Now()
+		code, _, said := runIn(ctx, nil, "outputs", "--profile", "slow")
+		cancel()
+		if took := time.Since(began); code != 6 || !strings.Contains(said, "interrupted") || took > 5*time.Second {
+			t.Errorf("%s: code %d after %s: %s", file, code, took, said)
+		}
 	}
 }

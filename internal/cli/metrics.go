@@ -19,7 +19,7 @@ import (
 )
 
 func newMetricsCmd(a *App) *cobra.Command {
-	cmd := &cobra.Command{Use: "metrics", Short: "List and forget the values that metrics count apart", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "metrics", Short: "List and forget the values that metrics count apart"}
 	cmd.AddCommand(newMetricsValuesCmd(a))
 	return cmd
 }
@@ -81,7 +81,7 @@ func runMetricsValues(ctx context.Context, a *App, o valuesOptions, metric strin
 	}
 	var body api.ValuesResponse
 	if err := get(ctx, client, api.MetricPath(metric, url.Values{"list": {"values"}}), &body); err != nil {
-		return err
+		return a.suggestMetric(ctx, metric, err)
 	}
 	r := valuesResult{Metric: body.Metric, Places: body.Places, Used: body.Used, Values: body.Values}
 	return a.answer(r, func() { a.showValues(r) })

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
+	"github.com/streamctl/streamctl/internal/config"
 )
 
 func newOutputsCmd(a *App) *cobra.Command {
@@ -40,8 +41,12 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 	if len(keys) == 1 {
 		value, known := found.Outputs[keys[0]]
 		if !known {
-			return &usageError{err: fmt.Errorf("stack %s has no output %q", v.StackName, keys[0]),
-				hint: "it has " + strings.Join(sorted(found.Outputs), ", ")}
+			names := sorted(found.Outputs)
+			do := "it has " + strings.Join(names, ", ")
+			if name := config.Nearest(keys[0], names); name != "" {
+				do = "did you mean " + name + "? " + do
+			}
+			return &usageError{err: fmt.Errorf("stack %s has no output %q", v.StackName, keys[0]), hint: do}
 		}
 		return a.answer(map[string]string{keys[0]: value}, func() { a.printf("%s\n", ui.Line(value)) })
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/cli/ui"
+	"github.com/streamctl/streamctl/internal/config"
 )
 
 type queryOptions struct {
@@ -38,8 +41,8 @@ point, with all digits of exact numbers.`,
 	o.api.flags(f)
 	f.StringVar(&o.from, "from", "", "begin of the range: RFC 3339, or a day for users (default: an hour before its end; users: 7 days)")
 	f.StringVar(&o.to, "to", "", "end of the range, not in it (default: now)")
-	f.DurationVar(&o.last, "last", 0, "instead of --from and --to: the range that ends now")
-	f.DurationVar(&o.step, "step", 0, "whole minutes, 1m to 24h (default: about 60 steps)")
+	f.Var((*ui.Duration)(&o.last), "last", "instead of --from and --to: length of the range that ends now, such as 6h or 7d")
+	f.Var((*ui.Duration)(&o.step), "step", "length of a step in whole minutes, 1m to 24h (default: about 60 steps)")
 	f.StringVar(&o.eventType, "event-type", "", "of events: one type only")
 	f.StringVar(&o.by, "by", "", "of events: none adds all types up")
 	return cmd
@@ -140,12 +143,23 @@ func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error 
 	}
 	answer, err := askAll(ctx, client, metric, target)
 	if err != nil {
-		return err
+		return a.suggestMetric(ctx, metric, err)
 	}
 	if a.flags.output == "csv" {
-		return a.writeCSV(answer)
+		return writeCSV(a.out, answer)
 	}
-	return a.answer(answer, func() { a.showAnswer(answer) })
+	return a.answer(answer, func() { answerText{a.out, columns(a.Stdout)}.show(answer) })
+}
+
+// suggestMetric adds the metric that is nearest to an unknown one.
+func (a *App) suggestMetric(ctx context.Context, metric string, err error) error {
+	var unknown *problemError
+	if errors.As(err, &unknown) && unknown.status == http.StatusNotFound {
+		if name := config.Nearest(metric, a.metricNames(ctx)); name != "" && name != metric {
+			unknown.hint = "did you mean " + name + "?"
+		}
+	}
+	return err
 }
 
 // askAll follows an answer to its end. The least recent and the worst of its pages

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/csv"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
 	"slices"
@@ -16,8 +17,8 @@ import (
 
 // writeCSV writes a row per point, with a header. Text cells show hidden characters,
 // and none starts a formula in a spreadsheet.
-func (a *App) writeCSV(q queryAnswer) error {
-	w := csv.NewWriter(a.out)
+func writeCSV(out io.Writer, q queryAnswer) error {
+	w := csv.NewWriter(out)
 	var rows [][]string
 	switch {
 	case q.Events != nil:
@@ -63,64 +64,80 @@ func pointRows(q queryAnswer) [][]string {
 	return rows
 }
 
-// showAnswer shows people an answer.
-func (a *App) showAnswer(q queryAnswer) {
+// answerText writes answers for people, on lines of so many columns; 0 is any width.
+type answerText struct {
+	out     io.Writer
+	columns int
+}
+
+func (t answerText) printf(format string, args ...any) { fmt.Fprintf(t.out, format, args...) }
+
+// show writes an answer.
+func (t answerText) show(q queryAnswer) {
 	switch {
 	case q.Events != nil:
-		a.showSummary(q)
+		t.showSummary(q)
 	case q.Metric == "users":
-		a.showUsers(q)
+		t.showUsers(q)
 	default:
-		a.showSeries(q)
+		t.showSeries(q)
 	}
-	a.printf("%s", origin(q))
+	t.printf("%s\n", ui.Wrap(origin(q), t.columns))
 }
 
-// origin says how far an answer can be trusted.
+// zoned is the layout of times in text.
+const zoned = time.DateTime + " MST"
+
+// origin is the source of an answer, and what it may lack.
 func origin(q queryAnswer) string {
-	text := "from " + ui.Line(q.Source)
+	source := ui.Line(q.Source)
+	if name, ok := map[string]string{"cache": "Redis", "warehouse": "PostgreSQL", "cache+warehouse": "Redis and PostgreSQL"}[q.Source]; ok {
+		source = name
+	}
+	text := "Source: " + source + "."
 	if q.AsOf != nil {
-		text += ", with all that was loaded by " + q.AsOf.Local().Format("15:04:05")
+		text += " Includes everything loaded by " + q.AsOf.Local().Format("15:04:05 MST") + "."
 	}
 	if q.Stale {
-		text += "; STALE: Redis or PostgreSQL is away or behind"
+		text += " STALE: Redis or PostgreSQL is unavailable or behind."
 	}
 	if q.Skipped != nil && *q.Skipped > 0 {
-		text += fmt.Sprintf("; %s events had no such number", thousands(*q.Skipped))
+		text += fmt.Sprintf(" %s events had no such number.", thousands(*q.Skipped))
 	}
 	if q.Folded != nil {
-		text += fmt.Sprintf("; INCOMPLETE: events of this type may be among %s that were counted as __other__ from %s to %s; add the type to EventTypes in variables.yaml",
-			thousands(q.Folded.Events), q.Folded.From.Local().Format(time.DateTime), q.Folded.To.Local().Format(time.DateTime))
+		text += fmt.Sprintf(" INCOMPLETE: events of this type may be among %s that were counted as __other__ from %s to %s; add the type to EventTypes in variables.yaml.",
+			thousands(q.Folded.Events), q.Folded.From.Local().Format(zoned), q.Folded.To.Local().Format(zoned))
 	}
 	if q.Since != nil && q.From != nil && q.Since.After(*q.From) {
-		text += "; counted since " + q.Since.Local().Format(time.DateTime)
+		text += " Counted since " + q.Since.Local().Format(zoned) + "."
 	}
-	return text + "\n"
+	return text
 }
 
-func (a *App) showSummary(q queryAnswer) {
-	a.printf("%s events in the last 60 minutes", thousands(*q.Events))
+func (t answerText) showSummary(q queryAnswer) {
+	t.printf("%s events in the last 60 minutes", thousands(*q.Events))
 	if q.UsersToday != nil && q.UsersToday.Users != nil {
 		about := "about "
 		if q.UsersToday.Exact {
 			about = ""
 		}
-		a.printf(", %s%s users today", about, thousands(*q.UsersToday.Users))
+		t.printf(", %s%s users today", about, thousands(*q.UsersToday.Users))
 	}
-	a.printf("\n")
+	t.printf("\n")
 	most := int64(1)
 	for _, n := range q.ByType {
 		most = max(most, n)
 	}
 	kinds := slices.SortedFunc(maps.Keys(q.ByType), func(x, y string) int { return int(q.ByType[y] - q.ByType[x]) })
-	width := widest(kinds)
+	const beside = 2 + 1 + 12 + 2 // indent, count
+	width, chart := t.fit(widest(kinds), barWidth, beside)
 	for _, kind := range kinds {
 		n := q.ByType[kind]
-		a.printf("  %s %12s  %s\n", ui.Pad(kind, width), thousands(n), bar(n, most))
+		t.printLine("  %s %12s  %s", padded(kind, width), thousands(n), bar(n, most, chart))
 	}
 }
 
-func (a *App) showUsers(q queryAnswer) {
+func (t answerText) showUsers(q queryAnswer) {
 	most := int64(1)
 	for _, d := range q.Days {
 		if d.Users != nil {
@@ -129,14 +146,15 @@ func (a *App) showUsers(q queryAnswer) {
 	}
 	for _, d := range q.Days {
 		if d.Users == nil {
-			a.printf("  %s   not known: retention has dropped the day's events\n", ui.Line(d.Day))
+			t.printf("  %s   not known: retention has dropped the day's events\n", ui.Line(d.Day))
 			continue
 		}
 		about := "~"
 		if d.Exact {
 			about = " "
 		}
-		a.printf("  %s %s%11s  %s\n", ui.Line(d.Day), about, thousands(*d.Users), bar(*d.Users, most))
+		_, chart := t.fit(len("2026-01-31"), barWidth, 2+1+12+2)
+		t.printLine("  %s %s%11s  %s", ui.Line(d.Day), about, thousands(*d.Users), bar(*d.Users, most, chart))
 	}
 }
 
@@ -148,9 +166,37 @@ func usersText(d api.UsersDay) string {
 	return strconv.FormatInt(*d.Users, 10)
 }
 
-// bar is a value beside the largest.
-func bar(n, most int64) string {
-	return strings.Repeat("█", int(n*barWidth/most))
+// bar is a value beside the largest, which has a width in columns.
+func bar(n, most int64, width int) string {
+	return strings.Repeat("█", int(float64(n)/float64(most)*float64(width)))
+}
+
+// minChart is the narrowest chart in columns; a name is shortened before.
+const minChart = 10
+
+// fit returns the widths of a name and a chart that fit on a line of the terminal with
+// something beside them.
+func (t answerText) fit(name, chart, beside int) (nameWidth, chartWidth int) {
+	total := t.columns
+	if total == 0 || name+chart+beside <= total {
+		return name, chart
+	}
+	chart = min(chart, max(minChart, total-beside-name))
+	name = min(name, max(4, total-beside-chart))
+	return name, max(0, min(chart, total-beside-name)) // numbers are never cut
+}
+
+// padded is a value in a width in columns; one that is longer ends in an ellipsis.
+func padded(value string, width int) string {
+	if shown := ui.Line(value); ui.Width(shown) > width {
+		return ui.Pad(ui.Head(shown, width-1)+"…", width)
+	}
+	return ui.Pad(value, width)
+}
+
+// printLine writes a line without the spaces at its end.
+func (t answerText) printLine(format string, args ...any) {
+	t.printf("%s\n", strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
 // widest is the width in columns of the widest name as ui.Pad shows it.
@@ -174,33 +220,42 @@ type line struct {
 }
 
 // showSeries shows a line for each series, the largest first.
-func (a *App) showSeries(q queryAnswer) {
+func (t answerText) showSeries(q queryAnswer) {
 	if q.From != nil && q.To != nil {
-		a.printf("%s, %s to %s, step %s\n", ui.Line(q.Metric), q.From.Local().Format(time.DateTime), q.To.Local().Format(time.DateTime), short(time.Duration(q.StepSeconds)*time.Second))
+		t.printf("%s\n", ui.Wrap(fmt.Sprintf("%s, %s to %s, step %s", ui.Line(q.Metric), q.From.Local().Format(zoned), q.To.Local().Format(zoned), short(time.Duration(q.StepSeconds)*time.Second)), t.columns))
 	}
 	all := series(q)
 	if len(all) == 0 && q.Folded == nil {
-		a.printf("  no events in this range\n")
+		t.printf("No events in this range.\n")
 		return
 	}
 	names := make([]string, len(all))
 	for i, l := range all {
 		names[i] = l.name
 	}
-	width := widest(names)
-	for _, l := range all {
-		a.printf("  %s %12s", ui.Pad(l.name, width), thousands(l.count))
-		if l.sum != nil {
-			a.printf("  sum %s", l.sum.FloatString(l.decimals))
-		}
-		if l.least != nil {
-			a.printf("  min %s", l.least.FloatString(l.decimals))
-		}
-		if l.most != nil {
-			a.printf("  max %s", l.most.FloatString(l.decimals))
-		}
-		a.printf("  %s\n", spark(l.chart))
+	values, beside, chart := make([]string, len(all)), 0, 0
+	for i, l := range all {
+		values[i] = l.values()
+		beside, chart = max(beside, 2+1+ui.Width(values[i])+2), max(chart, min(len(l.chart), 2*steps))
 	}
+	width, chart := t.fit(widest(names), chart, beside)
+	for i, l := range all {
+		t.printLine("  %s %s  %s", padded(l.name, width), values[i], spark(l.chart, chart))
+	}
+}
+
+// values are a line's numbers.
+func (l *line) values() string {
+	text := fmt.Sprintf("%12s", thousands(l.count))
+	for _, v := range []struct {
+		name  string
+		value *big.Rat
+	}{{"sum", l.sum}, {"min", l.least}, {"max", l.most}} {
+		if v.value != nil {
+			text += "  " + v.name + " " + v.value.FloatString(l.decimals)
+		}
+	}
+	return text
 }
 
 // short writes whole minutes or hours as people do.
@@ -268,9 +323,12 @@ func (l *line) add(p api.Point) {
 	}
 }
 
-// spark draws values as one line, at most as many as a chart has steps.
-func spark(values []float64) string {
-	for len(values) > 2*steps {
+// spark draws values as one line of at most so many columns.
+func spark(values []float64, columns int) string {
+	if columns <= 0 {
+		return ""
+	}
+	for len(values) > columns {
 		var half []float64
 		for i := 0; i < len(values); i += 2 {
 			v := values[i]

@@ -20,13 +20,27 @@ func newRenderCmd(a *App) *cobra.Command {
 Nothing is built and AWS isn't called: streamctl render > main.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runRender(cmd.Context(), a, format) },
 	}
-	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")
+	cmd.Flags().StringVar(&format, "format", "", "yaml or json; the same as --output (default: yaml)")
 	return cmd
 }
 
+// renderFormat is --format, or else --output, whose default is YAML here.
+func (a *App) renderFormat(format string) (string, error) {
+	switch {
+	case format != "" && format != "yaml" && format != "json":
+		return "", &usageError{err: fmt.Errorf("--format %q: want yaml or json", format)}
+	case format != "" && a.flags.output != "text" && format != a.flags.output:
+		return "", &usageError{err: fmt.Errorf("--format %s and --output %s: give one of them", format, a.flags.output)}
+	case format == "json" || a.flags.output == "json":
+		return "json", nil
+	}
+	return "yaml", nil
+}
+
 func runRender(ctx context.Context, a *App, format string) error {
-	if format != "yaml" && format != "json" {
-		return &usageError{err: fmt.Errorf("--format %q: want yaml or json", format)}
+	format, err := a.renderFormat(format)
+	if err != nil {
+		return err
 	}
 	// A template's few megabytes are garbage when the process ends, a moment
 	// later: collecting them earlier took a fifth of the time.

@@ -31,9 +31,14 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: golden.Updating(),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+			env.Values[fakeKey{}] = map[any]any{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"aws":   func(ts *testscript.TestScript, neg bool, args []string) { standInForAWS(t.Context(), ts, neg, args) },
+			"api":   serveAPI,
+		},
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/traffic"
 )
 
@@ -75,17 +76,18 @@ send that file to continue. While FILE.unsent exists, FILE is not sent again.`,
 	f.IntVar(&o.fromLine, "from-line", 1, "first line of the file to send, counted from 1")
 	f.Float64Var(&o.rate, "rate", 0, "events a second; 0 is as many as are answered")
 	f.IntVar(&o.total, "count", 0, "generate this many events")
-	f.DurationVar(&o.length, "for", 0, "generate events for this long")
+	f.Var((*ui.Duration)(&o.length), "for", "generate events for this long, such as 30s or 1d")
 	f.IntVar(&o.users, "users", 10000, "generate: how many users there are")
 	f.StringVar(&o.traffic, "traffic", "shop", "generate: "+strings.Join(traffic.Profiles(), " or "))
 	f.Uint64Var(&o.seed, "seed", 0, "generate: the same events for the same seed; 0 is another each time")
 	f.StringVar(&o.start, "start", "", "generate: time of the first event, RFC 3339; with --seed and --rate the same identities too (default: now)")
 	f.IntVar(&o.batch, "batch", 500, "events in a request, 1 to 500")
 	f.IntVar(&o.concurrency, "concurrency", 4, "requests at a time, 1 to 64")
-	f.DurationVar(&o.linger, "linger", 100*time.Millisecond, "how long an event waits for others to share its request")
-	f.DurationVar(&o.retryFor, "retry-for", 2*time.Minute, "how long an event is tried again")
+	o.linger, o.retryFor, o.patience = 100*time.Millisecond, 2*time.Minute, time.Minute
+	f.Var((*ui.Duration)(&o.linger), "linger", "how long an event waits for others to share its request")
+	f.Var((*ui.Duration)(&o.retryFor), "retry-for", "how long an event is tried again")
 	f.BoolVar(&o.verify, "verify", false, "wait until all are in the answers of queries, and measure how long that takes")
-	f.DurationVar(&o.patience, "verify-for", time.Minute, "with --verify: how long to wait after the last event")
+	f.Var((*ui.Duration)(&o.patience), "verify-for", "with --verify: how long to wait after the last event")
 	return cmd
 }
 

@@ -105,15 +105,3 @@ func (a *App) writeFinalEvent(err error, code int) error {
 	}
 	return a.showing.Fail(f)
 }
-
-// columns is the number of columns of a terminal; 0 for any other stream.
-func columns(fd int, ok bool) int {
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(fd)
-	if err != nil {
-		return 0
-	}
-	return width
-}

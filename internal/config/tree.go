@@ -15,8 +15,8 @@ import (
 const maxNodes = 100_000
 
 // parse reads one YAML document, whose top level has keys. It returns the tree with
-// aliases and merge keys (<<) resolved and each key of a map once, so that whoever
-// reads the tree has nothing to do with them, and what is wrong with it.
+// aliases and merge keys (<<) resolved and each key of a map once, so that the readers
+// of the tree need not handle them, and the problems.
 func parse(r io.Reader) (*yaml.Node, []Problem) {
 	empty := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	var doc, second yaml.Node
@@ -54,7 +54,7 @@ func (t *tree) add(path string, line int, format string, args ...any) {
 	t.problems = append(t.problems, Problem{Key: path, Line: line, What: fmt.Sprintf(format, args...)})
 }
 
-// nothing stands for a node that can't be resolved.
+// nothing replaces a node that can't be resolved.
 func nothing(line int) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: line}
 }

@@ -27,8 +27,14 @@ func (e *CredentialsError) Error() string { return fmt.Sprintf("use AWS credenti
 
 func (e *CredentialsError) Unwrap() error { return e.Err }
 
-// Class is the class of the error.
-func (*CredentialsError) Class() failure.Class { return failure.Credentials }
+// Class is the class of the error. A network that fails while credentials are
+// fetched is no fault of the credentials.
+func (e *CredentialsError) Class() failure.Class {
+	if stack.IsUnreachable(e.Err) {
+		return failure.Network
+	}
+	return failure.Credentials
+}
 
 // Hint is the next step for a user.
 func (e *CredentialsError) Hint() string {

@@ -158,12 +158,11 @@ func TestPermissions(t *testing.T) {
 func (w *workplace) deployerMay() {
 	w.t.Helper()
 	var may []permission
-	documents := json.NewDecoder(strings.NewReader(w.streamctl("doctor", "--print-policy", "--env", "development").want(0).stdout))
-	for documents.More() {
-		var d map[string]any
-		if err := documents.Decode(&d); err != nil {
-			w.t.Fatal(err)
-		}
+	var printed struct{ Documents []map[string]any }
+	if err := json.Unmarshal([]byte(w.streamctl("doctor", "--print-policy", "--env", "development").want(0).stdout), &printed); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, d := range printed.Documents {
 		may = append(may, allowed(d)...)
 	}
 	seen := map[string]bool{}

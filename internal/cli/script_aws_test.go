@@ -1,0 +1,118 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+)
+
+// fakeKey is where a script keeps its stand-in for AWS.
+type fakeKey struct{}
+
+// standInForAWS starts a stand-in for AWS and works on it:
+//
+//	aws start                      sets the variables that reach it
+//	aws stack NAME FILE            creates a stack; $NAME in the file are variables of the script
+//	aws status NAME STATUS         sets a stack's status
+//	aws fail SERVICE ACTION CODE   rejects every call of an action with 400
+func standInForAWS(ctx context.Context, ts *testscript.TestScript, neg bool, args []string) {
+	usage := func(n int) {
+		if neg || len(args) != n {
+			ts.Fatalf("usage: aws start | stack NAME FILE | status NAME STATUS | fail SERVICE ACTION CODE")
+		}
+	}
+	if len(args) == 0 {
+		usage(-1)
+	}
+	if args[0] == "start" {
+		usage(1)
+		ts.Check(os.MkdirAll(ts.MkAbs(".aws"), 0o700))
+		fake, err := awsfake.Start(ctx, awsfake.Options{Dir: ts.MkAbs(".aws")})
+		ts.Check(err)
+		ts.Defer(func() { ts.Check(fake.Stop()) })
+		for _, pair := range append(fake.Environment(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull) {
+			name, value, _ := strings.Cut(pair, "=")
+			ts.Setenv(name, value)
+		}
+		fakes(ts)[fakeKey{}] = fake
+		return
+	}
+	fake, ok := fakes(ts)[fakeKey{}].(*awsfake.Fake)
+	if !ok {
+		ts.Fatalf("aws %s: `aws start` first", args[0])
+	}
+	switch args[0] {
+	case "stack":
+		usage(3)
+		ts.Check(createStack(ctx, fake, args[1], os.Expand(ts.ReadFile(args[2]), ts.Getenv)))
+	case "status":
+		usage(3)
+		ts.Check(fake.SetStackStatus(args[1], args[2]))
+	case "fail":
+		usage(4)
+		fake.FailCall(args[1], args[2], http.StatusBadRequest, args[3], "the script rejects it", 1000)
+	default:
+		usage(-1)
+	}
+}
+
+// fakes is the state of a script, which Setup makes.
+func fakes(ts *testscript.TestScript) map[any]any {
+	values, ok := ts.Value(fakeKey{}).(map[any]any)
+	if !ok {
+		ts.Fatalf("Setup made no state")
+	}
+	return values
+}
+
+func createStack(ctx context.Context, fake *awsfake.Fake, name, body string) error {
+	stacks := cfn.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, "")})
+	if _, err := stacks.CreateStack(ctx, &cfn.CreateStackInput{StackName: &name, TemplateBody: &body}); err != nil {
+		return err
+	}
+	wait := cfn.NewStackCreateCompleteWaiter(stacks, func(o *cfn.StackCreateCompleteWaiterOptions) { o.MinDelay, o.MaxDelay = time.Millisecond, time.Second })
+	return wait.Wait(ctx, &cfn.DescribeStacksInput{StackName: &name}, time.Minute)
+}
+
+// serveAPI serves an API whose responses are files of the script, and sets $API to its
+// URL. A file's path is FOLDER, the path of the request, and .json; its first line may
+// be a status. A request without a file gets 404.
+func serveAPI(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: api FOLDER")
+	}
+	root := os.DirFS(ts.MkAbs(args[0]))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := fs.ReadFile(root, strings.TrimPrefix(filepath.Clean(r.URL.Path), "/")+".json")
+		status := http.StatusOK
+		if errors.Is(err, fs.ErrNotExist) {
+			status, body = http.StatusNotFound, []byte(`{"title": "Not Found", "detail": "the script has no file for it"}`)
+		} else if err != nil {
+			status, body = http.StatusInternalServerError, []byte(err.Error())
+		}
+		if first, rest, found := strings.Cut(string(body), "\n"); found {
+			if n, err := strconv.Atoi(first); err == nil {
+				status, body = n, []byte(rest)
+			}
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write(body)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("API", server.URL)
+}

@@ -1,0 +1,27 @@
+package ui
+
+import "strings"
+
+// Wrap breaks a shown text between words into lines of a width in columns; 0 is any
+// width. A longer word has a line of its own.
+func Wrap(s string, columns int) string {
+	if columns <= 0 {
+		return s
+	}
+	var b strings.Builder
+	used := 0
+	for i, word := range strings.Fields(s) {
+		width := Width(word)
+		switch {
+		case i > 0 && used+1+width > columns:
+			b.WriteByte('\n')
+			used = 0
+		case i > 0:
+			b.WriteByte(' ')
+			used++
+		}
+		b.WriteString(word)
+		used += width
+	}
+	return b.String()
+}
