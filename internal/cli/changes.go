@@ -26,6 +26,31 @@ func changeLines(changes []stack.Change, width int) (lines []string) {
 }
 
 func propertyLines(c stack.Change, p stack.Property, width int) (lines []string) {
+	const indent = "    "
+	for _, d := range ui.DiffValues(p.Name, p.Before, p.Before != "", p.After, p.After != "") {
+		lines = append(lines, d.Lines(max(0, width-len(indent)))...)
+	}
+	if len(lines) == 0 {
+		lines = append(lines, ui.Fit(ui.Line(p.Name), max(0, width-len(indent))))
+	}
+	for i := range lines {
+		lines[i] = indent + lines[i]
+	}
+	note := propertyNote(c, p)
+	switch first := lines[0] + " (" + note + ")"; {
+	case note == "":
+	case width <= 0 || len(lines) == 1 && ui.Width(first) <= width:
+		lines[0] = first
+	default:
+		for line := range strings.SplitSeq(ui.Wrap("("+note+")", width-len(indent)-2), "\n") {
+			lines = append(lines, ui.Fit(indent+"  "+line, width))
+		}
+	}
+	return lines
+}
+
+// propertyNote is the effect of a changed property; empty if it has none.
+func propertyNote(c stack.Change, p stack.Property) string {
 	var notes []string
 	if p.Recreate == "Always" || p.Recreate == "Conditionally" {
 		notes = append(notes, "replacement: "+strings.ToLower(p.Recreate))
@@ -33,19 +58,15 @@ func propertyLines(c stack.Change, p stack.Property, width int) (lines []string)
 	if effect := template.Effect(c.Type, p.Name); effect != "" && c.Action == "Modify" {
 		notes = append(notes, effect)
 	}
-	note := ""
-	if len(notes) > 0 {
-		note = " (" + strings.Join(notes, "; ") + ")"
-	}
-	differences := ui.DiffValues(p.Name, p.Before, p.Before != "", p.After, p.After != "")
-	if len(differences) == 0 {
-		return []string{ui.Fit("    "+ui.Line(p.Name+note), width)}
-	}
-	for i, d := range differences {
-		if i > 0 {
-			note = ""
-		}
-		lines = append(lines, ui.Fit("    "+d.String(), max(0, width-len(note)))+note)
+	return strings.Join(notes, "; ")
+}
+
+// indented are the lines of changes in a list, below a heading.
+func indented(changes []stack.Change, width int) []string {
+	const indent = "  "
+	lines := changeLines(changes, max(0, width-len(indent)))
+	for i := range lines {
+		lines[i] = indent + lines[i]
 	}
 	return lines
 }

@@ -107,6 +107,8 @@ type deployRun struct {
 	o         deployOptions
 	v         config.Variables
 	artifacts []artifact.Artifact
+	// passwordUsed reports whether the stack gets a new password.
+	passwordUsed bool
 }
 
 func (d *deployRun) spec(caller stack.Caller) deploy.Spec {
@@ -125,11 +127,12 @@ func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
 		b.Previous = []string{template.PasswordParameter}
 	}
 	if d.o.changePassword {
-		password, err := d.app.password(ctx, d.v, d.o.passwordFile)
+		secrets, err := d.secrets(ctx)
 		if err != nil {
 			return b, err
 		}
-		b.Parameters[template.PasswordParameter], b.Previous = password, nil
+		maps.Copy(b.Parameters, secrets)
+		b.Previous = nil
 	}
 	if b.Artifacts, err = d.app.artifacts(ctx, d.o.source); err != nil {
 		return b, err
@@ -175,6 +178,7 @@ func (d *deployRun) decisions() deploy.Decisions {
 
 // secrets asks for the values that a new stack needs.
 func (d *deployRun) secrets(ctx context.Context) (map[string]string, error) {
+	d.passwordUsed = true
 	password, err := d.app.password(ctx, d.v, d.o.passwordFile)
 	return map[string]string{template.PasswordParameter: password}, err
 }
@@ -227,8 +231,8 @@ func (d *deployRun) checkUpdate(current stack.Current, spec stack.Spec) ([]strin
 // approve lists the changes of an update, and asks on a terminal.
 func (d *deployRun) approve(ctx context.Context, changes []stack.Change) error {
 	a := d.app
-	for _, line := range changeLines(changes, columns(a.Stderr)) {
-		a.notef("  %s", line)
+	for _, line := range indented(changes, columns(a.Stderr)) {
+		a.notef("%s", line)
 	}
 	_, input := terminal(a.Stdin)
 	_, screen := terminal(a.Stderr)
@@ -255,6 +259,9 @@ func (d *deployRun) print(outcome deploy.Outcome) error {
 		a.notef("Updated stack %s.", s.Name)
 	default:
 		a.notef("No change: stack %s already matches the variables.", s.Name)
+	}
+	if source := passwordSource(a, d.v, d.o.passwordFile); source != "" && !d.passwordUsed {
+		a.notef("The password in %s is not used: the stack keeps its own (--change-password sets it).", source)
 	}
 	result := deployed{Stack: s.Name, Status: string(s.Status), Changed: outcome.Changed, Outputs: s.Outputs}
 	for _, e := range outcome.Orphans {

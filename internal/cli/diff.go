@@ -149,8 +149,8 @@ func runPreview(ctx context.Context, a *App, op *deploy.Operator, d *deployRun) 
 		default:
 			a.printf("stack %s would be updated: %s\n", p.Stack, strings.Join(p.Differs, ", "))
 		}
-		for _, line := range changeLines(p.Changes, columns(a.Stdout)) {
-			a.printf("  %s\n", line)
+		for _, line := range indented(p.Changes, columns(a.Stdout)) {
+			a.printf("%s\n", line)
 		}
 		if len(p.Lost) > 0 {
 			a.printf("deploy would refuse: data would be lost in %s; --allow-replace names resources that may be replaced\n", strings.Join(p.Lost, ", "))

@@ -8,9 +8,27 @@ import (
 	"strings"
 
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/failure"
 )
 
-const passwordVariable = "STREAMCTL_DATABASE_PASSWORD"
+const (
+	passwordVariable = "STREAMCTL_DATABASE_PASSWORD"
+	// passwordTries is how often a password is asked for.
+	passwordTries = 3
+)
+
+// passwordSource names where a password was supplied; empty without one.
+func passwordSource(a *App, v config.Variables, file string) string {
+	switch {
+	case a.Getenv(passwordVariable) != "":
+		return passwordVariable
+	case file != "":
+		return "--database-password-file"
+	case v.DatabasePassword != "":
+		return a.flags.variables
+	}
+	return ""
+}
 
 // password finds the master password: the environment, a file, the variables,
 // a prompt without echo, in that order. It is never printed.
@@ -37,13 +55,46 @@ func (a *App) password(ctx context.Context, v config.Variables, file string) (st
 		return "", &usageError{err: errors.New("DatabasePassword: needed to create the stack, and there is no terminal to ask on"),
 			hint: "set " + passwordVariable + " or name a file with --database-password-file"}
 	}
-	a.promptf("Password for the database's master %s: ", v.DatabaseUsername)
-	typed, err := askSecret(ctx, fd)
-	a.promptf("\n")
-	if err != nil {
-		return "", fmt.Errorf("read password: %w", err)
+	return askPassword(ctx, a, fd, v.DatabaseUsername)
+}
+
+// errPasswordsDiffer ends the questions for a password.
+var errPasswordsDiffer error = &classError{"DatabasePassword: the two entries differ", failure.Invalid}
+
+// askPassword asks for a new password, and for the same again. It asks again if the
+// password is invalid, or if the two differ.
+func askPassword(ctx context.Context, a *App, fd int, user string) (string, error) {
+	defer a.pause()()
+	read := func(question string) (string, error) {
+		a.promptf("%s: ", question)
+		typed, err := askSecret(ctx, fd)
+		a.promptf("\n")
+		if err != nil {
+			err = fmt.Errorf("read password: %w", err)
+		}
+		return typed, err
 	}
-	return typed, checkPassword("the password", typed)
+	for try := 1; ; try++ {
+		typed, err := read("New password of the database's master " + user)
+		if err != nil {
+			return "", err
+		}
+		wrong := checkPassword("the password", typed)
+		if wrong == nil {
+			again, err := read("The same password again")
+			if err != nil {
+				return "", err
+			}
+			if again == typed {
+				return typed, nil
+			}
+			wrong = errPasswordsDiffer
+		}
+		if try == passwordTries {
+			return "", wrong
+		}
+		a.promptf("%v\n", wrong)
+	}
 }
 
 func checkPassword(source, password string) error {

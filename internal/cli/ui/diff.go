@@ -30,16 +30,71 @@ func (d Difference) String() string {
 	return Line(d.Path) + ": " + value(d.Before) + " → " + value(d.After)
 }
 
+// Lines is the difference in lines of at most width columns; 0 does not limit them. If
+// one line is too short for both values, each has a line of its own.
+func (d Difference) Lines(width int) []string {
+	line := d.String()
+	if width <= 0 || Width(line) <= width {
+		return []string{line}
+	}
+	lines := []string{Fit(Line(d.Path)+":", width)}
+	before, after := d.sides(width - len("  - "))
+	for _, side := range []struct {
+		mark  string
+		value *string
+	}{{"  - ", before}, {"  + ", after}} {
+		if side.value != nil {
+			lines = append(lines, Fit(side.mark+*side.value, width))
+		}
+	}
+	return lines
+}
+
+// shownBefore is how many characters of a long value are shown before the first one
+// that differs.
+const shownBefore = 12
+
+// sides returns the values as text. If one of them is wider than room columns, both
+// begin shortly before the place where they differ.
+func (d Difference) sides(room int) (before, after *string) {
+	if d.Before != nil {
+		before = new(string)
+		*before = Line(*d.Before)
+	}
+	if d.After != nil {
+		after = new(string)
+		*after = Line(*d.After)
+	}
+	if before == nil || after == nil || room <= 0 || Width(*before) <= room && Width(*after) <= room {
+		return before, after
+	}
+	old, next := []rune(*before), []rune(*after)
+	same := 0
+	for same < min(len(old), len(next)) && old[same] == next[same] {
+		same++
+	}
+	if start := same - shownBefore; start > 0 {
+		*before, *after = "…"+string(old[start:]), "…"+string(next[start:])
+	}
+	return before, after
+}
+
 // DiffLines lists differences in the form of a patch, at most width columns wide;
 // 0 does not limit them.
 func DiffLines(differences []Difference, width int) (lines []string) {
 	for _, d := range differences {
+		path := Line(d.Path) + ": "
+		before, after := d.sides(width - Width("-"+path))
 		for _, side := range []struct {
 			mark  string
 			value *string
-		}{{"-", d.Before}, {"+", d.After}} {
-			if side.value != nil {
-				lines = append(lines, Fit(side.mark+Line(d.Path)+": "+Line(*side.value), width))
+		}{{"-", before}, {"+", after}} {
+			switch {
+			case side.value == nil:
+			case width > 0 && Width(path) > width/2 && Width(side.mark+path+*side.value) > width:
+				lines = append(lines, Fit(side.mark+path, width), Fit("    "+*side.value, width))
+			default:
+				lines = append(lines, Fit(side.mark+path+*side.value, width))
 			}
 		}
 	}
@@ -68,6 +123,12 @@ func DiffYAML(before, after []byte) ([]Difference, error) {
 	}
 	if err := decodeYAML(after, &next); err != nil {
 		return nil, err
+	}
+	switch {
+	case old == nil:
+		old = empty(next)
+	case next == nil:
+		next = empty(old)
 	}
 	return diffTrees("", old, next), nil
 }
