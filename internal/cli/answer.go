@@ -14,12 +14,17 @@ import (
 // events are on stdout, the result is the last of them, and is written at the end.
 // Hidden characters are escapes of the format, so that the values stay exact.
 func (a *App) answer(result any, text func()) error {
-	a.endShow()
-	if a.streams() {
-		a.result = result
+	return writeResult(a, a.flags.output, result, text)
+}
+
+// writeResult is answer with a format.
+func writeResult(a *App, format string, result any, text func()) error {
+	a.view.end()
+	if a.view.streams() {
+		a.view.result = result
 		return nil
 	}
-	switch a.flags.output {
+	switch format {
 	case "json":
 		var b bytes.Buffer
 		encoder := json.NewEncoder(&b)
@@ -110,10 +115,5 @@ func (a *App) printf(format string, args ...any) { fmt.Fprintf(a.out, format, ar
 // promptf writes a question to standard error, without the end of a line.
 func (a *App) promptf(format string, args ...any) { fmt.Fprintf(a.story, format, args...) }
 
-func (a *App) notef(format string, args ...any) {
-	if a.showing != nil {
-		a.showing.Note(fmt.Sprintf(format, args...))
-		return
-	}
-	fmt.Fprintf(a.story, format+"\n", args...)
-}
+// notef writes a line for people to standard error.
+func (a *App) notef(format string, args ...any) { a.view.note(fmt.Sprintf(format, args...)) }

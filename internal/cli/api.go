@@ -29,14 +29,14 @@ func (o *apiOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.sign, "sign", false, "with --url: sign with the AWS credentials, as for a stack")
 }
 
-// api makes the client of a stack's API, whose calls are signed, or of a URL's.
+// newAPI makes the client of a stack's API, whose calls are signed, or of a URL's.
 // Who owns the stack's policy is told where a call is refused.
-func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*api.Client, error) {
+func newAPI(ctx context.Context, a *App, o apiOptions, concurrency int) (*api.Client, error) {
 	if o.url == "" {
 		o.url = a.Getenv("STREAMCTL_URL")
 	}
 	if o.url == "" {
-		return a.stackAPI(ctx)
+		return stackAPI(ctx, a)
 	}
 	u, err := url.Parse(o.url)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" {
@@ -46,7 +46,7 @@ func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*api.Clie
 	if !o.sign {
 		return c, nil
 	}
-	v, err := a.localVariables(ctx)
+	v, err := localVariables(ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (a *App) api(ctx context.Context, o apiOptions, concurrency int) (*api.Clie
 	return c, nil
 }
 
-func (a *App) stackAPI(ctx context.Context) (*api.Client, error) {
+func stackAPI(ctx context.Context, a *App) (*api.Client, error) {
 	v, op, err := a.login(ctx)
 	if err != nil {
 		return nil, err

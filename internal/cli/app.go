@@ -16,7 +16,6 @@ import (
 
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/artifact/released"
-	"github.com/streamctl/streamctl/internal/cli/progress"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/template"
@@ -41,12 +40,7 @@ type App struct {
 	variables []byte
 	// out and story are Stdout and Stderr for text: every verb writes to these.
 	out, story *ui.Writer
-	// showing is what shows the run of verb while it goes on; nil where nothing
-	// does.
-	showing *progress.Show
-	verb    string
-	// result is the answer where it is the last of the events.
-	result any
+	view       view
 }
 
 // common are the flags that most verbs have.
@@ -58,6 +52,7 @@ type common struct {
 // Run runs the program and gives its exit code.
 func (a *App) Run(ctx context.Context, args []string) int {
 	a.out, a.story = ui.NewWriter(a.Stdout), ui.NewWriter(a.Stderr)
+	a.view = view{story: a.story, flags: &a.flags}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(a.Stdin)
@@ -69,9 +64,14 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	return a.exit(err)
 }
 
-// load reads the variables for the chosen environment. The file is read once, because
-// it may be a pipe; reading ends with ctx.
+// load reads the variables for the environment that --env or the file names.
 func (a *App) load(ctx context.Context) (config.Variables, error) {
+	return loadFor(ctx, a, a.flags.environment)
+}
+
+// loadFor reads the variables for an environment. The file is read once, because it may
+// be a pipe; reading ends with ctx.
+func loadFor(ctx context.Context, a *App, environment string) (config.Variables, error) {
 	if a.variables == nil {
 		text, err := ask(ctx, func() ([]byte, error) { return os.ReadFile(a.flags.variables) })
 		if err != nil {
@@ -85,15 +85,15 @@ func (a *App) load(ctx context.Context) (config.Variables, error) {
 		}
 		a.variables = append([]byte{}, text...) // not nil
 	}
-	v, err := config.Load(bytes.NewReader(a.variables), a.flags.variables, a.flags.environment)
+	v, err := config.Load(bytes.NewReader(a.variables), a.flags.variables, environment)
 	if err != nil {
 		return v, err
 	}
-	return a.withFlags(v)
+	return withFlags(a, v)
 }
 
 // withFlags sets what the command line sets.
-func (a *App) withFlags(v config.Variables) (config.Variables, error) {
+func withFlags(a *App, v config.Variables) (config.Variables, error) {
 	if a.flags.stack != "" {
 		if what := config.CheckStackName(a.flags.stack); what != "" {
 			return v, &usageError{err: fmt.Errorf("--stack-name %q: %s", a.flags.stack, what)}
@@ -110,20 +110,20 @@ func (a *App) withFlags(v config.Variables) (config.Variables, error) {
 }
 
 // manifestPath is where the digests of what was packaged last are kept.
-func (a *App) manifestPath() string {
+func manifestPath(a *App) string {
 	return filepath.Join(filepath.Dir(a.flags.variables), ".streamctl", "artifacts.json")
 }
 
 // codeKeys are the S3 keys of the functions' code as far as they are known. Like
 // deploy, a released binary uses its own functions, unless it runs in a checkout; a
 // checkout has those that were packaged last.
-func (a *App) codeKeys() (map[string]string, error) {
+func codeKeys(a *App) (map[string]string, error) {
 	carried, err := released.Artifacts()
 	if err != nil {
 		return nil, err
 	}
 	_, err = artifact.FindSource(".")
-	return chooseKeys(carried, err == nil, func() (artifact.Manifest, error) { return artifact.ReadManifest(a.manifestPath()) })
+	return chooseKeys(carried, err == nil, func() (artifact.Manifest, error) { return artifact.ReadManifest(manifestPath(a)) })
 }
 
 func chooseKeys(carried []artifact.Artifact, checkout bool, packaged func() (artifact.Manifest, error)) (map[string]string, error) {
@@ -138,15 +138,15 @@ func chooseKeys(carried []artifact.Artifact, checkout bool, packaged func() (art
 	return own, nil
 }
 
-// build makes the template for variables with the code that is known, and gives
+// buildTemplate makes the template for variables with the code that is known, and gives
 // that code's keys too.
-func (a *App) build(v config.Variables) (t *template.Template, keys map[string]string, err error) {
+func buildTemplate(a *App, v config.Variables) (t *template.Template, keys map[string]string, err error) {
 	if v.Region != "" { // what deploy would refuse
-		if err := a.checkRegion(v); err != nil {
+		if err := checkRegion(a, v); err != nil {
 			return nil, nil, err
 		}
 	}
-	if keys, err = a.codeKeys(); err != nil {
+	if keys, err = codeKeys(a); err != nil {
 		return nil, nil, err
 	}
 	if t, err = template.Build(v, template.Options{CodeKeys: keys}); err != nil {

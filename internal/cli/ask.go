@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"context"
 	"strings"
-
-	"golang.org/x/term"
 )
 
 // ask reads an answer, a file or a pipe, and ends with the context: an interrupt
@@ -39,20 +37,4 @@ func (a *App) askLine(ctx context.Context) (string, error) {
 		}
 		return strings.TrimSpace(line), err
 	})
-}
-
-// askSecret reads a line from a terminal without showing it.
-func askSecret(ctx context.Context, fd int) (string, error) {
-	state, err := term.GetState(fd)
-	if err != nil {
-		return "", err
-	}
-	text, err := ask(ctx, func() (string, error) {
-		text, err := term.ReadPassword(fd)
-		return string(text), err
-	})
-	if err != nil {
-		_ = term.Restore(fd, state) // an interrupted read left the echo off
-	}
-	return text, err
 }

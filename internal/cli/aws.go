@@ -49,8 +49,9 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 	if poll == 0 {
 		poll = 3 * time.Second
 	}
-	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.report, Poll: poll, Token: token, Interrupted: a.interrupted,
-		Layout: layout(v), Expect: a.expect}, nil
+	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.view.report, Poll: poll, Token: token, Interrupted: func(ctx context.Context, op string) (bool, context.Context) { return askCancel(ctx, a, op) },
+
+		Layout: layout(v), Expect: a.view.expect}, nil
 }
 
 // layout names the parts of the stack.
@@ -81,7 +82,7 @@ func artifactBucket(v config.Variables, caller stack.Caller) string {
 
 // checkRegion refuses a region where the platform would not work, or that the
 // template has no entry for.
-func (a *App) checkRegion(v config.Variables) error {
+func checkRegion(a *App, v config.Variables) error {
 	var problems []config.Problem
 	if !awshttp.HasRootsOf(v.Region) {
 		problems = append(problems, config.Problem{Key: "Region", What: fmt.Sprintf(

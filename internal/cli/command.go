@@ -47,7 +47,7 @@ func verbs() []verb {
 		{newRenderCmd, local, usual, []result{{"render", "the CloudFormation template"}}},
 		{newPackageCmd, stack, usual, []result{{"package", []packaged{}}, {"package --prune", code.Pruned{}}}},
 		{newDeployCmd, all, usual, []result{{"deploy", deployed{}}, {"deploy --dry-run", preview{}}}},
-		{newDiffCmd, stack, usual, []result{{"diff", "`stack` and `diff`, the differences as text"}}},
+		{newDiffCmd, stack, usual, []result{{"diff", diffed{}}}},
 		{newStatusCmd, append(slices.Clone(stack), "verbose"), usual, []result{{"status", status{}}}},
 		{newOutputsCmd, stack, append(slices.Clone(usual), "env"), []result{{"outputs", "an object with a key for each output, or with the given KEY only"}}},
 		{newDashboardCmd, stack, usual, []result{{"dashboard", served{}}}},
@@ -82,10 +82,10 @@ to standard output is 1, and so is a network that fails.`,
 	}
 	root.SetVersionTemplate("streamctl {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	a.commonFlags(root.PersistentFlags())
+	commonFlags(a, root.PersistentFlags())
 	for _, v := range verbs() {
 		cmd := v.build(a)
-		a.restrict(cmd, v.flags, v.formats)
+		restrict(a, cmd, v.flags, v.formats)
 		root.AddCommand(cmd)
 	}
 	if a.out != nil { // the completion command takes the stream that is set when it is made
@@ -95,14 +95,14 @@ to standard output is 1, and so is a network that fails.`,
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
-			a.restrict(cmd, nil, []string{"text"})
+			restrict(a, cmd, nil, []string{"text"})
 		}
 	}
-	a.complete(root)
+	addCompletions(a, root)
 	return root
 }
 
-func (a *App) commonFlags(f *pflag.FlagSet) {
+func commonFlags(a *App, f *pflag.FlagSet) {
 	f.StringVar(&a.flags.environment, "env", "", "environment: production, staging or development (default: Environment in the variables file)")
 	f.StringVar(&a.flags.variables, "variables", defaultVariables, "variables file")
 	f.StringVar(&a.flags.stack, "stack-name", "", "stack name (default: StackName in the variables file)")
@@ -133,9 +133,9 @@ func subcommands(cmd *cobra.Command, args []string) error {
 // restrict has a command and its subcommands reject the common flags and the formats
 // that have no meaning for them, before they run, and leaves the flags out of their
 // help.
-func (a *App) restrict(cmd *cobra.Command, flags, formats []string) {
+func restrict(a *App, cmd *cobra.Command, flags, formats []string) {
 	for _, sub := range cmd.Commands() {
-		a.restrict(sub, flags, formats)
+		restrict(a, sub, flags, formats)
 	}
 	check := cmd.Args
 	switch {
@@ -146,7 +146,7 @@ func (a *App) restrict(cmd *cobra.Command, flags, formats []string) {
 		check = cobra.NoArgs
 	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if err := a.checkFlags(cmd, flags, formats); err != nil {
+		if err := checkFlags(a, cmd, flags, formats); err != nil {
 			return err
 		}
 		err := check(cmd, args)
@@ -167,7 +167,7 @@ func (a *App) restrict(cmd *cobra.Command, flags, formats []string) {
 	})
 }
 
-func (a *App) checkFlags(cmd *cobra.Command, flags, formats []string) (err error) {
+func checkFlags(a *App, cmd *cobra.Command, flags, formats []string) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if err == nil && cmd.InheritedFlags().Lookup(f.Name) == f && f.Name != "no-color" && !slices.Contains(flags, f.Name) {
 			err = &usageError{err: fmt.Errorf("--%s: %s has no such flag", f.Name, cmd.CommandPath()), hint: "`" + cmd.CommandPath() + " --help` lists the flags"}

@@ -11,9 +11,9 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 )
 
-// complete adds the values that a shell completes: environments, formats, names of
+// addCompletions adds the values that a shell completes: environments, formats, names of
 // outputs and metrics. Names come from the variables file; AWS isn't called.
-func (a *App) complete(root *cobra.Command) {
+func addCompletions(a *App, root *cobra.Command) {
 	fixed := func(cmd *cobra.Command, flag string, values []string) {
 		// An error is a flag that doesn't exist: TestCompletion would miss its values.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -27,10 +27,10 @@ func (a *App) complete(root *cobra.Command) {
 		}
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	})
-	names := map[string]func(context.Context) []string{
-		"streamctl outputs":        a.outputNames,
-		"streamctl query":          a.metricNames,
-		"streamctl metrics values": a.metricNames,
+	names := map[string]func(context.Context, *App) []string{
+		"streamctl outputs":        outputNames,
+		"streamctl query":          metricNames,
+		"streamctl metrics values": metricNames,
 	}
 	for path, list := range names {
 		cmd, _, err := root.Find(strings.Fields(path)[1:])
@@ -41,14 +41,14 @@ func (a *App) complete(root *cobra.Command) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return list(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
+			return list(cmd.Context(), a), cobra.ShellCompDirectiveNoFileComp
 		}
 	}
 }
 
 // outputNames lists the outputs of the template for the variables; none without
 // valid variables.
-func (a *App) outputNames(ctx context.Context) []string {
+func outputNames(ctx context.Context, a *App) []string {
 	v, err := a.load(ctx)
 	if err != nil {
 		return nil
@@ -66,7 +66,7 @@ func (a *App) outputNames(ctx context.Context) []string {
 }
 
 // metricNames lists the metrics that every platform has, and those in the variables.
-func (a *App) metricNames(ctx context.Context) []string {
+func metricNames(ctx context.Context, a *App) []string {
 	names := []string{"summary", "events", "users"}
 	v, err := a.load(ctx)
 	if err != nil {

@@ -3,7 +3,6 @@ package cli_test
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +28,7 @@ type session struct {
 	mu     sync.Mutex
 	screen strings.Builder
 	more   chan struct{}
+	ended  chan struct{} // closed when nobody has the screen open any more
 }
 
 // reply is typed once text is on the screen.
@@ -42,7 +42,7 @@ func runSession(t *testing.T, outToScreen bool, environment []string, replies []
 	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
 		t.Fatal(err)
 	}
-	s := &session{t: t, keyboard: keyboard, more: make(chan struct{}, 1)}
+	s := &session{t: t, keyboard: keyboard, more: make(chan struct{}, 1), ended: make(chan struct{})}
 	go s.read()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), "streamctl", args...)
@@ -57,7 +57,7 @@ func runSession(t *testing.T, outToScreen bool, environment []string, replies []
 	}
 	for _, r := range replies {
 		s.await(r.text)
-		if _, err := keyboard.WriteString(r.typed); err != nil {
+		if _, err := keyboard.WriteString(strings.ReplaceAll(r.typed, "\n", "\r")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -66,12 +66,14 @@ func runSession(t *testing.T, outToScreen bool, environment []string, replies []
 		t.Fatal(err)
 	}
 	tty.Close()
+	<-s.ended
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return cmd.ProcessState.ExitCode(), out.String(), strings.ReplaceAll(s.screen.String(), "\r", "")
 }
 
 func (s *session) read() {
+	defer close(s.ended)
 	part := make([]byte, 4096)
 	for {
 		n, err := s.keyboard.Read(part)
@@ -82,8 +84,8 @@ func (s *session) read() {
 		case s.more <- struct{}{}:
 		default:
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return // the screen is closed
+		if err != nil {
+			return
 		}
 	}
 }
@@ -223,7 +225,9 @@ func TestNewPasswordIsAskedForTwice(t *testing.T) {
 	}{
 		{"invalid three times", []reply{{first, short + "\n"}, {first, short + "\n"}, {first, short + "\n"}}, 3, "DatabasePassword"},
 		{"different three times", []reply{{first, valid + "\n"}, {second, other + "\n"}, {first, valid + "\n"}, {second, other + "\n"}, {first, valid + "\n"}, {second, other + "\n"}}, 3, "the two entries differ"},
-		{"Ctrl-C", []reply{{first, "\x03"}}, 6, "interrupted"},
+		{"end of input", []reply{{first, "\x04"}}, 6, "declined; nothing was changed"},
+		{"Ctrl-C", []reply{{first, "\x03"}}, 6, "declined; nothing was changed"},
+		{"Ctrl-C at the second question", []reply{{first, valid + "\n"}, {second, "\x03"}}, 6, "declined; nothing was changed"},
 		{"valid at the third try", []reply{{first, short + "\n"}, {first, valid + "\n"}, {second, other + "\n"}, {first, valid + "\n"}, {second, valid + "\n"}}, 0, "Created stack asked."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -74,12 +74,12 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 		return &noEndpointError{found.Name, found.Status}
 	}
 	client := &api.Client{Endpoint: endpoint, HTTP: cfg.HTTPClient, Signer: &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials}}
-	if err := a.tryAPI(ctx, client, found.Outputs["ReadMetricsPolicyArn"]); err != nil {
+	if err := tryAPI(ctx, a, client, found.Outputs["ReadMetricsPolicyArn"]); err != nil {
 		return err
 	}
 	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: found.Name,
 		Processor: found.Outputs["ProcessorFunctionName"], Archiver: found.Outputs["ArchiverFunctionName"]}
-	return a.serveDashboard(ctx, o, dashboard.New(dashboard.Options{API: client, Health: health.Get, About: aboutStack(v, found, endpoint, cfg.Region)}))
+	return serveDashboard(ctx, a, o, dashboard.New(dashboard.Options{API: client, Health: health.Get, About: aboutStack(v, found, endpoint, cfg.Region)}))
 }
 
 func aboutStack(v config.Variables, found stack.Stack, endpoint, region string) dashboard.About {
@@ -91,7 +91,7 @@ func aboutStack(v config.Variables, found stack.Stack, endpoint, region string) 
 }
 
 // tryAPI asks once, so that missing permission is told here and not on the page.
-func (a *App) tryAPI(ctx context.Context, client *api.Client, policy string) error {
+func tryAPI(ctx context.Context, a *App, client *api.Client, policy string) error {
 	resp, err := client.Get(ctx, api.MetricPath(api.MetricSummary, nil), http.Header{})
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (a *App) tryAPI(ctx context.Context, client *api.Client, policy string) err
 }
 
 // serveDashboard serves until ctx ends.
-func (a *App) serveDashboard(ctx context.Context, o dashboardOptions, page http.Handler) error {
+func serveDashboard(ctx context.Context, a *App, o dashboardOptions, page http.Handler) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return &usageError{err: fmt.Errorf("port %d is taken", o.port), hint: "name another with --port, or --port 0 for a free one"}

@@ -84,7 +84,7 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 		return err
 	}
 	v.Region = op.Caller.Region
-	if err := a.checkRegion(v); err != nil {
+	if err := checkRegion(a, v); err != nil {
 		return err
 	}
 	a.notef("%s: stack %s in account %s, %s", v.Environment, v.StackName, op.Caller.Account, op.Caller.Region)
@@ -134,7 +134,7 @@ func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
 		maps.Copy(b.Parameters, secrets)
 		b.Previous = nil
 	}
-	if b.Artifacts, err = d.app.artifacts(ctx, d.o.source); err != nil {
+	if b.Artifacts, err = buildArtifacts(ctx, d.app, d.o.source); err != nil {
 		return b, err
 	}
 	d.artifacts = b.Artifacts
@@ -179,7 +179,7 @@ func (d *deployRun) decisions() deploy.Decisions {
 // secrets asks for the values that a new stack needs.
 func (d *deployRun) secrets(ctx context.Context) (map[string]string, error) {
 	d.passwordUsed = true
-	password, err := d.app.password(ctx, d.v, d.o.passwordFile)
+	password, err := newPassword(ctx, d.app, d.v, d.o.passwordFile)
 	return map[string]string{template.PasswordParameter: password}, err
 }
 
@@ -244,14 +244,14 @@ func (d *deployRun) approve(ctx context.Context, changes []stack.Change) error {
 
 // remember saves the keys of the uploaded code, for render.
 func (d *deployRun) remember() {
-	if err := artifact.NewManifest(d.artifacts).Write(d.app.manifestPath()); err != nil {
+	if err := artifact.NewManifest(d.artifacts).Write(manifestPath(d.app)); err != nil {
 		d.app.notef("`streamctl render` will not know the uploaded code: %v", err)
 	}
 }
 
 func (d *deployRun) print(outcome deploy.Outcome) error {
 	a, s := d.app, outcome.Stack
-	a.endShow()
+	a.view.end()
 	switch {
 	case outcome.Created:
 		a.notef("Created stack %s.", s.Name)
@@ -268,14 +268,14 @@ func (d *deployRun) print(outcome deploy.Outcome) error {
 		a.notef("left: %s %s: CloudFormation could not delete it: %s", e.Type, e.PhysicalID, e.Reason)
 		result.Leftover = append(result.Leftover, stack.Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Why: e.Reason, Costs: true})
 	}
-	err := a.answer(result, func() { a.printOutputs(s.Outputs) })
+	err := a.answer(result, func() { printOutputs(a, s.Outputs) })
 	if err == nil && len(outcome.Orphans) > 0 {
 		return errLeftBehind
 	}
 	return err
 }
 
-func (a *App) printOutputs(outputs map[string]string) {
+func printOutputs(a *App, outputs map[string]string) {
 	width := 0
 	for name := range outputs {
 		width = max(width, ui.Width(ui.Line(name)))

@@ -90,14 +90,14 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	if len(plan.Protections) > 0 && !o.LiftProtection {
 		return &deploy.ProtectedError{Stack: v.StackName, By: plan.Protections}
 	}
-	if err := a.confirmName(ctx, v.StackName); err != nil {
+	if err := confirmName(ctx, a, v.StackName); err != nil {
 		return err
 	}
 	left, err := op.Destroy(ctx, plan)
 	if err != nil {
 		return err
 	}
-	a.endShow()
+	a.view.end()
 	a.notef("Deleted stack %s.", v.StackName)
 	err = a.answer(destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left}, func() {
 		for _, l := range left {

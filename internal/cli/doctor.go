@@ -51,7 +51,7 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	t, _, err := a.build(v)
+	t, _, err := buildTemplate(a, v)
 	if err != nil {
 		return err
 	}
@@ -82,10 +82,11 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 		// The placeholders of a document are readable without the escapes for HTML.
 		p.Documents = append(p.Documents, json.RawMessage(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(string(d))))
 	}
-	if a.flags.output == "text" { // JSON is what IAM takes
-		a.flags.output = "json"
+	format := a.flags.output
+	if format == "text" { // IAM takes JSON
+		format = "json"
 	}
-	return a.answer(p, nil)
+	return writeResult(a, format, p, nil)
 }
 
 // policies is the result of doctor --print-policy.
@@ -106,7 +107,7 @@ type finding struct {
 var errNotReady = errors.New("deploy would fail: fix the checks marked FAIL")
 
 func runDoctor(ctx context.Context, a *App) error {
-	findings := a.examine(ctx)
+	findings := examine(ctx, a)
 	unwell := false
 	for _, f := range findings {
 		unwell = unwell || !f.OK
@@ -144,7 +145,7 @@ func remedy(check string) string {
 
 // examine looks at one thing after the other; what can't be without another is
 // left out.
-func (a *App) examine(ctx context.Context) (out []finding) {
+func examine(ctx context.Context, a *App) (out []finding) {
 	note := func(check, detail string, err error) bool {
 		f := finding{Check: check, OK: err == nil, Detail: detail}
 		if err != nil {
@@ -173,7 +174,7 @@ func (a *App) examine(ctx context.Context) (out []finding) {
 	}
 	out[len(out)-1].Detail = fmt.Sprintf("%s in account %s, %s", op.Caller.ARN, op.Caller.Account, op.Caller.Region)
 	v.Region = op.Caller.Region
-	note("region", v.Region, a.checkRegion(v))
+	note("region", v.Region, checkRegion(a, v))
 	found, err := op.Describe(ctx, v.StackName)
 	switch {
 	case errors.Is(err, stack.ErrNotFound):

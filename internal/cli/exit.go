@@ -96,7 +96,7 @@ func explainsInterrupt(err error) bool {
 
 // exit prints an error and returns its code: the one place that does either.
 func (a *App) exit(err error) int {
-	a.endShow()
+	a.view.end()
 	broken := a.out.Err()
 	quiet := errors.Is(broken, syscall.EPIPE) && (err == nil || errors.Is(err, broken))
 	if broken != nil && !errors.Is(err, broken) {
@@ -105,18 +105,18 @@ func (a *App) exit(err error) int {
 	code := exitCode(err)
 	// A program that closed the pipe, such as head, needs no message.
 	if err != nil && !quiet {
-		a.printError(err)
+		printError(a, err)
 	}
-	if err := a.writeFinalEvent(err, code); err != nil && broken == nil {
+	if err := a.view.final(err, code); err != nil && broken == nil {
 		if !errors.Is(err, syscall.EPIPE) {
-			a.printError(&writeError{err})
+			printError(a, &writeError{err})
 		}
 		return max(code, exitFailed)
 	}
 	return code
 }
 
-func (a *App) printError(err error) {
+func printError(a *App, err error) {
 	name := "streamctl:"
 	if a.colors() {
 		name = "\x1b[31m" + name + "\x1b[0m"

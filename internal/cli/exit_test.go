@@ -37,6 +37,7 @@ func TestExitCodes(t *testing.T) {
 		want int
 	}{
 		"nil":                            {nil, 0},
+		"stack not found":                {&stack.NotFoundError{}, 1},
 		"any error":                      {errors.New("it failed"), 1},
 		"standard output is full":        {&writeError{syscall.ENOSPC}, 1},
 		"no stack":                       {&noStackError{stack.ErrNotFound}, 1},

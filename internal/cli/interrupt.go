@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// interrupted decides what becomes of an operation that runs in AWS. A person is
+// askCancel decides what becomes of an operation that runs in AWS. A person is
 // asked; without one an update or a create is cancelled, as whoever ends a
 // pipeline expects, and anything else is left to its end. The next interrupt ends
 // the context, and leaves the operation running.
-func (a *App) interrupted(ctx context.Context, op string) (cancel bool, until context.Context) {
+func askCancel(ctx context.Context, a *App, op string) (cancel bool, until context.Context) {
 	until, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(until, stop)
 	cancellable := op == "create" || op == "update"
@@ -27,7 +27,7 @@ func (a *App) interrupted(ctx context.Context, op string) (cancel bool, until co
 		return true, until
 	}
 	what := map[string]string{"create": "delete the new stack", "update": "put the stack back as it was"}[op]
-	defer a.pause()()
+	defer a.view.pause()()
 	a.promptf("\nInterrupted. Cancel the %s (%s)? [y/N: go on] ", op, what)
 	line, err := a.askLine(until)
 	if err != nil { // interrupted again, or nobody there any more
@@ -45,7 +45,7 @@ func (a *App) confirmed(ctx context.Context, explanation, question string) error
 	if _, ok := terminal(a.Stdin); !ok {
 		return &declinedError{hint: "there is no terminal to ask on; add --yes"}
 	}
-	defer a.pause()()
+	defer a.view.pause()()
 	a.promptf("%s [y/N] ", question)
 	line, err := a.askLine(ctx)
 	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
@@ -55,14 +55,14 @@ func (a *App) confirmed(ctx context.Context, explanation, question string) error
 }
 
 // confirmName asks for the stack's name, unless --yes was given.
-func (a *App) confirmName(ctx context.Context, stack string) error {
+func confirmName(ctx context.Context, a *App, stack string) error {
 	if a.flags.yes {
 		return nil
 	}
 	if _, ok := terminal(a.Stdin); !ok {
 		return &declinedError{hint: "there is no terminal to ask on; add --yes"}
 	}
-	defer a.pause()()
+	defer a.view.pause()()
 	a.promptf("Type the stack's name to delete it: ")
 	line, err := a.askLine(ctx)
 	if err != nil {

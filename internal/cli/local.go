@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,14 +109,12 @@ func (o localOptions) check() error {
 
 // localVariables are those of the variables file for the environment, which is
 // development unless --env says otherwise; without a file, the defaults.
-func (a *App) localVariables(ctx context.Context) (config.Variables, error) {
-	if a.flags.environment == "" {
-		a.flags.environment = config.Development
-	}
-	v, err := a.load(ctx)
+func localVariables(ctx context.Context, a *App) (config.Variables, error) {
+	environment := cmp.Or(a.flags.environment, config.Development)
+	v, err := loadFor(ctx, a, environment)
 	if errors.Is(err, fs.ErrNotExist) && a.flags.variables == defaultVariables {
 		a.variables = []byte{} // an empty file has the defaults, and the same checks
-		return a.load(ctx)
+		return loadFor(ctx, a, environment)
 	}
 	return v, err
 }
@@ -132,7 +131,7 @@ func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	v, err := a.localVariables(ctx)
+	v, err := localVariables(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -153,7 +152,7 @@ func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 	if outage := faults.PostgresDown > 0 && po.DatabaseURL != "" || faults.RedisDown > 0 && po.RedisURL != ""; outage {
 		return &usageError{err: errors.New("--fault: only servers that local starts itself can be taken down"), hint: "leave --database-url and --redis-url out"}
 	}
-	if po.Dir, err = a.localDir(o); err != nil {
+	if po.Dir, err = localDir(a, o); err != nil {
 		return err
 	}
 	if o.ephemeral {
@@ -163,8 +162,8 @@ func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := a.showLocal(p.Info(), o, po.Dir, time.Since(began)); err != nil {
-		return errors.Join(err, a.stopLocal(ctx, p))
+	if err := showLocal(a, p.Info(), o, po.Dir, time.Since(began)); err != nil {
+		return errors.Join(err, stopLocal(ctx, a, p))
 	}
 	screen.begin(ctx, p)
 	select {
@@ -172,11 +171,11 @@ func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 	case err = <-p.Failed():
 	}
 	screen.end()
-	return errors.Join(err, a.stopLocal(ctx, p))
+	return errors.Join(err, stopLocal(ctx, a, p))
 }
 
 // localDir is the data folder, made empty where that is asked for.
-func (a *App) localDir(o localOptions) (string, error) {
+func localDir(a *App, o localOptions) (string, error) {
 	if o.ephemeral {
 		dir, err := os.MkdirTemp("", "streamctl-local-")
 		if err != nil {
@@ -206,7 +205,7 @@ func (a *App) localDir(o localOptions) (string, error) {
 const drainTime = 2 * time.Minute
 
 // stopLocal ends the platform in order, or at once when asked a second time.
-func (a *App) stopLocal(ctx context.Context, p *local.Platform) error {
+func stopLocal(ctx context.Context, a *App, p *local.Platform) error {
 	again, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	again, cancel := context.WithTimeout(again, drainTime)
@@ -222,7 +221,7 @@ func (a *App) stopLocal(ctx context.Context, p *local.Platform) error {
 }
 
 // showLocal answers where everything is.
-func (a *App) showLocal(info local.Info, o localOptions, dir string, took time.Duration) error {
+func showLocal(a *App, info local.Info, o localOptions, dir string, took time.Duration) error {
 	err := a.answer(localInfo{Info: info, DataDir: dir, Seconds: took.Seconds()}, func() {
 		database, cache := info.Psql, info.RedisCLI
 		if database == "" {

@@ -43,7 +43,7 @@ func runWatch(cmd *cobra.Command, a *App, o localOptions) error {
 	if err != nil {
 		return err
 	}
-	dir, err := a.localDir(o)
+	dir, err := localDir(a, o)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 		awsconfig.WithHTTPClient(sdkhttp.NewBuildableClient().WithDialerOptions(contacts.dialer)),
 		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{contacts.watch}),
 		awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
-			o.TokenProvider = func() (string, error) { return a.askMFA(ctx, aws.ToString(o.SerialNumber)) }
+			o.TokenProvider = func() (string, error) { return askMFA(ctx, a, aws.ToString(o.SerialNumber)) }
 			if c, ok := o.Client.(*sts.Client); ok {
 				o.Client = roleClient{c, &endpoint}
 			}
@@ -234,11 +234,11 @@ func (e *credentialsError) Hint() string {
 const noCredentials = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`"
 
 // askMFA asks for the code of a profile whose role needs one.
-func (a *App) askMFA(ctx context.Context, device string) (string, error) {
+func askMFA(ctx context.Context, a *App, device string) (string, error) {
 	if _, ok := terminal(a.Stdin); !ok {
 		return "", &mfaError{device: device}
 	}
-	defer a.pause()()
+	defer a.view.pause()()
 	a.promptf("MFA code of %s: ", device)
 	code, err := a.askLine(ctx)
 	if err != nil {

@@ -73,18 +73,18 @@ func runMetricsValues(ctx context.Context, a *App, o valuesOptions, metric strin
 		return &usageError{err: fmt.Errorf("metric %q: a name has small letters, digits and underscores", metric)}
 	}
 	if len(o.forget) > 0 {
-		return a.forgetValues(ctx, o, metric)
+		return forgetValues(ctx, a, o, metric)
 	}
-	client, err := a.api(ctx, o.api, 1)
+	client, err := newAPI(ctx, a, o.api, 1)
 	if err != nil {
 		return err
 	}
 	var body api.ValuesResponse
 	if err := get(ctx, client, api.MetricPath(metric, url.Values{"list": {"values"}}), &body); err != nil {
-		return a.suggestMetric(ctx, metric, err)
+		return suggestMetric(ctx, a, metric, err)
 	}
 	r := valuesResult{Metric: body.Metric, Places: body.Places, Used: body.Used, Values: body.Values}
-	return a.answer(r, func() { a.showValues(r) })
+	return a.answer(r, func() { showValues(a, r) })
 }
 
 // forgetResult is the result of `metrics values --forget`.
@@ -94,8 +94,8 @@ type forgetResult struct {
 }
 
 // forgetValues has maintenance take the places of values.
-func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) error {
-	done, err := a.doTask(ctx, o, contract.MaintenanceTask{Task: contract.TaskForget, Metric: metric, Values: o.forget})
+func forgetValues(ctx context.Context, a *App, o valuesOptions, metric string) error {
+	done, err := doTask(ctx, a, o, contract.MaintenanceTask{Task: contract.TaskForget, Metric: metric, Values: o.forget})
 	if err != nil {
 		return err
 	}
@@ -115,9 +115,9 @@ func (a *App) forgetValues(ctx context.Context, o valuesOptions, metric string) 
 
 // doTask does a task of maintenance: of a stack, by its function, or of a
 // streamctl local, in its database.
-func (a *App) doTask(ctx context.Context, o valuesOptions, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
+func doTask(ctx context.Context, a *App, o valuesOptions, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
 	if o.dataDir != "" {
-		v, err := a.localVariables(ctx)
+		v, err := localVariables(ctx, a)
 		if err != nil {
 			return r, err
 		}
@@ -140,7 +140,7 @@ func (a *App) doTask(ctx context.Context, o valuesOptions, task contract.Mainten
 	return r, op.Invoke(ctx, found, template.FunctionID(contract.FuncMaintenance), task, &r)
 }
 
-func (a *App) showValues(r valuesResult) {
+func showValues(a *App, r valuesResult) {
 	a.printf("%s: %d of %d places are used\n", ui.Line(r.Metric), r.Used, r.Places)
 	names := make([]string, len(r.Values))
 	for i, v := range r.Values {

@@ -56,7 +56,7 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 		}
 		return nil
 	}
-	return a.answer(found.Outputs, func() { a.printOutputs(found.Outputs) })
+	return a.answer(found.Outputs, func() { printOutputs(a, found.Outputs) })
 }
 
 // shellName is an output's name as a variable: ApiEndpoint is API_ENDPOINT. A name

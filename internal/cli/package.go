@@ -59,7 +59,7 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 		return err
 	}
 	if o.prune {
-		return a.prune(ctx, v, o.dryRun)
+		return runPrune(ctx, a, v, o.dryRun)
 	}
 	if o.dryRun {
 		return &usageError{err: errors.New("--dry-run goes with --prune"), hint: "--no-upload builds and uploads nothing"}
@@ -70,11 +70,11 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 			return err
 		}
 	}
-	artifacts, err := a.artifacts(ctx, o.source)
+	artifacts, err := buildArtifacts(ctx, a, o.source)
 	if err != nil {
 		return err
 	}
-	results, err := a.upload(ctx, v, artifacts, op)
+	results, err := uploadArtifacts(ctx, a, v, artifacts, op)
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,8 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 	})
 }
 
-// prune deletes code that nobody uses.
-func (a *App) prune(ctx context.Context, v config.Variables, dryRun bool) error {
+// runPrune deletes code that nobody uses.
+func runPrune(ctx context.Context, a *App, v config.Variables, dryRun bool) error {
 	op, err := a.operator(ctx, v)
 	if err != nil {
 		return err
@@ -108,13 +108,13 @@ func (a *App) prune(ctx context.Context, v config.Variables, dryRun bool) error 
 	})
 }
 
-// upload sends what is missing, unless op is nil, and remembers the digests once
+// uploadArtifacts sends what is missing, unless op is nil, and remembers the digests once
 // everything is there.
-func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifact.Artifact, op *deploy.Operator) ([]packaged, error) {
+func uploadArtifacts(ctx context.Context, a *App, v config.Variables, artifacts []artifact.Artifact, op *deploy.Operator) ([]packaged, error) {
 	uploaded := map[string]bool{}
 	if op != nil {
 		bucket := artifactBucket(v, op.Caller)
-		a.busy("the functions' code to be uploaded")
+		a.view.busy("the functions' code to be uploaded")
 		sent, err := op.Upload(ctx, bucket, artifacts)
 		if err != nil {
 			return nil, err
@@ -124,7 +124,7 @@ func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifa
 		}
 		a.notef("%d of %d functions uploaded to %s, the others were there", len(sent), len(artifacts), bucket)
 	}
-	if err := artifact.NewManifest(artifacts).Write(a.manifestPath()); err != nil {
+	if err := artifact.NewManifest(artifacts).Write(manifestPath(a)); err != nil {
 		a.notef("`streamctl render` will not know this code: %v", err)
 	}
 	var results []packaged
@@ -134,9 +134,9 @@ func (a *App) upload(ctx context.Context, v config.Variables, artifacts []artifa
 	return results, nil
 }
 
-// artifacts builds the functions from a checkout, or takes those that a
+// buildArtifacts builds the functions from a checkout, or takes those that a
 // released binary carries.
-func (a *App) artifacts(ctx context.Context, source string) ([]artifact.Artifact, error) {
+func buildArtifacts(ctx context.Context, a *App, source string) ([]artifact.Artifact, error) {
 	var names []string
 	for _, f := range contract.Functions() {
 		names = append(names, f.Name)
@@ -159,7 +159,7 @@ func (a *App) artifacts(ctx context.Context, source string) ([]artifact.Artifact
 	}
 	builder := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: a.Environ(), Cache: filepath.Join(root, ".streamctl", "build"),
 		Warn: func(err error) { a.notef("%v", err) }}
-	a.busy("the functions to be built")
+	a.view.busy("the functions to be built")
 	began := time.Now()
 	artifacts, built, err := builder.Build(ctx, names)
 	if err == nil && built {

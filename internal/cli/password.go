@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
+	"golang.org/x/term"
+
+	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/failure"
 )
@@ -30,9 +34,9 @@ func passwordSource(a *App, v config.Variables, file string) string {
 	return ""
 }
 
-// password finds the master password: the environment, a file, the variables,
+// newPassword finds the master password: the environment, a file, the variables,
 // a prompt without echo, in that order. It is never printed.
-func (a *App) password(ctx context.Context, v config.Variables, file string) (string, error) {
+func newPassword(ctx context.Context, a *App, v config.Variables, file string) (string, error) {
 	if p := a.Getenv(passwordVariable); p != "" {
 		return p, checkPassword(passwordVariable, p)
 	}
@@ -62,17 +66,29 @@ func (a *App) password(ctx context.Context, v config.Variables, file string) (st
 var errPasswordsDiffer error = &classError{"DatabasePassword: the two entries differ", failure.Invalid}
 
 // askPassword asks for a new password, and for the same again. It asks again if the
-// password is invalid, or if the two differ.
-func askPassword(ctx context.Context, a *App, fd int, user string) (string, error) {
-	defer a.pause()()
+// password is invalid, or if the two differ. The terminal shows nothing of them: it is in
+// raw mode from before the first question to the end of the last.
+func askPassword(ctx context.Context, a *App, fd int, user string) (password string, err error) {
+	defer a.view.pause()()
+	state, err := term.MakeRaw(fd)
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	defer func() { err = errors.Join(err, term.Restore(fd, state)) }()
+	screen := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{a.Stdin, ui.Raw(a.story)}, "")
 	read := func(question string) (string, error) {
-		a.promptf("%s: ", question)
-		typed, err := askSecret(ctx, fd)
-		a.promptf("\n")
-		if err != nil {
-			err = fmt.Errorf("read password: %w", err)
+		typed, err := ask(ctx, func() (string, error) { return screen.ReadPassword(question + ": ") })
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return typed, err
+		case errors.Is(err, io.EOF): // Ctrl-C or Ctrl-D
+			fmt.Fprintln(screen)
+			return "", &declinedError{hint: "a new password is needed: set " + passwordVariable + ", or enter it here"}
 		}
-		return typed, err
+		return "", fmt.Errorf("read password: %w", err)
 	}
 	for try := 1; ; try++ {
 		typed, err := read("New password of the database's master " + user)
@@ -93,7 +109,7 @@ func askPassword(ctx context.Context, a *App, fd int, user string) (string, erro
 		if try == passwordTries {
 			return "", wrong
 		}
-		a.promptf("%v\n", wrong)
+		fmt.Fprintf(screen, "%s\n", ui.Text(wrong.Error()))
 	}
 }
 

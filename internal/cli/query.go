@@ -137,13 +137,13 @@ func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error 
 	if err != nil {
 		return err
 	}
-	client, err := a.api(ctx, o.api, 1)
+	client, err := newAPI(ctx, a, o.api, 1)
 	if err != nil {
 		return err
 	}
 	answer, err := askAll(ctx, client, metric, target)
 	if err != nil {
-		return a.suggestMetric(ctx, metric, err)
+		return suggestMetric(ctx, a, metric, err)
 	}
 	if a.flags.output == "csv" {
 		return writeCSV(a.out, answer)
@@ -152,10 +152,10 @@ func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error 
 }
 
 // suggestMetric adds the metric that is nearest to an unknown one.
-func (a *App) suggestMetric(ctx context.Context, metric string, err error) error {
+func suggestMetric(ctx context.Context, a *App, metric string, err error) error {
 	var unknown *problemError
 	if errors.As(err, &unknown) && unknown.status == http.StatusNotFound {
-		if name := config.Nearest(metric, a.metricNames(ctx)); name != "" && name != metric {
+		if name := config.Nearest(metric, metricNames(ctx, a)); name != "" && name != metric {
 			unknown.hint = "did you mean " + name + "?"
 		}
 	}

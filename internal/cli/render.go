@@ -25,7 +25,7 @@ Nothing is built and AWS isn't called: streamctl render > main.yaml`,
 }
 
 // renderFormat is --format, or else --output, whose default is YAML here.
-func (a *App) renderFormat(format string) (string, error) {
+func renderFormat(a *App, format string) (string, error) {
 	switch {
 	case format != "" && format != "yaml" && format != "json":
 		return "", &usageError{err: fmt.Errorf("--format %q: want yaml or json", format)}
@@ -38,7 +38,7 @@ func (a *App) renderFormat(format string) (string, error) {
 }
 
 func runRender(ctx context.Context, a *App, format string) error {
-	format, err := a.renderFormat(format)
+	format, err := renderFormat(a, format)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func runRender(ctx context.Context, a *App, format string) error {
 	if err != nil {
 		return err
 	}
-	t, keys, err := a.build(v)
+	t, keys, err := buildTemplate(a, v)
 	if err != nil {
 		return err
 	}

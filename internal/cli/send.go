@@ -60,7 +60,7 @@ send that file to continue. While FILE.unsent exists, FILE is not sent again.`,
 			for _, name := range []string{"rate", "count", "for", "users", "traffic", "seed", "start"} {
 				generated = generated || cmd.Flags().Changed(name)
 			}
-			if err := a.checkTraffic(cmd, generated); err != nil {
+			if err := checkTraffic(a, cmd, generated); err != nil {
 				return err
 			}
 			return runSend(cmd.Context(), a, o, args, generated)
@@ -131,7 +131,7 @@ func (o sendOptions) check(args []string, generated bool) error {
 
 // checkTraffic rejects a kind of traffic that was given to --profile, which is the
 // profile of the AWS configuration.
-func (a *App) checkTraffic(cmd *cobra.Command, generated bool) error {
+func checkTraffic(a *App, cmd *cobra.Command, generated bool) error {
 	if generated && !cmd.Flags().Changed("traffic") && slices.Contains(traffic.Profiles(), a.flags.profile) {
 		return &usageError{err: fmt.Errorf("--profile %s: --profile is a profile of the AWS configuration", a.flags.profile),
 			hint: "the kind of traffic is --traffic " + a.flags.profile}

@@ -14,7 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/traffic"
 )
 
-// input is where events come from.
+// openEvents is where events come from.
 type input struct {
 	source send.Source
 	// name begins the names of the files with rejected and unsent events.
@@ -32,7 +32,7 @@ type input struct {
 
 func nothingToClose() error { return nil }
 
-func (a *App) input(ctx context.Context, o sendOptions, args []string) (input, error) {
+func openEvents(ctx context.Context, a *App, o sendOptions, args []string) (input, error) {
 	in := input{name: "stdin", label: "standard input", close: nothingToClose}
 	switch {
 	case o.user != "":
@@ -43,7 +43,7 @@ func (a *App) input(ctx context.Context, o sendOptions, args []string) (input, e
 		}
 		in.source, in.total, in.name, in.label = source, 1, "event", ""
 	case len(args) > 0:
-		if err := a.openInput(ctx, o, args[0], &in); err != nil {
+		if err := openInput(ctx, a, o, args[0], &in); err != nil {
 			return in, errors.Join(err, in.close())
 		}
 	default:
@@ -64,7 +64,7 @@ func (a *App) input(ctx context.Context, o sendOptions, args []string) (input, e
 
 // openInput opens a file, or - for standard input. Reading a pipe or a terminal ends
 // with ctx.
-func (a *App) openInput(ctx context.Context, o sendOptions, name string, in *input) error {
+func openInput(ctx context.Context, a *App, o sendOptions, name string, in *input) error {
 	var r io.Reader
 	if name == "-" {
 		r = a.Stdin

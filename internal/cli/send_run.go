@@ -31,12 +31,12 @@ func runSend(ctx context.Context, a *App, o sendOptions, args []string, generate
 	if err := o.check(args, generated); err != nil {
 		return err
 	}
-	in, err := a.input(ctx, o, args)
+	in, err := openEvents(ctx, a, o, args)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.close()) }()
-	client, err := a.api(ctx, o.api, o.concurrency+1)
+	client, err := newAPI(ctx, a, o.api, o.concurrency+1)
 	if err != nil {
 		return err
 	}
@@ -44,13 +44,13 @@ func runSend(ctx context.Context, a *App, o sendOptions, args []string, generate
 	if err != nil {
 		return err
 	}
-	result, err := a.sendAll(ctx, o, in, client, rejects)
+	result, err := sendAll(ctx, a, o, in, client, rejects)
 	var closeErr error
 	if result.RejectedFile, result.UnsentFile, closeErr = rejects.Close(); closeErr != nil {
 		closeErr = fmt.Errorf("keep events that were not accepted: %w", closeErr)
 	}
 	if !result.Began.IsZero() {
-		err = errors.Join(result.failure(), a.answer(result, func() { a.showSent(result) }), err)
+		err = errors.Join(result.failure(), a.answer(result, func() { showSent(a, result) }), err)
 		if err == nil && strings.HasSuffix(in.file, ".unsent") {
 			a.notef("All events of %s are accepted: the file can be removed.", in.file)
 		}
@@ -60,11 +60,12 @@ func runSend(ctx context.Context, a *App, o sendOptions, args []string, generate
 
 // sendAll sends the events of an input. The summary of a run that did not begin is
 // zero.
-func (a *App) sendAll(ctx context.Context, o sendOptions, in input, client *api.Client, rejects *send.File) (result sent, err error) {
+func sendAll(ctx context.Context, a *App, o sendOptions, in input, client *api.Client, rejects *send.File) (result sent, err error) {
 	bar := newProgress(a, in.total)
 	so := send.Options{
 		Client: client, Batch: o.batch, Linger: o.linger, Concurrency: o.concurrency, Rate: o.rate, RetryFor: o.retryFor,
-		Rejects: rejects, Accepted: bar.add, For: o.length, KeepRest: !in.generated, Interrupted: a.sendInterrupted,
+		Rejects: rejects, Accepted: bar.add, For: o.length, KeepRest: !in.generated,
+		Interrupted: func(ctx context.Context) context.Context { return sendInterrupted(ctx, a) },
 	}
 	var verifier *send.Verifier
 	if o.verify {
@@ -89,7 +90,7 @@ func (a *App) sendAll(ctx context.Context, o sendOptions, in input, client *api.
 }
 
 // sendInterrupted returns a context that ends with the second interrupt.
-func (a *App) sendInterrupted(ctx context.Context) context.Context {
+func sendInterrupted(ctx context.Context, a *App) context.Context {
 	until, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(until, stop)
 	a.notef("Interrupted: finishing the requests under way and keeping the other events; interrupt again to stop immediately.")

@@ -25,7 +25,7 @@ func quoted(s string) string {
 }
 
 // showSent shows people the results of a run.
-func (a *App) showSent(s sent) {
+func showSent(a *App, s sent) {
 	lines := ""
 	if s.Lines > 0 {
 		lines = " from " + plural(s.Lines, "line", "lines")
@@ -40,7 +40,7 @@ func (a *App) showSent(s sent) {
 			thousands(int64(v.Queryable)), thousands(int64(v.Missing)), v.Latency.P50, v.Latency.P95, v.Latency.P99)
 	}
 	if s.Refused > 0 {
-		a.showRejected(s)
+		showRejected(a, s)
 	}
 	if s.Unsent > 0 {
 		a.printf("not accepted %s, kept in %s", plural(s.Unsent, "event", "events"), ui.Line(s.UnsentFile))
@@ -56,7 +56,7 @@ func (a *App) showSent(s sent) {
 
 // showRejected lists the first rejected events with their places, and counts all of
 // them by reason if there are more.
-func (a *App) showRejected(s sent) {
+func showRejected(a *App, s sent) {
 	a.printf("rejected %s, kept in %s:\n", plural(s.Refused, "event", "events"), ui.Line(s.RejectedFile))
 	byLine := map[int]int{}
 	for _, e := range s.Examples {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -12,8 +13,20 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// show begins to show what a verb does while it does it: a tree where a person
-// sits, lines elsewhere, and with --output json an object an event on stdout.
+// view shows the progress of a verb on standard error. Without a call of show, its
+// notes and reports are plain lines.
+type view struct {
+	story *ui.Writer
+	flags *common
+	// shown is the progress display; nil if the verb has none.
+	shown *progress.Show
+	verb  string
+	// result is the verb's result if it is the last of the progress events.
+	result any
+}
+
+// show starts the progress display of a verb: a tree on a terminal, lines elsewhere,
+// and with --output json one event per line on standard output.
 func (a *App) show(verb string) {
 	o := progress.Options{Story: a.story, Verbose: a.flags.verbose, Color: a.colors(), Now: time.Now, Remind: a.Remind}
 	if fd, ok := terminal(a.Stderr); ok && a.Getenv("TERM") != "dumb" {
@@ -29,79 +42,88 @@ func (a *App) show(verb string) {
 		o.Events = ui.JSONWriter(a.out)
 		_, o.Quiet = terminal(a.Stdout) // the events are on the screen already
 	}
-	a.verb, a.showing = verb, progress.Start(o)
+	a.view.verb, a.view.shown = verb, progress.Start(o)
 }
 
-// endShow takes the tree away and leaves a summary; the result comes next.
-func (a *App) endShow() {
-	if a.showing != nil {
-		a.showing.End()
-	}
-}
-
-// colors says that stderr takes colours.
+// colors reports whether standard error shows colors.
 func (a *App) colors() bool {
 	_, ok := terminal(a.Stderr)
-	return ok && a.wantsColors()
+	return ok && wantsColors(a)
 }
 
-// wantsColors says that nobody asked for text without colours.
-func (a *App) wantsColors() bool {
+// wantsColors reports whether the user did not ask for text without colors.
+func wantsColors(a *App) bool {
 	return !a.flags.noColor && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
 }
 
-// report shows what an operation does, on stderr.
-func (a *App) report(e stack.Event) {
-	if a.showing != nil {
-		a.showing.Report(e)
+// end removes the tree from the screen and leaves a summary; the result comes next.
+func (v *view) end() {
+	if v.shown != nil {
+		v.shown.End()
+	}
+}
+
+// note writes a line for people.
+func (v *view) note(text string) {
+	if v.shown != nil {
+		v.shown.Note(text)
+		return
+	}
+	fmt.Fprintln(v.story, text)
+}
+
+// report shows a progress event of an operation.
+func (v *view) report(e stack.Event) {
+	if v.shown != nil {
+		v.shown.Report(e)
 		return
 	}
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	if line := progress.Line(e, a.flags.verbose); line != "" {
-		a.notef("%s", line)
+	if line := progress.Line(e, v.flags.verbose); line != "" {
+		v.note(line)
 	}
 }
 
-// busy says what this program itself is at.
-func (a *App) busy(text string) {
-	if a.showing != nil {
-		a.showing.Busy(text)
+// busy shows what this program waits for.
+func (v *view) busy(text string) {
+	if v.shown != nil {
+		v.shown.Busy(text)
 	}
 }
 
 // pause leaves the screen to a question until resume is called.
-func (a *App) pause() (resume func()) {
-	if a.showing == nil {
+func (v *view) pause() (resume func()) {
+	if v.shown == nil {
 		return func() {}
 	}
-	return a.showing.Pause()
+	return v.shown.Pause()
 }
 
-// expect says what an operation will touch, types by logical id.
-func (a *App) expect(op string, resources map[string]string) {
-	if a.showing != nil {
-		a.showing.Expect(op, resources)
+// expect announces the resources that an operation will touch, types by logical id.
+func (v *view) expect(op string, resources map[string]string) {
+	if v.shown != nil {
+		v.shown.Expect(op, resources)
 	}
 }
 
-// streams says that the answer is the last of the events on stdout.
-func (a *App) streams() bool { return a.showing != nil && a.flags.output == "json" }
+// streams reports whether the result is the last of the events on standard output.
+func (v *view) streams() bool { return v.shown != nil && v.flags.output == "json" }
 
-// writeFinalEvent writes the last event: the answer, or why there is none.
-func (a *App) writeFinalEvent(err error, code int) error {
+// final writes the last event: the result, or why there is none.
+func (v *view) final(err error, code int) error {
 	switch {
-	case !a.streams():
+	case !v.streams():
 		return nil
-	case err == nil, code == exitLeftBehind && a.result != nil:
-		return a.showing.Result(progress.Result{Verb: a.verb, ExitCode: code, Result: a.result})
+	case err == nil, code == exitLeftBehind && v.result != nil:
+		return v.shown.Result(progress.Result{Verb: v.verb, ExitCode: code, Result: v.result})
 	}
-	f := progress.Failure{Verb: a.verb, ExitCode: code, Message: message(err), Hint: hint(err), Result: a.result}
+	f := progress.Failure{Verb: v.verb, ExitCode: code, Message: message(err), Hint: hint(err), Result: v.result}
 	var failed *stack.FailedError
 	if errors.As(err, &failed) && len(failed.Causes) > 0 {
 		f.Message, _, _ = strings.Cut(f.Message, "\n")
 		f.Causes = progress.Causes(failed.Causes)
 	}
-	return a.showing.Fail(f)
+	return v.shown.Fail(f)
 }

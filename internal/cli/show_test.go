@@ -20,7 +20,7 @@ func TestColors(t *testing.T) {
 		if err := a.command().PersistentFlags().Set("no-color", strconv.FormatBool(tt.flag)); err != nil {
 			t.Fatal(err)
 		}
-		if got := a.wantsColors(); got != tt.want {
+		if got := wantsColors(a); got != tt.want {
 			t.Errorf("%v, --no-color=%t: %t", tt.environment, tt.flag, got)
 		}
 	}

@@ -72,7 +72,7 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 		a.notef("The state of the consumers, the API and the archive is unknown: %v", s.SuspendedErr)
 	}
 	result := newStatus(s, op.Caller)
-	return errors.Join(a.answer(result, func() { a.printStatus(result) }), failed)
+	return errors.Join(a.answer(result, func() { printStatus(a, result) }), failed)
 }
 
 // isOperationResult reports whether an error is the result of a completed
@@ -94,7 +94,7 @@ func newStatus(s deploy.Inspection, caller stack.Caller) status {
 	return out
 }
 
-func (a *App) printStatus(s status) {
+func printStatus(a *App, s status) {
 	a.printf("%s  %s: %s\n", s.Name, s.Status, s.Meaning)
 	if s.Reason != "" {
 		a.printf("  %s\n", ui.Line(s.Reason))

@@ -29,13 +29,13 @@ type validated struct {
 	Bytes       int    `json:"templateBytes"`
 }
 
-// validate checks one environment.
-func (a *App) validate(ctx context.Context) (validated, error) {
-	v, err := a.load(ctx)
+// validateEnvironment checks one environment.
+func validateEnvironment(ctx context.Context, a *App, environment string) (validated, error) {
+	v, err := loadFor(ctx, a, environment)
 	if err != nil {
 		return validated{}, err
 	}
-	t, _, err := a.build(v)
+	t, _, err := buildTemplate(a, v)
 	if err != nil {
 		return validated{}, err
 	}
@@ -88,8 +88,7 @@ func runValidate(ctx context.Context, a *App) error {
 	var results []validated
 	var problems validation
 	for _, environment := range environments {
-		a.flags.environment = environment
-		r, err := a.validate(ctx)
+		r, err := validateEnvironment(ctx, a, environment)
 		if err != nil {
 			if err := problems.add(environment, err); err != nil {
 				return err
