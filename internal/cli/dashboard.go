@@ -90,7 +90,7 @@ func aboutStack(v config.Variables, found stack.Stack, endpoint, region string) 
 	}
 }
 
-// tryAPI asks once, so that missing permission is told here and not on the page.
+// tryAPI sends one request, so that a missing permission is reported here and not on the page.
 func tryAPI(ctx context.Context, a *App, client *api.Client, policy string) error {
 	resp, err := client.Get(ctx, api.MetricPath(api.MetricSummary, nil), http.Header{})
 	if err != nil {
@@ -103,7 +103,7 @@ func tryAPI(ctx context.Context, a *App, client *api.Client, policy string) erro
 	case resp.StatusCode == http.StatusForbidden:
 		return &readDeniedError{client.Endpoint, policy}
 	case resp.StatusCode >= http.StatusBadRequest:
-		a.notef("the API answers %s; the page goes on asking", resp.Status)
+		a.notef("the API answers %s; the page tries again", resp.Status)
 	}
 	return nil
 }

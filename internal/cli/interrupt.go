@@ -20,17 +20,17 @@ func askCancel(ctx context.Context, a *App, op string) (cancel bool, until conte
 	_, person := terminal(a.Stdin)
 	switch {
 	case !cancellable:
-		a.notef("Interrupted: the %s goes on in AWS and is followed to its end; interrupt again to stop following it.", op)
+		a.notef("Interrupted: the %s continues in AWS and is followed to its end; interrupt again to stop following it.", op)
 		return false, until
 	case !person:
 		a.notef("Interrupted: cancelling the %s; interrupt again to leave it running.", op)
 		return true, until
 	}
-	what := map[string]string{"create": "delete the new stack", "update": "put the stack back as it was"}[op]
+	what := map[string]string{"create": "delete the new stack", "update": "roll the stack back"}[op]
 	defer a.view.pause()()
-	a.promptf("\nInterrupted. Cancel the %s (%s)? [y/N: go on] ", op, what)
+	a.promptf("\nInterrupted. Cancel the %s (%s)? [y/N: continue] ", op, what)
 	line, err := a.askLine(until)
-	if err != nil { // interrupted again, or nobody there any more
+	if err != nil { // interrupted again, or the end of input
 		return false, until
 	}
 	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y"), until

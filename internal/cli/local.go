@@ -84,7 +84,7 @@ goes on where the stream was.`,
 	return cmd
 }
 
-// check refuses what can't be meant.
+// check rejects an invalid command line.
 func (o localOptions) check() error {
 	if o.auth != "open" && o.auth != "iam" {
 		return &usageError{err: fmt.Errorf("--auth %q: want open or iam", o.auth)}
@@ -174,7 +174,7 @@ func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 	return errors.Join(err, stopLocal(ctx, a, p))
 }
 
-// localDir is the data folder, made empty where that is asked for.
+// localDir returns the data folder; --reset empties it.
 func localDir(a *App, o localOptions) (string, error) {
 	if o.ephemeral {
 		dir, err := os.MkdirTemp("", "streamctl-local-")
@@ -204,14 +204,14 @@ func localDir(a *App, o localOptions) (string, error) {
 // drainTime bounds the wait for what was accepted; it is in the stream anyway.
 const drainTime = 2 * time.Minute
 
-// stopLocal ends the platform in order, or at once when asked a second time.
+// stopLocal ends the platform in order, or immediately at a second interrupt.
 func stopLocal(ctx context.Context, a *App, p *local.Platform) error {
 	again, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	again, cancel := context.WithTimeout(again, drainTime)
 	defer cancel()
 	if s := p.Status(); s.Loading.Unread+s.Archiving.Unread > 0 {
-		a.notef("stopping: %d records to load, %d to archive first (Ctrl-C again ends at once)", s.Loading.Unread, s.Archiving.Unread)
+		a.notef("stopping: %d records to load, %d to archive first (Ctrl-C again ends immediately)", s.Loading.Unread, s.Archiving.Unread)
 	}
 	if err := p.Stop(again); err != nil {
 		return err

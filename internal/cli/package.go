@@ -28,16 +28,18 @@ func newPackageCmd(a *App) *cobra.Command {
 	var o packageOptions
 	cmd := &cobra.Command{
 		Use:   "package",
-		Short: "Build the functions and upload their code.",
+		Short: "Build the functions and upload their code",
 		Long: `Build the functions, zip them reproducibly, and upload what is missing to the
-artifact bucket, which is made once for each account and region. The digests go
-to .streamctl/artifacts.json beside the variables file; render reads them there.`,
+artifact bucket, which is created once per account and region. The digests are
+saved in .streamctl/artifacts.json beside the variables file, where render reads them.
+
+  streamctl package --env production`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPackage(cmd.Context(), a, o) },
 	}
 	sourceFlag(cmd.Flags(), &o.source)
-	cmd.Flags().BoolVar(&o.prune, "prune", false, "instead: delete code from the artifact bucket that no stack of the account and region uses, older than a day, but for each function's two newest")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "with --prune: only say what would go")
-	cmd.Flags().BoolVar(&o.noUpload, "no-upload", false, "only build and remember the digests")
+	cmd.Flags().BoolVar(&o.prune, "prune", false, "instead: delete code older than a day from the artifact bucket that no stack of the account and region uses; the two newest of each function stay")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "with --prune: only list what would be deleted")
+	cmd.Flags().BoolVar(&o.noUpload, "no-upload", false, "only build, and save the digests")
 	return cmd
 }
 
@@ -85,7 +87,7 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 	})
 }
 
-// runPrune deletes code that nobody uses.
+// runPrune deletes unused code.
 func runPrune(ctx context.Context, a *App, v config.Variables, dryRun bool) error {
 	op, err := a.operator(ctx, v)
 	if err != nil {
@@ -122,7 +124,7 @@ func uploadArtifacts(ctx context.Context, a *App, v config.Variables, artifacts 
 		for _, name := range sent {
 			uploaded[name] = true
 		}
-		a.notef("%d of %d functions uploaded to %s, the others were there", len(sent), len(artifacts), bucket)
+		a.notef("Uploaded %d of %d functions to %s; the bucket had the others", len(sent), len(artifacts), bucket)
 	}
 	if err := artifact.NewManifest(artifacts).Write(manifestPath(a)); err != nil {
 		a.notef("`streamctl render` will not know this code: %v", err)

@@ -273,7 +273,7 @@ func empty(v any) any {
 	return nil
 }
 
-// text is a value in one line; ok is false if there is none.
+// text is a value in one line; ok is false without a value.
 func text(v any) (string, bool) {
 	switch v := v.(type) {
 	case nil:
