@@ -65,14 +65,19 @@ func TestEveryUpdateIsDecided(t *testing.T) {
 			set(t, fake, "UPDATE_ROLLBACK_IN_PROGRESS")
 			return func() { set(t, fake, "UPDATE_ROLLBACK_COMPLETE") }
 		},
-		"after a continued rollback": func(t *testing.T, _ *deploy.Operator, fake *awsfake.Fake, c *change) func() {
+		"after a continued rollback": func(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, c *change) func() {
 			c.ContinueRollback = true
-			set(t, fake, "UPDATE_ROLLBACK_FAILED")
+			failRollback(t, op, fake)
 			return func() {}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			op, fake, _ := operator(t, awsfake.Options{})
+			op, fake, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
+				if kind == "AWS::SNS::Topic" {
+					return 100 * time.Millisecond // so that the rollback can be made to fail
+				}
+				return 0
+			}})
 			apply(t, op, request(t, "one", false))
 			c := later(request(t, "two", false))
 			settle := stage(t, op, fake, &c)
@@ -100,6 +105,23 @@ func TestEveryUpdateIsDecided(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// failRollback makes an update of the topic fail, and its rollback too.
+func failRollback(t *testing.T, op *deploy.Operator, fake *awsfake.Fake) {
+	t.Helper()
+	fake.FailResource("Topic", "the topic rejects the update")
+	own := *op
+	again := sync.OnceFunc(func() { fake.FailResource("Topic", "and the rollback") })
+	own.Report = func(e stack.Event) {
+		if e.LogicalID == "Topic" && e.Status == "UPDATE_FAILED" {
+			again()
+		}
+	}
+	var failed *stack.FailedError
+	if _, err := run(t.Context(), &own, later(request(t, "failing", false))); !errors.As(err, &failed) || failed.Status != string(stack.StatusUpdateRbFailed) {
+		t.Fatalf("the rollback did not fail: %v", err)
 	}
 }
 
@@ -211,7 +233,6 @@ func TestUnreachableWhileFollowing(t *testing.T) {
 		return 0
 	}})
 	apply(t, op, request(t, "one", false))
-	slow.Store(true)
 	var cut atomic.Bool
 	at, err := url.Parse(fake.Endpoint)
 	if err != nil {
@@ -245,7 +266,10 @@ func TestUnreachableWhileFollowing(t *testing.T) {
 		}
 	}
 	c := later(request(t, "two", false))
-	_, err = own.Run(t.Context(), c.specification(), deploy.Decisions{})
+	_, err = own.Run(t.Context(), c.specification(), deploy.Decisions{Approve: func(context.Context, []stack.Change) error {
+		slow.Store(true)
+		return nil
+	}})
 	var left *stack.LeftRunningError
 	if !errors.As(err, &left) || !left.Unreachable || failure.Of(err) != failure.Network || !strings.Contains(left.Hint(), "status --follow --stack-name events") {
 		t.Fatalf("got %v", err)
