@@ -58,29 +58,32 @@ func (c change) specification() deploy.Spec {
 // for another operation, and after a rollback that was continued.
 func TestEveryUpdateIsDecided(t *testing.T) {
 	want := []string{"owner", "update", "approve"}
-	for name, stage := range map[string]func(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, c *change) (before func()){
-		"at once": func(*testing.T, *deploy.Operator, *awsfake.Fake, *change) func() { return func() {} },
-		"after waiting": func(t *testing.T, _ *deploy.Operator, fake *awsfake.Fake, c *change) func() {
+	for name, stage := range map[string]func(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, failures *atomic.Int64, c *change) (before func()){
+		"at once": func(*testing.T, *deploy.Operator, *awsfake.Fake, *atomic.Int64, *change) func() { return func() {} },
+		"after waiting": func(t *testing.T, _ *deploy.Operator, fake *awsfake.Fake, _ *atomic.Int64, c *change) func() {
 			c.Wait = true
 			set(t, fake, "UPDATE_ROLLBACK_IN_PROGRESS")
 			return func() { set(t, fake, "UPDATE_ROLLBACK_COMPLETE") }
 		},
-		"after a continued rollback": func(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, c *change) func() {
+		"after a continued rollback": func(t *testing.T, op *deploy.Operator, _ *awsfake.Fake, failures *atomic.Int64, c *change) func() {
 			c.ContinueRollback = true
-			failRollback(t, op, fake)
+			failRollback(t, op, failures)
 			return func() {}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			op, fake, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
-				if kind == "AWS::SNS::Topic" {
-					return 100 * time.Millisecond // so that the rollback can be made to fail
+			var op *deploy.Operator
+			var fake *awsfake.Fake
+			failures := &atomic.Int64{} // of the topic that are still to come
+			op, fake, _ = operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
+				if kind == "AWS::SNS::Topic" && failures.Add(-1) >= 0 {
+					fake.FailResource("Topic", "the topic rejects it")
 				}
 				return 0
 			}})
 			apply(t, op, request(t, "one", false))
 			c := later(request(t, "two", false))
-			settle := stage(t, op, fake, &c)
+			settle := stage(t, op, fake, failures, &c)
 			op.Report = func(e stack.Event) {
 				if e.Kind == stack.KindWaiting {
 					settle()
@@ -94,7 +97,7 @@ func TestEveryUpdateIsDecided(t *testing.T) {
 
 			refused := errors.New("refused")
 			c = later(request(t, "three", false))
-			settle = stage(t, op, fake, &c)
+			settle = stage(t, op, fake, failures, &c)
 			fake.ResetCalls()
 			if _, err := op.Run(t.Context(), c.specification(), (&recorder{checkUpdate: refused}).decisions()); !errors.Is(err, refused) {
 				t.Errorf("the check was skipped: %v", err)
@@ -109,18 +112,11 @@ func TestEveryUpdateIsDecided(t *testing.T) {
 }
 
 // failRollback makes an update of the topic fail, and its rollback too.
-func failRollback(t *testing.T, op *deploy.Operator, fake *awsfake.Fake) {
+func failRollback(t *testing.T, op *deploy.Operator, failures *atomic.Int64) {
 	t.Helper()
-	fake.FailResource("Topic", "the topic rejects the update")
-	own := *op
-	again := sync.OnceFunc(func() { fake.FailResource("Topic", "and the rollback") })
-	own.Report = func(e stack.Event) {
-		if e.LogicalID == "Topic" && e.Status == "UPDATE_FAILED" {
-			again()
-		}
-	}
+	failures.Store(2)
 	var failed *stack.FailedError
-	if _, err := run(t.Context(), &own, later(request(t, "failing", false))); !errors.As(err, &failed) || failed.Status != string(stack.StatusUpdateRbFailed) {
+	if _, err := run(t.Context(), op, later(request(t, "failing", false))); !errors.As(err, &failed) || failed.Status != string(stack.StatusUpdateRbFailed) {
 		t.Fatalf("the rollback did not fail: %v", err)
 	}
 }
