@@ -114,7 +114,8 @@ func (a *App) localVariables(ctx context.Context) (config.Variables, error) {
 	}
 	v, err := a.load(ctx)
 	if errors.Is(err, fs.ErrNotExist) && a.flags.variables == defaultVariables {
-		return a.withFlags(config.Default(a.flags.environment))
+		a.variables = []byte{} // an empty file has the defaults, and the same checks
+		return a.load(ctx)
 	}
 	return v, err
 }

@@ -25,30 +25,28 @@ type fakeKey struct{}
 
 // standInForAWS starts a stand-in for AWS and works on it:
 //
-//	aws start                      sets the variables that reach it
-//	aws stack NAME FILE            creates a stack; $NAME in the file are variables of the script
-//	aws status NAME STATUS         sets a stack's status
-//	aws fail SERVICE ACTION CODE   rejects every call of an action with 400
+//	aws start [DELAY]                 sets the variables that reach it; each step of a resource takes DELAY
+//	aws stack NAME FILE               creates a stack; $NAME in the file are variables of the script
+//	aws begin NAME FILE               begins to create a stack
+//	aws status NAME STATUS            sets a stack's status
+//	aws fail SERVICE ACTION CODE      rejects every call of an action with 400
+//	aws put BUCKET KEY                puts an object into a bucket
+//	aws fail-resource ID REASON       makes the next creation or update of a logical id fail
+//	aws fail-delete ID REASON         makes the next deletion of a logical id fail
 func standInForAWS(ctx context.Context, ts *testscript.TestScript, neg bool, args []string) {
 	usage := func(n int) {
 		if neg || len(args) != n {
-			ts.Fatalf("usage: aws start | stack NAME FILE | status NAME STATUS | fail SERVICE ACTION CODE")
+			ts.Fatalf("usage: aws start [DELAY] | stack NAME FILE | begin NAME FILE | status NAME STATUS | fail SERVICE ACTION CODE | put BUCKET KEY | fail-resource ID REASON | fail-delete ID REASON")
 		}
 	}
 	if len(args) == 0 {
 		usage(-1)
 	}
 	if args[0] == "start" {
-		usage(1)
-		ts.Check(os.MkdirAll(ts.MkAbs(".aws"), 0o700))
-		fake, err := awsfake.Start(ctx, awsfake.Options{Dir: ts.MkAbs(".aws")})
-		ts.Check(err)
-		ts.Defer(func() { ts.Check(fake.Stop()) })
-		for _, pair := range append(fake.Environment(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull) {
-			name, value, _ := strings.Cut(pair, "=")
-			ts.Setenv(name, value)
+		if len(args) != 2 {
+			usage(1)
 		}
-		fakes(ts)[fakeKey{}] = fake
+		startAWS(ctx, ts, args[1:])
 		return
 	}
 	fake, ok := fakes(ts)[fakeKey{}].(*awsfake.Fake)
@@ -58,16 +56,49 @@ func standInForAWS(ctx context.Context, ts *testscript.TestScript, neg bool, arg
 	switch args[0] {
 	case "stack":
 		usage(3)
-		ts.Check(createStack(ctx, fake, args[1], os.Expand(ts.ReadFile(args[2]), ts.Getenv)))
+		stacks := stacksOf(fake)
+		ts.Check(beginStack(ctx, stacks, args[1], os.Expand(ts.ReadFile(args[2]), ts.Getenv)))
+		ts.Check(cfn.NewStackCreateCompleteWaiter(stacks, func(o *cfn.StackCreateCompleteWaiterOptions) { o.MinDelay, o.MaxDelay = time.Millisecond, time.Second }).
+			Wait(ctx, &cfn.DescribeStacksInput{StackName: &args[1]}, time.Minute))
+	case "begin":
+		usage(3)
+		ts.Check(beginStack(ctx, stacksOf(fake), args[1], os.Expand(ts.ReadFile(args[2]), ts.Getenv)))
 	case "status":
 		usage(3)
 		ts.Check(fake.SetStackStatus(args[1], args[2]))
 	case "fail":
 		usage(4)
 		fake.FailCall(args[1], args[2], http.StatusBadRequest, args[3], "the script rejects it", 1000)
+	case "put":
+		usage(3)
+		ts.Check(fake.Objects().Put(args[1], args[2], []byte("x")))
+	case "fail-resource":
+		usage(3)
+		fake.FailResource(args[1], args[2])
+	case "fail-delete":
+		usage(3)
+		fake.FailDelete(args[1], args[2])
 	default:
 		usage(-1)
 	}
+}
+
+func startAWS(ctx context.Context, ts *testscript.TestScript, delay []string) {
+	o := awsfake.Options{Dir: ts.MkAbs(".aws"), Answer: answered}
+	if len(delay) > 0 {
+		d, err := time.ParseDuration(delay[0])
+		ts.Check(err)
+		o.Delay = func(string) time.Duration { return d }
+	}
+	ts.Check(os.MkdirAll(o.Dir, 0o700))
+	fake, err := awsfake.Start(ctx, o)
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(fake.Stop()) })
+	for _, pair := range append(fake.Environment(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull) {
+		name, value, _ := strings.Cut(pair, "=")
+		ts.Setenv(name, value)
+	}
+	fakes(ts)[fakeKey{}] = fake
 }
 
 // fakes is the state of a script, which Setup makes.
@@ -79,14 +110,14 @@ func fakes(ts *testscript.TestScript) map[any]any {
 	return values
 }
 
-func createStack(ctx context.Context, fake *awsfake.Fake, name, body string) error {
-	stacks := cfn.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
+func stacksOf(fake *awsfake.Fake) *cfn.Client {
+	return cfn.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, "")})
-	if _, err := stacks.CreateStack(ctx, &cfn.CreateStackInput{StackName: &name, TemplateBody: &body}); err != nil {
-		return err
-	}
-	wait := cfn.NewStackCreateCompleteWaiter(stacks, func(o *cfn.StackCreateCompleteWaiterOptions) { o.MinDelay, o.MaxDelay = time.Millisecond, time.Second })
-	return wait.Wait(ctx, &cfn.DescribeStacksInput{StackName: &name}, time.Minute)
+}
+
+func beginStack(ctx context.Context, stacks *cfn.Client, name, body string) error {
+	_, err := stacks.CreateStack(ctx, &cfn.CreateStackInput{StackName: &name, TemplateBody: &body})
+	return err
 }
 
 // serveAPI serves an API whose responses are files of the script, and sets $API to its

@@ -20,11 +20,15 @@ func Load(r io.Reader, name, environment string) (Variables, error) {
 	root, wrong := parse(r)
 	d := decoder{lines: map[string]int{}, problems: wrong}
 	sections := d.take(root, "Environments")
+	own := d.environment(root)
 	if environment == "" {
-		environment = d.environment(root)
+		environment = own
 	}
 	v := Default(environment)
 	d.object("", root, &v)
+	if own != environment && own != "" && !slices.Contains(environments, own) {
+		d.add("Environment", d.lines["Environment"], "%q: %s", own, oneOf(own, environments))
+	}
 	v.Environment = environment
 	d.sections(sections, environment, &v)
 	derive(&v, d.lines)
