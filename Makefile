@@ -64,7 +64,7 @@ chaos: setup ## break everything a thousand times, and `local` and its files: no
 	$(ENVIRONMENT) STREAMCTL_FIRST_STARTS=$${STREAMCTL_FIRST_STARTS:-30} $(GO) test -v -timeout 30m -run TestInterruptedFirstStart ./internal/testkit/suites/localrun
 
 scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) while they are written, and beside boto3
-	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -v -count=1 -timeout 30m -run 'WhileWritten|TestEmpty' ./internal/deploy
+	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -v -count=1 -timeout 30m -run 'WhileWritten|TestEmpty' ./internal/deploy/...
 	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 60m ./internal/testkit/suites/measure
 
 release: ## build dist/streamctl with the functions inside

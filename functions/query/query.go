@@ -20,29 +20,40 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Warehouse is what query reads when the cache has no answer; *warehouse.DB
-// has it.
+// Warehouse is read where the cache has no answer; *warehouse.DB satisfies it.
 type Warehouse interface {
+	Counts
+	Catalog
+}
+
+// Counts reads the numbers of an answer.
+type Counts interface {
 	cache.Source
 	Series(ctx context.Context, metric string, from, to time.Time, step time.Duration) ([]warehouse.Point, error)
 	CountUsers(ctx context.Context, first, last time.Time) (byDay map[string]int64, err error)
-	// IsNeverFolded reports whether a value has rows of its own in every minute.
-	IsNeverFolded(ctx context.Context, key, value string) (bool, error)
-	// CountType counts events of a type also where they may be folded.
+	// CountType counts the events of a type, including those folded into another
+	// dimension value.
 	CountType(ctx context.Context, eventType string, from, to time.Time, step time.Duration) (warehouse.TypeCount, error)
-	// Floor is where retention ended; the zero time if nothing was dropped.
-	Floor(context.Context) (time.Time, error)
-	// Values lists the values of a series that have a place, or had one.
-	Values(ctx context.Context, key string) ([]warehouse.Value, error)
-	// Since tells from when on a series is whole; ok is false when that isn't
-	// known.
-	Since(ctx context.Context, key string) (since time.Time, ok bool, err error)
-	// MetricKey finds the series of a metric that code makes, and how many
-	// values a dimension of it has.
-	MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error)
 }
 
-// Cache is what query reads first; *cache.Cache has it.
+// Catalog describes the series that the warehouse has.
+type Catalog interface {
+	// MetricKey finds the series of a metric by its name; by is the number of fields
+	// that distinguish its dimension values.
+	MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error)
+	// Values lists the dimension values of a series that have a place, or had one.
+	Values(ctx context.Context, key string) ([]warehouse.Value, error)
+	// IsNeverFolded reports whether a value has rows of its own in every minute.
+	IsNeverFolded(ctx context.Context, key, value string) (bool, error)
+	// Since returns the time from which a series is complete; ok is false if it is
+	// unknown.
+	Since(ctx context.Context, key string) (since time.Time, ok bool, err error)
+	// Floor returns the time before which events were dropped by retention; the
+	// zero time if none were.
+	Floor(context.Context) (time.Time, error)
+}
+
+// Cache is read first; *cache.Cache satisfies it.
 type Cache interface {
 	Minutes(ctx context.Context, metric string, minutes []time.Time) (cache.Minutes, error)
 	Fill(ctx context.Context, source cache.Source, metric string, minutes []time.Time) ([]warehouse.MinuteRow, error)

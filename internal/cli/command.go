@@ -80,7 +80,6 @@ to standard output is 1, and so is a network that fails.`,
 		Args:          subcommands,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetVersionTemplate("streamctl {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	commonFlags(a, root.PersistentFlags())
 	for _, v := range verbs() {

@@ -58,24 +58,32 @@ func (c change) specification() deploy.Spec {
 // for another operation, and after a rollback that was continued.
 func TestEveryUpdateIsDecided(t *testing.T) {
 	want := []string{"owner", "update", "approve"}
-	for name, stage := range map[string]func(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, c *change) (before func()){
-		"at once": func(*testing.T, *deploy.Operator, *awsfake.Fake, *change) func() { return func() {} },
-		"after waiting": func(t *testing.T, _ *deploy.Operator, fake *awsfake.Fake, c *change) func() {
+	for name, stage := range map[string]func(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, failures *atomic.Int64, c *change) (before func()){
+		"at once": func(*testing.T, *deploy.Operator, *awsfake.Fake, *atomic.Int64, *change) func() { return func() {} },
+		"after waiting": func(t *testing.T, _ *deploy.Operator, fake *awsfake.Fake, _ *atomic.Int64, c *change) func() {
 			c.Wait = true
 			set(t, fake, "UPDATE_ROLLBACK_IN_PROGRESS")
 			return func() { set(t, fake, "UPDATE_ROLLBACK_COMPLETE") }
 		},
-		"after a continued rollback": func(t *testing.T, _ *deploy.Operator, fake *awsfake.Fake, c *change) func() {
+		"after a continued rollback": func(t *testing.T, op *deploy.Operator, _ *awsfake.Fake, failures *atomic.Int64, c *change) func() {
 			c.ContinueRollback = true
-			set(t, fake, "UPDATE_ROLLBACK_FAILED")
+			failRollback(t, op, failures)
 			return func() {}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			op, fake, _ := operator(t, awsfake.Options{})
+			var op *deploy.Operator
+			var fake *awsfake.Fake
+			failures := &atomic.Int64{} // of the topic that are still to come
+			op, fake, _ = operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
+				if kind == "AWS::SNS::Topic" && failures.Add(-1) >= 0 {
+					fake.FailResource("Topic", "the topic rejects it")
+				}
+				return 0
+			}})
 			apply(t, op, request(t, "one", false))
 			c := later(request(t, "two", false))
-			settle := stage(t, op, fake, &c)
+			settle := stage(t, op, fake, failures, &c)
 			op.Report = func(e stack.Event) {
 				if e.Kind == stack.KindWaiting {
 					settle()
@@ -89,7 +97,7 @@ func TestEveryUpdateIsDecided(t *testing.T) {
 
 			refused := errors.New("refused")
 			c = later(request(t, "three", false))
-			settle = stage(t, op, fake, &c)
+			settle = stage(t, op, fake, failures, &c)
 			fake.ResetCalls()
 			if _, err := op.Run(t.Context(), c.specification(), (&recorder{checkUpdate: refused}).decisions()); !errors.Is(err, refused) {
 				t.Errorf("the check was skipped: %v", err)
@@ -100,6 +108,16 @@ func TestEveryUpdateIsDecided(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// failRollback makes an update of the topic fail, and its rollback too.
+func failRollback(t *testing.T, op *deploy.Operator, failures *atomic.Int64) {
+	t.Helper()
+	failures.Store(2)
+	var failed *stack.FailedError
+	if _, err := run(t.Context(), op, later(request(t, "failing", false))); !errors.As(err, &failed) || failed.Status != string(stack.StatusUpdateRbFailed) {
+		t.Fatalf("the rollback did not fail: %v", err)
 	}
 }
 
@@ -211,7 +229,6 @@ func TestUnreachableWhileFollowing(t *testing.T) {
 		return 0
 	}})
 	apply(t, op, request(t, "one", false))
-	slow.Store(true)
 	var cut atomic.Bool
 	at, err := url.Parse(fake.Endpoint)
 	if err != nil {
@@ -245,7 +262,10 @@ func TestUnreachableWhileFollowing(t *testing.T) {
 		}
 	}
 	c := later(request(t, "two", false))
-	_, err = own.Run(t.Context(), c.specification(), deploy.Decisions{})
+	_, err = own.Run(t.Context(), c.specification(), deploy.Decisions{Approve: func(context.Context, []stack.Change) error {
+		slow.Store(true)
+		return nil
+	}})
 	var left *stack.LeftRunningError
 	if !errors.As(err, &left) || !left.Unreachable || failure.Of(err) != failure.Network || !strings.Contains(left.Hint(), "status --follow --stack-name events") {
 		t.Fatalf("got %v", err)

@@ -21,7 +21,7 @@ import (
 // TestNetworkInterfaces has Lambda hold on to the functions' group and subnet: the
 // wait is explained, and the delete begun again once they are free.
 func TestNetworkInterfaces(t *testing.T) {
-	op, _, lines := operator(t, awsfake.Options{InterfacesLinger: 200 * time.Millisecond})
+	op, _, lines := operator(t, awsfake.Options{InterfacesLinger: 2 * time.Second})
 	op.Poll = time.Millisecond
 	apply(t, op, live(t, "one", "Delete", "Delete"))
 	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {

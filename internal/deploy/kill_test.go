@@ -140,6 +140,7 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 	var mu sync.Mutex
 	var victim *os.Process
 	calls := 0
+	inARow := map[string]int{}
 	var throttle atomic.Bool
 	op, fake, _ := operator(t, awsfake.Options{
 		Delay: func(string) time.Duration { return 8 * time.Millisecond },
@@ -154,9 +155,13 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 					}
 				}
 			}
-			if throttle.Load() && rand.IntN(10) < 3 {
+			// Three of ten calls are throttled, but never all ten tries of one call: by
+			// chance that would happen once in some ten runs of this test.
+			if throttle.Load() && rand.IntN(10) < 3 && inARow[c.Operation] < 8 {
+				inARow[c.Operation]++
 				return awsfake.Throttled(c.Service)
 			}
+			inARow[c.Operation] = 0
 			return nil
 		},
 	})

@@ -63,7 +63,7 @@ func (t *Template) method(resourceID, verb, function string) *apigateway.Method 
 		Integration: &apigateway.Method_Integration{
 			Type:                  "AWS_PROXY",
 			IntegrationHttpMethod: new("POST"),
-			Uri:                   new(Sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/" + t.calledArn(function) + "/invocations")),
+			Uri:                   new(Sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/" + t.invokeTargetArn(function) + "/invocations")),
 		},
 	}
 }
@@ -165,7 +165,7 @@ func (t *Template) addAccountRole() {
 func (t *Template) addPermission(function, route string) {
 	t.add(title(function)+"Permission", &lambda.Permission{
 		Action:       "lambda:InvokeFunction",
-		FunctionName: t.called(function),
+		FunctionName: t.invokeTarget(function),
 		Principal:    "apigateway.amazonaws.com",
 		SourceArn:    new(arn("execute-api", "${"+idApi+"}/*/"+route)),
 	})

@@ -32,7 +32,7 @@ func (t *Template) addFunctions(v config.Variables) {
 		}
 		t.add(FunctionID(f.Name), fn)
 		if setting.ProvisionedConcurrency > 0 {
-			t.addReady(f.Name, setting.ProvisionedConcurrency)
+			t.addProvisionedConcurrency(f.Name, setting.ProvisionedConcurrency)
 		}
 	}
 }
@@ -68,10 +68,10 @@ func (t *Template) function(v config.Variables, f contract.Function, environment
 		fn.AWSCloudFormationDependsOn = []string{FunctionID(contract.FuncProcessor)}
 	}
 	if f.InVPC {
-		groups, rules := reach(f.Name)
+		groups, rules := egressOf(f.Name)
 		fn.VpcConfig = &lambda.Function_VpcConfig{SubnetIds: subnetRefs(v), SecurityGroupIds: groups}
 		if f.Name != contract.FuncSchema {
-			_, waited := reach(contract.FuncSchema) // by the migrations
+			_, waited := egressOf(contract.FuncSchema) // by the migrations
 			fn.AWSCloudFormationDependsOn = append([]string{idMigrations}, slices.DeleteFunc(rules, func(rule string) bool { return slices.Contains(waited, rule) })...)
 		}
 	}
@@ -118,7 +118,7 @@ func (t *Template) eventTypes(v config.Variables) string {
 // out of a network that is being taken apart.
 func (t *Template) addMigrations(v config.Variables) {
 	t.group("Migrations")
-	_, rules := reach(contract.FuncSchema)
+	_, rules := egressOf(contract.FuncSchema)
 	depends := append([]string{idS3Endpoint}, rules...)
 	for zone := range v.AvailabilityZones {
 		depends = append(depends, associationID(zone))

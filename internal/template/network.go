@@ -98,10 +98,10 @@ func closedGroup(description string) *ec2.SecurityGroup {
 	}
 }
 
-// reach is what a function reaches inside the VPC: the client groups that it
+// egressOf is what a function reaches inside the VPC: the client groups that it
 // is in, and the rules for them. Nothing refers to a rule, so what must work
 // depends on them by name.
-func reach(function string) (groups, rules []string) {
+func egressOf(function string) (groups, rules []string) {
 	add := func(group, rule string) {
 		groups = append(groups, Ref(group))
 		rules = append(rules, rule)

@@ -176,15 +176,15 @@ func yamlIntrinsic(value map[string]any) *yaml.Node {
 // of that.
 func text(s string) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
-	if old(s) {
+	if ambiguousInYAML11(s) {
 		node.Style = yaml.DoubleQuotedStyle
 	}
 	return node
 }
 
-// old says that YAML 1.1 reads a plain s as a truth value, as a key of its own,
+// ambiguousInYAML11 reports whether YAML 1.1 reads a plain s as a truth value, as a key of its own,
 // or as a number to the base of sixty, such as 10:30.
-func old(s string) bool {
+func ambiguousInYAML11(s string) bool {
 	switch strings.ToLower(s) {
 	case "y", "n", "yes", "no", "on", "off", "<<", "=":
 		return true

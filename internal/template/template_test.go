@@ -117,7 +117,7 @@ func TestLint(t *testing.T) {
 // functions can verify. What deploys without S3PrefixListId is among them.
 func allRegions(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile("../trust/roots/rds.pem")
+	text, err := os.ReadFile("../awshttp/roots/rds.pem")
 	if err != nil {
 		t.Fatal(err)
 	}

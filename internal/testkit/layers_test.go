@@ -34,7 +34,7 @@ func TestLayers(t *testing.T) {
 		never(t, "./functions/"+f.Name+"/...", append(slices.Clip(banned), sdk+"/config")...) // files, profiles, sign-in
 	}
 	never(t, "./internal/template", sdk, module+"internal/deploy", module+"internal/cli", module+"internal/local")
-	never(t, "./internal/deploy", module+"internal/template", "github.com/awslabs/goformation", module+"internal/cli")
+	never(t, "./internal/deploy/...", module+"internal/template", module+"internal/cli", module+"internal/config", module+"internal/local", "github.com/awslabs/goformation", "github.com/spf13/cobra")
 	never(t, "./internal/config", sdk, module+"internal/template", module+"internal/deploy", module+"internal/cli")
 	never(t, "./internal/local", module+"internal/template", module+"internal/deploy", module+"internal/cli", "github.com/awslabs/goformation", "github.com/spf13/cobra")
 	never(t, "./internal/dashboard", sdk, module+"internal/cli", module+"internal/local", module+"internal/deploy")
@@ -47,19 +47,41 @@ func TestLayers(t *testing.T) {
 // what is listed.
 func TestLeaves(t *testing.T) {
 	for pkg, allowed := range map[string][]string{
-		"api":      {"event"},
+		"api":      {"event", "failure"},
 		"awshttp":  {"pause"},
 		"contract": {}, // environments and settings
 		"decimal":  {},
 		"emf":      {"contract"},
 		"event":    {},
+		"failure":  {},
 		"metric":   {"decimal", "event"},
 		"pause":    {},
+		// One parser of a stack's template body, for deploy and cli.
+		"stacktemplate": {},
 	} {
 		for _, imported := range list(t, `{{range .Imports}}{{.}} {{end}}`, "./internal/"+pkg) {
 			if name, ours := strings.CutPrefix(imported, module+"internal/"); under(imported, strings.TrimSuffix(module, "/")) && (!ours || !slices.Contains(allowed, name)) {
 				t.Errorf("internal/%s imports %s", pkg, imported)
 			}
+		}
+	}
+}
+
+// TestDeployPackages has the packages below deploy import neither deploy nor each
+// other. All of them may import stack, which imports none of them.
+func TestDeployPackages(t *testing.T) {
+	const deploy, stack = module + "internal/deploy", module + "internal/deploy/stack"
+	imported := map[string]bool{}
+	for _, edge := range list(t, `{{$p := .ImportPath}}{{range .Imports}}{{$p}}>{{.}} {{end}}`, "./internal/deploy/...") {
+		importer, dep, _ := strings.Cut(edge, ">")
+		imported[dep] = true
+		if importer != deploy && under(dep, deploy) && dep != stack {
+			t.Errorf("%s imports %s", importer, dep)
+		}
+	}
+	for _, pkg := range []string{"stack", "pipeline", "bucket", "code", "database", "leftovers"} {
+		if !imported[deploy+"/"+pkg] {
+			t.Errorf("nothing in deploy imports %s/%s: update this test if the package moved", deploy, pkg)
 		}
 	}
 }

@@ -186,8 +186,15 @@ func (s *Store) EnsureAndUpload(ctx context.Context, artifacts []artifact.Artifa
 		return err
 	}
 	sent, err := s.Upload(ctx, artifacts)
-	if err == nil {
-		s.Step("Uploaded %d of %d functions to %s; the bucket had the others", len(sent), len(artifacts), s.Bucket)
+	switch {
+	case err != nil:
+		return err
+	case len(sent) == 0:
+		s.Step("The functions' code is in bucket %s already", s.Bucket)
+	case len(sent) == len(artifacts):
+		s.Step("Uploaded %d functions to bucket %s", len(sent), s.Bucket)
+	default:
+		s.Step("Uploaded %d of %d functions to bucket %s, which had the others", len(sent), len(artifacts), s.Bucket)
 	}
-	return err
+	return nil
 }

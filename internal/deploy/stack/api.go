@@ -8,14 +8,14 @@ import (
 
 // API is the calls that this package makes; *cloudformation.Client satisfies it.
 type API interface {
-	ReadAPI
-	ChangeSetAPI
-	OperationAPI
-	SettingAPI
+	readAPI
+	changeSetAPI
+	operationAPI
+	settingAPI
 }
 
-// ReadAPI reads a stack.
-type ReadAPI interface {
+// readAPI reads a stack.
+type readAPI interface {
 	DescribeStacks(context.Context, *cfn.DescribeStacksInput, ...func(*cfn.Options)) (*cfn.DescribeStacksOutput, error)
 	DescribeStackEvents(context.Context, *cfn.DescribeStackEventsInput, ...func(*cfn.Options)) (*cfn.DescribeStackEventsOutput, error)
 	DescribeStackResource(context.Context, *cfn.DescribeStackResourceInput, ...func(*cfn.Options)) (*cfn.DescribeStackResourceOutput, error)
@@ -23,16 +23,16 @@ type ReadAPI interface {
 	GetTemplate(context.Context, *cfn.GetTemplateInput, ...func(*cfn.Options)) (*cfn.GetTemplateOutput, error)
 }
 
-// ChangeSetAPI makes and executes change sets.
-type ChangeSetAPI interface {
+// changeSetAPI makes and executes change sets.
+type changeSetAPI interface {
 	CreateChangeSet(context.Context, *cfn.CreateChangeSetInput, ...func(*cfn.Options)) (*cfn.CreateChangeSetOutput, error)
 	DescribeChangeSet(context.Context, *cfn.DescribeChangeSetInput, ...func(*cfn.Options)) (*cfn.DescribeChangeSetOutput, error)
 	ExecuteChangeSet(context.Context, *cfn.ExecuteChangeSetInput, ...func(*cfn.Options)) (*cfn.ExecuteChangeSetOutput, error)
 	DeleteChangeSet(context.Context, *cfn.DeleteChangeSetInput, ...func(*cfn.Options)) (*cfn.DeleteChangeSetOutput, error)
 }
 
-// OperationAPI begins and cancels operations.
-type OperationAPI interface {
+// operationAPI begins and cancels operations.
+type operationAPI interface {
 	CreateStack(context.Context, *cfn.CreateStackInput, ...func(*cfn.Options)) (*cfn.CreateStackOutput, error)
 	UpdateStack(context.Context, *cfn.UpdateStackInput, ...func(*cfn.Options)) (*cfn.UpdateStackOutput, error)
 	DeleteStack(context.Context, *cfn.DeleteStackInput, ...func(*cfn.Options)) (*cfn.DeleteStackOutput, error)
@@ -40,8 +40,8 @@ type OperationAPI interface {
 	ContinueUpdateRollback(context.Context, *cfn.ContinueUpdateRollbackInput, ...func(*cfn.Options)) (*cfn.ContinueUpdateRollbackOutput, error)
 }
 
-// SettingAPI reads and sets properties of a stack that no template has.
-type SettingAPI interface {
+// settingAPI reads and sets properties of a stack that no template has.
+type settingAPI interface {
 	UpdateTerminationProtection(context.Context, *cfn.UpdateTerminationProtectionInput, ...func(*cfn.Options)) (*cfn.UpdateTerminationProtectionOutput, error)
 	GetStackPolicy(context.Context, *cfn.GetStackPolicyInput, ...func(*cfn.Options)) (*cfn.GetStackPolicyOutput, error)
 	SetStackPolicy(context.Context, *cfn.SetStackPolicyInput, ...func(*cfn.Options)) (*cfn.SetStackPolicyOutput, error)

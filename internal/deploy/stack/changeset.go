@@ -140,7 +140,7 @@ type describedChangeSet struct {
 	changes []Change
 }
 
-func describeChangeSet(ctx context.Context, api ChangeSetAPI, id string) (describedChangeSet, error) {
+func describeChangeSet(ctx context.Context, api changeSetAPI, id string) (describedChangeSet, error) {
 	var out describedChangeSet
 	pages := cfn.NewDescribeChangeSetPaginator(api, &cfn.DescribeChangeSetInput{ChangeSetName: &id, IncludePropertyValues: aws.Bool(true)})
 	for pages.HasMorePages() {

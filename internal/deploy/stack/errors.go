@@ -57,7 +57,7 @@ func (e *NotFoundError) Error() string {
 }
 
 // Is makes the error an ErrNotFound.
-func (e *NotFoundError) Is(target error) bool { return target == ErrNotFound } //nolint:errorlint // this is what errors.Is calls
+func (e *NotFoundError) Is(target error) bool { return target == ErrNotFound }
 
 // FailedError is an operation that CloudFormation ended without success.
 type FailedError struct {

@@ -57,7 +57,7 @@ func (o *operation) skipPast(ctx context.Context) error {
 
 // newEvents reads the events that are not seen yet, oldest first. CloudFormation
 // lists the newest first and has no "since": it reads up to a known event.
-func (o *operation) newEvents(ctx context.Context, api ReadAPI) ([]Event, error) {
+func (o *operation) newEvents(ctx context.Context, api readAPI) ([]Event, error) {
 	var unseen []Event
 	pages := cfn.NewDescribeStackEventsPaginator(api, &cfn.DescribeStackEventsInput{StackName: &o.id})
 	for pages.HasMorePages() {

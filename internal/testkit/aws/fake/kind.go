@@ -12,8 +12,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// kind is a resource type: what CloudFormation knows of it and what the fake
-// does with it.
+// kind declares a resource type: its schema in CloudFormation, and the work of its
+// handlers. The file kinds_<service>.go has the types of a service.
 type kind struct {
 	cfn.Kind
 	// id makes the physical id; identify does for a type whose id only the
@@ -49,7 +49,8 @@ func (f provider) kind(resourceType string) (kind, bool) {
 		return customKind(), true
 	}
 	for _, group := range []map[string]kind{
-		networkKinds(), storeKinds(), functionKinds(), versionKinds(), apiKinds(), domainKinds(), wafKinds(), monitoringKinds(),
+		apiGatewayKinds(), apiGatewayDomainKinds(), cloudWatchKinds(), ec2Kinds(), elastiCacheKinds(), eventsKinds(), iamKinds(),
+		kinesisKinds(), kmsKinds(), lambdaKinds(), lambdaVersionKinds(), logsKinds(), rdsKinds(), route53Kinds(), s3Kinds(), snsKinds(), wafv2Kinds(),
 	} {
 		if k, ok := group[resourceType]; ok {
 			return k, true

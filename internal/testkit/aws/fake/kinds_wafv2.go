@@ -16,9 +16,9 @@ const (
 	wafAssociated = "AWS WAF couldn’t perform the operation because your resource is being used by another resource or it’s associated with another resource."
 )
 
-// wafKinds declares web ACLs and what hangs on them. Nothing of a web ACL is
+// wafv2Kinds declares web ACLs and what hangs on them. Nothing of a web ACL is
 // applied to requests.
-func wafKinds() map[string]kind {
+func wafv2Kinds() map[string]kind {
 	return map[string]kind{
 		"AWS::WAFv2::WebACL": {
 			Kind: cfn.Kind{Required: []string{"DefaultAction", "Scope", "VisibilityConfig"}, CreateOnly: []string{"Name", "Scope"}},

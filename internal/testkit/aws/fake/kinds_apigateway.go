@@ -13,9 +13,9 @@ import (
 // badLogRole refuses an account's CloudWatch role.
 const badLogRole = "The role ARN does not have required permissions configured. Please grant trust permission for API Gateway and add the required role policy."
 
-// apiKinds declares API Gateway's types. Only a Deployment's snapshot of them
-// is ever served.
-func apiKinds() map[string]kind {
+// apiGatewayKinds declares API Gateway's types. Only a Deployment's snapshot of them
+// is served.
+func apiGatewayKinds() map[string]kind {
 	part := func(createOnly ...string) cfn.Kind {
 		return cfn.Kind{Required: []string{"RestApiId"}, CreateOnly: append(createOnly, "RestApiId")}
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// versionKinds declares a function's versions and aliases.
-func versionKinds() map[string]kind {
+// lambdaVersionKinds declares a function's versions and aliases.
+func lambdaVersionKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Lambda::Version": {
 			Kind: cfn.Kind{

@@ -9,8 +9,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// networkKinds declares the VPC's types and the key's.
-func networkKinds() map[string]kind {
+// ec2Kinds declares Amazon EC2's types.
+func ec2Kinds() map[string]kind {
 	rule := kind{Kind: cfn.Kind{
 		Required:   []string{"GroupId", "IpProtocol"},
 		CreateOnly: []string{"GroupId", "IpProtocol", "FromPort", "ToPort", "CidrIp", "CidrIpv6", "SourceSecurityGroupId", "SourcePrefixListId", "DestinationSecurityGroupId", "DestinationPrefixListId"},
@@ -48,23 +48,10 @@ func networkKinds() map[string]kind {
 		"AWS::EC2::SecurityGroupIngress": rule,
 		"AWS::EC2::SecurityGroupEgress":  rule,
 		"AWS::EC2::FlowLog":              flowLogKind(),
-		"AWS::KMS::Key": {
-			Kind: cfn.Kind{Required: []string{"KeyPolicy"}}, id: uuid,
-			attributes: map[string]string{"Arn": "arn:aws:kms:{region}:{account}:key/{id}", "KeyId": "{id}"},
-		},
-		"AWS::KMS::Alias": {
-			Kind: cfn.Kind{Required: []string{"AliasName", "TargetKeyId"}, CreateOnly: []string{"AliasName"}}, id: named("AliasName", 256),
-			check: func(_ *account, r cfn.Request) error {
-				if name := str(r.Properties, "AliasName"); len(name) < 7 || name[:6] != "alias/" || len(name) > 10 && name[:10] == "alias/aws/" {
-					return handlerError("Kms", 400, "Invalid alias name "+name, "InvalidRequest")
-				}
-				return nil
-			},
-		},
 	}
 }
 
-// existing checks that a property names a resource that is there.
+// existing checks that a property names a resource that exists.
 func existing(property, resourceType, message string) func(*account, cfn.Request) error {
 	return func(f *account, r cfn.Request) error {
 		id := str(r.Properties, property)

@@ -12,12 +12,12 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/lambda"
 )
 
-// addReady keeps executions of a function ready: those of a version, under an
+// addProvisionedConcurrency keeps executions of a function ready: those of a version, under an
 // alias that the API calls. A version is a snapshot that never changes, so its
 // logical id carries a hash of what it is a snapshot of: the code's key, the
 // function's settings, and the resources that its environment names. What
 // changes one of them publishes the next version, and the alias moves there.
-func (t *Template) addReady(function string, executions int) {
+func (t *Template) addProvisionedConcurrency(function string, executions int) {
 	hash := sha256.New()
 	write := func(id string) {
 		text, err := json.Marshal(t.resources[id])
@@ -69,17 +69,17 @@ func references(value any, into map[string]bool) {
 	}
 }
 
-// called is what a caller names: the function's alias, where it has one, else itself.
-func (t *Template) called(function string) string {
+// invokeTarget is what a caller names: the function's alias, where it has one, else itself.
+func (t *Template) invokeTarget(function string) string {
 	if alias, ready := t.aliases[function]; ready {
 		return Ref(alias)
 	}
 	return Ref(FunctionID(function))
 }
 
-// calledArn is the ARN that a caller names, as a placeholder of Sub; the
+// invokeTargetArn is the ARN that a caller names, as a placeholder of Sub; the
 // Ref of an alias is its ARN.
-func (t *Template) calledArn(function string) string {
+func (t *Template) invokeTargetArn(function string) string {
 	if alias, ready := t.aliases[function]; ready {
 		return "${" + alias + "}"
 	}

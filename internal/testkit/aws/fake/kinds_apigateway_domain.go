@@ -11,9 +11,9 @@ import (
 // the other regions have others.
 const regionalZone = "Z1UJRXOUMOOFQ8"
 
-// domainKinds declares an API's name of its own. No request is served by it,
-// and certificates and hosted zones are names only.
-func domainKinds() map[string]kind {
+// apiGatewayDomainKinds declares API Gateway's types for a domain name. The stand-in serves no
+// request by it; certificates are names only.
+func apiGatewayDomainKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::ApiGateway::DomainName": {
 			Kind: cfn.Kind{CreateOnly: []string{"DomainName"}}, id: named("DomainName", 255), check: checkDomain,
@@ -38,10 +38,6 @@ func domainKinds() map[string]kind {
 			id: func(r cfn.Request) string {
 				return str(r.Properties, "DomainName") + "|" + str(r.Properties, "BasePath")
 			},
-		},
-		"AWS::Route53::RecordSet": {
-			Kind: cfn.Kind{Required: []string{"Name", "Type"}, CreateOnly: []string{"Name", "HostedZoneId", "HostedZoneName"}},
-			id:   named("Name", 255), check: checkRecord,
 		},
 	}
 }
@@ -108,38 +104,4 @@ func (f gatewayAPI) unmapped(apiID, stage string) error {
 	}
 	return handlerError("ApiGateway", 400, "Deleting "+what+" failed. Please remove all base path mappings related to the "+related+
 		" in your domains: "+strings.Join(domains, ", "), "InvalidRequest")
-}
-
-// checkRecord wants one zone, one kind of target and no record twice; an alias
-// to API Gateway names a domain name that is there, and its zone.
-func checkRecord(f *account, r cfn.Request) error {
-	p := r.Properties
-	name, kind := strings.TrimSuffix(str(p, "Name"), ".")+".", str(p, "Type")
-	if (str(p, "HostedZoneId") == "") == (str(p, "HostedZoneName") == "") {
-		return cfn.Reasonf("Invalid request: exactly one of HostedZoneId and HostedZoneName must be given")
-	}
-	alias, plain := child(p, "AliasTarget"), p["TTL"] != nil || p["ResourceRecords"] != nil
-	if (len(alias) > 0) == plain {
-		found := "none"
-		if plain {
-			found = "more than one"
-		}
-		return cfn.Reasonf("Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found %s in Change with [Action=CREATE, Name=%s, Type=%s, SetIdentifier=null]", found, name, kind)
-	}
-	for _, other := range f.registry.list(r.Type) {
-		if other.id != registryID(r) && strings.TrimSuffix(str(other.props, "Name"), ".")+"." == name && str(other.props, "Type") == kind &&
-			str(other.props, "HostedZoneId")+str(other.props, "HostedZoneName") == str(p, "HostedZoneId")+str(p, "HostedZoneName") {
-			return cfn.Reasonf("[Tried to create resource record set [name='%s', type='%s'] but it already exists]", name, kind)
-		}
-	}
-	target := str(alias, "DNSName")
-	if !strings.Contains(target, ".execute-api.") {
-		return nil
-	}
-	for _, domain := range f.registry.list("AWS::ApiGateway::DomainName") {
-		if domain.attrs["RegionalDomainName"] == target && str(alias, "HostedZoneId") == regionalZone {
-			return nil
-		}
-	}
-	return cfn.Reasonf("[Tried to create an alias that targets %s., type %s in zone %s, but that target was not found]", target, kind, str(alias, "HostedZoneId"))
 }

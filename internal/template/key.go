@@ -1,7 +1,6 @@
 package template
 
 import (
-	"github.com/awslabs/goformation/v7/cloudformation/kinesis"
 	"github.com/awslabs/goformation/v7/cloudformation/kms"
 	"github.com/awslabs/goformation/v7/cloudformation/policies"
 
@@ -50,20 +49,4 @@ func (t *Template) addKey(v config.Variables) {
 		AWSCloudFormationUpdateReplacePolicy: retainOld,
 	})
 	t.add(idKeyAlias, &kms.Alias{AliasName: Sub("alias/${AWS::StackName}"), TargetKeyId: Ref(idKey)})
-}
-
-func (t *Template) addStream(v config.Variables) {
-	t.group("Stream")
-	stream := &kinesis.Stream{
-		RetentionPeriodHours:                 new(v.StreamRetentionHours),
-		StreamEncryption:                     &kinesis.Stream_StreamEncryption{EncryptionType: "KMS", KeyId: GetAtt(idKey, "Arn")},
-		StreamModeDetails:                    &kinesis.Stream_StreamModeDetails{StreamMode: v.StreamMode},
-		Tags:                                 labels(),
-		AWSCloudFormationDeletionPolicy:      deleteIt,
-		AWSCloudFormationUpdateReplacePolicy: retainOld,
-	}
-	if v.StreamMode == config.StreamProvisioned {
-		stream.ShardCount = new(v.ShardCount)
-	}
-	t.add(idStream, stream)
 }

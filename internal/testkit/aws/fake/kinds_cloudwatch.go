@@ -1,40 +1,12 @@
 package fake
 
 import (
-	"context"
-	"strings"
-
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// monitoringKinds declares alarms, the dashboard and the topic.
-func monitoringKinds() map[string]kind {
+// cloudWatchKinds declares CloudWatch's types.
+func cloudWatchKinds() map[string]kind {
 	return map[string]kind{
-		"AWS::SNS::Topic": {
-			Kind: cfn.Kind{CreateOnly: []string{"TopicName", "FifoTopic"}},
-			id: func(r cfn.Request) string {
-				parts := strings.Split(r.StackID, ":") // arn:aws:cloudformation:region:account:stack/…
-				return "arn:aws:sns:" + parts[3] + ":" + parts[4] + ":" + named("TopicName", 256)(r)
-			},
-			attributes: map[string]string{"TopicArn": "{id}", "TopicName": ""},
-			create: func(_ context.Context, _ *account, r cfn.Request) (map[string]any, error) {
-				return map[string]any{"TopicName": r.PhysicalID[strings.LastIndexByte(r.PhysicalID, ':')+1:]}, nil
-			},
-		},
-		"AWS::SNS::TopicPolicy": {
-			Kind: cfn.Kind{Required: []string{"PolicyDocument", "Topics"}}, id: func(r cfn.Request) string { return generated(r, 64) },
-			attributes: map[string]string{"Id": "{id}"},
-		},
-		"AWS::SNS::Subscription": {
-			Kind: cfn.Kind{Required: []string{"TopicArn", "Protocol"}, CreateOnly: []string{"TopicArn", "Protocol", "Endpoint"}},
-			id:   func(r cfn.Request) string { return str(r.Properties, "TopicArn") + ":" + uuid(r) }, attributes: map[string]string{"Arn": "{id}"},
-			check: func(f *account, r cfn.Request) error {
-				if _, ok := f.registry.find("AWS::SNS::Topic", str(r.Properties, "TopicArn")); !ok {
-					return handlerError("Sns", 404, "Topic does not exist", "NotFound")
-				}
-				return nil
-			},
-		},
 		"AWS::CloudWatch::Alarm": {
 			Kind: cfn.Kind{Required: []string{"ComparisonOperator", "EvaluationPeriods"}, CreateOnly: []string{"AlarmName"}},
 			id:   named("AlarmName", 255), check: checkAlarm, attributes: map[string]string{"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{id}"},

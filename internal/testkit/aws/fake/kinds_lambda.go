@@ -8,9 +8,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// functionKinds declares Lambda's types and what they need: roles, log groups,
-// rules.
-func functionKinds() map[string]kind {
+// lambdaKinds declares Lambda's types, except versions and aliases.
+func lambdaKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Lambda::Function": {
 			Kind: cfn.Kind{Required: []string{"Code", "Role"}, CreateOnly: []string{"FunctionName", "PackageType"}},
@@ -58,53 +57,6 @@ func functionKinds() map[string]kind {
 				return nil
 			},
 			attributes: map[string]string{"Id": "{id}", "EventSourceMappingArn": "arn:aws:lambda:{region}:{account}:event-source-mapping:{id}"},
-		},
-		"AWS::Logs::LogGroup": {
-			Kind: cfn.Kind{CreateOnly: []string{"LogGroupName"}}, id: named("LogGroupName", 512),
-			check: func(f *account, r cfn.Request) error {
-				if name := str(r.Properties, "LogGroupName"); r.PhysicalID == "" && f.logs.exists(name) {
-					return cfn.Reasonf("Resource handler returned message: \"Resource of type 'AWS::Logs::LogGroup' with identifier '{\"/properties/LogGroupName\":\"%s\"}' already exists.\" (RequestToken: %s, HandlerErrorCode: AlreadyExists)", name, uuid(r))
-				}
-				return nil
-			},
-			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
-				f.logs.create(r.PhysicalID)
-				return nil, nil
-			},
-			remove: func(_ context.Context, f *account, r cfn.Request) error {
-				f.logs.remove(r.PhysicalID)
-				return nil
-			},
-			attributes: map[string]string{"Arn": "arn:aws:logs:{region}:{account}:log-group:{id}:*"},
-		},
-		"AWS::IAM::Role": {
-			Kind: cfn.Kind{Required: []string{"AssumeRolePolicyDocument"}, CreateOnly: []string{"RoleName", "Path"}, CustomNames: []string{"RoleName"}, IAM: true},
-			id:   named("RoleName", 64), check: checkRole,
-			attributes: map[string]string{"Arn": "arn:aws:iam::{account}:role/{id}", "RoleId": "AROA{id}"},
-		},
-		"AWS::IAM::Policy": {
-			Kind: cfn.Kind{Required: []string{"PolicyName", "PolicyDocument"}, CustomNames: []string{"PolicyName"}, IAM: true},
-			id:   func(r cfn.Request) string { return generated(r, 64) }, attributes: map[string]string{"Id": "{id}"},
-		},
-		"AWS::IAM::ManagedPolicy": {
-			Kind: cfn.Kind{
-				Required: []string{"PolicyDocument"}, CreateOnly: []string{"ManagedPolicyName", "Path", "Description"},
-				CustomNames: []string{"ManagedPolicyName"}, IAM: true,
-			},
-			id: func(r cfn.Request) string {
-				_, account, _ := strings.Cut(r.StackID, "cloudformation:")
-				parts := strings.Split(account, ":")
-				return "arn:aws:iam::" + parts[1] + ":policy/" + named("ManagedPolicyName", 128)(r)
-			},
-			attributes: map[string]string{"PolicyArn": "{id}", "PolicyId": "", "DefaultVersionId": "v1"}, remove: removePolicy,
-		},
-		"AWS::Events::Rule": {
-			Kind: cfn.Kind{CreateOnly: []string{"Name", "EventBusName"}}, id: named("Name", 64), check: checkEventRule,
-			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
-				f.schedules.startTimer(r.PhysicalID)
-				return nil, nil
-			},
-			attributes: map[string]string{"Arn": "arn:aws:events:{region}:{account}:rule/{id}"},
 		},
 	}
 }
@@ -163,32 +115,3 @@ func checkFunction(f *account, r cfn.Request) error {
 	}
 	return nil
 }
-
-func checkRole(f *account, r cfn.Request) error {
-	if len(named("RoleName", 64)(r)) > 64 {
-		return handlerError("Iam", 400, "1 validation error detected: Value at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64", "InvalidRequest")
-	}
-	for _, arn := range items(r.Properties, "ManagedPolicyArns") {
-		if strings.HasPrefix(arn, "arn:aws:iam::aws:policy/") {
-			continue
-		}
-		if _, ok := f.registry.find("AWS::IAM::ManagedPolicy", arn); !ok {
-			return handlerError("Iam", 404, "Policy "+arn+" does not exist or is not attachable.", "NotFound")
-		}
-	}
-	return nil
-}
-
-func removePolicy(_ context.Context, f *account, r cfn.Request) error {
-	for _, role := range f.registry.list("AWS::IAM::Role") {
-		for _, arn := range items(role.props, "ManagedPolicyArns") {
-			if arn == r.PhysicalID {
-				return handlerError("Iam", 409, "Cannot delete a policy attached to entities.", "InvalidRequest")
-			}
-		}
-	}
-	return nil
-}
-
-// roleName is the name at the end of a role's ARN.
-func roleName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
