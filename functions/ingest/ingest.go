@@ -28,7 +28,7 @@ type Stream interface {
 	PutRecords(context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
 }
 
-// Deps are what a Handler works with.
+// Deps are the dependencies of a Handler.
 type Deps struct {
 	Stream Stream
 	// Random is the source of event ids; nil is crypto/rand.Reader.

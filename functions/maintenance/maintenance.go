@@ -30,7 +30,7 @@ func On(db *warehouse.DB) Warehouse {
 	return Warehouse{Days: db, Values: db, Hours: db, Retention: db, Source: db}
 }
 
-// Deps are what a Handler works with.
+// Deps are the dependencies of a Handler.
 type Deps struct {
 	Warehouse Warehouse
 	Cache     Cache

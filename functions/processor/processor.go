@@ -34,7 +34,7 @@ type Objects interface {
 	Put(ctx context.Context, key string, body []byte) error
 }
 
-// Deps are what a Handler works with.
+// Deps are the dependencies of a Handler.
 type Deps struct {
 	Warehouse Warehouse
 	Cache     Cache

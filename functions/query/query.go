@@ -60,7 +60,7 @@ type Cache interface {
 	CountUsers(ctx context.Context, days []string) (byDay map[string]int64, asOf time.Time, err error)
 }
 
-// Deps are what a Handler works with.
+// Deps are the dependencies of a Handler.
 type Deps struct {
 	Cache     Cache
 	Warehouse Warehouse
@@ -97,7 +97,7 @@ const (
 	// reserve is kept of the invocation's time for the cache and the answer,
 	// should the warehouse hang.
 	reserve = cacheTime + time.Second
-	// staleAfter is how old an answer may be before it says so; the cache is
+	// staleAfter is the age from which an answer is marked as stale; the cache is
 	// refreshed each minute.
 	staleAfter = 3 * time.Minute
 	// settledAfter is how long ago a range must have ended to be called
@@ -105,7 +105,7 @@ const (
 	settledAfter = 48 * time.Hour
 )
 
-// errUnavailable says that neither cache nor warehouse can answer.
+// errUnavailable is returned if neither cache nor warehouse can answer.
 var errUnavailable = errors.New("neither the cache nor the warehouse can answer now")
 
 // result is an answer before it is written.
@@ -178,7 +178,7 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 	}
 }
 
-// count tells what the cache had of what it was asked for.
+// count counts the cache hits and misses of a read.
 func (h *Handler) count(ctx context.Context, hits, misses int) {
 	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheHits, Value: float64(hits)}, emf.Metric{Name: contract.MetricCacheMisses, Value: float64(misses)})
 }

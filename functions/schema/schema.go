@@ -37,7 +37,7 @@ type Master interface {
 	Close(context.Context) error
 }
 
-// Deps are what a Handler works with.
+// Deps are the dependencies of a Handler.
 type Deps struct {
 	// Owner logs in as contract.RoleOwner with IAM.
 	Owner func() Warehouse

@@ -16,7 +16,7 @@ import (
 
 const module = artifact.Module + "/"
 
-// TestLayers holds the import directions of CONTRIBUTING.md. A dependency of a
+// TestLayers checks the import directions of CONTRIBUTING.md. A dependency of a
 // dependency counts too, which no linter sees.
 func TestLayers(t *testing.T) {
 	tool := []string{
@@ -43,8 +43,8 @@ func TestLayers(t *testing.T) {
 	never(t, "./internal/send", sdk, module+"internal/cli", module+"internal/deploy", module+"internal/local", module+"functions")
 }
 
-// TestLeaves has packages below all others: they import nothing of this module but
-// what is listed.
+// TestLeaves checks the packages below all others: of this module they import only
+// the listed packages.
 func TestLeaves(t *testing.T) {
 	for pkg, allowed := range map[string][]string{
 		"api":      {"event", "failure"},
@@ -67,8 +67,8 @@ func TestLeaves(t *testing.T) {
 	}
 }
 
-// TestDeployPackages has the packages below deploy import neither deploy nor each
-// other. All of them may import stack, which imports none of them.
+// TestDeployPackages checks that the packages below deploy import neither deploy nor
+// each other. All of them may import stack.
 func TestDeployPackages(t *testing.T) {
 	const deploy, stack = module + "internal/deploy", module + "internal/deploy/stack"
 	imported := map[string]bool{}
@@ -86,8 +86,8 @@ func TestDeployPackages(t *testing.T) {
 	}
 }
 
-// TestFunctionImports has a function import contracts and stores only, and its
-// bootstrap nothing but what wires them.
+// TestFunctionImports checks that a function imports contracts and stores only, and
+// that its bootstrap adds only lambdarun.
 func TestFunctionImports(t *testing.T) {
 	handler := []string{"api", "archive", "awshttp", "cache", "contract", "decimal", "emf", "event", "metric", "pause", "warehouse"}
 	bootstrap := append(slices.Clone(handler), "lambdarun")
@@ -107,8 +107,8 @@ func TestFunctionImports(t *testing.T) {
 	}
 }
 
-// TestHandlersHaveOneConstructor has every handler made by its package's New: no
-// composite literal elsewhere.
+// TestHandlersHaveOneConstructor checks that only New of its package makes a handler:
+// no composite literal elsewhere.
 func TestHandlersHaveOneConstructor(t *testing.T) {
 	for _, f := range contract.Functions() {
 		for path, text := range sources(t) {
@@ -119,8 +119,8 @@ func TestHandlersHaveOneConstructor(t *testing.T) {
 	}
 }
 
-// TestSharedCodeIsListed has docs/awsfake.md name each package of the product that
-// the stand-in for AWS uses, and so can't judge.
+// TestSharedCodeIsListed checks that docs/awsfake.md lists each package of the product
+// that the stand-in for AWS uses, and so can't judge.
 func TestSharedCodeIsListed(t *testing.T) {
 	root, err := artifact.FindSource(".")
 	if err != nil {
@@ -154,7 +154,8 @@ func TestTestkitStaysHere(t *testing.T) {
 	}
 }
 
-// never says that packages don't depend on others, nor on what is below them.
+// never fails the test for each package of the pattern that depends on a banned
+// package or on one below it.
 func never(t *testing.T, pattern string, banned ...string) {
 	t.Helper()
 	for _, dep := range list(t, "{{.ImportPath}}", "-deps", pattern) {
@@ -166,10 +167,10 @@ func never(t *testing.T, pattern string, banned ...string) {
 	}
 }
 
-// under says that a package is path or lies below it.
+// under reports whether a package is path or lies below it.
 func under(pkg, path string) bool { return pkg == path || strings.HasPrefix(pkg, path+"/") }
 
-// list asks the go command for words about packages, their tests left out.
+// list runs `go list` with a format and returns its words. Tests don't count.
 func list(t *testing.T, format string, args ...string) []string {
 	t.Helper()
 	root, err := artifact.FindSource(".")
