@@ -12,7 +12,7 @@ import (
 
 // Days are the warehouse's partitions; *warehouse.DB satisfies it.
 type Days interface {
-	MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
+	EnsurePartitions(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	// Horizon returns how many whole days after today have a partition.
 	Horizon(ctx context.Context, today time.Time) (days int, err error)
 }
@@ -22,7 +22,7 @@ type Days interface {
 // stop the next ones.
 func (h *Handler) upkeep(ctx context.Context) error {
 	today := h.Clock.Now()
-	made, err := h.Warehouse.Days.MakeDays(ctx, today.AddDate(0, 0, -h.env.EventMaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Clock.For)
+	made, err := h.Warehouse.Days.EnsurePartitions(ctx, today.AddDate(0, 0, -h.env.EventMaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Clock.For)
 	h.Log.InfoContext(ctx, "days made", "made", made)
 	released, placesErr := h.Warehouse.Values.ReleaseValues(ctx, today.AddDate(0, 0, -warehouse.ReleaseAfterDays))
 	h.Log.InfoContext(ctx, "unused dimension values released", "values", released)

@@ -60,7 +60,7 @@ func chunk(at time.Time) warehouse.Chunk {
 	row := warehouse.Row{
 		Event: event.Event{ID: uuid.New(), UserID: "u", Type: "view", Timestamp: at, Properties: []byte("{}")}, ReceivedAt: now, ArrivedAt: now,
 	}
-	return warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2", Records: 1, Decode: func(int) ([]warehouse.Row, []warehouse.Bad) {
+	return warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2", Records: 1, Decode: func(int) ([]warehouse.Row, []warehouse.Rejected) {
 		return []warehouse.Row{row}, nil
 	}}
 }

@@ -22,7 +22,7 @@ type Archive interface {
 // *warehouse.DB satisfies it.
 type Hours interface {
 	FirstArrival(context.Context) (at time.Time, ok bool, err error)
-	UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) ([]time.Time, error)
+	UnreconciledHours(ctx context.Context, oldest, newest, again time.Time, limit int) ([]time.Time, error)
 	ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error)
 	CompareObject(ctx context.Context, hour time.Time, key string, lines []warehouse.ArchivedLine) error
 	CloseHour(ctx context.Context, hour time.Time, keys []string) (warehouse.HourState, error)
@@ -53,7 +53,7 @@ func (h *Handler) reconcile(ctx context.Context) error {
 	if err != nil || !ok {
 		return err
 	}
-	hours, err := h.Warehouse.Hours.UncleanHours(ctx, first, now.Add(-closedAfter), now.Add(-recheckAfter), hoursAtOnce)
+	hours, err := h.Warehouse.Hours.UnreconciledHours(ctx, first, now.Add(-closedAfter), now.Add(-recheckAfter), hoursAtOnce)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archi
 	h.Archive = b
 
 	var rows []warehouse.Row
-	var bad []warehouse.Bad
+	var bad []warehouse.Rejected
 	var records []archive.Record
 	for n := range 10 {
 		r := archive.Record{Shard: "s", Sequence: strconv.Itoa(n), Arrived: arrived}
@@ -66,7 +66,7 @@ func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archi
 			rows = append(rows, warehouse.Row{Event: e, ReceivedAt: arrived, ArrivedAt: arrived, Seq: r.Sequence, I: i})
 		}
 		if n == 4 { // a line that is no event, and set aside
-			bad = append(bad, warehouse.Bad{Seq: r.Sequence, I: len(text), Reason: "no JSON"})
+			bad = append(bad, warehouse.Rejected{Seq: r.Sequence, I: len(text), Reason: "no JSON"})
 			text = append(text, []byte("rubbish"))
 		}
 		r.Data = bytes.Join(text, []byte("\n"))
@@ -74,8 +74,8 @@ func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archi
 	}
 	c := warehouse.Chunk{
 		Shard: "s", FirstSeq: "0", LastSeq: "9", Arrived: arrived, Records: 1,
-		Decode: func(int) ([]warehouse.Row, []warehouse.Bad) { return rows, bad },
-		Keep:   func(context.Context, []warehouse.Bad) (string, error) { return "x", nil },
+		Decode: func(int) ([]warehouse.Row, []warehouse.Rejected) { return rows, bad },
+		Keep:   func(context.Context, []warehouse.Rejected) (string, error) { return "x", nil },
 	}
 	if _, err := d.As(t, contract.RoleLoader).Load(t.Context(), c); err != nil {
 		t.Fatal(err)

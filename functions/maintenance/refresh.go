@@ -25,7 +25,7 @@ func (h *Handler) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, refreshTime)
 	defer cancel()
 	today := h.Clock.Now()
-	made, daysErr := h.Warehouse.Days.MakeDays(ctx, today, today, h.Clock.For)
+	made, daysErr := h.Warehouse.Days.EnsurePartitions(ctx, today, today, h.Clock.For)
 	given, placesErr := h.Warehouse.Values.GivePlaces(ctx)
 	minutes, err := h.Cache.Refresh(ctx, h.Warehouse.Source)
 	failed := 0.0

@@ -51,28 +51,28 @@ func (c *chunk) add(r archive.Record, lines int) {
 }
 
 // decode takes a record apart. What can never be loaded is set aside.
-func (c *chunk) decode(record int) ([]warehouse.Row, []warehouse.Bad) {
+func (c *chunk) decode(record int) ([]warehouse.Row, []warehouse.Rejected) {
 	r := c.records[record]
 	lines := event.Lines(r.Data)
 	rows, bad, err := c.judge(record, lines)
 	if err != nil { // all of the record, for one of its lines broke our code
 		rows, bad = nil, nil
 		for i := range lines {
-			bad = append(bad, warehouse.Bad{Record: record, Seq: r.Sequence, I: i, Reason: err.Error()})
+			bad = append(bad, warehouse.Rejected{Record: record, Seq: r.Sequence, I: i, Reason: err.Error()})
 		}
 	}
 	return rows, bad
 }
 
 // line finds the line that was set aside.
-func (c *chunk) line(b warehouse.Bad) archive.Line {
+func (c *chunk) line(b warehouse.Rejected) archive.Line {
 	r := c.records[b.Record]
 	return archive.Line{Record: r, I: b.I, Bytes: event.Lines(r.Data)[b.I]}
 }
 
 // judge decodes the lines of a record and has them analysed. err is a panic, so
 // that one record can never stop the stream.
-func (c *chunk) judge(record int, lines [][]byte) (rows []warehouse.Row, bad []warehouse.Bad, err error) {
+func (c *chunk) judge(record int, lines [][]byte) (rows []warehouse.Row, bad []warehouse.Rejected, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panic: %v", cause)
@@ -90,7 +90,7 @@ func (c *chunk) judge(record int, lines [][]byte) (rows []warehouse.Row, bad []w
 			measures, err = c.measures(e.Event)
 		}
 		if err != nil {
-			bad = append(bad, warehouse.Bad{Record: record, Seq: r.Sequence, I: i, Reason: err.Error()})
+			bad = append(bad, warehouse.Rejected{Record: record, Seq: r.Sequence, I: i, Reason: err.Error()})
 			continue
 		}
 		rows = append(rows, warehouse.Row{

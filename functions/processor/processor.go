@@ -188,7 +188,7 @@ func (h *Handler) load(ctx context.Context, c *chunk) (warehouse.Loaded, error) 
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerTime))
 		defer cancel()
 	}
-	c.Keep = func(ctx context.Context, bad []warehouse.Bad) (string, error) {
+	c.Keep = func(ctx context.Context, bad []warehouse.Rejected) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, keepTime)
 		defer cancel()
 		lines := make([]archive.Line, len(bad))

@@ -298,7 +298,7 @@ func TestDatabaseDiesMidway(t *testing.T) {
 	if _, err := owner.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := owner.MakeDays(t.Context(), noon, noon, pause.For); err != nil {
+	if _, err := owner.EnsurePartitions(t.Context(), noon, noon, pause.For); err != nil {
 		t.Fatal(err)
 	}
 

@@ -110,7 +110,7 @@ func row(user string, at time.Time, kind, properties string) warehouse.Row {
 
 func (r *rig) loadRows(t *testing.T, rows []warehouse.Row) {
 	t.Helper()
-	if _, err := r.loader.Load(t.Context(), warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2", Records: 1, Decode: func(int) ([]warehouse.Row, []warehouse.Bad) { return rows, nil }}); err != nil {
+	if _, err := r.loader.Load(t.Context(), warehouse.Chunk{Shard: "s", FirstSeq: "1", LastSeq: "2", Records: 1, Decode: func(int) ([]warehouse.Row, []warehouse.Rejected) { return rows, nil }}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -26,7 +26,7 @@ type Warehouse interface {
 	SetRoles(context.Context, warehouse.Limits) error
 	SetMetrics(context.Context, []metric.Definition) error
 	ReserveEventTypes(context.Context, []string) error
-	MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
+	EnsurePartitions(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	Close(context.Context) error
 }
 
@@ -148,7 +148,7 @@ func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, l
 		return err
 	}
 	today := h.Clock.Now().UTC().Truncate(24 * time.Hour)
-	made, err := owner.MakeDays(ctx, today.AddDate(0, 0, -h.env.EventMaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Clock.For)
+	made, err := owner.EnsurePartitions(ctx, today.AddDate(0, 0, -h.env.EventMaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Clock.For)
 	if err != nil {
 		return err
 	}

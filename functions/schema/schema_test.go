@@ -183,7 +183,7 @@ func (*stub) SetMetrics(context.Context, []metric.Definition) error { return nil
 
 func (*stub) ReserveEventTypes(context.Context, []string) error { return nil }
 func (*stub) Close(context.Context) error                       { return nil }
-func (*stub) MakeDays(context.Context, time.Time, time.Time, func(context.Context, time.Duration) error) (int, error) {
+func (*stub) EnsurePartitions(context.Context, time.Time, time.Time, func(context.Context, time.Duration) error) (int, error) {
 	return 0, nil
 }
 

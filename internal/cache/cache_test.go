@@ -160,7 +160,7 @@ func load(t *testing.T, db *warehouse.DB, users ...string) warehouse.Loaded {
 		})
 	}
 	done, err := db.Load(t.Context(), warehouse.Chunk{
-		Shard: "s", FirstSeq: "1", LastSeq: "2", Records: 1, Decode: func(int) ([]warehouse.Row, []warehouse.Bad) { return rows, nil },
+		Shard: "s", FirstSeq: "1", LastSeq: "2", Records: 1, Decode: func(int) ([]warehouse.Row, []warehouse.Rejected) { return rows, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -173,7 +173,7 @@ func TestForgottenValuesLoseTheirPlace(t *testing.T) {
 		t.Fatalf("%v, %v", got, err)
 	}
 	later := time.Now().UTC().AddDate(0, 0, 3).Truncate(time.Hour)
-	if _, err := owner.MakeDays(t.Context(), later, later, nil); err != nil {
+	if _, err := owner.EnsurePartitions(t.Context(), later, later, nil); err != nil {
 		t.Fatal(err)
 	}
 	load(t, db, chunk(typed("buy", 7, later)))

@@ -15,7 +15,7 @@ type incoming struct {
 
 	decoded         int // records
 	events, expired int
-	bad             []Bad
+	bad             []Rejected
 	// rows are above the floor, the first of each identity.
 	rows []Row
 	seen map[identity]struct{}

@@ -35,8 +35,8 @@ type Row struct {
 	Measures []metric.Measure
 }
 
-// Bad is a line that can't be loaded.
-type Bad struct {
+// Rejected is a line that can't be loaded.
+type Rejected struct {
 	// Record is the record's index in the chunk.
 	Record int
 	Seq    string
@@ -59,13 +59,13 @@ type Chunk struct {
 	// loaded. It is called for each record in turn while the database copies,
 	// in a goroutine, where it must not panic, and for all of them again when
 	// the chunk is loaded again.
-	Decode func(record int) ([]Row, []Bad)
+	Decode func(record int) ([]Row, []Rejected)
 	// Measure computes Row.Measures again, for an event that an operator's
 	// trigger changed. Nil means that code makes no measures.
 	Measure func(event.Event) ([]metric.Measure, error)
 	// Keep writes the lines to the archive's quarantine and returns the
 	// object's key. It is called before the commit, with at least one line.
-	Keep func(context.Context, []Bad) (object string, err error)
+	Keep func(context.Context, []Rejected) (object string, err error)
 	// RejectAll lifts the limit on rejected events: the oldest record has
 	// waited for RejectAfter.
 	RejectAll bool
@@ -129,8 +129,8 @@ type load struct {
 	// suspects failed alone once; rejected failed twice, with a known-good row
 	// loaded in between; dropped vanished without an error.
 	suspects []suspect
-	rejected []Bad
-	dropped  []Bad
+	rejected []Rejected
+	dropped  []Rejected
 	// daysChecked: the days of the chunk are known to have partitions.
 	daysChecked bool
 	pace        pace

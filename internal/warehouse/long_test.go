@@ -64,7 +64,7 @@ func TestLoadingNeverWaitsForALongQuery(t *testing.T) {
 		turns := 0
 		for ; ctx.Err() == nil; turns++ {
 			_, _ = owner.DropDays(ctx, today.AddDate(0, 0, -1), sleep)
-			_, _ = owner.MakeDays(ctx, today, today.AddDate(0, 0, 1+turns), sleep)
+			_, _ = owner.EnsurePartitions(ctx, today, today.AddDate(0, 0, 1+turns), sleep)
 		}
 		done <- turns
 	}()

@@ -46,7 +46,7 @@ func (o *objects) dropReason() string {
 // they are stored: with what triggers made of them. dropped are rows that are
 // not stored although nothing failed. A trigger that changes an identity is an
 // error: a redelivery would then store the event twice.
-func (l *load) insertGuarded(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, dropped []Bad, err error) {
+func (l *load) insertGuarded(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, dropped []Rejected, err error) {
 	before, err := l.readBack(ctx, tx, rows)
 	if err != nil {
 		return nil, nil, err
@@ -69,7 +69,7 @@ func (l *load) insertGuarded(ctx context.Context, tx pgx.Tx, rows []Row) (insert
 		now, isStored := after[r.identity()]
 		switch {
 		case !isStored:
-			dropped = append(dropped, Bad{Record: r.Record, Seq: r.Seq, I: r.I, Reason: l.objects.dropReason()})
+			dropped = append(dropped, Rejected{Record: r.Record, Seq: r.Seq, I: r.I, Reason: l.objects.dropReason()})
 		case isMine(r, now): // otherwise a concurrent load's
 			if r, err = l.measured(r, now.event); err != nil {
 				return nil, nil, &rowError{err.Error()}

@@ -53,7 +53,7 @@ func TestNewDaysComeWithOperatorsObjects(t *testing.T) {
 			d := shared.Warehouse(t, noon, noon)
 			execute(t, d, postgres.Master, sql)
 			tomorrow := noon.AddDate(0, 0, 1)
-			if made, err := d.As(t, contract.RoleOwner).MakeDays(t.Context(), noon, tomorrow, pause.For); err != nil || made != 1 {
+			if made, err := d.As(t, contract.RoleOwner).EnsurePartitions(t.Context(), noon, tomorrow, pause.For); err != nil || made != 1 {
 				t.Fatalf("made %d days, %v", made, err)
 			}
 			done := load(t, d.As(t, contract.RoleLoader), chunk(rows(20, func(_ int, r *warehouse.Row) { r.Event.Timestamp = tomorrow })))
@@ -81,13 +81,13 @@ func TestADayThatCannotBeMadeNamesTheObject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := shared.Warehouse(t, noon, noon)
 			execute(t, d, postgres.Master, c.sql)
-			made, err := d.As(t, contract.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 2), func(context.Context, time.Duration) error { return nil })
+			made, err := d.As(t, contract.RoleOwner).EnsurePartitions(t.Context(), noon, noon.AddDate(0, 0, 2), func(context.Context, time.Duration) error { return nil })
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "make day 2026-02-01") {
 				t.Errorf("%v; want %s", err, c.want)
 			}
 			if strings.HasPrefix(name, "a trigger") {
 				execute(t, d, postgres.Master, c.want)
-				made, err = d.As(t, contract.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 2), pause.For)
+				made, err = d.As(t, contract.RoleOwner).EnsurePartitions(t.Context(), noon, noon.AddDate(0, 0, 2), pause.For)
 				if err != nil || made != 2 {
 					t.Errorf("after the GRANT: %d days, %v", made, err)
 				}
@@ -108,7 +108,7 @@ func TestAnOperatorsPartitions(t *testing.T) {
 	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
 	execute(t, d, postgres.Master, "CREATE TABLE march PARTITION OF events FOR VALUES FROM ('2026-03-01 00:00+00') TO ('2026-04-01 00:00+00')")
 	march := time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)
-	if made, err := owner.MakeDays(t.Context(), march, march.AddDate(0, 0, 3), pause.For); err != nil || made != 0 {
+	if made, err := owner.EnsurePartitions(t.Context(), march, march.AddDate(0, 0, 3), pause.For); err != nil || made != 0 {
 		t.Errorf("made %d days of a month that has a partition, %v", made, err)
 	}
 	at := func(when time.Time) []warehouse.Row {
@@ -234,7 +234,7 @@ func TestAFailedLoadIsNotRepeated(t *testing.T) {
 	defer super.Close(context.WithoutCancel(t.Context()))
 	c, decoded := chunk(rows(5, nil)), 0
 	decode := c.Decode
-	c.Decode = func(i int) ([]warehouse.Row, []warehouse.Bad) {
+	c.Decode = func(i int) ([]warehouse.Row, []warehouse.Rejected) {
 		if decoded++; i == 2 {
 			number(t, super, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1 AND usename = $2", d.Name, contract.RoleLoader)
 		}

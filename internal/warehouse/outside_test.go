@@ -168,7 +168,7 @@ func (c *cell) load(t *testing.T, rejectAll bool) (warehouse.Loaded, error) {
 	ch := chunk(c.all)
 	ch.RejectAll = rejectAll
 	ch.Measure = func(event.Event) ([]metric.Measure, error) { return nil, nil }
-	ch.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
+	ch.Keep = func(_ context.Context, bad []warehouse.Rejected) (string, error) {
 		for _, b := range bad {
 			c.bad[b.Seq] = b.Reason
 		}
@@ -345,7 +345,7 @@ func TestOutsideObjects(t *testing.T) {
 				t.Errorf("no partition is requested: %v", err)
 			}
 			c.asOwner(t, func(owner *warehouse.DB) error {
-				_, err := owner.MakeDays(t.Context(), noon, tomorrow, pause.For)
+				_, err := owner.EnsurePartitions(t.Context(), noon, tomorrow, pause.For)
 				return err
 			})
 			c.settle(t)
@@ -369,7 +369,7 @@ func (c *cell) middle(t *testing.T) {
 	t.Helper()
 	ch := chunk(c.all)
 	decode, added := ch.Decode, make(chan error, 1)
-	ch.Decode = func(i int) ([]warehouse.Row, []warehouse.Bad) {
+	ch.Decode = func(i int) ([]warehouse.Row, []warehouse.Rejected) {
 		if i == len(c.all)/2 {
 			go func() {
 				_, err := c.conn.Exec(t.Context(), c.add)
@@ -385,7 +385,7 @@ func (c *cell) middle(t *testing.T) {
 		}
 		return decode(i)
 	}
-	ch.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
+	ch.Keep = func(_ context.Context, bad []warehouse.Rejected) (string, error) {
 		t.Errorf("%d rows were quarantined", len(bad))
 		return "x", nil
 	}

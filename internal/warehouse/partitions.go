@@ -16,10 +16,10 @@ const DaysAhead = 7
 // dayTries is how often a day is tried whose making waits for a long query.
 const dayTries = 5
 
-// MakeDays gives every day from first to last, and every day that a load
+// EnsurePartitions gives every day from first to last, and every day that a load
 // requested, its partition. It is run as streamctl_owner. pause waits between
 // tries. A day that can't be made does not keep other days from being made.
-func (d *DB) MakeDays(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error) {
+func (d *DB) EnsurePartitions(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error) {
 	days, err := d.missingDays(ctx, first, last)
 	if err != nil {
 		return 0, fmt.Errorf("list days: %w", err)

@@ -33,10 +33,10 @@ type HourState struct {
 // Clean says that archive and warehouse hold the same.
 func (h HourState) Clean() bool { return h.Missing == 0 && h.Unarchived == 0 }
 
-// UncleanHours are at most limit hours of arrival, from oldest on and ended by
+// UnreconciledHours are at most limit hours of arrival, from oldest on and ended by
 // newest, that have still to be compared: first those that never were, then
 // those that differed when they were looked at last, unless that was after again.
-func (d *DB) UncleanHours(ctx context.Context, oldest, newest, again time.Time, limit int) (hours []time.Time, err error) {
+func (d *DB) UnreconciledHours(ctx context.Context, oldest, newest, again time.Time, limit int) (hours []time.Time, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
 			SELECT h FROM generate_series(date_trunc('hour', $1::timestamptz), $2::timestamptz - interval '1 hour', interval '1 hour') h

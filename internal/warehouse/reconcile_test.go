@@ -22,7 +22,7 @@ func TestReconcile(t *testing.T) {
 	owner, db := d.As(t, contract.RoleOwner), d.As(t, contract.RoleLoader)
 	all := rows(100, nil)
 	c := chunk(all)
-	setAside(&c, warehouse.Bad{Seq: "100", Reason: "no JSON"})
+	setAside(&c, warehouse.Rejected{Seq: "100", Reason: "no JSON"})
 	c.Arrived = noon
 	load(t, db, c)
 	// The stream has a resend of row 7 as well: a line that made no row.
@@ -87,7 +87,7 @@ func TestHoursToCompare(t *testing.T) {
 	}
 	hours := func(again time.Time, want ...int) {
 		t.Helper()
-		got, err := owner.UncleanHours(t.Context(), first, noon.Add(3*time.Hour+time.Minute), again, 10)
+		got, err := owner.UnreconciledHours(t.Context(), first, noon.Add(3*time.Hour+time.Minute), again, 10)
 		if err != nil || len(got) != len(want) {
 			t.Fatalf("hours %v, %v; want %v", got, err, want)
 		}

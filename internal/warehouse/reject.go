@@ -135,13 +135,13 @@ func (l *load) retry(ctx context.Context, tx pgx.Tx, s suspect) ([]Row, error) {
 		}
 		s.err = err
 	}
-	l.rejected = append(l.rejected, Bad{Record: s.row.Record, Seq: s.row.Seq, I: s.row.I, Reason: "rejected by the database: " + explain(s.err)})
+	l.rejected = append(l.rejected, Rejected{Record: s.row.Record, Seq: s.row.Seq, I: s.row.I, Reason: "rejected by the database: " + explain(s.err)})
 	return nil, nil
 }
 
 // try inserts rows so that a failure leaves the transaction usable.
 func (l *load) try(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, err error) {
-	var dropped []Bad
+	var dropped []Rejected
 	err = savepoint(ctx, tx, func(tx pgx.Tx) error {
 		inserted, dropped, err = l.insertOnce(ctx, tx, rows)
 		return err
@@ -157,7 +157,7 @@ func (l *load) try(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, 
 }
 
 // insertOnce inserts rows in the way that the operator's objects require.
-func (l *load) insertOnce(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, dropped []Bad, err error) {
+func (l *load) insertOnce(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, dropped []Rejected, err error) {
 	if err := l.setPace(ctx, tx, len(rows)); err != nil {
 		return nil, nil, err
 	}

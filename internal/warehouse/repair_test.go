@@ -36,7 +36,7 @@ func TestASchemaIsNotMendedWithinALoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := chunk(rows(20, nil))
-	c.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
+	c.Keep = func(_ context.Context, bad []warehouse.Rejected) (string, error) {
 		t.Errorf("%d lines were set aside", len(bad))
 		return "quarantine/v1/x", nil
 	}

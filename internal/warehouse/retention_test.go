@@ -82,7 +82,7 @@ func TestDaysThatAreArchivedAreDropped(t *testing.T) {
 		t.Errorf("again: %+v, %v", done, err)
 	}
 	// Nor is a dropped day made again.
-	if made, err := owner.MakeDays(t.Context(), noon, noon, sleep); made != 0 || err != nil {
+	if made, err := owner.EnsurePartitions(t.Context(), noon, noon, sleep); made != 0 || err != nil {
 		t.Errorf("%d days made, %v", made, err)
 	}
 }

@@ -49,7 +49,7 @@ func TestMasterKeepsItsPasswordAndOwnsTheTables(t *testing.T) {
 		t.Errorf("the master sees %d events", n)
 	}
 	// Days that are made later get the master's indexes too.
-	if _, err := d.As(t, contract.RoleOwner).MakeDays(t.Context(), noon, noon.AddDate(0, 0, 1), nil); err != nil {
+	if _, err := d.As(t, contract.RoleOwner).EnsurePartitions(t.Context(), noon, noon.AddDate(0, 0, 1), nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -45,18 +45,18 @@ func rows(n int, change func(i int, r *warehouse.Row)) []warehouse.Row {
 func chunk(rows []warehouse.Row) warehouse.Chunk {
 	return warehouse.Chunk{
 		Shard: "shardId-000000000000", FirstSeq: "a", LastSeq: "z", Records: len(rows),
-		Decode: func(i int) ([]warehouse.Row, []warehouse.Bad) { return rows[i : i+1], nil },
-		Keep:   func(context.Context, []warehouse.Bad) (string, error) { return "quarantine/v1/x", nil },
+		Decode: func(i int) ([]warehouse.Row, []warehouse.Rejected) { return rows[i : i+1], nil },
+		Keep:   func(context.Context, []warehouse.Rejected) (string, error) { return "quarantine/v1/x", nil },
 	}
 }
 
 // setAside adds a record with a line that can't be loaded.
-func setAside(c *warehouse.Chunk, bad warehouse.Bad) {
+func setAside(c *warehouse.Chunk, bad warehouse.Rejected) {
 	decode, last := c.Decode, c.Records
 	c.Records++
-	c.Decode = func(record int) ([]warehouse.Row, []warehouse.Bad) {
+	c.Decode = func(record int) ([]warehouse.Row, []warehouse.Rejected) {
 		if record == last {
-			return nil, []warehouse.Bad{bad}
+			return nil, []warehouse.Rejected{bad}
 		}
 		return decode(record)
 	}
@@ -145,9 +145,9 @@ func TestUnloadableEventsAreHalvedOut(t *testing.T) {
 		}
 	})
 	c := chunk(all)
-	setAside(&c, warehouse.Bad{Record: 9, Seq: "x", I: 3, Reason: "no envelope \x00\xff"})
+	setAside(&c, warehouse.Rejected{Record: 9, Seq: "x", I: 3, Reason: "no envelope \x00\xff"})
 	var kept []int
-	c.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
+	c.Keep = func(_ context.Context, bad []warehouse.Rejected) (string, error) {
 		for _, b := range bad {
 			kept = append(kept, b.Record)
 		}
@@ -174,7 +174,7 @@ func TestADatabaseThatRefusesEverythingQuarantinesNothing(t *testing.T) {
 			r.Event.Properties = []byte(`{"n":1e200000}`)
 		}
 	}))
-	c.Keep = func(context.Context, []warehouse.Bad) (string, error) {
+	c.Keep = func(context.Context, []warehouse.Rejected) (string, error) {
 		t.Error("lines were set aside")
 		return "", nil
 	}
@@ -190,8 +190,8 @@ func TestFailedQuarantineLoadsNothing(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	c := chunk(rows(10, nil))
-	setAside(&c, warehouse.Bad{Seq: "x"})
-	c.Keep = func(context.Context, []warehouse.Bad) (string, error) { return "", context.DeadlineExceeded }
+	setAside(&c, warehouse.Rejected{Seq: "x"})
+	c.Keep = func(context.Context, []warehouse.Rejected) (string, error) { return "", context.DeadlineExceeded }
 	if _, err := db.Load(t.Context(), c); err == nil {
 		t.Error("no error")
 	}
@@ -210,7 +210,7 @@ func TestMissingDayIsAskedForAndMade(t *testing.T) {
 	if n := number(t, conn, "SELECT count(*) FROM partition_wanted"); n != 2 {
 		t.Fatalf("%d days wanted", n)
 	}
-	made, err := owner.MakeDays(t.Context(), noon, noon.AddDate(0, 0, 2), nil)
+	made, err := owner.EnsurePartitions(t.Context(), noon, noon.AddDate(0, 0, 2), nil)
 	if err != nil || made != 4 {
 		t.Fatalf("made %d days, %v", made, err)
 	}
@@ -274,7 +274,7 @@ func TestASchemaThatRefusesIsNoFaultOfEvents(t *testing.T) {
 			}
 			one := chunk(rows(3, nil))
 			kept := 0
-			one.Keep = func(_ context.Context, bad []warehouse.Bad) (string, error) {
+			one.Keep = func(_ context.Context, bad []warehouse.Rejected) (string, error) {
 				kept = len(bad)
 				return "quarantine/v1/z", nil
 			}

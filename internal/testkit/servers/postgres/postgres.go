@@ -171,7 +171,7 @@ func (s *Shared) Warehouse(t testing.TB, firstDay, lastDay time.Time) *Database 
 	if _, err := owner.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := owner.MakeDays(t.Context(), firstDay, lastDay, pause.For); err != nil {
+	if _, err := owner.EnsurePartitions(t.Context(), firstDay, lastDay, pause.For); err != nil {
 		t.Fatal(err)
 	}
 	return d

@@ -263,7 +263,7 @@ func (l *lifting) Load(ctx context.Context, c warehouse.Chunk) (warehouse.Loaded
 		return warehouse.Loaded{}, err
 	}
 	owner := l.w.owner()
-	_, err := owner.MakeDays(ctx, l.w.Servers.Begin.Add(-6*day), l.w.Servers.Begin, pause.For)
+	_, err := owner.EnsurePartitions(ctx, l.w.Servers.Begin.Add(-6*day), l.w.Servers.Begin, pause.For)
 	if err := errors.Join(err, owner.Close(ctx)); err != nil {
 		return warehouse.Loaded{}, err
 	}

@@ -91,7 +91,7 @@ func (s *Servers) prepare(ctx context.Context, declared []metric.Definition) (er
 		return err
 	}
 	for _, days := range [][2]int{{-6, -missingDay - 1}, {-missingDay + 1, 2}} {
-		if _, err := owner.MakeDays(ctx, s.Begin.AddDate(0, 0, days[0]), s.Begin.AddDate(0, 0, days[1]), pause.For); err != nil {
+		if _, err := owner.EnsurePartitions(ctx, s.Begin.AddDate(0, 0, days[0]), s.Begin.AddDate(0, 0, days[1]), pause.For); err != nil {
 			return err
 		}
 	}

@@ -167,7 +167,7 @@ func (w *World) Drain(ctx context.Context) error {
 // error.
 func (w *World) Refresh(ctx context.Context) error {
 	today := w.Clock.Now()
-	_, err := w.Owner.MakeDays(ctx, today, today, pause.For)
+	_, err := w.Owner.EnsurePartitions(ctx, today, today, pause.For)
 	var source cache.Warehouse = w.Owner
 	if w.Variants.Refresh != nil {
 		source = w.Variants.Refresh(source)
