@@ -23,7 +23,7 @@ import (
 )
 
 func newDoctorCmd(a *App) *cobra.Command {
-	policy := false
+	policy, source := false, ""
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what a deploy needs, or print the permissions that it needs.",
@@ -39,9 +39,10 @@ without credentials they are placeholders.`,
 			if policy {
 				return runPrintPolicy(cmd.Context(), a)
 			}
-			return runDoctor(cmd.Context(), a)
+			return runDoctor(cmd.Context(), a, source)
 		},
 	}
+	sourceFlag(cmd.Flags(), &source)
 	cmd.Flags().BoolVar(&policy, "print-policy", false, "print the IAM policy documents that a deploy of these variables needs")
 	return cmd
 }
@@ -106,8 +107,8 @@ type finding struct {
 // errNotReady ends a doctor with a failed check.
 var errNotReady = errors.New("deploy would fail: fix the checks marked FAIL")
 
-func runDoctor(ctx context.Context, a *App) error {
-	findings := examine(ctx, a)
+func runDoctor(ctx context.Context, a *App, source string) error {
+	findings := examine(ctx, a, source)
 	unwell := false
 	for _, f := range findings {
 		unwell = unwell || !f.OK
@@ -143,9 +144,9 @@ func remedy(check string) string {
 	return "correct the cause, then run `streamctl doctor` again"
 }
 
-// examine looks at one thing after the other; what can't be without another is
-// left out.
-func examine(ctx context.Context, a *App) (out []finding) {
+// examine carries out the checks in order, without those that depend on a failed
+// one.
+func examine(ctx context.Context, a *App, source string) (out []finding) {
 	note := func(check, detail string, err error) bool {
 		f := finding{Check: check, OK: err == nil, Detail: detail}
 		if err != nil {
@@ -158,11 +159,11 @@ func examine(ctx context.Context, a *App) (out []finding) {
 	if !note("variables", fmt.Sprintf("%s, stack %s", v.Environment, v.StackName), err) {
 		return out
 	}
-	root, err := artifact.FindSource(".")
+	root, err := artifact.FindSource(source)
 	if err != nil {
 		carried, rerr := released.Artifacts()
 		if rerr == nil && len(carried) == 0 {
-			rerr = &usageError{err: fmt.Errorf("find the functions' source: %w at or above this folder", err), hint: "run it in a checkout, or use a released streamctl"}
+			rerr = &usageError{err: fmt.Errorf("find the functions' source: %w at or above %s", err, source), hint: "run it in a checkout, name one with --source, or use a released streamctl"}
 		}
 		note("functions", fmt.Sprintf("the %d functions of this release", len(carried)), rerr)
 	} else {

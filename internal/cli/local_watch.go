@@ -162,7 +162,7 @@ func (w *watcher) fingerprint() (uint64, error) {
 
 func (w *watcher) build(ctx context.Context) error {
 	next := w.program + ".new"
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", next, "./cmd/streamctl")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", next, "./cmd/streamctl")
 	cmd.Dir, cmd.Env = w.root, w.app.Environ()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build from %s: %w\n%s", w.root, err, out)

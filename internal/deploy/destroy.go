@@ -37,8 +37,8 @@ func (d *destroy) run(ctx context.Context) ([]stack.Leftover, error) {
 	return d.left, err
 }
 
-// steps are the steps of a destroy, in order. All that come before the protections
-// are lifted can be reverted by a deploy.
+// steps are the steps of a destroy, in order. A deploy can revert those before the
+// protections are lifted.
 func (d *destroy) steps() []step {
 	end := []step{
 		{"delete the stack", d.delete},

@@ -27,8 +27,8 @@ func (e *CredentialsError) Error() string { return fmt.Sprintf("use AWS credenti
 
 func (e *CredentialsError) Unwrap() error { return e.Err }
 
-// Class is the class of the error. A network that fails while credentials are
-// fetched is no fault of the credentials.
+// Class is the class of the error: Network if the network failed while credentials
+// were fetched.
 func (e *CredentialsError) Class() failure.Class {
 	if stack.IsUnreachable(e.Err) {
 		return failure.Network

@@ -31,7 +31,7 @@ type DestroyOptions struct {
 	ArtifactBucket string
 }
 
-// Plan is what a destroy will do.
+// Plan lists the effects of a destroy.
 type Plan struct {
 	Stack     stack.Stack      `json:"stack"`
 	Resources []stack.Resource `json:"resources"`
@@ -51,8 +51,8 @@ type Plan struct {
 	Locked []string `json:"locked,omitempty"`
 	// Protections have to be lifted first.
 	Protections []string `json:"protections,omitempty"`
-	// Drains reports whether the stream is drained first. If nothing that its
-	// records would be written to outlives the stack, there is no need.
+	// Drains reports whether the stream is drained first: only if a snapshot or an
+	// archive with its records outlives the stack.
 	Drains bool `json:"drains,omitempty"`
 
 	options DestroyOptions
@@ -94,7 +94,7 @@ const (
 	typeKey    = "AWS::KMS::Key"
 )
 
-// PlanDestroy reads what a destroy will do. It changes nothing.
+// PlanDestroy returns the effects of a destroy. It changes nothing.
 func (o *Operator) PlanDestroy(ctx context.Context, name string, options DestroyOptions) (Plan, error) {
 	return o.parts().plan(ctx, name, options)
 }

@@ -24,7 +24,7 @@ type Inspection struct {
 	SuspendedErr error
 }
 
-// Describe reads a stack by name or by id. If there is none, the error is
+// Describe reads a stack by name or by id. The error for a missing stack is
 // stack.ErrNotFound.
 func (o *Operator) Describe(ctx context.Context, nameOrID string) (stack.Stack, error) {
 	return o.parts().stacks.Describe(ctx, nameOrID)

@@ -92,7 +92,7 @@ func (u *update) check(context.Context) (bool, error) {
 	return false, err
 }
 
-// prepare computes the changes. It ends the update if there are none.
+// prepare computes the changes. Without changes it ends the update.
 func (u *update) prepare(ctx context.Context) (done bool, err error) {
 	if u.spec.ParametersOnly {
 		u.changes, err = u.spec.ParameterChanges(u.current)

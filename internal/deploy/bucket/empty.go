@@ -53,8 +53,7 @@ const (
 	busyPause = 200 * time.Millisecond
 )
 
-// RefilledError is a bucket that does not become empty because somebody keeps
-// writing to it.
+// RefilledError is a bucket that does not become empty because of new writes.
 type RefilledError struct {
 	Bucket string
 	// NewVersions is the number of versions and delete markers that were written
@@ -64,12 +63,12 @@ type RefilledError struct {
 }
 
 func (e *RefilledError) Error() string {
-	return fmt.Sprintf("empty bucket %s: somebody is writing to it: %d new versions in the last %s", e.Bucket, e.NewVersions, e.For.Round(time.Second))
+	return fmt.Sprintf("empty bucket %s: it is still being written to: %d new versions in the last %s", e.Bucket, e.NewVersions, e.For.Round(time.Second))
 }
 
 // Hint is the next step for a user.
 func (e *RefilledError) Hint() string {
-	return "find out who writes to it and run the same command again; its policy does not stop replication from another bucket"
+	return "find the writer and run the same command again; its policy does not stop replication from another bucket"
 }
 
 // Empty deletes every version, delete marker and unfinished upload in a bucket. A

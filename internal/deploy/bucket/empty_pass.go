@@ -98,7 +98,7 @@ func (r *emptying) delete(ctx context.Context, p *pass, b batch) error {
 	for _, e := range out.Errors {
 		first := &p.refused
 		switch aws.ToString(e.Code) {
-		case "NoSuchVersion": // somebody else deleted it
+		case "NoSuchVersion": // deleted by another client
 			continue
 		case "SlowDown", "InternalError", "ServiceUnavailable":
 			first = &p.busy

@@ -19,8 +19,8 @@ const (
 )
 
 // Sweep deletes the functions' code when the last stack that uses any is gone:
-// the code of that stack, by its parameters, and all that is old enough to belong
-// to no running deploy. If another stack exists, all code stays, because an update
+// the code of that stack, by its parameters, and code that is too old to belong to
+// a running deploy. If another stack exists, all code stays, because an update
 // that is rolled back needs code that is in no parameter. It returns the bucket as
 // a leftover; none if it does not exist.
 func (s *Store) Sweep(ctx context.Context, gone stack.Stack, stacks Used) []stack.Leftover {

@@ -54,7 +54,7 @@ func (s *Store) Ensure(ctx context.Context) error {
 
 func (s *Store) create(ctx context.Context, bucket string) error {
 	in := &s3.CreateBucketInput{Bucket: &bucket}
-	if s.Caller.Region != "us-east-1" { // which is no valid constraint
+	if s.Caller.Region != "us-east-1" { // which is not a valid constraint
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(s.Caller.Region)}
 	}
 	_, err := s.API.CreateBucket(ctx, in)

@@ -17,7 +17,7 @@ import (
 const (
 	// throttleMark is the stage variable with the rate limit before a destroy. The
 	// same call sets it and the limit of 0, so that every later run can restore the
-	// stage. A stage that somebody throttled by hand has none.
+	// stage. A stage that was throttled by hand has no mark.
 	throttleMark = "streamctlBeforeDestroy"
 	// drainedMark is the stage variable that repeats throttleMark once the stream
 	// is drained.
@@ -55,7 +55,7 @@ func (p *Pipeline) Suspend(ctx context.Context, s stack.Stack, resources []stack
 		out.Since, out.drained = before.at, out.mark == stage.Variables[drainedMark]
 		return out, nil
 	}
-	before = throttle{at: out.Since} // also if somebody opened it by hand in the meantime
+	before = throttle{at: out.Since} // also if it was opened by hand in the meantime
 	settings, limited := stage.MethodSettings[allMethods]
 	if limited && settings.ThrottlingRateLimit >= 0 {
 		before.rate, before.burst = strconv.FormatFloat(settings.ThrottlingRateLimit, 'f', -1, 64), strconv.Itoa(int(settings.ThrottlingBurstLimit))

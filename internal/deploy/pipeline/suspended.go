@@ -15,8 +15,8 @@ import (
 )
 
 // Suspended is the difference between a pipeline and its template that
-// CloudFormation does not know: what an unfinished destroy suspended, and a stage
-// that somebody pointed elsewhere.
+// CloudFormation does not know: parts that an unfinished destroy suspended, and a
+// stage with another deployment.
 type Suspended struct {
 	// Stopped are disabled event source mappings.
 	Stopped []stack.Resource `json:"stopped,omitempty"`
@@ -34,7 +34,7 @@ type Suspended struct {
 	api, stage, own string
 }
 
-// Lines describes the differences; none if there are none.
+// Lines describes the differences, one per line.
 func (s Suspended) Lines() []string {
 	var out []string
 	if s.Throttled {

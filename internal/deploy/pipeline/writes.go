@@ -18,7 +18,7 @@ const denySid = "StreamctlDestroy"
 // statement is one of a bucket policy, as it was read.
 type statement = json.RawMessage
 
-// isDenial reports whether a statement is the one that a destroy adds.
+// isDenial reports whether a statement is a destroy's.
 func isDenial(s statement) bool {
 	var named struct{ Sid string }
 	return json.Unmarshal(s, &named) == nil && named.Sid == denySid

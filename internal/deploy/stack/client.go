@@ -40,7 +40,7 @@ type Client struct {
 	Interrupted func(ctx context.Context, op string) (cancel bool, until context.Context)
 }
 
-// Describe reads a stack by name or by id. If there is none, the error is
+// Describe reads a stack by name or by id. The error for a missing stack is
 // ErrNotFound. By id, a deleted stack is still found.
 func (c *Client) Describe(ctx context.Context, nameOrID string) (Stack, error) {
 	out, err := c.API.DescribeStacks(ctx, &cfn.DescribeStacksInput{StackName: &nameOrID})

@@ -17,7 +17,7 @@ const (
 	retainToken = "delete-keep-"
 )
 
-// Obstacles are what kept a stack from being deleted.
+// Obstacles are the reasons why a stack could not be deleted.
 type Obstacles struct {
 	// Failed is the failure as a whole.
 	Failed *FailedError
@@ -30,7 +30,7 @@ type Obstacles struct {
 }
 
 // Delete makes one attempt to delete a stack, by its id, so that a later stack of
-// the same name is never meant, and follows it to its end. Without obstacles the
+// the same name stays, and follows it to its end. Without obstacles the
 // stack is gone.
 //
 // LetGo are logical ids that the stack gives up instead of deleting them;

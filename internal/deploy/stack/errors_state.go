@@ -34,7 +34,7 @@ type CanceledError struct {
 	Op, Stack string
 	// Status is the stack's after that.
 	Status Status
-	// Left is what a canceled create left on purpose.
+	// Left lists the resources that a canceled create left on purpose.
 	Left []Leftover
 }
 

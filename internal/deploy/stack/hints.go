@@ -2,7 +2,7 @@ package stack
 
 import "regexp"
 
-// hint is what helps where a message says what it matches.
+// hint is advice for the messages that match a pattern.
 type hint struct {
 	says *regexp.Regexp
 	do   string
@@ -59,7 +59,7 @@ var hints = []hint{
 	when(`deletion ?protection`, "`streamctl destroy --lift-protection` lifts the database's protection too"),
 	when(`exceeded.*(maximum|limit)|LimitExceeded|quota`, "a quota of the account is reached: `aws service-quotas list-service-quotas --service-code …` shows them"),
 	when(`internal ?(failure|error)|service ?unavailable`, "AWS had trouble: run the same command again"),
-	when(`must (match|be one of|contain)|failed to satisfy constraint|template (format )?error`, "`streamctl validate` says what is wrong with the variables; with your own template, see the message"),
+	when(`must (match|be one of|contain)|failed to satisfy constraint|template (format )?error`, "`streamctl validate` lists the problems of the variables; with your own template, see the message"),
 }
 
 // HintFor gives what helps about a message of AWS; empty where nothing is known.

@@ -28,7 +28,7 @@ const (
 )
 
 // maxUnreachable is how many polls in a row may fail because AWS is unreachable
-// before an operation is no longer followed.
+// before the program stops following an operation.
 const maxUnreachable = 3
 
 // operation is one operation on a stack, from its first event to its last.

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// Session is what all parts of an operation share.
+// Session is shared by all parts of an operation.
 type Session struct {
 	// Caller is the identity, account and region of the operation.
 	Caller Caller

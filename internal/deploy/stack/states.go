@@ -2,12 +2,12 @@ package stack
 
 import "slices"
 
-// Action is what an operation does about a stack's status.
+// Action is the reaction of an operation to a stack's status.
 type Action string
 
 // The actions.
 const (
-	// Create creates the stack: there is none.
+	// Create creates the stack, which does not exist.
 	Create Action = "create"
 	// Update updates the stack.
 	Update Action = "update"
@@ -38,11 +38,11 @@ type State struct {
 	Deploy, Destroy Action
 	// Outputs reports whether the stack's outputs are reliable.
 	Outputs bool
-	// Next is what a user can do if deploy refuses or waits.
+	// Next is the next step for a user if deploy refuses or waits.
 	Next string
 }
 
-// StatusNone stands for a stack that does not exist.
+// StatusNone is the status of a stack that does not exist.
 const StatusNone Status = "no stack"
 
 const (
@@ -95,16 +95,16 @@ func (s Status) state() State {
 	return unknown
 }
 
-// Deploy is what a deploy does about a stack with the status.
+// Deploy is the action of a deploy on a stack with the status.
 func (s Status) Deploy() Action { return s.state().Deploy }
 
-// Destroy is what a destroy does about a stack with the status.
+// Destroy is the action of a destroy on a stack with the status.
 func (s Status) Destroy() Action { return s.state().Destroy }
 
 // Meaning describes the status.
 func (s Status) Meaning() string { return s.state().Meaning }
 
-// Next is what a user can do about the status; empty if there is nothing to do.
+// Next is the next step for a user; empty if no step is necessary.
 func (s Status) Next() string { return s.state().Next }
 
 // HasReliableOutputs reports whether a stack's outputs are reliable.

@@ -42,7 +42,7 @@ func (b *bootstraps) build(ctx context.Context, source string) (string, error) {
 	}
 	dir := filepath.Join(b.dir, strings.ReplaceAll(source, "/", "_"))
 	path := filepath.Join(dir, "bootstrap")
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", path, source)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", path, source)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		os.Stderr.Write(out)
 		return "", err

@@ -40,7 +40,7 @@ func Build(ctx context.Context) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{path: filepath.Join(dir, "streamctl"), dir: dir}
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", p.path, "./cmd/streamctl")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", p.path, "./cmd/streamctl")
 	build.Dir = root
 	if said, err := build.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("build streamctl: %w\n%s", err, said), os.RemoveAll(dir))

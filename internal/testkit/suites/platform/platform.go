@@ -69,7 +69,7 @@ func Start(ctx context.Context, o Options) (*Platform, error) {
 		return nil, err
 	}
 	p := &Platform{Root: root, Streamctl: filepath.Join(o.Dir, "streamctl"), dir: o.Dir, sources: map[string]string{}, programs: map[string]func() (string, error){}}
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", p.Streamctl, "./cmd/streamctl")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", p.Streamctl, "./cmd/streamctl")
 	build.Dir = root
 	if said, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build streamctl: %w\n%s", err, said)
