@@ -36,7 +36,7 @@ func New(_ contract.Archiver, d Deps) *Handler { return &Handler{d} }
 // failure it names the first record that isn't written, from where Lambda
 // tries again; it never gives up a record and never returns an error.
 func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events.KinesisEventResponse, error) {
-	records := make([]archive.Record, len(batch.Records))
+	records := make([]archive.ArchivedRecord, len(batch.Records))
 	for i, r := range batch.Records {
 		records[i] = archive.FromEvent(r)
 	}

@@ -15,7 +15,7 @@ import (
 // archive.Reader satisfies it.
 type Archive interface {
 	Objects(ctx context.Context, hour time.Time) ([]archive.Stored, error)
-	Records(context.Context, archive.Stored) ([]archive.Record, error)
+	Records(context.Context, archive.Stored) ([]archive.ArchivedRecord, error)
 }
 
 // Hours are the hours of arrival whose events are compared with the archive;
@@ -106,7 +106,7 @@ func (h *Handler) compareHour(ctx context.Context, hour time.Time) (warehouse.Ho
 }
 
 // Lines are those of records, with what identifies the event in each.
-func Lines(records []archive.Record) []warehouse.ArchivedLine {
+func Lines(records []archive.ArchivedRecord) []warehouse.ArchivedLine {
 	var all []warehouse.ArchivedLine
 	for _, r := range records {
 		for i, text := range event.Lines(r.Data) {

@@ -21,7 +21,7 @@ import (
 // bucket is an archive of one hour.
 type bucket struct {
 	hour    time.Time
-	objects [][]archive.Record
+	objects [][]archive.ArchivedRecord
 	reads   int
 }
 
@@ -34,7 +34,7 @@ func (b *bucket) Objects(_ context.Context, hour time.Time) (all []archive.Store
 	return all, nil
 }
 
-func (b *bucket) Records(_ context.Context, o archive.Stored) ([]archive.Record, error) {
+func (b *bucket) Records(_ context.Context, o archive.Stored) ([]archive.ArchivedRecord, error) {
 	b.reads++
 	i, err := strconv.Atoi(o.Key[len("raw/v1/"):])
 	return b.objects[i], err
@@ -42,7 +42,7 @@ func (b *bucket) Records(_ context.Context, o archive.Stored) ([]archive.Record,
 
 // past is a handler whose clock goes, on a warehouse with what arrived five
 // hours ago, of today and of a day that is over; and those records.
-func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archive.Record) {
+func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archive.ArchivedRecord) {
 	t.Helper()
 	clock := time.Now().UTC()
 	old := clock.AddDate(0, 0, -40)
@@ -55,9 +55,9 @@ func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archi
 
 	var rows []warehouse.Row
 	var bad []warehouse.Rejected
-	var records []archive.Record
+	var records []archive.ArchivedRecord
 	for n := range 10 {
-		r := archive.Record{Shard: "s", Sequence: strconv.Itoa(n), Arrived: arrived}
+		r := archive.ArchivedRecord{Shard: "s", Sequence: strconv.Itoa(n), Arrived: arrived}
 		var text [][]byte
 		for i := range n%3 + 1 {
 			at := []time.Time{old, arrived}[n%2].Add(time.Duration(i) * time.Second).Truncate(time.Microsecond)
@@ -107,14 +107,14 @@ func TestADayGoesWhenTheArchiveHasIt(t *testing.T) {
 	}
 	for _, step := range []struct {
 		name    string
-		objects [][]archive.Record
+		objects [][]archive.ArchivedRecord
 		after   time.Duration
 		want    string
 		reads   int
 	}{
-		{"the archiver is behind", [][]archive.Record{records[:4]}, 0, "1 days, 12 unarchived, 0 missing", 1},
-		{"looked at a moment ago", [][]archive.Record{records[:4], records[4:]}, time.Minute, "1 days, 12 unarchived, 0 missing", 0},
-		{"it has caught up", [][]archive.Record{records[:4], records[4:]}, time.Hour, "0 days, 0 unarchived, 0 missing", 1},
+		{"the archiver is behind", [][]archive.ArchivedRecord{records[:4]}, 0, "1 days, 12 unarchived, 0 missing", 1},
+		{"looked at a moment ago", [][]archive.ArchivedRecord{records[:4], records[4:]}, time.Minute, "1 days, 12 unarchived, 0 missing", 0},
+		{"it has caught up", [][]archive.ArchivedRecord{records[:4], records[4:]}, time.Hour, "0 days, 0 unarchived, 0 missing", 1},
 	} {
 		h.Clock.Time = func() time.Time { return clock.Add(step.after) }
 		b.objects, b.reads = step.objects, 0
@@ -143,7 +143,7 @@ func TestALineThatWasNeverLoadedIsMissing(t *testing.T) {
 	}
 	e.Event.ID = uuid.New()
 	lost.Data = e.AppendJSON(nil)
-	b.objects = [][]archive.Record{append(slices.Clone(records), lost)}
+	b.objects = [][]archive.ArchivedRecord{append(slices.Clone(records), lost)}
 	clock := h.Clock.Now()
 	upkeep(t.Context(), t, h)
 	var missing int64
@@ -162,7 +162,7 @@ func TestALineThatWasNeverLoadedIsMissing(t *testing.T) {
 
 func TestReconciliationGoesOnWhereTimeRanOut(t *testing.T) {
 	h, b, _, d, records := past(t)
-	b.objects = [][]archive.Record{records[:4], records[4:]}
+	b.objects = [][]archive.ArchivedRecord{records[:4], records[4:]}
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 	defer cancel()
 	upkeep(short, t, h)

@@ -55,13 +55,13 @@ func Analyze(event.Event) []Measure { return nil }
 // Measures are what Analyze makes of an event, as the warehouse takes it. A
 // measure with a wrong name or value is a bug in Analyze: an error, for which
 // the event is set aside and the alarm rings at the first.
-func Measures(e event.Event) ([]metric.Measure, error) { return measures(Analyze(e)) }
+func Measures(e event.Event) ([]metric.Contribution, error) { return measures(Analyze(e)) }
 
-func measures(list []Measure) ([]metric.Measure, error) {
+func measures(list []Measure) ([]metric.Contribution, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
-	out := make([]metric.Measure, len(list))
+	out := make([]metric.Contribution, len(list))
 	for i, m := range list {
 		if what := metric.CheckName(m.Name); what != "" {
 			return nil, fmt.Errorf("Analyze: metric %q: %s", m.Name, what)
@@ -69,7 +69,7 @@ func measures(list []Measure) ([]metric.Measure, error) {
 		if !metric.IsNumber(m.Value) && m.Value != "" {
 			return nil, fmt.Errorf("Analyze: metric %s: %q is no decimal number", m.Name, m.Value)
 		}
-		out[i] = metric.Measure{Key: m.Name, Dimension: m.By, Value: m.Value}
+		out[i] = metric.Contribution{Key: m.Name, Dimension: m.By, Value: m.Value}
 	}
 	return out, nil
 }

@@ -10,7 +10,7 @@ import (
 
 func TestMeasures(t *testing.T) {
 	got, err := measures([]Measure{{Name: "carts", By: "large", Value: "120.50"}, {Name: "seen"}})
-	want := []metric.Measure{{Key: "carts", Dimension: "large", Value: "120.50"}, {Key: "seen"}}
+	want := []metric.Contribution{{Key: "carts", Dimension: "large", Value: "120.50"}, {Key: "seen"}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -14,17 +14,17 @@ import (
 // chunk is what one transaction loads, with the records it comes from.
 type chunk struct {
 	warehouse.Chunk
-	records []archive.Record
+	records []archive.ArchivedRecord
 	lines   int
 	// oldest is when the oldest record arrived.
 	oldest time.Time
 	// measures is Measures.
-	measures func(event.Event) ([]metric.Measure, error)
+	measures func(event.Event) ([]metric.Contribution, error)
 }
 
 // cut makes chunks of at most limit events out of a batch; a record is never cut
 // in two.
-func cut(records []archive.Record, limit int) []*chunk {
+func cut(records []archive.ArchivedRecord, limit int) []*chunk {
 	var chunks []*chunk
 	for _, r := range records {
 		lines := bytes.Count(r.Data, []byte{'\n'}) + 1
@@ -38,7 +38,7 @@ func cut(records []archive.Record, limit int) []*chunk {
 	return chunks
 }
 
-func (c *chunk) add(r archive.Record, lines int) {
+func (c *chunk) add(r archive.ArchivedRecord, lines int) {
 	c.records = append(c.records, r)
 	c.lines += lines
 	c.Records, c.LastSeq = len(c.records), r.Sequence
@@ -54,7 +54,7 @@ func (c *chunk) add(r archive.Record, lines int) {
 func (c *chunk) decode(record int) ([]warehouse.Row, []warehouse.Rejected) {
 	r := c.records[record]
 	lines := event.Lines(r.Data)
-	rows, bad, err := c.judge(record, lines)
+	rows, bad, err := c.decodeRecord(record, lines)
 	if err != nil { // all of the record, for one of its lines broke our code
 		rows, bad = nil, nil
 		for i := range lines {
@@ -67,12 +67,12 @@ func (c *chunk) decode(record int) ([]warehouse.Row, []warehouse.Rejected) {
 // line finds the line that was set aside.
 func (c *chunk) line(b warehouse.Rejected) archive.Line {
 	r := c.records[b.Record]
-	return archive.Line{Record: r, I: b.I, Bytes: event.Lines(r.Data)[b.I]}
+	return archive.Line{ArchivedRecord: r, I: b.I, Bytes: event.Lines(r.Data)[b.I]}
 }
 
-// judge decodes the lines of a record and has them analysed. err is a panic, so
-// that one record can never stop the stream.
-func (c *chunk) judge(record int, lines [][]byte) (rows []warehouse.Row, bad []warehouse.Rejected, err error) {
+// decodeRecord decodes and analyzes the lines of a record. err is a panic: one record
+// must never stop the stream.
+func (c *chunk) decodeRecord(record int, lines [][]byte) (rows []warehouse.Row, bad []warehouse.Rejected, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panic: %v", cause)
@@ -85,7 +85,7 @@ func (c *chunk) judge(record int, lines [][]byte) (rows []warehouse.Row, bad []w
 		if err == nil {
 			err = e.Event.CheckArrival(r.Arrived)
 		}
-		var measures []metric.Measure
+		var measures []metric.Contribution
 		if err == nil {
 			measures, err = c.measures(e.Event)
 		}
@@ -102,7 +102,7 @@ func (c *chunk) judge(record int, lines [][]byte) (rows []warehouse.Row, bad []w
 }
 
 // measure calls code again, for an event that an operator's trigger changed.
-func (c *chunk) measure(e event.Event) (measures []metric.Measure, err error) {
+func (c *chunk) measure(e event.Event) (measures []metric.Contribution, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panic: %v", cause)

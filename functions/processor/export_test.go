@@ -10,7 +10,7 @@ import (
 )
 
 // LoadWith loads what makes one chunk, with another Measures.
-func (h *Handler) LoadWith(ctx context.Context, records []archive.Record, measures func(event.Event) ([]metric.Measure, error)) (warehouse.Loaded, error) {
+func (h *Handler) LoadWith(ctx context.Context, records []archive.ArchivedRecord, measures func(event.Event) ([]metric.Contribution, error)) (warehouse.Loaded, error) {
 	c := cut(records, warehouse.MaxChunk)[0]
 	c.measures = measures
 	return h.load(ctx, c)

@@ -81,7 +81,7 @@ type totals struct {
 // again, and returns no error: that would halve the batch, which helps no
 // database that is away.
 func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events.KinesisEventResponse, error) {
-	records := make([]archive.Record, len(batch.Records))
+	records := make([]archive.ArchivedRecord, len(batch.Records))
 	for i, r := range batch.Records {
 		records[i] = archive.FromEvent(r)
 	}
@@ -101,14 +101,14 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 			break
 		}
 		h.speedUp(c)
-		h.told(ctx, c, loaded, &sum)
+		h.publish(ctx, c, loaded, &sum)
 	}
 	h.count(ctx, sum)
 	return resp, nil
 }
 
 // cut makes chunks out of a batch, smaller ones where the shard's loads timed out.
-func (h *Handler) cut(records []archive.Record) []*chunk {
+func (h *Handler) cut(records []archive.ArchivedRecord) []*chunk {
 	if len(records) == 0 {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (h *Handler) speedUp(c *chunk) {
 // error, for maintenance to make. source is the name of the bucket, if it is
 // another's than the stack's own. What came before an error is loaded; a replay
 // may be begun anew at any time.
-func (h *Handler) Replay(ctx context.Context, source string, records []archive.Record) (warehouse.Loaded, error) {
+func (h *Handler) Replay(ctx context.Context, source string, records []archive.ArchivedRecord) (warehouse.Loaded, error) {
 	var sum totals
 	defer func() { h.count(ctx, sum) }()
 	for _, c := range cut(records, warehouse.MaxChunk) {
@@ -155,13 +155,13 @@ func (h *Handler) Replay(ctx context.Context, source string, records []archive.R
 		if err != nil {
 			return sum.Loaded, err
 		}
-		h.told(ctx, c, loaded, &sum)
+		h.publish(ctx, c, loaded, &sum)
 	}
 	return sum.Loaded, nil
 }
 
-// told adds up what was loaded and brings it to the cache.
-func (h *Handler) told(ctx context.Context, c *chunk, loaded warehouse.Loaded, sum *totals) {
+// publish adds the loaded events to the totals and to the cache.
+func (h *Handler) publish(ctx context.Context, c *chunk, loaded warehouse.Loaded, sum *totals) {
 	sum.add(loaded)
 	sum.committed = c.Arrived
 	if sum.cacheErrors > 0 {

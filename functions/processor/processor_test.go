@@ -212,7 +212,7 @@ func TestAPanicSetsItsRecordAside(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, total := stream(2000)
-	in := make([]archive.Record, len(records))
+	in := make([]archive.ArchivedRecord, len(records))
 	for i := range records {
 		in[i] = archive.FromEvent(records[i])
 	}
@@ -221,7 +221,7 @@ func TestAPanicSetsItsRecordAside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := r.LoadWith(t.Context(), in, func(e event.Event) ([]metric.Measure, error) {
+	done, err := r.LoadWith(t.Context(), in, func(e event.Event) ([]metric.Contribution, error) {
 		if e.ID == middle.Event.ID {
 			panic("out of order")
 		}
@@ -374,7 +374,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("lag is %g ms", r.metrics[contract.MetricLag])
 	}
 	loaded := number(t, conn, "SELECT count(*) FROM events")
-	archived := make([]archive.Record, len(records))
+	archived := make([]archive.ArchivedRecord, len(records))
 	for i, rec := range records {
 		archived[i] = archive.FromEvent(rec)
 	}

@@ -85,11 +85,11 @@ func readCursor(s series, given map[string]string) (r seriesRequest, err error) 
 	c, err := decodeCursor(text)
 	switch {
 	case err != nil || !c.possible():
-		return r, &parameterError{"cursor", strconv.Quote(shorten(text)) + " is not the next of an answer, or was damaged: give that as it is, or ask with from and to"}
+		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is not the next of an answer, or was damaged: give that as it is, or ask with from and to"}
 	case c.Metric != s.name:
-		return r, &parameterError{"cursor", strconv.Quote(shorten(text)) + " is for /metrics/" + shorten(c.Metric) + ": ask there"}
+		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is for /metrics/" + quoteShort(c.Metric) + ": ask there"}
 	case c.Key != s.key:
-		return r, &parameterError{"cursor", strconv.Quote(shorten(text)) + " is for the metric as it was declared before: ask again with from and to"}
+		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is for the metric as it was declared before: ask again with from and to"}
 	}
 	return seriesRequest{
 		series: s, eventType: c.EventType, total: c.Total,

@@ -107,8 +107,8 @@ func TestDeclaredMetricsLongAgo(t *testing.T) {
 func TestMetricsThatCodeMakes(t *testing.T) {
 	r := newRig(t)
 	sized, plain := row("a", now, "checkout", "{}"), row("b", now, "checkout", "{}")
-	sized.Measures = []metric.Measure{{Key: "carts", Dimension: "large", Value: "119.90"}}
-	plain.Measures = []metric.Measure{{Key: "checkouts"}}
+	sized.Measures = []metric.Contribution{{Key: "carts", Dimension: "large", Value: "119.90"}}
+	plain.Measures = []metric.Contribution{{Key: "checkouts"}}
 	r.loadRows(t, []warehouse.Row{sized, plain})
 	for _, source := range []string{"warehouse", "cache"} {
 		body := r.get(t, "carts", nil, 200, nil)

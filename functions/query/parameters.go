@@ -25,15 +25,15 @@ const (
 // parameterError says which parameter is wrong and what would be right.
 type parameterError struct{ name, detail string }
 
-func (e *parameterError) Error() string { return shorten(e.name) + ": " + e.detail }
+func (e *parameterError) Error() string { return quoteShort(e.name) + ": " + e.detail }
 
 // wrong refuses a parameter's value: it must be something else.
 func wrong(name, value, must string) error {
-	return &parameterError{name, must + ", not " + strconv.Quote(shorten(value))}
+	return &parameterError{name, must + ", not " + strconv.Quote(quoteShort(value))}
 }
 
-// shorten bounds what an answer repeats of a request.
-func shorten(s string) string {
+// quoteShort bounds what an answer repeats of a request.
+func quoteShort(s string) string {
 	const most = 60
 	if len(s) <= most {
 		return s
@@ -167,7 +167,7 @@ func readDaysRequest(given map[string]string, now time.Time) (r daysRequest, err
 	case r.last.Before(r.first):
 		return r, wrong("from", given["from"], "must not lie after to, "+r.last.Format(time.DateOnly))
 	case days > maxDays:
-		return r, &parameterError{"from", fmt.Sprintf("%q lies too far before to, %s: ask for at most %d days", shorten(given["from"]), r.last.Format(time.DateOnly), maxDays)}
+		return r, &parameterError{"from", fmt.Sprintf("%q lies too far before to, %s: ask for at most %d days", quoteShort(given["from"]), r.last.Format(time.DateOnly), maxDays)}
 	}
 	return r, nil
 }

@@ -75,10 +75,10 @@ type Handler struct {
 	origins     []string
 	definitions []metric.Definition
 
-	sinces memory[time.Time]
-	coded  memory[series]
+	sinces ttlCache[time.Time]
+	coded  ttlCache[series]
 	// placed are event types that are never folded.
-	placed memory[struct{}]
+	placed ttlCache[struct{}]
 }
 
 // New returns a handler. It fails if the environment's metrics can't be read. It

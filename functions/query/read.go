@@ -77,7 +77,7 @@ func folded(points []warehouse.Point) (n int64) {
 // unfold counts the events of the type that is asked for where they may be
 // folded. If the warehouse can't, the answer states what may be missing.
 func (h *Handler) unfold(ctx context.Context, r seriesRequest, p *page, points []warehouse.Point, other int64, now time.Time) []warehouse.Point {
-	_, placed, err := h.placed.recall(r.eventType, now, func() (struct{}, bool, error) {
+	_, placed, err := h.placed.get(r.eventType, now, func() (struct{}, bool, error) {
 		never, err := h.Warehouse.IsNeverFolded(ctx, r.key, r.eventType)
 		return struct{}{}, never, err
 	})

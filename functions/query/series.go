@@ -52,7 +52,7 @@ type unknownMetricError struct {
 
 func (e *unknownMetricError) Error() string {
 	last := len(e.known) - 1
-	return fmt.Sprintf("there is no metric %q: ask for %s or %s", shorten(e.name), strings.Join(e.known[:last], ", "), e.known[last])
+	return fmt.Sprintf("there is no metric %q: ask for %s or %s", quoteShort(e.name), strings.Join(e.known[:last], ", "), e.known[last])
 }
 
 // find looks a metric up: among the declared ones, then among those that code
@@ -69,7 +69,7 @@ func (h *Handler) find(ctx context.Context, name string, now time.Time) (series,
 	if metric.CheckName(name) != "" {
 		return series{}, unknown
 	}
-	s, ok, err := h.coded.recall(name, now, func() (series, bool, error) {
+	s, ok, err := h.coded.get(name, now, func() (series, bool, error) {
 		key, fields, ok, err := h.Warehouse.MetricKey(ctx, name)
 		// Which of the values there are shows in the rows.
 		return series{name: name, key: key, fields: fields, sum: true, min: true, max: true, parameters: seriesParameters}, ok, err
@@ -85,7 +85,7 @@ func (h *Handler) find(ctx context.Context, name string, now time.Time) (series,
 
 // since tells from when on a series is whole. The answer does without it.
 func (h *Handler) since(ctx context.Context, key string, now time.Time) *time.Time {
-	at, ok, err := h.sinces.recall(key, now, func() (time.Time, bool, error) {
+	at, ok, err := h.sinces.get(key, now, func() (time.Time, bool, error) {
 		ctx, cancel := context.WithTimeout(ctx, sinceTime)
 		defer cancel()
 		return h.Warehouse.Since(ctx, key)

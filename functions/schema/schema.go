@@ -80,7 +80,7 @@ func (h *Handler) Handle(ctx context.Context, e cfn.Event) error {
 	if e.RequestType != cfn.RequestDelete { // there is nothing to undo
 		if err := h.deploy(ctx, e.ResourceProperties); err != nil {
 			h.Log.ErrorContext(ctx, "schema not migrated", "request", e.RequestType, "err", err)
-			r.Status, r.Reason = cfn.StatusFailed, shorten(err.Error())
+			r.Status, r.Reason = cfn.StatusFailed, truncateReason(err.Error())
 		}
 	}
 	body, err := json.Marshal(r)
@@ -195,7 +195,7 @@ func readLimits(p contract.MigrationProperties) (l warehouse.Limits, err error) 
 	return l, nil
 }
 
-func shorten(reason string) string {
+func truncateReason(reason string) string {
 	if len(reason) <= maxReason {
 		return reason
 	}

@@ -20,10 +20,10 @@ import (
 
 var arrived = time.Date(2026, 1, 31, 12, 59, 59, 999e6, time.UTC)
 
-func records(data ...string) []Record {
-	var rs []Record
+func records(data ...string) []ArchivedRecord {
+	var rs []ArchivedRecord
 	for i, d := range data {
-		rs = append(rs, Record{
+		rs = append(rs, ArchivedRecord{
 			Shard: "shardId-000000000001", Sequence: "4965" + string(rune('0'+i)), Arrived: arrived.Add(time.Duration(i) * time.Millisecond),
 			PartitionKey: "u\"", Data: []byte(d),
 		})
@@ -102,7 +102,7 @@ func TestObjectsHoldRecordsByteForByte(t *testing.T) {
 
 func TestQuarantineIsNamedByContent(t *testing.T) {
 	r := records("bad")[0]
-	line := Line{Record: r, I: 2, Bytes: []byte("bad")}
+	line := Line{ArchivedRecord: r, I: 2, Bytes: []byte("bad")}
 	key, body, err := Quarantine([]Line{line})
 	if err != nil {
 		t.Fatal(err)

@@ -19,8 +19,8 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Record is a record of the stream as the archive keeps it.
-type Record struct {
+// ArchivedRecord is a record of the stream as the archive keeps it.
+type ArchivedRecord struct {
 	Shard    string
 	Sequence string
 	// Arrived is when the stream took it, in milliseconds.
@@ -31,9 +31,9 @@ type Record struct {
 
 // FromEvent takes a record out of a Lambda event. The shard stands in the
 // event's id, before the sequence number.
-func FromEvent(r events.KinesisEventRecord) Record {
+func FromEvent(r events.KinesisEventRecord) ArchivedRecord {
 	shard, _, _ := strings.Cut(r.EventID, ":")
-	return Record{
+	return ArchivedRecord{
 		Shard:    shard,
 		Sequence: r.Kinesis.SequenceNumber,
 		// Lambda sends seconds as a floating-point number.
@@ -45,7 +45,7 @@ func FromEvent(r events.KinesisEventRecord) Record {
 
 // Line is one line of a record, at index I.
 type Line struct {
-	Record
+	ArchivedRecord
 	I int
 	// Bytes is the line; Record.Data has all of them, joined by newlines.
 	Bytes []byte
@@ -57,12 +57,12 @@ type Object struct {
 	Key string
 	// First is the index, in the batch, of the object's first record.
 	First   int
-	records []Record
+	records []ArchivedRecord
 }
 
 // Objects groups a batch of one shard by the hour of arrival, each group in
 // the stream's order.
-func Objects(batch []Record) []Object {
+func Objects(batch []ArchivedRecord) []Object {
 	var objects []Object
 	byHour := map[string]int{}
 	for i, r := range batch {
@@ -84,7 +84,7 @@ func Objects(batch []Record) []Object {
 }
 
 // hourPath gives dt=…/hr=…/<shard>/.
-func hourPath(r Record) string {
+func hourPath(r ArchivedRecord) string {
 	return r.Arrived.UTC().Format("dt=2006-01-02/hr=15/") + r.Shard + "/"
 }
 
@@ -94,7 +94,7 @@ func (o Object) Encode() (body []byte, lines int, err error) {
 	body, err = compress(func(write func(Line) error) error {
 		for _, r := range o.records {
 			for i, b := range event.Lines(r.Data) {
-				if err := write(Line{Record: r, I: i, Bytes: b}); err != nil {
+				if err := write(Line{ArchivedRecord: r, I: i, Bytes: b}); err != nil {
 					return err
 				}
 				lines++
@@ -124,7 +124,7 @@ func Quarantine(lines []Line) (key string, body []byte, err error) {
 		return "", nil, fmt.Errorf("encode quarantine: %w", err)
 	}
 	sum := sha256.Sum256(body)
-	return "quarantine/v1/" + hourPath(lines[0].Record) + hex.EncodeToString(sum[:]) + ".ndjson.gz", body, nil
+	return "quarantine/v1/" + hourPath(lines[0].ArchivedRecord) + hex.EncodeToString(sum[:]) + ".ndjson.gz", body, nil
 }
 
 // compress writes lines with gzip: without time, name or system, so that the

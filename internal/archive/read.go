@@ -102,7 +102,7 @@ func (r Reader) Objects(ctx context.Context, hour time.Time) ([]Stored, error) {
 }
 
 // Records gives an object's records in order, but for the repeats.
-func (r Reader) Records(ctx context.Context, o Stored) (records []Record, err error) {
+func (r Reader) Records(ctx context.Context, o Stored) (records []ArchivedRecord, err error) {
 	out, err := r.API.GetObject(ctx, &s3.GetObjectInput{Bucket: &r.Bucket, Key: &o.Key})
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", o.Key, err)
@@ -119,12 +119,12 @@ const maxLine = 2 << 20
 
 // ReadRecords reads an object's bytes. Records up to the sequence number after
 // are left out; the empty one leaves out none.
-func ReadRecords(object io.Reader, after string) ([]Record, error) {
+func ReadRecords(object io.Reader, after string) ([]ArchivedRecord, error) {
 	zr, err := gzip.NewReader(object)
 	if err != nil {
 		return nil, err
 	}
-	var records []Record
+	var records []ArchivedRecord
 	lines := bufio.NewScanner(zr)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	for lines.Scan() {
@@ -141,7 +141,7 @@ func ReadRecords(object io.Reader, after string) ([]Record, error) {
 			continue
 		}
 		l.Data = l.Bytes
-		records = append(records, l.Record)
+		records = append(records, l.ArchivedRecord)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func parseLine(text []byte) (Line, error) {
 	if v.Shard == "" || v.Sequence == "" || strings.Trim(v.Sequence, "0123456789") != "" || v.I < 0 {
 		return Line{}, errors.New("read line: it names no place in the stream")
 	}
-	l := Line{Record: Record{Shard: v.Shard, Sequence: v.Sequence, Arrived: v.At.UTC(), PartitionKey: v.Key}, I: v.I, Bytes: v.Data}
+	l := Line{ArchivedRecord: ArchivedRecord{Shard: v.Shard, Sequence: v.Sequence, Arrived: v.At.UTC(), PartitionKey: v.Key}, I: v.I, Bytes: v.Data}
 	if v.Event != nil {
 		l.Bytes = bytes.Clone(v.Event)
 	}
@@ -182,7 +182,7 @@ type Replayed struct{ Objects, Records int }
 // keep them. After an error, its own or the archive's, what was given before it
 // is told; a replay may be begun again at any time, since loading a record
 // again changes nothing.
-func (r Reader) Replay(ctx context.Context, from, to time.Time, sink func(context.Context, []Record) error) (Replayed, error) {
+func (r Reader) Replay(ctx context.Context, from, to time.Time, sink func(context.Context, []ArchivedRecord) error) (Replayed, error) {
 	var done Replayed
 	for hour := from.UTC().Truncate(time.Hour); hour.Before(to); hour = hour.Add(time.Hour) {
 		objects, err := r.Objects(ctx, hour)
@@ -194,7 +194,7 @@ func (r Reader) Replay(ctx context.Context, from, to time.Time, sink func(contex
 			if err != nil {
 				return done, err
 			}
-			records = slices.DeleteFunc(records, func(rec Record) bool { return rec.Arrived.Before(from) || !rec.Arrived.Before(to) })
+			records = slices.DeleteFunc(records, func(rec ArchivedRecord) bool { return rec.Arrived.Before(from) || !rec.Arrived.Before(to) })
 			done.Objects++
 			if len(records) == 0 {
 				continue

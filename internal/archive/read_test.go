@@ -43,7 +43,7 @@ func (b bucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s
 	return &s3.GetObjectOutput{Body: io.NopCloser(bytes.NewReader(body))}, nil
 }
 
-func (b bucket) archive(t *testing.T, batch []Record) {
+func (b bucket) archive(t *testing.T, batch []ArchivedRecord) {
 	t.Helper()
 	for _, o := range Objects(batch) {
 		body, _, err := o.Encode()
@@ -55,10 +55,10 @@ func (b bucket) archive(t *testing.T, batch []Record) {
 }
 
 // stream is n records of a shard, a minute apart.
-func stream(shard string, n int) []Record {
-	var rs []Record
+func stream(shard string, n int) []ArchivedRecord {
+	var rs []ArchivedRecord
 	for i := range n {
-		rs = append(rs, Record{
+		rs = append(rs, ArchivedRecord{
 			Shard: shard, Sequence: fmt.Sprint("4965", 95+i), Arrived: arrived.Add(time.Duration(i) * time.Minute), PartitionKey: "k",
 			Data: []byte(fmt.Sprintf(`{"n":%d}`+"\n"+`not JSON %d`+"\n", i, i)),
 		})
@@ -77,8 +77,8 @@ func TestReplayGivesEachRecordOnce(t *testing.T) {
 	b.archive(t, first[100:])
 	b.archive(t, second)
 	r := Reader{API: b, Bucket: "b"}
-	got := map[string][]Record{}
-	done, err := r.Replay(t.Context(), arrived.Add(-time.Hour), arrived.Add(24*time.Hour), func(_ context.Context, records []Record) error {
+	got := map[string][]ArchivedRecord{}
+	done, err := r.Replay(t.Context(), arrived.Add(-time.Hour), arrived.Add(24*time.Hour), func(_ context.Context, records []ArchivedRecord) error {
 		for _, rec := range records {
 			got[rec.Shard] = append(got[rec.Shard], rec)
 		}
@@ -87,7 +87,7 @@ func TestReplayGivesEachRecordOnce(t *testing.T) {
 	if err != nil || done.Records != 170 {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	for shard, want := range map[string][]Record{first[0].Shard: first, second[0].Shard: second} {
+	for shard, want := range map[string][]ArchivedRecord{first[0].Shard: first, second[0].Shard: second} {
 		for i, rec := range got[shard] {
 			if rec.Sequence != want[i].Sequence || !bytes.Equal(rec.Data, want[i].Data) || !rec.Arrived.Equal(want[i].Arrived) || rec.PartitionKey != "k" {
 				t.Fatalf("%s record %d is %+v, want %+v", shard, i, rec, want[i])
@@ -96,7 +96,7 @@ func TestReplayGivesEachRecordOnce(t *testing.T) {
 	}
 	// A part, to the minute.
 	n := 0
-	done, err = r.Replay(t.Context(), first[10].Arrived, first[12].Arrived, func(_ context.Context, records []Record) error {
+	done, err = r.Replay(t.Context(), first[10].Arrived, first[12].Arrived, func(_ context.Context, records []ArchivedRecord) error {
 		n += len(records)
 		return nil
 	})
@@ -104,7 +104,7 @@ func TestReplayGivesEachRecordOnce(t *testing.T) {
 		t.Errorf("%d records, %+v, %v", n, done, err)
 	}
 	stop := errors.New("stop")
-	if _, err := r.Replay(t.Context(), arrived, arrived.Add(time.Hour), func(context.Context, []Record) error { return stop }); !errors.Is(err, stop) {
+	if _, err := r.Replay(t.Context(), arrived, arrived.Add(time.Hour), func(context.Context, []ArchivedRecord) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("the sink's error became %v", err)
 	}
 }
@@ -115,7 +115,7 @@ func TestReplayStopsAtABrokenObject(t *testing.T) {
 	for key, body := range b {
 		b[key] = body[:len(body)-9]
 	}
-	if _, err := (Reader{API: b, Bucket: "b"}).Replay(t.Context(), arrived, arrived.Add(time.Hour), func(context.Context, []Record) error { return nil }); err == nil {
+	if _, err := (Reader{API: b, Bucket: "b"}).Replay(t.Context(), arrived, arrived.Add(time.Hour), func(context.Context, []ArchivedRecord) error { return nil }); err == nil {
 		t.Error("a torn object was taken for a whole one")
 	}
 }
@@ -137,8 +137,8 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte("\xff\n\n"), "")
 	f.Add([]byte(`{"a":1,"a":2}`), "ü\x00")
 	f.Fuzz(func(t *testing.T, data []byte, key string) {
-		rec := Record{Shard: "shardId-000000000001", Sequence: "42", Arrived: arrived, PartitionKey: strings.ToValidUTF8(key, "?"), Data: data}
-		body, _, err := Objects([]Record{rec})[0].Encode()
+		rec := ArchivedRecord{Shard: "shardId-000000000001", Sequence: "42", Arrived: arrived, PartitionKey: strings.ToValidUTF8(key, "?"), Data: data}
+		body, _, err := Objects([]ArchivedRecord{rec})[0].Encode()
 		if err != nil {
 			t.Fatal(err)
 		}

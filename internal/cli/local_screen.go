@@ -44,8 +44,8 @@ func (s *screen) handler() slog.Handler {
 	return slog.NewTextHandler(s, o)
 }
 
-// clear takes the line away.
-const clear = "\r\x1b[K"
+// eraseLine takes the line away.
+const eraseLine = "\r\x1b[K"
 
 // Write writes above the line.
 func (s *screen) Write(text []byte) (int, error) {
@@ -53,7 +53,7 @@ func (s *screen) Write(text []byte) (int, error) {
 	defer s.mu.Unlock()
 	above := ui.Text(string(text))
 	if s.line != "" {
-		above = clear + above + s.line
+		above = eraseLine + above + s.line
 	}
 	if _, err := io.WriteString(s.out, above); err != nil {
 		return 0, err
@@ -94,7 +94,7 @@ func (s *screen) show(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.line = ui.Line(line)
-	fmt.Fprint(s.out, clear+s.line)
+	fmt.Fprint(s.out, eraseLine+s.line)
 }
 
 // end takes the line away for good.
@@ -104,7 +104,7 @@ func (s *screen) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.line != "" {
-		fmt.Fprint(s.out, clear)
+		fmt.Fprint(s.out, eraseLine)
 		s.line = ""
 	}
 }

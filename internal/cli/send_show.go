@@ -119,7 +119,7 @@ func (p *sendProgress) begin(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				fmt.Fprint(p.out, clear+p.line())
+				fmt.Fprint(p.out, eraseLine+p.line())
 			}
 		}
 	}()
@@ -147,6 +147,6 @@ func (p *sendProgress) end() {
 	p.stop()
 	<-p.ended
 	if p.on {
-		fmt.Fprint(p.out, clear)
+		fmt.Fprint(p.out, eraseLine)
 	}
 }

@@ -28,7 +28,7 @@ type view struct {
 // show starts the progress display of a verb: a tree on a terminal, lines elsewhere,
 // and with --output json one event per line on standard output.
 func (a *App) show(verb string) {
-	o := progress.Options{Story: a.story, Verbose: a.flags.verbose, Color: a.colors(), Now: time.Now, Remind: a.Remind}
+	o := progress.Options{Log: a.story, Verbose: a.flags.verbose, Color: a.colors(), Now: time.Now, Remind: a.Remind}
 	if fd, ok := terminal(a.Stderr); ok && a.Getenv("TERM") != "dumb" {
 		o.Size = func() (width, height int) {
 			width, height, err := term.GetSize(fd)

@@ -72,14 +72,14 @@ func outage(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// troubled is a stream that throttles, and that stores records twice as one
+// faultyStream is a stream that throttles, and that stores records twice as one
 // does whose answer got lost.
-type troubled struct {
+type faultyStream struct {
 	next ingest.Stream
 	Faults
 }
 
-func (t troubled) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, o ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
+func (t faultyStream) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, o ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
 	results := make([]types.PutRecordsResultEntry, len(in.Records))
 	var twice []types.PutRecordsRequestEntry
 	passed := kinesis.PutRecordsInput{StreamName: in.StreamName}

@@ -16,7 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/lambdarun"
-	"github.com/streamctl/streamctl/internal/local/folder"
+	"github.com/streamctl/streamctl/internal/local/dirbucket"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -27,16 +27,16 @@ type functions struct {
 	ingest, archiver, processor, query, maintenance *function
 }
 
-// most is how many environments a function has at a time. The database's
-// connections are 100: loader and reader stay well below their limits.
-const most = 32
+// maxEnvironments is the number of execution environments per function. PostgreSQL
+// has 100 connections: loader and reader stay well below their limits.
+const maxEnvironments = 32
 
-// makers make what the handlers are given.
-type makers struct {
+// builder makes the dependencies of the handlers.
+type builder struct {
 	v       config.Variables
 	stores  *stores
 	stream  ingest.Stream
-	archive folder.Folder
+	archive dirbucket.Bucket
 	meters  *Meters
 	log     *slog.Logger
 }
@@ -48,13 +48,13 @@ const (
 	bucket    = "archive"
 )
 
-func newFunctions(m makers) *functions {
+func newFunctions(m builder) *functions {
 	timeout := func(name string) time.Duration { return timeoutOf(m.v, name) }
 	loaders := max(1, m.v.ShardCount) * max(1, m.v.ProcessorMapping.Parallelization)
 	return &functions{
-		ingest:      newFunction(contract.FuncIngest, timeout(contract.FuncIngest), most, m.ingest),
-		archiver:    newFunction(contract.FuncArchiver, timeout(contract.FuncArchiver), most, m.archiver),
-		processor:   newFunction(contract.FuncProcessor, timeout(contract.FuncProcessor), min(most, loaders), m.processor),
+		ingest:      newFunction(contract.FuncIngest, timeout(contract.FuncIngest), maxEnvironments, m.ingest),
+		archiver:    newFunction(contract.FuncArchiver, timeout(contract.FuncArchiver), maxEnvironments, m.archiver),
+		processor:   newFunction(contract.FuncProcessor, timeout(contract.FuncProcessor), min(maxEnvironments, loaders), m.processor),
 		query:       newFunction(contract.FuncQuery, timeout(contract.FuncQuery), 8, m.query),
 		maintenance: newFunction(contract.FuncMaintenance, timeout(contract.FuncMaintenance), 2, m.maintenance),
 	}
@@ -77,34 +77,34 @@ func nothing(context.Context) error { return nil }
 
 // timed is an environment whose handler reports invocations that come near their
 // timeout.
-func (m makers) timed(handle any, end func(context.Context) error) environment {
+func (m builder) timed(handle any, end func(context.Context) error) environment {
 	return environment{lambdarun.Timed(handle, m.meters), end}
 }
 
 // logger is the log of a function.
-func (m makers) logger(function string) *slog.Logger { return m.log.With("function", function) }
+func (m builder) logger(function string) *slog.Logger { return m.log.With("function", function) }
 
-func (m makers) ingest() (environment, error) {
+func (m builder) ingest() (environment, error) {
 	env := contract.Ingest{Stack: stackName, Stream: "events", EventMaxAgeDays: m.v.EventMaxAgeDays, CorsOrigins: m.v.CorsAllowedOrigins}
 	h := ingest.New(env, ingest.Deps{Stream: m.stream, Metrics: m.meters, Log: m.logger(contract.FuncIngest)})
 	return m.timed(h.Handle, nothing), nil
 }
 
-func (m makers) writer() archive.Writer { return archive.Writer{API: m.archive, Bucket: bucket} }
+func (m builder) writer() archive.Writer { return archive.Writer{API: m.archive, Bucket: bucket} }
 
-func (m makers) archiver() (environment, error) {
+func (m builder) archiver() (environment, error) {
 	env := contract.Archiver{Stack: stackName, Bucket: bucket}
 	h := archiver.New(env, archiver.Deps{Objects: m.writer(), Metrics: m.meters, Log: m.logger(contract.FuncArchiver)})
 	return m.timed(lambdarun.Stream(h.Handle), nothing), nil
 }
 
 // connected returns the stores for an environment that logs in as a role.
-func (m makers) connected(role string) (*warehouse.DB, *cache.Cache, func(context.Context) error) {
+func (m builder) connected(role string) (*warehouse.DB, *cache.Cache, func(context.Context) error) {
 	db, client := warehouse.NewURL(m.stores.database(role)), m.stores.redis()
 	return db, cache.New(client, time.Now), func(ctx context.Context) error { return errors.Join(db.Close(ctx), client.Close()) }
 }
 
-func (m makers) processor() (environment, error) {
+func (m builder) processor() (environment, error) {
 	db, redis, end := m.connected(contract.RoleLoader)
 	h := processor.New(contract.Processor{Stack: stackName, Bucket: bucket}, processor.Deps{
 		Warehouse: db, Cache: redis, Objects: m.writer(), Metrics: m.meters, Log: m.logger(contract.FuncProcessor),
@@ -112,7 +112,7 @@ func (m makers) processor() (environment, error) {
 	return m.timed(lambdarun.Stream(h.Handle), end), nil
 }
 
-func (m makers) query() (environment, error) {
+func (m builder) query() (environment, error) {
 	metrics, err := metric.Encode(m.v.Metrics)
 	if err != nil {
 		return environment{}, err
@@ -127,7 +127,7 @@ func (m makers) query() (environment, error) {
 	return m.timed(h.Handle, end), nil
 }
 
-func (m makers) maintenance() (environment, error) {
+func (m builder) maintenance() (environment, error) {
 	db, redis, end := m.connected(contract.RoleOwner)
 	env := contract.Maintenance{
 		Stack: stackName, Bucket: bucket, EventMaxAgeDays: m.v.EventMaxAgeDays, WarehouseRetentionDays: m.v.WarehouseRetentionDays,

@@ -16,7 +16,7 @@ import (
 func TestFunctionTimeouts(t *testing.T) {
 	var v config.Variables
 	v.Functions.Processor.Timeout = 77
-	f := newFunctions(makers{v: v})
+	f := newFunctions(builder{v: v})
 	for name, got := range map[string]struct{ got, want time.Duration }{
 		"processor": {f.processor.timeout, 77 * time.Second}, "query": {f.query.timeout, 20 * time.Second},
 		"schema": {timeoutOf(v, contract.FuncSchema), 240 * time.Second},

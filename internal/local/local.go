@@ -16,7 +16,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/local/folder"
+	"github.com/streamctl/streamctl/internal/local/dirbucket"
 	"github.com/streamctl/streamctl/internal/local/stream"
 	"github.com/streamctl/streamctl/internal/pause"
 )
@@ -171,10 +171,10 @@ func (p *Platform) begin(ctx context.Context) error {
 		return err
 	}
 	v, log := p.o.Variables, p.o.Log
-	archive := folder.Folder{Dir: p.state.path("archive"), Volatile: p.o.Ephemeral}
-	m := makers{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log}
+	archive := dirbucket.Bucket{Dir: p.state.path("archive"), Volatile: p.o.Ephemeral}
+	m := builder{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log}
 	if p.o.Faults.Throttle > 0 || p.o.Faults.Duplicate > 0 {
-		m.stream = troubled{p.stream, p.o.Faults}
+		m.stream = faultyStream{p.stream, p.o.Faults}
 	}
 	p.functions = newFunctions(m)
 	for i, one := range []struct {

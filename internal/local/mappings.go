@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/local/folder"
+	"github.com/streamctl/streamctl/internal/local/dirbucket"
 	"github.com/streamctl/streamctl/internal/local/gateway"
 	"github.com/streamctl/streamctl/internal/local/mapper"
 	"github.com/streamctl/streamctl/internal/local/stream"
@@ -39,7 +39,7 @@ type mapping struct {
 
 // newMapping makes the mapping of a function, which goes on where the one before
 // it ended.
-func newMapping(s *stream.Stream, f *function, settings contract.Mapping, onFailure folder.Folder, c *checkpoints, blame func(context.Context) bool, log *slog.Logger) (*mapping, error) {
+func newMapping(s *stream.Stream, f *function, settings contract.Mapping, onFailure dirbucket.Bucket, c *checkpoints, blame func(context.Context) bool, log *slog.Logger) (*mapping, error) {
 	arn := func(service, resource string) string {
 		return "arn:aws:" + service + ":us-east-1:" + gateway.Account + ":" + resource
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Measure is what one event adds to one series.
-type Measure struct {
+// Contribution is what one event adds to one series.
+type Contribution struct {
 	// Key is the series.
 	Key string
 	// Dimension tells values apart; empty where nothing does.
@@ -25,15 +25,15 @@ type Measure struct {
 // asks for many events keeps it. ok is false for an event that the metric isn't
 // about. An event whose field is missing or no number adds to the series of
 // skipped ones instead.
-func (d Definition) Of(key string, e *event.Event) (m Measure, ok bool) {
+func (d Definition) Of(key string, e *event.Event) (m Contribution, ok bool) {
 	if d.EventType != "" && d.EventType != e.Type {
-		return Measure{}, false
+		return Contribution{}, false
 	}
 	m.Key = key
 	if field := d.Field(); field != "" {
 		value := lookUp(e.Properties, field)
 		if value.Kind() != '0' {
-			return Measure{Key: SkippedKey(m.Key)}, true
+			return Contribution{Key: SkippedKey(m.Key)}, true
 		}
 		m.Value = string(value)
 	}

@@ -116,9 +116,9 @@ func TestOf(t *testing.T) {
 		{"by two", revenue("properties.amount", "eventType", "properties.country"), "12.50", `["purchase","DE"]`, false},
 	} {
 		m, ok := tt.d.Of(tt.d.Key(), &event.Event{Type: "purchase", Properties: jsontext.Value(properties)})
-		want := metric.Measure{Key: tt.d.Key(), Dimension: tt.dimension, Value: tt.value}
+		want := metric.Contribution{Key: tt.d.Key(), Dimension: tt.dimension, Value: tt.value}
 		if tt.skipped {
-			want = metric.Measure{Key: tt.d.Key() + ".skipped"}
+			want = metric.Contribution{Key: tt.d.Key() + ".skipped"}
 		}
 		if !ok || m != want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, m, want)

@@ -68,7 +68,7 @@ func (c *counter) rows(rows []Row) error {
 }
 
 // event adds an event, with what code made of it.
-func (c *counter) event(e *event.Event, coded []metric.Measure) error {
+func (c *counter) event(e *event.Event, coded []metric.Contribution) error {
 	minute := e.Timestamp.Unix() / 60
 	c.row(rowKey{MetricEvents, e.Type, minute}).n++
 	for i := range c.declared {
@@ -95,7 +95,7 @@ func (c *counter) row(k rowKey) *sum {
 	return s
 }
 
-func (c *counter) add(m metric.Measure, minute int64) (err error) {
+func (c *counter) add(m metric.Contribution, minute int64) (err error) {
 	dimension := m.Dimension
 	if len(dimension) > maxDimensionBytes {
 		dimension = OtherDimension
@@ -118,10 +118,10 @@ func (c *counter) add(m metric.Measure, minute int64) (err error) {
 }
 
 // measures are the rows that were added up, in no order.
-func (c *counter) measures() []Measure {
-	measures := make([]Measure, 0, len(c.sums))
+func (c *counter) measures() []RollupDelta {
+	measures := make([]RollupDelta, 0, len(c.sums))
 	for k, s := range c.sums {
-		measures = append(measures, Measure{
+		measures = append(measures, RollupDelta{
 			Metric: k.metric, Minute: time.Unix(k.minute*60, 0).UTC(), Dimension: k.dimension,
 			N: s.n, Sum: s.total.String(), Min: s.min, Max: s.max,
 		})

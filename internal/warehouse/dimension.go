@@ -74,7 +74,7 @@ func (p *metricPlaces) unplaced(wanted map[string]bool) []string {
 // Places are given and taken by transactions that keep loads out, except in a
 // metric that never folded anything: there the first values take the places,
 // under the metric's lock, metrics in the order of their names.
-func limitDimensions(ctx context.Context, tx pgx.Tx, measures []Measure) (limited []Measure, folded int64, err error) {
+func limitDimensions(ctx context.Context, tx pgx.Tx, measures []RollupDelta) (limited []RollupDelta, folded int64, err error) {
 	wanted := map[string]map[string]bool{}
 	for _, m := range measures {
 		if wanted[m.Metric] == nil {
@@ -245,9 +245,9 @@ func parseApart(ranges []string) (apart, error) {
 }
 
 // fold sorts measures and adds up those of one key.
-func fold(measures []Measure) ([]Measure, error) {
+func fold(measures []RollupDelta) ([]RollupDelta, error) {
 	sortMeasures(measures)
-	var folded []Measure
+	var folded []RollupDelta
 	for _, m := range measures {
 		if n := len(folded); n > 0 && folded[n-1].Metric == m.Metric && folded[n-1].Minute.Equal(m.Minute) && folded[n-1].Dimension == m.Dimension {
 			if err := folded[n-1].add(m); err != nil {

@@ -32,7 +32,7 @@ type Row struct {
 	Seq string
 	I   int
 	// Measures are what code makes of the event, beside the declared metrics.
-	Measures []metric.Measure
+	Measures []metric.Contribution
 }
 
 // Rejected is a line that can't be loaded.
@@ -62,7 +62,7 @@ type Chunk struct {
 	Decode func(record int) ([]Row, []Rejected)
 	// Measure computes Row.Measures again, for an event that an operator's
 	// trigger changed. Nil means that code makes no measures.
-	Measure func(event.Event) ([]metric.Measure, error)
+	Measure func(event.Event) ([]metric.Contribution, error)
 	// Keep writes the lines to the archive's quarantine and returns the
 	// object's key. It is called before the commit, with at least one line.
 	Keep func(context.Context, []Rejected) (object string, err error)

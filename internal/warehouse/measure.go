@@ -3,7 +3,7 @@ package warehouse
 import "github.com/streamctl/streamctl/internal/decimal"
 
 // add adds another measure of the same key.
-func (m *Measure) add(o Measure) error {
+func (m *RollupDelta) add(o RollupDelta) error {
 	m.N += o.N
 	sum, err := decimal.ParseJSON(m.Sum)
 	if err != nil {

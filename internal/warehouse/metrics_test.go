@@ -181,11 +181,11 @@ func TestMetricsAreSetWhileEventsAreLoaded(t *testing.T) {
 }
 
 // analyze is code that measures what a page took.
-func analyze(e event.Event) []metric.Measure {
+func analyze(e event.Event) []metric.Contribution {
 	if e.Type != "view" {
 		return nil
 	}
-	return []metric.Measure{{Key: "took", Dimension: "page" + string(e.UserID[len(e.UserID)-1]), Value: strconv.Itoa(int(e.Timestamp.Unix() % 1000))}}
+	return []metric.Contribution{{Key: "took", Dimension: "page" + string(e.UserID[len(e.UserID)-1]), Value: strconv.Itoa(int(e.Timestamp.Unix() % 1000))}}
 }
 
 func TestRecountGivesTheSameRows(t *testing.T) {

@@ -167,7 +167,7 @@ func (c *cell) send(more []warehouse.Row, bots int) {
 func (c *cell) load(t *testing.T, rejectAll bool) (warehouse.Loaded, error) {
 	ch := chunk(c.all)
 	ch.RejectAll = rejectAll
-	ch.Measure = func(event.Event) ([]metric.Measure, error) { return nil, nil }
+	ch.Measure = func(event.Event) ([]metric.Contribution, error) { return nil, nil }
 	ch.Keep = func(_ context.Context, bad []warehouse.Rejected) (string, error) {
 		for _, b := range bad {
 			c.bad[b.Seq] = b.Reason

@@ -32,7 +32,7 @@ func (d *DB) EnsurePartitions(ctx context.Context, first, last time.Time, pause 
 		}
 		made++
 	}
-	if err := d.forgetWanted(ctx); err != nil {
+	if err := d.deleteSatisfiedRequests(ctx); err != nil {
 		errs = append(errs, err)
 	}
 	return made, errors.Join(errs...)
@@ -77,9 +77,9 @@ func (d *DB) makeDay(ctx context.Context, day time.Time, pause func(context.Cont
 	}
 }
 
-// forgetWanted removes the wishes that are fulfilled, or that lie below the
+// deleteSatisfiedRequests removes the wishes that are fulfilled, or that lie below the
 // floor and never will be.
-func (d *DB) forgetWanted(ctx context.Context) error {
+func (d *DB) deleteSatisfiedRequests(ctx context.Context) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, "DELETE FROM public.partition_wanted w USING public.events_floor f WHERE public.day_ready(w.day) OR w.day + 1 <= f.floor")

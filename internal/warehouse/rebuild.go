@@ -31,7 +31,7 @@ func (e *BelowFloorError) Hint() string {
 // makes only where analyze, the code, is given. Rows are never removed: what is
 // there no more has n = 0 and a larger revision, which the cache sees. Nothing
 // is changed below the floor; there the error is a *BelowFloorError.
-func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze func(event.Event) []metric.Measure) error {
+func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze func(event.Event) []metric.Contribution) error {
 	from = from.UTC().Truncate(time.Hour)
 	for hour := from; hour.Before(to); hour = hour.Add(time.Hour) {
 		err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -49,7 +49,7 @@ func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze fun
 	return nil
 }
 
-func rebuildHour(ctx context.Context, tx pgx.Tx, hour time.Time, analyze func(event.Event) []metric.Measure) error {
+func rebuildHour(ctx context.Context, tx pgx.Tx, hour time.Time, analyze func(event.Event) []metric.Contribution) error {
 	end := hour.Add(time.Hour)
 	floor, err := readFloor(ctx, tx)
 	if err != nil {
@@ -102,7 +102,7 @@ type rebuilding struct {
 	events   bool
 	declared []metric.Definition
 	coded    []string // keys
-	analyze  func(event.Event) []metric.Measure
+	analyze  func(event.Event) []metric.Contribution
 }
 
 // keys are the series, those of skipped events among them.
@@ -127,7 +127,7 @@ func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
 	if err != nil {
 		return err
 	}
-	counted = slices.DeleteFunc(counted, func(m Measure) bool { return !slices.Contains(keys, m.Metric) })
+	counted = slices.DeleteFunc(counted, func(m RollupDelta) bool { return !slices.Contains(keys, m.Metric) })
 	measures, _, err := limitDimensions(ctx, tx, counted)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
 }
 
 // count reads the events of a span and adds them up.
-func count(ctx context.Context, tx pgx.Tx, r rebuilding) ([]Measure, error) {
+func count(ctx context.Context, tx pgx.Tx, r rebuilding) ([]RollupDelta, error) {
 	rows, err := tx.Query(ctx, "SELECT event_id, user_id, event_type, timestamp, properties FROM public.events WHERE timestamp >= $1 AND timestamp < $2", r.from, r.to)
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
@@ -169,7 +169,7 @@ func count(ctx context.Context, tx pgx.Tx, r rebuilding) ([]Measure, error) {
 		if err := e.Properties.Compact(); err != nil {
 			return err
 		}
-		var coded []metric.Measure
+		var coded []metric.Contribution
 		if r.analyze != nil {
 			coded = r.analyze(e)
 		}

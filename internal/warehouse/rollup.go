@@ -16,8 +16,8 @@ const MetricEvents = "events"
 // shards then don't wait for each other at their commits.
 const Slots = 8
 
-// Measure is what a chunk adds to one rollup row.
-type Measure struct {
+// RollupDelta is what a chunk adds to one rollup row.
+type RollupDelta struct {
 	Metric    string
 	Minute    time.Time
 	Dimension string
@@ -47,8 +47,8 @@ func slotOf(shard string) int {
 
 // sortMeasures sorts by the key of metric_minute, as PostgreSQL's locks will
 // be taken.
-func sortMeasures(measures []Measure) {
-	slices.SortFunc(measures, func(a, b Measure) int {
+func sortMeasures(measures []RollupDelta) {
+	slices.SortFunc(measures, func(a, b RollupDelta) int {
 		if c := strings.Compare(a.Metric, b.Metric); c != 0 {
 			return c
 		}
@@ -61,7 +61,7 @@ func sortMeasures(measures []Measure) {
 
 // addToRollups adds sorted measures, one for each key, and gives the rows as
 // they then stand.
-func addToRollups(batch *pgx.Batch, slot int, measures []Measure, changed *[]MinuteRow) {
+func addToRollups(batch *pgx.Batch, slot int, measures []RollupDelta, changed *[]MinuteRow) {
 	if len(measures) == 0 {
 		return
 	}

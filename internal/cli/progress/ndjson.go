@@ -142,7 +142,7 @@ func (n *ndjson) event(_ *state, e stack.Event) {
 func (n *ndjson) waiting(s *state, now time.Time) {
 	l := waitingLine{head: begin(string(stack.KindWaiting), now), Text: s.waitingFor}
 	for _, r := range s.active() {
-		l.For = append(l.For, item{LogicalID: r.id, ResourceType: r.kind, Part: partOf(r.id, r.kind).String(), Status: r.status, Since: r.since.UTC(), Usual: usual(r.kind, r.status)})
+		l.For = append(l.For, item{LogicalID: r.id, ResourceType: r.kind, Part: partOf(r.id, r.kind).String(), Status: r.status, Since: r.since.UTC(), Usual: typicalDuration(r.kind, r.status)})
 	}
 	n.write(l)
 }

@@ -59,8 +59,9 @@ func partOf(id, kind string) part {
 	return partOther
 }
 
-// usual is how long something takes as a rule; empty where it doesn't take long.
-func usual(kind, status string) string {
+// typicalDuration is the usual duration of an operation on a resource type; empty
+// for short ones.
+func typicalDuration(kind, status string) string {
 	op, _, _ := strings.Cut(status, "_")
 	switch op + " " + strings.TrimPrefix(kind, "AWS::") {
 	case "CREATE RDS::DBInstance", "UPDATE RDS::DBInstance":

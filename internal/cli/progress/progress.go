@@ -15,15 +15,15 @@ import (
 
 // Options say where an operation is shown, and how.
 type Options struct {
-	// Story takes text for people, usually stderr. It is a *ui.Writer where text from
+	// Log takes text for people, usually stderr. It is a *ui.Writer where text from
 	// elsewhere must not steer a terminal.
-	Story io.Writer
-	// Size gives the width and height of the terminal that Story is, in
+	Log io.Writer
+	// Size gives the width and height of the terminal of Log, in
 	// characters. Nil means that it is none: it gets plain lines.
 	Size func() (width, height int)
 	// Quiet shows people notes only.
 	Quiet bool
-	// Color says that Story may have colours.
+	// Color reports whether Log may have colors.
 	Color bool
 	// Verbose has a line for every event, also in plain lines.
 	Verbose bool
@@ -85,9 +85,9 @@ func newShow(o Options) *Show {
 	}
 	s.reminded = s.now()
 	if o.Size != nil && !o.Quiet {
-		s.printers = append(s.printers, &screen{out: ui.Raw(o.Story), size: o.Size, color: o.Color, verbose: o.Verbose})
+		s.printers = append(s.printers, &screen{out: ui.Raw(o.Log), size: o.Size, color: o.Color, verbose: o.Verbose})
 	} else {
-		s.printers = append(s.printers, &lines{out: o.Story, verbose: o.Verbose, quiet: o.Quiet})
+		s.printers = append(s.printers, &lines{out: o.Log, verbose: o.Verbose, quiet: o.Quiet})
 	}
 	if o.Events != nil {
 		s.events = &ndjson{out: o.Events}

@@ -35,7 +35,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // tell begins a story without a clock of its own: tick is called by the test.
 func tell(o Options) *story {
 	s := &story{now: noon}
-	o.Story, o.Events, o.Now = &s.text, &s.objects, func() time.Time { return s.now }
+	o.Log, o.Events, o.Now = &s.text, &s.objects, func() time.Time { return s.now }
 	s.show = newShow(o)
 	return s
 }

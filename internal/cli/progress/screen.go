@@ -30,18 +30,18 @@ func (c *screen) event(s *state, e stack.Event) {
 	c.dirty = true
 	switch e.Kind {
 	case stack.KindStep:
-		c.settle()
+		c.flushStep()
 		c.step, c.stepped = e.Text, e.Time
 	case stack.KindResource:
-		c.settle()
+		c.flushStep()
 		if c.verbose {
 			c.above(Line(e, true))
 		}
 	}
 }
 
-// settle leaves the step above the tree.
-func (c *screen) settle() {
+// flushStep leaves the step above the tree.
+func (c *screen) flushStep() {
 	if c.step == "" {
 		return
 	}
@@ -56,7 +56,7 @@ func (c *screen) above(line string) {
 }
 
 func (c *screen) note(_ *state, text string) {
-	c.settle()
+	c.flushStep()
 	c.above(text)
 }
 
@@ -112,7 +112,7 @@ func visible(line string) int {
 }
 
 func (c *screen) pause(s *state, now time.Time) {
-	c.settle()
+	c.flushStep()
 	fmt.Fprint(c.out, c.erase())
 	if s.running {
 		fmt.Fprintln(c.out, s.headline(now))
@@ -121,6 +121,6 @@ func (c *screen) pause(s *state, now time.Time) {
 }
 
 func (c *screen) end(s *state, now time.Time) {
-	c.settle()
+	c.flushStep()
 	fmt.Fprint(c.out, c.erase()+joined(s.summary(now)))
 }

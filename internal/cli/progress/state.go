@@ -214,7 +214,7 @@ func (s *state) elapsed(since, now time.Time) time.Duration {
 // doing says what a resource does, and for how long.
 func (s *state) doing(r *resource, now time.Time) string {
 	text := r.id + ": " + verb(r.status) + ", " + span(s.elapsed(r.since, now))
-	if u := usual(r.kind, r.status); u != "" {
+	if u := typicalDuration(r.kind, r.status); u != "" {
 		text += "; usually " + u
 	}
 	return text

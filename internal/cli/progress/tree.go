@@ -235,7 +235,7 @@ func (s *state) waitingText(now time.Time) string {
 			break
 		}
 		text := fmt.Sprintf("%s (%s since %s, %s", r.id, verb(r.status), r.since.Local().Format("15:04:05"), span(s.elapsed(r.since, now)))
-		if u := usual(r.kind, r.status); u != "" {
+		if u := typicalDuration(r.kind, r.status); u != "" {
 			text += "; usually " + u
 		}
 		all = append(all, text+")")

@@ -12,7 +12,7 @@ const maxPayload = 6 << 20
 
 // fits is how many of the records fill a batch: at most BatchSize, and their
 // event at most 6 MB.
-func (o Options) fits(records []Record) int {
+func (o Options) fits(records []StreamRecord) int {
 	size := 0
 	for i, r := range records {
 		size += recordSize(r)
@@ -25,13 +25,13 @@ func (o Options) fits(records []Record) int {
 
 // attempt is a batch with what was already tried.
 type attempt struct {
-	records []Record
+	records []StreamRecord
 	tries   int // invocations that failed, 0 for a new batch
 }
 
 // handle invokes until every record of a batch is handled or given up. An
 // error is ctx's end; the checkpoint then is where the reading resumes.
-func (s *shard) handle(ctx context.Context, l *lane, batch []Record) error {
+func (s *shard) handle(ctx context.Context, l *lane, batch []StreamRecord) error {
 	m := s.m
 	work := []attempt{{records: batch}}
 	backoff := m.o.Backoff
@@ -111,7 +111,7 @@ func (s *shard) handle(ctx context.Context, l *lane, batch []Record) error {
 
 // expire gives up the records at a batch's head that are too old, before they
 // are tried (again); it gives the rest.
-func (m *Mapper) expire(ctx context.Context, shard string, a attempt) []Record {
+func (m *Mapper) expire(ctx context.Context, shard string, a attempt) []StreamRecord {
 	limit := m.o.Settings.RecordAgeSeconds
 	if limit < 0 {
 		return a.records
@@ -139,7 +139,7 @@ type outcome struct {
 }
 
 // invoke runs the function once; an error is ctx's end.
-func (m *Mapper) invoke(ctx context.Context, shard string, records []Record) (outcome, error) {
+func (m *Mapper) invoke(ctx context.Context, shard string, records []StreamRecord) (outcome, error) {
 	payload, err := m.event(shard, records)
 	if err != nil {
 		return outcome{}, err

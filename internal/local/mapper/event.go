@@ -45,7 +45,7 @@ func (t epochSeconds) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%d.%03d", ms/1000, ms%1000), nil
 }
 
-func (m *Mapper) event(shard string, records []Record) ([]byte, error) {
+func (m *Mapper) event(shard string, records []StreamRecord) ([]byte, error) {
 	e := kinesisEvent{Records: make([]eventRecord, len(records))}
 	for i, r := range records {
 		e.Records[i] = eventRecord{
@@ -65,7 +65,7 @@ func (m *Mapper) event(shard string, records []Record) ([]byte, error) {
 }
 
 // recordSize is about what a record takes in the event, in bytes.
-func recordSize(r Record) int {
+func recordSize(r StreamRecord) int {
 	const around = 400 // field names, ARNs and ids
 	return base64.StdEncoding.EncodedLen(len(r.Data)) + len(r.PartitionKey) + around
 }
@@ -99,7 +99,7 @@ type failure struct {
 
 // giveUp hands records to the on-failure sink, and tries until the sink has
 // taken them: nothing is dropped because a bucket was away for a moment.
-func (m *Mapper) giveUp(ctx context.Context, shard string, records []Record, tries int, condition string) error {
+func (m *Mapper) giveUp(ctx context.Context, shard string, records []StreamRecord, tries int, condition string) error {
 	m.count(func(s *Stats) { s.GivenUp += len(records) })
 	m.o.Log.WarnContext(ctx, "records given up", "shard", shard, "records", len(records), "condition", condition)
 	if m.o.OnFailure == nil {

@@ -62,7 +62,7 @@ func (k *Kinesis) Shards(ctx context.Context) ([]Shard, error) {
 
 // Read gives records after a sequence number; it goes on with the iterator of
 // the read before where it can.
-func (k *Kinesis) Read(ctx context.Context, shard, after string, limit int) ([]Record, bool, error) {
+func (k *Kinesis) Read(ctx context.Context, shard, after string, limit int) ([]StreamRecord, bool, error) {
 	at, err := k.iterator(ctx, shard, after)
 	if err != nil {
 		return nil, false, err
@@ -76,9 +76,9 @@ func (k *Kinesis) Read(ctx context.Context, shard, after string, limit int) ([]R
 		}
 		return nil, false, fmt.Errorf("get records of %s: %w", shard, err)
 	}
-	records := make([]Record, 0, len(out.Records))
+	records := make([]StreamRecord, 0, len(out.Records))
 	for _, r := range out.Records {
-		records = append(records, Record{
+		records = append(records, StreamRecord{
 			SequenceNumber: aws.ToString(r.SequenceNumber), PartitionKey: aws.ToString(r.PartitionKey),
 			Data: r.Data, Arrival: aws.ToTime(r.ApproximateArrivalTimestamp),
 		})

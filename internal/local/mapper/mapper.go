@@ -19,8 +19,8 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Record is one record of a shard.
-type Record struct {
+// StreamRecord is one record of a shard.
+type StreamRecord struct {
 	SequenceNumber string
 	PartitionKey   string
 	Data           []byte
@@ -35,7 +35,7 @@ type Source interface {
 	// Read gives up to limit records of a shard after a sequence number, in
 	// order; the empty one means the oldest that is kept. ended says that a
 	// closed shard holds nothing more.
-	Read(ctx context.Context, shard, after string, limit int) (records []Record, ended bool, err error)
+	Read(ctx context.Context, shard, after string, limit int) (records []StreamRecord, ended bool, err error)
 }
 
 // Shard is a part of the stream.
@@ -305,7 +305,7 @@ type answer struct {
 // firstFailed finds where a batch has to be tried again: len(records) when all
 // is handled. whole says that the batch failed as such, and may be halved: the
 // answer is unreadable, has no identifier, or one that is not in the batch.
-func firstFailed(payload []byte, records []Record) (first int, whole bool) {
+func firstFailed(payload []byte, records []StreamRecord) (first int, whole bool) {
 	var a answer
 	if len(payload) == 0 || string(payload) == "null" {
 		return len(records), false

@@ -20,7 +20,7 @@ import (
 type log struct {
 	mu      sync.Mutex
 	shards  []mapper.Shard
-	records map[string][]mapper.Record
+	records map[string][]mapper.StreamRecord
 	ended   map[string]bool
 }
 
@@ -30,20 +30,20 @@ func (l *log) Shards(context.Context) ([]mapper.Shard, error) {
 	return slices.Clone(l.shards), nil
 }
 
-func (l *log) Read(_ context.Context, shard, after string, limit int) ([]mapper.Record, bool, error) {
+func (l *log) Read(_ context.Context, shard, after string, limit int) ([]mapper.StreamRecord, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.records[shard]
 	i := 0
 	if after != "" {
-		i = slices.IndexFunc(all, func(r mapper.Record) bool { return r.SequenceNumber == after }) + 1
+		i = slices.IndexFunc(all, func(r mapper.StreamRecord) bool { return r.SequenceNumber == after }) + 1
 	}
 	end := min(i+limit, len(all))
 	return slices.Clone(all[i:end]), l.ended[shard] && end == len(all), nil
 }
 
 func newLog(data ...string) *log {
-	l := &log{shards: []mapper.Shard{{ID: "s1"}}, records: map[string][]mapper.Record{}, ended: map[string]bool{}}
+	l := &log{shards: []mapper.Shard{{ID: "s1"}}, records: map[string][]mapper.StreamRecord{}, ended: map[string]bool{}}
 	l.add("s1", data...)
 	return l
 }
@@ -53,7 +53,7 @@ func (l *log) add(shard string, data ...string) {
 	defer l.mu.Unlock()
 	for _, d := range data {
 		n := len(l.records[shard]) + 1
-		l.records[shard] = append(l.records[shard], mapper.Record{SequenceNumber: shard + "-" + strconv.Itoa(n), PartitionKey: "k", Data: []byte(d), Arrival: time.UnixMilli(1545084650987)})
+		l.records[shard] = append(l.records[shard], mapper.StreamRecord{SequenceNumber: shard + "-" + strconv.Itoa(n), PartitionKey: "k", Data: []byte(d), Arrival: time.UnixMilli(1545084650987)})
 	}
 }
 

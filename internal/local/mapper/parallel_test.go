@@ -164,7 +164,7 @@ type counting struct {
 	records int
 }
 
-func (c *counting) Read(ctx context.Context, shard, after string, limit int) ([]mapper.Record, bool, error) {
+func (c *counting) Read(ctx context.Context, shard, after string, limit int) ([]mapper.StreamRecord, bool, error) {
 	records, ended, err := c.log.Read(ctx, shard, after, limit)
 	c.records += len(records)
 	return records, ended, err

@@ -40,7 +40,7 @@ type lane struct {
 	came chan struct{} // told of records and of the end; holds one
 
 	// The shard's mu guards both.
-	queue   []Record
+	queue   []StreamRecord
 	handled int // how many of its records in pending are handled: its first ones
 }
 
@@ -120,7 +120,7 @@ func (s *shard) waitForRoom(ctx context.Context) error {
 }
 
 // spread gives each record to its key's lane.
-func (s *shard) spread(records []Record, ended bool) {
+func (s *shard) spread(records []StreamRecord, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = ended
@@ -155,7 +155,7 @@ func (s *shard) work(ctx context.Context, l *lane) {
 
 // gather takes a batch from the lane: a full one, or what is there when the
 // window after the first record is over. None is the shard's end.
-func (s *shard) gather(ctx context.Context, l *lane) ([]Record, error) {
+func (s *shard) gather(ctx context.Context, l *lane) ([]StreamRecord, error) {
 	var over <-chan time.Time
 	closed := s.m.o.Settings.WindowSeconds == 0
 	for {

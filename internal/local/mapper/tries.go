@@ -27,7 +27,7 @@ const isolateAfter = 2
 const maxInvocation = 15 * time.Minute
 
 // spend adds to the time that a record was tried alone, and returns it.
-func (m *Mapper) spend(ctx context.Context, shard string, r Record, d time.Duration) time.Duration {
+func (m *Mapper) spend(ctx context.Context, shard string, r StreamRecord, d time.Duration) time.Duration {
 	blame := m.o.Blame == nil || m.o.Blame(ctx)
 	m.mu.Lock()
 	spent := m.tried[shard][r.SequenceNumber]
@@ -48,7 +48,7 @@ func (m *Mapper) spend(ctx context.Context, shard string, r Record, d time.Durat
 }
 
 // forget ends the tries of records that were handled or given up.
-func (m *Mapper) forget(shard string, records []Record) {
+func (m *Mapper) forget(shard string, records []StreamRecord) {
 	m.mu.Lock()
 	var known []string
 	if len(m.tried[shard]) > 0 {

@@ -206,7 +206,7 @@ type failingSource struct {
 	down  bool
 }
 
-func (f *failingSource) Read(ctx context.Context, shard, after string, limit int) ([]mapper.Record, bool, error) {
+func (f *failingSource) Read(ctx context.Context, shard, after string, limit int) ([]mapper.StreamRecord, bool, error) {
 	f.mu.Lock()
 	f.reads[shard]++
 	down := f.down && shard == "s1"

@@ -204,7 +204,7 @@ func (sh *shard) markAt(n uint64) mark {
 
 // read gives records after the one numbered n; last says that there is none
 // after them.
-func (sh *shard) read(n uint64, limit int) (records []mapper.Record, last bool, err error) {
+func (sh *shard) read(n uint64, limit int) (records []mapper.StreamRecord, last bool, err error) {
 	sh.mu.Lock()
 	b, synced, ok := block{}, sh.synced, false
 	from := max(n+1, sh.segments[0].first)
@@ -236,7 +236,7 @@ func (sh *shard) read(n uint64, limit int) (records []mapper.Record, last bool, 
 	return records, sh.after(b.first+uint64(len(records))-1) == 0, nil
 }
 
-func (sh *shard) load(b block) ([]mapper.Record, error) {
+func (sh *shard) load(b block) ([]mapper.StreamRecord, error) {
 	if err := sh.stream.fail("read", b.path); err != nil {
 		return nil, err
 	}
@@ -244,9 +244,9 @@ func (sh *shard) load(b block) ([]mapper.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	records := make([]mapper.Record, 0, len(raw))
+	records := make([]mapper.StreamRecord, 0, len(raw))
 	for _, r := range raw {
-		records = append(records, mapper.Record{SequenceNumber: sh.sequence(r.number), PartitionKey: r.key, Data: r.data, Arrival: r.arrival()})
+		records = append(records, mapper.StreamRecord{SequenceNumber: sh.sequence(r.number), PartitionKey: r.key, Data: r.data, Arrival: r.arrival()})
 	}
 	return records, nil
 }

@@ -240,7 +240,7 @@ func (s *Stream) Has(id, sequence string) bool {
 
 // Read gives up to limit records after a sequence number, and at most about
 // 10 MB; ended reports that the shard is closed and holds nothing more.
-func (s *Stream) Read(_ context.Context, id, after string, limit int) (records []mapper.Record, ended bool, err error) {
+func (s *Stream) Read(_ context.Context, id, after string, limit int) (records []mapper.StreamRecord, ended bool, err error) {
 	sh, err := s.shard(id)
 	if err != nil {
 		return nil, false, err

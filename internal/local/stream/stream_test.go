@@ -49,7 +49,7 @@ func put(t *testing.T, s *stream.Stream, key string, data ...string) (sequences 
 }
 
 // readAll reads a shard from a sequence number to its end.
-func readAll(t *testing.T, s *stream.Stream, shard, after string, limit int) (all []mapper.Record, ended bool) {
+func readAll(t *testing.T, s *stream.Stream, shard, after string, limit int) (all []mapper.StreamRecord, ended bool) {
 	t.Helper()
 	for {
 		records, end, err := s.Read(t.Context(), shard, after, limit)

@@ -330,7 +330,7 @@ func lateCommit(ctx context.Context, w *World) error {
 		return err
 	}
 	for shard, records := range w.Stream.Records() {
-		at := slices.IndexFunc(records, func(r mapper.Record) bool { return r.SequenceNumber == before[shard] }) + 1
+		at := slices.IndexFunc(records, func(r mapper.StreamRecord) bool { return r.SequenceNumber == before[shard] }) + 1
 		if at == len(records) {
 			continue
 		}
@@ -380,10 +380,10 @@ func shortName(_ context.Context, w *World) error {
 }
 
 // fromStream makes records what the archive's package calls them.
-func fromStream(shard string, records []mapper.Record) []archive.Record {
-	out := make([]archive.Record, len(records))
+func fromStream(shard string, records []mapper.StreamRecord) []archive.ArchivedRecord {
+	out := make([]archive.ArchivedRecord, len(records))
 	for i, r := range records {
-		out[i] = archive.Record{Shard: shard, Sequence: r.SequenceNumber, Arrived: r.Arrival, PartitionKey: r.PartitionKey, Data: r.Data}
+		out[i] = archive.ArchivedRecord{Shard: shard, Sequence: r.SequenceNumber, Arrived: r.Arrival, PartitionKey: r.PartitionKey, Data: r.Data}
 	}
 	return out
 }

@@ -27,7 +27,7 @@ func (w *World) Replay(ctx context.Context, from, to time.Time) error {
 		return err
 	}
 	defer func() { _ = h.close(context.WithoutCancel(ctx)) }()
-	_, err = w.reader().Replay(ctx, from, to, func(ctx context.Context, records []archive.Record) error {
+	_, err = w.reader().Replay(ctx, from, to, func(ctx context.Context, records []archive.ArchivedRecord) error {
 		e := toEvent(records)
 		return w.patiently(ctx, func() error {
 			resp, err := h.handle(ctx, e, NoFault, nil)
@@ -41,7 +41,7 @@ func (w *World) Replay(ctx context.Context, from, to time.Time) error {
 }
 
 // toEvent makes records of the archive what they were when they came.
-func toEvent(records []archive.Record) events.KinesisEvent {
+func toEvent(records []archive.ArchivedRecord) events.KinesisEvent {
 	var e events.KinesisEvent
 	for _, r := range records {
 		var k events.KinesisEventRecord

@@ -37,7 +37,7 @@ type shard struct {
 	mapper.Shard
 	low, high uint32
 	closed    bool
-	records   []mapper.Record
+	records   []mapper.StreamRecord
 	index     map[string]int // by sequence number
 }
 
@@ -99,7 +99,7 @@ func (s *Stream) put(key string, data []byte) (sequence string) {
 		s.next++
 		sequence = fmt.Sprintf("4966%052d", s.next)
 		sh.index[sequence] = len(sh.records)
-		sh.records = append(sh.records, mapper.Record{
+		sh.records = append(sh.records, mapper.StreamRecord{
 			SequenceNumber: sequence, PartitionKey: key, Data: slices.Clone(data), Arrival: s.clock.Now().Truncate(time.Millisecond),
 		})
 		return sequence
@@ -158,7 +158,7 @@ func (s *Stream) Shards(context.Context) ([]mapper.Shard, error) {
 }
 
 // Read gives records after a sequence number, seldom as many as it could.
-func (s *Stream) Read(_ context.Context, id, after string, limit int) ([]mapper.Record, bool, error) {
+func (s *Stream) Read(_ context.Context, id, after string, limit int) ([]mapper.StreamRecord, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh := s.find(id)
@@ -179,10 +179,10 @@ func (s *Stream) find(id string) *shard {
 }
 
 // Records gives a copy of all records by shard.
-func (s *Stream) Records() map[string][]mapper.Record {
+func (s *Stream) Records() map[string][]mapper.StreamRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := map[string][]mapper.Record{}
+	out := map[string][]mapper.StreamRecord{}
 	for _, sh := range s.shards {
 		out[sh.ID] = slices.Clone(sh.records)
 	}

@@ -184,7 +184,7 @@ func TestTheWholeWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader := archive.Reader{API: objects, Bucket: bucket}
-	done, err := reader.Replay(t.Context(), now.Add(-time.Hour), now.Add(time.Hour), func(ctx context.Context, records []archive.Record) error {
+	done, err := reader.Replay(t.Context(), now.Add(-time.Hour), now.Add(time.Hour), func(ctx context.Context, records []archive.ArchivedRecord) error {
 		_, err := load.Replay(ctx, "", records)
 		return err
 	})

@@ -1,6 +1,6 @@
-// Package folder is S3 for the archive in a folder: an object is a file, its key
+// Package dirbucket is S3 for the archive in a folder: an object is a file, its key
 // the path.
-package folder
+package dirbucket
 
 import (
 	"context"
@@ -21,8 +21,8 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// Folder keeps objects below Dir. Several goroutines may use it.
-type Folder struct {
+// Bucket keeps objects below Dir. Several goroutines may use it.
+type Bucket struct {
 	Dir string
 	// Volatile writes without waiting for the disk.
 	Volatile bool
@@ -40,7 +40,7 @@ func (e *StatusError) Error() string { return e.Key + ": " + http.StatusText(e.S
 func (e *StatusError) HTTPStatusCode() int { return e.Status }
 
 // path is an object's file. A key that would lead out of the folder is refused.
-func (f Folder) path(key string) (string, error) {
+func (f Bucket) path(key string) (string, error) {
 	local, err := filepath.Localize(key)
 	if err != nil || strings.HasSuffix(key, "/") {
 		return "", fmt.Errorf("object key %q: not a path", key)
@@ -50,7 +50,7 @@ func (f Folder) path(key string) (string, error) {
 
 // PutObject writes an object whole or not at all. With IfNoneMatch one that is
 // there stays, and the error has status 412.
-func (f Folder) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+func (f Bucket) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
 	key := aws.ToString(in.Key)
 	path, err := f.path(key)
 	if err != nil {
@@ -85,7 +85,7 @@ func (f Folder) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s
 // hidden begins the names of files that are no objects yet.
 const hidden = ".new-"
 
-func (f Folder) write(dir string, body io.Reader) (path string, err error) {
+func (f Bucket) write(dir string, body io.Reader) (path string, err error) {
 	file, err := os.CreateTemp(dir, hidden)
 	if err != nil {
 		return "", err
@@ -100,13 +100,13 @@ func (f Folder) write(dir string, body io.Reader) (path string, err error) {
 }
 
 // Put writes an object, whether it is there or not.
-func (f Folder) Put(ctx context.Context, key string, object []byte) error {
+func (f Bucket) Put(ctx context.Context, key string, object []byte) error {
 	_, err := f.PutObject(ctx, &s3.PutObjectInput{Key: aws.String(key), Body: strings.NewReader(string(object))})
 	return err
 }
 
 // GetObject gives an object, or an error with status 404.
-func (f Folder) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+func (f Bucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	path, err := f.path(aws.ToString(in.Key))
 	if err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (f Folder) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s
 }
 
 // ListObjectsV2 lists the keys with a prefix, all in one page, in order.
-func (f Folder) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
+func (f Bucket) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
 	prefix := aws.ToString(in.Prefix)
 	// The last part may be the beginning of a name: begin one folder up.
 	begin := filepath.Join(f.Dir, filepath.FromSlash(prefix[:strings.LastIndex(prefix, "/")+1]))

@@ -1,4 +1,4 @@
-package folder_test
+package dirbucket_test
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/streamctl/streamctl/internal/local/folder"
+	"github.com/streamctl/streamctl/internal/local/dirbucket"
 )
 
 func status(err error) int {
@@ -26,7 +26,7 @@ func status(err error) int {
 
 // TestFirstWriterWins has many write one key with If-None-Match.
 func TestFirstWriterWins(t *testing.T) {
-	f := folder.Folder{Dir: t.TempDir()}
+	f := dirbucket.Bucket{Dir: t.TempDir()}
 	var won, refused atomic.Int32
 	var wg sync.WaitGroup
 	for range 20 {
@@ -53,7 +53,7 @@ func TestFirstWriterWins(t *testing.T) {
 }
 
 func TestObjects(t *testing.T) {
-	f := folder.Folder{Dir: t.TempDir()}
+	f := dirbucket.Bucket{Dir: t.TempDir()}
 	for _, key := range []string{"raw/hr=01/x", "raw/hr=01/a", "raw/hr=02/y", "other"} {
 		if err := f.Put(t.Context(), key, []byte(key)); err != nil {
 			t.Fatal(err)

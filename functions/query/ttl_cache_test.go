@@ -7,7 +7,7 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	var m memory[int]
+	var m ttlCache[int]
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	broken := errors.New("broken")
 	asked := 0
@@ -31,7 +31,7 @@ func TestMemory(t *testing.T) {
 		{1, 9, 7, 9, true, nil},
 	} {
 		now = now.Add(step.after)
-		value, ok, err := m.recall("x", now, func() (int, bool, error) {
+		value, ok, err := m.get("x", now, func() (int, bool, error) {
 			asked++
 			if step.told < 0 {
 				return 0, false, broken
@@ -42,7 +42,7 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%+v: asked %d times, %d, %t, %v", step, asked, value, ok, err)
 		}
 	}
-	if len(m.facts) != 1 {
-		t.Errorf("%d facts", len(m.facts))
+	if len(m.entries) != 1 {
+		t.Errorf("%d facts", len(m.entries))
 	}
 }
