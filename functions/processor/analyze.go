@@ -63,8 +63,8 @@ func measures(list []Measure) ([]metric.Contribution, error) {
 	}
 	out := make([]metric.Contribution, len(list))
 	for i, m := range list {
-		if what := metric.CheckName(m.Name); what != "" {
-			return nil, fmt.Errorf("Analyze: metric %q: %s", m.Name, what)
+		if err := metric.CheckName(m.Name); err != nil {
+			return nil, fmt.Errorf("Analyze: metric %q: %w", m.Name, err)
 		}
 		if !metric.IsNumber(m.Value) && m.Value != "" {
 			return nil, fmt.Errorf("Analyze: metric %s: %q is no decimal number", m.Name, m.Value)

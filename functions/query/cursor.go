@@ -73,7 +73,7 @@ func (c cursor) possible() bool {
 		end   = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC).Unix() / 60
 	)
 	return c.Step >= 1 && c.Step <= int64(maxStep/time.Minute) && c.From >= first && c.From < c.To && c.To < end &&
-		(c.EventType == "" || event.CheckType(c.EventType) == "")
+		(c.EventType == "" || event.CheckType(c.EventType) == nil)
 }
 
 // readCursor resumes a request where an answer left it.

@@ -92,8 +92,8 @@ func readSeriesRequest(s series, given map[string]string, now time.Time) (r seri
 	}
 	r.series = s
 	if r.eventType = given["eventType"]; r.eventType != "" {
-		if must := event.CheckType(r.eventType); must != "" {
-			return r, wrong("eventType", r.eventType, must)
+		if err := event.CheckType(r.eventType); err != nil {
+			return r, wrong("eventType", r.eventType, err.Error())
 		}
 		if strings.ContainsRune(r.eventType, utf8.RuneError) { // what the gateway makes of bytes such as %FC
 			return r, wrong("eventType", r.eventType, "must be text in UTF-8, percent-encoded")

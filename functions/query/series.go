@@ -66,7 +66,7 @@ func (h *Handler) find(ctx context.Context, name string, now time.Time) (series,
 		known = append(known, d.Name)
 	}
 	unknown := &unknownMetricError{name, known}
-	if metric.CheckName(name) != "" {
+	if metric.CheckName(name) != nil {
 		return series{}, unknown
 	}
 	s, ok, err := h.coded.get(name, now, func() (series, bool, error) {

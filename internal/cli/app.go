@@ -95,14 +95,14 @@ func loadFor(ctx context.Context, a *App, environment string) (config.Variables,
 // withFlags sets what the command line sets.
 func withFlags(a *App, v config.Variables) (config.Variables, error) {
 	if a.flags.stack != "" {
-		if what := config.CheckStackName(a.flags.stack); what != "" {
-			return v, &usageError{err: fmt.Errorf("--stack-name %q: %s", a.flags.stack, what)}
+		if err := config.CheckStackName(a.flags.stack); err != nil {
+			return v, &usageError{err: fmt.Errorf("--stack-name %q: %w", a.flags.stack, err)}
 		}
 		v.StackName = a.flags.stack
 	}
 	if a.flags.region != "" {
-		if what := config.CheckRegion(a.flags.region); what != "" {
-			return v, &usageError{err: fmt.Errorf("--region %q: %s", a.flags.region, what)}
+		if err := config.CheckRegion(a.flags.region); err != nil {
+			return v, &usageError{err: fmt.Errorf("--region %q: %w", a.flags.region, err)}
 		}
 		v.Region = a.flags.region
 	}

@@ -88,8 +88,8 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 	if cfg.Region == "" {
 		return cfg, &usageError{err: errors.New("no region"), hint: "set --region, Region in variables.yaml, or AWS_REGION"}
 	}
-	if what := config.CheckRegion(cfg.Region); what != "" {
-		return cfg, &usageError{err: fmt.Errorf("region %q of the AWS configuration: %s", cfg.Region, what), hint: "correct AWS_REGION or region in the AWS configuration, or set --region"}
+	if err := config.CheckRegion(cfg.Region); err != nil {
+		return cfg, &usageError{err: fmt.Errorf("region %q of the AWS configuration: %w", cfg.Region, err), hint: "correct AWS_REGION or region in the AWS configuration, or set --region"}
 	}
 	a.session = &session{region: v.Region, profile: a.flags.profile, config: cfg}
 	return cfg, nil

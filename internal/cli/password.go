@@ -114,8 +114,8 @@ func askPassword(ctx context.Context, a *App, fd int, user string) (password str
 }
 
 func checkPassword(source, password string) error {
-	if what := config.CheckPassword(password); what != "" {
-		return &config.InvalidError{File: source, Problems: []config.Problem{{Key: "DatabasePassword", What: what}}}
+	if err := config.CheckPassword(password); err != nil {
+		return &config.InvalidError{File: source, Problems: []config.Problem{{Key: "DatabasePassword", What: err.Error()}}}
 	}
 	return nil
 }

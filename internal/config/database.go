@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,38 +41,38 @@ var reservedUsernames = []string{
 	contract.RoleOwner, contract.RoleLoader, contract.RoleReader, "streamctl_tables",
 }
 
-// CheckUsername says what is wrong with a master's name; "" means nothing.
-func CheckUsername(name string) string {
+// CheckUsername checks the name of a database's master user.
+func CheckUsername(name string) error {
 	switch {
 	case len(name) > 16:
-		return fmt.Sprintf("has %d characters; RDS takes at most 16", len(name))
+		return fmt.Errorf("has %d characters; RDS takes at most 16", len(name))
 	case strings.HasPrefix(name, "pg_"):
-		return "names that begin with pg_ belong to PostgreSQL; want another, such as analytics_admin"
+		return errors.New("names that begin with pg_ belong to PostgreSQL; want another, such as analytics_admin")
 	case slices.Contains(reservedUsernames, strings.ToLower(name)):
-		return "is a reserved word; want another, such as analytics_admin"
+		return errors.New("is a reserved word; want another, such as analytics_admin")
 	case !masterUsername.MatchString(name):
-		return "want " + UsernameRule
+		return errors.New("want " + UsernameRule)
 	}
-	return ""
+	return nil
 }
 
-// CheckPassword says what is wrong with a master's password, without showing
-// any of it; "" means nothing.
-func CheckPassword(password string) string {
+// CheckPassword checks a master password. The error shows no part of it, except for
+// one character that is not allowed.
+func CheckPassword(password string) error {
 	if n := len(password); n < 8 || n > 128 {
-		return fmt.Sprintf("has %d characters (not shown); want 8 to 128", n)
+		return fmt.Errorf("has %d characters (not shown); want 8 to 128", n)
 	}
 	if i := strings.IndexAny(password, `/"@'\ `); i >= 0 {
 		name := map[byte]string{' ': "a space"}[password[i]]
 		if name == "" {
 			name = "the character " + string(password[i])
 		}
-		return fmt.Sprintf("holds %s (value not shown), which RDS or the template can't take; want %s", name, PasswordRule)
+		return fmt.Errorf("holds %s (value not shown), which RDS or the template can't take; want %s", name, PasswordRule)
 	}
 	if !masterPassword.MatchString(password) {
-		return "holds a character outside printable ASCII (value not shown); want " + PasswordRule
+		return errors.New("holds a character outside printable ASCII (value not shown); want " + PasswordRule)
 	}
-	return ""
+	return nil
 }
 
 // MaxConnections is about what max_connections comes to for an instance class

@@ -50,8 +50,8 @@ func (v Variables) eventTypes(r *rules) {
 		r.add("EventTypes", "%d bytes as JSON: want at most %d; reserve fewer, or shorter names", len(text), MaxEventTypesBytes)
 	}
 	for i, name := range v.EventTypes {
-		if must := event.CheckType(name); must != "" {
-			r.add("EventTypes", "%q: %s", name, must)
+		if err := event.CheckType(name); err != nil {
+			r.add("EventTypes", "%q: %v", name, err)
 		}
 		if slices.Contains(v.EventTypes[:i], name) {
 			r.add("EventTypes", "%q: given twice", name)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -75,8 +76,8 @@ func (v Variables) problems() []Problem {
 	r := &rules{}
 	r.oneOf("Environment", v.Environment, environments)
 	r.matches("ProjectName", v.ProjectName, projectName, ProjectNameRule)
-	if what := CheckCIDR(v.VpcCidr); what != "" {
-		r.add("VpcCidr", "%q: %s", v.VpcCidr, what)
+	if err := CheckCIDR(v.VpcCidr); err != nil {
+		r.add("VpcCidr", "%q: %v", v.VpcCidr, err)
 	}
 	v.database(r)
 	v.identity(r)
@@ -89,12 +90,12 @@ func (v Variables) problems() []Problem {
 }
 
 func (v Variables) database(r *rules) {
-	if what := CheckUsername(v.DatabaseUsername); what != "" {
-		r.add("DatabaseUsername", "%q: %s", v.DatabaseUsername, what)
+	if err := CheckUsername(v.DatabaseUsername); err != nil {
+		r.add("DatabaseUsername", "%q: %v", v.DatabaseUsername, err)
 	}
 	if v.DatabasePassword != "" {
-		if what := CheckPassword(v.DatabasePassword); what != "" {
-			r.add("DatabasePassword", "%s", what)
+		if err := CheckPassword(v.DatabasePassword); err != nil {
+			r.add("DatabasePassword", "%v", err)
 		}
 	}
 	r.matches("DatabaseInstanceClass", v.DatabaseInstanceClass, instanceClass, InstanceClassRule)
@@ -117,12 +118,12 @@ func (v Variables) database(r *rules) {
 }
 
 func (v Variables) identity(r *rules) {
-	if what := CheckStackName(v.StackName); what != "" {
-		r.add("StackName", "%q: %s", v.StackName, what)
+	if err := CheckStackName(v.StackName); err != nil {
+		r.add("StackName", "%q: %v", v.StackName, err)
 	}
 	if v.Region != "" {
-		if what := CheckRegion(v.Region); what != "" {
-			r.add("Region", "%q: %s", v.Region, what)
+		if err := CheckRegion(v.Region); err != nil {
+			r.add("Region", "%q: %v", v.Region, err)
 		}
 	}
 	if v.Account != "" {
@@ -150,21 +151,20 @@ func (v Variables) identity(r *rules) {
 	}
 }
 
-// CheckRegion returns what is wrong with the name of a region; "" is nothing. Whether
-// there is such a region is for AWS to know.
-func CheckRegion(name string) string {
+// CheckRegion checks the form of a region's name. AWS knows whether it exists.
+func CheckRegion(name string) error {
 	if region.MatchString(name) {
-		return ""
+		return nil
 	}
-	return "want a region such as us-east-1"
+	return errors.New("want a region such as us-east-1")
 }
 
-// CheckStackName says what is wrong with a stack's name; "" means nothing.
-func CheckStackName(name string) string {
+// CheckStackName checks a stack's name.
+func CheckStackName(name string) error {
 	if stackName.MatchString(name) {
-		return ""
+		return nil
 	}
-	return "want a letter, then letters, digits and hyphens, at most 40 characters"
+	return errors.New("want a letter, then letters, digits and hyphens, at most 40 characters")
 }
 
 // tagText says that AWS takes text as a tag's name or value.
@@ -226,22 +226,22 @@ func (v Variables) edge(r *rules) {
 	}
 }
 
-// CheckCIDR says what is wrong with a VPC's block; "" means nothing.
-func CheckCIDR(cidr string) string {
+// CheckCIDR checks a VPC's address block.
+func CheckCIDR(cidr string) error {
 	p, err := netip.ParsePrefix(cidr)
 	if err != nil || !p.Addr().Is4() {
-		return "want an IPv4 block such as 10.0.0.0/16"
+		return errors.New("want an IPv4 block such as 10.0.0.0/16")
 	}
 	if p.Bits() < 16 || p.Bits() > 24 {
-		return fmt.Sprintf("/%d is outside /16 to /24", p.Bits())
+		return fmt.Errorf("/%d is outside /16 to /24", p.Bits())
 	}
 	if p.Masked() != p {
-		return fmt.Sprintf("has bits set after the prefix; want %s", p.Masked())
+		return fmt.Errorf("has bits set after the prefix; want %s", p.Masked())
 	}
 	for _, private := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} {
 		if netip.MustParsePrefix(private).Contains(p.Addr()) {
-			return ""
+			return nil
 		}
 	}
-	return "is a public block; want one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
+	return errors.New("is a public block; want one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
 }

@@ -225,14 +225,23 @@ func checkUserID(s string) string {
 
 func eventType(v jsontext.Value) (s, detail string) {
 	if s, detail = text(v); detail == "" {
-		detail = CheckType(s)
+		detail = typeProblem(s)
 	}
 	return s, detail
 }
 
-// CheckType gives what is wrong with an event's type; "" means nothing. It is
-// any text of 1 to MaxTypeRunes characters without control characters.
-func CheckType(s string) string {
+// CheckType checks an event's type: any text of 1 to MaxTypeRunes characters without
+// control characters.
+func CheckType(s string) error {
+	if problem := typeProblem(s); problem != "" {
+		return errors.New(problem)
+	}
+	return nil
+}
+
+// typeProblem is the problem of a type; empty if it has none. An event has a list of
+// such texts.
+func typeProblem(s string) string {
 	n := 0
 	for _, r := range s { // what isn't UTF-8 is U+FFFD here
 		if n++; unicode.IsControl(r) {

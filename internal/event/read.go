@@ -125,7 +125,7 @@ func (p *parser) field(e *Event, name []byte) bool {
 			wrong = checkUserID(e.UserID)
 		} else {
 			e.Type = string(raw)
-			wrong = CheckType(e.Type)
+			wrong = typeProblem(e.Type)
 		}
 	case "timestamp":
 		e.Timestamp, wrong = parseTime(string(raw))

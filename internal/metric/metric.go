@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -51,15 +52,15 @@ var (
 	name = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 )
 
-// CheckName says what is wrong with a metric's name; "" means nothing.
-func CheckName(n string) string {
+// CheckName checks a metric's name.
+func CheckName(n string) error {
 	switch {
 	case !name.MatchString(n):
-		return "want a small letter, then small letters, digits and underscores, at most 40 characters"
+		return errors.New("want a small letter, then small letters, digits and underscores, at most 40 characters")
 	case slices.Contains(Reserved, n):
-		return "is the platform's own; want another"
+		return errors.New("is the platform's own; want another")
 	}
-	return ""
+	return nil
 }
 
 // Problem is something wrong with a field of a definition.
@@ -71,12 +72,12 @@ func (d Definition) Check() []Problem {
 	add := func(field, format string, args ...any) {
 		problems = append(problems, Problem{field, fmt.Sprintf(format, args...)})
 	}
-	if what := CheckName(d.Name); what != "" {
-		add("Name", "%q: %s", d.Name, what)
+	if err := CheckName(d.Name); err != nil {
+		add("Name", "%q: %v", d.Name, err)
 	}
 	if d.EventType != "" {
-		if must := event.CheckType(d.EventType); must != "" {
-			add("EventType", "%q: %s", d.EventType, must)
+		if err := event.CheckType(d.EventType); err != nil {
+			add("EventType", "%q: %v", d.EventType, err)
 		}
 	}
 	field := ""
