@@ -41,6 +41,8 @@ type App struct {
 	// out and story are Stdout and Stderr for text: every verb writes to these.
 	out, story *ui.Writer
 	view       view
+	// contacts are the hosts that the verb calls; their waits end with the verb.
+	contacts []*contacts
 }
 
 // common are the flags that most verbs have.
@@ -51,6 +53,7 @@ type common struct {
 
 // Run runs the program and gives its exit code.
 func (a *App) Run(ctx context.Context, args []string) int {
+	a.contacts = nil
 	a.out, a.story = ui.NewWriter(a.Stdout), ui.NewWriter(a.Stderr)
 	a.view = view{story: a.story, flags: &a.flags}
 	root := a.command()
@@ -58,6 +61,9 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	root.SetIn(a.Stdin)
 	root.SetErr(a.story)
 	verb, err := root.ExecuteContextC(ctx)
+	for _, c := range a.contacts {
+		c.close()
+	}
 	if err != nil && ctx.Err() != nil && !explainsInterrupt(err) {
 		err = &canceledError{verb: verb.Name(), err: err}
 	}

@@ -86,16 +86,28 @@ func (c *contacts) begin(host string) {
 	}
 }
 
-// waiting reports a host that hasn't answered yet.
+// waiting reports a host that has not answered yet. The lock is held while it writes:
+// after stop and close, nothing is written any more.
 func (c *contacts) waiting(host string) {
 	c.mu.Lock()
-	last := c.hosts[host].last
-	c.mu.Unlock()
-	if last != nil {
-		c.note("Still waiting for %s: %s", host, api.Cause(last))
-		return
+	defer c.mu.Unlock()
+	h := c.hosts[host]
+	switch {
+	case h.slow == nil: // stopped while the timer fired
+	case h.last != nil:
+		c.note("Still waiting for %s: %s", host, api.Cause(h.last))
+	default:
+		c.note("Still waiting for %s: no answer yet", host)
 	}
-	c.note("Still waiting for %s: no answer yet", host)
+}
+
+// close stops all waits: the program ends.
+func (c *contacts) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		h.stop()
+	}
 }
 
 // end stops the wait.

@@ -49,6 +49,7 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 		return s.config, nil
 	}
 	contacts := newContacts(a.notef)
+	a.contacts = append(a.contacts, contacts)
 	var endpoint *string // of the configuration; known after it was read
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRetryer(newRetryer),
