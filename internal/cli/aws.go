@@ -50,7 +50,6 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 		poll = 3 * time.Second
 	}
 	return &deploy.Operator{Clients: clients, Caller: caller, Report: a.view.report, Poll: poll, Token: token, Interrupted: func(ctx context.Context, op string) (bool, context.Context) { return askCancel(ctx, a, op) },
-
 		Layout: layout(v), Expect: a.view.expect}, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/failure"
 )
 
@@ -183,6 +184,9 @@ func loginError(err error) error {
 		return network
 	case errors.As(err, &known):
 		return known
+	}
+	if rejected := (*deploy.CredentialsError)(nil); errors.As(err, &rejected) {
+		err = rejected.Err // credentialsError has the same text
 	}
 	return &credentialsError{err: err}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
@@ -182,11 +182,12 @@ func (r *run) create(ctx context.Context, s stack.Stack) error {
 
 func (r *run) createStack(ctx context.Context) error {
 	spec := r.built.Spec
-	spec.Previous = slices.Clone(spec.Previous)
-	for name, value := range r.secrets {
-		if i := slices.Index(spec.Previous, name); i >= 0 {
-			spec.Previous = slices.Delete(spec.Previous, i, i+1)
-			spec = withParameter(spec, name, value)
+	spec.Parameters, spec.Previous = maps.Clone(spec.Parameters), nil
+	for _, name := range r.built.Previous {
+		if value, known := r.secrets[name]; known {
+			spec.Parameters[name] = value
+		} else {
+			spec.Previous = append(spec.Previous, name)
 		}
 	}
 	resources, err := stacktemplate.Parse(spec.Template)
@@ -196,15 +197,6 @@ func (r *run) createStack(ctx context.Context) error {
 	r.expect("create", stacktemplate.Types(resources))
 	result, err := r.stacks.Create(ctx, spec)
 	return r.finish(ctx, result, err)
-}
-
-func withParameter(s stack.Spec, name, value string) stack.Spec {
-	parameters := map[string]string{name: value}
-	for k, v := range s.Parameters {
-		parameters[k] = v
-	}
-	s.Parameters = parameters
-	return s
 }
 
 // finish sets the outcome of a completed create or update, restores what no

@@ -139,13 +139,7 @@ func (d *destroy) empty(ctx context.Context) (bool, error) {
 }
 
 func (d *destroy) delete(ctx context.Context) (bool, error) {
-	types := map[string]string{}
-	for _, r := range d.plan.Resources {
-		if r.PhysicalID != "" {
-			types[r.LogicalID] = r.Type
-		}
-	}
-	d.expect("delete", types)
+	d.expect("delete", stack.Types(d.plan.Resources))
 	return false, d.deleteStack(ctx, d.plan.Stack, d.plan.retainIDs)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -20,7 +19,8 @@ type IdentityAPI interface {
 
 var _ IdentityAPI = (*sts.Client)(nil)
 
-// CredentialsError is a set of credentials that AWS does not accept.
+// CredentialsError is a set of credentials that AWS does not accept. The command
+// line, which loaded them, knows the next step.
 type CredentialsError struct{ Err error }
 
 func (e *CredentialsError) Error() string { return fmt.Sprintf("use AWS credentials: %v", e.Err) }
@@ -34,20 +34,6 @@ func (e *CredentialsError) Class() failure.Class {
 		return failure.Network
 	}
 	return failure.Credentials
-}
-
-// Hint is the next step for a user.
-func (e *CredentialsError) Hint() string {
-	switch text := e.Err.Error(); {
-	case strings.Contains(text, "SSO") || strings.Contains(text, "sso"):
-		return "log in again with `aws sso login`"
-	case stack.Code(e.Err) == "ExpiredToken" || stack.Code(e.Err) == "ExpiredTokenException":
-		return "the credentials have expired; get new ones"
-	case stack.Code(e.Err) != "":
-		return "check the key, the secret and this machine's clock; `aws sts get-caller-identity` must work"
-	default:
-		return "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`"
-	}
 }
 
 // Identify returns the identity behind the credentials. The call needs no

@@ -73,7 +73,6 @@ func (o *Operator) Follow(ctx context.Context, name string) (stack.Stack, error)
 	if err != nil {
 		return s, err
 	}
-	types := map[string]string{}
 	switch s.Status {
 	case stack.StatusCreating:
 		body, err := p.stacks.Template(ctx, s)
@@ -84,19 +83,13 @@ func (o *Operator) Follow(ctx context.Context, name string) (stack.Stack, error)
 		if err != nil {
 			p.Step("The number of resources is unknown: %v", err)
 		}
-		types = stacktemplate.Types(resources)
-		p.expect("create", types)
+		p.expect("create", stacktemplate.Types(resources))
 	case stack.StatusDeleting:
 		resources, err := p.stacks.Resources(ctx, s.ID)
 		if err != nil {
 			return s, err
 		}
-		for _, r := range resources {
-			if r.PhysicalID != "" {
-				types[r.LogicalID] = r.Type
-			}
-		}
-		p.expect("delete", types)
+		p.expect("delete", stack.Types(resources))
 	}
 	return p.stacks.Follow(ctx, name)
 }

@@ -84,6 +84,17 @@ func EverOfType(resources []Resource, kind string) []Resource {
 	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool { return r.Type != kind || r.PhysicalID == "" })
 }
 
+// Types returns the types of the resources that a stack has or had, by logical id.
+func Types(resources []Resource) map[string]string {
+	out := map[string]string{}
+	for _, r := range resources {
+		if r.PhysicalID != "" {
+			out[r.LogicalID] = r.Type
+		}
+	}
+	return out
+}
+
 // Status is a stack's status, as CloudFormation names it.
 type Status string
 
