@@ -40,8 +40,8 @@ func (e *CredentialsError) Error() string { return "use AWS credentials: " + e.E
 // Unwrap returns the cause.
 func (e *CredentialsError) Unwrap() error { return e.Err }
 
-// Class implements failure.Classified. A network that fails while credentials are
-// fetched is no fault of the credentials.
+// Class implements failure.Classified. If the network fails while credentials are
+// fetched, the credentials are not at fault.
 func (e *CredentialsError) Class() failure.Class {
 	if network := (*NetworkError)(nil); errors.As(e.Err, &network) {
 		return failure.Network

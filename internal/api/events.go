@@ -27,8 +27,8 @@ type EventResult struct {
 	// Status is 202 (accepted), 400 (rejected) or 503 (not acknowledged by the
 	// stream; send it again).
 	Status int `json:"status"`
-	// EventID and Timestamp are the event's identity; both are empty for a
-	// rejected event.
+	// EventID and Timestamp are the event's identity; both are empty for a rejected
+	// event.
 	EventID   string `json:"eventId,omitempty"`
 	Timestamp string `json:"timestamp,omitempty"`
 	// Errors are the reasons of a rejection.

@@ -13,9 +13,9 @@ const (
 type Origin struct {
 	// Source is SourceCache, SourceWarehouse or SourceBoth.
 	Source string `json:"source"`
-	// AsOf is the time up to which everything loaded is included; later events
-	// may be. It is nil if that is unknown, and for a range that ended more than
-	// 48 hours ago, which hardly changes.
+	// AsOf is the time up to which everything loaded is included; later events may be
+	// included too. It is nil if that time is unknown, and for a range that ended more
+	// than 48 hours ago, which hardly changes.
 	AsOf *time.Time `json:"asOf,omitempty"`
 	// Stale is true if AsOf is unknown or more than three minutes ago.
 	Stale bool `json:"stale"`
@@ -59,7 +59,7 @@ type MetricResponse struct {
 
 // Point is the value of a metric over one step, for one dimension.
 type Point struct {
-	// At is the begin of the step.
+	// At is the start of the step.
 	At time.Time `json:"at"`
 	// EventType is set for MetricEvents, except with by=none.
 	EventType string `json:"eventType,omitempty"`
@@ -73,11 +73,11 @@ type Point struct {
 	Max Number `json:"max,omitzero"`
 }
 
-// Folded describes events that are counted as __other__ because their type has
-// no rows of its own. Events of the requested type may be among them: there are
-// too many to count by type, or retention has dropped them.
+// Folded describes events that are counted as __other__ because their type has no rows
+// of its own. They may include events of the requested type: there are too many to
+// count by type, or retention has dropped them.
 type Folded struct {
-	// From (inclusive) and To (exclusive) enclose them.
+	// From (inclusive) and To (exclusive) are the range of these events.
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
 	// Events is the number of events, of all folded types.
@@ -98,8 +98,8 @@ type UsersDay struct {
 type ValuesResponse struct {
 	Metric string `json:"metric"`
 	Origin `json:",inline"`
-	// Places is how many values can have rows of their own, reserved ones not
-	// included; Used is how many have.
+	// Places is the number of values that can have rows of their own, without reserved
+	// ones; Used is the number that have.
 	Places int `json:"places"`
 	Used   int `json:"used"`
 	// Values are those that have a place, then those that lost theirs.
@@ -113,6 +113,6 @@ type MetricValue struct {
 	Reserved bool   `json:"reserved,omitempty"`
 	// LastSeen is the day, UTC, on which the value was last loaded: YYYY-MM-DD.
 	LastSeen string `json:"lastSeen"`
-	// ReleasedAt is when the value lost its place.
+	// ReleasedAt is the time when the value lost its place.
 	ReleasedAt *time.Time `json:"releasedAt,omitempty"`
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/streamctl/streamctl/internal/failure"
 )
 
-// NetworkError is a host that can't be reached, or whose answer breaks off.
+// NetworkError reports a host that can't be reached, or a response that breaks off.
 type NetworkError struct {
-	// Host is the host as it was asked for, with a port that isn't the scheme's.
+	// Host is the requested host, with the port unless it is the scheme's default.
 	Host string
 	Err  error
 }
@@ -58,8 +58,8 @@ func (e *NetworkError) Hint() string {
 	return "check this machine's network, and run the same command again"
 }
 
-// Unreachable reports whether a call failed before the host got it, so that other
-// calls will fail the same way: its name, its port, its certificate, or the proxy.
+// Unreachable reports whether a call failed before the host received it, so that other
+// calls will fail too: because of the name, the port, the certificate or the proxy.
 func Unreachable(err error) bool {
 	var op *net.OpError
 	var name *net.DNSError

@@ -1,5 +1,5 @@
-// Package artifact builds the functions' code: one zip a function, whose bytes
-// depend on the source and the toolchain only.
+// Package artifact builds the functions' code: one zip per function, whose bytes depend
+// only on the source and the toolchain.
 package artifact
 
 import (
@@ -30,29 +30,30 @@ func New(function string, archive []byte) Artifact {
 	return Artifact{Function: function, SHA256: hex.EncodeToString(sum[:]), Zip: archive}
 }
 
-// Key is where the artifact lives in the artifact bucket. It names the
-// content, so what is there once never changes.
+// Key is the artifact's key in the artifact bucket. It contains the digest, so an
+// object never changes.
 func (a Artifact) Key() string { return Key(a.Function, a.SHA256) }
 
-// keyDigits is how much of a digest a key has, 128 bits: six keys stand in a
-// template, where bytes are dear.
+// keyDigits is the number of digest digits in a key, 128 bits: a template contains six
+// keys, and its size is limited.
 const keyDigits = 32
 
-// Folder is what the functions' folders are in.
+// Folder is the prefix of all keys.
 const Folder = "functions/"
 
-// Key is the S3 key of a function's code by the digest of its zip.
+// Key returns the S3 key of a function's code for the digest of its zip.
 func Key(function, sha256 string) string {
 	return Folder + function + "/" + sha256[:keyDigits] + ".zip"
 }
 
-// IsKey says that Key makes such a name: a bucket may have others' folders too.
+// IsKey reports whether a key has the form of Key: a bucket may contain other objects
+// too.
 func IsKey(key string) bool { return keyPattern.MatchString(key) }
 
 var keyPattern = regexp.MustCompile(fmt.Sprintf(`^%s[^/]+/[0-9a-f]{%d}\.zip$`, Folder, keyDigits))
 
-// Pack puts a program into a zip as Lambda's provided runtimes want it: one
-// file, bootstrap, executable, with a fixed time.
+// Pack zips a program for Lambda's provided runtimes: one executable file, bootstrap,
+// with a fixed time.
 func Pack(program []byte) ([]byte, error) {
 	var out bytes.Buffer
 	archive := zip.NewWriter(&out)

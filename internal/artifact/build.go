@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Module is the module that holds functions/. A checkout keeps this name, so
-// that a team can change the functions and deploy them.
+// Module is the module that contains functions/. A checkout keeps this name, so that a
+// team can change the functions and deploy them.
 const Module = "github.com/streamctl/streamctl"
 
-// ErrNoSource says that no checkout is at or above a folder.
+// ErrNoSource reports that neither a folder nor a parent of it is a checkout.
 var ErrNoSource = errors.New("no checkout of " + Module)
 
 // Builder compiles functions from a checkout.
@@ -28,19 +28,18 @@ type Builder struct {
 	Arch string
 	// OS is the GOOS to build for: linux for Lambda.
 	OS string
-	// Environ is the environment of the go command, as os.Environ gives it;
-	// what decides a program's bytes is set over it.
+	// Environ is the environment of the go command, in the form of os.Environ.
+	// Variables that decide a program's bytes are overridden.
 	Environ []string
-	// Cache is a folder that keeps builds, so that the same source isn't built
-	// twice: a build is reproducible. Empty keeps none. Several builds may use it at
-	// the same time.
+	// Cache is a folder that keeps builds, so that the same source is built once: a
+	// build is reproducible. Empty disables it. Several builds may use it at the same
+	// time.
 	Cache string
-	// Warn gets why a build isn't cached; nil drops it.
+	// Warn receives the reason why a build isn't cached; nil drops it.
 	Warn func(error)
 }
 
-// FindSource looks for a checkout from dir upwards. Without one the error is
-// ErrNoSource.
+// FindSource finds a checkout in dir or a parent. Without one it returns ErrNoSource.
 func FindSource(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -62,9 +61,9 @@ func FindSource(dir string) (string, error) {
 	}
 }
 
-// Build compiles and packs functions, or takes them from the cache; built reports
-// which. The result is in the order of the names. A cache that can't be read or
-// written is not an error.
+// Build compiles and packs functions, or returns them from the cache; built reports
+// which. The result is in the order of the names. A cache that can't be read or written
+// is not an error.
 func (b Builder) Build(ctx context.Context, functions []string) (artifacts []Artifact, built bool, err error) {
 	source, cached := "", false
 	if b.Cache != "" {
@@ -98,7 +97,7 @@ func (b Builder) warn(err error) {
 	}
 }
 
-// compileAll compiles and packs, as many functions at a time as there are CPUs.
+// compileAll compiles and packs as many functions in parallel as there are CPUs.
 func (b Builder) compileAll(ctx context.Context, functions []string) (_ []Artifact, err error) {
 	environment, err := b.environment(ctx)
 	if err != nil {

@@ -12,20 +12,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// keptBuilds is how many builds a cache keeps, the newest.
+// keptBuilds is the number of builds in the cache; older ones are removed.
 const keptBuilds = 4
 
 const (
-	// newPrefix begins the name of a build that is being written to the cache, and
+	// newPrefix is the prefix of a build that is being written to the cache,
 	// scratchPrefix that of a folder with programs that are being compiled.
 	newPrefix     = "new-"
 	scratchPrefix = "scratch-"
-	// leftoverAge is when such a folder is one of a build that was killed.
+	// leftoverAge is the age from which such a folder belongs to a killed build.
 	leftoverAge = time.Hour
 )
 
-// scratch makes a folder for programs: in the cache, where it is found if this build
-// is killed, or else in the system's folder.
+// scratch creates a folder for programs: in the cache, where the next build finds it if
+// this one is killed, or else in the system's temporary folder.
 func (b Builder) scratch() (string, error) {
 	if b.Cache != "" && os.MkdirAll(b.Cache, 0o755) == nil {
 		if dir, err := os.MkdirTemp(b.Cache, scratchPrefix); err == nil {
@@ -35,11 +35,11 @@ func (b Builder) scratch() (string, error) {
 	return os.MkdirTemp("", "streamctl-build-")
 }
 
-// removeLeftovers removes what builds left in the cache that were killed.
+// removeLeftovers removes the folders of killed builds from the cache.
 func (b Builder) removeLeftovers() {
 	entries, err := os.ReadDir(b.Cache)
 	if err != nil {
-		return // there is no cache yet, or keep will report why not
+		return // the cache does not exist yet, or keep will report the error
 	}
 	for _, e := range entries {
 		info, err := e.Info()
@@ -52,10 +52,10 @@ func (b Builder) removeLeftovers() {
 	}
 }
 
-// errUncached says that there is no build of this source yet.
+// errUncached reports that the cache has no build of this source.
 var errUncached = errors.New("not built yet")
 
-// cached gives the artifacts of a build of the same source, from b.Cache.
+// cached returns the artifacts of a build of the same source from b.Cache.
 func (b Builder) cached(source string, functions []string) ([]Artifact, error) {
 	out := make([]Artifact, len(functions))
 	var group errgroup.Group
@@ -78,7 +78,7 @@ func (b Builder) cached(source string, functions []string) ([]Artifact, error) {
 	return out, group.Wait()
 }
 
-// keep remembers a build, whole or not at all, and forgets old ones.
+// keep adds a build to the cache atomically and removes old ones.
 func (b Builder) keep(source string, artifacts []Artifact) (err error) {
 	if err := os.MkdirAll(b.Cache, 0o755); err != nil {
 		return err
@@ -97,10 +97,10 @@ func (b Builder) keep(source string, artifacts []Artifact) (err error) {
 		}
 	}
 	place := filepath.Join(b.Cache, source)
-	if err := os.RemoveAll(place); err != nil { // one that was damaged
+	if err := os.RemoveAll(place); err != nil { // a damaged build
 		return err
 	}
-	// Another build of the same source may have been faster: it has the same bytes.
+	// Another build of the same source may have finished first: it has the same bytes.
 	if err := os.Rename(fresh, place); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}

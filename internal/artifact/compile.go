@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// settings are all variables of the go command that decide a program's bytes. A
-// variable that is empty here has its default, because GOENV=off: otherwise the
-// command would take the value that `go env -w` stored.
+// settings are all variables of the go command that decide a program's bytes. With
+// GOENV=off an empty variable has its default; otherwise the command would use the
+// value that `go env -w` stored.
 func (b Builder) settings() []string {
 	return []string{
 		"GOENV=off", "GOOS=" + b.OS, "GOARCH=" + b.Arch, "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GODEBUG=", "GOFIPS140=off",
@@ -23,8 +23,8 @@ func (b Builder) settings() []string {
 	}
 }
 
-// arguments are those of every build. They leave out everything that differs between
-// machines and checkouts.
+// arguments are the arguments of every build. They leave out everything that differs
+// between machines and checkouts.
 func (b Builder) arguments() []string {
 	mod := "-mod=readonly"
 	if b.vendored() {
@@ -33,7 +33,7 @@ func (b Builder) arguments() []string {
 	return []string{"build", "-trimpath", "-buildvcs=false", mod, "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid="}
 }
 
-// environment is the go command's for every build.
+// environment returns the go command's environment for every build.
 func (b Builder) environment(ctx context.Context) ([]string, error) {
 	toolchain, err := pinnedToolchain(filepath.Join(b.Root, "go.mod"))
 	if err != nil {
@@ -46,13 +46,14 @@ func (b Builder) environment(ctx context.Context) ([]string, error) {
 	return slices.Concat(b.Environ, stored, b.settings(), []string{"GOTOOLCHAIN=" + toolchain}), nil
 }
 
-// stored reads the settings of the go command that decide where modules come from and
-// where builds are kept, but not a program's bytes. Some may be stored by
-// `go env -w`, which settings switches off.
+// stored reads the settings of the go command for the sources of modules and the build
+// cache, which don't change a program's bytes. `go env -w` may have stored some, and
+// settings disables those.
 func (b Builder) stored(ctx context.Context) ([]string, error) {
 	names := []string{"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOVCS", "GOAUTH", "GOPATH", "GOMODCACHE", "GOCACHE", "GOCACHEPROG", "GOTMPDIR"}
 	cmd := exec.CommandContext(ctx, "go", append([]string{"env", "-json"}, names...)...)
-	// The folder of the checkout would switch to its toolchain, which may not be there yet.
+	// In the checkout's folder, the command would switch to its toolchain, which may
+	// not be installed yet.
 	cmd.Dir, cmd.Env = os.TempDir(), append(slices.Clone(b.Environ), "GOTOOLCHAIN=local", "GOFLAGS=", "GOWORK=off")
 	var said bytes.Buffer
 	cmd.Stderr = &said
@@ -73,15 +74,15 @@ func (b Builder) stored(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// goError is a go command that failed.
+// goError returns the error of a failed go command.
 func goError(err error, said string) error {
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("the go command is not on PATH; install Go, or use a released streamctl, which carries the functions: %w", err)
+		return fmt.Errorf("the go command is not on PATH; install Go, or use a released streamctl, which contains the functions: %w", err)
 	}
 	return fmt.Errorf("%w\n%s", err, strings.TrimSpace(said))
 }
 
-// Compile writes a function's program to path.
+// Compile builds a function's program at path.
 func (b Builder) Compile(ctx context.Context, function, path string) error {
 	environment, err := b.environment(ctx)
 	if err != nil {
@@ -101,8 +102,8 @@ func (b Builder) compile(ctx context.Context, environment []string, function, pa
 	return nil
 }
 
-// pinnedToolchain reads the toolchain line of a go.mod: another compiler makes
-// other bytes.
+// pinnedToolchain reads the toolchain line of a go.mod: another compiler produces other
+// bytes.
 func pinnedToolchain(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -113,5 +114,5 @@ func pinnedToolchain(path string) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("read toolchain: %s names none", path)
+	return "", fmt.Errorf("read toolchain: %s has no toolchain line", path)
 }

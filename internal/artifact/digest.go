@@ -14,9 +14,9 @@ import (
 	"strings"
 )
 
-// source returns a digest of everything that a build reads: the source, what it
-// embeds, the modules, the compiler, its settings and the target. ok is false for a
-// checkout that builds from other folders too, whose builds are not kept.
+// source returns a digest of everything that a build reads: the source, embedded files,
+// the modules, the compiler, its settings and the target. ok is false for a checkout
+// that also builds from other folders; such builds are not cached.
 func (b Builder) source(ctx context.Context) (digest string, ok bool, err error) {
 	h := sha256.New()
 	toolchain, err := pinnedToolchain(filepath.Join(b.Root, "go.mod"))
@@ -44,9 +44,9 @@ func (b Builder) source(ctx context.Context) (digest string, ok bool, err error)
 	return hex.EncodeToString(h.Sum(nil))[:32], true, err
 }
 
-// addFolder adds the files of a folder that Go may read. Like Go it leaves out tests,
-// folders that are links, and files that are neither plain nor links to plain ones,
-// such as the locks of editors (.#name.go) and pipes.
+// addFolder adds the files of a folder that Go may read. Like Go, it skips tests,
+// folders that are links, and files that are neither regular files nor links to them,
+// such as editors' locks (.#name.go) and pipes.
 func (b Builder) addFolder(ctx context.Context, h io.Writer, dir string) error {
 	root := filepath.Join(b.Root, dir)
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -63,7 +63,7 @@ func (b Builder) addFolder(ctx context.Context, h io.Writer, dir string) error {
 		if !entry.Type().IsRegular() {
 			target, err := os.Stat(path)
 			if entry.Type()&fs.ModeSymlink == 0 || hidden(entry.Name()) || err != nil || !target.Mode().IsRegular() {
-				return nil //nolint:nilerr // a link to nothing is no source
+				return nil //nolint:nilerr // a dangling link is not source
 			}
 		}
 		return b.addFile(h, path)
@@ -78,7 +78,7 @@ func ignoredFolder(name string) bool {
 	return slices.Contains([]string{"testkit", "testdata", "zips"}, name) || hidden(name)
 }
 
-// hidden reports whether Go ignores a folder or a source file of this name.
+// hidden reports whether Go ignores folders and source files of this name.
 func hidden(name string) bool { return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") }
 
 func (b Builder) addFile(h io.Writer, path string) error {
@@ -92,7 +92,7 @@ func (b Builder) addFile(h io.Writer, path string) error {
 	return err
 }
 
-// vendored reports whether the checkout has its modules in a folder of its own.
+// vendored reports whether the checkout has a vendor folder.
 func (b Builder) vendored() bool {
 	_, err := os.Stat(filepath.Join(b.Root, "vendor", "modules.txt"))
 	return err == nil

@@ -13,15 +13,15 @@ import (
 // manifestVersion is the format of artifacts.json.
 const manifestVersion = 1
 
-// Manifest remembers what was packaged last, so that a template can name it
-// without building again.
+// Manifest records the last packaged code, so that a template can refer to it without a
+// build.
 type Manifest struct {
 	Version int `json:"version"`
 	// Functions are the zips' digests in hexadecimal, by function.
 	Functions map[string]string `json:"functions"`
 }
 
-// NewManifest describes artifacts.
+// NewManifest returns the manifest of artifacts.
 func NewManifest(artifacts []Artifact) Manifest {
 	m := Manifest{Version: manifestVersion, Functions: map[string]string{}}
 	for _, a := range artifacts {
@@ -30,7 +30,7 @@ func NewManifest(artifacts []Artifact) Manifest {
 	return m
 }
 
-// Keys are the S3 keys of the functions' code.
+// Keys returns the S3 keys of the functions' code.
 func (m Manifest) Keys() map[string]string {
 	keys := make(map[string]string, len(m.Functions))
 	for function, sum := range m.Functions {
@@ -39,8 +39,7 @@ func (m Manifest) Keys() map[string]string {
 	return keys
 }
 
-// ReadManifest reads a manifest. Where there is none yet it is empty, without
-// an error.
+// ReadManifest reads a manifest. A missing file is an empty manifest, without an error.
 func ReadManifest(path string) (Manifest, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,8 +58,8 @@ func ReadManifest(path string) (Manifest, error) {
 	return m, nil
 }
 
-// Write puts the manifest at path, making its folder. A reader sees the old
-// one or the new one, never a part.
+// Write writes the manifest to path and creates its folder. A reader sees the old file
+// or the new one, never a part.
 func (m Manifest) Write(path string) error {
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -69,7 +68,7 @@ func (m Manifest) Write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	leftovers, _ := filepath.Glob(path + ".*.next") // of runs that were killed; the pattern is valid
+	leftovers, _ := filepath.Glob(path + ".*.next") // of killed runs; the pattern is valid
 	for _, old := range leftovers {
 		if info, err := os.Stat(old); err == nil && time.Since(info.ModTime()) > leftoverAge {
 			_ = os.Remove(old) // a leftover does no harm

@@ -18,7 +18,7 @@ import (
 	"github.com/streamctl/streamctl/internal/failure"
 )
 
-// apiOptions say which API is meant: a stack's, or that of a URL.
+// apiOptions select an API: the stack's, or the one at a URL.
 type apiOptions struct {
 	url  string
 	sign bool
@@ -29,8 +29,8 @@ func (o *apiOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.sign, "sign", false, "with --url: sign with the AWS credentials, as for a stack")
 }
 
-// newAPI makes the client of a stack's API, whose calls are signed, or of a URL's.
-// Who owns the stack's policy is told where a call is refused.
+// newAPI returns a client of the stack's API, which signs its calls, or of the API at a
+// URL. The hint of a rejected call names the stack's policy.
 func newAPI(ctx context.Context, a *App, o apiOptions, concurrency int) (*api.Client, error) {
 	if o.url == "" {
 		o.url = a.Getenv("STREAMCTL_URL")
@@ -94,9 +94,9 @@ type problemError struct {
 
 func (e *problemError) Error() string {
 	if e.detail == "" {
-		return fmt.Sprintf("the API answers %d %s", e.status, http.StatusText(e.status))
+		return fmt.Sprintf("the API returned %d %s", e.status, http.StatusText(e.status))
 	}
-	return fmt.Sprintf("the API answers %d: %s", e.status, e.detail)
+	return fmt.Sprintf("the API returned %d: %s", e.status, e.detail)
 }
 
 // Class implements failure.Classified.
@@ -107,21 +107,21 @@ func (e *problemError) Class() failure.Class {
 	return failure.Other
 }
 
-// Hint is what helps.
+// Hint implements the command line's hints.
 func (e *problemError) Hint() string {
 	if e.hint != "" {
 		return e.hint
 	}
 	switch e.status {
 	case http.StatusForbidden:
-		return "a request needs a signature (--sign with --url), and its credentials the stack's SendEventsPolicy or ReadMetricsPolicy (`streamctl outputs`)"
+		return "sign the request (--sign with --url) with credentials that have the stack's SendEventsPolicy or ReadMetricsPolicy (`streamctl outputs` shows both)"
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		return "try again in a moment"
 	}
 	return ""
 }
 
-// get asks the API and reads its answer into body.
+// get requests target and decodes the response into body.
 func get(ctx context.Context, c *api.Client, target string, body any) error {
 	resp, err := c.Get(ctx, target, nil)
 	if err != nil {
@@ -129,7 +129,7 @@ func get(ctx context.Context, c *api.Client, target string, body any) error {
 	}
 	text, err := io.ReadAll(resp.Body)
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return fmt.Errorf("read response: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		e := &problemError{status: resp.StatusCode}
@@ -140,7 +140,7 @@ func get(ctx context.Context, c *api.Client, target string, body any) error {
 		return e
 	}
 	if err := json.Unmarshal(text, body); err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return fmt.Errorf("read response: %w", err)
 	}
 	return nil
 }

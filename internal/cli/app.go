@@ -1,5 +1,5 @@
-// Package cli is streamctl's command line: one file a verb, each with its
-// options and a function that runs without cobra.
+// Package cli is streamctl's command line. Each verb has a file with its options and a
+// function that runs without cobra.
 package cli
 
 import (
@@ -21,17 +21,17 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 )
 
-// App is the program with everything that it takes from outside.
+// App is the program with its streams, environment and clock settings.
 type App struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	// Environ is the whole environment, for the go command.
 	Environ func() []string
-	// Poll is how long to wait between two looks at a stack; 0 means 3 s.
+	// Poll is the pause between two requests for a stack's events; 0 means 3 s.
 	Poll time.Duration
-	// Remind is how often a program or a log is told what is still being waited
-	// for; 0 means every minute.
+	// Remind is the interval at which plain output repeats what an operation is waiting
+	// for; 0 means 1 minute.
 	Remind time.Duration
 
 	flags   common
@@ -51,7 +51,7 @@ type common struct {
 	yes, verbose, noColor                                  bool
 }
 
-// Run runs the program and gives its exit code.
+// Run runs the program and returns its exit code.
 func (a *App) Run(ctx context.Context, args []string) int {
 	a.contacts = nil
 	a.out, a.story = ui.NewWriter(a.Stdout), ui.NewWriter(a.Stderr)
@@ -98,7 +98,7 @@ func loadFor(ctx context.Context, a *App, environment string) (config.Variables,
 	return withFlags(a, v)
 }
 
-// withFlags sets what the command line sets.
+// withFlags applies the values of the command line.
 func withFlags(a *App, v config.Variables) (config.Variables, error) {
 	if a.flags.stack != "" {
 		if err := config.CheckStackName(a.flags.stack); err != nil {
@@ -115,14 +115,14 @@ func withFlags(a *App, v config.Variables) (config.Variables, error) {
 	return v, nil
 }
 
-// manifestPath is where the digests of what was packaged last are kept.
+// manifestPath returns the path of the file with the digests of the packaged code.
 func manifestPath(a *App) string {
 	return filepath.Join(filepath.Dir(a.flags.variables), ".streamctl", "artifacts.json")
 }
 
-// codeKeys are the S3 keys of the functions' code as far as they are known. Like
-// deploy, a released binary uses its own functions, unless it runs in a checkout; a
-// checkout has those that were packaged last.
+// codeKeys returns the known S3 keys of the functions' code. Like deploy, a released
+// binary uses its embedded functions unless it runs in a checkout; a checkout uses
+// those that were packaged last.
 func codeKeys(a *App) (map[string]string, error) {
 	carried, err := released.Artifacts()
 	if err != nil {
@@ -144,10 +144,10 @@ func chooseKeys(carried []artifact.Artifact, checkout bool, packaged func() (art
 	return own, nil
 }
 
-// buildTemplate makes the template for variables with the code that is known, and gives
-// that code's keys too.
+// buildTemplate builds the template for variables with the known code, and returns that
+// code's keys too.
 func buildTemplate(a *App, v config.Variables) (t *template.Template, keys map[string]string, err error) {
-	if v.Region != "" { // what deploy would refuse
+	if v.Region != "" { // deploy would reject it
 		if err := checkRegion(a, v); err != nil {
 			return nil, nil, err
 		}
@@ -161,10 +161,10 @@ func buildTemplate(a *App, v config.Variables) (t *template.Template, keys map[s
 	return t, keys, nil
 }
 
-// defaultVariables is the variables file where --variables names none.
+// defaultVariables is the variables file if --variables is not given.
 const defaultVariables = "variables.yaml"
 
-// terminal says that a stream is one that a person sits at.
+// terminal returns the file descriptor of a stream that is a terminal.
 func terminal(stream any) (fd int, ok bool) {
 	f, isFile := stream.(*os.File)
 	if !isFile {
@@ -173,7 +173,7 @@ func terminal(stream any) (fd int, ok bool) {
 	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
 }
 
-// columns is the width of a stream if it is a terminal; 0 is any width.
+// columns returns the width of a terminal; 0 for other streams, which have no limit.
 func columns(stdout any) int {
 	fd, ok := terminal(stdout)
 	if !ok {

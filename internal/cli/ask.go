@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// ask reads an answer, a file or a pipe, and ends with the context: an interrupt
-// ends the program at a question too. A read that is given up stays behind until
-// the program ends.
+// ask reads an answer from a person, a file or a pipe, and ends with the context, so
+// that an interrupt ends the program at a question too. An abandoned read stays blocked
+// until the program ends.
 func ask[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type answer struct {
 		value T

@@ -21,7 +21,7 @@ func TestAskLine(t *testing.T) {
 	}
 }
 
-// TestAskIsInterrupted asks somebody who never answers.
+// TestAskIsInterrupted asks a question that gets no answer.
 func TestAskIsInterrupted(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()

@@ -16,8 +16,8 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 )
 
-// login reads the variables and logs in: what every verb begins with that
-// works on a stack.
+// login reads the variables and checks the credentials, as every verb that works on a
+// stack must do first.
 func (a *App) login(ctx context.Context) (config.Variables, *deploy.Operator, error) {
 	v, err := a.load(ctx)
 	if err != nil {
@@ -27,8 +27,8 @@ func (a *App) login(ctx context.Context) (config.Variables, *deploy.Operator, er
 	return v, op, err
 }
 
-// operator logs in and gives what works on the stack. Nothing has been changed
-// when it fails.
+// operator checks the credentials and returns the operator for the stack. It changes
+// nothing.
 func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operator, error) {
 	cfg, err := a.awsConfig(ctx, v)
 	if err != nil {
@@ -53,7 +53,7 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 		Layout: layout(v), Expect: a.view.expect}, nil
 }
 
-// layout names the parts of the stack.
+// layout lists the stack's parts that operations work on.
 func layout(v config.Variables) deploy.Layout {
 	return deploy.Layout{
 		StatefulTypes: template.StatefulTypes(), SchemaLog: template.LogGroup(v.StackName, contract.FuncSchema),
@@ -64,14 +64,14 @@ func layout(v config.Variables) deploy.Layout {
 	}
 }
 
-// token is unique, so that a repeated call is known for what it is.
+// token returns a unique client request token, so that AWS recognizes a repeated call.
 func token() string {
 	var b [12]byte
 	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
 
-// artifactBucket is where the functions' code goes.
+// artifactBucket returns the name of the bucket for the functions' code.
 func artifactBucket(v config.Variables, caller stack.Caller) string {
 	if v.ArtifactBucket != "" {
 		return v.ArtifactBucket
@@ -79,8 +79,7 @@ func artifactBucket(v config.Variables, caller stack.Caller) string {
 	return template.ArtifactBucketName(caller.Account, caller.Region)
 }
 
-// checkRegion refuses a region where the platform would not work, or that the
-// template has no entry for.
+// checkRegion rejects a region that the platform or the template does not support.
 func checkRegion(a *App, v config.Variables) error {
 	var problems []config.Problem
 	if !awshttp.HasRootsOf(v.Region) {
@@ -89,7 +88,7 @@ func checkRegion(a *App, v config.Variables) error {
 	}
 	if v.S3PrefixListId == "" && !template.KnownRegion(v.Region) {
 		problems = append(problems, config.Problem{Key: "S3PrefixListId", What: "needed in " + v.Region +
-			", whose S3 prefix list isn't built in: `aws ec2 describe-managed-prefix-lists --region " + v.Region + " --filters Name=prefix-list-name,Values=com.amazonaws." + v.Region + ".s3` shows it"})
+			", whose S3 prefix list is not built in: `aws ec2 describe-managed-prefix-lists --region " + v.Region + " --filters Name=prefix-list-name,Values=com.amazonaws." + v.Region + ".s3` shows it"})
 	}
 	if len(problems) > 0 {
 		return &config.InvalidError{File: a.flags.variables, Problems: problems}

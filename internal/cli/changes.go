@@ -9,8 +9,8 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 )
 
-// changeLines lists changes, a line per resource and per value that changes, at
-// most width columns wide; 0 does not limit them.
+// changeLines lists changes, one line per resource and per changed value, at most width
+// columns wide; 0 does not limit them.
 func changeLines(changes []stack.Change, width int) (lines []string) {
 	for _, c := range changes {
 		line := fmt.Sprintf("%s %s (%s)", c.Action, c.LogicalID, c.Type)
@@ -61,7 +61,7 @@ func propertyNote(c stack.Change, p stack.Property) string {
 	return strings.Join(notes, "; ")
 }
 
-// indented are the lines of changes in a list, below a heading.
+// indented returns the changes as an indented list, for use below a heading.
 func indented(changes []stack.Change, width int) []string {
 	const indent = "  "
 	lines := changeLines(changes, max(0, width-len(indent)))

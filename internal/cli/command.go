@@ -13,21 +13,20 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/code"
 )
 
-// verb is a command and what it accepts of the common flags.
+// verb is a command with the common flags that it accepts.
 type verb struct {
 	build func(*App) *cobra.Command
-	// flags are the common flags that have a meaning for it; --no-color has one
-	// everywhere.
+	// flags are the common flags that apply; --no-color applies to every verb.
 	flags []string
 	// formats are the values of --output, the default first.
 	formats []string
-	// results are values of the types that --output json writes, by the way that the
-	// verb is called; docs/cli.md is made from them.
+	// results has a value of each type that --output json writes, with the call that
+	// writes it; docs/cli.md is generated from it.
 	results []result
 }
 
-// result is what a call of a verb writes with --output json: Of is a value of the type,
-// or a text for a result that has no type here.
+// result describes the output of one call with --output json. Of is a value of its
+// type, or a text for a result without a type in this package.
 type result struct {
 	Call string
 	Of   any
@@ -87,7 +86,7 @@ to standard output is 1, and so is a network that fails.`,
 		restrict(a, cmd, v.flags, v.formats)
 		root.AddCommand(cmd)
 	}
-	if a.out != nil { // the completion command takes the stream that is set when it is made
+	if a.out != nil { // cobra's completion command uses the stream that is set when the command is made
 		root.SetOut(a.out)
 	}
 	root.InitDefaultHelpCmd()
@@ -113,7 +112,7 @@ func commonFlags(a *App, f *pflag.FlagSet) {
 	f.BoolVar(&a.flags.noColor, "no-color", false, "plain text without colors (also: NO_COLOR)")
 }
 
-// subcommands accepts no argument: each would be an unknown command.
+// subcommands rejects arguments: each would be an unknown command.
 func subcommands(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -129,9 +128,8 @@ func subcommands(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// restrict has a command and its subcommands reject the common flags and the formats
-// that have no meaning for them, before they run, and leaves the flags out of their
-// help.
+// restrict makes a command and its subcommands reject the common flags and formats that
+// do not apply to them, before they run, and removes the flags from their help.
 func restrict(a *App, cmd *cobra.Command, flags, formats []string) {
 	for _, sub := range cmd.Commands() {
 		restrict(a, sub, flags, formats)
@@ -178,7 +176,7 @@ func checkFlags(a *App, cmd *cobra.Command, flags, formats []string) (err error)
 	return err
 }
 
-// alternatives lists names as text does: "text, json or yaml".
+// alternatives lists names in prose: "text, json or yaml".
 func alternatives(names []string) string {
 	last := len(names) - 1
 	if last < 1 {

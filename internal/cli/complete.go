@@ -11,11 +11,12 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 )
 
-// addCompletions adds the values that a shell completes: environments, formats, names of
-// outputs and metrics. Names come from the variables file; AWS isn't called.
+// addCompletions adds the values that a shell completes: environments, formats, outputs
+// and metrics. Names come from the variables file; AWS is not called.
 func addCompletions(a *App, root *cobra.Command) {
 	fixed := func(cmd *cobra.Command, flag string, values []string) {
-		// An error is a flag that doesn't exist: TestCompletion would miss its values.
+		// An error means that the flag doesn't exist: TestCompletion would miss its
+		// values.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	fixed(root, "env", []string{config.Production, config.Staging, config.Development})
@@ -65,7 +66,7 @@ func outputNames(ctx context.Context, a *App) []string {
 	return names
 }
 
-// metricNames lists the metrics that every platform has, and those in the variables.
+// metricNames lists the built-in metrics and those in the variables.
 func metricNames(ctx context.Context, a *App) []string {
 	names := []string{"summary", "events", "users"}
 	v, err := a.load(ctx)

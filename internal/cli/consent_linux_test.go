@@ -28,7 +28,7 @@ type session struct {
 	mu     sync.Mutex
 	screen strings.Builder
 	more   chan struct{}
-	ended  chan struct{} // closed when nobody has the screen open any more
+	ended  chan struct{} // closed when no process has the screen open any more
 }
 
 // reply is typed once text is on the screen.
@@ -156,7 +156,7 @@ func TestDeployAsksBeforeAnUpdate(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		environment []string
-		typed       string // empty if there is no question
+		typed       string // empty without a question
 		code        int
 		file        string
 		args        []string

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// firstTries is how often a host that never answered is tried, and laterTries
-	// one that did: for these the network failed in the meantime.
+	// firstTries is the number of attempts for a host that has never answered,
+	// laterTries for one that has: for these, the network failed in the meantime.
 	firstTries, laterTries = 3, 6
-	// patience is the wait for a host's first answer until a line reports it.
+	// patience is the wait for a host's first response before a line reports it.
 	patience = 3 * time.Second
 )
 
-// contacts knows which hosts have answered. A host that can't be reached is given up
-// after a few tries, because its next answer is unlikely to come in the two minutes
-// that throttled calls get. It may be used concurrently.
+// contacts records which hosts have responded. A host that can't be reached is given up
+// after a few attempts, because it is unlikely to respond within the two minutes that
+// throttled calls get. It is safe for concurrent use.
 type contacts struct {
 	note func(format string, args ...any)
 
@@ -45,8 +45,8 @@ func newContacts(note func(format string, args ...any)) *contacts {
 // dialer bounds the wait for a connection.
 func (c *contacts) dialer(d *net.Dialer) { d.Timeout = dialTimeout }
 
-// watch adds itself to the calls of a client. The metadata services of EC2 and ECS
-// are exempt: they aren't there on other machines.
+// watch adds c to the calls of a client. The metadata services of EC2 and ECS are
+// exempt: other machines don't have them.
 func (c *contacts) watch(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("streamctlContacts", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		request, ok := in.Request.(*smithyhttp.Request)
@@ -86,8 +86,8 @@ func (c *contacts) begin(host string) {
 	}
 }
 
-// waiting reports a host that has not answered yet. The lock is held while it writes:
-// after stop and close, nothing is written any more.
+// waiting reports a host that has not responded yet. It holds the lock while it writes,
+// so that nothing is written after stop and close.
 func (c *contacts) waiting(host string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,11 +97,11 @@ func (c *contacts) waiting(host string) {
 	case h.last != nil:
 		c.note("Still waiting for %s: %s", host, api.Cause(h.last))
 	default:
-		c.note("Still waiting for %s: no answer yet", host)
+		c.note("Still waiting for %s: no response yet", host)
 	}
 }
 
-// close stops all waits: the program ends.
+// close stops all waits, because the program ends.
 func (c *contacts) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,7 +132,7 @@ func (c *contacts) reach(host string) {
 	h.stop()
 }
 
-// fail returns the error for a call that failed, which knows whether to try again.
+// fail returns the error of a failed call; it decides whether the SDK retries.
 func (c *contacts) fail(host string, cause error) error {
 	network := &api.NetworkError{Host: host, Err: cause}
 	if !api.Unreachable(cause) { // such as a connection that broke: the SDK decides
@@ -154,15 +154,15 @@ func (c *contacts) fail(host string, cause error) error {
 	return e
 }
 
-// contactError is a host that can't be reached.
+// contactError reports a host that can't be reached.
 type contactError struct {
 	*api.NetworkError
 	again bool
 	wait  time.Duration
 }
 
-// RetryableError implements the SDK's interface of errors that know it.
+// RetryableError implements the SDK's interface for errors that decide about a retry.
 func (e *contactError) RetryableError() bool { return e.again }
 
-// Unwrap returns the error without what the SDK needs.
+// Unwrap returns the error without the part for the SDK.
 func (e *contactError) Unwrap() error { return e.NetworkError }

@@ -103,7 +103,7 @@ func tryAPI(ctx context.Context, a *App, client *api.Client, policy string) erro
 	case resp.StatusCode == http.StatusForbidden:
 		return &readDeniedError{client.Endpoint, policy}
 	case resp.StatusCode >= http.StatusBadRequest:
-		a.notef("the API answers %s; the page tries again", resp.Status)
+		a.notef("the API returned %s; the page retries", resp.Status)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func serveDashboard(ctx context.Context, a *App, o dashboardOptions, page http.H
 		return fmt.Errorf("listen: %w", err)
 	}
 	url := "http://" + listener.Addr().String()
-	if err := a.answer(served{url}, func() { a.printf("%s\n", url) }); err != nil {
+	if err := a.printResult(served{url}, func() { a.printf("%s\n", url) }); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	a.notef("Ctrl-C ends the dashboard.")
@@ -160,18 +160,18 @@ func openBrowser(ctx context.Context, url string) error {
 	return exec.CommandContext(ctx, program, url).Run()
 }
 
-// noStackError says that there is nothing to show.
+// noStackError reports that the dashboard's stack does not exist.
 type noStackError struct{ err error }
 
 func (e *noStackError) Error() string { return e.err.Error() }
 func (e *noStackError) Unwrap() error { return e.err }
 
-// Hint says what to do.
+// Hint implements the command line's hints.
 func (e *noStackError) Hint() string {
-	return "`streamctl deploy` makes it; --env, --stack-name and --region choose another"
+	return "`streamctl deploy` creates it; --env, --stack-name and --region choose another"
 }
 
-// noEndpointError says that a stack has no API yet.
+// noEndpointError reports that a stack has no API yet.
 type noEndpointError struct {
 	stack  string
 	status stack.Status
@@ -181,10 +181,10 @@ func (e *noEndpointError) Error() string {
 	return fmt.Sprintf("stack %s has no output ApiEndpoint; its status is %s", e.stack, e.status)
 }
 
-// Hint says what to do.
+// Hint implements the command line's hints.
 func (e *noEndpointError) Hint() string { return "`streamctl deploy` finishes or updates the stack" }
 
-// readDeniedError says that the API takes no query with these credentials.
+// readDeniedError reports that the API rejects queries with these credentials.
 type readDeniedError struct{ endpoint, policy string }
 
 func (e *readDeniedError) Error() string {
@@ -194,10 +194,10 @@ func (e *readDeniedError) Error() string {
 // Class implements failure.Classified.
 func (e *readDeniedError) Class() failure.Class { return failure.Credentials }
 
-// Hint says what to do.
+// Hint implements the command line's hints.
 func (e *readDeniedError) Hint() string {
 	if e.policy == "" {
 		return "these credentials need execute-api:Invoke on GET /metrics/*"
 	}
-	return "attach the policy " + e.policy + " to who these credentials belong to"
+	return "attach the policy " + e.policy + " to the user or role of these credentials"
 }

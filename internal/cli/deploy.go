@@ -118,8 +118,8 @@ func (d *deployRun) spec(caller stack.Caller) deploy.Spec {
 	}
 }
 
-// build builds the functions and renders the template. A new password is asked for
-// first, so that nobody waits for a build before the question.
+// build builds the functions and renders the template. It asks for a new password
+// first, so that a person does not wait for a build before the question.
 func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
 	b.Parameters = map[string]string{}
 	if !d.o.code {
@@ -157,7 +157,7 @@ func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
 	return b, err
 }
 
-// projectTag names the project of a stack.
+// projectTag is the key of the tag with the project's name.
 const projectTag = "Project"
 
 // stackTags are the tags of the stack and of its resources.
@@ -176,7 +176,7 @@ func (d *deployRun) decisions() deploy.Decisions {
 	}
 }
 
-// secrets asks for the values that a new stack needs.
+// secrets returns the secret parameters of a new stack, and asks for missing ones.
 func (d *deployRun) secrets(ctx context.Context) (map[string]string, error) {
 	d.passwordUsed = true
 	password, err := newPassword(ctx, d.app, d.v, d.o.passwordFile)
@@ -196,9 +196,8 @@ func (d *deployRun) checkOwner(ctx context.Context, s stack.Stack) error {
 	return d.app.confirmed(ctx, fmt.Sprintf("Stack %s belongs to project %s, but ProjectName in %s is %s.", s.Name, owner, d.app.flags.variables, want), "Take it over?")
 }
 
-// checkUpdate refuses an update that the stack can't take, before anything is
-// uploaded, and allows the replacement of read replicas, which have no data of
-// their own.
+// checkUpdate rejects an update that is not possible, before anything is uploaded, and
+// allows the replacement of read replicas, which have no data of their own.
 func (d *deployRun) checkUpdate(current stack.Current, spec stack.Spec) ([]string, error) {
 	if spec.ParametersOnly {
 		resources, err := stacktemplate.Parse(current.Template)
@@ -268,7 +267,7 @@ func (d *deployRun) print(outcome deploy.Outcome) error {
 		a.notef("left: %s %s: CloudFormation could not delete it: %s", e.Type, e.PhysicalID, e.Reason)
 		result.Leftover = append(result.Leftover, stack.Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Why: e.Reason, Costs: true})
 	}
-	err := a.answer(result, func() { printOutputs(a, s.Outputs) })
+	err := a.printResult(result, func() { printOutputs(a, s.Outputs) })
 	if err == nil && len(outcome.Orphans) > 0 {
 		return errLeftBehind
 	}

@@ -38,7 +38,7 @@ func runPreview(ctx context.Context, a *App, op *deploy.Operator, d *deployRun) 
 			p.Changes = append(p.Changes, stack.Change{Action: "Add", LogicalID: id, Type: resources[id].Type})
 		}
 	}
-	return a.answer(p, func() {
+	return a.printResult(p, func() {
 		switch {
 		case c.Action == stack.Recreate:
 			a.printf("stack %s is %s: %s. It would be deleted and created again, with %s:\n", p.Stack, c.Current.Stack.Status, c.Current.Stack.Status.Meaning(), plural(len(p.Changes), "resource", "resources"))
@@ -54,7 +54,7 @@ func runPreview(ctx context.Context, a *App, op *deploy.Operator, d *deployRun) 
 			a.printf("%s\n", line)
 		}
 		if len(p.Lost) > 0 {
-			a.printf("deploy would refuse: data would be lost in %s; --allow-replace names resources that may be replaced\n", strings.Join(p.Lost, ", "))
+			a.printf("deploy would stop: data would be lost in %s; --allow-replace allows a replacement\n", strings.Join(p.Lost, ", "))
 		}
 	})
 }

@@ -57,7 +57,7 @@ type destroyed struct {
 	Existed  bool             `json:"existed"`
 	Deleted  bool             `json:"deleted"`
 	Leftover []stack.Leftover `json:"leftover,omitempty"`
-	// Plan is what would be deleted, with --dry-run.
+	// Plan lists the resources that would be deleted, with --dry-run.
 	Plan *deploy.Plan `json:"plan,omitempty"`
 }
 
@@ -72,8 +72,8 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	o.ArtifactBucket = artifactBucket(v, op.Caller)
 	plan, err := op.PlanDestroy(ctx, v.StackName, o.DestroyOptions)
 	if errors.Is(err, stack.ErrNotFound) {
-		a.notef("There is no stack %s in account %s, %s.", v.StackName, op.Caller.Account, op.Caller.Region)
-		return a.answer(destroyed{Stack: v.StackName}, func() {})
+		a.notef("Stack %s does not exist in account %s, %s.", v.StackName, op.Caller.Account, op.Caller.Region)
+		return a.printResult(destroyed{Stack: v.StackName}, func() {})
 	}
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 		a.notef("%s", line)
 	}
 	if o.dryRun {
-		return a.answer(destroyed{Stack: v.StackName, Existed: true, Plan: &plan}, func() {})
+		return a.printResult(destroyed{Stack: v.StackName, Existed: true, Plan: &plan}, func() {})
 	}
 	if len(plan.Protections) > 0 && !o.LiftProtection {
 		return &deploy.ProtectedError{Stack: v.StackName, By: plan.Protections}
@@ -99,7 +99,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	}
 	a.view.end()
 	a.notef("Deleted stack %s.", v.StackName)
-	err = a.answer(destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left}, func() {
+	err = a.printResult(destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left}, func() {
 		for _, l := range left {
 			a.printf("left: %s %s: %s\n", ui.Line(l.Type), ui.Line(l.PhysicalID), ui.Line(l.Why))
 		}

@@ -65,7 +65,7 @@ func runDiff(ctx context.Context, a *App, o deployOptions, exitCode bool) error 
 	result.Differences = append(result.Differences, template...)
 	result.Differences = append(result.Differences, diffSettings("", c.Current.Stack.Parameters, merged(c.Current.Stack.Parameters, c.Spec))...)
 	result.Differences = append(result.Differences, diffSettings("tag ", c.Current.Stack.Tags, c.Spec.Tags)...)
-	err = a.answer(result, func() {
+	err = a.printResult(result, func() {
 		for _, line := range ui.DiffLines(result.Differences, columns(a.Stdout)) {
 			a.printf("%s\n", line)
 		}
@@ -81,7 +81,8 @@ func runDiff(ctx context.Context, a *App, o deployOptions, exitCode bool) error 
 	return nil
 }
 
-// merged are the parameters after the update, with those that keep their value.
+// merged returns the parameters after the update, including those that keep their
+// value.
 func merged(now map[string]string, s stack.Spec) map[string]string {
 	out := maps.Clone(s.Parameters)
 	for _, name := range s.Previous {

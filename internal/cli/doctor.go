@@ -113,7 +113,7 @@ func runDoctor(ctx context.Context, a *App, source string) error {
 	for _, f := range findings {
 		unwell = unwell || !f.OK
 	}
-	err := a.answer(findings, func() {
+	err := a.printResult(findings, func() {
 		for _, f := range findings {
 			mark := "ok  "
 			if !f.OK {
@@ -131,7 +131,7 @@ func runDoctor(ctx context.Context, a *App, source string) error {
 	return err
 }
 
-// remedy is for a failed check whose error has no hint.
+// remedy is the fix for a failed check whose error has no hint.
 func remedy(check string) string {
 	switch check {
 	case "variables":
@@ -144,8 +144,7 @@ func remedy(check string) string {
 	return "correct the cause, then run `streamctl doctor` again"
 }
 
-// examine carries out the checks in order, without those that depend on a failed
-// one.
+// examine runs the checks in order and skips those that depend on a failed one.
 func examine(ctx context.Context, a *App, source string) (out []finding) {
 	note := func(check, detail string, err error) bool {
 		f := finding{Check: check, OK: err == nil, Detail: detail}
@@ -188,7 +187,7 @@ func examine(ctx context.Context, a *App, source string) (out []finding) {
 	return out
 }
 
-// stateProblem is a status in which a deploy would do nothing.
+// stateProblem returns an error for a status in which a deploy is impossible.
 func stateProblem(v config.Variables, found stack.Stack) error {
 	if next := found.Status.Next(); next != "" {
 		return &stack.StateError{Op: "deploy", Stack: v.StackName, Status: found.Status, Advice: next}

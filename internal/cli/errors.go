@@ -22,7 +22,7 @@ func (e *usageError) Hint() string { return e.hint }
 // Class implements failure.Classified.
 func (e *usageError) Class() failure.Class { return failure.Usage }
 
-// invalidError is a template that must not be used.
+// invalidError reports a template that must not be used.
 type invalidError struct{ err error }
 
 func (e *invalidError) Error() string { return e.err.Error() }
@@ -31,7 +31,7 @@ func (e *invalidError) Unwrap() error { return e.err }
 // Class implements failure.Classified.
 func (e *invalidError) Class() failure.Class { return failure.Invalid }
 
-// canceledError is an interrupt of a verb, with the step that it ended.
+// canceledError reports the interrupt of a verb, with the step that was interrupted.
 type canceledError struct {
 	verb string
 	err  error
@@ -49,7 +49,7 @@ func (e *canceledError) Unwrap() error { return e.err }
 // Class implements failure.Classified.
 func (e *canceledError) Class() failure.Class { return failure.Declined }
 
-// Hint is the state that the interrupt leaves, and how to continue.
+// Hint describes the state after the interrupt and how to continue.
 func (e *canceledError) Hint() string {
 	switch e.verb {
 	case "deploy":
@@ -76,7 +76,7 @@ func (e *canceledError) Hint() string {
 	return "run the same command again"
 }
 
-// classError is an error that needs nothing else than a class.
+// classError is an error with a fixed text and a class.
 type classError struct {
 	text  string
 	class failure.Class
@@ -88,10 +88,11 @@ func (e *classError) Error() string { return e.text }
 func (e *classError) Class() failure.Class { return e.class }
 
 var (
-	// errDeclined is a person's no, or nobody there to say yes.
+	// errDeclined reports that a question was answered with no, or that there is no
+	// terminal to ask on.
 	errDeclined error = &classError{"declined; nothing was changed", failure.Declined}
 
-	// errLeftBehind ends a destroy that worked and left something on purpose. What
-	// it left has been printed.
+	// errLeftBehind ends a successful destroy that left resources on purpose. They have
+	// been printed.
 	errLeftBehind error = &classError{"finished, but something that holds data or costs money was left behind", failure.LeftBehind}
 )

@@ -20,7 +20,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// eventLine is what the test looks at of a line.
+// eventLine has the fields of a line that the test checks.
 type eventLine struct {
 	Type, Verb, Text, Message, Status string
 	LogicalID                         string `json:"logicalId"`
@@ -91,7 +91,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEventsOfAnother follows a create and a delete that somebody else began.
+// TestEventsOfAnother follows a create and a delete started by another operator.
 func TestEventsOfAnother(t *testing.T) {
 	fake, run := events(t, awsfake.Options{Delay: func(string) time.Duration { return 200 * time.Millisecond }})
 	stacks := cfn.NewFromConfig(aws.Config{

@@ -52,9 +52,9 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// ofAWS is the class of an error that AWS answered a call with.
+// ofAWS returns the class of an error response from AWS.
 func ofAWS(err error) failure.Class {
-	rejected, ok := err.(smithy.APIError) //nolint:errorlint // each error of the chain by itself
+	rejected, ok := err.(smithy.APIError) //nolint:errorlint // each error of the chain separately
 	if !ok {
 		return failure.Other
 	}
@@ -65,8 +65,8 @@ func ofAWS(err error) failure.Class {
 	return failure.Other
 }
 
-// credentialsHint is what to do about the code of an AWS error that rejects the
-// credentials or their signature; empty for every other code.
+// credentialsHint returns the fix for an AWS error code that rejects the credentials or
+// their signature; empty for every other code.
 func credentialsHint(code string) string {
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
@@ -94,7 +94,7 @@ func explainsInterrupt(err error) bool {
 	return errors.As(err, &sent) || errors.As(err, &failed) || errors.As(err, &undone) || errors.As(err, &running) || errors.As(err, &unread)
 }
 
-// exit prints an error and returns its code: the one place that does either.
+// exit prints an error and returns its exit code. Nothing else does either.
 func (a *App) exit(err error) int {
 	a.view.end()
 	broken := a.out.Err()
@@ -125,7 +125,7 @@ func printError(a *App, err error) {
 	if do := hint(err); do != "" {
 		text += "  hint: " + ui.Text(do) + "\n"
 	}
-	_ = a.story.Raw(text) // there is no other place to report that stderr fails
+	_ = a.story.Raw(text) // a failed write to stderr can't be reported anywhere
 }
 
 // message is the text of an error.
@@ -136,7 +136,7 @@ func message(err error) string {
 	return err.Error()
 }
 
-// hint is what a person can do about an error; empty if nothing is known.
+// hint returns advice for an error; empty for an error without advice.
 func hint(err error) string {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {

@@ -140,7 +140,7 @@ func TestHostileFiles(t *testing.T) {
 		if code, out, said := runIn(t.Context(), nil, "render", "--variables", "tags.yaml", "--format", format); code == 0 {
 			clean(t, "a template as "+format, out)
 		} else {
-			clean(t, "why there is no template", said)
+			clean(t, "the reason for the missing template", said)
 		}
 	}
 }
@@ -255,7 +255,7 @@ type closedPipe struct{}
 func (closedPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 // TestEveryVerbIsInterrupted interrupts each verb that reads the variables file
-// while the file is a pipe that nobody writes to, and query while the API is silent.
+// while the file is a pipe without a writer, and query while the API is silent.
 func TestEveryVerbIsInterrupted(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := syscall.Mkfifo("fifo", 0o600); err != nil {

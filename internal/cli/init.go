@@ -24,11 +24,11 @@ type initialized struct {
 	File string `json:"file"`
 }
 
-// runInit never overwrites a file.
+// runInit writes the file; it never overwrites one.
 func runInit(a *App) (err error) {
 	f, err := os.OpenFile(a.flags.variables, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return &usageError{err: fmt.Errorf("%s exists already", a.flags.variables), hint: "name another file with --variables"}
+		return &usageError{err: fmt.Errorf("%s already exists", a.flags.variables), hint: "name another file with --variables"}
 	}
 	if err != nil {
 		return fmt.Errorf("write variables: %w", err)
@@ -37,7 +37,7 @@ func runInit(a *App) (err error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write variables: %w", err)
 	}
-	if err := a.answer(initialized{a.flags.variables}, func() { a.printf("%s\n", ui.Line(a.flags.variables)) }); err != nil {
+	if err := a.printResult(initialized{a.flags.variables}, func() { a.printf("%s\n", ui.Line(a.flags.variables)) }); err != nil {
 		return err
 	}
 	a.notef("Edit it, then run `streamctl deploy`.")

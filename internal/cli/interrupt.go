@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// askCancel decides what becomes of an operation that runs in AWS. A person is
-// asked; without one an update or a create is cancelled, as whoever ends a
-// pipeline expects, and anything else is left to its end. The next interrupt ends
-// the context, and leaves the operation running.
+// askCancel decides whether to cancel an operation that runs in AWS. On a terminal it
+// asks. Elsewhere it cancels a create or an update, because the cancellation of a CI
+// job should stop the deployment, and lets every other operation finish. The next
+// interrupt ends the context and leaves the operation running.
 func askCancel(ctx context.Context, a *App, op string) (cancel bool, until context.Context) {
 	until, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(until, stop)
@@ -20,10 +20,10 @@ func askCancel(ctx context.Context, a *App, op string) (cancel bool, until conte
 	_, person := terminal(a.Stdin)
 	switch {
 	case !cancellable:
-		a.notef("Interrupted: the %s continues in AWS and is followed to its end; interrupt again to stop following it.", op)
+		a.notef("Interrupted: the %s continues in AWS; following it until it ends. Interrupt again to stop following.", op)
 		return false, until
 	case !person:
-		a.notef("Interrupted: cancelling the %s; interrupt again to leave it running.", op)
+		a.notef("Interrupted: canceling the %s; interrupt again to leave it running.", op)
 		return true, until
 	}
 	what := map[string]string{"create": "delete the new stack", "update": "roll the stack back"}[op]
@@ -43,7 +43,7 @@ func (a *App) confirmed(ctx context.Context, explanation, question string) error
 		return nil
 	}
 	if _, ok := terminal(a.Stdin); !ok {
-		return &declinedError{hint: "there is no terminal to ask on; add --yes"}
+		return &declinedError{hint: "standard input is not a terminal; add --yes"}
 	}
 	defer a.view.pause()()
 	a.promptf("%s [y/N] ", question)
@@ -60,7 +60,7 @@ func confirmName(ctx context.Context, a *App, stack string) error {
 		return nil
 	}
 	if _, ok := terminal(a.Stdin); !ok {
-		return &declinedError{hint: "there is no terminal to ask on; add --yes"}
+		return &declinedError{hint: "standard input is not a terminal; add --yes"}
 	}
 	defer a.view.pause()()
 	a.promptf("Type the stack's name to delete it: ")

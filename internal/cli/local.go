@@ -23,7 +23,8 @@ import (
 	"github.com/streamctl/streamctl/internal/local"
 )
 
-// databaseURLVariable names a database without showing it in a process list.
+// databaseURLVariable is an environment variable, because a flag's password would be
+// visible in the process list.
 const databaseURLVariable = "STREAMCTL_LOCAL_DATABASE_URL"
 
 type localOptions struct {
@@ -31,7 +32,7 @@ type localOptions struct {
 	port, dashboardPort int
 	databasePort        int
 	dataDir             string
-	dataDirGiven        bool // also an empty one
+	dataDirGiven        bool // also if it is empty
 	reset, ephemeral    bool
 	acceptDamage        bool
 	auth                string
@@ -68,18 +69,18 @@ goes on where the stream was.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.host, "host", "127.0.0.1", "address that the API listens on; one that others can reach needs --auth iam")
-	f.IntVar(&o.port, "port", 8080, "port of the API; 0 takes a free one")
-	f.IntVar(&o.dashboardPort, "dashboard-port", 8081, "port of the dashboard, on 127.0.0.1; 0 takes a free one")
-	f.IntVar(&o.databasePort, "database-port", 0, "port of PostgreSQL, on 127.0.0.1; 0 takes the one of the last start, or a free one")
-	f.StringVar(&o.dataDir, "data-dir", "", "folder that keeps everything (default: .streamctl/local beside the variables file)")
-	f.BoolVar(&o.reset, "reset", false, "start over: drop what local keeps in the data folder; other files in it stay")
+	f.IntVar(&o.port, "port", 8080, "port of the API; 0 selects a free one")
+	f.IntVar(&o.dashboardPort, "dashboard-port", 8081, "port of the dashboard, on 127.0.0.1; 0 selects a free one")
+	f.IntVar(&o.databasePort, "database-port", 0, "port of PostgreSQL, on 127.0.0.1; 0 selects that of the last start, or a free one")
+	f.StringVar(&o.dataDir, "data-dir", "", "folder for all data (default: .streamctl/local beside the variables file)")
+	f.BoolVar(&o.reset, "reset", false, "start over: delete the platform's files in the data folder; other files stay")
 	f.BoolVar(&o.acceptDamage, "accept-damage", false, "start on a damaged event stream without the records that can't be read; a file in the data folder lists them")
-	f.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing: a data folder that is removed at the end")
+	f.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing: use a data folder that is removed at the end")
 	f.StringVar(&o.auth, "auth", "open", "open, or iam: every call of the API needs an AWS signature with the printed test keys")
-	f.StringVar(&o.databaseURL, "database-url", "", "use this PostgreSQL, by a superuser's URL, instead of starting one (also: "+databaseURLVariable+")")
-	f.StringVar(&o.redisURL, "redis-url", "", "use this Redis instead of starting one")
-	f.StringVar(&o.fault, "fault", "", "stage trouble: throttle=0.3,duplicate=0.1 (parts of all records), pg-down=10s,redis-down=10s (again and again)")
-	f.BoolVar(&o.watch, "watch", false, "build the functions from source, and again whenever they or the variables change")
+	f.StringVar(&o.databaseURL, "database-url", "", "URL of a PostgreSQL to use instead of starting one, as a superuser (also: "+databaseURLVariable+")")
+	f.StringVar(&o.redisURL, "redis-url", "", "URL of a Redis to use instead of starting one")
+	f.StringVar(&o.fault, "fault", "", "failures to inject: throttle=0.3,duplicate=0.1 (shares of all records), pg-down=10s,redis-down=10s (repeatedly)")
+	f.BoolVar(&o.watch, "watch", false, "build the functions from source, and rebuild when they or the variables change")
 	f.StringVar(&o.source, "source", ".", "with --watch: the checkout, or a folder in it")
 	return cmd
 }
@@ -102,24 +103,24 @@ func (o localOptions) check() error {
 		return &usageError{err: errors.New("--data-dir: empty"), hint: "name a folder, or leave --data-dir out"}
 	}
 	if o.ephemeral && (o.reset || o.dataDir != "") {
-		return &usageError{err: errors.New("--ephemeral keeps nothing: it goes without --reset and --data-dir")}
+		return &usageError{err: errors.New("--ephemeral keeps nothing: leave out --reset and --data-dir")}
 	}
 	return nil
 }
 
-// localVariables are those of the variables file for the environment, which is
-// development unless --env says otherwise; without a file, the defaults.
+// localVariables reads the variables file for the environment, which is development
+// unless --env is given. Without a file it returns the defaults.
 func localVariables(ctx context.Context, a *App) (config.Variables, error) {
 	environment := cmp.Or(a.flags.environment, config.Development)
 	v, err := loadFor(ctx, a, environment)
 	if errors.Is(err, fs.ErrNotExist) && a.flags.variables == defaultVariables {
-		a.variables = []byte{} // an empty file has the defaults, and the same checks
+		a.variables = []byte{} // an empty file selects the defaults, with the same checks
 		return loadFor(ctx, a, environment)
 	}
 	return v, err
 }
 
-// localInfo is the answer of local.
+// localInfo is the result of local.
 type localInfo struct {
 	local.Info
 	DataDir string  `json:"dataDir"`
@@ -179,7 +180,7 @@ func localDir(a *App, o localOptions) (string, error) {
 	if o.ephemeral {
 		dir, err := os.MkdirTemp("", "streamctl-local-")
 		if err != nil {
-			return "", fmt.Errorf("make a data folder: %w", err)
+			return "", fmt.Errorf("create a data folder: %w", err)
 		}
 		return dir, nil
 	}
@@ -194,14 +195,15 @@ func localDir(a *App, o localOptions) (string, error) {
 	if o.reset {
 		left, err := local.Reset(dir)
 		if len(left) > 0 {
-			a.notef("reset: left in %s, because local did not make them: %s", dir, strings.Join(left, ", "))
+			a.notef("reset: left in %s, because they are not streamctl's: %s", dir, strings.Join(left, ", "))
 		}
 		return dir, err
 	}
 	return dir, nil
 }
 
-// drainTime bounds the wait for what was accepted; it is in the stream anyway.
+// drainTime bounds the wait for accepted events. They stay in the stream, so none is
+// lost.
 const drainTime = 2 * time.Minute
 
 // stopLocal ends the platform in order, or immediately at a second interrupt.
@@ -220,16 +222,16 @@ func stopLocal(ctx context.Context, a *App, p *local.Platform) error {
 	return nil
 }
 
-// showLocal answers where everything is.
+// showLocal prints the addresses of everything.
 func showLocal(a *App, info local.Info, o localOptions, dir string, took time.Duration) error {
-	err := a.answer(localInfo{Info: info, DataDir: dir, Seconds: took.Seconds()}, func() {
+	err := a.printResult(localInfo{Info: info, DataDir: dir, Seconds: took.Seconds()}, func() {
 		database, cache := info.Psql, info.RedisCLI
 		if database == "" {
 			database = withoutPassword(info.Database)
 		}
 		switch {
 		case info.RedisInMemory:
-			cache += "  # in this process: neither valkey-server nor redis-server is on this machine"
+			cache += "  # in this process: neither valkey-server nor redis-server is installed"
 		case cache == "":
 			cache = withoutPassword(info.Redis)
 		default:

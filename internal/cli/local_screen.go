@@ -14,15 +14,15 @@ import (
 	"github.com/streamctl/streamctl/internal/local"
 )
 
-// screen shows how a local platform does: a line that is kept up to date where
-// a person sits, the log elsewhere.
+// screen shows the state of a local platform: a line at the bottom of a terminal that
+// is kept up to date; elsewhere the log.
 type screen struct {
 	out      io.Writer
 	verbose  bool
 	terminal bool
 
 	mu     sync.Mutex
-	line   string // shown at the moment
+	line   string // on the screen now
 	stop   context.CancelFunc
 	closed chan struct{}
 }
@@ -32,7 +32,8 @@ func newScreen(a *App) *screen {
 	return &screen{out: ui.Raw(a.story), verbose: a.flags.verbose, terminal: ok}
 }
 
-// handler is the log's: for people only what went wrong, above the line.
+// handler returns the log's handler: on a terminal, only warnings and errors, above the
+// line.
 func (s *screen) handler() slog.Handler {
 	o := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if !s.terminal {
@@ -44,7 +45,7 @@ func (s *screen) handler() slog.Handler {
 	return slog.NewTextHandler(s, o)
 }
 
-// eraseLine takes the line away.
+// eraseLine erases the line.
 const eraseLine = "\r\x1b[K"
 
 // Write writes above the line.
@@ -61,7 +62,7 @@ func (s *screen) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// refresh is how often the line is written anew.
+// refresh is the interval at which the line is redrawn.
 const refresh = 500 * time.Millisecond
 
 // begin keeps the line up to date until end.
@@ -97,7 +98,7 @@ func (s *screen) show(line string) {
 	fmt.Fprint(s.out, eraseLine+s.line)
 }
 
-// end takes the line away for good.
+// end removes the line.
 func (s *screen) end() {
 	s.stop()
 	<-s.closed
@@ -109,8 +110,8 @@ func (s *screen) end() {
 	}
 }
 
-// statusLine is what happened between two looks. The lag is that of the oldest
-// event that isn't loaded: it grows while nothing is loaded.
+// statusLine describes what happened between two statuses. The lag is the age of the
+// oldest event that isn't loaded: it grows while nothing is loaded.
 func statusLine(before, now local.Status, took time.Duration) string {
 	total := func(name string) int64 { return int64(now.Total[name]) }
 	rate := (now.Total[contract.MetricAccepted] - before.Total[contract.MetricAccepted]) / max(took.Seconds(), 0.001)
@@ -139,7 +140,7 @@ func statusLine(before, now local.Status, took time.Duration) string {
 	if now.Failed > 0 {
 		line += fmt.Sprintf(" · %s given up (aws/lambda in the archive)", batches(now.Failed))
 	}
-	if len(now.Failing) > 0 { // the one tried longest
+	if len(now.Failing) > 0 { // the batch that has been failing longest
 		line += " · " + now.Failing[0].String()
 	}
 	for _, t := range now.Troubles {
@@ -148,8 +149,8 @@ func statusLine(before, now local.Status, took time.Duration) string {
 	return line
 }
 
-// archiveDelay is how long records may wait for the archiver, which gathers them
-// for up to a minute, before the line shows it.
+// archiveDelay is how long records may wait for the archiver, which collects them for
+// up to a minute, before the line shows them.
 const archiveDelay = 2 * time.Minute
 
 func lagText(d time.Duration) string {

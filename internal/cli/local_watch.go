@@ -22,11 +22,11 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// watchPause is how often the source is looked at.
+// watchPause is the interval at which the source is checked.
 const watchPause = 500 * time.Millisecond
 
-// watcher runs the platform as a child, built from source, and replaces it when
-// the source has changed. One that doesn't build changes nothing.
+// watcher runs the platform as a child process, built from source, and replaces it when
+// the source has changed. A change that doesn't compile leaves the running child alone.
 type watcher struct {
 	app     *App
 	root    string // of the checkout
@@ -49,11 +49,11 @@ func runWatch(cmd *cobra.Command, a *App, o localOptions) error {
 	}
 	scratch, err := os.MkdirTemp("", "streamctl-watch-")
 	if err != nil {
-		return fmt.Errorf("make a folder for the build: %w", err)
+		return fmt.Errorf("create a folder for the build: %w", err)
 	}
 	w := &watcher{app: a, root: root, program: filepath.Join(scratch, "streamctl")}
 	ctx := cmd.Context()
-	w.args = append(childFlags(cmd), "--data-dir", dir) // which keeps the stores' ports
+	w.args = append(childFlags(cmd), "--data-dir", dir) // the data folder keeps the stores' ports
 	err = errors.Join(w.run(ctx), os.RemoveAll(scratch))
 	if o.ephemeral {
 		err = errors.Join(err, os.RemoveAll(dir))
@@ -61,7 +61,7 @@ func runWatch(cmd *cobra.Command, a *App, o localOptions) error {
 	return err
 }
 
-// childFlags are the flags as given, but those that this process sees to.
+// childFlags returns the given flags without those that the parent handles.
 func childFlags(cmd *cobra.Command) []string {
 	own := []string{"watch", "source", "reset", "ephemeral", "data-dir"}
 	args := []string{"local"}
@@ -90,7 +90,7 @@ func (w *watcher) run(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(err, w.end(ctx, child))
 		}
-		if seen == 0 { // the child ended by itself
+		if seen == 0 { // the child ended without a signal from this process
 			return child.Err()
 		}
 		if err := w.end(ctx, child); err != nil || ctx.Err() != nil {
@@ -99,8 +99,8 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 }
 
-// follow returns when the child is to be ended: what was seen last has changed
-// and was built, or ctx has ended. 0 is a child that ended by itself.
+// follow returns when the child must end: the source differs from seen and was built,
+// or ctx has ended. It returns 0 if the child has ended.
 func (w *watcher) follow(ctx context.Context, child *daemon.Process, seen uint64) (uint64, error) {
 	for {
 		select {
@@ -119,9 +119,9 @@ func (w *watcher) follow(ctx context.Context, child *daemon.Process, seen uint64
 			continue
 		}
 		seen = now
-		w.app.notef("the source has changed: building")
+		w.app.notef("the source has changed: rebuilding")
 		if err := w.build(ctx); err != nil {
-			w.app.notef("%v\nwhat was built before goes on", err)
+			w.app.notef("%v\nthe previous build keeps running", err)
 			continue
 		}
 		return seen, nil
@@ -133,7 +133,7 @@ func (w *watcher) fingerprint() (uint64, error) {
 	h := fnv.New64a()
 	note := func(path string) error {
 		info, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+		if errors.Is(err, fs.ErrNotExist) { // removed in the meantime
 			return nil
 		}
 		if err != nil {
@@ -144,7 +144,7 @@ func (w *watcher) fingerprint() (uint64, error) {
 	}
 	for _, dir := range []string{"cmd", "functions", "internal", "templates"} {
 		err := filepath.WalkDir(filepath.Join(w.root, dir), func(path string, entry fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+			if errors.Is(err, fs.ErrNotExist) { // removed in the meantime
 				return nil
 			}
 			if err != nil || entry.IsDir() {
@@ -153,7 +153,7 @@ func (w *watcher) fingerprint() (uint64, error) {
 			return note(path)
 		})
 		if err != nil {
-			return 0, fmt.Errorf("look at the source: %w", err)
+			return 0, fmt.Errorf("read the source: %w", err)
 		}
 	}
 	err := errors.Join(note(filepath.Join(w.root, "go.mod")), note(w.app.flags.variables))
@@ -170,16 +170,16 @@ func (w *watcher) build(ctx context.Context) error {
 	return os.Rename(next, w.program)
 }
 
-// start starts what was built, out of reach of the terminal's Ctrl-C: this
-// process passes it on.
+// start starts the build in a process group that the terminal's Ctrl-C does not reach:
+// this process forwards it.
 func (w *watcher) start() (*daemon.Process, error) {
 	return daemon.Start(daemon.Spec{
 		Path: w.program, Args: w.args, Env: w.app.Environ(), Out: w.app.Stdout, Log: w.app.Stderr, Orphaned: syscall.SIGINT,
 	})
 }
 
-// end ends the child in order; a second interrupt is passed on too, and ends it
-// at once.
+// end stops the child gracefully. A second interrupt is forwarded too and stops it
+// immediately.
 func (w *watcher) end(ctx context.Context, child *daemon.Process) error {
 	again, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -27,24 +27,24 @@ import (
 )
 
 const (
-	// attempts is how often a throttled or failed call is tried; with the SDK's
+	// attempts is the number of tries of a throttled or failed call; with the SDK's
 	// backoff that spans minutes.
 	attempts = 10
-	// maxBackoff is the longest wait between two of them.
+	// maxBackoff bounds the wait between two tries.
 	maxBackoff = 20 * time.Second
 	// dialTimeout bounds the wait for a connection.
 	dialTimeout = 10 * time.Second
 )
 
-// session is what awsConfig returned for a region and a profile, so that a verb
-// that needs it twice doesn't ask for a second MFA code.
+// session caches awsConfig's result for a region and a profile, so that a verb that
+// needs it twice doesn't ask for a second MFA code.
 type session struct {
 	region, profile string
 	config          aws.Config
 }
 
-// awsConfig returns how AWS is reached: region, credentials, endpoints, retries. It
-// reads the AWS configuration, whose files may be pipes, and ends with ctx.
+// awsConfig returns the AWS configuration: region, credentials, endpoints, retries. It
+// reads the user's AWS configuration, whose files may be pipes, and ends with ctx.
 func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, error) {
 	if s := a.session; s != nil && s.region == v.Region && s.profile == a.flags.profile {
 		return s.config, nil
@@ -54,7 +54,7 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 	var endpoint *string // of the configuration; known after it was read
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRetryer(newRetryer),
-		awsconfig.WithLogger(logging.Nop{}), // its warnings aren't for people who deploy
+		awsconfig.WithLogger(logging.Nop{}), // its warnings don't help a user
 		awsconfig.WithHTTPClient(sdkhttp.NewBuildableClient().WithDialerOptions(contacts.dialer)),
 		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{contacts.watch}),
 		awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
@@ -97,12 +97,12 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 	return cfg, nil
 }
 
-// ownS3 reports whether S3 is reached by an endpoint of one's own, from the
-// environment or the AWS configuration. Such a host has no name for each bucket.
+// ownS3 reports whether S3 has a custom endpoint, from the environment or the AWS
+// configuration. Such a host has no name for each bucket.
 func ownS3(cfg aws.Config) bool { return s3.NewFromConfig(cfg).Options().BaseEndpoint != nil }
 
-// newRetryer has no budget of retries as the SDK's has: if every third call is
-// throttled, the budget would be used up and a throttled call fail.
+// newRetryer has no retry quota, which the SDK's retryer has: with every third call
+// throttled, the quota would run out and a throttled call would fail.
 func newRetryer() aws.Retryer {
 	backoff := retry.NewExponentialJitterBackoff(maxBackoff)
 	return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -116,7 +116,7 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-// roleClient asks the configured endpoint for a role. The SDK makes the client for a
+// roleClient assumes a role at the configured endpoint. The SDK makes its client for a
 // role before it knows the endpoint for all services.
 type roleClient struct {
 	*sts.Client
@@ -137,11 +137,12 @@ func (c roleClient) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.Assum
 	return c.Client.AssumeRoleWithWebIdentity(ctx, in, append(options, c.configured)...)
 }
 
-// login gives the credentials of next. Its errors have a class; reading a file or
+// login returns the credentials of next. Its errors have a class. Reading a file or
 // waiting for another program ends with the context.
 type login struct {
 	next aws.CredentialsProvider
-	// command is what logs the profile in; empty if it needs no login.
+	// command logs the profile in, such as "aws sso login"; empty for a profile without
+	// a login.
 	command string
 }
 
@@ -157,8 +158,8 @@ func (l login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, err
 }
 
-// loginCommand returns the command that logs in the profile, or the one that its role
-// is based on.
+// loginCommand returns the command that logs in the profile, or the profile that its
+// role is based on.
 func loginCommand(cfg aws.Config) string {
 	for _, source := range cfg.ConfigSources {
 		profile, ok := source.(awsconfig.SharedConfig)
@@ -174,8 +175,8 @@ func loginCommand(cfg aws.Config) string {
 	return ""
 }
 
-// loginError is why a first call, which needs no permission, failed: the network or
-// the credentials.
+// loginError classifies the failure of the first call, which needs no permission: the
+// network or the credentials.
 func loginError(err error) error {
 	var network *api.NetworkError
 	var known *credentialsError
@@ -191,17 +192,17 @@ func loginError(err error) error {
 	return &credentialsError{err: err}
 }
 
-// credentialsError is credentials that are missing, that can't be fetched, or that
+// credentialsError reports credentials that are missing, that can't be fetched, or that
 // AWS rejects.
 type credentialsError struct {
 	err     error
-	command string // that logs in; empty if none does
+	command string // logs in; may be empty
 }
 
 func (e *credentialsError) Error() string { return "use AWS credentials: " + e.err.Error() }
 func (e *credentialsError) Unwrap() error { return e.err }
 
-// RetryableError keeps the SDK from trying again.
+// RetryableError keeps the SDK from retrying.
 func (e *credentialsError) RetryableError() bool { return false }
 
 // Class implements failure.Classified.
@@ -252,7 +253,7 @@ func askMFA(ctx context.Context, a *App, device string) (string, error) {
 	return code, nil
 }
 
-// mfaError is a profile that needs an MFA code when there is no terminal.
+// mfaError reports a profile that needs an MFA code without a terminal to ask on.
 type mfaError struct{ device string }
 
 func (e *mfaError) Error() string {

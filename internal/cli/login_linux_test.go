@@ -12,7 +12,8 @@ import (
 	"github.com/streamctl/streamctl/internal/cli"
 )
 
-// pseudoTerminal opens one: what is written to keyboard is read from screen.
+// pseudoTerminal opens a pseudo terminal. Bytes written to keyboard are the program's
+// input; its output is read from screen.
 func pseudoTerminal(t *testing.T) (keyboard, screen *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

@@ -19,7 +19,7 @@ import (
 )
 
 func newMetricsCmd(a *App) *cobra.Command {
-	cmd := &cobra.Command{Use: "metrics", Short: "List and forget the values that metrics count apart"}
+	cmd := &cobra.Command{Use: "metrics", Short: "List and forget the dimension values of metrics"}
 	cmd.AddCommand(newMetricsValuesCmd(a))
 	return cmd
 }
@@ -34,12 +34,12 @@ func newMetricsValuesCmd(a *App) *cobra.Command {
 	var o valuesOptions
 	cmd := &cobra.Command{
 		Use:   "values [metric]",
-		Short: "List the values of a metric that are counted apart, and forget some of them",
+		Short: "List the dimension values of a metric that have a place, and forget some",
 		Long: `List the values of a metric (events by default) that have counts of their own: a
 hundred, and the event types in EventTypes. All other values are counted together as
 __other__. A value that no event was loaded with for 30 days loses its place.
 
---forget takes the places of values at once. Their counts so far stay, and a value
+--forget releases the places of values immediately. Their counts so far stay, and a value
 that is loaded again gets a place when there is one.`,
 		Example: `  streamctl metrics values
   streamctl metrics values revenue -o json
@@ -84,7 +84,7 @@ func runMetricsValues(ctx context.Context, a *App, o valuesOptions, metric strin
 		return suggestMetric(ctx, a, metric, err)
 	}
 	r := valuesResult{Metric: body.Metric, Places: body.Places, Used: body.Used, Values: body.Values}
-	return a.answer(r, func() { showValues(a, r) })
+	return a.printResult(r, func() { showValues(a, r) })
 }
 
 // forgetResult is the result of `metrics values --forget`.
@@ -100,7 +100,7 @@ func forgetValues(ctx context.Context, a *App, o valuesOptions, metric string) e
 		return err
 	}
 	r := forgetResult{Metric: metric, Forgotten: done.Forgotten}
-	err = a.answer(r, func() {
+	err = a.printResult(r, func() {
 		for _, v := range r.Forgotten {
 			a.printf("%s has lost its place in %s\n", ui.Line(v), metric)
 		}
@@ -113,8 +113,8 @@ func forgetValues(ctx context.Context, a *App, o valuesOptions, metric string) e
 	return err
 }
 
-// doTask does a task of maintenance: of a stack, by its function, or of a
-// streamctl local, in its database.
+// doTask runs a maintenance task: for a stack in its function, for `streamctl local` in
+// its database.
 func doTask(ctx context.Context, a *App, o valuesOptions, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
 	if o.dataDir != "" {
 		v, err := localVariables(ctx, a)

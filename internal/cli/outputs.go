@@ -36,7 +36,7 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 		return err
 	}
 	if !found.Status.HasReliableOutputs() {
-		a.notef("stack %s is %s: %s; its outputs may not hold", found.Name, found.Status, found.Status.Meaning())
+		a.notef("stack %s is %s: %s; its outputs may be out of date", found.Name, found.Status, found.Status.Meaning())
 	}
 	if len(keys) == 1 {
 		value, known := found.Outputs[keys[0]]
@@ -48,7 +48,7 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 			}
 			return &usageError{err: fmt.Errorf("stack %s has no output %q", v.StackName, keys[0]), hint: do}
 		}
-		return a.answer(map[string]string{keys[0]: value}, func() { a.printf("%s\n", ui.Line(value)) })
+		return a.printResult(map[string]string{keys[0]: value}, func() { a.printf("%s\n", ui.Line(value)) })
 	}
 	if a.flags.output == "env" {
 		for _, name := range sorted(found.Outputs) {
@@ -56,11 +56,11 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 		}
 		return nil
 	}
-	return a.answer(found.Outputs, func() { printOutputs(a, found.Outputs) })
+	return a.printResult(found.Outputs, func() { printOutputs(a, found.Outputs) })
 }
 
-// shellName is an output's name as a variable: ApiEndpoint is API_ENDPOINT. A name
-// that means something to a shell or a linker gets OUTPUT_ in front.
+// shellName returns an output's name as a variable: ApiEndpoint becomes API_ENDPOINT. A
+// name with a meaning for a shell or a linker gets the prefix OUTPUT_.
 func shellName(name string) string {
 	var b strings.Builder
 	for i, r := range name {
@@ -84,9 +84,9 @@ func shellName(name string) string {
 	return variable
 }
 
-// shellAssignment is one line that sets a variable in any POSIX shell. Hidden
-// characters are written for printf, so that the value stays exact and the line can
-// be shown; the x keeps new lines at the end of the value.
+// shellAssignment returns one line that sets a variable in any POSIX shell. Hidden
+// characters are written for printf, so that the value stays exact and the line can be
+// shown; the x protects newlines at the end of the value.
 func shellAssignment(name, value string) string {
 	if ui.Line(value) == value {
 		return name + "=" + shellQuote(value)

@@ -37,7 +37,7 @@ saved in .streamctl/artifacts.json beside the variables file, where render reads
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPackage(cmd.Context(), a, o) },
 	}
 	sourceFlag(cmd.Flags(), &o.source)
-	cmd.Flags().BoolVar(&o.prune, "prune", false, "instead: delete code older than a day from the artifact bucket that no stack of the account and region uses; the two newest of each function stay")
+	cmd.Flags().BoolVar(&o.prune, "prune", false, "delete code from the artifact bucket that is older than a day and that no stack of the account and region uses, instead of packaging; the two newest versions of each function stay")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "with --prune: only list what would be deleted")
 	cmd.Flags().BoolVar(&o.noUpload, "no-upload", false, "only build, and save the digests")
 	return cmd
@@ -47,7 +47,7 @@ func sourceFlag(f *pflag.FlagSet, source *string) {
 	f.StringVar(source, "source", ".", "checkout with functions/, or a folder in it; without one the released functions are used")
 }
 
-// packaged is the answer of package for one function.
+// packaged is the result of package for one function.
 type packaged struct {
 	Function string `json:"function"`
 	Key      string `json:"key"`
@@ -64,7 +64,7 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 		return runPrune(ctx, a, v, o.dryRun)
 	}
 	if o.dryRun {
-		return &usageError{err: errors.New("--dry-run goes with --prune"), hint: "--no-upload builds and uploads nothing"}
+		return &usageError{err: errors.New("--dry-run needs --prune"), hint: "--no-upload builds and uploads nothing"}
 	}
 	var op *deploy.Operator
 	if !o.noUpload {
@@ -80,7 +80,7 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.answer(results, func() {
+	return a.printResult(results, func() {
 		for _, r := range results {
 			a.printf("%-12s %8d bytes  %s\n", r.Function, r.Bytes, r.Key)
 		}
@@ -98,7 +98,7 @@ func runPrune(ctx context.Context, a *App, v config.Variables, dryRun bool) erro
 	if err != nil {
 		return err
 	}
-	return a.answer(p, func() {
+	return a.printResult(p, func() {
 		for _, key := range p.Deleted {
 			a.printf("%s\n", key)
 		}
@@ -110,8 +110,8 @@ func runPrune(ctx context.Context, a *App, v config.Variables, dryRun bool) erro
 	})
 }
 
-// uploadArtifacts sends what is missing, unless op is nil, and remembers the digests once
-// everything is there.
+// uploadArtifacts uploads missing artifacts, unless op is nil, and saves the digests
+// once the bucket has every artifact.
 func uploadArtifacts(ctx context.Context, a *App, v config.Variables, artifacts []artifact.Artifact, op *deploy.Operator) ([]packaged, error) {
 	uploaded := map[string]bool{}
 	if op != nil {
@@ -124,7 +124,7 @@ func uploadArtifacts(ctx context.Context, a *App, v config.Variables, artifacts 
 		for _, name := range sent {
 			uploaded[name] = true
 		}
-		a.notef("Uploaded %d of %d functions to %s; the bucket had the others", len(sent), len(artifacts), bucket)
+		a.notef("Uploaded %d of %d functions to %s", len(sent), len(artifacts), bucket)
 	}
 	if err := artifact.NewManifest(artifacts).Write(manifestPath(a)); err != nil {
 		a.notef("`streamctl render` will not know this code: %v", err)
@@ -136,8 +136,8 @@ func uploadArtifacts(ctx context.Context, a *App, v config.Variables, artifacts 
 	return results, nil
 }
 
-// buildArtifacts builds the functions from a checkout, or takes those that a
-// released binary carries.
+// buildArtifacts builds the functions from a checkout, or returns those that a released
+// binary embeds.
 func buildArtifacts(ctx context.Context, a *App, source string) ([]artifact.Artifact, error) {
 	var names []string
 	for _, f := range contract.Functions() {

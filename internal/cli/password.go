@@ -17,11 +17,11 @@ import (
 
 const (
 	passwordVariable = "STREAMCTL_DATABASE_PASSWORD"
-	// passwordTries is how often a password is asked for.
+	// passwordTries is how often a person can enter a password.
 	passwordTries = 3
 )
 
-// passwordSource names where a password was supplied; empty without one.
+// passwordSource describes where a password was supplied; empty without one.
 func passwordSource(a *App, v config.Variables, file string) string {
 	switch {
 	case a.Getenv(passwordVariable) != "":
@@ -34,8 +34,8 @@ func passwordSource(a *App, v config.Variables, file string) string {
 	return ""
 }
 
-// newPassword finds the master password: the environment, a file, the variables,
-// a prompt without echo, in that order. It is never printed.
+// newPassword returns the master password from the environment, a file, the variables
+// or a prompt without echo, in that order. It is never printed.
 func newPassword(ctx context.Context, a *App, v config.Variables, file string) (string, error) {
 	if p := a.Getenv(passwordVariable); p != "" {
 		return p, checkPassword(passwordVariable, p)
@@ -56,7 +56,7 @@ func newPassword(ctx context.Context, a *App, v config.Variables, file string) (
 	}
 	fd, ok := terminal(a.Stdin)
 	if !ok {
-		return "", &usageError{err: errors.New("DatabasePassword: needed to create the stack, and there is no terminal to ask on"),
+		return "", &usageError{err: errors.New("DatabasePassword: needed to create the stack, and standard input is not a terminal"),
 			hint: "set " + passwordVariable + " or name a file with --database-password-file"}
 	}
 	return askPassword(ctx, a, fd, v.DatabaseUsername)
@@ -65,9 +65,9 @@ func newPassword(ctx context.Context, a *App, v config.Variables, file string) (
 // errPasswordsDiffer ends the questions for a password.
 var errPasswordsDiffer error = &classError{"DatabasePassword: the two entries differ", failure.Invalid}
 
-// askPassword asks for a new password, and for the same again. It asks again if the
-// password is invalid, or if the two differ. The terminal shows nothing of them: it is in
-// raw mode from before the first question to the end of the last.
+// askPassword asks for a new password twice. It asks again if the password is invalid
+// or the entries differ. The terminal echoes neither: it is in raw mode from before the
+// first question until after the last.
 func askPassword(ctx context.Context, a *App, fd int, user string) (password string, err error) {
 	defer a.view.pause()()
 	state, err := term.MakeRaw(fd)

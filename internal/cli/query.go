@@ -26,7 +26,7 @@ func newQueryCmd(a *App) *cobra.Command {
 	var o queryOptions
 	cmd := &cobra.Command{
 		Use:   "query <metric>",
-		Short: "Ask for a metric: summary, events, users, or one of your own.",
+		Short: "Query a metric: summary, events, users, or a declared metric",
 		Long: `query asks the stack's API, signed with your AWS credentials, or --url, for
 summary (the last hour), events (by time and type), users (by day), or a metric that
 the variables file declares. Text shows a small chart; -o json and -o csv give every
@@ -39,19 +39,19 @@ point, with all digits of exact numbers.`,
 	}
 	f := cmd.Flags()
 	o.api.flags(f)
-	f.StringVar(&o.from, "from", "", "begin of the range: RFC 3339, or a day for users (default: an hour before its end; users: 7 days)")
-	f.StringVar(&o.to, "to", "", "end of the range, not in it (default: now)")
-	f.Var((*ui.Duration)(&o.last), "last", "instead of --from and --to: length of the range that ends now, such as 6h or 7d")
+	f.StringVar(&o.from, "from", "", "start of the range: RFC 3339, or a day for users (default: an hour before its end; users: 7 days)")
+	f.StringVar(&o.to, "to", "", "end of the range, exclusive (default: now)")
+	f.Var((*ui.Duration)(&o.last), "last", "length of a range that ends now, such as 6h or 7d, instead of --from and --to")
 	f.Var((*ui.Duration)(&o.step), "step", "length of a step in whole minutes, 1m to 24h (default: about 60 steps)")
-	f.StringVar(&o.eventType, "event-type", "", "of events: one type only")
-	f.StringVar(&o.by, "by", "", "of events: none adds all types up")
+	f.StringVar(&o.eventType, "event-type", "", "with events: only this event type")
+	f.StringVar(&o.by, "by", "", "with events: none adds up all types")
 	return cmd
 }
 
-// steps is about how many a chart has.
+// steps is the approximate number of steps in a chart.
 const steps = 60
 
-// target is what the API is asked.
+// target returns the path and query of the request.
 func (o queryOptions) target(metric string, now time.Time) (string, error) {
 	if strings.Trim(metric, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || metric == "" {
 		return "", &usageError{err: fmt.Errorf("metric %q: a name has small letters, digits and underscores", metric)}
@@ -59,7 +59,7 @@ func (o queryOptions) target(metric string, now time.Time) (string, error) {
 	q := url.Values{}
 	if o.last != 0 {
 		if o.from != "" || o.to != "" {
-			return "", &usageError{err: errors.New("--last goes without --from and --to")}
+			return "", &usageError{err: errors.New("--last excludes --from and --to")}
 		}
 		if o.last < time.Minute {
 			return "", &usageError{err: fmt.Errorf("--last %s: want at least 1m", o.last)}
@@ -71,7 +71,7 @@ func (o queryOptions) target(metric string, now time.Time) (string, error) {
 	switch metric {
 	case api.MetricSummary:
 		if o.from+o.to+o.eventType+o.by != "" || o.step != 0 {
-			return "", &usageError{err: errors.New("summary is about the last hour and takes no range"), hint: "`streamctl query events --last 6h` takes one"}
+			return "", &usageError{err: errors.New("summary covers the last hour and takes no range"), hint: "`streamctl query events --last 6h` takes one"}
 		}
 	case api.MetricUsers:
 		layout = time.DateOnly
@@ -105,7 +105,7 @@ func (o queryOptions) target(metric string, now time.Time) (string, error) {
 	return api.MetricPath(metric, q), nil
 }
 
-// stepFor is the step as given, or one that makes about as many as a chart has.
+// stepFor returns the given step, or one that makes about as many steps as a chart has.
 func (o queryOptions) stepFor(now time.Time) (time.Duration, error) {
 	if o.step != 0 {
 		if o.step < time.Minute || o.step > 24*time.Hour || o.step%time.Minute != 0 {
@@ -129,7 +129,7 @@ func (o queryOptions) stepFor(now time.Time) (time.Duration, error) {
 	return 24 * time.Hour, nil
 }
 
-// queryAnswer is a response with its pages put together.
+// queryAnswer is a response with its pages combined.
 type queryAnswer = api.MetricResponse
 
 func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error {
@@ -148,7 +148,7 @@ func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error 
 	if a.flags.output == "csv" {
 		return writeCSV(a.out, answer)
 	}
-	return a.answer(answer, func() { answerText{a.out, columns(a.Stdout)}.show(answer) })
+	return a.printResult(answer, func() { answerText{a.out, columns(a.Stdout)}.show(answer) })
 }
 
 // suggestMetric adds the metric that is nearest to an unknown one.
@@ -162,8 +162,8 @@ func suggestMetric(ctx context.Context, a *App, metric string, err error) error 
 	return err
 }
 
-// askAll follows an answer to its end. The least recent and the worst of its pages
-// are said of the whole.
+// askAll requests all pages of an answer. The whole has the oldest asOf and the worst
+// flags of its pages.
 func askAll(ctx context.Context, client *api.Client, metric, target string) (queryAnswer, error) {
 	var whole queryAnswer
 	if err := get(ctx, client, target, &whole); err != nil {

@@ -19,7 +19,7 @@ import (
 // TestQueryFitsTheTerminal shows answers with long names and many steps on terminals of
 // several widths. No line is wider, every time has its zone, and exact numbers are whole.
 func TestQueryFitsTheTerminal(t *testing.T) {
-	const long = "a very long name of an event type that somebody chose without thinking of terminals"
+	const long = "a very long name of an event type that is much longer than a terminal is wide"
 	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var points []any
 	for i := range 300 {

@@ -64,7 +64,7 @@ func pointRows(q queryAnswer) [][]string {
 	return rows
 }
 
-// answerText writes answers for people, on lines of so many columns; 0 is any width.
+// answerText prints answers on lines of at most so many columns; 0 does not limit them.
 type answerText struct {
 	out     io.Writer
 	columns int
@@ -72,7 +72,7 @@ type answerText struct {
 
 func (t answerText) printf(format string, args ...any) { fmt.Fprintf(t.out, format, args...) }
 
-// show writes an answer.
+// show prints an answer.
 func (t answerText) show(q queryAnswer) {
 	switch {
 	case q.Events != nil:
@@ -88,7 +88,7 @@ func (t answerText) show(q queryAnswer) {
 // zoned is the layout of times in text.
 const zoned = time.DateTime + " MST"
 
-// origin is the source of an answer, and what it may lack.
+// origin describes the source of an answer and its gaps.
 func origin(q queryAnswer) string {
 	source := ui.Line(q.Source)
 	if name, ok := map[string]string{"cache": "Redis", "warehouse": "PostgreSQL", "cache+warehouse": "Redis and PostgreSQL"}[q.Source]; ok {
@@ -102,7 +102,7 @@ func origin(q queryAnswer) string {
 		text += " STALE: Redis or PostgreSQL is unavailable or behind."
 	}
 	if q.Skipped != nil && *q.Skipped > 0 {
-		text += fmt.Sprintf(" %s events had no such number.", thousands(*q.Skipped))
+		text += fmt.Sprintf(" %s events had no number in this field.", thousands(*q.Skipped))
 	}
 	if q.Folded != nil {
 		text += fmt.Sprintf(" INCOMPLETE: events of this type may be among %s that were counted as __other__ from %s to %s; add the type to EventTypes in variables.yaml.",
@@ -146,7 +146,7 @@ func (t answerText) showUsers(q queryAnswer) {
 	}
 	for _, d := range q.Days {
 		if d.Users == nil {
-			t.printf("  %s   not known: retention has dropped the day's events\n", ui.Line(d.Day))
+			t.printf("  %s   unknown: retention has dropped the day's events\n", ui.Line(d.Day))
 			continue
 		}
 		about := "~"
@@ -158,7 +158,7 @@ func (t answerText) showUsers(q queryAnswer) {
 	}
 }
 
-// usersText is a day's users in a cell; empty for a day that was dropped.
+// usersText is a day's number of users in a cell; empty for a day that was dropped.
 func usersText(d api.UsersDay) string {
 	if d.Users == nil {
 		return ""
@@ -166,12 +166,12 @@ func usersText(d api.UsersDay) string {
 	return strconv.FormatInt(*d.Users, 10)
 }
 
-// bar is a value beside the largest, which has a width in columns.
+// bar draws a value in proportion to the largest, which takes width columns.
 func bar(n, most int64, width int) string {
 	return strings.Repeat("█", int(float64(n)/float64(most)*float64(width)))
 }
 
-// minChart is the narrowest chart in columns; a name is shortened before.
+// minChart is the narrowest chart in columns; names are shortened first.
 const minChart = 10
 
 // fit returns the widths of a name and a chart that fit on a line of the terminal with
@@ -183,10 +183,10 @@ func (t answerText) fit(name, chart, beside int) (nameWidth, chartWidth int) {
 	}
 	chart = min(chart, max(minChart, total-beside-name))
 	name = min(name, max(4, total-beside-chart))
-	return name, max(0, min(chart, total-beside-name)) // numbers are never cut
+	return name, max(0, min(chart, total-beside-name)) // numbers are never shortened
 }
 
-// padded is a value in a width in columns; one that is longer ends in an ellipsis.
+// padded pads a value to a width in columns; a longer one ends in an ellipsis.
 func padded(value string, width int) string {
 	if shown := ui.Line(value); ui.Width(shown) > width {
 		return ui.Pad(ui.Head(shown, width-1)+"…", width)
@@ -199,7 +199,7 @@ func (t answerText) printLine(format string, args ...any) {
 	t.printf("%s\n", strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
-// widest is the width in columns of the widest name as ui.Pad shows it.
+// widest returns the width in columns of the widest name as ui.Pad shows it.
 func widest(names []string) int {
 	width := 4
 	for _, name := range names {
@@ -208,7 +208,7 @@ func widest(names []string) int {
 	return width
 }
 
-// line is one series of an answer: its total, and what it was step by step.
+// line is one series of an answer: its totals and its values per step.
 type line struct {
 	name     string
 	count    int64
@@ -244,7 +244,7 @@ func (t answerText) showSeries(q queryAnswer) {
 	}
 }
 
-// values are a line's numbers.
+// values formats a line's totals.
 func (l *line) values() string {
 	text := fmt.Sprintf("%12s", thousands(l.count))
 	for _, v := range []struct {
@@ -258,7 +258,7 @@ func (l *line) values() string {
 	return text
 }
 
-// short writes whole minutes or hours as people do.
+// short formats whole minutes or hours, such as 5m or 2h.
 func short(d time.Duration) string {
 	if d%time.Hour == 0 {
 		return fmt.Sprintf("%dh", d/time.Hour)
@@ -266,7 +266,7 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%dm", d/time.Minute)
 }
 
-// series adds an answer's points up by what tells them apart.
+// series adds up an answer's points by dimension value.
 func series(q queryAnswer) []*line {
 	byName := map[string]*line{}
 	n := 1

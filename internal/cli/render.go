@@ -24,13 +24,13 @@ Nothing is built and AWS isn't called: streamctl render > main.yaml`,
 	return cmd
 }
 
-// renderFormat is --format, or else --output, whose default is YAML here.
+// renderFormat returns --format, or else --output, whose default is YAML here.
 func renderFormat(a *App, format string) (string, error) {
 	switch {
 	case format != "" && format != "yaml" && format != "json":
 		return "", &usageError{err: fmt.Errorf("--format %q: want yaml or json", format)}
 	case format != "" && a.flags.output != "text" && format != a.flags.output:
-		return "", &usageError{err: fmt.Errorf("--format %s and --output %s: give one of them", format, a.flags.output)}
+		return "", &usageError{err: fmt.Errorf("--format %s and --output %s: give only one", format, a.flags.output)}
 	case format == "json" || a.flags.output == "json":
 		return "json", nil
 	}
@@ -42,8 +42,8 @@ func runRender(ctx context.Context, a *App, format string) error {
 	if err != nil {
 		return err
 	}
-	// A template's few megabytes are garbage when the process ends, a moment
-	// later: collecting them earlier took a fifth of the time.
+	// A template's few megabytes are garbage when the process ends a moment later;
+	// collecting them earlier took a fifth of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	v, err := a.load(ctx)
 	if err != nil {
@@ -62,7 +62,7 @@ func runRender(ctx context.Context, a *App, format string) error {
 		return &invalidError{err: err}
 	}
 	if len(keys) < len(contract.Functions()) {
-		a.notef("The functions' code isn't packaged yet, so their CodeKey parameters have no default: run `streamctl package` first.")
+		a.notef("The functions' code is not packaged yet, so their CodeKey parameters have no default: run `streamctl package` first.")
 	}
 	if format == "json" {
 		body = ui.JSON(body)

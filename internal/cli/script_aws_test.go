@@ -20,7 +20,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// fakeKey is where a script keeps its stand-in for AWS.
+// fakeKey is the key of a script's fake of AWS.
 type fakeKey struct{}
 
 // standInForAWS starts a stand-in for AWS and works on it:

@@ -39,7 +39,7 @@ func newSendCmd(a *App) *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
 		Use:   "send [file]",
-		Short: "Send events: from flags, a file, standard input, or generated ones.",
+		Short: "Send events from flags, a file or standard input, or generate events",
 		Long: `Send events to the stack's API, signed with your AWS credentials, or to --url. They
 come from a file (- is standard input), from flags (--user, --type, --properties), or
 are generated: sessions of a shop's or an app's users, with --rate, --count or --for.
@@ -68,30 +68,30 @@ send that file to continue. While FILE.unsent exists, FILE is not sent again.`,
 	}
 	f := cmd.Flags()
 	o.api.flags(f)
-	f.StringVar(&o.user, "user", "", "one event: its userId")
-	f.StringVar(&o.kind, "type", "", "one event: its eventType")
-	f.StringVar(&o.properties, "properties", "{}", "one event: its properties, a JSON object")
-	f.StringVar(&o.format, "format", "auto", "format of the input: ndjson, json (parsed as a whole before anything is sent), or auto (by its name and its beginning)")
-	f.StringVar(&o.rejects, "rejects", "", "beginning of the names of the files with rejected and unsent events (default: the input's name, or ./stdin)")
+	f.StringVar(&o.user, "user", "", "userId of a single event")
+	f.StringVar(&o.kind, "type", "", "eventType of a single event")
+	f.StringVar(&o.properties, "properties", "{}", "properties of a single event, a JSON object")
+	f.StringVar(&o.format, "format", "auto", "format of the input: ndjson, json (parsed as a whole before anything is sent), or auto (by its name and first bytes)")
+	f.StringVar(&o.rejects, "rejects", "", "prefix of the names of the files with rejected and unsent events (default: the input's name, or ./stdin)")
 	f.IntVar(&o.fromLine, "from-line", 1, "first line of the file to send, counted from 1")
-	f.Float64Var(&o.rate, "rate", 0, "events a second; 0 is as many as are answered")
-	f.IntVar(&o.total, "count", 0, "generate this many events")
-	f.Var((*ui.Duration)(&o.length), "for", "generate events for this long, such as 30s or 1d")
-	f.IntVar(&o.users, "users", 10000, "generate: how many users there are")
-	f.StringVar(&o.traffic, "traffic", "shop", "generate: "+strings.Join(traffic.Profiles(), " or "))
-	f.Uint64Var(&o.seed, "seed", 0, "generate: the same events for the same seed; 0 is another each time")
-	f.StringVar(&o.start, "start", "", "generate: time of the first event, RFC 3339; with --seed and --rate the same identities too (default: now)")
-	f.IntVar(&o.batch, "batch", 500, "events in a request, 1 to 500")
-	f.IntVar(&o.concurrency, "concurrency", 4, "requests at a time, 1 to 64")
+	f.Float64Var(&o.rate, "rate", 0, "events per second; 0 sends as fast as the API responds")
+	f.IntVar(&o.total, "count", 0, "number of events to generate")
+	f.Var((*ui.Duration)(&o.length), "for", "length of time to generate events for, such as 30s or 1d")
+	f.IntVar(&o.users, "users", 10000, "number of users of generated events")
+	f.StringVar(&o.traffic, "traffic", "shop", "kind of generated events: "+strings.Join(traffic.Profiles(), " or "))
+	f.Uint64Var(&o.seed, "seed", 0, "seed of generated events: the same seed gives the same events; 0 picks one")
+	f.StringVar(&o.start, "start", "", "time of the first generated event, RFC 3339; with --seed and --rate, ids are the same too (default: now)")
+	f.IntVar(&o.batch, "batch", 500, "events per request, 1 to 500")
+	f.IntVar(&o.concurrency, "concurrency", 4, "concurrent requests, 1 to 64")
 	o.linger, o.retryFor, o.patience = 100*time.Millisecond, 2*time.Minute, time.Minute
 	f.Var((*ui.Duration)(&o.linger), "linger", "how long an event waits for others to share its request")
-	f.Var((*ui.Duration)(&o.retryFor), "retry-for", "how long an event is tried again")
-	f.BoolVar(&o.verify, "verify", false, "wait until all are in the answers of queries, and measure how long that takes")
+	f.Var((*ui.Duration)(&o.retryFor), "retry-for", "how long to retry an event")
+	f.BoolVar(&o.verify, "verify", false, "wait until queries include all events, and measure how long that takes")
 	f.Var((*ui.Duration)(&o.patience), "verify-for", "with --verify: how long to wait after the last event")
 	return cmd
 }
 
-// check refuses what can't be meant.
+// check rejects invalid combinations of flags.
 func (o sendOptions) check(args []string, generated bool) error {
 	usage := func(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
 	byFlags := o.user != "" || o.kind != ""
@@ -110,7 +110,7 @@ func (o sendOptions) check(args []string, generated bool) error {
 	case byFlags && (o.user == "" || o.kind == ""):
 		return usage("one event needs both --user and --type")
 	case generated && !pacedOnly && o.total == 0 && o.length == 0:
-		return &usageError{err: errors.New("generate how many?"), hint: "add --count 1000 or --for 30s"}
+		return &usageError{err: errors.New("the number of events to generate is missing"), hint: "add --count 1000 or --for 30s"}
 	case o.total < 0 || o.length < 0 || o.rate < 0:
 		return usage("--count, --for and --rate can't be negative")
 	case o.rate != 0 && !(o.rate >= 0.001 && o.rate <= 1e6): // NaN too
@@ -124,7 +124,7 @@ func (o sendOptions) check(args []string, generated bool) error {
 	case !slices.Contains([]string{"auto", "json", "ndjson"}, o.format):
 		return usage("--format %q: want auto, json or ndjson", o.format)
 	case o.start != "" && o.rate == 0:
-		return usage("--start needs --rate: it says how far apart the events are")
+		return usage("--start needs --rate, which sets the interval between events")
 	}
 	return nil
 }

@@ -14,18 +14,19 @@ import (
 	"github.com/streamctl/streamctl/internal/traffic"
 )
 
-// openEvents is where events come from.
+// input is a source of events.
 type input struct {
 	source send.Source
 	// name begins the names of the files with rejected and unsent events.
 	name string
-	// file is the input's file, empty for standard input, flags and generated events.
+	// file is the path of the input's file; empty for standard input, flags and
+	// generated events.
 	file string
-	// label is the input's name in front of a line number.
+	// label is the input's name before a line number.
 	label string
-	// total is how many events there are; 0 if that isn't known.
+	// total is the number of events; 0 if unknown.
 	total int
-	// generated events end when they are asked to.
+	// generated input ends when --count or --for is reached, or on request.
 	generated bool
 	close     func() error
 }
@@ -98,11 +99,11 @@ func isRegular(f *os.File) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// rejects prepares the files for events that aren't accepted, before any is sent.
+// rejects creates the files for events that aren't accepted, before any event is sent.
 func (in input) rejects() (*send.File, error) {
 	f := &send.File{Name: in.name}
 	if in.total == 1 {
-		return f, nil // by flags: there is nothing to resume
+		return f, nil // from flags: nothing can be resumed
 	}
 	left := in.name + ".unsent"
 	info, err := os.Lstat(left)

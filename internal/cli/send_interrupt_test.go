@@ -150,7 +150,7 @@ func TestSendInterruptedInput(t *testing.T) {
 		{name: "standard input that becomes silent", arg: "-", before: "{\"userId\": \"a\", \"eventType\": \"x\"}\n"},
 		{name: "the middle of a line", arg: "-", before: "{\"userId\": \"a\", \"eventType\": \"x\"}\n{\"userId\":"},
 		{name: "the middle of an array", arg: "-", before: "[{\"userId\":"},
-		{name: "a pipe that nobody writes", arg: fifo},
+		{name: "a pipe without a writer", arg: fifo},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

@@ -16,7 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/send"
 )
 
-// sent is the answer of send.
+// sent is the result of send.
 type sent struct {
 	send.Summary
 	Verified *send.Verified `json:"verified,omitempty"`
@@ -50,7 +50,7 @@ func runSend(ctx context.Context, a *App, o sendOptions, args []string, generate
 		closeErr = fmt.Errorf("keep events that were not accepted: %w", closeErr)
 	}
 	if !result.Began.IsZero() {
-		err = errors.Join(result.failure(), a.answer(result, func() { showSent(a, result) }), err)
+		err = errors.Join(result.failure(), a.printResult(result, func() { showSent(a, result) }), err)
 		if err == nil && strings.HasSuffix(in.file, ".unsent") {
 			a.notef("All events of %s are accepted: the file can be removed.", in.file)
 		}
@@ -58,8 +58,7 @@ func runSend(ctx context.Context, a *App, o sendOptions, args []string, generate
 	return errors.Join(err, closeErr)
 }
 
-// sendAll sends the events of an input. The summary of a run that did not begin is
-// zero.
+// sendAll sends the events of an input. The summary is zero if the run did not begin.
 func sendAll(ctx context.Context, a *App, o sendOptions, in input, client *api.Client, rejects *send.File) (result sent, err error) {
 	bar := newProgress(a, in.total)
 	so := send.Options{
@@ -97,17 +96,17 @@ func sendInterrupted(ctx context.Context, a *App) context.Context {
 	return until
 }
 
-// sentError is a run in which not every event was accepted.
+// sentError reports a run in which not every event was accepted.
 type sentError struct {
 	refused, unsent int
 	result          sent
 }
 
 func (e *sentError) Error() string {
-	return fmt.Sprintf("not every event was accepted: %d rejected, %d without an answer", e.refused, e.unsent)
+	return fmt.Sprintf("not every event was accepted: %d rejected, %d got no response", e.refused, e.unsent)
 }
 
-// Hint is how to continue.
+// Hint implements the command line's hints.
 func (e *sentError) Hint() string {
 	if e.unsent > 0 {
 		return e.result.resume()
@@ -115,7 +114,7 @@ func (e *sentError) Hint() string {
 	return "the reasons are listed above; correct the lines in " + e.result.RejectedFile + " and send that file"
 }
 
-// sendInterruptedError is a run that was interrupted.
+// sendInterruptedError reports an interrupted run.
 type sendInterruptedError struct{ result sent }
 
 func (e *sendInterruptedError) Error() string {
@@ -126,24 +125,24 @@ func (e *sendInterruptedError) Error() string {
 // Class implements failure.Classified.
 func (e *sendInterruptedError) Class() failure.Class { return failure.Declined }
 
-// Hint is how to continue.
+// Hint implements the command line's hints.
 func (e *sendInterruptedError) Hint() string { return e.result.resume() }
 
-// resume is how to send the events that weren't accepted.
+// resume explains how to send the remaining events.
 func (s sent) resume() string {
 	var text string
 	switch {
 	case s.UnsentFile != "":
-		text = "resume with `streamctl send " + shellWord(s.UnsentFile) + "`: its events have their ids, so that none counts twice"
+		text = "resume with `streamctl send " + shellWord(s.UnsentFile) + "`: its events have their ids, so duplicates are ignored"
 		if s.Minted == 0 && s.in.file != "" {
 			text += "; all events have ids and times of their own, so sending " + s.in.file + " again duplicates nothing either"
 		}
 	case s.in.generated:
-		text = "every generated event has its answer; running the command again generates others"
+		text = "every generated event got its response; the same command generates new events"
 	case s.in.file != "" && s.ResumeLine == 0:
-		text = "every event of " + s.in.file + " has its answer: nothing remains to be sent"
+		text = "every event of " + s.in.file + " got its response: nothing remains to be sent"
 	default:
-		text = "every event that was read has its answer"
+		text = "every event that was read got its response"
 	}
 	if s.ResumeLine > 0 && s.in.file != "" {
 		text += fmt.Sprintf("; then `streamctl send %s --from-line %d`, because the rest was not read", shellWord(s.in.file), s.ResumeLine)
@@ -151,7 +150,7 @@ func (s sent) resume() string {
 	return text
 }
 
-// shellWord is a file's name as a word of a command.
+// shellWord quotes a file's name for a command line.
 func shellWord(name string) string {
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") == "" && !strings.HasPrefix(name, "-") {
 		return name
@@ -169,7 +168,7 @@ func (s sent) failure() error {
 	return nil
 }
 
-// newCounter counts the events from now to some time after the end.
+// newCounter counts the events from now until some time after the end.
 func newCounter(client *api.Client, end time.Time) send.Counter {
 	now := time.Now().UTC()
 	from := now.Truncate(time.Minute).Add(-time.Minute)
@@ -184,7 +183,7 @@ type eventCounter struct {
 	target string
 }
 
-// Count adds the counts up.
+// Count returns the number of queryable events.
 func (c eventCounter) Count(ctx context.Context) (int, error) {
 	var body api.MetricResponse
 	if err := get(ctx, c.api, c.target, &body); err != nil {

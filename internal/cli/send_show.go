@@ -24,7 +24,7 @@ func quoted(s string) string {
 	return string(text)
 }
 
-// showSent shows people the results of a run.
+// showSent prints the summary of a run.
 func showSent(a *App, s sent) {
 	lines := ""
 	if s.Lines > 0 {
@@ -54,8 +54,8 @@ func showSent(a *App, s sent) {
 	}
 }
 
-// showRejected lists the first rejected events with their places, and counts all of
-// them by reason if there are more.
+// showRejected lists the first rejected events with their places; if there are more, it
+// counts all by reason.
 func showRejected(a *App, s sent) {
 	a.printf("rejected %s, kept in %s:\n", plural(s.Refused, "event", "events"), ui.Line(s.RejectedFile))
 	byLine := map[int]int{}
@@ -83,7 +83,7 @@ func showRejected(a *App, s sent) {
 	}
 }
 
-// sendProgress shows how a run goes, where a person sits.
+// sendProgress shows a run's progress on a terminal.
 type sendProgress struct {
 	out   io.Writer
 	on    bool
@@ -125,7 +125,7 @@ func (p *sendProgress) begin(ctx context.Context) {
 	}()
 }
 
-// barWidth is the bar's, in characters.
+// barWidth is the width of the progress bar in characters.
 const barWidth = 30
 
 func (p *sendProgress) line() string {
@@ -133,7 +133,7 @@ func (p *sendProgress) line() string {
 	n := p.accepted
 	p.mu.Unlock()
 	took := time.Since(p.began)
-	line := fmt.Sprintf("%s events, %s a second", thousands(int64(n)), thousands(int64(float64(n)/max(took.Seconds(), 0.001))))
+	line := fmt.Sprintf("%s events, %s per second", thousands(int64(n)), thousands(int64(float64(n)/max(took.Seconds(), 0.001))))
 	if p.total == 0 {
 		return line
 	}
@@ -142,7 +142,7 @@ func (p *sendProgress) line() string {
 	return fmt.Sprintf("[%s%s] %3.0f %%  %s", strings.Repeat("█", filled), strings.Repeat("·", barWidth-filled), part*100, line)
 }
 
-// end takes the line away.
+// end removes the line.
 func (p *sendProgress) end() {
 	p.stop()
 	<-p.ended

@@ -13,8 +13,8 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// view shows the progress of a verb on standard error. Without a call of show, its
-// notes and reports are plain lines.
+// view shows the progress of a verb on standard error. Without a call of show, it
+// prints notes and reports as plain lines.
 type view struct {
 	story *ui.Writer
 	flags *common
@@ -51,19 +51,19 @@ func (a *App) colors() bool {
 	return ok && wantsColors(a)
 }
 
-// wantsColors reports whether the user did not ask for text without colors.
+// wantsColors reports whether the user has not disabled colors.
 func wantsColors(a *App) bool {
 	return !a.flags.noColor && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
 }
 
-// end removes the tree from the screen and leaves a summary; the result comes next.
+// end removes the tree from the screen and prints a summary, before the result.
 func (v *view) end() {
 	if v.shown != nil {
 		v.shown.End()
 	}
 }
 
-// note writes a line for people.
+// note prints a line.
 func (v *view) note(text string) {
 	if v.shown != nil {
 		v.shown.Note(text)
@@ -86,7 +86,7 @@ func (v *view) report(e stack.Event) {
 	}
 }
 
-// busy shows what this program waits for.
+// busy shows the current step of this program.
 func (v *view) busy(text string) {
 	if v.shown != nil {
 		v.shown.Busy(text)
@@ -111,7 +111,7 @@ func (v *view) expect(op string, resources map[string]string) {
 // streams reports whether the result is the last of the events on standard output.
 func (v *view) streams() bool { return v.shown != nil && v.flags.output == "json" }
 
-// final writes the last event: the result, or why there is none.
+// final writes the last event: the result, or the failure.
 func (v *view) final(err error, code int) error {
 	switch {
 	case !v.streams():

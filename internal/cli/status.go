@@ -40,7 +40,7 @@ type status struct {
 	// Suspended is the difference between the pipeline and its template that
 	// CloudFormation does not know.
 	Suspended *pipeline.Suspended `json:"halted,omitempty"`
-	// Meaning and Next explain the status, and list the next step.
+	// Meaning and Next explain the status and the next step.
 	Meaning string `json:"meaning"`
 	Next    string `json:"next,omitempty"`
 }
@@ -72,7 +72,7 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 		a.notef("The state of the consumers, the API and the archive is unknown: %v", s.SuspendedErr)
 	}
 	result := newStatus(s, op.Caller)
-	return errors.Join(a.answer(result, func() { printStatus(a, result) }), failed)
+	return errors.Join(a.printResult(result, func() { printStatus(a, result) }), failed)
 }
 
 // isOperationResult reports whether an error is the result of a completed

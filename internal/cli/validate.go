@@ -15,14 +15,14 @@ import (
 func newValidateCmd(a *App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate",
-		Short: "Check the variables file and the template it makes.",
+		Short: "Check the variables file and its template",
 		Long: `Check the variables file for an environment, or, without --env, for all three,
 and build the template. AWS isn't called. Exit code 3 if anything is wrong.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runValidate(cmd.Context(), a) },
 	}
 }
 
-// validated is the answer of validate for one environment.
+// validated is the result of validate for one environment.
 type validated struct {
 	Environment string `json:"environment"`
 	Stack       string `json:"stack"`
@@ -46,7 +46,7 @@ func validateEnvironment(ctx context.Context, a *App, environment string) (valid
 	return validated{Environment: v.Environment, Stack: v.StackName, Bytes: len(body)}, nil
 }
 
-// validation collects what is wrong with the environments, each problem once.
+// validation collects the problems of all environments, each once.
 type validation struct {
 	variables []config.Problem
 	templates []error
@@ -100,7 +100,7 @@ func runValidate(ctx context.Context, a *App) error {
 	if err := problems.join(a.flags.variables); err != nil {
 		return err
 	}
-	return a.answer(results, func() {
+	return a.printResult(results, func() {
 		for _, r := range results {
 			note := ""
 			if r.Bytes > template.MaxBodyBytes {

@@ -23,7 +23,7 @@ type version struct {
 
 func runVersion(a *App) error {
 	v := version{Version: programVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	return a.answer(v, func() { a.printf("streamctl %s (%s, %s)\n", v.Version, v.Go, v.Platform) })
+	return a.printResult(v, func() { a.printf("streamctl %s (%s, %s)\n", v.Version, v.Go, v.Platform) })
 }
 
 // programVersion is this program's own.

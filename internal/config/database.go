@@ -17,7 +17,7 @@ const (
 
 	// UsernamePattern is RDS's limit for a PostgreSQL master: 16 characters.
 	UsernamePattern = `^[a-z][a-z0-9_]{0,15}$`
-	UsernameRule    = "1 to 16 small letters, digits and underscores, beginning with a letter, and no reserved word"
+	UsernameRule    = "1 to 16 small letters, digits and underscores, beginning with a letter; reserved words are not allowed"
 
 	// PasswordPattern is printable ASCII without / " @ ' \ and space.
 	PasswordPattern = `^[!#-&(-.0-?A-\[\]-~]{8,128}$`
@@ -27,8 +27,8 @@ const (
 	InstanceClassRule    = "an RDS class such as db.t4g.micro, db.t3.medium or db.m7g.large"
 )
 
-// reservedUsernames are the names that RDS or PostgreSQL refuse for a master,
-// and those of the roles that the migrations create.
+// reservedUsernames are rejected by RDS or PostgreSQL as a master user, or are roles
+// that the migrations create.
 var reservedUsernames = []string{
 	"admin", "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "binary", "both", "case", "cast", "check",
 	"collate", "column", "concurrently", "constraint", "create", "cross", "current_date", "current_role", "current_time", "current_user", "default",
@@ -75,9 +75,8 @@ func CheckPassword(password string) error {
 	return nil
 }
 
-// MaxConnections is about what max_connections comes to for an instance class
-// (RDS derives it from the memory that is left after its own); 0 means the
-// class isn't known.
+// MaxConnections returns the approximate max_connections of an instance class, which
+// RDS derives from the memory that it leaves to PostgreSQL; 0 for an unknown class.
 func MaxConnections(class string) int {
 	parts := strings.Split(class, ".")
 	if len(parts) != 3 {
@@ -94,8 +93,7 @@ func MaxConnections(class string) int {
 	return limit
 }
 
-// MemoryMiB is the memory of an instance class, in MiB; 0 means the class isn't
-// known.
+// MemoryMiB returns the memory of an instance class in MiB; 0 for an unknown class.
 func MemoryMiB(class string) int {
 	parts := strings.Split(class, ".")
 	if len(parts) != 3 {

@@ -9,8 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// object fills a struct from a mapping by its yaml tags. A key that no field has and
-// a value of another type are problems.
+// object decodes a mapping into a struct by its yaml tags. Unknown keys and values of a
+// wrong type are problems.
 func (d *decoder) object(prefix string, node *yaml.Node, into any) {
 	target := reflect.ValueOf(into).Elem()
 	fields := map[string]reflect.Value{}
@@ -32,7 +32,7 @@ func (d *decoder) object(prefix string, node *yaml.Node, into any) {
 	}
 }
 
-// value fills one field. The types are those that Variables has.
+// value decodes one field; it supports the types of Variables.
 func (d *decoder) value(path string, node *yaml.Node, field reflect.Value) {
 	switch field.Kind() {
 	case reflect.Struct:
@@ -74,7 +74,7 @@ func (d *decoder) value(path string, node *yaml.Node, field reflect.Value) {
 	}
 }
 
-// stringMap reads Tags. The environment's section adds to the top level's.
+// stringMap decodes Tags. The environment's section adds to the top level.
 func (d *decoder) stringMap(path string, node *yaml.Node, field reflect.Value) {
 	if node.Kind != yaml.MappingNode {
 		d.add(path, node.Line, "%s: want names with values", shown(path, node))
@@ -94,7 +94,7 @@ func (d *decoder) stringMap(path string, node *yaml.Node, field reflect.Value) {
 	}
 }
 
-// stringList reads a list of text; a later one replaces an earlier one.
+// stringList decodes a list of texts; a later list replaces an earlier one.
 func (d *decoder) stringList(path string, node *yaml.Node, field reflect.Value) {
 	if node.Kind != yaml.SequenceNode {
 		d.add(path, node.Line, "%s: want a list", shown(path, node))
@@ -111,7 +111,7 @@ func (d *decoder) stringList(path string, node *yaml.Node, field reflect.Value) 
 	field.Set(reflect.ValueOf(list))
 }
 
-// sectionList reads a list of sections; a later one replaces an earlier one.
+// sectionList decodes a list of sections; a later list replaces an earlier one.
 func (d *decoder) sectionList(path string, node *yaml.Node, field reflect.Value) {
 	if node.Kind != yaml.SequenceNode {
 		d.add(path, node.Line, "%s: want a list of sections", shown(path, node))
@@ -126,7 +126,7 @@ func (d *decoder) sectionList(path string, node *yaml.Node, field reflect.Value)
 	field.Set(list)
 }
 
-// shown is a value as a message may show it.
+// shown returns a value for a message, without secrets.
 func shown(path string, node *yaml.Node) string {
 	switch {
 	case strings.HasSuffix(path, "DatabasePassword"):

@@ -2,8 +2,7 @@ package config
 
 import "github.com/streamctl/streamctl/internal/contract"
 
-// Default gives the values that hold for an environment where variables.yaml
-// says nothing. An unknown environment gets production's.
+// Default returns an environment's defaults. An unknown environment gets production's.
 func Default(environment string) Variables {
 	v := Variables{
 		Environment:           environment,
@@ -67,8 +66,7 @@ func Default(environment string) Variables {
 	return v
 }
 
-// StackName is an environment's stack where neither the file nor a flag names
-// one.
+// StackName returns an environment's default stack name.
 func StackName(environment string) string {
 	const base = "event-streaming-platform"
 	if environment == Production || environment == "" {

@@ -11,11 +11,11 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// Load reads the variables for an environment. An empty environment means the one
-// that the file names, and production if it names none. name is the file's in
-// messages. Later values win: the environment's defaults, the file's top level, then
-// its section Environments.<environment>. Everything that is wrong with the file comes
-// as one *InvalidError.
+// Load reads the variables for an environment. An empty environment selects the one in
+// the file, or production. name is the file's name for messages. Later values win: the
+// environment's defaults, the file's top level, then its section
+// Environments.<environment>. All problems of the file are returned as one
+// *InvalidError.
 func Load(r io.Reader, name, environment string) (Variables, error) {
 	root, wrong := parse(r)
 	d := decoder{lines: map[string]int{}, problems: wrong}
@@ -40,7 +40,7 @@ func Load(r io.Reader, name, environment string) (Variables, error) {
 	return v, nil
 }
 
-// derive fills what hangs on another value and wasn't set by the file.
+// derive sets defaults that depend on other values.
 func derive(v *Variables, lines map[string]int) {
 	if _, set := lookup(lines, v.Environment, "ProcessorMapping.RecordAgeSeconds"); !set {
 		v.ProcessorMapping.RecordAgeSeconds = contract.ProcessorMapping(v.StreamRetentionHours).RecordAgeSeconds
@@ -53,7 +53,7 @@ func derive(v *Variables, lines map[string]int) {
 	}
 }
 
-// decoder fills Variables from YAML nodes and remembers where each key stood.
+// decoder fills Variables from YAML nodes and records the line of each key.
 type decoder struct {
 	lines    map[string]int // by path
 	problems []Problem
@@ -63,7 +63,7 @@ func (d *decoder) add(key string, line int, format string, args ...any) {
 	d.problems = append(d.problems, Problem{Key: key, Line: line, What: fmt.Sprintf(format, args...)})
 }
 
-// take removes a key from a mapping and returns its value, nil without it.
+// take removes a key from a mapping and returns its value, or nil.
 func (d *decoder) take(root *yaml.Node, key string) *yaml.Node {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		if root.Content[i].Value == key {
@@ -75,7 +75,7 @@ func (d *decoder) take(root *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// environment is what the file's own Environment key says.
+// environment returns the file's own Environment key.
 func (d *decoder) environment(root *yaml.Node) string {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		if root.Content[i].Value == "Environment" && root.Content[i+1].Kind == yaml.ScalarNode {
@@ -85,8 +85,8 @@ func (d *decoder) environment(root *yaml.Node) string {
 	return Production
 }
 
-// sections reads Environments: the chosen one into v, the others only to find
-// what is wrong with them.
+// sections decodes Environments: the chosen section into v, the rest only to find
+// problems.
 func (d *decoder) sections(node *yaml.Node, environment string, v *Variables) {
 	if node == nil || node.Tag == "!!null" {
 		return
@@ -99,7 +99,7 @@ func (d *decoder) sections(node *yaml.Node, environment string, v *Variables) {
 		name, body := node.Content[i], node.Content[i+1]
 		path := "Environments." + name.Value
 		if !slices.Contains(environments, name.Value) {
-			d.add(path, name.Line, "%q is no environment; %s", name.Value, oneOf(name.Value, environments))
+			d.add(path, name.Line, "%q is not an environment; %s", name.Value, oneOf(name.Value, environments))
 			continue
 		}
 		if body.Tag == "!!null" {
@@ -110,7 +110,7 @@ func (d *decoder) sections(node *yaml.Node, environment string, v *Variables) {
 			continue
 		}
 		if own := d.take(body, "Environment"); own != nil {
-			d.add(path+".Environment", own.Line, "remove it; the section's name says which environment it is for")
+			d.add(path+".Environment", own.Line, "remove it; the section's name is the environment")
 		}
 		other := Default(name.Value)
 		into := &other
@@ -121,7 +121,7 @@ func (d *decoder) sections(node *yaml.Node, environment string, v *Variables) {
 	}
 }
 
-// locate adds the lines of the keys that the rules complained about.
+// locate adds the lines of the keys with problems.
 func (d *decoder) locate(problems []Problem, environment string) []Problem {
 	complained := map[string]bool{}
 	for _, p := range d.problems {
@@ -132,15 +132,15 @@ func (d *decoder) locate(problems []Problem, environment string) []Problem {
 		if path, ok := lookup(d.lines, environment, p.Key); ok {
 			p.Key, p.Line = path, d.lines[path]
 		}
-		if !complained[p.Key] { // a value of the wrong type was told already
+		if !complained[p.Key] { // a value of the wrong type has been reported
 			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// lookup finds where a key was set last: in the environment's section, else at
-// the top level.
+// lookup returns the place where a key was set last: in the environment's section, or
+// at the top level.
 func lookup(lines map[string]int, environment, key string) (path string, ok bool) {
 	for _, path := range []string{"Environments." + environment + "." + key, key} {
 		if _, ok := lines[path]; ok {
@@ -150,5 +150,5 @@ func lookup(lines map[string]int, environment, key string) (path string, ok bool
 	return key, false
 }
 
-// sortedKeys makes messages about maps stable.
+// sortedKeys gives messages about maps a stable order.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -9,7 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// metrics checks what is declared to be counted.
+// metrics checks the declared metrics.
 func (v Variables) metrics(r *rules) {
 	if len(v.Metrics) > metric.MaxDefinitions {
 		r.add("Metrics", "%d metrics: want at most %d", len(v.Metrics), metric.MaxDefinitions)
@@ -20,19 +20,19 @@ func (v Variables) metrics(r *rules) {
 			r.add(at+"."+p.Field, "%s", p.What)
 		}
 		if slices.ContainsFunc(v.Metrics[:i], func(o metric.Definition) bool { return o.Name == d.Name }) {
-			r.add(at+".Name", "%q: given twice; each metric has a name of its own", d.Name)
+			r.add(at+".Name", "%q: given twice; choose another name", d.Name)
 		}
 	}
 	text, err := metric.Encode(v.Metrics)
 	if err != nil {
 		r.add("Metrics", "%s", err)
 	} else if len(text) > metric.MaxBytes {
-		r.add("Metrics", "%d bytes as JSON: want at most %d, which a function's environment has room for; declare fewer, or shorter names", len(text), metric.MaxBytes)
+		r.add("Metrics", "%d bytes as JSON: want at most %d, the room in a function's environment; declare fewer, or use shorter names", len(text), metric.MaxBytes)
 	}
 }
 
-// Limits of the event types with a reserved place. Their names are a part of the
-// template, as JSON.
+// Limits of the event types with a reserved place. The template contains their names as
+// JSON.
 const (
 	MaxEventTypes      = 200
 	MaxEventTypesBytes = 8 << 10
@@ -47,7 +47,7 @@ func (v Variables) eventTypes(r *rules) {
 	case len(v.EventTypes) > MaxEventTypes:
 		r.add("EventTypes", "%d event types: want at most %d", len(v.EventTypes), MaxEventTypes)
 	case len(text) > MaxEventTypesBytes:
-		r.add("EventTypes", "%d bytes as JSON: want at most %d; reserve fewer, or shorter names", len(text), MaxEventTypesBytes)
+		r.add("EventTypes", "%d bytes as JSON: want at most %d; reserve fewer, or use shorter names", len(text), MaxEventTypesBytes)
 	}
 	for i, name := range v.EventTypes {
 		if err := event.CheckType(name); err != nil {

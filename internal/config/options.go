@@ -6,15 +6,15 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// gatewaySeconds is how long API Gateway waits for a function.
+// gatewaySeconds is API Gateway's timeout for a function, in seconds.
 const gatewaySeconds = 29
 
-// arnPattern is an ARN of a service in any partition.
+// arnPattern matches the ARNs of a service in any partition.
 func arnPattern(service, resource string) *regexp.Regexp {
 	return regexp.MustCompile(`^arn:aws[a-z-]*:` + service + `:[a-z0-9-]*:([0-9]{12})?:` + resource + `$`)
 }
 
-// options checks what is off unless somebody asks for it.
+// options checks the options that are off by default.
 func (v Variables) options(r *rules) {
 	r.between("ReadReplicas", v.ReadReplicas, 0, 5, "")
 	if v.ReadReplicas > 0 && v.BackupRetentionDays == 0 {
@@ -41,7 +41,7 @@ func (v Variables) archiveOptions(r *rules) {
 		}
 		least := 1
 		if i == 0 {
-			least = 30 // S3 takes nothing into infrequent access earlier
+			least = 30 // S3's minimum for infrequent access
 		} else if before > 0 {
 			least = before + step.least
 		}
@@ -75,7 +75,7 @@ func (v Variables) apiOptions(r *rules) {
 			r.add("CorsAllowedOrigins", "%q: want an origin such as https://www.example.com, without a path, or *", o)
 		}
 		if o == "*" && len(v.CorsAllowedOrigins) > 1 {
-			r.add("CorsAllowedOrigins", "\"*\": means every origin; remove the others")
+			r.add("CorsAllowedOrigins", "\"*\": allows every origin; remove the other entries")
 		}
 	}
 	if v.WebAcl != WebAclOwn && v.WebAcl != WebAclNone && !arnPattern("wafv2", "regional/webacl/.+").MatchString(v.WebAcl) {
@@ -83,7 +83,7 @@ func (v Variables) apiOptions(r *rules) {
 	}
 	if v.DomainName == "" {
 		if v.DomainCertificateArn != "" || v.DomainHostedZoneId != "" {
-			r.add("DomainName", "%q: missing beside the domain's other keys", v.DomainName)
+			r.add("DomainName", "%q: missing, although other keys of the domain are set", v.DomainName)
 		}
 		return
 	}
@@ -104,8 +104,8 @@ func (v Variables) functionOptions(r *rules) {
 		if s.MemorySize != 0 {
 			r.between(key+".MemorySize", s.MemorySize, 128, 10240, " MiB")
 		}
-		// The database ends a statement after 40 s, or 15 s for queries: the
-		// function has to be there still, to be told.
+		// The database ends a statement after 40 s, or 15 s for queries. The function
+		// must still run then to report it.
 		shortest, longest := 15, 900
 		switch name {
 		case contract.FuncIngest:
@@ -123,23 +123,23 @@ func (v Variables) functionOptions(r *rules) {
 		r.between(key+".ReservedConcurrency", s.ReservedConcurrency, 0, 1000, "")
 		v.provisioned(r, key, name, s)
 		if needed := v.ShardCount * v.ProcessorMapping.Parallelization; name == contract.FuncProcessor && s.ReservedConcurrency > 0 && s.ReservedConcurrency < needed {
-			r.add(key+".ReservedConcurrency", "%d: %d shards with %d batches each need at least %d, or shards stand still",
+			r.add(key+".ReservedConcurrency", "%d: %d shards with %d batches each need at least %d, or shards are not read",
 				s.ReservedConcurrency, v.ShardCount, v.ProcessorMapping.Parallelization, needed)
 		}
 		if s.ReservedConcurrency == 1 && name == contract.FuncMaintenance {
-			r.add(key+".ReservedConcurrency", "1: the minute's and the hour's task may meet; want 2 or more")
+			r.add(key+".ReservedConcurrency", "1: the minutely and the hourly task may overlap; want 2 or more")
 		}
 	}
 }
 
-// provisioned checks executions that are kept ready.
+// provisioned checks provisioned concurrency.
 func (v Variables) provisioned(r *rules, key, name string, s FunctionSetting) {
 	key += ".ProvisionedConcurrency"
 	r.between(key, s.ProvisionedConcurrency, 0, 1000, "")
 	switch {
 	case s.ProvisionedConcurrency <= 0:
 	case name != contract.FuncIngest && name != contract.FuncQuery:
-		r.add(key, "%d: nobody waits for %s to start; it is for ingest and query", s.ProvisionedConcurrency, name)
+		r.add(key, "%d: no caller waits for a cold start of %s; set it for ingest or query", s.ProvisionedConcurrency, name)
 	case s.ReservedConcurrency > 0 && s.ProvisionedConcurrency > s.ReservedConcurrency:
 		r.add(key, "%d: want at most ReservedConcurrency, %d", s.ProvisionedConcurrency, s.ReservedConcurrency)
 	}

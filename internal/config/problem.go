@@ -7,18 +7,17 @@ import (
 	"github.com/streamctl/streamctl/internal/failure"
 )
 
-// Problem is one thing wrong with the variables.
+// Problem is one problem of the variables.
 type Problem struct {
 	// Key is the path of the key, such as Environments.staging.ShardCount.
 	Key string
-	// Line is where the key stands in the file; 0 means it isn't there.
+	// Line is the line of the key in the file; 0 means that the file doesn't set it.
 	Line int
-	// What says which value is wrong and what would be right. It never holds
-	// a password.
+	// What describes the value and the valid values. It never contains a password.
 	What string
 }
 
-// InvalidError holds everything that is wrong with a variables file.
+// InvalidError contains all problems of a variables file.
 type InvalidError struct {
 	// File is the file's name as the user gave it.
 	File     string
@@ -28,7 +27,7 @@ type InvalidError struct {
 // Class implements failure.Classified.
 func (e *InvalidError) Class() failure.Class { return failure.Invalid }
 
-// Error gives one line a problem, each with file, line and key.
+// Error returns one line per problem, each with file, line and key.
 func (e *InvalidError) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {

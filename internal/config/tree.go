@@ -10,13 +10,13 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxNodes bounds a document after its aliases are resolved: an alias of an alias of
-// an alias is small in the file only.
+// maxNodes bounds a document after its aliases are resolved: aliases of aliases are
+// small only in the file.
 const maxNodes = 100_000
 
-// parse reads one YAML document, whose top level has keys. It returns the tree with
-// aliases and merge keys (<<) resolved and each key of a map once, so that the readers
-// of the tree need not handle them, and the problems.
+// parse reads one YAML document whose top level is a mapping. It returns the tree with
+// aliases and merge keys (<<) resolved and each key of a map once, so that readers of
+// the tree need not handle them, and the problems.
 func parse(r io.Reader) (*yaml.Node, []Problem) {
 	empty := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	var doc, second yaml.Node
@@ -54,7 +54,7 @@ func (t *tree) add(path string, line int, format string, args ...any) {
 	t.problems = append(t.problems, Problem{Key: path, Line: line, What: fmt.Sprintf(format, args...)})
 }
 
-// nothing replaces a node that can't be resolved.
+// nothing returns a replacement for a node that can't be resolved.
 func nothing(line int) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: line}
 }
@@ -89,8 +89,8 @@ func (t *tree) resolve(n *yaml.Node, path string, above []*yaml.Node) *yaml.Node
 	return &out
 }
 
-// resolveMap keeps the first of a key that is given twice. Keys of the map itself win
-// over merged ones, and of several merged maps the first.
+// resolveMap keeps the first of duplicate keys. A map's own keys win over merged ones;
+// of several merged maps, the first wins.
 func (t *tree) resolveMap(n *yaml.Node, path string, above []*yaml.Node) *yaml.Node {
 	out := *n
 	out.Content = nil
@@ -128,7 +128,7 @@ func (t *tree) resolveMap(n *yaml.Node, path string, above []*yaml.Node) *yaml.N
 	return &out
 }
 
-// mergedMaps are the maps of a merge key: one, or a list.
+// mergedMaps returns the maps of a merge key: one, or a list.
 func (t *tree) mergedMaps(value *yaml.Node, path string, above []*yaml.Node) (maps []*yaml.Node) {
 	resolved := t.resolve(value, path, above)
 	list := []*yaml.Node{resolved}

@@ -32,8 +32,8 @@ var (
 	masterPassword = regexp.MustCompile(PasswordPattern)
 )
 
-// maxDays bounds every number of days that nothing else does: a hundred years.
-// The time before now by so many days is far from where times wrap.
+// maxDays bounds numbers of days without another bound: a hundred years. Subtracting it
+// from the current time is far from an overflow.
 const maxDays = 36500
 
 // rules collects problems; each method checks one value.
@@ -71,7 +71,7 @@ func oneOf(value string, allowed []string) string {
 	return text
 }
 
-// problems gives everything that is wrong with the values, by key.
+// problems returns all problems of the values, by key.
 func (v Variables) problems() []Problem {
 	r := &rules{}
 	r.oneOf("Environment", v.Environment, environments)
@@ -151,7 +151,7 @@ func (v Variables) identity(r *rules) {
 	}
 }
 
-// CheckRegion checks the form of a region's name. AWS knows whether it exists.
+// CheckRegion checks the form of a region's name. Only AWS knows whether it exists.
 func CheckRegion(name string) error {
 	if region.MatchString(name) {
 		return nil
@@ -167,7 +167,7 @@ func CheckStackName(name string) error {
 	return errors.New("want a letter, then letters, digits and hyphens, at most 40 characters")
 }
 
-// tagText says that AWS takes text as a tag's name or value.
+// tagText reports whether AWS accepts text as a tag's name or value.
 func tagText(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsSpace(r) && !strings.ContainsRune("_.:/=+-@", r)
@@ -203,7 +203,7 @@ func (v Variables) stream(r *rules) {
 		r.add("ArchiverMapping.Parallelization", "%d: the archive's object names need 1; remove it", a.Parallelization)
 	}
 	if a.RecordAgeSeconds != -1 {
-		r.add("ArchiverMapping.RecordAgeSeconds", "%d: the archive gives no record up; remove it", a.RecordAgeSeconds)
+		r.add("ArchiverMapping.RecordAgeSeconds", "%d: the archiver retries records without an age limit; remove it", a.RecordAgeSeconds)
 	}
 }
 
@@ -214,7 +214,7 @@ func (v Variables) edge(r *rules) {
 	if v.AlarmEmail != "" {
 		r.matches("AlarmEmail", v.AlarmEmail, email, "an address such as oncall@example.com")
 	}
-	r.between("ThrottleRate", v.ThrottleRate, 1, 10000, " requests a second")
+	r.between("ThrottleRate", v.ThrottleRate, 1, 10000, " requests per second")
 	r.between("ThrottleBurst", v.ThrottleBurst, 1, 5000, " requests")
 	r.oneOf("ApiGatewayAccountRole", v.ApiGatewayAccountRole, accountRoles)
 	r.between("EventMaxAgeDays", v.EventMaxAgeDays, 1, 365, " days")
@@ -222,7 +222,7 @@ func (v Variables) edge(r *rules) {
 	if d := v.WarehouseRetentionDays; d > maxDays {
 		r.add("WarehouseRetentionDays", "%d: want at most %d days, or 0 to keep all", d, maxDays)
 	} else if d != 0 && d < least {
-		r.add("WarehouseRetentionDays", "%d: want 0 to keep all, or at least %d, so that nothing that is still accepted or on the stream is already too old", d, least)
+		r.add("WarehouseRetentionDays", "%d: want 0 to keep all, or at least %d, so that no event that is still accepted or on the stream is older", d, least)
 	}
 }
 

@@ -15,24 +15,23 @@ import (
 )
 
 const (
-	// answerTime bounds the wait for an answer; API Gateway gives up after 29
-	// seconds.
+	// answerTime bounds the wait for a response; API Gateway's own limit is 29 seconds.
 	answerTime = 30 * time.Second
-	// retrySeconds is what the page is told when an answer couldn't be had.
+	// retrySeconds is the Retry-After of a response that could not be fetched.
 	retrySeconds = 2
 )
 
-// metricName is what a metric may be called, the platform's own included.
+// metricName matches the names of metrics, including the built-in ones.
 var metricName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
-// passed are the headers of an answer that the page needs.
+// passed are the response headers that the page needs.
 var passed = []string{"Content-Type", "Etag", "Cache-Control", "Retry-After"}
 
-// metrics passes a query on.
+// metrics forwards a query.
 func (s server) metrics(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue(api.ParameterMetric)
 	if !metricName.MatchString(name) {
-		refuse(w, http.StatusNotFound, "there is no metric "+quote(name))
+		refuse(w, http.StatusNotFound, "unknown metric "+quote(name))
 		return
 	}
 	target := api.MetricPath(name, nil)
@@ -47,10 +46,10 @@ func (s server) metrics(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	resp, err := s.API.Get(ctx, target, header)
 	if err != nil {
-		s.failed(w, r, "ask the API", err)
+		s.failed(w, r, "query the API", err)
 		return
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close() //nolint:errcheck // fully read
 	for _, name := range passed {
 		if values := resp.Header.Values(name); len(values) > 0 {
 			w.Header()[name] = values
@@ -61,20 +60,20 @@ func (s server) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, err := io.Copy(w, resp.Body); err != nil && r.Context().Err() == nil {
-		s.Log.WarnContext(r.Context(), "answer cut off", "path", r.URL.Path, "err", err)
+		s.Log.WarnContext(r.Context(), "response truncated", "path", r.URL.Path, "err", err)
 	}
 }
 
 func (s server) health(w http.ResponseWriter, r *http.Request) {
 	if s.Health == nil {
-		refuse(w, http.StatusNotFound, "nothing tells how the pipeline does")
+		refuse(w, http.StatusNotFound, "this platform has no source of health data")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
 	h, err := s.Health(ctx)
 	if err != nil {
-		s.failed(w, r, "ask for the pipeline's health", err)
+		s.failed(w, r, "read the pipeline's health", err)
 		return
 	}
 	s.write(w, r, h)
@@ -91,14 +90,14 @@ func (s server) write(w http.ResponseWriter, r *http.Request, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if _, err := w.Write(body); err != nil && r.Context().Err() == nil {
-		s.Log.WarnContext(r.Context(), "answer cut off", "path", r.URL.Path, "err", err)
+		s.Log.WarnContext(r.Context(), "response truncated", "path", r.URL.Path, "err", err)
 	}
 }
 
-// failed answers what couldn't be had, with the reason: who looks at the page is
-// who runs this program.
+// failed responds to a request whose data could not be fetched. It includes the reason:
+// the page's reader runs this program.
 func (s server) failed(w http.ResponseWriter, r *http.Request, what string, err error) {
-	if r.Context().Err() != nil { // nobody waits any more
+	if r.Context().Err() != nil { // the client has gone
 		return
 	}
 	s.Log.WarnContext(r.Context(), "no answer", "path", r.URL.Path, "err", err)
@@ -110,7 +109,7 @@ func (s server) failed(w http.ResponseWriter, r *http.Request, what string, err 
 	refuse(w, status, what+": "+err.Error())
 }
 
-// refuse answers with a problem, in the words of the API.
+// refuse responds with a problem document, as the API does.
 func refuse(w http.ResponseWriter, status int, detail string) {
 	resp, err := api.NewProblem(status, detail).Response()
 	if err != nil {
@@ -121,8 +120,8 @@ func refuse(w http.ResponseWriter, status int, detail string) {
 		w.Header().Set(name, value)
 	}
 	w.WriteHeader(resp.StatusCode)
-	io.WriteString(w, resp.Body) //nolint:errcheck // a browser that went away misses nothing
+	io.WriteString(w, resp.Body) //nolint:errcheck // the client may have gone
 }
 
-// quote repeats a bounded part of a request.
+// quote quotes a bounded part of a request.
 func quote(s string) string { return strconv.Quote(s[:min(len(s), 100)]) }

@@ -1,6 +1,6 @@
-// Package dashboard serves one page that shows what happens on a platform now:
-// events by minute and type, users, declared metrics and the pipeline's health.
-// It knows nothing of where the answers come from.
+// Package dashboard serves one page that shows a platform's current activity: events
+// per minute by type, users, declared metrics and the pipeline's health. The sources of
+// the data are interfaces.
 package dashboard
 
 import (
@@ -13,47 +13,46 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// API answers the metrics queries of docs/query.md.
+// API responds to the metrics queries of docs/query.md.
 type API interface {
-	// Get asks for a path with its query, such as /metrics/events?step=5m. The
-	// header may hold If-None-Match. The caller closes the answer's body.
+	// Get requests a path with its query, such as /metrics/events?step=5m. The header
+	// may contain If-None-Match. The caller closes the response's body.
 	Get(ctx context.Context, pathAndQuery string, header http.Header) (*http.Response, error)
 }
 
-// Options are what a dashboard needs.
+// Options configure a dashboard.
 type Options struct {
-	// API answers the page's queries.
+	// API serves the page's queries.
 	API API
-	// Health tells how the pipeline does. The page asks every few seconds, so
-	// an expensive answer is better kept for a while. Nil: the page says that
-	// it isn't known.
+	// Health returns the pipeline's health. The page requests it every few seconds, so
+	// cache an expensive result. With nil the page shows the health as unknown.
 	Health func(context.Context) (Health, error)
-	// About says what the page is about.
+	// About describes the platform on the page.
 	About About
-	// Hosts are further names by which a browser may ask, with or without a
-	// port: "dashboard.internal", "10.0.0.7:8080". Loopback names are always
-	// allowed, whatever their port.
+	// Hosts are additional host names of the dashboard, with or without a port:
+	// "dashboard.internal", "10.0.0.7:8080". Loopback names are always allowed, with
+	// any port.
 	Hosts []string
-	// Log is told of answers that couldn't be had; nil drops it.
+	// Log receives failures to fetch data; nil drops them.
 	Log *slog.Logger
 }
 
-// About says what a dashboard shows.
+// About describes the platform that a dashboard shows.
 type About struct {
 	// Title is the stack's name, or "local".
 	Title string `json:"title"`
 	// Environment is production, staging, development or local.
 	Environment string `json:"environment"`
-	// Endpoint is where events are sent, without a trailing slash:
-	// https://abc.execute-api.eu-west-1.amazonaws.com/prod. Empty leaves the
-	// curl line out of what the page shows while there are no events.
+	// Endpoint is the API's URL for events, without a trailing slash:
+	// https://abc.execute-api.eu-west-1.amazonaws.com/prod. If it is empty, the start
+	// page shows no curl command.
 	Endpoint string `json:"endpoint,omitempty"`
-	// Region is what a request to Endpoint is signed for; empty where none is
-	// needed.
+	// Region is the region of a request's signature; empty if requests to Endpoint need
+	// none.
 	Region string `json:"region,omitempty"`
-	// Send is a command line that sends a first event; empty leaves it out.
+	// Send is a command line that sends a first event; may be empty.
 	Send string `json:"send,omitempty"`
-	// Metrics are the declared ones, in the order in which they are shown.
+	// Metrics are the declared metrics, in display order.
 	Metrics []Metric `json:"metrics"`
 	// Version is the program's.
 	Version string `json:"version"`
@@ -62,11 +61,11 @@ type About struct {
 // Metric is a declared metric.
 type Metric struct {
 	Name string `json:"name"`
-	// EventType is what it is about; empty for all types.
+	// EventType is the counted event type; empty for all types.
 	EventType string `json:"eventType,omitempty"`
-	// By names the fields that tell its values apart.
+	// By has the fields that group the values.
 	By []string `json:"by,omitempty"`
-	// Field is what Sum, Min and Max are of; empty for a metric that counts.
+	// Field is the field of Sum, Min and Max; empty for a metric that only counts.
 	Field string `json:"field,omitempty"`
 	Sum   bool   `json:"sum"`
 	Min   bool   `json:"min"`
@@ -85,11 +84,11 @@ func Metrics(definitions []metric.Definition) []Metric {
 	return metrics
 }
 
-// Health is how the pipeline does. A number that its source can't tell is nil.
+// Health is the pipeline's health. A value is nil if its source doesn't know it.
 type Health struct {
-	// At is when it was so.
+	// At is the time of the measurement.
 	At time.Time `json:"at"`
-	// Since is when the counts begin.
+	// Since is the start of the counts.
 	Since time.Time `json:"since"`
 	// Counts of events since then.
 	Accepted    *int64 `json:"accepted"`
@@ -102,25 +101,24 @@ type Health struct {
 	Expired     *int64 `json:"expired"`
 	// CacheErrors counts failed calls of the cache.
 	CacheErrors *int64 `json:"cacheErrors"`
-	// LagSeconds is how long the oldest event has waited that is not loaded;
-	// without one, how long the newest load took from arrival to commit. LagAt is
-	// when it was so.
+	// LagSeconds is the age of the oldest event that is not loaded; if all are loaded,
+	// the time from arrival to commit of the newest load. LagAt is the time of that
+	// measurement.
 	LagSeconds *float64   `json:"lagSeconds"`
 	LagAt      *time.Time `json:"lagAt"`
 	// Waiting is the number of records that are not loaded.
 	Waiting *int64 `json:"waiting"`
-	// ArchiveLagSeconds is how long the oldest record has waited that is not
-	// archived.
+	// ArchiveLagSeconds is the age of the oldest record that is not archived.
 	ArchiveLagSeconds *float64 `json:"archiveLagSeconds"`
-	// Failed is the number of batches of records that were given up; Missing that
-	// of accepted records that were lost by damage to the disk.
+	// Failed is the number of batches that the consumers gave up; Missing is the number
+	// of accepted records that a damaged disk has lost.
 	Failed  *int64 `json:"failed"`
 	Missing *int64 `json:"missing"`
-	// Troubles are faults that last, a sentence each.
+	// Troubles are persistent faults, one sentence each.
 	Troubles []string `json:"troubles"`
 }
 
-// New makes the handler of a dashboard, for the root of a host.
+// New returns the handler of a dashboard for the root of a host.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

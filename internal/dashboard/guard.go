@@ -6,13 +6,13 @@ import (
 	"github.com/streamctl/streamctl/internal/webguard"
 )
 
-// policy lets the page load its own two files and ask its own server, and
+// policy allows the page to load its own two files and to call its own server, and
 // nothing else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// guard refuses requests for another host: a page elsewhere whose name was made
-// to point here (DNS rebinding) must not read the numbers.
+// guard rejects requests for other hosts: a page elsewhere whose name resolves to this
+// address (DNS rebinding) must not read the numbers.
 func guard(hosts []string, next http.Handler) http.Handler {
 	g := webguard.Guard{Hosts: hosts}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,11 +31,11 @@ func guard(hosts []string, next http.Handler) http.Handler {
 	})
 }
 
-// ownPageOnly refuses what a browser asks for another site's page.
+// ownPageOnly rejects requests that a browser sends for another site's page.
 func ownPageOnly(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if (webguard.Guard{}).ForeignPage(r) != "" {
-			refuse(w, http.StatusForbidden, "only this dashboard's own page may ask")
+			refuse(w, http.StatusForbidden, "only this dashboard's own page may call it")
 			return
 		}
 		next(w, r)

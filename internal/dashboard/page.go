@@ -14,13 +14,13 @@ import (
 //go:embed page/*.html page/*.js page/*.css page/*.svg
 var page embed.FS
 
-// pageFile is a file of the page, with the tag by which a browser knows it.
+// pageFile is a file of the page with its ETag.
 type pageFile struct {
 	kind, tag string
 	body      []byte
 }
 
-// kindOf is the type of a file.
+// kindOf returns the media type of a file.
 func kindOf(name string) string {
 	switch path.Ext(name) {
 	case ".html":
@@ -34,8 +34,8 @@ func kindOf(name string) string {
 	}
 }
 
-// pageFiles are the page's files by the pattern of their paths. What is embedded
-// can be read, and a test asks for each.
+// pageFiles returns the page's files by path pattern. Reading an embedded file can't
+// fail; a test requests each.
 func pageFiles() map[string]pageFile {
 	files := map[string]pageFile{}
 	names, _ := fs.Glob(page, "page/*")
@@ -53,7 +53,7 @@ func pageFiles() map[string]pageFile {
 
 func (f pageFile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-cache") // kept, and asked for each time whether it is still the same
+	h.Set("Cache-Control", "no-cache") // cached, but revalidated each time
 	h.Set("ETag", f.tag)
 	if strings.Contains(r.Header.Get("If-None-Match"), f.tag) {
 		w.WriteHeader(http.StatusNotModified)
@@ -62,6 +62,6 @@ func (f pageFile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", f.kind)
 	h.Set("Content-Length", strconv.Itoa(len(f.body)))
 	if r.Method != http.MethodHead {
-		w.Write(f.body) //nolint:errcheck // a browser that went away misses nothing
+		w.Write(f.body) //nolint:errcheck // the client may have gone
 	}
 }

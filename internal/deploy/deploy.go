@@ -14,15 +14,15 @@ import (
 // Spec is a deploy that a user asks for.
 type Spec struct {
 	Stack string
-	// ArtifactBucket gets the functions' code, and a template that is too large for
+	// ArtifactBucket receives the functions' code, and a template that is too large for
 	// a request.
 	ArtifactBucket string
-	// Build returns the desired state. It is called at most once, after the stack
-	// was read and the secrets were asked for, because it takes long.
+	// Build returns the desired state. It is called at most once, after the stack was
+	// read and the secrets were requested, because it takes long.
 	Build func(context.Context) (Build, error)
-	// CodeOnly updates the functions' code of a stack that exists and nothing else.
+	// CodeOnly updates only the functions' code of an existing stack.
 	CodeOnly bool
-	// Wait waits for the end of another operation instead of refusing.
+	// Wait waits for another operation to end instead of failing.
 	Wait bool
 	// ContinueRollback finishes a failed rollback, without the resources with the
 	// logical ids in Skip.
@@ -36,23 +36,22 @@ type Build struct {
 	Artifacts []artifact.Artifact
 }
 
-// Decisions are asked each time a deploy reaches the step. Nil agrees, except for
-// ConfirmRecreate and Secrets.
+// Decisions are requested each time a deploy reaches the step. Nil means consent,
+// except for ConfirmRecreate and Secrets.
 type Decisions struct {
-	// CheckOwner is asked before an existing stack is changed. An error ends the
+	// CheckOwner is called before an existing stack is changed. An error ends the
 	// deploy.
 	CheckOwner func(context.Context, stack.Stack) error
-	// CheckUpdate is asked before anything is uploaded for an update. It returns
-	// the logical ids of stateful resources without data of their own, which may be
-	// replaced.
+	// CheckUpdate is called before the upload for an update. It returns the logical ids
+	// of stateful resources without data of their own, which may be replaced.
 	CheckUpdate func(stack.Current, stack.Spec) (replaceable []string, err error)
-	// Approve is asked before an update begins.
+	// Approve is called before an update begins.
 	Approve func(context.Context, []stack.Change) error
-	// ConfirmRecreate is asked before the remains of a failed create are deleted. Nil
-	// refuses.
+	// ConfirmRecreate is called before the remains of a failed create are deleted. Nil
+	// declines.
 	ConfirmRecreate func(ctx context.Context, remains, question string) error
-	// Secrets returns values for the parameters that an existing stack would keep.
-	// It is asked once, before Build, if a stack will be created. Nil has none.
+	// Secrets returns values for parameters that an existing stack keeps. It is called
+	// once, before Build, if a stack will be created. Nil returns none.
 	Secrets func(context.Context) (map[string]string, error)
 }
 
@@ -66,10 +65,9 @@ type Outcome struct {
 	Orphans []stack.Event
 }
 
-// Run creates the stack, or updates it through a change set, and follows the
-// operation to its end. A stack that is already as desired is not changed. The
-// status table decides what to do about each status. After an interruption, the
-// same call resumes.
+// Run creates the stack, or updates it through a change set, and follows the operation
+// to its end. It does not change a stack that is already as desired. The status table
+// decides on the action for each status. After an interruption, the same call resumes.
 func (o *Operator) Run(ctx context.Context, spec Spec, d Decisions) (Outcome, error) {
 	r := &run{parts: o.parts(), spec: spec, decide: d}
 	r.stacks.UploadTemplate = r.store(spec.ArtifactBucket).UploadTemplate
@@ -95,8 +93,8 @@ type run struct {
 	outcome Outcome
 }
 
-// read reads the stack and looks its status up in the table. A stack whose status
-// does not allow the operation is an error.
+// read reads the stack and looks up its status in the table. A status that does not
+// allow the operation is an error.
 func (r *run) read(ctx context.Context, op string) (stack.Stack, stack.Action, error) {
 	s, err := r.stacks.Describe(ctx, r.spec.Stack)
 	if errors.Is(err, stack.ErrNotFound) && !r.spec.CodeOnly {
@@ -123,7 +121,7 @@ func (r *run) refuse(ctx context.Context, op string, s stack.Stack, advice strin
 	return &stack.StateError{Op: op, Stack: s.Name, Status: s.Status, Holds: holds, Advice: advice}
 }
 
-// act carries out an action. Again reports that the stack has to be read again.
+// act performs an action. again reports that the stack must be read again.
 func (r *run) act(ctx context.Context, s stack.Stack, action stack.Action) (again bool, err error) {
 	switch action {
 	case stack.Create:
@@ -139,7 +137,7 @@ func (r *run) act(ctx context.Context, s stack.Stack, action stack.Action) (agai
 	}
 }
 
-// build returns the desired state, and builds it before if that was not done.
+// build returns the desired state, and builds it first if necessary.
 func (r *run) build(ctx context.Context) (*Build, error) {
 	if r.built != nil {
 		return r.built, nil
@@ -153,7 +151,7 @@ func (r *run) build(ctx context.Context) (*Build, error) {
 	return r.built, nil
 }
 
-// askSecrets asks for the values that a new stack needs.
+// askSecrets requests the values that a new stack needs.
 func (r *run) askSecrets(ctx context.Context) (err error) {
 	if r.secrets == nil && r.decide.Secrets != nil {
 		r.secrets, err = r.decide.Secrets(ctx)
@@ -226,9 +224,9 @@ func (r *run) recreate(ctx context.Context, s stack.Stack) error {
 	return r.create(ctx, s)
 }
 
-// removeFailedCreate deletes the remains of a failed create. The user has to
-// confirm if the stack still owns anything, or if somebody may be about to execute
-// its change set.
+// removeFailedCreate deletes the remains of a failed create. It requires confirmation
+// if the stack still owns resources, or if another operator may be about to execute its
+// change set.
 func (r *run) removeFailedCreate(ctx context.Context, s stack.Stack) error {
 	if s.ID == "" || s.Status.Deploy() != stack.Recreate {
 		return nil
@@ -257,9 +255,8 @@ func (r *run) removeFailedCreate(ctx context.Context, s stack.Stack) error {
 	return r.deleteStack(ctx, s, nil)
 }
 
-// attach handles an operation that is running. If an earlier run of the same
-// deploy began it, it is followed to its end; another operation is waited for if
-// the user asked for that.
+// attach handles a running operation. It follows an operation of an earlier run of the
+// same deploy to its end, and waits for any other operation if the user asked for that.
 func (r *run) attach(ctx context.Context, s stack.Stack, action stack.Action) (again bool, err error) {
 	if s.Status == stack.StatusDeleting && r.spec.Wait { // a create comes next
 		if err := r.askSecrets(ctx); err != nil {
@@ -287,8 +284,8 @@ func (r *run) attach(ctx context.Context, s stack.Stack, action stack.Action) (a
 	return true, running.Wait(ctx)
 }
 
-// undoCreate deletes what a canceled create left: a protected database keeps the
-// first delete from succeeding.
+// undoCreate deletes the remains of a canceled create: a protected database makes the
+// first delete fail.
 func (r *run) undoCreate(ctx context.Context, canceled *stack.CanceledError, s stack.Stack) error {
 	plan, err := r.plan(ctx, s.ID, DestroyOptions{LiftProtection: true})
 	if err != nil {

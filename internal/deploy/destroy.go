@@ -13,9 +13,9 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// Destroy carries out a plan: it suspends the pipeline, empties the buckets,
-// deletes the stack and follows that to its end. It returns the leftovers. After
-// an interruption, a new plan with the same options resumes.
+// Destroy executes a plan: it suspends the pipeline, empties the buckets, deletes the
+// stack and follows the deletion to its end. It returns the leftovers. After an
+// interruption, a new plan with the same options resumes.
 func (o *Operator) Destroy(ctx context.Context, p Plan) ([]stack.Leftover, error) {
 	return (&destroy{parts: o.parts(), plan: p}).run(ctx)
 }
@@ -59,7 +59,7 @@ func (d *destroy) steps() []step {
 	}, end...)
 }
 
-// check refuses what is impossible, before anything is suspended.
+// check rejects what is impossible, before anything is suspended.
 func (d *destroy) check(ctx context.Context) (bool, error) {
 	p := d.plan
 	if len(p.Protections) > 0 && !p.options.LiftProtection {
@@ -156,11 +156,11 @@ func (d *destroy) sweep(ctx context.Context) (bool, error) {
 // maxDeletes is the number of times that a delete is begun because of obstacles.
 const maxDeletes = 3
 
-// deleteStack deletes a stack. If a bucket is not empty, it is emptied and the
-// delete begun again. Resources to retain make the first delete fail, and the next
-// one gives them up: CloudFormation accepts no such wish before. A delete that
-// stops at a function's network interfaces is begun again when Lambda has deleted
-// them.
+// deleteStack deletes a stack. If a bucket is not empty, it empties the bucket and
+// deletes again. With resources to retain, the first delete fails and the next one
+// retains them, because CloudFormation accepts RetainResources only for a stack in
+// DELETE_FAILED. A delete that stops at a function's network interfaces is repeated
+// when Lambda has deleted them.
 func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string) error {
 	var letGo []string
 	var deadline time.Time
@@ -203,7 +203,7 @@ func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string) 
 	}
 }
 
-// stillOwned are those of the logical ids that a stack still owns.
+// stillOwned returns the logical ids whose resources the stack still owns.
 func (p parts) stillOwned(ctx context.Context, s stack.Stack, logicalIDs []string) (out []string, err error) {
 	holds, err := p.stacks.Holdings(ctx, s)
 	for _, r := range holds {
@@ -214,8 +214,8 @@ func (p parts) stillOwned(ctx context.Context, s stack.Stack, logicalIDs []strin
 	return out, err
 }
 
-// emptyBuckets denies writes to buckets, some of which were counted, and empties
-// them.
+// emptyBuckets denies writes to buckets and empties them; counted has the known
+// contents of some.
 func (p parts) emptyBuckets(ctx context.Context, buckets []string, counted []bucket.Contents) error {
 	for _, name := range buckets {
 		if err := p.pipeline.DenyWrites(ctx, name); err != nil {
@@ -248,7 +248,7 @@ func (p parts) emptyProgress(name string, counted []bucket.Contents) func(bucket
 		reported = now
 		of, deleted := "", e.Versions+e.Markers
 		switch total := c.Versions + c.Markers; {
-		case deleted > total: // the count ended early, or there was none
+		case deleted > total: // the count ended early or is missing
 		case c.Truncated:
 			of = fmt.Sprintf(" of more than %d", total)
 		default:
@@ -258,9 +258,9 @@ func (p parts) emptyProgress(name string, counted []bucket.Contents) func(bucket
 	}
 }
 
-// listLeftovers lists what is left on purpose: the resources that CloudFormation
-// skipped, in this delete, in an earlier one, or in an update, and the final
-// snapshots of the databases.
+// listLeftovers lists the resources that are left on purpose: resources that
+// CloudFormation skipped, in this delete, in an earlier one or in an update, and the
+// final snapshots of the databases.
 func (p parts) listLeftovers(ctx context.Context, plan Plan) (out []stack.Leftover) {
 	events, err := p.stacks.Skipped(ctx, plan.Stack.ID)
 	if err != nil {
@@ -270,7 +270,7 @@ func (p parts) listLeftovers(ctx context.Context, plan Plan) (out []stack.Leftov
 		l := stack.Leftover{LogicalID: e.LogicalID, Type: e.Type, PhysicalID: e.PhysicalID, Costs: true, Why: "the template retains it"}
 		switch {
 		case strings.HasPrefix(e.Type, "Custom::"):
-			continue // no resource of AWS
+			continue // not an AWS resource
 		case e.Type == leftovers.TypeAccount || e.Type == leftovers.TypeRole:
 			l.Costs = false
 		case slices.Contains(plan.retainIDs, e.LogicalID) && e.Type == typeBucket:

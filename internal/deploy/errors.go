@@ -7,10 +7,10 @@ import (
 	"github.com/streamctl/streamctl/internal/failure"
 )
 
-// ProtectedError is a stack whose protections keep it from being destroyed.
+// ProtectedError reports a stack whose protections prevent its deletion.
 type ProtectedError struct {
 	Stack string
-	// By names each protection.
+	// By lists the protections.
 	By []string
 }
 
@@ -26,7 +26,7 @@ func (e *ProtectedError) Hint() string {
 // Class is the class of the error.
 func (*ProtectedError) Class() failure.Class { return failure.Declined }
 
-// LockedError is a destroy that would end at objects that S3 does not delete.
+// LockedError reports locked objects, which S3 does not delete yet.
 type LockedError struct {
 	Stack   string
 	Buckets []string
@@ -44,8 +44,8 @@ func (e *LockedError) Hint() string {
 // Class is the class of the error.
 func (*LockedError) Class() failure.Class { return failure.Declined }
 
-// AccountError is a set of credentials for another account than the variables file
-// names.
+// AccountError reports credentials for another account than Account in the variables
+// file.
 type AccountError struct{ Want, Got string }
 
 func (e *AccountError) Error() string {

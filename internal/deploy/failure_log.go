@@ -15,19 +15,19 @@ import (
 const (
 	// logLines is the number of last lines of a function that are shown.
 	logLines = 5
-	// logTimeout bounds the reading of a log, which is only an extra.
+	// logTimeout bounds the time to read a log, which is optional.
 	logTimeout = 10 * time.Second
 )
 
 // failureLog reads the log of the function behind a custom resource.
 type failureLog struct {
 	logs  *cloudwatchlogs.Client
-	group string // empty reads none
+	group string // empty disables reading
 }
 
-// lines returns the last lines of the function. A rollback deletes the log group,
-// so this is done immediately. A log that can't be read has no lines: the failure
-// itself matters.
+// lines returns the last lines of the function. A rollback deletes the log group, so
+// they are read immediately. A log that can't be read yields no lines: the failure
+// itself matters more.
 func (f failureLog) lines(ctx context.Context, _ stack.Event, began time.Time) (out []string) {
 	if f.group == "" {
 		return nil
@@ -46,7 +46,7 @@ func (f failureLog) lines(ctx context.Context, _ stack.Event, began time.Time) (
 	return out[max(0, len(out)-logLines):]
 }
 
-// logLine is a readable line; empty for a line of Lambda itself.
+// logLine formats a line; empty for Lambda's own lines.
 func logLine(raw string) string {
 	var line struct{ Level, Msg, Err string }
 	raw = strings.TrimSpace(raw)

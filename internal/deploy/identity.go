@@ -19,8 +19,8 @@ type IdentityAPI interface {
 
 var _ IdentityAPI = (*sts.Client)(nil)
 
-// CredentialsError is a set of credentials that AWS does not accept. The command
-// line, which loaded them, knows the next step.
+// CredentialsError reports credentials that AWS rejects. The command line, which loaded
+// them, adds the hint.
 type CredentialsError struct{ Err error }
 
 func (e *CredentialsError) Error() string { return fmt.Sprintf("use AWS credentials: %v", e.Err) }

@@ -11,9 +11,8 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// Invoke calls the stack's function with a logical id, with input as JSON, waits for
-// its response and reads it into output. A function that fails is a
-// *FunctionError.
+// Invoke calls the stack's function with a logical id, with input as JSON, and decodes
+// its response into output. An error of the function is a *FunctionError.
 func (o *Operator) Invoke(ctx context.Context, s stack.Stack, logicalID string, input, output any) error {
 	name, err := o.parts().stacks.PhysicalID(ctx, s, logicalID)
 	if err != nil {

@@ -31,7 +31,7 @@ import (
 type Clients struct {
 	CloudFormation *cfn.Client
 	// Polls is CloudFormation without retries after a network error: following an
-	// operation has its own.
+	// operation has its own retries.
 	Polls        *cfn.Client
 	S3           *s3.Client
 	STS          *sts.Client
@@ -45,7 +45,7 @@ type Clients struct {
 	EC2          *ec2.Client
 }
 
-// NewClients makes the clients for an account and region. A custom endpoint needs
+// NewClients returns the clients for an account and region. A custom endpoint needs
 // pathStyle: it has no host name per bucket.
 func NewClients(cfg aws.Config, pathStyle bool) Clients {
 	return Clients{
@@ -71,14 +71,14 @@ func (r answeredRetryer) IsErrorRetryable(err error) bool {
 	return !stack.IsUnreachable(err) && r.Retryer.IsErrorRetryable(err)
 }
 
-// Layout names the parts of the stack that operations use.
+// Layout lists the parts of the stack that operations use.
 type Layout struct {
 	// StatefulTypes are the resource types whose loss is a loss of data.
 	StatefulTypes []string
 	// Outputs locate the pipeline.
 	Outputs pipeline.Outputs
 	// SchemaLog is the log group of the function behind the custom resource; empty
-	// shows no log lines of it.
+	// disables reading it.
 	SchemaLog string
 }
 
@@ -87,24 +87,24 @@ type Operator struct {
 	Clients
 	Caller stack.Caller
 	Layout Layout
-	// Report gets each progress event, in order, from one goroutine at a time.
+	// Report receives each progress event, in order, from one goroutine at a time.
 	Report func(stack.Event)
-	// Expect gets the types of the resources that an operation ("create", "update",
-	// "delete") will touch, by logical id, before it begins. Nil gets none.
+	// Expect receives the types of the resources that an operation ("create", "update",
+	// "delete") will touch, by logical id, before it begins. May be nil.
 	Expect func(operation string, types map[string]string)
 	// Poll is the longest pause between two polls of a stack, 3 s in production; a
 	// third of that while resources change.
 	Poll time.Duration
-	// Token returns the end of a request token. Every call returns another one.
+	// Token returns the end of a request token, different in each call.
 	Token func() string
-	// Now returns the time; nil is AWS's clock, as far as it is known.
+	// Now returns the time; nil uses AWS's clock, as far as it is known.
 	Now func() time.Time
 	// Interrupted is asked once, when the context ends while an operation runs in
 	// AWS: see stack.Client.
 	Interrupted func(ctx context.Context, op string) (cancel bool, until context.Context)
 }
 
-// parts are the packages below, for one operation.
+// parts are the subpackages' types for one operation.
 type parts struct {
 	stack.Session
 	stacks    *stack.Client
@@ -142,11 +142,11 @@ func (p parts) store(bucket string) *code.Store {
 type step struct {
 	// name is an imperative phrase, for docs/architecture.md.
 	name string
-	// run carries the step out. done ends the operation with success.
+	// run performs the step. done ends the operation with success.
 	run func(context.Context) (done bool, err error)
 }
 
-// runSteps carries out steps in order.
+// runSteps runs steps in order.
 func runSteps(ctx context.Context, steps []step) error {
 	for _, s := range steps {
 		if done, err := s.run(ctx); done || err != nil {

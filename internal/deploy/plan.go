@@ -14,20 +14,19 @@ import (
 	"github.com/streamctl/streamctl/internal/stacktemplate"
 )
 
-// DestroyOptions are a user's wishes for a destroy.
+// DestroyOptions are a user's options for a destroy.
 type DestroyOptions struct {
-	// RetainArchive keeps the buckets and the key, except for empty buckets. Nil does
-	// what the unfinished destroy before this one did.
+	// RetainArchive keeps the buckets and the key, except for empty buckets. Nil
+	// repeats the choice of the previous, unfinished destroy.
 	RetainArchive *bool
-	// FinalSnapshot takes a snapshot of each database whose deletion policy takes
-	// none.
+	// FinalSnapshot takes a snapshot of each database whose deletion policy does not.
 	FinalSnapshot bool
 	// NoDrain does not wait until the stream is drained.
 	NoDrain bool
 	// LiftProtection lifts the termination and deletion protection.
 	LiftProtection bool
 	// ArtifactBucket is the bucket with the functions' code, which is deleted once no
-	// stack needs any of it. Empty keeps the code.
+	// stack needs it. Empty keeps the code.
 	ArtifactBucket string
 }
 
@@ -44,19 +43,18 @@ type Plan struct {
 	// Retained are resources that stay, by the template's policies or by the
 	// options.
 	Retained []Retained `json:"retained,omitempty"`
-	// RetainRequested reports that the unfinished destroy before this one keeps the
-	// archive.
+	// RetainRequested reports that the previous, unfinished destroy keeps the archive.
 	RetainRequested bool `json:"keeping,omitempty"`
 	// Locked are buckets with objects that S3 does not delete before a date.
 	Locked []string `json:"locked,omitempty"`
-	// Protections have to be lifted first.
+	// Protections must be lifted first.
 	Protections []string `json:"protections,omitempty"`
 	// Drains reports whether the stream is drained first: only if a snapshot or an
-	// archive with its records outlives the stack.
+	// archive with its records stays.
 	Drains bool `json:"drains,omitempty"`
 
 	options DestroyOptions
-	// retainIDs are logical ids that the stack gives up instead of deleting them.
+	// retainIDs are logical ids of resources that the delete retains.
 	retainIDs []string
 }
 
@@ -163,8 +161,8 @@ func (p parts) addBuckets(ctx context.Context, plan *Plan, declared map[string]s
 	return nil
 }
 
-// addDatabases reads the instances. Without a policy, CloudFormation takes a
-// snapshot; of a replica, or of an instance that is gone, it takes none.
+// addDatabases reads the instances. Without a policy, CloudFormation takes a snapshot,
+// except for a read replica or a missing instance.
 func (p parts) addDatabases(ctx context.Context, plan *Plan, declared map[string]stacktemplate.Resource) error {
 	for _, r := range stack.OfType(plan.Resources, typeInstance) {
 		d := Database{ID: r.PhysicalID, gone: true}
@@ -220,8 +218,8 @@ func (p *Plan) retains(physicalID string) bool {
 	})
 }
 
-// keyStays reports whether a key outlives the stack: every key that is not the
-// stack's, and those of the stack that are retained.
+// keyStays reports whether a key stays: every key that is not the stack's, and retained
+// keys of the stack.
 func (p *Plan) keyStays(key string) bool {
 	stays := true
 	for _, k := range stack.OfType(p.Resources, typeKey) {

@@ -64,8 +64,8 @@ func (p parts) inspectPipeline(ctx context.Context, s stack.Stack) (pipeline.Sus
 	return p.findSuspended(ctx, stack.Current{Stack: s, Template: body})
 }
 
-// Follow shows the operation that runs on a stack to its end, whoever began it. If
-// none runs, it returns the stack. It never cancels the operation.
+// Follow shows the stack's running operation to its end, also one of another operator.
+// If none runs, it returns the stack. It never cancels the operation.
 func (o *Operator) Follow(ctx context.Context, name string) (stack.Stack, error) {
 	p := o.parts()
 	p.stacks.Interrupted = nil
@@ -96,16 +96,16 @@ func (o *Operator) Follow(ctx context.Context, name string) (stack.Stack, error)
 
 // Comparison is a stack beside its desired state.
 type Comparison struct {
-	// Action is what a deploy would do: Create, Recreate or Update.
+	// Action is the action of a deploy: Create, Recreate or Update.
 	Action  stack.Action
 	Current stack.Current // without a template if the stack would be created
 	Spec    stack.Spec
-	// Diff names the differences.
+	// Diff lists the differing parts.
 	Diff []string
-	// Changes are those of a change set, of a Preview only.
+	// Changes are the changes of the change set; only Preview sets them.
 	Changes []stack.Change
-	// Lost are the logical ids of stateful resources whose data would be lost, and
-	// for which a deploy would refuse.
+	// Lost are the logical ids of stateful resources whose data would be lost, which
+	// makes a deploy stop.
 	Lost []string
 }
 
@@ -185,8 +185,8 @@ func (o *Operator) Prune(ctx context.Context, bucket string, dryRun bool) (code.
 	return p.store(bucket).Prune(ctx, p.stacks.ParameterValues, p.Clock.Now(), dryRun)
 }
 
-// Upload uploads artifacts to an artifact bucket, which it makes if necessary, and
-// returns the names of the functions whose code the bucket lacked.
+// Upload uploads artifacts to an artifact bucket, which it creates if necessary, and
+// returns the functions whose code the bucket lacked.
 func (o *Operator) Upload(ctx context.Context, bucket string, artifacts []artifact.Artifact) ([]string, error) {
 	s := o.parts().store(bucket)
 	if err := s.Ensure(ctx); err != nil {

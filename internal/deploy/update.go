@@ -15,7 +15,7 @@ const (
 	typeDeployment = "AWS::ApiGateway::Deployment"
 )
 
-// update is an update of a stack that exists.
+// update is an update of an existing stack.
 type update struct {
 	*run
 	current stack.Current
@@ -67,8 +67,8 @@ func (u *update) complete(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// compare ends the update if the stack is as desired: then only the settings that
-// no template has are restored.
+// compare ends the update if the stack is as desired, after restoring the settings
+// outside the template.
 func (u *update) compare(ctx context.Context) (done bool, err error) {
 	if u.current.NeedsUpdate(u.spec) {
 		return false, nil
@@ -82,7 +82,7 @@ func (u *update) unchanged(ctx context.Context) error {
 	return err
 }
 
-// check asks for the update's own checks, before anything is uploaded.
+// check runs the update's own checks, before the upload.
 func (u *update) check(context.Context) (bool, error) {
 	if u.decide.CheckUpdate == nil {
 		return false, nil
@@ -92,7 +92,7 @@ func (u *update) check(context.Context) (bool, error) {
 	return false, err
 }
 
-// prepare computes the changes. Without changes it ends the update.
+// prepare creates the change set. Without changes it ends the update.
 func (u *update) prepare(ctx context.Context) (done bool, err error) {
 	if u.spec.ParametersOnly {
 		u.changes, err = u.spec.ParameterChanges(u.current)
@@ -108,8 +108,8 @@ func (u *update) prepare(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// approve refuses the loss of data that the user did not allow, and asks about the
-// other changes.
+// approve rejects a loss of data that the user did not allow, and asks for approval of
+// the other changes.
 func (u *update) approve(ctx context.Context) (bool, error) {
 	if lost := lossy(u.changes, u.spec.AllowReplace, u.layout.StatefulTypes); len(lost) > 0 {
 		return false, &stack.ReplaceError{Stack: u.spec.Stack, Changes: lost}
@@ -125,7 +125,7 @@ func (u *update) approve(ctx context.Context) (bool, error) {
 	return false, u.decide.Approve(ctx, u.changes)
 }
 
-// lossy are the changes that would lose data, without those that are allowed.
+// lossy returns the changes that would lose data and are not allowed.
 func lossy(changes []stack.Change, allowed, statefulTypes []string) []stack.Change {
 	return slices.DeleteFunc(slices.Clone(changes), func(c stack.Change) bool {
 		return !c.LosesData(statefulTypes) || slices.Contains(allowed, c.LogicalID)
@@ -150,8 +150,8 @@ func (u *update) execute(ctx context.Context) (bool, error) {
 	return true, u.finish(ctx, result, err)
 }
 
-// restoreOutOfBand restores the settings that no template has: those that an
-// unfinished destroy changed, and the termination protection.
+// restoreOutOfBand restores the settings outside the template: those that an unfinished
+// destroy changed, and termination protection.
 func (p parts) restoreOutOfBand(ctx context.Context, current stack.Current, protected bool) (changed bool, err error) {
 	suspended, err := p.findSuspended(ctx, current)
 	if err != nil {
@@ -165,8 +165,8 @@ func (p parts) restoreOutOfBand(ctx context.Context, current stack.Current, prot
 	return resumed || changed, err
 }
 
-// protectDatabases restores the deletion protection that the template gives its
-// databases, and that an unfinished destroy lifted.
+// protectDatabases restores the databases' deletion protection of the template, which
+// an unfinished destroy lifted.
 func (p parts) protectDatabases(ctx context.Context, current stack.Current) error {
 	resources, err := stacktemplate.Parse(current.Template)
 	if err != nil {

@@ -15,13 +15,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Split takes a request's body apart: one event, an array of events, or
-// {"events": […]}. The parts are not yet judged; they alias body.
+// Split splits a request's body into events: one event, an array of events, or
+// {"events": […]}. The parts are not validated; they alias body.
 func Split(body []byte) ([]jsontext.Value, *FieldError) {
 	if detail := explain(body); detail != "" {
 		return nil, &FieldError{Detail: detail}
 	}
-	whole := jsontext.Value(bytes.TrimSpace(body)) // an object or an array, and nothing else
+	whole := jsontext.Value(bytes.TrimSpace(body)) // an object or an array
 	if whole.Kind() == '{' {
 		list, others, err := batchMember(whole)
 		switch {
@@ -55,8 +55,8 @@ func Split(body []byte) ([]jsontext.Value, *FieldError) {
 	return parts, nil
 }
 
-// batchMember gives the member "events" of an object, nil if it has none that
-// is an array, and whether there are others.
+// batchMember returns the member "events" of an object, nil unless it is an array, and
+// whether the object has other members.
 func batchMember(object jsontext.Value) (list jsontext.Value, others bool, err error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(object), lenient()...)
 	if _, err := dec.ReadToken(); err != nil {
@@ -81,7 +81,7 @@ func batchMember(object jsontext.Value) (list jsontext.Value, others bool, err e
 	return list, members > 1, nil
 }
 
-// fields are an event's members before they are judged.
+// fields are an event's members before validation.
 type fields struct {
 	EventID    jsontext.Value `json:"eventId"`
 	UserID     jsontext.Value `json:"userId"`
@@ -90,9 +90,8 @@ type fields struct {
 	Properties jsontext.Value `json:"properties"`
 }
 
-// Decode judges one event by itself, without a clock, and names everything
-// that is wrong with it. ID and Timestamp are zero when the event has none.
-// Properties may alias raw.
+// Decode validates one event, without a clock, and returns all problems. ID and
+// Timestamp are zero if the event has none. Properties may alias raw.
 func Decode(raw []byte) (Event, []FieldError) {
 	p := parser{text: raw}
 	if e, ok := p.event(); ok && p.ended() {
@@ -101,7 +100,7 @@ func Decode(raw []byte) (Event, []FieldError) {
 	return decode(raw)
 }
 
-// decode is Decode, slowly: it takes any form, and finds words for what is wrong.
+// decode is Decode without its fast path: it reads any form and explains problems.
 func decode(raw []byte) (Event, []FieldError) {
 	if jsontext.Value(raw).Kind() != '{' {
 		return Event{}, []FieldError{{Detail: "must be a JSON object"}}
@@ -153,14 +152,14 @@ func decodeError(raw []byte, err error) FieldError {
 			e.Detail = fmt.Sprintf("holds invalid UTF-8 (the byte 0x%02x): encode the text in UTF-8, not in Latin-1 or another encoding", c)
 		}
 		if at := syntactic.ByteOffset; at < int64(len(raw)) && unit(raw[at:])&^0x7ff == 0xd800 {
-			e.Detail = "holds " + string(raw[at:at+6]) + ", half of a surrogate pair, which is no character"
+			e.Detail = "holds " + string(raw[at:at+6]) + ", half of a surrogate pair, which is not a character"
 		}
 		return e
 	}
 	return FieldError{Detail: err.Error()}
 }
 
-// notUTF8 gives the first byte of a text that isn't UTF-8.
+// notUTF8 returns the first byte of a text that isn't UTF-8.
 func notUTF8(text []byte) (c byte, ok bool) {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
@@ -181,10 +180,10 @@ func fieldOf(p jsontext.Pointer) string {
 		}
 		path = append(path, token...)
 	}
-	return shorten(strings.ReplaceAll(string(path), "\x00", `\u0000`)) // no text of PostgreSQL holds NUL
+	return shorten(strings.ReplaceAll(string(path), "\x00", `\u0000`)) // PostgreSQL can't store NUL
 }
 
-// shorten bounds what an answer repeats of a request.
+// shorten bounds the part of a request that a response repeats.
 func shorten(s string) string {
 	const most = 200
 	if len(s) <= most {
@@ -239,11 +238,11 @@ func CheckType(s string) error {
 	return nil
 }
 
-// typeProblem is the problem of a type; empty if it has none. An event has a list of
-// such texts.
+// typeProblem returns the problem of a type, or "". Callers store it in a list of
+// texts.
 func typeProblem(s string) string {
 	n := 0
-	for _, r := range s { // what isn't UTF-8 is U+FFFD here
+	for _, r := range s { // range yields U+FFFD for invalid UTF-8
 		if n++; unicode.IsControl(r) {
 			return fmt.Sprintf("must not hold control characters, and has U+%04X", r)
 		}
@@ -257,12 +256,11 @@ func typeProblem(s string) string {
 	return ""
 }
 
-// CheckReplaced finds U+FFFD in what identifies an event's user and type. It
-// stands for bytes that a program on the way couldn't read, Latin-1 for
-// example: different ids become the same. ingest refuses it; what was stored
-// before is left alone.
+// CheckReplaced finds U+FFFD in an event's user id and type. A program that could not
+// decode bytes, such as Latin-1, replaces them with U+FFFD, which makes different ids
+// equal. ingest rejects it; events that were stored before this check stay.
 func (e Event) CheckReplaced() (FieldError, bool) {
-	const detail = "holds U+FFFD, which stands for bytes that are not UTF-8: encode the original text in UTF-8"
+	const detail = "holds U+FFFD, the replacement for bytes that are not UTF-8: encode the original text in UTF-8"
 	switch {
 	case strings.ContainsRune(e.UserID, utf8.RuneError):
 		return FieldError{Field: "userId", Detail: detail}, false
@@ -310,8 +308,8 @@ func timestamp(v jsontext.Value) (time.Time, string) {
 	return parseTime(s)
 }
 
-// ParseTime reads a time of RFC 3339 in the years 1970 to 9999, as an event's
-// timestamp is read, in UTC and whole microseconds.
+// ParseTime parses a time in RFC 3339 in the years 1970 to 9999 like an event's
+// timestamp, and returns it in UTC with whole microseconds.
 func ParseTime(s string) (time.Time, bool) {
 	t, detail := parseTime(s)
 	return t, detail == ""
@@ -319,7 +317,8 @@ func ParseTime(s string) (time.Time, bool) {
 
 func parseTime(s string) (time.Time, string) {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	// Parse takes a one-digit hour, a comma, and the offsets +24:00 and +00:60, too.
+	// time.Parse also accepts a one-digit hour, a comma, and the offsets +24:00 and
+	// +00:60.
 	if err != nil || s[13] != ':' || s[19] == ',' || !rightOffset(s) {
 		return time.Time{}, rightTime
 	}
@@ -330,7 +329,7 @@ func parseTime(s string) (time.Time, string) {
 	return t, ""
 }
 
-// rightOffset reports whether a time that Parse took ends with Z or an offset
+// rightOffset reports whether a time that time.Parse accepted ends with Z or an offset
 // of at most 23:59.
 func rightOffset(s string) bool {
 	if s[len(s)-1] == 'Z' {
@@ -355,7 +354,7 @@ func eventID(v jsontext.Value) (uuid.UUID, string) {
 }
 
 func parseID(s []byte) (uuid.UUID, string) {
-	if len(s) != 36 { // ParseBytes takes other forms, too
+	if len(s) != 36 { // ParseBytes accepts other forms too
 		return uuid.Nil, rightID
 	}
 	id, err := uuid.ParseBytes(s)

@@ -12,18 +12,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// Envelope is an accepted event on its way.
+// Envelope is an accepted event with the facts of its receipt, as ingest writes it to
+// the stream.
 type Envelope struct {
 	Event Event
-	// ReceivedAt is when ingest received it, UTC, whole microseconds.
+	// ReceivedAt is the time at which ingest received it, UTC, whole microseconds.
 	ReceivedAt time.Time
-	// RequestID is the API's id of the request that brought it.
+	// RequestID is the API's id of the event's request.
 	RequestID string
-	// Index is its place in that request, 0 to MaxBatch-1.
+	// Index is the event's position in that request, 0 to MaxBatch-1.
 	Index int
 }
 
-// AppendJSON writes the envelope on one line.
+// AppendJSON appends the envelope as one line.
 func (e Envelope) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"event":`...)
 	dst = e.Event.AppendJSON(dst)
@@ -36,11 +37,10 @@ func (e Envelope) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// DecodeEnvelope reads a line that AppendJSON wrote and judges the event as
-// Decode does. An event without identity is refused: ingest gives each one. An
-// envelope may have members that aren't known here, since a newer ingest may
-// be followed by an older processor.
-//
+// DecodeEnvelope decodes a line that AppendJSON wrote and validates the event as Decode
+// does. An event without an identity is an error: ingest gives each one. Unknown
+// members of an envelope are ignored, because an older processor may read the envelopes
+// of a newer ingest.
 // The event's properties may alias line.
 func DecodeEnvelope(line []byte) (Envelope, error) {
 	p := parser{text: line}
@@ -50,7 +50,7 @@ func DecodeEnvelope(line []byte) (Envelope, error) {
 	return decodeEnvelope(line)
 }
 
-// envelope reads a line that is just as AppendJSON writes it.
+// envelope reads a line in exactly the form that AppendJSON writes.
 func (p *parser) envelope() (e Envelope, ok bool) {
 	if !p.skip(`{"event":`) {
 		return e, false
@@ -84,7 +84,7 @@ func (p *parser) envelope() (e Envelope, ok bool) {
 	return e, p.skip("}") && p.at == len(p.text)
 }
 
-// decodeEnvelope is DecodeEnvelope, slowly, for any form.
+// decodeEnvelope is DecodeEnvelope without its fast path, for any form.
 func decodeEnvelope(line []byte) (Envelope, error) {
 	var v struct {
 		Event      jsontext.Value `json:"event"`
@@ -109,5 +109,5 @@ func decodeEnvelope(line []byte) (Envelope, error) {
 	return Envelope{Event: e, ReceivedAt: received, RequestID: v.RequestID, Index: v.Index}, nil
 }
 
-// Lines takes a record's data apart. Any data has at least one line.
+// Lines splits a record's data into lines. Any data has at least one.
 func Lines(data []byte) [][]byte { return bytes.Split(data, []byte{'\n'}) }

@@ -1,6 +1,6 @@
-// Package event is what an event is: its fields and limits, the envelope in
-// which it travels, and the record that carries envelopes on the stream. ingest
-// and processor judge by the same code.
+// Package event declares an analytics event: its fields and limits, the envelope of an
+// accepted event, and the stream record with its envelopes. ingest and processor
+// validate with the same code.
 package event
 
 import (
@@ -35,35 +35,34 @@ const (
 	MaxExponent    = 400
 )
 
-// How far a timestamp may lie from an event's receipt and arrival.
+// Bounds of a timestamp relative to the event's receipt and arrival.
 const (
-	// MaxAhead is how far after its receipt, for every client's clock.
+	// MaxAhead is the largest time after the receipt; it tolerates clients' clocks.
 	MaxAhead = 24 * time.Hour
-	// ArrivalMaxAge and ArrivalMaxAhead are the processor's bounds around the
-	// record's arrival on the stream. They are wider than any that ingest may
-	// be set to, so that a changed setting never turns an accepted event away.
+	// ArrivalMaxAge and ArrivalMaxAhead are the processor's bounds, relative to the
+	// record's arrival on the stream. They are wider than any setting of ingest, so
+	// that a changed setting never makes the processor reject an accepted event.
 	ArrivalMaxAge   = 366 * 24 * time.Hour
 	ArrivalMaxAhead = 25 * time.Hour
 )
 
-// Event is one thing that a user did. Its identity is (ID, Timestamp).
+// Event is one action of a user. Its identity is (ID, Timestamp).
 type Event struct {
 	ID     uuid.UUID
 	UserID string
 	Type   string
-	// Timestamp is in UTC and whole microseconds.
+	// Timestamp is in UTC with whole microseconds.
 	Timestamp time.Time
 	// Properties is a JSON object without insignificant white space.
 	Properties jsontext.Value
 }
 
-// FieldError says what is wrong with a field of an event, and what would be
-// right.
+// FieldError describes an invalid field of an event and the valid values.
 type FieldError struct {
 	// Event is the event's index in its request.
 	Event int `json:"event"`
-	// Field is the field's name; a path for what lies inside properties, empty
-	// for the event as a whole.
+	// Field is the field's name, a path inside properties, or empty for the event as a
+	// whole.
 	Field string `json:"field,omitempty"`
 	// Detail reads as a sentence after the field's name.
 	Detail string `json:"detail"`
@@ -76,7 +75,7 @@ func (e FieldError) Error() string {
 	return "event " + strconv.Itoa(e.Event) + ": " + e.Field + ": " + e.Detail
 }
 
-// AppendJSON writes the event as it travels: with identity, on one line.
+// AppendJSON appends the event with its identity, on one line.
 func (e Event) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"eventId":"`...)
 	dst = AppendID(dst, e.ID)
@@ -91,7 +90,7 @@ func (e Event) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// AppendID writes an id as String does, without an allocation.
+// AppendID appends an id as String formats it, without an allocation.
 func AppendID(dst []byte, id uuid.UUID) []byte {
 	dst = append(hex.AppendEncode(dst, id[:4]), '-')
 	dst = append(hex.AppendEncode(dst, id[4:6]), '-')
@@ -102,7 +101,7 @@ func AppendID(dst []byte, id uuid.UUID) []byte {
 
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
-// AppendTime writes a time as events carry it: RFC 3339, UTC, microseconds.
+// AppendTime appends a time in the format of events: RFC 3339, UTC, microseconds.
 func AppendTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()
@@ -123,7 +122,7 @@ func AppendTime(dst []byte, t time.Time) []byte {
 
 func twoDigits(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
-// appendString quotes a string. AppendQuote's only error is for what isn't
+// appendString appends a quoted string. AppendQuote returns an error only for invalid
 // UTF-8, which it then replaces; a decoded string is UTF-8.
 func appendString(dst []byte, s string) []byte {
 	out, _ := jsontext.AppendQuote(dst, s)

@@ -10,11 +10,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Identify gives an event without identity one: a version 7 id and the time of
-// its receipt. What the event brought along stays. random is crypto/rand.Reader
-// outside tests.
+// Identify completes an event's identity: a missing id becomes a version 7 UUID, and a
+// missing timestamp the time of receipt. random is crypto/rand.Reader outside tests.
 func (e *Event) Identify(received time.Time, random io.Reader) error {
-	// Milliseconds, as in the id: sent again with the id alone, it is the same.
+	// Milliseconds, as in the id: a resend with only the id gets the same timestamp.
 	received = received.UTC().Truncate(time.Millisecond)
 	if e.Timestamp.IsZero() {
 		e.Timestamp = received
@@ -25,10 +24,10 @@ func (e *Event) Identify(received time.Time, random io.Reader) error {
 	return e.mint(received, random)
 }
 
-// RandomBytes is what Identify reads for a new id.
+// RandomBytes is the number of bytes that Identify reads for a new id.
 const RandomBytes = 10
 
-// mint makes a UUID of version 7: 48 bits of milliseconds, 74 random bits.
+// mint creates a version 7 UUID: 48 bits of milliseconds, 74 random bits.
 func (e *Event) mint(at time.Time, random io.Reader) error {
 	if _, err := io.ReadFull(random, e.ID[16-RandomBytes:]); err != nil {
 		e.ID = uuid.Nil
@@ -42,8 +41,8 @@ func (e *Event) mint(at time.Time, random io.Reader) error {
 	return nil
 }
 
-// timeOf reads the time inside a version 7 id. Another id says nothing of the
-// time, and the same event sent again would then get another identity.
+// timeOf returns the time inside a version 7 id. Other ids contain no time, and a
+// resend of the same event would then get another identity.
 func timeOf(id uuid.UUID) (time.Time, string) {
 	if id.Version() != 7 || id.Variant() != uuid.RFC4122 {
 		return time.Time{}, "needed with eventId; a resend must carry the same time"
@@ -57,7 +56,7 @@ func timeOf(id uuid.UUID) (time.Time, string) {
 	return t, ""
 }
 
-// CheckReceipt judges the event's time by when ingest received it: at most
+// CheckReceipt checks the event's time against its receipt by ingest: at most
 // maxAgeDays days before (1 to 365) and MaxAhead after.
 func (e Event) CheckReceipt(received time.Time, maxAgeDays int) (FieldError, bool) {
 	oldest, newest := received.AddDate(0, 0, -maxAgeDays), received.Add(MaxAhead)
@@ -68,9 +67,8 @@ func (e Event) CheckReceipt(received time.Time, maxAgeDays int) (FieldError, boo
 		oldest.UTC().Format(time.RFC3339) + " to " + newest.UTC().Format(time.RFC3339)}, false
 }
 
-// CheckArrival judges the event's time by when its record arrived on the
-// stream: never by a clock of ours or a setting, so that a replay years later
-// comes to the same result.
+// CheckArrival checks the event's time against the arrival of its record on the stream,
+// never against a clock or a setting, so that a replay years later has the same result.
 func (e Event) CheckArrival(arrived time.Time) error {
 	switch {
 	case e.Timestamp.Before(arrived.Add(-ArrivalMaxAge)):

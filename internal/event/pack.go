@@ -5,29 +5,29 @@ import (
 	"encoding/hex"
 )
 
-// MaxRecordBytes bounds a record's data; the stream takes 1 MiB together with
-// the partition key.
+// MaxRecordBytes bounds a record's data; the stream accepts 1 MiB including the
+// partition key.
 const MaxRecordBytes = 1<<20 - 2048
 
-// Record is what ingest puts on the stream.
+// Record is a record that ingest writes to the stream.
 type Record struct {
-	// PartitionKey is PartitionKey of the user's id: one user's events stay in
+	// PartitionKey is PartitionKey of the user's id, which keeps one user's events in
 	// order.
 	PartitionKey string
 	// Data holds envelopes, joined by newlines.
 	Data []byte
-	// Envelopes are the indexes, in what was given to Pack, of the envelopes in Data.
+	// Envelopes are the indexes of the envelopes in Data, in the argument of Pack.
 	Envelopes []int
 }
 
-// maxKeyBytes is the longest user id that is its own partition key. Kinesis
-// takes 256 characters and doesn't document whether it counts code points,
-// UTF-16 units or bytes: 256 bytes are within each.
+// maxKeyBytes is the longest user id that is its own partition key. Kinesis accepts 256
+// characters and doesn't document whether these are code points, UTF-16 units or bytes;
+// 256 bytes satisfy each.
 const maxKeyBytes = 256
 
-// PartitionKey is the partition key of a user's events: the user's id, or the
-// SHA-256 of a long one in hexadecimal digits. A longer key would fail the whole
-// PutRecords call, with the events of others, on every retry.
+// PartitionKey returns the partition key of a user's events: the user's id, or the
+// SHA-256 of a long one in hexadecimal. A longer key would fail the whole PutRecords
+// call, with other users' events, on every retry.
 func PartitionKey(userID string) string {
 	if len(userID) <= maxKeyBytes {
 		return userID
@@ -36,7 +36,7 @@ func PartitionKey(userID string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Pack gathers envelopes into records: those of one user share a record while
+// Pack combines envelopes into records: the envelopes of one user share a record while
 // they fit, in their order.
 func Pack(envelopes []Envelope) []Record {
 	firsts, next := byUser(envelopes)
@@ -55,8 +55,8 @@ func Pack(envelopes []Envelope) []Record {
 	return p.records
 }
 
-// byUser gives the first envelope of each user and, for each envelope, the
-// user's next one, or -1.
+// byUser returns the first envelope of each user and, for each envelope, the user's
+// next one, or -1.
 func byUser(envelopes []Envelope) (firsts, next []int) {
 	firsts, next = make([]int, 0, len(envelopes)), make([]int, len(envelopes))
 	last := make(map[string]int, len(envelopes))
@@ -72,12 +72,12 @@ func byUser(envelopes []Envelope) (firsts, next []int) {
 	return firsts, next
 }
 
-// packer keeps all records in one piece of memory.
+// packer allocates all records in one buffer.
 type packer struct {
 	records []Record
 	data    []byte
 	indexes []int
-	// dataFrom and indexFrom are where the last record begins.
+	// dataFrom and indexFrom are the offsets of the last record.
 	dataFrom, indexFrom int
 }
 
@@ -86,7 +86,7 @@ func (p *packer) begin(user string) {
 	p.records = append(p.records, Record{PartitionKey: PartitionKey(user)})
 }
 
-// add puts an envelope into the last record, or into a new one behind it.
+// add appends an envelope to the last record, or to a new one.
 func (p *packer) add(index int, e Envelope) {
 	end := len(p.data)
 	if end > p.dataFrom {

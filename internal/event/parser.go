@@ -5,27 +5,25 @@ import (
 	"unicode/utf8"
 )
 
-// maxNames is the most members of open objects that the parser keeps in mind.
+// maxNames is the largest number of members of open objects that the parser tracks.
 const maxNames = 64
 
-// parser reads events, as nearly all clients send them, in one pass and without
-// copying. It takes nothing that decode refuses, and reads the same from it.
-// What it doesn't take, anything wrong and a few rare forms, is left to decode,
-// which also says what is wrong.
+// parser reads events in their usual form in one pass and without copying. It accepts
+// nothing that decode rejects, and returns the same values. It leaves all other input,
+// invalid events and a few rare forms, to decode, which also explains problems.
 type parser struct {
 	text []byte
 	at   int
-	// spaced is set by white space between tokens.
+	// spaced is true after white space between tokens.
 	spaced bool
-	// keys counts the members of properties, at all depths.
+	// keys is the number of members in properties, at all depths.
 	keys int
-	// names are those of the members of all open objects.
+	// names are the names of the members of all open objects.
 	names [maxNames]struct{ start, end int32 }
 	open  int
 }
 
-// next passes over white space and gives the byte behind it; 0 at the end,
-// which is no token either.
+// next skips white space and returns the next byte; 0 at the end, which is not a token.
 func (p *parser) next() byte {
 	for ; p.at < len(p.text); p.at++ {
 		switch c := p.text[p.at]; c {
@@ -38,7 +36,7 @@ func (p *parser) next() byte {
 	return 0
 }
 
-// take passes over white space and the byte behind it, if it is c.
+// take skips white space and the next byte, if it is c.
 func (p *parser) take(c byte) bool {
 	if p.next() != c {
 		return false
@@ -47,7 +45,7 @@ func (p *parser) take(c byte) bool {
 	return true
 }
 
-// skip passes over a text that comes next, exactly.
+// skip skips a text if it comes next, exactly.
 func (p *parser) skip(text string) bool {
 	if len(p.text)-p.at < len(text) || string(p.text[p.at:p.at+len(text)]) != text {
 		return false
@@ -58,8 +56,8 @@ func (p *parser) skip(text string) bool {
 
 func (p *parser) ended() bool { return p.next() == 0 && p.at == len(p.text) }
 
-// value passes over any value inside properties. depth is its own, should it
-// be an object or an array.
+// value skips any value inside properties. depth is the value's depth if it is an
+// object or an array.
 func (p *parser) value(depth int) bool {
 	switch c := p.next(); c {
 	case '"':
@@ -105,8 +103,8 @@ func (p *parser) object(depth int) bool {
 	return true
 }
 
-// remember notes a name that ends before p.at, unless its object has it
-// already or there are too many.
+// remember records a name that ends before p.at. It returns false if its object already
+// has the name or there are too many.
 func (p *parser) remember(first int, name []byte) bool {
 	if p.open == maxNames {
 		return false
@@ -138,7 +136,7 @@ func (p *parser) array(depth int) bool {
 	return true
 }
 
-// str reads a string and gives what is between its quotes.
+// str reads a string and returns the bytes between its quotes.
 func (p *parser) str() (raw []byte, escaped, ok bool) {
 	start := p.at + 1
 	high := byte(0)
@@ -164,8 +162,8 @@ func (p *parser) str() (raw []byte, escaped, ok bool) {
 	return nil, false, false
 }
 
-// escape gives the length of the escape that b begins with; 0 for one that
-// isn't right, NUL among them. A pair of surrogates is one.
+// escape returns the length of the escape at the start of b; 0 if it is invalid,
+// including NUL. A pair of surrogates is one escape.
 func escape(b []byte) int {
 	if len(b) < 2 {
 		return 0
@@ -187,7 +185,7 @@ func escape(b []byte) int {
 	return 0
 }
 
-// unit reads the four hexadecimal digits of an escape; -1 when b begins with none.
+// unit reads the four hexadecimal digits of an escape; -1 if b doesn't start with one.
 func unit(b []byte) (r int) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return -1

@@ -5,15 +5,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// Decoded is one event of a request: an event, or what is wrong with it.
+// Decoded is one event of a request, or its problems.
 type Decoded struct {
 	Event  Event
 	Errors []FieldError
 }
 
-// Read takes a request's body apart and judges its events: what Split and
-// Decode do together, in one pass where that is possible. The events'
-// properties may alias body.
+// Read splits a request's body and validates its events, like Split and Decode, in one
+// pass where that is possible. The events' properties may alias body.
 func Read(body []byte) ([]Decoded, *FieldError) {
 	p := parser{text: body}
 	if all, ok := p.body(); ok {
@@ -41,7 +40,7 @@ func (p *parser) body() (all []Decoded, ok bool) {
 	if !p.take('[') {
 		return nil, false
 	}
-	const few = 200 // bytes of an event, at a guess
+	const few = 200 // bytes of a small event, to size the slice
 	all = make([]Decoded, 0, min(MaxBatch, 1+len(p.text)/few))
 	for more := true; more; {
 		e, ok := p.event()
@@ -56,7 +55,7 @@ func (p *parser) body() (all []Decoded, ok bool) {
 	return all, (!wrapped || p.take('}')) && p.ended()
 }
 
-// wrapper passes over the beginning of {"events": […]}, if it is that.
+// wrapper skips the start of {"events": […]}, if the body has that form.
 func (p *parser) wrapper() bool {
 	start := p.at
 	p.at++
@@ -99,7 +98,7 @@ func (p *parser) event() (e Event, ok bool) {
 	return e, true
 }
 
-// field reads the value of one of an event's members.
+// field reads the value of one member of an event.
 func (p *parser) field(e *Event, name []byte) bool {
 	if string(name) == "properties" {
 		return p.properties(e)

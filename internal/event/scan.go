@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// scan looks for what JSON allows and an event doesn't: too deep, too many
-// members, \u0000, numbers that the warehouse can't hold. raw is valid JSON.
+// scan finds values that JSON allows and an event doesn't: too deep, too many members,
+// \u0000, numbers that the warehouse can't store. raw is valid JSON.
 func scan(raw []byte) (FieldError, bool) {
 	depth, keys := 0, 0
 	wrong := func(at int, detail string) (FieldError, bool) {
@@ -34,7 +34,7 @@ func scan(raw []byte) (FieldError, bool) {
 		case c == '}' || c == ']':
 			depth--
 		case c == ':' && depth > 1:
-			// The event's own members don't count: on its way it gets more.
+			// The event's own members don't count: ingest adds more.
 			if keys++; keys > MaxKeys {
 				return tooMuch(i, "must not have more than "+strconv.Itoa(MaxKeys)+" members, at all depths together")
 			}
@@ -52,7 +52,8 @@ func scan(raw []byte) (FieldError, bool) {
 	return FieldError{}, false
 }
 
-// fieldAt names the field whose name or value begins at a byte of valid JSON.
+// fieldAt returns the path of the field whose name or value starts at a byte of valid
+// JSON.
 func fieldAt(raw []byte, at int64) string {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	for dec.InputOffset() <= at {
@@ -63,8 +64,8 @@ func fieldAt(raw []byte, at int64) string {
 	return fieldOf(dec.StackPointer())
 }
 
-// stringEnd gives the index of the closing quote of the string that begins at
-// start, and whether \u0000 is in it.
+// stringEnd returns the index of the closing quote of the string that starts at start,
+// and whether the string contains \u0000.
 func stringEnd(raw []byte, start int) (end int, nul bool) {
 	for i := start + 1; i < len(raw); i++ {
 		switch raw[i] {
@@ -82,9 +83,8 @@ func isNumber(c byte) bool {
 	return c >= '0' && c <= '9' || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'
 }
 
-// checkNumber gives what is wrong with a JSON number; "" means nothing. It must
-// be one that PostgreSQL casts to float8: finite, and zero only if it is written
-// as zero.
+// checkNumber returns the problem of a JSON number, or "". PostgreSQL must be able to
+// cast it to float8: it must be finite, and zero only if it is written as zero.
 func checkNumber(number []byte) string {
 	if len(number) > MaxNumberBytes {
 		return "is a number of " + strconv.Itoa(len(number)) + " characters: write at most " + strconv.Itoa(MaxNumberBytes) + ", or send it as text"

@@ -12,14 +12,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// lenient leaves to Decode what it refuses alone: a name twice, and what isn't
-// UTF-8, concern one event of a batch.
+// lenient accepts duplicate names and invalid UTF-8, which concern one event of a
+// batch: Decode rejects that event.
 func lenient() []jsontext.Options {
 	return []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 }
 
-// explain gives what is wrong with a body that isn't one JSON object or array,
-// and what to do; "" for one that is.
+// explain returns the problem of a body that isn't one JSON object or array, with a
+// fix; "" for a valid one.
 func explain(body []byte) string {
 	if detail := notJSON(body); detail != "" {
 		return detail
@@ -47,8 +47,8 @@ func explain(body []byte) string {
 	return "the body is not JSON" + place(body, start+at) + ": " + what
 }
 
-// place names a byte, counted from 0, and its line and column where there are
-// several lines.
+// place describes the position of a byte, counted from 0, with line and column if there
+// are several lines.
 func place(body []byte, at int) string {
 	before := body[:at]
 	if !bytes.ContainsRune(before, '\n') {
@@ -58,7 +58,7 @@ func place(body []byte, at int) string {
 	return fmt.Sprintf(" at byte %d (line %d, column %d)", at, bytes.Count(before, []byte("\n"))+1, utf8.RuneCount(before[line:])+1)
 }
 
-// follows explains what comes after the end of the first value.
+// follows explains the text after the end of the first value.
 func follows(body, text []byte, at int, rest []byte) string {
 	next := bytes.TrimSpace(rest)
 	if len(next) == 0 {
@@ -79,12 +79,12 @@ func follows(body, text []byte, at int, rest []byte) string {
 	case len(bytes.Trim(next, "\x00")) == 0:
 		return "the body ends with " + strconv.Itoa(len(next)) + " NUL byte(s): send the text without them"
 	case c == '}' || c == ']':
-		return "the body has a closing " + string(c) + " too many" + place(body, at) + ": remove it"
+		return "the body has one closing " + string(c) + " too many" + place(body, at) + ": remove it"
 	}
-	return "something follows the end of the JSON value" + place(body, at) + ": send the value alone"
+	return "there is text after the end of the JSON value" + place(body, at) + ": send the value alone"
 }
 
-// inside names what a text that is cut off was in the middle of.
+// inside describes the place where a text is truncated.
 func inside(text []byte) string {
 	var open []byte
 	for i := 0; i < len(text); i++ {
@@ -109,8 +109,8 @@ func inside(text []byte) string {
 	return "an object"
 }
 
-// mistake names the mistake at a byte that JSON doesn't allow there; "" if it
-// is none of the usual ones.
+// mistake describes the mistake at a byte that JSON doesn't allow there; "" for an
+// unusual one.
 func mistake(text []byte, at int) string {
 	rest := text[at:]
 	r, _ := utf8.DecodeRune(rest)
@@ -155,13 +155,13 @@ func mistake(text []byte, at int) string {
 	case (r == '}' || r == ']') && after("-"):
 		return "a minus sign without a number"
 	case r == '}' || r == ']':
-		return "a closing " + string(r) + " that nothing opened, or a value is missing before it"
+		return "a closing " + string(r) + " without an opening one, or a value is missing before it"
 	}
 	return ""
 }
 
-// badWord explains a word that is not a JSON value, or a name without quotes; at
-// may lie inside it or at its end. It gives "" where no word is.
+// badWord explains a word that is not a JSON value, or a name without quotes; at may
+// lie inside it or at its end. It returns "" if there is no word.
 func badWord(text []byte, at int) string {
 	start := at
 	for start > 0 && isLetter(text[start-1]) {
@@ -178,17 +178,16 @@ func badWord(text []byte, at int) string {
 	}
 	switch strings.ToLower(token) {
 	case "nan", "infinity", "inf":
-		return token + ", and JSON has no such number: leave the property out, or send null"
+		return token + ", which is not a JSON number: leave the property out, or send null"
 	case "undefined", "none", "nil":
-		return token + ", and JSON has no such value: leave the property out, or send null"
+		return token + ", which is not a JSON value: leave the property out, or send null"
 	case "true", "false", "null":
 		return token + ", which JSON writes as " + strings.ToLower(token)
 	}
 	return "the word " + shorten(token) + " without double quotes"
 }
 
-// badNumber explains a number in a form that JSON doesn't have. at may lie
-// inside it.
+// badNumber explains a number in a form that JSON doesn't allow. at may lie inside it.
 func badNumber(text []byte, at int) string {
 	start := at
 	for start > 0 && (isNumber(text[start-1]) || text[start-1]|0x20 == 'x') {
@@ -210,7 +209,7 @@ func badNumber(text []byte, at int) string {
 	}
 	switch {
 	case strings.HasPrefix(number, "+"):
-		return "a number with a leading +: leave the + out"
+		return "a number with a leading +: remove the +"
 	case len(digits) > 1 && digits[0] == '0' && strings.ContainsRune("xXbBoO", rune(digits[1])):
 		return "the number " + shorten(number) + " in another base" + write
 	case len(digits) > 1 && digits[0] == '0' && digit(digits[1]):

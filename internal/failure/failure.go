@@ -1,30 +1,30 @@
-// Package failure sorts errors into classes: what a user can do about them, and
-// so the exit code. The packages whose errors have a class declare it on the
-// error's type.
+// Package failure sorts errors into classes by the action that a user can take, and so
+// by exit code. A package declares the class of an error as a method of its type.
 package failure
 
 // Class is a kind of failure.
 type Class int
 
-// The classes, the one that decides first where an error has several.
+// The classes. If an error has several, the one that is declared first decides.
 const (
 	// Other is every error without a class.
 	Other Class = iota
-	// Declined is an interrupt, a no, or nobody there to say yes.
+	// Declined is an interrupt, a question that was answered with no, or a question
+	// without a terminal.
 	Declined
-	// LeftBehind is an operation that ended, but something remains.
+	// LeftBehind is a finished operation that left resources.
 	LeftBehind
 	// Usage is a wrong command line.
 	Usage
 	// Invalid is an invalid variables file or template.
 	Invalid
-	// Credentials are missing, expired or wrong credentials, another account, or
-	// a permission that is missing.
+	// Credentials are missing, expired or invalid credentials, credentials of another
+	// account, or a missing permission.
 	Credentials
 	// Network is an endpoint that can't be reached.
 	Network
-	// Stack is an operation of the stack that failed, or a stack in a state that
-	// allows none.
+	// Stack is a failed stack operation, or a stack status that does not allow the
+	// operation.
 	Stack
 	// Busy is another operation that is running.
 	Busy
@@ -36,10 +36,9 @@ type Classified interface {
 	Class() Class
 }
 
-// Of returns the class of an error: among those of its whole chain, the one that
-// is declared first. Other is for nil too. foreign gives the classes of errors of
-// other modules, which have no Class method; it gets each error of the chain by
-// itself.
+// Of returns the class of an error: of all classes in its chain, the one that is
+// declared first. The class of nil is Other. foreign returns the classes of errors of
+// other modules, which have no Class method; it is called for each error of the chain.
 func Of(err error, foreign ...func(error) Class) Class {
 	best := Other
 	found := func(c Class) {
@@ -48,7 +47,7 @@ func Of(err error, foreign ...func(error) Class) Class {
 		}
 	}
 	visit(err, func(err error) {
-		if c, ok := err.(Classified); ok { //nolint:errorlint // each error of the chain by itself
+		if c, ok := err.(Classified); ok { //nolint:errorlint // each error of the chain separately
 			found(c.Class())
 		}
 		for _, of := range foreign {
@@ -64,7 +63,7 @@ func visit(err error, each func(error)) {
 		return
 	}
 	each(err)
-	switch wrapped := err.(type) { //nolint:errorlint // each error of the chain by itself
+	switch wrapped := err.(type) { //nolint:errorlint // each error of the chain separately
 	case interface{ Unwrap() error }:
 		visit(wrapped.Unwrap(), each)
 	case interface{ Unwrap() []error }:

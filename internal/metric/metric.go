@@ -1,5 +1,5 @@
-// Package metric is what a team declares to be counted, beside events by type:
-// which events, which of their fields, told apart by which others.
+// Package metric defines declared metrics: which events they count, which field they
+// aggregate, and which fields group the values.
 package metric
 
 import (
@@ -15,37 +15,37 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Limits of what may be declared.
+// Limits of declarations.
 const (
-	// MaxDefinitions is the most metrics of a platform.
+	// MaxDefinitions is the largest number of metrics of a platform.
 	MaxDefinitions = 20
-	// MaxBytes is the most that all definitions may take as JSON: they travel
-	// in a function's environment, of which Lambda takes 4 KB.
+	// MaxBytes is the largest size of all definitions as JSON: they are a part of a
+	// function's environment, which Lambda limits to 4 KB.
 	MaxBytes = 3000
-	// MaxBy is the most fields that tell a metric's values apart.
+	// MaxBy is the largest number of fields in By.
 	MaxBy = 2
 )
 
-// Definition declares a metric. It counts events; with a field to add up, or to
-// take the smallest or largest of, it counts those whose field is a number.
+// Definition declares a metric. It counts events; with Sum, Min or Max, it counts
+// events whose field is a number.
 type Definition struct {
-	// Name is how the metric is asked for: a small letter, then small letters,
-	// digits and underscores, at most 40 characters.
+	// Name identifies the metric in queries: a small letter, then small letters, digits
+	// and underscores, at most 40 characters.
 	Name string `yaml:"Name" json:"name"`
-	// EventType chooses events; empty means all.
+	// EventType selects events; empty selects all.
 	EventType string `yaml:"EventType" json:"eventType,omitempty"`
-	// Sum, Min and Max name a field of properties, the same one where more
-	// than one is given: properties.amount. A name with dots or spaces is in
-	// double quotes: properties."order.total".
+	// Sum, Min and Max are the path of a field of properties, the same path if more
+	// than one is given: properties.amount. A name with dots or spaces is in double
+	// quotes: properties."order.total".
 	Sum string `yaml:"Sum" json:"sum,omitempty"`
 	Min string `yaml:"Min" json:"min,omitempty"`
 	Max string `yaml:"Max" json:"max,omitempty"`
-	// By names up to two fields that tell values apart: eventType, or one of
-	// properties that is text, a number or a truth value.
+	// By has up to two fields that group the values: eventType, or fields of properties
+	// that are text, numbers or booleans.
 	By []string `yaml:"By" json:"by,omitempty"`
 }
 
-// Reserved are the names that the platform's own metrics and answers have.
+// Reserved are the names of built-in metrics and answers.
 var Reserved = []string{"events", "summary", "users"}
 
 var (
@@ -58,15 +58,15 @@ func CheckName(n string) error {
 	case !name.MatchString(n):
 		return errors.New("want a small letter, then small letters, digits and underscores, at most 40 characters")
 	case slices.Contains(Reserved, n):
-		return errors.New("is the platform's own; want another")
+		return errors.New("is a built-in metric; choose another name")
 	}
 	return nil
 }
 
-// Problem is something wrong with a field of a definition.
+// Problem is a problem with a field of a definition.
 type Problem struct{ Field, What string }
 
-// Check gives everything that is wrong with a definition.
+// Check returns all problems of a definition.
 func (d Definition) Check() []Problem {
 	var problems []Problem
 	add := func(field, format string, args ...any) {
@@ -112,8 +112,7 @@ func (d Definition) Check() []Problem {
 	return problems
 }
 
-// Field is the field whose values are added up; empty for a metric that only
-// counts.
+// Field is the path of the aggregated field; empty for a metric that only counts.
 func (d Definition) Field() string {
 	for _, path := range []string{d.Sum, d.Min, d.Max} {
 		if path != "" {
@@ -123,22 +122,22 @@ func (d Definition) Field() string {
 	return ""
 }
 
-// Key is the name of the metric's series: its name and a short hash of all that
-// decides what is counted. A changed definition is another series.
+// Key is the name of the metric's series: its name and a short hash of everything that
+// decides what it counts. A changed definition is another series.
 func (d Definition) Key() string {
 	text, err := json.Marshal([]any{d.EventType, canonical(d.Field()), canonicals(d.By)})
 	if err != nil {
-		return d.Name // strings alone can't fail
+		return d.Name // encoding strings can't fail
 	}
 	sum := sha256.Sum256(text)
 	return d.Name + "." + hex.EncodeToString(sum[:4])
 }
 
-// SkippedKey is the series of the events that a metric passed over, because
-// their field was missing or no number.
+// SkippedKey is the series of events that a metric skipped because their field was
+// missing or not a number.
 func SkippedKey(key string) string { return key + ".skipped" }
 
-// Encode writes definitions as JSON, the same for the same.
+// Encode returns definitions as JSON, the same bytes for equal definitions.
 func Encode(definitions []Definition) (string, error) {
 	if len(definitions) == 0 {
 		return "", nil
@@ -150,7 +149,7 @@ func Encode(definitions []Definition) (string, error) {
 	return string(text), nil
 }
 
-// Decode reads what Encode wrote.
+// Decode decodes the result of Encode.
 func Decode(text string) ([]Definition, error) {
 	if text == "" {
 		return nil, nil

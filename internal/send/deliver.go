@@ -19,20 +19,20 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Pauses before another try, doubled each time, where the server names none.
+// Backoff before a retry, doubled each time, unless the server sends Retry-After.
 const (
 	firstPause = 100 * time.Millisecond
 	maxPause   = 5 * time.Second
 )
 
-// RefusedError is an API that lets this caller do nothing.
+// RefusedError reports that the API rejects every request of this caller.
 type RefusedError struct {
 	Status int
 	Detail string
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("the API answers %d: %s", e.Status, e.Detail)
+	return fmt.Sprintf("the API returned %d: %s", e.Status, e.Detail)
 }
 
 // Class implements failure.Classified.
@@ -43,8 +43,8 @@ func (e *RefusedError) Class() failure.Class {
 	return failure.Other
 }
 
-// deliver sends a batch until each event has its answer, or the time for tries
-// is over. When sending has ended, nothing is tried again.
+// deliver sends a batch until each event has a response or the retry time is over. When
+// sending has ended, it does not retry.
 func (s *sender) deliver(ctx, sending context.Context, batch []Item) {
 	if sending.Err() != nil {
 		s.unsent(batch...)
@@ -67,7 +67,7 @@ func (s *sender) deliver(ctx, sending context.Context, batch []Item) {
 			return
 		}
 		if len(o.left) < len(batch) {
-			wait = firstPause // it goes forward
+			wait = firstPause // some events were accepted
 		}
 		batch = o.left
 		next := wait/2 + rand.N(wait/2)
@@ -85,15 +85,15 @@ func (s *sender) deliver(ctx, sending context.Context, batch []Item) {
 	}
 }
 
-// UnkeptError is events that were neither accepted nor kept.
+// UnkeptError reports events that were neither accepted nor kept.
 type UnkeptError struct {
-	// Events is how many; FirstLine is the lowest of their lines, 0 if they have none.
+	// Events is their number; FirstLine is the lowest of their lines, 0 without lines.
 	Events, FirstLine int
 	Err               error
 }
 
 func (e *UnkeptError) Error() string {
-	text := fmt.Sprintf("keep events that were not accepted: %v: %d of them are not kept", e.Err, e.Events)
+	text := fmt.Sprintf("keep events that were not accepted: %v: %d events are not kept", e.Err, e.Events)
 	if e.FirstLine > 0 {
 		text += fmt.Sprintf(", the first from line %d", e.FirstLine)
 	}
@@ -103,7 +103,7 @@ func (e *UnkeptError) Error() string {
 // Unwrap returns the cause.
 func (e *UnkeptError) Unwrap() error { return e.Err }
 
-// unsent keeps events without an answer.
+// unsent keeps events without a response.
 func (s *sender) unsent(batch ...Item) {
 	for _, item := range batch {
 		err := s.o.Rejects.Unsent(item)
@@ -121,12 +121,12 @@ func (s *sender) unsent(batch ...Item) {
 	}
 }
 
-// outcome is what a try came to.
+// outcome is the result of one try.
 type outcome struct {
-	// left are the events to try again, after the time that the server asks for.
+	// left are the events to retry, after the pause that the server requested.
 	left  []Item
 	after time.Duration
-	// tooLarge asks for smaller requests.
+	// tooLarge requires smaller requests.
 	tooLarge bool
 	// err ends the run.
 	err error
@@ -159,7 +159,7 @@ func (s *sender) try(ctx context.Context, batch []Item) outcome {
 	return s.judge(resp, text, batch)
 }
 
-// judge reads an answer.
+// judge interprets a response.
 func (s *sender) judge(resp *http.Response, text []byte, batch []Item) outcome {
 	a, err := decode(resp.StatusCode, text)
 	again := outcome{left: batch}
@@ -197,7 +197,7 @@ func decode(status int, text []byte) (p api.Problem, err error) {
 	return api.Problem{Results: r.Results}, err
 }
 
-// each notes every event's own result, and gives those to try again.
+// each records every event's own result, and returns the events to retry.
 func (s *sender) each(a api.Problem, batch []Item) (left []Item) {
 	accepted := 0
 	for _, r := range a.Results {
@@ -225,7 +225,7 @@ func (s *sender) each(a api.Problem, batch []Item) (left []Item) {
 	return left
 }
 
-// refuseAll notes the reasons of a request of which nothing was accepted.
+// refuseAll records the reasons of a request without an accepted event.
 func (s *sender) refuseAll(a api.Problem, batch []Item) error {
 	byEvent := map[int][]event.FieldError{}
 	for _, e := range a.Errors {
@@ -261,7 +261,7 @@ func reasons(list []event.FieldError) string {
 	return text
 }
 
-// trouble notes what went wrong with a request that is tried again.
+// trouble records the problem of a request that will be retried.
 func (s *sender) trouble(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,14 +17,13 @@ import (
 )
 
 const (
-	// maxLine is the longest line of an input, in bytes: twice the largest event.
+	// maxLine is the longest line of an input in bytes: twice the largest event.
 	maxLine = 128 << 10
-	// maxDocument bounds a JSON document that is written over several lines.
+	// maxDocument bounds a JSON document that spans several lines.
 	maxDocument = 1 << 20
 )
 
-// item decodes one event. An event without an identity gets one, before the first
-// try.
+// item decodes one event. It completes the identity before the first try.
 func item(p piece, number int) (Item, error) {
 	if p.event == nil {
 		e, problems := event.Decode(bytes.TrimSpace(p.raw))
@@ -42,7 +41,7 @@ func item(p piece, number int) (Item, error) {
 type row struct {
 	text []byte
 	line int
-	// long is a line that is longer than maxLine, of which text is the beginning.
+	// long reports a line longer than maxLine; text is its start.
 	long bool
 }
 
@@ -52,7 +51,7 @@ type documents struct {
 	in     Input
 	r      *bufio.Reader
 	line   int   // of the last row read
-	again  []row // to be read before r
+	again  []row // pushed back, read before r
 	ready  []piece
 	number int
 }
@@ -64,7 +63,7 @@ func newDocuments(r *bufio.Reader, in Input) *documents {
 // Lines returns how many lines were read.
 func (d *documents) Lines() int { return d.line }
 
-// Position is the first line of which no event was returned yet.
+// Position returns the first line whose events were not all returned yet.
 func (d *documents) Position() int {
 	switch {
 	case len(d.ready) > 0:
@@ -88,7 +87,7 @@ func (d *documents) Next() (Item, error) {
 	return item(p, d.number)
 }
 
-// fill reads one line, and as many more as its last document has.
+// fill reads one line, and the following lines of its last document.
 func (d *documents) fill() error {
 	first, err := d.row()
 	if err != nil {
@@ -114,7 +113,7 @@ func (d *documents) fill() error {
 	return d.document(first)
 }
 
-// feed gives a decoder one row per read, and remembers the rows.
+// feed gives a decoder one row per read and records the rows.
 type feed struct {
 	d    *documents
 	rows []row
@@ -150,7 +149,7 @@ func (f *feed) add(r row) {
 
 var errDocument = fmt.Errorf("a JSON document of more than %d bytes", maxDocument)
 
-// document reads all documents that begin on a row.
+// document reads all documents that start on a row.
 func (d *documents) document(first row) error {
 	f := &feed{d: d}
 	f.add(first)

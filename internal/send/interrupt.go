@@ -8,7 +8,7 @@ import (
 )
 
 // After an interrupt, a pipe is read until it is silent for idleTime, at most for
-// drainTime: the events that its writer has already handed over are kept too.
+// drainTime, so that events in the pipe are kept too.
 const (
 	idleTime  = 300 * time.Millisecond
 	drainTime = 3 * time.Second
@@ -28,9 +28,9 @@ type pipe struct {
 	until  time.Time // after an interrupt
 }
 
-// Interruptible returns a reader whose reads end with ctx, for standard input,
-// pipes and terminals. Shortly after the end of ctx it returns io.EOF. A read that
-// still blocks then stays behind until the program ends.
+// Interruptible returns a reader whose reads end with ctx, for standard input, pipes
+// and terminals. Shortly after the end of ctx it returns io.EOF. A read that is blocked
+// then stays blocked until the program ends.
 func Interruptible(ctx context.Context, r io.Reader) io.Reader {
 	p := &pipe{chunks: make(chan chunk), done: ctx.Done()}
 	go func() {
@@ -46,7 +46,7 @@ func Interruptible(ctx context.Context, r io.Reader) io.Reader {
 	return p
 }
 
-// Read returns what is there, or waits for it.
+// Read returns available bytes, or waits for some.
 func (p *pipe) Read(out []byte) (int, error) {
 	if len(p.rest.data) == 0 && p.rest.err == nil {
 		p.rest = p.next()
@@ -92,7 +92,7 @@ func OpenBlocking[F io.Closer](ctx context.Context, open func() (F, error)) (F, 
 		case result <- opened{file, err}:
 		case <-ctx.Done():
 			if err == nil {
-				_ = file.Close() // nobody waits for it
+				_ = file.Close() // the caller has returned
 			}
 		}
 	}()

@@ -9,10 +9,10 @@ import (
 )
 
 // File keeps events that weren't accepted in two files: rejected lines as they were
-// read, and events without an answer with their identity, so that sending that
-// file again duplicates nothing. It never writes over a file.
+// read, and events without a response with their identity, so that resending that file
+// duplicates nothing. It never overwrites a file.
 type File struct {
-	// Name is the beginning of both files' names.
+	// Name is the prefix of both files' names.
 	Name string
 
 	mu          sync.Mutex
@@ -50,8 +50,8 @@ func (l *lineFile) write(name string, text []byte) error {
 			return err
 		}
 	}
-	// Each line is written by itself: an error is about this event, not about those
-	// in a buffer, and leaves no part of a line behind.
+	// Each line is written separately, so that an error concerns this event and not
+	// buffered ones, and leaves no partial line.
 	n, err := l.file.Write(append(append(make([]byte, 0, len(text)+1), text...), '\n'))
 	if err != nil {
 		return errors.Join(err, l.file.Truncate(l.size))
@@ -60,7 +60,7 @@ func (l *lineFile) write(name string, text []byte) error {
 	return nil
 }
 
-// close finishes the file, and removes an empty one.
+// close closes the file, and removes an empty one.
 func (l *lineFile) close() error {
 	if l.file == nil {
 		return nil
@@ -72,8 +72,8 @@ func (l *lineFile) close() error {
 	return err
 }
 
-// Begin creates the file for unsent events, so that a folder that can't be written
-// to is an error before anything is sent. After kill -9 the file stays.
+// Begin creates the file for unsent events, so that a folder without write permission
+// is an error before anything is sent. After kill -9 the file stays.
 func (f *File) Begin() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -87,14 +87,14 @@ func (f *File) Bad(_ int, text []byte, _ string) error {
 	return f.bad.write(f.Name+".rejected", text)
 }
 
-// Unsent keeps an event without an answer.
+// Unsent keeps an event without a response.
 func (f *File) Unsent(i Item) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.unsent.write(f.Name+".unsent", i.AppendJSON(nil))
 }
 
-// Close finishes the files and returns the paths of those that hold lines.
+// Close closes the files and returns the paths of those that have lines.
 func (f *File) Close() (bad, unsent string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

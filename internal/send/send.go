@@ -1,6 +1,6 @@
-// Package send brings events to a platform's API: in batches, several at a time,
-// tried again until each has an answer. Identities are minted before the first
-// try, so that a second one never counts twice.
+// Package send sends events to a platform's API: in batches, several in parallel,
+// retried until each has a response. Identities are minted before the first try, so
+// that a retry is never counted twice.
 package send
 
 import (
@@ -16,28 +16,28 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Item is an event to send, and its place in the input.
+// Item is an event with its place in the input.
 type Item struct {
 	event.Event
-	// Line is its line in the input, counted from 1; 0 for an event that was not
-	// read from a file.
+	// Line is its line in the input, from 1; 0 for an event that was not read from a
+	// file.
 	Line int
-	// Number counts the events of the input from 1.
+	// Number is its position in the input, from 1.
 	Number int
 	// Minted reports whether the input lacks its id or its timestamp.
 	Minted bool
 }
 
-// Source gives events, each with its identity, and io.EOF at their end. A
-// *BadError is input that isn't an event; the next call continues after it.
+// Source returns events, each with its identity, and io.EOF at the end. A *BadError is
+// input that isn't an event; the next call continues after it.
 type Source interface {
 	Next() (Item, error)
 }
 
-// BadError is a piece of input that isn't an event.
+// BadError reports input that isn't an event.
 type BadError struct {
 	Line, Number int
-	// Text is the input as it was.
+	// Text is the input, unchanged.
 	Text []byte
 	Err  error
 }
@@ -47,42 +47,43 @@ func (e *BadError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *BadError) Unwrap() error { return e.Err }
 
-// Rejects keeps events that weren't accepted: Bad those that can't be, Unsent those
-// that may be sent again as they are kept.
+// Rejects keeps events that weren't accepted: Bad those that never can be, Unsent those
+// that can be sent again as they are kept.
 type Rejects interface {
 	Bad(line int, text []byte, reason string) error
 	Unsent(Item) error
 }
 
-// Options say how to send.
+// Options configure Run.
 type Options struct {
 	Client *api.Client
-	// Batch is the most events of a request, 1 to 500.
+	// Batch is the largest number of events per request, 1 to 500.
 	Batch int
 	// Linger is how long an event waits for others to share its request.
 	Linger time.Duration
-	// Concurrency is the most requests at a time.
+	// Concurrency is the largest number of parallel requests.
 	Concurrency int
-	// Rate is events a second; 0 is as fast as they are answered.
+	// Rate is events per second; 0 sends as fast as the API responds.
 	Rate float64
-	// RetryFor is how long an event is tried again that wasn't answered, or was
-	// answered with 429 or 5xx.
+	// RetryFor is how long an event without a response, or with a 429 or 5xx, is
+	// retried.
 	RetryFor time.Duration
 	Rejects  Rejects
-	// For ends the reading of the source after this time; 0 reads all of it.
+	// For stops reading the source after this time; 0 reads all of it.
 	For time.Duration
 	// KeepRest reads the source to its end after an interrupt or a fatal error, and
-	// hands the events to Rejects.Unsent. A source without an end must not set it.
+	// passes the events to Rejects.Unsent. Do not set it for a source without an end.
 	KeepRest bool
-	// Interrupted is called once, when ctx of Run ends: it returns a context that
-	// ends when the requests under way and the rest of the source must be given up.
-	// Nil gives nothing up.
+	// Interrupted is called once, when ctx of Run ends. It returns a context whose end
+	// abandons the requests in progress and the rest of the source. Nil never abandons
+	// them.
 	Interrupted func(ctx context.Context) context.Context
-	// Accepted is called with each answer: how many were accepted, and when.
+	// Accepted is called for each response with the number of accepted events and the
+	// time.
 	Accepted func(events int, at time.Time)
 }
 
-// maxBytes keeps a request under what Lambda can be handed.
+// maxBytes keeps a request below Lambda's limit.
 const maxBytes = 3 << 20
 
 // sender is a run.
@@ -91,16 +92,16 @@ type sender struct {
 	batches chan []Item
 	mu      sync.Mutex
 	sum     Summary
-	took    []time.Duration // each answered request's
+	took    []time.Duration // of each request with a response
 	fatal   error
-	// stop ends reading and retries; abort also ends requests under way.
+	// stop ends reading and retries; abort also ends requests in progress.
 	stop, abort context.CancelFunc
 	unkept      *UnkeptError
 }
 
-// Run sends the events of source. When ctx ends, it reads no more, waits for the
-// requests under way, and gives everything that has no answer to Rejects. An error
-// is one that ends the run: of the input, of the credentials, of Rejects.
+// Run sends the events of source. When ctx ends, it stops reading, waits for the
+// requests in progress, and passes every event without a response to Rejects. It
+// returns an error that ended the run: of the input, the credentials, or Rejects.
 func Run(ctx context.Context, source Source, o Options) (Summary, error) {
 	working, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
@@ -136,7 +137,7 @@ func Run(ctx context.Context, source Source, o Options) (Summary, error) {
 	return s.sum, errors.Join(s.fatal, err)
 }
 
-// gather makes batches of the events that the source gives.
+// gather combines the events of the source into batches.
 func (s *sender) gather(working, sending context.Context, source Source) error {
 	items := make(chan Item)
 	ended := make(chan error, 1)
@@ -153,7 +154,7 @@ func (s *sender) gather(working, sending context.Context, source Source) error {
 			return
 		}
 		if sending.Err() == nil {
-			s.batches <- batch // a worker comes: each batch ends
+			s.batches <- batch // a worker becomes free: each batch ends
 		} else {
 			s.unsent(batch...)
 		}
@@ -184,8 +185,8 @@ func (s *sender) gather(working, sending context.Context, source Source) error {
 
 func sizeOf(i Item) int { return len(i.Properties) + len(i.UserID) + len(i.Type) + 128 }
 
-// read hands the source's events on, no faster than the rate. When sending has
-// ended, it keeps them.
+// read passes on the source's events, no faster than the rate. When sending has ended,
+// it keeps them.
 func (s *sender) read(working, sending context.Context, source Source, items chan<- Item) error {
 	limit := rate.NewLimiter(rate.Inf, 0)
 	if s.o.Rate > 0 {
@@ -236,7 +237,7 @@ func (s *sender) read(working, sending context.Context, source Source, items cha
 	}
 }
 
-// position notes where the reading of an input was given up.
+// position records where reading stopped.
 func (s *sender) position(source Source) {
 	if in, ok := source.(interface{ Position() int }); ok {
 		s.mu.Lock()
@@ -245,7 +246,7 @@ func (s *sender) position(source Source) {
 	}
 }
 
-// refused notes an event that can never be accepted.
+// refused records an event that can never be accepted.
 func (s *sender) refused(r Refusal, text []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,7 +254,7 @@ func (s *sender) refused(r Refusal, text []byte) error {
 	return s.o.Rejects.Bad(r.Line, text, r.Reason)
 }
 
-// fail ends the run: no more events are sent, requests under way are finished.
+// fail ends the run: no more events are sent, requests in progress finish.
 func (s *sender) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

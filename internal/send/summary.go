@@ -5,48 +5,49 @@ import (
 	"time"
 )
 
-// Summary is what became of a run.
+// Summary is the result of a run.
 type Summary struct {
-	// Lines is how many lines of the input were read, blank ones included; 0 if it
-	// has none.
+	// Lines is the number of lines read, blank ones included; 0 for input without
+	// lines.
 	Lines int `json:"lines,omitempty"`
-	// Read is how many events the input had: accepted, rejected and unsent ones.
+	// Read is the number of events in the input: accepted, rejected and unsent.
 	Read     int `json:"read"`
 	Accepted int `json:"accepted"`
-	// Refused can never be accepted as they are.
+	// Refused is the number of events that can never be accepted as they are.
 	Refused int `json:"refused"`
-	// Unsent were not sent, or got no answer in the time for tries. They may have
-	// been stored, and can be sent again as they were kept.
+	// Unsent is the number of events that were not sent, or got no response within
+	// RetryFor. They may have been stored; resending them as they were kept duplicates
+	// nothing.
 	Unsent int `json:"unsent"`
-	// Minted is how many events came without an id or a timestamp and got one.
+	// Minted is the number of events that had no id or no timestamp and got one.
 	Minted   int `json:"minted,omitempty"`
 	Requests int `json:"requests"`
 	Retries  int `json:"retries"`
 	// Interrupted reports whether the run was interrupted.
 	Interrupted bool `json:"interrupted"`
-	// ResumeLine is the first line of the input that was neither sent nor kept; 0
-	// if there is none.
+	// ResumeLine is the first line of the input that was neither sent nor kept; 0 if
+	// all were.
 	ResumeLine int `json:"resumeLine,omitempty"`
 
 	Began   time.Time `json:"-"`
 	Seconds float64   `json:"seconds"`
-	// Rate is accepted events a second.
+	// Rate is accepted events per second.
 	Rate float64 `json:"eventsPerSecond"`
-	// Latency is that of answered requests.
+	// Latency is the time from a request to its response.
 	Latency Percentiles `json:"requestLatency"`
-	// Reasons count the refused events by what is wrong with them.
+	// Reasons counts the rejected events by reason.
 	Reasons map[string]int `json:"reasons,omitempty"`
 	// Examples are the rejected events with the lowest numbers, at most 20.
 	Examples []Refusal `json:"examples,omitempty"`
-	// LastTrouble is why requests were tried again, the last of them.
+	// LastTrouble is the reason of the last retry.
 	LastTrouble string `json:"lastTrouble,omitempty"`
 }
 
-// Refusal is a refused event of the input.
+// Refusal is a rejected event of the input.
 type Refusal struct {
-	// Line is counted from 1; 0 for an event that was not read from a file.
+	// Line is the line, from 1; 0 for an event that was not read from a file.
 	Line int `json:"line"`
-	// Number counts the events of the input from 1.
+	// Number is the position in the input, from 1.
 	Number int    `json:"number"`
 	Reason string `json:"reason"`
 }
@@ -60,8 +61,8 @@ type Percentiles struct {
 
 const (
 	maxExamples = 20
-	// maxReasons bounds how many different ones are told apart: some name what
-	// was sent.
+	// maxReasons bounds the number of distinct reasons: some contain a part of the
+	// event.
 	maxReasons = 50
 )
 
@@ -87,7 +88,7 @@ func (s *Summary) finish(now time.Time, took []time.Duration) {
 	s.Latency = PercentilesOf(took)
 }
 
-// PercentilesOf sorts the durations and gives their percentiles; zeros for none.
+// PercentilesOf sorts the durations and returns their percentiles; zeros if d is empty.
 func PercentilesOf(d []time.Duration) Percentiles {
 	if len(d) == 0 {
 		return Percentiles{}

@@ -8,20 +8,20 @@ import (
 	"unicode/utf8"
 )
 
-// utf16Reader decodes UTF-16 that begins with a byte-order mark. Text that isn't
-// UTF-16 is an error: a replacement character would merge different users.
+// utf16Reader decodes UTF-16 with a byte-order mark. Invalid UTF-16 is an error: a
+// replacement character would merge different users.
 type utf16Reader struct {
 	r      *bufio.Reader
 	little bool
-	read   bool   // the mark
-	out    []byte // decoded and not yet taken
+	read   bool   // the byte-order mark was read
+	out    []byte // decoded and not returned yet
 	line   int
 	err    error
 }
 
 func newUTF16(r *bufio.Reader) *utf16Reader { return &utf16Reader{r: r, line: 1} }
 
-// Read gives UTF-8.
+// Read returns UTF-8.
 func (u *utf16Reader) Read(p []byte) (int, error) {
 	for len(u.out) < len(p) && u.err == nil {
 		if u.r.Buffered() < 2 && len(u.out) > 0 {

@@ -11,27 +11,27 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// MaxValues is the largest input that Values takes, in bytes.
+// MaxValues is the largest input of Values in bytes.
 const MaxValues = 256 << 20
 
-// values gives the events of a JSON text.
+// values returns the events of a JSON text.
 type values struct {
 	pieces []piece
 	lines  int
 	number int
 }
 
-// piece is a JSON value and where it begins.
+// piece is a JSON value and its place.
 type piece struct {
 	raw  jsontext.Value
 	line int
-	// event is set if raw was decoded already.
+	// event is set if raw is already decoded.
 	event *event.Event
 }
 
-// Values reads JSON: one event, several after each other, arrays of events, or
-// objects whose only member is an array "events". The whole input is parsed first:
-// a text that isn't JSON is an error before anything is sent.
+// Values reads JSON: one event, several events in a row, arrays of events, or objects
+// whose only member is an array "events". It parses the whole input first: invalid JSON
+// is an error before any event is sent.
 func Values(r io.Reader) (Source, error) {
 	v, err := readValues(r, Input{})
 	if err != nil {
@@ -61,10 +61,10 @@ func readValues(r io.Reader, in Input) (*values, error) {
 	return v, nil
 }
 
-// Lines returns how many lines the text has.
+// Lines returns the number of lines of the text.
 func (v *values) Lines() int { return v.lines }
 
-// Position is the line of the next event.
+// Position returns the line of the next event.
 func (v *values) Position() int {
 	if len(v.pieces) > 0 {
 		return v.pieces[0].line
@@ -72,7 +72,7 @@ func (v *values) Position() int {
 	return v.lines + 1
 }
 
-// split cuts a text, which begins on a line, into events.
+// split splits a text, which starts on a line, into events.
 func (v *values) split(text []byte, line int) error {
 	d := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	counted := int64(0)
@@ -130,7 +130,7 @@ func appendPieces(all []piece, raw jsontext.Value, line int) ([]piece, error) {
 	return all, nil
 }
 
-// wrapped gives the array of {"events": […]}, nil for any other object.
+// wrapped returns the array of {"events": […]}, nil for any other object.
 func wrapped(raw jsontext.Value) jsontext.Value {
 	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if _, err := d.ReadToken(); err != nil {
@@ -151,7 +151,7 @@ func wrapped(raw jsontext.Value) jsontext.Value {
 	return list
 }
 
-// Next gives the next event.
+// Next returns the next event.
 func (v *values) Next() (Item, error) {
 	if len(v.pieces) == 0 {
 		return Item{}, io.EOF

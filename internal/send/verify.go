@@ -10,18 +10,17 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Counter tells how many events can be queried.
+// Counter counts queryable events.
 type Counter interface {
 	Count(context.Context) (int, error)
 }
 
-// Verifier measures the time from an event's acceptance to its being in the
-// answers of queries. It compares totals: the k-th event accepted is taken to be
-// there when the count has grown by k. Others' events at the same time would
-// make it look shorter.
+// Verifier measures the time from an event's acceptance until queries include it. It
+// compares totals: the k-th accepted event counts as queryable when the count has grown
+// by k. Other clients' events at the same time make the time look shorter.
 type Verifier struct {
 	Counter Counter
-	// Every is the pause between two questions; the result is that coarse.
+	// Every is the pause between two queries, and so the resolution of the result.
 	Every time.Duration
 
 	mu       sync.Mutex
@@ -39,16 +38,16 @@ type tally struct {
 	at    time.Time
 }
 
-// Verified is what a verification came to.
+// Verified is the result of a verification.
 type Verified struct {
-	// Queryable is how many of the accepted events are in the answers.
+	// Queryable is the number of accepted events that queries include.
 	Queryable int `json:"queryable"`
 	Missing   int `json:"missing"`
-	// Latency is from the acceptance to the answer that had it.
+	// Latency is the time from acceptance to the first query that includes the event.
 	Latency Percentiles `json:"acceptedToQueryable"`
 }
 
-// Begin notes what is there and asks from now on, until Finish.
+// Begin reads the current count and starts to query, until Finish.
 func (v *Verifier) Begin(ctx context.Context) error {
 	before, err := v.Counter.Count(ctx)
 	if err != nil {
@@ -78,7 +77,7 @@ func (v *Verifier) ask(ctx context.Context, before int) {
 	}
 }
 
-// Accepted notes accepted events.
+// Accepted records accepted events.
 func (v *Verifier) Accepted(events int, at time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -86,7 +85,7 @@ func (v *Verifier) Accepted(events int, at time.Time) {
 	v.accepted = append(v.accepted, tally{v.total, at})
 }
 
-// Finish waits until all accepted events are in the answers, at most for a time.
+// Finish waits until queries include all accepted events, at most for patience.
 func (v *Verifier) Finish(ctx context.Context, patience time.Duration) (Verified, error) {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -114,7 +113,7 @@ func (v *Verifier) complete() bool {
 	return v.total == 0 || n > 0 && v.seen[n-1].total >= v.total
 }
 
-// latencies gives each accepted event's.
+// latencies returns the latency of each accepted event.
 func (v *Verifier) latencies() []time.Duration {
 	var all []time.Duration
 	next, done := 0, 0
@@ -132,17 +131,17 @@ func (v *Verifier) latencies() []time.Duration {
 	return all
 }
 
-// MissingError is accepted events that no answer has.
+// MissingError reports accepted events that queries do not include.
 type MissingError struct {
 	Missing int
 	After   time.Duration
 }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("%d accepted events are in no answer %s after the last was sent", e.Missing, e.After)
+	return fmt.Sprintf("%d accepted events are not queryable %s after the last was sent", e.Missing, e.After)
 }
 
-// Hint is where they are.
+// Hint implements the command line's hints.
 func (e *MissingError) Hint() string {
-	return "they are in the stream and will be loaded; `streamctl query summary` and the dashboard tell how far it is"
+	return "they are in the stream and will be loaded; `streamctl query summary` and the dashboard show the progress"
 }

@@ -1,5 +1,5 @@
-// Package stacktemplate reads the CloudFormation template of a stack that
-// exists: also one that another version of streamctl made.
+// Package stacktemplate reads the CloudFormation template of an existing stack, which
+// another version of streamctl may have made.
 package stacktemplate
 
 import (
@@ -12,8 +12,8 @@ import (
 type Resource struct {
 	Type           string
 	DeletionPolicy string // empty if the template sets none
-	// Properties are those with a plain value, as text. Intrinsic functions, lists
-	// and maps are not among them.
+	// Properties are the properties with a scalar value, as text. Intrinsic functions,
+	// lists and maps are not included.
 	Properties map[string]string
 }
 

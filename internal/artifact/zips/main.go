@@ -1,4 +1,4 @@
-// Command zips writes the functions' code, one zip a function, for a release.
+// Command zips writes the functions' code for a release, one zip per function.
 package main
 
 import (

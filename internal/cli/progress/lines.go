@@ -10,15 +10,15 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// lines has a line an event, time first. A resource that has only begun is left
-// out unless everything is asked for: what takes long is named every minute.
+// lines prints one line per event, time first. Unless verbose, it leaves out the start
+// of resources; operations that take long are repeated every minute.
 type lines struct {
 	out     io.Writer
 	verbose bool
 	quiet   bool // notes only
 }
 
-// Line writes an event as one line; empty where it isn't shown.
+// Line formats an event as one line; empty if it isn't shown.
 func Line(e stack.Event, verbose bool) string {
 	at := e.Time.Local().Format("15:04:05") + "  "
 	switch {

@@ -9,11 +9,11 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// Schema is the version of the events. It rises when a key goes or means
-// something else; a new key doesn't raise it.
+// Schema is the version of the events. Removing a key or changing its meaning raises
+// it; a new key doesn't.
 const Schema = 1
 
-// head is what each event begins with; docs/events.schema.json describes them.
+// head begins every event; docs/events.schema.json describes the fields.
 type head struct {
 	Schema int       `json:"schema"`
 	Type   string    `json:"type"`
@@ -58,28 +58,28 @@ type item struct {
 	Usual        string    `json:"usual,omitempty"`
 }
 
-// Result is what a command answered.
+// Result is a command's result.
 type Result struct {
 	// Verb is the command.
 	Verb string `json:"verb"`
-	// ExitCode is 0, or 8 where something was left behind.
+	// ExitCode is 0, or 8 if something was left behind.
 	ExitCode int `json:"exitCode"`
-	// Result is the answer.
+	// Result is the value that --output json prints for other formats.
 	Result any `json:"result"`
 }
 
-// Failure is why a command failed.
+// Failure is a command's failure.
 type Failure struct {
 	Verb     string  `json:"verb"`
 	ExitCode int     `json:"exitCode"`
 	Message  string  `json:"message"`
 	Hint     string  `json:"hint,omitempty"`
 	Causes   []Cause `json:"causes,omitempty"`
-	// Result is the answer of a command that has one all the same.
+	// Result is the command's result if it has one despite the failure.
 	Result any `json:"result,omitempty"`
 }
 
-// Cause is a resource that failed, and not because another one did.
+// Cause is a resource that failed first, not because another one failed.
 type Cause struct {
 	Time         time.Time `json:"time,omitzero"`
 	LogicalID    string    `json:"logicalId"`
@@ -87,13 +87,13 @@ type Cause struct {
 	PhysicalID   string    `json:"physicalId,omitempty"`
 	Status       string    `json:"status"`
 	Reason       string    `json:"reason"`
-	// Hint is what helps.
+	// Hint is advice; may be empty.
 	Hint string `json:"hint,omitempty"`
-	// Log are the last lines of the function behind a custom resource.
+	// Log has the last lines of the function behind a custom resource.
 	Log []string `json:"log,omitempty"`
 }
 
-// Causes are those of a failed operation.
+// Causes returns the causes of a failed operation.
 func Causes(events []stack.Event) []Cause {
 	var out []Cause
 	for _, e := range events {
@@ -103,8 +103,8 @@ func Causes(events []stack.Event) []Cause {
 	return out
 }
 
-// ndjson writes a JSON object an event. A line that can't be written ends it:
-// the last call tells.
+// ndjson writes one JSON object per event. After a failed write it writes nothing; the
+// last call returns the error.
 type ndjson struct {
 	out io.Writer
 	err error

@@ -2,7 +2,7 @@ package progress
 
 import "strings"
 
-// part is a part of the platform, in the order in which they are shown.
+// part is a part of the platform. The order is that of the display.
 type part int
 
 const (
@@ -15,14 +15,14 @@ const (
 	partAPI
 	partMonitoring
 	partOther
-	parts // how many there are
+	parts // number of parts
 )
 
 func (p part) String() string {
 	return [...]string{"Network", "Stream", "Archive", "Warehouse", "Cache", "Functions", "API", "Monitoring", "Other"}[p]
 }
 
-// services are the parts that all resources of a service belong to.
+// services maps a service to the part that all its resources belong to.
 var services = map[string]part{
 	"EC2": partNetwork, "Kinesis": partStream, "S3": partArchive, "RDS": partWarehouse, "ElastiCache": partCache,
 	"Lambda": partFunctions, "Events": partFunctions, "IAM": partFunctions, "Logs": partFunctions,
@@ -30,8 +30,8 @@ var services = map[string]part{
 	"CloudWatch": partMonitoring, "SNS": partMonitoring,
 }
 
-// prefixes decide where a service serves several parts: roles, log groups and
-// permissions belong to what they are for.
+// prefixes decide for services that serve several parts: roles, log groups and
+// permissions belong to the part that uses them.
 var prefixes = []struct {
 	id   string
 	part part
@@ -40,7 +40,7 @@ var prefixes = []struct {
 	{"WebAcl", partAPI}, {"FlowLog", partNetwork}, {"ArchiveReplication", partArchive}, {"DatabaseMonitoring", partWarehouse}, {"Migrations", partWarehouse},
 }
 
-// partOf finds the part by a resource's type and logical id.
+// partOf returns a resource's part, by its type and logical id.
 func partOf(id, kind string) part {
 	service := strings.TrimPrefix(kind, "AWS::")
 	service, _, _ = strings.Cut(service, "::")
@@ -75,11 +75,11 @@ func typicalDuration(kind, status string) string {
 	case "CREATE Lambda::Function":
 		return "1 to 2 min"
 	case "DELETE Lambda::Function":
-		return "5 to 40 min: AWS takes its network interfaces back"
+		return "5 to 40 min, until AWS has released its network interfaces"
 	case "DELETE EC2::SecurityGroup", "DELETE EC2::Subnet":
-		return "up to 40 min: network interfaces of functions are in it"
+		return "up to 40 min, until AWS has released the functions' network interfaces"
 	case "CREATE CertificateManager::Certificate":
-		return "minutes, once its record is in the DNS"
+		return "minutes after its DNS record exists"
 	}
 	return ""
 }

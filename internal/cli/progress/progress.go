@@ -1,7 +1,6 @@
-// Package progress shows an operation while it runs: as a tree that is kept up
-// to date on a terminal, as a line an event elsewhere, and as a JSON object an
-// event for programs. Events come in, text goes out; nothing here decides
-// anything.
+// Package progress shows a running operation: as a tree on a terminal, as one line per
+// event elsewhere, and as one JSON object per event for programs. It receives events
+// and writes text; it makes no decisions.
 package progress
 
 import (
@@ -13,40 +12,40 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// Options say where an operation is shown, and how.
+// Options select the outputs of a Show.
 type Options struct {
-	// Log takes text for people, usually stderr. It is a *ui.Writer where text from
-	// elsewhere must not steer a terminal.
+	// Log receives text for people, usually stderr. Use a *ui.Writer if text from
+	// elsewhere must not control a terminal.
 	Log io.Writer
-	// Size gives the width and height of the terminal of Log, in
-	// characters. Nil means that it is none: it gets plain lines.
+	// Size returns the width and height of Log's terminal in characters. Nil means that
+	// Log is not a terminal and gets plain lines.
 	Size func() (width, height int)
-	// Quiet shows people notes only.
+	// Quiet shows only notes in Log.
 	Quiet bool
 	// Color reports whether Log may have colors.
 	Color bool
-	// Verbose has a line for every event, also in plain lines.
+	// Verbose shows a line for every event, also in plain lines.
 	Verbose bool
-	// Events takes a JSON object an event, usually stdout. Nil takes none.
+	// Events receives one JSON object per event, usually stdout. Nil disables it.
 	Events io.Writer
 	// Now is the clock.
 	Now func() time.Time
-	// Remind is how often it is said what is still being waited for, where that
-	// isn't on the screen anyway; 0 means every minute.
+	// Remind is the interval at which plain output repeats what it is waiting for; 0
+	// means 1 minute.
 	Remind time.Duration
 }
 
-// refresh is how often a tree is drawn at most.
+// refresh is the shortest interval between two drawings of the tree.
 const refresh = 200 * time.Millisecond
 
 // printer shows events in one form. Its methods are called by one goroutine at
 // a time.
 type printer interface {
-	// event comes after the state has taken it in.
+	// event is called after the state has included e.
 	event(s *state, e stack.Event)
 	// note is a line that isn't an event.
 	note(s *state, text string)
-	// waiting is called every Options.Remind while something is waited for.
+	// waiting is called every Options.Remind while a resource or step is in progress.
 	waiting(s *state, now time.Time)
 	// tick is called several times a second.
 	tick(s *state, now time.Time)
@@ -56,7 +55,7 @@ type printer interface {
 	end(s *state, now time.Time)
 }
 
-// Show shows one run of a command. End ends it.
+// Show shows one run of a command. Call End when the command is done.
 type Show struct {
 	now      func() time.Time
 	remind   time.Duration
@@ -71,7 +70,7 @@ type Show struct {
 	stop     chan struct{} // closed by End
 }
 
-// Start begins to show a run.
+// Start starts to show a run.
 func Start(o Options) *Show {
 	s := newShow(o)
 	go s.run(min(refresh, s.remind))
@@ -127,8 +126,8 @@ func (s *Show) tick() {
 	}
 }
 
-// Report shows an event. What has no time of its own has now's; a wait that goes
-// on is told once.
+// Report shows an event. An event without a time gets the current time; a repeated wait
+// is shown once.
 func (s *Show) Report(e stack.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +150,7 @@ func (s *Show) Report(e stack.Event) {
 	}
 }
 
-// Note shows people a line that isn't an event.
+// Note shows a line that isn't an event.
 func (s *Show) Note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,15 +160,15 @@ func (s *Show) Note(text string) {
 	}
 }
 
-// Busy says what the program itself is at, until the next event.
+// Busy shows the current step of the program until the next event.
 func (s *Show) Busy(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.take(cleaned(stack.Event{Kind: stack.KindWaiting, Text: text}), s.now())
 }
 
-// Expect says what an operation will touch, types by logical id: so much is it
-// in all. op is create, update or delete.
+// Expect announces the resources of an operation, types by logical id, which gives the
+// total. op is create, update or delete.
 func (s *Show) Expect(op string, resources map[string]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,8 +179,8 @@ func (s *Show) Expect(op string, resources map[string]string) {
 	s.state.expected[op] = clear
 }
 
-// Pause leaves the screen to a question, until resume is called. Nothing may be
-// reported meanwhile.
+// Pause leaves the screen to a question until resume is called. Report nothing in
+// between.
 func (s *Show) Pause() (resume func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,8 +195,8 @@ func (s *Show) Pause() (resume func()) {
 	}
 }
 
-// End takes the tree away and leaves a summary; nothing may be reported later. It
-// may be called more than once.
+// End removes the tree and prints a summary; report nothing afterwards. It may be
+// called more than once.
 func (s *Show) End() {
 	s.mu.Lock()
 	if s.ended {
@@ -212,15 +211,14 @@ func (s *Show) End() {
 	close(s.stop)
 }
 
-// Result writes the last JSON object, for which there have to be Options.Events:
-// what a command answered.
+// Result writes the last JSON object, a command's result. Options.Events must be set.
 func (s *Show) Result(r Result) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.events.result(s.now(), r)
 }
 
-// Fail writes the last JSON object instead: why a command failed.
+// Fail writes a command's failure as the last JSON object instead.
 func (s *Show) Fail(f Failure) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

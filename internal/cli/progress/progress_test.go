@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// story is an operation as it is told, with a clock that the story sets.
+// story is a recorded operation with a clock that the test sets.
 type story struct {
 	now     time.Time
 	show    *Show
@@ -76,7 +76,7 @@ func create(s *story, look func(title string)) {
 	for _, id := range []string{"Vpc", "EventStream", "Key", "ArchiveBucket", "DatabaseParameters", "IngestRole", "Api", "ApiLogGroup"} {
 		s.is(id, strings.TrimPrefix(expected[id], "AWS::"), "CREATE_IN_PROGRESS", "")
 	}
-	look("everything at once")
+	look("everything in parallel")
 	s.at(20)
 	for _, id := range []string{"Vpc", "EventStream", "Key", "ArchiveBucket", "DatabaseParameters", "IngestRole", "Api", "ApiLogGroup"} {
 		s.is(id, strings.TrimPrefix(expected[id], "AWS::"), "CREATE_COMPLETE", "")
@@ -157,7 +157,7 @@ func TestGoldenTree(t *testing.T) {
 	golden.Equal(t, "testdata/tree.golden", []byte(out.String()))
 }
 
-// TestGoldenLines has the same story where nobody sits.
+// TestGoldenLines prints the same story without a terminal.
 func TestGoldenLines(t *testing.T) {
 	s := tell(Options{})
 	create(s, func(string) { s.show.tick() })
@@ -192,7 +192,7 @@ func TestScreen(t *testing.T) {
 	width = 24 // as if the window broke the lines
 	s.at(2).show.tick()
 	if got := s.text.String(); !strings.HasPrefix(got, "\r\x1b[12A\x1b[J") {
-		t.Errorf("drawn anew in a narrower window: %q", got)
+		t.Errorf("redrawn in a narrower window: %q", got)
 	}
 	s.text.Reset()
 	width = 80

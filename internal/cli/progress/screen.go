@@ -10,18 +10,19 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// screen keeps a tree at the bottom of a terminal. Steps and notes stand above
-// it and stay.
+// screen keeps a tree at the bottom of a terminal. Steps and notes are printed above
+// it.
 type screen struct {
 	out     io.Writer
 	size    func() (width, height int)
 	color   bool
 	verbose bool
 
-	drawn []string // what stands there now
+	drawn []string // the lines on the screen now
 	dirty bool
 	at    time.Time // of the last drawing
-	// step is one that isn't above the tree yet: it is the last line of it.
+	// step is the current step: the last line of the tree until the next event moves it
+	// above.
 	step    string
 	stepped time.Time
 }
@@ -40,7 +41,7 @@ func (c *screen) event(s *state, e stack.Event) {
 	}
 }
 
-// flushStep leaves the step above the tree.
+// flushStep prints the step above the tree.
 func (c *screen) flushStep() {
 	if c.step == "" {
 		return
@@ -49,7 +50,7 @@ func (c *screen) flushStep() {
 	c.step = ""
 }
 
-// above writes a line that stays.
+// above prints a line above the tree.
 func (c *screen) above(line string) {
 	fmt.Fprint(c.out, c.erase()+line+"\n")
 	c.dirty = true
@@ -83,8 +84,8 @@ func joined(rows []string) string {
 	return strings.Join(rows, "\n") + "\n"
 }
 
-// erase is what takes the tree away. A window that became narrower since may
-// have broken its lines.
+// erase returns the sequence that removes the tree. If the window has become narrower,
+// it may have wrapped the tree's lines.
 func (c *screen) erase() string {
 	if len(c.drawn) == 0 {
 		return ""
@@ -98,7 +99,7 @@ func (c *screen) erase() string {
 	return fmt.Sprintf("\r\x1b[%dA\x1b[J", up)
 }
 
-// visible is the width of a line without what colours it.
+// visible returns the width of a line without its color sequences.
 func visible(line string) int {
 	n, rest := 0, line
 	for {

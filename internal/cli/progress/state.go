@@ -11,18 +11,19 @@ import (
 
 const stackType = "AWS::CloudFormation::Stack"
 
-// phase is a stretch of an operation: what CloudFormation does to the stack.
+// phase is a phase of an operation, named after the stack's status.
 type phase struct {
 	title string
-	// op is what it does to resources: create, update or delete.
+	// op is the operation on resources: create, update or delete.
 	op string
-	// undoes says that it takes back the one before.
+	// undoes reports whether the phase rolls back the previous one.
 	undoes bool
-	// goesOn says that it belongs to the one before: nothing is counted anew.
-	goesOn bool
+	// continues reports whether the phase is a part of the previous one, so that counts
+	// are kept.
+	continues bool
 }
 
-// phases are known by the stack's status.
+// phases maps a stack status to its phase.
 var phases = map[string]phase{
 	"CREATE_IN_PROGRESS":                           {title: "Creating", op: "create"},
 	"UPDATE_IN_PROGRESS":                           {title: "Updating", op: "update"},
@@ -31,46 +32,49 @@ var phases = map[string]phase{
 	"ROLLBACK_IN_PROGRESS":                         {title: "Undoing the create of", op: "delete", undoes: true},
 	"UPDATE_ROLLBACK_IN_PROGRESS":                  {title: "Undoing the update of", op: "update", undoes: true},
 	"IMPORT_ROLLBACK_IN_PROGRESS":                  {title: "Undoing the import into", op: "update", undoes: true},
-	"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS":          {title: "Cleaning up after the update of", goesOn: true},
-	"UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": {title: "Cleaning up after the update of", goesOn: true},
+	"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS":          {title: "Cleaning up after the update of", continues: true},
+	"UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": {title: "Cleaning up after the update of", continues: true},
 }
 
-// resource is a resource as the events tell it.
+// resource is a resource's state according to the events.
 type resource struct {
 	id, kind string
 	status   string
-	// since is when it began what it does, or did last.
+	// since is the start of its current or last operation.
 	since  time.Time
 	took   time.Duration
 	active bool
 	done   bool
-	// seen says that an event named it.
+	// seen reports whether an event was about the resource.
 	seen bool
-	// failed is why it failed; empty when it didn't.
+	// failed is the reason of its failure; empty if it didn't fail.
 	failed string
 }
 
-// state is what is known of an operation.
+// state is the known state of an operation.
 type state struct {
-	// expected are types by logical id, by operation.
+	// expected has types by logical id, by operation.
 	expected map[string]map[string]string
 
 	stack string
 	phase phase
-	// running says that the phase hasn't ended.
+	// running reports whether the phase is in progress.
 	running bool
-	// began is when the first phase began, ended when the last one ended.
+	// began is the start of the first phase, ended the end of the last.
 	began, ended time.Time
 	resources    map[string]*resource
-	// total says that it is known how many resources the phase has.
+	// total reports whether the number of the phase's resources is known.
 	total bool
-	// undone is what the phase that is taken back had done, of how many.
+	// undone and of count the resources of the phase that is rolled back: done, and
+	// all.
 	undone, of int
 
-	// step is what this program does, waitingFor what it waits for, since when.
+	// step is the program's current step; waitingFor is the resource or condition it
+	// waits for.
 	step, waitingFor    string
 	stepped, waitingDue time.Time
-	// skew is how far the clock of AWS is ahead of this one.
+	// skew is the difference between AWS's clock and this machine's, positive if AWS is
+	// ahead.
 	skew time.Duration
 }
 
@@ -78,7 +82,7 @@ func newState() *state {
 	return &state{expected: map[string]map[string]string{}, resources: map[string]*resource{}}
 }
 
-// take takes an event in.
+// take updates the state with an event.
 func (s *state) take(e stack.Event, now time.Time) {
 	switch e.Kind {
 	case stack.KindWaiting:
@@ -133,10 +137,10 @@ func (s *state) takeStack(e stack.Event) {
 	}
 	before := s.phase
 	s.stack, s.phase, s.running = e.LogicalID, next, true
-	if next.goesOn && !s.began.IsZero() {
+	if next.continues && !s.began.IsZero() {
 		return
 	}
-	// What it takes back, or goes on with, is what it has to do with.
+	// A phase that undoes or continues the previous one works on its resources.
 	cancels := next.op == "delete" && before.op == "create"
 	again := next.op == "delete" && before.op == "delete" && !before.undoes
 	keeps := next.undoes || cancels || again
@@ -175,7 +179,7 @@ func (s *state) takeStack(e stack.Event) {
 	}
 }
 
-// counts are the resources that are done, of how many.
+// counts returns the number of finished resources and the total.
 func (s *state) counts() (done, of int) {
 	for _, r := range s.resources {
 		if r.done {
@@ -185,12 +189,12 @@ func (s *state) counts() (done, of int) {
 	return done, len(s.resources)
 }
 
-// waits says that something is being waited for.
+// waits reports whether a resource or step is in progress.
 func (s *state) waits() bool {
 	return s.waitingFor != "" || slices.ContainsFunc(s.sorted(), func(r *resource) bool { return r.active })
 }
 
-// sorted are the resources: those that began first at the front.
+// sorted returns the resources, earliest start first.
 func (s *state) sorted() []*resource {
 	var out []*resource
 	for _, r := range s.resources {
@@ -200,18 +204,17 @@ func (s *state) sorted() []*resource {
 	return out
 }
 
-// active are the resources that do something, the one that began first at the
-// front.
+// active returns the resources in progress, earliest start first.
 func (s *state) active() []*resource {
 	return slices.DeleteFunc(s.sorted(), func(r *resource) bool { return !r.active })
 }
 
-// elapsed is the time since a time by the clock of AWS.
+// elapsed returns the time since an instant of AWS's clock.
 func (s *state) elapsed(since, now time.Time) time.Duration {
 	return max(0, now.Add(s.skew).Sub(since))
 }
 
-// doing says what a resource does, and for how long.
+// doing describes a resource's current operation and its duration.
 func (s *state) doing(r *resource, now time.Time) string {
 	text := r.id + ": " + verb(r.status) + ", " + span(s.elapsed(r.since, now))
 	if u := typicalDuration(r.kind, r.status); u != "" {
@@ -220,7 +223,7 @@ func (s *state) doing(r *resource, now time.Time) string {
 	return text
 }
 
-// verb says what a status means.
+// verb returns the verb for a status, such as "creating".
 func verb(status string) string {
 	op, _, _ := strings.Cut(status, "_")
 	switch op {

@@ -9,7 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// color is an SGR parameter; empty is none.
+// color is an SGR parameter; empty means the default color.
 type color string
 
 const (
@@ -26,7 +26,7 @@ func (c color) paint(text string) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-// span writes a duration for people: 12 s, 3 min 12 s, 1 h 4 min.
+// span formats a duration: 12 s, 3 min 12 s, 1 h 4 min.
 func span(d time.Duration) string {
 	d = d.Truncate(time.Second)
 	switch {
@@ -40,13 +40,13 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
-// clean makes one line of a text from elsewhere: nothing in it steers the
-// terminal, and nothing in it is hidden.
+// clean makes one line of a text from elsewhere. The line can't control the terminal,
+// and nothing in it is hidden.
 func clean(text string) string {
 	return ui.Line(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' || r == '\r' }), " "))
 }
 
-// cleaned is an event as people see it.
+// cleaned returns an event with clean texts.
 func cleaned(e stack.Event) stack.Event {
 	for _, text := range []*string{&e.Text, &e.LogicalID, &e.Type, &e.PhysicalID, &e.Status, &e.Reason} {
 		*text = clean(*text)
@@ -54,7 +54,7 @@ func cleaned(e stack.Event) stack.Event {
 	return e
 }
 
-// clip cuts a text to a width.
+// clip shortens a text to a width.
 func clip(text string, width int) string {
 	if ui.Width(text) <= width {
 		return text

@@ -13,11 +13,11 @@ import (
 // row is a line of the tree.
 type row struct {
 	mark  string
-	tint  color // the mark's
+	tint  color // of the mark
 	head  string
 	body  string
-	shade color // the body's
-	// rank says what is left out first where the window is low: the highest.
+	shade color // of the body
+	// rank decides which rows are left out if the window is too low: the highest first.
 	rank int
 }
 
@@ -32,14 +32,14 @@ const (
 )
 
 const (
-	// shown is how many resources that are at work stand below a part.
+	// shown is the largest number of active resources listed below a part.
 	shown = 3
-	// reasonLines is how many lines a reason has at most; all of it stands in the
-	// error at the end.
+	// reasonLines is the largest number of lines of a reason; the error at the end has
+	// all of it.
 	reasonLines = 3
 )
 
-// tree draws the state: lines that fit into a window of width by height.
+// tree draws the state as lines that fit into a window of width by height.
 func (s *state) tree(now time.Time, width, height int, colors bool) []string {
 	rows := s.rows(now, width)
 	rows = fit(rows, max(1, height-1)) // the cursor needs a line too
@@ -65,7 +65,7 @@ func (r row) text(width int, colors bool) string {
 	return r.tint.paint(mark) + head + r.shade.paint(body)
 }
 
-// rows are all the lines there are.
+// rows returns all rows.
 func (s *state) rows(now time.Time, width int) []row {
 	var out []row
 	if s.running {
@@ -83,7 +83,7 @@ func (s *state) rows(now time.Time, width int) []row {
 	return out
 }
 
-// headline says what happens to the stack.
+// headline describes the operation on the stack.
 func (s *state) headline(now time.Time) string {
 	done, of := s.counts()
 	count := fmt.Sprintf("%d of %d resources", done, of)
@@ -93,7 +93,7 @@ func (s *state) headline(now time.Time) string {
 	return fmt.Sprintf("%s stack %s: %s, %s", s.phase.title, s.stack, count, span(s.elapsed(s.began, now)))
 }
 
-// partRows are those of one part.
+// partRows returns the rows of one part.
 func (s *state) partRows(p part, now time.Time, width int) []row {
 	var all, active, failed []*resource
 	done := 0
@@ -159,8 +159,8 @@ func (s *state) partRows(p part, now time.Time, width int) []row {
 	return rows
 }
 
-// fit leaves rows out until they fit, those of the highest rank first, and says
-// so in the last line.
+// fit leaves out rows, highest rank first, until the rest fits, and reports the number
+// in the last line.
 func fit(rows []row, height int) []row {
 	left := 0
 	for rank := rankMore; rank > rankTitle; rank-- {
@@ -172,12 +172,12 @@ func fit(rows []row, height int) []row {
 		}
 	}
 	if left > 0 && len(rows) < height {
-		rows = append(rows, row{mark: "    ", head: fmt.Sprintf("… and %d lines more", left), rank: rankTitle})
+		rows = append(rows, row{mark: "    ", head: fmt.Sprintf("… and %d more lines", left), rank: rankTitle})
 	}
 	return rows[:min(len(rows), height)]
 }
 
-// summary is what stays on the screen: a line or two.
+// summary returns the line or two that stay on the screen.
 func (s *state) summary(now time.Time) []string {
 	if s.phase == (phase{}) {
 		return nil
@@ -222,7 +222,7 @@ func (s *state) summary(now time.Time) []string {
 	return []string{text}
 }
 
-// waitingText says what is waited for, and since when.
+// waitingText describes the resources or steps in progress, and since when.
 func (s *state) waitingText(now time.Time) string {
 	var all []string
 	if s.waitingFor != "" {

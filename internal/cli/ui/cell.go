@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Cell is a text value of a CSV file: on one line, with hidden characters shown, and
-// never the start of a formula. A spreadsheet takes a cell for one if it begins with
-// =, +, - or @, also after spaces and quotes, or with a tab or a carriage return. Such
-// a text gets an apostrophe in front; a number stays a number.
+// Cell returns a text value for a CSV file: on one line, with hidden characters shown,
+// and never the start of a formula. Spreadsheets read a cell as a formula if it begins
+// with =, +, - or @, also after spaces and quotes, or with a tab or a carriage return.
+// Such a text gets an apostrophe in front; a number stays a number.
 func Cell(s string) string {
 	begin := strings.TrimLeft(s, " \u00a0\u3000\t\r\n\v\f\"'")
 	if begin == "" || !strings.ContainsAny(s[:len(s)-len(begin)], "\t\r") && !strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", []rune(begin)[0]) {

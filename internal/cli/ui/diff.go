@@ -14,12 +14,12 @@ import (
 type Difference struct {
 	// Path is the value's place, such as Resources.Stream.Properties.ShardCount.
 	Path string `json:"path"`
-	// Before and After are the values as text; null if there is none.
+	// Before and After are the values as text; null means no value.
 	Before *string `json:"before"`
 	After  *string `json:"after"`
 }
 
-// String is the difference in one line.
+// String returns the difference as one line.
 func (d Difference) String() string {
 	value := func(v *string) string {
 		if v == nil {
@@ -30,8 +30,8 @@ func (d Difference) String() string {
 	return Line(d.Path) + ": " + value(d.Before) + " → " + value(d.After)
 }
 
-// Lines is the difference in lines of at most width columns; 0 does not limit them. If
-// one line is too short for both values, each has a line of its own.
+// Lines returns the difference as lines of at most width columns; 0 does not limit
+// them. If one line is too short for both values, each gets its own line.
 func (d Difference) Lines(width int) []string {
 	line := d.String()
 	if width <= 0 || Width(line) <= width {
@@ -54,8 +54,8 @@ func (d Difference) Lines(width int) []string {
 // that differs.
 const shownBefore = 12
 
-// sides returns the values as text. If one of them is wider than room columns, both
-// begin shortly before the place where they differ.
+// sides returns the values as text. If either is wider than room columns, both begin
+// shortly before the place where they differ.
 func (d Difference) sides(room int) (before, after *string) {
 	if d.Before != nil {
 		before = new(string)
@@ -101,7 +101,7 @@ func DiffLines(differences []Difference, width int) (lines []string) {
 	return lines
 }
 
-// Fit cuts a line to a number of columns; 0 does not cut it.
+// Fit shortens a line to a number of columns; 0 does not shorten it.
 func Fit(line string, width int) string {
 	if width <= 0 || Width(line) <= width {
 		return line
@@ -243,8 +243,8 @@ func diffTrees(path string, before, after any) (out []Difference) {
 	return DiffValues(path, old, hasOld, next, hasNext)
 }
 
-// diffMembers compares one member of two maps. A member that only one of them has
-// is listed by its own values.
+// diffMembers compares one member of two maps. For a member that only one map has, it
+// lists the member's own values.
 func diffMembers(path string, old, next map[string]any, key string) []Difference {
 	a, had := old[key]
 	b, has := next[key]
@@ -258,7 +258,7 @@ func diffMembers(path string, old, next map[string]any, key string) []Difference
 	}
 }
 
-// empty is a container without members of the kind of a value; nil for others.
+// empty returns an empty container of the same kind as a value; nil for other values.
 func empty(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -273,7 +273,7 @@ func empty(v any) any {
 	return nil
 }
 
-// text is a value in one line; ok is false without a value.
+// text formats a value on one line; ok is false for a missing value.
 func text(v any) (string, bool) {
 	switch v := v.(type) {
 	case nil:

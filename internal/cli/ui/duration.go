@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Duration is a flag for a length of time: as time.ParseDuration reads it, and with
-// days in front: 7d, 1d12h. It implements pflag.Value.
+// Duration is a flag for a length of time, in the format of time.ParseDuration with
+// optional days in front: 7d, 1d12h. It implements pflag.Value.
 type Duration time.Duration
 
-// maxDurationDays is far below where the nanoseconds of a time.Duration overflow.
+// maxDurationDays is far below the overflow of time.Duration's nanoseconds.
 const maxDurationDays = 36500
 
 // Set reads a value.
@@ -42,5 +42,5 @@ func (d *Duration) Set(text string) error {
 
 func (d *Duration) String() string { return time.Duration(*d).String() }
 
-// Type is what the help calls a value.
+// Type implements pflag.Value.
 func (d *Duration) Type() string { return "duration" }

@@ -122,7 +122,7 @@ func FuzzWriter(f *testing.F) {
 		}
 		got := out.String()
 		if got != ui.Text(text) {
-			t.Fatalf("in pieces of %d: %q, at once %q", size, got, ui.Text(text))
+			t.Fatalf("in pieces of %d: %q, in one call %q", size, got, ui.Text(text))
 		}
 		if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return ui.Hidden(r) && r != '\n' && r != '\t' }) {
 			t.Fatalf("%q", got)

@@ -1,5 +1,5 @@
-// Package ui writes text to terminals. Text from events, AWS, files and users is
-// shown in a form that can't steer the terminal and hides nothing.
+// Package ui writes text to terminals. It shows text from events, AWS, files and users
+// in a form that can't control the terminal and hides nothing.
 package ui
 
 import (
@@ -11,10 +11,10 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Hidden reports whether a character steers the terminal or can't be seen: control
-// characters, bidirectional and other format characters, line and paragraph
-// separators, tags and invisible letters. Visible marks of Arabic and other scripts
-// are format characters too, but not hidden, and neither is the emoji selector.
+// Hidden reports whether a character controls the terminal or is invisible: control
+// characters, bidirectional and other format characters, line and paragraph separators,
+// tags and invisible letters. Visible marks of Arabic and other scripts are format
+// characters too, but not hidden; neither is the emoji selector.
 func Hidden(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r < ' ' || r == 0x7f
@@ -31,12 +31,10 @@ func Hidden(r rune) bool {
 }
 
 // Text shows hidden characters and bytes that aren't UTF-8 as escapes such as \x1b,
-// \u202e and \xff. New lines and tabs stay. Shown text stays the same when it is
-// shown again.
+// \u202e and \xff. Newlines and tabs stay. Text is idempotent.
 func Text(s string) string { return shown(s, "\n\t") }
 
-// Line is Text for a value that belongs on one line: new lines and tabs are escapes
-// too.
+// Line is Text for a value that belongs on one line: newlines and tabs are escaped too.
 func Line(s string) string { return shown(s, "") }
 
 func shown(s, keep string) string {
@@ -65,7 +63,7 @@ func shown(s, keep string) string {
 	return b.String()
 }
 
-// indexHidden is the first byte that is shown as an escape, -1 if there is none.
+// indexHidden returns the index of the first byte that is shown as an escape, or -1.
 func indexHidden(s, keep string) int {
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -86,11 +84,11 @@ func indexHidden(s, keep string) int {
 // stays the same. In a JSON text they occur in strings only.
 func JSON(text []byte) []byte { return escaped(text, `\u%04x`, true) }
 
-// YAML does the same for a YAML text of which every scalar with such a character is
-// in double quotes.
+// YAML does the same for a YAML text in which every scalar with such a character is in
+// double quotes.
 func YAML(text []byte) []byte { return escaped(text, `\U%08x`, false) }
 
-// escaped leaves new lines and tabs between values alone.
+// escaped keeps newlines and tabs between values.
 func escaped(text []byte, format string, pairs bool) []byte {
 	s := string(text)
 	i := indexHidden(s, "\n\t\r")
@@ -102,7 +100,7 @@ func escaped(text []byte, format string, pairs bool) []byte {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
-			out = append(out, `\ufffd`...) // what a decoder would read
+			out = append(out, `\ufffd`...) // as a decoder reads them
 		case !Hidden(r) || r == '\n' || r == '\t' || r == '\r':
 			out = append(out, s[i:i+size]...)
 		case r > 0xffff && pairs:
@@ -116,7 +114,7 @@ func escaped(text []byte, format string, pairs bool) []byte {
 	return out
 }
 
-// Width is how many columns of a terminal a text takes once it is shown.
+// Width returns the number of terminal columns that a text takes once it is shown.
 func Width(s string) int {
 	n := 0
 	for _, r := range Text(s) {
@@ -139,13 +137,13 @@ func columns(r rune) int {
 	return 1
 }
 
-// Pad shows a value on one line and fills it with spaces to a width in columns.
+// Pad shows a value on one line and pads it with spaces to a width in columns.
 func Pad(s string, columns int) string {
 	s = Line(s)
 	return s + strings.Repeat(" ", max(0, columns-Width(s)))
 }
 
-// Head is the longest beginning of a shown text that fits into a width in columns.
+// Head returns the longest prefix of a shown text that fits into a width in columns.
 func Head(s string, most int) string {
 	n := 0
 	for i, r := range s {

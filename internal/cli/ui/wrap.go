@@ -2,8 +2,8 @@ package ui
 
 import "strings"
 
-// Wrap breaks a shown text between words into lines of a width in columns; 0 is any
-// width. A longer word has a line of its own.
+// Wrap breaks a shown text between words into lines of at most so many columns; 0 does
+// not limit them. A longer word gets its own line.
 func Wrap(s string, columns int) string {
 	if columns <= 0 {
 		return s

@@ -7,13 +7,13 @@ import (
 )
 
 // Writer writes text for people. It shows the text as Text does, so that it can't
-// steer a terminal. The first error stays, and Err returns it; after it nothing
-// is written. It may be used concurrently.
+// control a terminal. After the first error it writes nothing; Err returns that error.
+// It is safe for concurrent use.
 type Writer struct {
 	out io.Writer
 
 	mu   sync.Mutex
-	part []byte // the beginning of a character whose end is not written yet
+	part []byte // the start of a character whose other bytes are not written yet
 	err  error
 }
 
@@ -51,15 +51,15 @@ func (w *Writer) write(text string) error {
 	return err
 }
 
-// Raw writes this program's own colors and movements of the cursor. Text from
-// elsewhere in it must have been shown with Text or Line.
+// Raw writes this program's own colors and cursor movements. Text from elsewhere must
+// pass through Text or Line first.
 func (w *Writer) Raw(text string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.write(text)
 }
 
-// Err writes the rest, and returns the first error of all writes.
+// Err writes the remaining bytes and returns the first error of all writes.
 func (w *Writer) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -68,8 +68,8 @@ func (w *Writer) Err() error {
 	return w.write(Text(part))
 }
 
-// Raw returns a stream for text with colors and movements of the cursor: of a
-// Writer its Raw, any other stream itself.
+// Raw returns a stream for text with colors and cursor movements: a Writer's Raw, or
+// any other stream itself.
 func Raw(out io.Writer) io.Writer {
 	if w, ok := out.(*Writer); ok {
 		return raw{w}

@@ -1,4 +1,4 @@
-// Package awsstack tells a dashboard how a stack on AWS does, by CloudWatch.
+// Package awsstack reads the health of a stack's pipeline from CloudWatch.
 package awsstack
 
 import (
@@ -18,35 +18,35 @@ import (
 )
 
 const (
-	// Window is what counts are about: the time before now.
+	// Window is the period of the counts, up to now.
 	Window = time.Hour
-	// Kept is how long an answer is kept, since CloudWatch takes a cent for a
-	// thousand metrics.
+	// Kept is how long a result is cached: CloudWatch charges one cent per thousand
+	// metrics.
 	Kept = 30 * time.Second
-	// minute is the metrics' own step.
+	// minute is the metrics' period in seconds.
 	minute = 60
 )
 
-// MetricsAPI is the part of CloudWatch that tells a metric's values.
+// MetricsAPI reads metric data; *cloudwatch.Client satisfies it.
 type MetricsAPI interface {
 	GetMetricData(context.Context, *cloudwatch.GetMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error)
 }
 
 var _ MetricsAPI = (*cloudwatch.Client)(nil)
 
-// Health asks CloudWatch for the functions' own metrics.
+// Health reads the functions' own metrics.
 type Health struct {
 	API   MetricsAPI
 	Stack string
-	// Processor and Archiver are the functions' names: their iterator ages show
-	// records that wait, which no metric of a function that fails does.
+	// Processor and Archiver are the functions' names. Their iterator ages reveal
+	// waiting records, even if the function fails and writes no metrics.
 	Processor, Archiver string
 
 	mu   sync.Mutex
 	last dashboard.Health
 }
 
-// field is a metric and where its number goes.
+// field is a metric and the destination of its value.
 type field struct {
 	metric string
 	of     func(*dashboard.Health) **int64
@@ -66,11 +66,11 @@ func counts() []field {
 	}
 }
 
-// Metrics is how many metrics an answer costs.
+// Metrics is the number of metrics that CloudWatch charges per result.
 func Metrics() int { return len(counts()) + 3 }
 
-// Get tells how the last hour was. An answer is kept for Kept, also for who asks
-// at the same time.
+// Get returns the health of the last hour. Results are cached for Kept; concurrent
+// calls share one.
 func (h *Health) Get(ctx context.Context) (dashboard.Health, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -108,7 +108,7 @@ func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, erro
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
-			return found, fmt.Errorf("ask CloudWatch for metrics: %w", err)
+			return found, fmt.Errorf("read CloudWatch metrics: %w", err)
 		}
 		for _, r := range out.MetricDataResults {
 			i, err := strconv.Atoi(aws.ToString(r.Id)[1:])
@@ -116,7 +116,7 @@ func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, erro
 			case err != nil || i > lag+2:
 			case r.StatusCode == types.StatusCodeInternalError || r.StatusCode == types.StatusCodeForbidden: // stays unknown
 			case i < lag:
-				told[i] = true // nothing written is nothing counted
+				told[i] = true // a metric without data counts zero
 				for _, v := range r.Values {
 					sums[i] += v
 				}
@@ -138,16 +138,16 @@ func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, erro
 	return found, nil
 }
 
-// newerLag takes over a lag in seconds if it is of a later minute than the known
-// one, or longer in the same minute.
+// newerLag sets a lag in seconds if it is of a later minute than the known one, or
+// longer in the same minute.
 func newerLag(found *dashboard.Health, seconds float64, at time.Time) {
 	if found.LagAt == nil || at.After(*found.LagAt) || at.Equal(*found.LagAt) && seconds > *found.LagSeconds {
 		found.LagSeconds, found.LagAt = aws.Float64(seconds), aws.Time(at)
 	}
 }
 
-// iteratorAge asks how old the records are that a function is invoked with, also
-// if it fails.
+// iteratorAge returns the query for the age of the records with which a function is
+// invoked, even if it fails.
 func iteratorAge(number int, function string) types.MetricDataQuery {
 	return types.MetricDataQuery{
 		Id: aws.String("m" + strconv.Itoa(number)),
@@ -161,7 +161,8 @@ func iteratorAge(number int, function string) types.MetricDataQuery {
 	}
 }
 
-// query asks for a metric by minute; its answer has the id m and the number.
+// query returns the query for a metric by minute; its result has the id m plus the
+// number.
 func (h *Health) query(number int, metric string, how types.Statistic) types.MetricDataQuery {
 	return types.MetricDataQuery{
 		Id: aws.String("m" + strconv.Itoa(number)),

@@ -40,7 +40,7 @@ func TestDevelopment(t *testing.T) {
 	w.streamctl("deploy", "--env", "development").want(0).says("Enabling ProcessorMapping, which was disabled")
 	s.exercise()
 	fill(t, w.platform.Fake, s.outputs["ArchiveBucket"], 2500, 500)
-	w.streamctl("destroy", "--env", "development").want(6).says("there is no terminal to ask on")
+	w.streamctl("destroy", "--env", "development").want(6).says("standard input is not a terminal")
 	w.streamctl("destroy", "--env", "development", "--dry-run").want(0).says("bucket " + s.outputs["ArchiveBucket"] + " with ").says("500 delete markers")
 	w.streamctl("destroy", "--env", "development", "--yes").want(0).says("500 delete markers").says("Deleted stack life.")
 	if left := existing(w.platform.Fake, "life"); left != "" {

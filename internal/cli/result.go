@@ -10,14 +10,15 @@ import (
 	"github.com/streamctl/streamctl/internal/cli/ui"
 )
 
-// answer writes a result to stdout as json or yaml; with text, text does it. Where
-// events are on stdout, the result is the last of them, and is written at the end.
-// Hidden characters are escapes of the format, so that the values stay exact.
-func (a *App) answer(result any, text func()) error {
+// printResult writes a result to stdout as JSON or YAML; with text, it calls text. If
+// progress events are on stdout, the result becomes the last event, written when the
+// verb ends. Hidden characters are written as escapes of the format, so that the values
+// stay exact.
+func (a *App) printResult(result any, text func()) error {
 	return writeResult(a, a.flags.output, result, text)
 }
 
-// writeResult is answer with a format.
+// writeResult is printResult with an explicit format.
 func writeResult(a *App, format string, result any, text func()) error {
 	a.view.end()
 	if a.view.streams() {
@@ -31,25 +32,25 @@ func writeResult(a *App, format string, result any, text func()) error {
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
 		if err := encoder.Encode(result); err != nil {
-			return fmt.Errorf("write answer: %w", err)
+			return fmt.Errorf("write result: %w", err)
 		}
 		return a.write(ui.JSON(b.Bytes()))
 	case "yaml":
-		// By way of JSON, so that both formats have the same keys.
+		// YAML is made from JSON, so that both formats have the same keys.
 		body, err := json.Marshal(result)
 		if err != nil {
-			return fmt.Errorf("write answer: %w", err)
+			return fmt.Errorf("write result: %w", err)
 		}
 		var generic any
 		if err := json.Unmarshal(body, &generic); err != nil {
-			return fmt.Errorf("write answer: %w", err)
+			return fmt.Errorf("write result: %w", err)
 		}
 		rendered, err := yaml.Marshal(generic)
 		if err == nil {
 			rendered, err = visibleYAML(rendered)
 		}
 		if err != nil {
-			return fmt.Errorf("write answer: %w", err)
+			return fmt.Errorf("write result: %w", err)
 		}
 		return a.write(rendered)
 	default:
@@ -61,7 +62,7 @@ func writeResult(a *App, format string, result any, text func()) error {
 	return nil
 }
 
-// write writes an answer that has no hidden characters.
+// write writes text that has no hidden characters.
 func (a *App) write(text []byte) error {
 	if _, err := a.out.Write(text); err != nil {
 		return &writeError{err}
@@ -69,7 +70,7 @@ func (a *App) write(text []byte) error {
 	return nil
 }
 
-// writeError is an answer that standard output didn't take.
+// writeError reports that standard output could not be written.
 type writeError struct{ err error }
 
 func (e *writeError) Error() string { return "write standard output: " + e.err.Error() }
