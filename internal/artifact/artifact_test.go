@@ -129,7 +129,7 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("find source from inside: %q, %v", found, err)
 	}
 	if _, err := artifact.FindSource(t.TempDir()); !errors.Is(err, artifact.ErrNoSource) {
-		t.Errorf("find source where there is none: %v", err)
+		t.Errorf("find source outside a checkout: %v", err)
 	}
 }
 

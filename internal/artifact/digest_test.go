@@ -45,7 +45,7 @@ func write(t *testing.T, root, name, content string) {
 	}
 }
 
-// tiny builds the function; built reports whether the cache had it not.
+// tiny builds the function; built is false if the cache had it.
 func tiny(t *testing.T, root string, environ []string) (sum string, built bool) {
 	t.Helper()
 	b := artifact.Builder{Root: root, OS: "linux", Arch: "arm64", Environ: environ, Cache: filepath.Join(root, ".streamctl", "build"), Warn: func(err error) { t.Error(err) }}
@@ -56,8 +56,8 @@ func tiny(t *testing.T, root string, environ []string) (sum string, built bool) 
 	return artifacts[0].SHA256, built
 }
 
-// TestDigestIgnoresWhatGoIgnores adds entries that are no source: none fails the
-// build, and none makes it a new one.
+// TestDigestIgnoresWhatGoIgnores adds entries that are not source: none fails the build
+// or causes a new one.
 func TestDigestIgnoresWhatGoIgnores(t *testing.T) {
 	root := tinyModule(t)
 	first, _ := tiny(t, root, os.Environ())

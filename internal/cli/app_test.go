@@ -7,8 +7,7 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 )
 
-// TestCodeKeys has a released binary use its own functions, whatever was packaged
-// last, but in a checkout.
+// TestCodeKeys has a released binary use its embedded functions, except in a checkout.
 func TestCodeKeys(t *testing.T) {
 	own, other := artifact.New("ingest", []byte("own")), artifact.New("ingest", []byte("other"))
 	packaged := func(a ...artifact.Artifact) func() (artifact.Manifest, error) {

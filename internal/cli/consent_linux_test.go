@@ -109,8 +109,8 @@ func (s *session) await(text string) {
 	}
 }
 
-// standInWithFunctions starts a stand-in for AWS, and returns the checkout and a folder
-// for variables files.
+// standInWithFunctions starts a fake of AWS, and returns the checkout and a folder for
+// variables files.
 func standInWithFunctions(t *testing.T) (source, dir string) {
 	t.Helper()
 	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir(), Answer: answered})
@@ -239,8 +239,8 @@ func TestNewPasswordIsAskedForTwice(t *testing.T) {
 	}
 }
 
-// TestPlanFitsTheTerminal has diff and the plan of deploy with long values on a terminal
-// of 80 columns. No line is wider.
+// TestPlanFitsTheTerminal prints diffs and plans with long values on a terminal of 80
+// columns. No line is wider.
 func TestPlanFitsTheTerminal(t *testing.T) {
 	source, dir := standInWithFunctions(t)
 	variables := writeVariables(t, dir, "variables.yaml", "")

@@ -17,8 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/cli"
 )
 
-// fakeAWS answers as STS and CloudFormation for one stack whose API is this
-// server too.
+// fakeAWS serves STS and CloudFormation for one stack whose API is this server too.
 func fakeAWS(t *testing.T, outputs func(url string) string, metrics http.HandlerFunc) {
 	var url string
 	mux := http.NewServeMux()

@@ -15,7 +15,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/golden"
 )
 
-// TestGoldenCommandLine makes docs/cli.md from the commands and the types of their
+// TestGoldenCommandLine generates docs/cli.md from the commands and the types of their
 // results, and fails if the page differs.
 func TestGoldenCommandLine(t *testing.T) {
 	a := &App{Getenv: func(string) string { return "" }}
@@ -111,7 +111,7 @@ func keys(b *bytes.Buffer, kind reflect.Type, above string) {
 	}
 }
 
-// jsonType names a type as JSON has it; inner are the keys of an object.
+// jsonType returns the name of a JSON type; inner are the keys of an object.
 func jsonType(of reflect.Type) (name string, inner reflect.Type) {
 	switch {
 	case of == reflect.TypeFor[time.Time]():

@@ -31,8 +31,8 @@ type eventLine struct {
 	Result                            map[string]any
 }
 
-// TestEvents runs create, an update that fails, status and destroy, and holds
-// every line of their output against the documented schema.
+// TestEvents runs create, an update that fails, status and destroy, and validates every
+// line of their output against the documented schema.
 func TestEvents(t *testing.T) {
 	fake, run := events(t, awsfake.Options{Delay: func(kind string) time.Duration {
 		if kind == "AWS::RDS::DBInstance" {
@@ -116,8 +116,8 @@ func TestEventsOfAnother(t *testing.T) {
 	}
 }
 
-// events starts a stand-in for AWS. run runs a command with it, and gives the
-// lines of its output, each of which the schema allows.
+// events starts a fake of AWS. run runs a command with it, and returns the lines of its
+// output, each of which the schema must allow.
 func events(t *testing.T, o awsfake.Options) (fake *awsfake.Fake, run func(code int, args ...string) []eventLine) {
 	t.Helper()
 	o.Dir = t.TempDir()
@@ -190,8 +190,8 @@ func events(t *testing.T, o awsfake.Options) (fake *awsfake.Fake, run func(code 
 	return fake, run
 }
 
-// strictly is the documented schema, which lets a later version add keys,
-// without that: this version's are all documented.
+// strictly returns the documented schema without the permission for unknown keys, which
+// later versions may add: this version's keys are all documented.
 func strictly(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/events.schema.json")
@@ -220,7 +220,7 @@ func strictly(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-// answered has every custom resource succeed.
+// answered makes every custom resource succeed.
 func answered(context.Context, string, map[string]any) (map[string]any, error) {
 	return map[string]any{}, nil
 }

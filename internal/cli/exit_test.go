@@ -27,7 +27,7 @@ func rejectedBy(code string) error {
 	return &smithy.OperationError{ServiceID: "CloudFormation", OperationName: "DescribeStacks", Err: &smithy.GenericAPIError{Code: code, Message: "no"}}
 }
 
-// TestExitCodes has every type of error that reaches the command line, alone and
+// TestExitCodes checks every type of error that reaches the command line, alone and
 // wrapped.
 func TestExitCodes(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
@@ -133,8 +133,8 @@ func wrapped(err error) error {
 	return fmt.Errorf("describe stack x: %w", err)
 }
 
-// TestCredentialsHints has every code that rejects credentials with a hint, as an
-// answer to any call.
+// TestCredentialsHints checks the hint of every code that rejects credentials, in the
+// response to any call.
 func TestCredentialsHints(t *testing.T) {
 	for _, code := range []string{"ExpiredToken", "RequestTimeTooSkewed", "InvalidClientTokenId", "IncompleteSignature"} {
 		if hint(wrapped(rejectedBy(code))) == "" {

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestNoVerbRedefinesACommonFlag has every flag that all verbs share mean the same
-// in each: no verb has a flag of that name, or of its shorthand.
+// TestNoVerbRedefinesACommonFlag checks that a common flag has one meaning: no verb has
+// a flag of the same name or shorthand.
 func TestNoVerbRedefinesACommonFlag(t *testing.T) {
 	a := &App{Getenv: func(string) string { return "" }}
 	root := a.command()
@@ -45,8 +45,8 @@ func TestNoVerbRedefinesACommonFlag(t *testing.T) {
 	}
 }
 
-// TestOneWriter has no verb write to a stream past ui.Writer: the streams are named
-// only to ask whether they are terminals, and to be handed to a child process.
+// TestOneWriter checks that every verb writes through ui.Writer: it may use the streams
+// directly only to detect terminals and to pass them to a child process.
 func TestOneWriter(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -32,7 +32,7 @@ const (
 	formula = "=cmd|' /C calc'!A0"
 )
 
-// clean fails if a text could steer a terminal or hides something.
+// clean fails if a text could control a terminal or hides something.
 func clean(t *testing.T, what, text string) {
 	t.Helper()
 	if shown := ui.Text(text); shown != text {
@@ -40,8 +40,8 @@ func clean(t *testing.T, what, text string) {
 	}
 }
 
-// TestHostileAnswers has the API answer with text that would steer a terminal, in
-// every place that an answer or an error has, for every format.
+// TestHostileAnswers has the API return text that would control a terminal, in every
+// part of a response or an error, in every format.
 func TestHostileAnswers(t *testing.T) {
 	body := map[string]any{
 		"metric": "revenue", "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T01:00:00Z", "stepSeconds": 3600, "source": "cache" + hostile, "by": []string{hostile},
@@ -145,8 +145,8 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// TestHostileOutputs has a stack whose outputs and description would steer a
-// terminal or a shell.
+// TestHostileOutputs has a stack whose outputs and description would control a terminal
+// or a shell.
 func TestHostileOutputs(t *testing.T) {
 	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -213,8 +213,8 @@ func TestHostileOutputs(t *testing.T) {
 	}
 }
 
-// TestFullDisk has standard output take nothing: that is an error of every command
-// that writes an answer, and a closed pipe is one without a message.
+// TestFullDisk makes writes to standard output fail: that is an error of every command
+// with a result; a closed pipe is an error without a message.
 func TestFullDisk(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("variables.yaml", []byte("Environment: development\n"), 0o600); err != nil {

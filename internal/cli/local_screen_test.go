@@ -9,8 +9,8 @@ import (
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
-// TestStatusLineDuringAnOutage has a last load that was fast, and events that wait
-// since: the lag is theirs.
+// TestStatusLineDuringAnOutage has a fast last load and events that have waited since:
+// the lag is theirs.
 func TestStatusLineDuringAnOutage(t *testing.T) {
 	now := local.Status{
 		Loading: local.Consumer{Unread: 491, Age: 25 * time.Second}, Archiving: local.Consumer{Unread: 3, Age: 10 * time.Minute},
@@ -33,7 +33,7 @@ func TestStatusLineDuringAnOutage(t *testing.T) {
 	}
 }
 
-// TestStatusLineWithoutTrouble shows nothing that nobody needs.
+// TestStatusLineWithoutTrouble shows only the essentials.
 func TestStatusLineWithoutTrouble(t *testing.T) {
 	now := local.Status{Lag: 20 * time.Millisecond, LagAt: time.Now()}
 	if line, want := statusLine(local.Status{}, now, time.Second), "0 events/s in · 0 loaded · 0 archived · lag 0.02 s"; line != want {

@@ -21,8 +21,8 @@ import (
 	"github.com/streamctl/streamctl/internal/cli"
 )
 
-// standIn answers calls of STS, and of anything else with an error that a test
-// chooses. It records the actions and the access keys that signed them.
+// standIn serves STS, and rejects all other calls with an error that a test chooses. It
+// records the actions and the access keys that signed them.
 type standIn struct {
 	*httptest.Server
 	status        int
@@ -109,7 +109,7 @@ func keys(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 }
 
-// closedPort is an address where nothing listens.
+// closedPort returns an address without a listener.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -120,8 +120,8 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestNetworkErrors has hosts that can't be reached. Each ends within seconds with
-// exit code 1, the host and the cause, and no hint about credentials.
+// TestNetworkErrors calls hosts that can't be reached. Each call ends within seconds
+// with exit code 1, the host and the cause, and no hint about credentials.
 func TestNetworkErrors(t *testing.T) {
 	configuration(t, "")
 	keys(t)
@@ -156,7 +156,7 @@ func TestNetworkErrors(t *testing.T) {
 	}
 }
 
-// TestSilentHost has a host that never answers: a line reports it, and an interrupt
+// TestSilentHost calls a host that never responds: a line reports it, and an interrupt
 // ends the wait.
 func TestSilentHost(t *testing.T) {
 	configuration(t, "")
@@ -214,8 +214,8 @@ func TestRejectedCredentials(t *testing.T) {
 	}
 }
 
-// TestEndpointOfTheConfiguration reads endpoint_url and services of the AWS
-// configuration, for a role too.
+// TestEndpointOfTheConfiguration uses endpoint_url and services of the AWS
+// configuration, also for a role.
 func TestEndpointOfTheConfiguration(t *testing.T) {
 	aws := newStandIn(t)
 	nowhere := "http://" + closedPort(t)
@@ -249,8 +249,8 @@ func TestEndpointOfTheConfiguration(t *testing.T) {
 	}
 }
 
-// TestProfiles has profiles that give no credentials. The hint follows the type of
-// the error, not the profile's name.
+// TestProfiles uses profiles without credentials. The hint follows the type of the
+// error, not the profile's name.
 func TestProfiles(t *testing.T) {
 	for _, tt := range []struct{ name, config, profile, want, hint string }{
 		{"missing", "", "processor", "processor", "aws configure list-profiles"},
@@ -295,8 +295,8 @@ func TestRegionFlag(t *testing.T) {
 	}
 }
 
-// TestInterruptedConfiguration has the AWS configuration be a pipe that nobody writes
-// to, and a credential program that is slow.
+// TestInterruptedConfiguration uses an AWS configuration that is a pipe without a
+// writer, and a slow credential program.
 func TestInterruptedConfiguration(t *testing.T) {
 	configuration(t, "[profile slow]\ncredential_process = sh -c 'exec sleep 8 2>/dev/null'\n")
 	if err := syscall.Mkfifo("pipe", 0o600); err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestManifestNeverFailsACommand packages where the manifest can't be written.
+// TestManifestNeverFailsACommand packages although the manifest can't be written.
 func TestManifestNeverFailsACommand(t *testing.T) {
 	dir := t.TempDir()
 	variables := filepath.Join(dir, "variables.yaml")

@@ -28,9 +28,9 @@ func TestMain(m *testing.M) {
 	}})
 }
 
-// TestScripts runs the command line's specification: a script or more for each verb.
-// $SOURCE in a script is the checkout. The functions are built once before, so that
-// the scripts take them from the cache.
+// TestScripts runs the command line's specification: one or more scripts per verb.
+// $SOURCE in a script is the checkout. The functions are built once before, so that the
+// scripts take them from the cache.
 func TestScripts(t *testing.T) {
 	source, settings := buildFunctions(t)
 	testscript.Run(t, testscript.Params{
@@ -52,7 +52,7 @@ func TestScripts(t *testing.T) {
 }
 
 // buildFunctions builds the functions of this checkout, and returns its folder and the
-// go command's settings that have to be the same in a script.
+// go command's settings that scripts must share.
 func buildFunctions(t *testing.T) (source string, settings []string) {
 	t.Helper()
 	source, err := artifact.FindSource(".")

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestEveryVerbHasAScript fails if the scripts lack a verb's result in JSON, its wrong
-// use (exit code 2), or a standard output that can't be written (exit code 1).
+// TestEveryVerbHasAScript fails if the scripts lack a verb's result in JSON, its
+// invalid use (exit code 2), or a standard output that can't be written (exit code 1).
 func TestEveryVerbHasAScript(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/script/*.txtar")
 	if err != nil {

@@ -26,7 +26,7 @@ import (
 type counting struct {
 	mu    sync.Mutex
 	users map[string]map[string]bool // identities by user
-	// reached is closed after so many requests; nil is never.
+	// reached is closed after so many requests; nil never is.
 	after   int
 	reached func()
 }
@@ -58,7 +58,7 @@ func (c *counting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"results": results})
 }
 
-// runIn runs a command in a folder of its own process's.
+// runIn runs a command in its own folder.
 func runIn(ctx context.Context, stdin io.Reader, args ...string) (code int, stdout, stderr string) {
 	var out, story bytes.Buffer
 	app := cli.App{Stdin: stdin, Stdout: &out, Stderr: &story, Getenv: os.Getenv, Environ: os.Environ}
@@ -136,7 +136,7 @@ func TestSendInterruptedIsResumed(t *testing.T) {
 	}
 }
 
-// TestSendInterruptedInput interrupts inputs that never say anything, or no longer.
+// TestSendInterruptedInput interrupts inputs that never send anything, or stop sending.
 func TestSendInterruptedInput(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -184,7 +184,7 @@ func TestSendInterruptedInput(t *testing.T) {
 	}
 }
 
-// TestSendInterruptedEndlessPipe stops to read a pipe whose writer never stops.
+// TestSendInterruptedEndlessPipe stops reading a pipe whose writer never stops.
 func TestSendInterruptedEndlessPipe(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "endless.ndjson")

@@ -12,7 +12,7 @@ func TestColors(t *testing.T) {
 	}{
 		{nil, false, true},
 		{map[string]string{"NO_COLOR": "1"}, false, false},
-		{map[string]string{"NO_COLOR": ""}, false, true}, // as no-color.org has it
+		{map[string]string{"NO_COLOR": ""}, false, true}, // as no-color.org defines
 		{map[string]string{"TERM": "dumb"}, false, false},
 		{nil, true, false},
 	} {

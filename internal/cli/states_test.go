@@ -17,8 +17,8 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// TestEveryStatusShown asks for status and outputs of a stack in each status;
-// internal/deploy has the same for deploy and destroy.
+// TestEveryStatusShown runs status and outputs on a stack in each status;
+// internal/deploy does the same for deploy and destroy.
 func TestEveryStatusShown(t *testing.T) {
 	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -61,7 +61,7 @@ func TestEveryStatusShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range stack.States() {
-		if s.Status == stack.StatusNone || s.Status == stack.StatusDeleteComplete { // by name it isn't there
+		if s.Status == stack.StatusNone || s.Status == stack.StatusDeleteComplete { // no stack of that name
 			continue
 		}
 		t.Run(string(s.Status), func(t *testing.T) {

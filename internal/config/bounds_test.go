@@ -28,9 +28,9 @@ func integers(of reflect.Type, above string) (keys []string) {
 	return keys
 }
 
-// TestEveryIntegerHasBounds sets each integer of variables.yaml to values far
-// outside of what is possible, and to some that wrap when they are multiplied:
-// each is refused by its own key.
+// TestEveryIntegerHasBounds sets each integer of variables.yaml to values far outside
+// the valid range, and to some that overflow when they are multiplied: each is rejected
+// by its own key.
 func TestEveryIntegerHasBounds(t *testing.T) {
 	keys := integers(reflect.TypeFor[config.Variables](), "")
 	if len(keys) < 30 {

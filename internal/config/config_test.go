@@ -93,7 +93,7 @@ func TestProblems(t *testing.T) {
 		{"number for a switch", "DatabaseMultiAz: 1", `f:1: DatabaseMultiAz: "1": want true or false`},
 		{"list for text", "StackName: [a]", "f:1: StackName: a list: want text"},
 		{"environment", "Environment: prod", `f:1: Environment: "prod": want production, staging or development; did you mean production?`},
-		{"section", "Environments:\n  test: {}", `f:2: Environments.test: "test" is no environment; want production, staging or development`},
+		{"section", "Environments:\n  test: {}", `f:2: Environments.test: "test" is not an environment; want production, staging or development`},
 		{"wrong in another section", "Environments:\n  staging:\n    ShardCuont: 2", "f:3: Environments.staging.ShardCuont: unknown key; did you mean ShardCount?"},
 		{"wrong in the section", "Environments:\n  production:\n    ShardCount: 201", "f:3: Environments.production.ShardCount: 201 is outside 1 to 200"},
 		{"long name", "DatabaseUsername: analytics_administrator", `f:1: DatabaseUsername: "analytics_administrator": has 23 characters; RDS takes at most 16`},
@@ -111,7 +111,7 @@ func TestProblems(t *testing.T) {
 		{"transitions too close", "ArchiveTransitionDays: {StandardIA: 30, GlacierIR: 45}", "GlacierIR: 45: want 0 for never, or at least 60 days"},
 		{"replication without a key", "ArchiveReplicationBucketArn: arn:aws:s3:::copy", "ArchiveReplicationKeyArn: \"\": want both"},
 		{"origin with a path", "CorsAllowedOrigins: ['https://www.example.com/app']", "want an origin such as https://www.example.com"},
-		{"origin for all and one", "CorsAllowedOrigins: ['*', 'https://www.example.com']", "means every origin; remove the others"},
+		{"origin for all and one", "CorsAllowedOrigins: ['*', 'https://www.example.com']", "allows every origin; remove the other entries"},
 		{"no list", "CorsAllowedOrigins: https://www.example.com", "want a list"},
 		{"web ACL", "WebAcl: yes please", "want true, false, or a regional web ACL's ARN"},
 		{"domain alone", "DomainName: events.example.com", "f: DomainCertificateArn: \"\": want the ARN of a certificate"},
@@ -119,8 +119,8 @@ func TestProblems(t *testing.T) {
 		{"longer than the gateway waits", "Functions: {query: {Timeout: 30}}", "f:1: Functions.query.Timeout: 30 is outside 17 to 28 seconds"},
 		{"shorter than the database's patience", "Functions: {processor: {Timeout: 30}}", "f:1: Functions.processor.Timeout: 30 is outside 45 to 900 seconds"},
 		{"unknown function", "Functions: {querry: {Timeout: 20}}", "f:1: Functions.querry: unknown key; did you mean query?"},
-		{"too few for the shards", "ShardCount: 4\nFunctions: {processor: {ReservedConcurrency: 3}}", "need at least 4, or shards stand still"},
-		{"ready for nobody", "Functions: {archiver: {ProvisionedConcurrency: 1}}", "f:1: Functions.archiver.ProvisionedConcurrency: 1: nobody waits for archiver to start; it is for ingest and query"},
+		{"too few for the shards", "ShardCount: 4\nFunctions: {processor: {ReservedConcurrency: 3}}", "need at least 4, or shards are not read"},
+		{"provisioned archiver", "Functions: {archiver: {ProvisionedConcurrency: 1}}", "f:1: Functions.archiver.ProvisionedConcurrency: 1: no caller waits for a cold start of archiver; set it for ingest or query"},
 		{"more ready than reserved", "Functions: {query: {ReservedConcurrency: 2, ProvisionedConcurrency: 3}}", "f:1: Functions.query.ProvisionedConcurrency: 3: want at most ReservedConcurrency, 2"},
 		{"a metric's field", "Metrics:\n  - Name: revenue\n    Sum: amount", `f:3: Metrics[0].Sum: "amount": want a field such as properties.amount`},
 		{"a metric's key", "Metrics:\n  - Name: revenue\n    Som: properties.a", "f:3: Metrics[0].Som: unknown key; did you mean Sum?"},
@@ -149,7 +149,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// largeMetrics are nineteen that take more room than there is.
+// largeMetrics declares nineteen metrics that exceed the available size.
 func largeMetrics() string {
 	var list []string
 	for i := range 19 {

@@ -10,7 +10,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// TestYAMLTree has aliases and merge keys in every place that has a value.
+// TestYAMLTree uses aliases and merge keys in every place that has a value.
 func TestYAMLTree(t *testing.T) {
 	for _, tt := range []struct {
 		name, text, environment string
@@ -37,7 +37,7 @@ func TestYAMLTree(t *testing.T) {
 	}
 }
 
-// TestYAMLTreeProblems names the line of each.
+// TestYAMLTreeProblems reports the line of each problem.
 func TestYAMLTreeProblems(t *testing.T) {
 	var bomb strings.Builder
 	bomb.WriteString("EventTypes: &a0 [x, x, x, x, x, x, x, x, x, x]\n")

@@ -29,11 +29,10 @@ const (
 	envCache           = "CACHE_URL"
 )
 
-// Database is where PostgreSQL listens and who logs in. Name and User are not
-// in the environment: each function has its own role, which its Load function
-// fills in.
+// Database is PostgreSQL's address and login. The environment has no Name and User:
+// each function has its own role, which its Load function sets.
 type Database struct {
-	// Address is host:port, which Load takes apart.
+	// Address is host:port, which Load splits.
 	Address    string
 	Host, Port string
 	Name       string
@@ -54,13 +53,13 @@ func (l *loader) database(role string) Database {
 	return d
 }
 
-// Cache is where Redis listens and who logs in.
+// Cache is Redis's address and login.
 type Cache struct {
-	// URL is rediss://user@host:port/group, which Load takes apart.
+	// URL is rediss://user@host:port/group, which Load splits.
 	URL        string
 	Host, Port string
 	User       string
-	// ReplicationGroup is the id that an IAM token is signed for.
+	// ReplicationGroup is the id in the signature of an IAM token.
 	ReplicationGroup string
 }
 
@@ -87,14 +86,13 @@ type Ingest struct {
 	Stack string
 	// Stream is the Kinesis stream's name.
 	Stream string
-	// EventMaxAgeDays is how far before its receipt an event's timestamp may
-	// lie, 1 to 365 days.
+	// EventMaxAgeDays is the largest age of a timestamp at its receipt, 1 to 365 days.
 	EventMaxAgeDays int
-	// CorsOrigins are the web origins that may read the answers.
+	// CorsOrigins are the web origins that may read responses.
 	CorsOrigins []string
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Ingest) Vars() map[string]string {
 	return merge(map[string]string{
 		envStack:           e.Stack,
@@ -103,11 +101,10 @@ func (e Ingest) Vars() map[string]string {
 	}, origins(e.CorsOrigins))
 }
 
-// StackName returns the stack of a function, which every function's environment
-// has.
+// StackName returns the stack of a function; every function's environment has it.
 func StackName(getenv func(string) string) string { return getenv(envStack) }
 
-// origins are a variable only where there are any.
+// origins returns the variable, or nothing without origins.
 func origins(list []string) map[string]string {
 	if len(list) == 0 {
 		return nil
@@ -115,8 +112,8 @@ func origins(list []string) map[string]string {
 	return map[string]string{envCorsOrigins: strings.Join(list, " ")}
 }
 
-// LoadIngest reads what Vars wrote. Its error names every variable that is
-// missing or unreadable, as do those of the other Load functions.
+// LoadIngest loads the result of Vars. Like the other Load functions, it reports every
+// missing or invalid variable in one error.
 func LoadIngest(getenv func(string) string) (Ingest, error) {
 	l := loader{getenv: getenv}
 	e := Ingest{Stack: l.text(envStack), Stream: l.text(envStream), EventMaxAgeDays: l.number(envEventMaxAgeDays),
@@ -131,53 +128,53 @@ type Archiver struct {
 	Bucket string
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Archiver) Vars() map[string]string {
 	return map[string]string{envStack: e.Stack, envBucket: e.Bucket}
 }
 
-// LoadArchiver reads what Vars wrote.
+// LoadArchiver loads the result of Vars.
 func LoadArchiver(getenv func(string) string) (Archiver, error) {
 	l := loader{getenv: getenv}
 	e := Archiver{Stack: l.text(envStack), Bucket: l.text(envBucket)}
 	return e, l.err()
 }
 
-// Processor is the environment of the function that loads the warehouse and
-// the cache. It logs in to the database as RoleLoader.
+// Processor is the environment of the function that loads the warehouse and the cache.
+// It connects to the database as RoleLoader.
 type Processor struct {
 	Stack    string
 	Database Database
 	Cache    Cache
-	// Bucket is the archive bucket's name; quarantined records go there.
+	// Bucket is the archive bucket's name; quarantined events are written to it.
 	Bucket string
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Processor) Vars() map[string]string {
 	return merge(map[string]string{envStack: e.Stack, envBucket: e.Bucket}, e.Database.vars(), e.Cache.vars())
 }
 
-// LoadProcessor reads what Vars wrote.
+// LoadProcessor loads the result of Vars.
 func LoadProcessor(getenv func(string) string) (Processor, error) {
 	l := loader{getenv: getenv}
 	e := Processor{Stack: l.text(envStack), Bucket: l.text(envBucket), Database: l.database(RoleLoader), Cache: l.cache()}
 	return e, l.err()
 }
 
-// Query is the environment of the function behind GET /metrics. It logs in to
-// the database as RoleReader.
+// Query is the environment of the function behind GET /metrics. It connects to the
+// database as RoleReader.
 type Query struct {
 	Stack    string
 	Database Database
 	Cache    Cache
-	// CorsOrigins are the web origins that may read the answers.
+	// CorsOrigins are the web origins that may read responses.
 	CorsOrigins []string
-	// Metrics are the declared metrics, as metric.Encode writes them.
+	// Metrics are the declared metrics, the result of metric.Encode.
 	Metrics string
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Query) Vars() map[string]string {
 	vars := merge(map[string]string{envStack: e.Stack}, e.Database.vars(), e.Cache.vars(), origins(e.CorsOrigins))
 	if e.Metrics != "" {
@@ -186,7 +183,7 @@ func (e Query) Vars() map[string]string {
 	return vars
 }
 
-// LoadQuery reads what Vars wrote.
+// LoadQuery loads the result of Vars.
 func LoadQuery(getenv func(string) string) (Query, error) {
 	l := loader{getenv: getenv}
 	e := Query{Stack: l.text(envStack), Database: l.database(RoleReader), Cache: l.cache(), CorsOrigins: strings.Fields(getenv(envCorsOrigins)), Metrics: getenv(envMetrics)}
@@ -199,38 +196,38 @@ func LoadQuery(getenv func(string) string) (Query, error) {
 type Schema struct {
 	Stack    string
 	Database Database
-	// EventMaxAgeDays is how many past days get a partition on the first run.
+	// EventMaxAgeDays is the number of past days that get a partition in the first run.
 	EventMaxAgeDays int
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Schema) Vars() map[string]string {
 	return merge(map[string]string{envStack: e.Stack, envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays)}, e.Database.vars())
 }
 
-// LoadSchema reads what Vars wrote.
+// LoadSchema loads the result of Vars.
 func LoadSchema(getenv func(string) string) (Schema, error) {
 	l := loader{getenv: getenv}
 	e := Schema{Stack: l.text(envStack), Database: l.database(RoleOwner), EventMaxAgeDays: l.number(envEventMaxAgeDays)}
 	return e, l.err()
 }
 
-// Maintenance is the environment of the function that makes partitions,
-// refreshes the cache and compares the warehouse with the archive. It logs in to
-// the database as RoleOwner.
+// Maintenance is the environment of the function that creates partitions, refreshes the
+// cache and reconciles the warehouse with the archive. It connects to the database as
+// RoleOwner.
 type Maintenance struct {
 	Stack    string
 	Database Database
 	Cache    Cache
 	// Bucket is the archive bucket's name.
 	Bucket string
-	// EventMaxAgeDays is how many past days have a partition ready.
+	// EventMaxAgeDays is the number of past days with a partition.
 	EventMaxAgeDays int
 	// WarehouseRetentionDays is how long events stay in the warehouse; 0 keeps all.
 	WarehouseRetentionDays int
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Maintenance) Vars() map[string]string {
 	return merge(map[string]string{
 		envStack:           e.Stack,
@@ -240,7 +237,7 @@ func (e Maintenance) Vars() map[string]string {
 	}, e.Database.vars(), e.Cache.vars())
 }
 
-// LoadMaintenance reads what Vars wrote.
+// LoadMaintenance loads the result of Vars.
 func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	l := loader{getenv: getenv}
 	e := Maintenance{
@@ -254,8 +251,7 @@ func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	return e, l.err()
 }
 
-// loader collects what is wrong with the environment, so that one error names
-// all of it.
+// loader collects the problems of the environment, so that one error reports all.
 type loader struct {
 	getenv func(string) string
 	errs   []error

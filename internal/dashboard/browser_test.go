@@ -28,7 +28,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
-// patience is the longest wait for something to appear.
+// patience is the longest wait for an element to appear.
 const patience = time.Minute
 
 // shared is one Chromium for all tests; it starts with the first that needs it.
@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// startBrowser starts Chromium with a profile of its own, which goes with it.
+// startBrowser starts Chromium with its own profile, which is removed with it.
 func startBrowser(path string) {
 	dir, err := os.MkdirTemp("", "streamctl-chromium-")
 	if err != nil {
@@ -75,14 +75,14 @@ func startBrowser(path string) {
 	shared.err = chromedp.Run(ctx)
 }
 
-// browser is a tab of it, and what it complained of.
+// browser is a tab, with the errors that it logged.
 type browser struct {
 	ctx context.Context
 	t   *testing.T
 
 	mu   sync.Mutex
 	said []string
-	// networkMayFail says that a server is away on purpose.
+	// networkMayFail allows network errors, because a server is unavailable on purpose.
 	networkMayFail bool
 }
 
@@ -96,7 +96,7 @@ func chromium(t *testing.T) string {
 	return must.Have(t, "chromium", "scripts/setup installs it")
 }
 
-// openWindow opens a window with a storage of its own.
+// openWindow opens a window with its own storage.
 func openWindow(t *testing.T) (id target.ID) {
 	t.Helper()
 	ctx := cdp.WithExecutor(shared.ctx, chromedp.FromContext(shared.ctx).Browser)
@@ -149,7 +149,7 @@ func (b *browser) outage(on bool) {
 	b.networkMayFail = on
 }
 
-// silent fails the test for each complaint.
+// silent fails the test for each logged error.
 func (b *browser) silent() {
 	b.t.Helper()
 	b.mu.Lock()
@@ -203,7 +203,7 @@ func (b *browser) until(expression string) {
 	}
 }
 
-// shoot keeps a picture of the whole page, or of what is seen of it.
+// shoot saves a picture of the whole page or of the visible part.
 func (b *browser) shoot(name string, whole bool) {
 	b.t.Helper()
 	dir := os.Getenv("STREAMCTL_SCREENSHOTS")
@@ -224,7 +224,7 @@ func (b *browser) shoot(name string, whole bool) {
 	}
 }
 
-// fits says that nothing has to be scrolled sideways.
+// fits fails the test if the page scrolls sideways.
 func (b *browser) fits() {
 	b.t.Helper()
 	wide := js[[]string](b, `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 0.5 &&
@@ -234,7 +234,7 @@ func (b *browser) fits() {
 	}
 }
 
-// contrast finds text that can't be told from what is behind it: WCAG AA.
+// contrast fails the test for text with too little contrast (WCAG AA).
 func (b *browser) contrast() {
 	b.t.Helper()
 	for _, found := range js[[]string](b, contrastJS) {
@@ -242,8 +242,7 @@ func (b *browser) contrast() {
 	}
 }
 
-// contrastJS lists the texts whose contrast is under 4.5, or 3 where they are
-// large.
+// contrastJS lists the texts with a contrast below 4.5, or below 3 for large text.
 const contrastJS = `(() => {
 	const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
 	const rgba = (color) => {
@@ -315,7 +314,7 @@ func (b *browser) tabTo(expression string) {
 	b.t.Fatalf("the Tab key never comes to where %s", expression)
 }
 
-// site is a dashboard that can be cut off and come back at the same address.
+// site is a dashboard that can be disconnected and come back at the same address.
 type site struct {
 	t       *testing.T
 	handler http.Handler

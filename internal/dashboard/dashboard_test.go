@@ -14,7 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/dashboard"
 )
 
-// echo answers with what it was asked.
+// echo responds with the request.
 type echo struct{ err error }
 
 func (e echo) Get(_ context.Context, pathAndQuery string, header http.Header) (*http.Response, error) {
@@ -145,7 +145,7 @@ func TestMetricsArePassedOn(t *testing.T) {
 	}
 	for err, status := range map[error]int{errors.New("no such host"): 502, context.DeadlineExceeded: 504} {
 		w := serve(dashboard.Options{API: echo{err}}, "GET", host+"/metrics/events")
-		if w.Code != status || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "ask the API: "+err.Error()) {
+		if w.Code != status || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "query the API: "+err.Error()) {
 			t.Errorf("%d %s %v", w.Code, w.Body, w.Header())
 		}
 	}

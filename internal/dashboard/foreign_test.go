@@ -39,7 +39,7 @@ func (s *targets) invoke(context.Context, []byte) ([]byte, error) {
 	return []byte(`{"statusCode":200,"headers":{"Access-Control-Allow-Origin":"*"},"body":"` + secret + `"}`), nil
 }
 
-// Get answers the dashboard's questions.
+// Get responds to the dashboard's queries.
 func (s *targets) Get(context.Context, string, http.Header) (*http.Response, error) {
 	s.reached.Add(1)
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(`"` + secret + `"`))}, nil
@@ -78,8 +78,8 @@ func startPage(t *testing.T) *httptest.Server {
 	return page
 }
 
-// attack writes to and reads from a server by every means that a page has, and
-// gives what it could read.
+// attack writes to and reads from a server by every means that a page has, and returns
+// the text that it could read.
 const attack = `(async (base) => {
 	const body = JSON.stringify({userId: "u", eventType: "x"});
 	const read = [];
@@ -156,8 +156,8 @@ func TestForeignPagesReachNeitherPort(t *testing.T) {
 			"another port of localhost": {at(elsewhere, "localhost"), at(target, "localhost")},
 			"another host of loopback":  {at(elsewhere, "localhost"), target.URL},
 			"a rebound name":            {at(elsewhere, rebound), target.URL},
-			// Its own page to a browser, which sends neither Origin nor Sec-Fetch-Site
-			// with what it reads.
+			// For the browser this is the site's own page: it sends neither Origin nor
+			// Sec-Fetch-Site with its reads.
 			"the rebound name itself": {at(target, rebound) + "/about", at(target, rebound)},
 		} {
 			read := b.run(c.page, c.base)
@@ -167,7 +167,7 @@ func TestForeignPagesReachNeitherPort(t *testing.T) {
 		}
 	}
 
-	// A program, with the same requests, is answered.
+	// A program gets a response to the same requests.
 	for _, ask := range [][2]string{{http.MethodPost, s.api.URL + "/events"}, {http.MethodGet, s.api.URL + "/metrics/events"}, {http.MethodGet, s.page.URL + "/metrics/events"}} {
 		if status := request(t, ask[0], ask[1]); status != http.StatusOK || s.reached.Swap(0) != 1 {
 			t.Errorf("a program's %s: %d", ask, status)

@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// Expressions that the page makes true.
+// Expressions that become true on a loaded page.
 const (
 	live  = `document.querySelector("#connection").dataset.kind === "live"`
 	ready = live + ` && /\d/.test(document.querySelector("#rate").textContent) && document.querySelectorAll(".bone").length === 0`
@@ -26,7 +26,7 @@ const (
 
 func text(id string) string { return `document.querySelector("#` + id + `").innerText` }
 
-// TestPage is a person's way through the page, in each theme and at each width.
+// TestPage uses the page as a person would, in each theme and at each width.
 func TestPage(t *testing.T) {
 	for _, c := range []struct {
 		width int64
@@ -54,7 +54,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// moves waits until the numbers have changed without anybody doing anything.
+// moves waits until the numbers change without any input.
 func (b *browser) moves() {
 	b.t.Helper()
 	hour, total := js[string](b, text("hour")), js[string](b, `document.querySelector("#types-note").innerText`)
@@ -64,8 +64,8 @@ func (b *browser) moves() {
 	}
 }
 
-// filters chooses two types with the keyboard alone, and finds them again with
-// the link.
+// filters selects two types with the keyboard only, and opens the link to that
+// selection.
 func (b *browser) filters(s *site) {
 	b.t.Helper()
 	b.do(chromedp.Evaluate(`document.querySelector("#main").focus()`, nil))
@@ -98,7 +98,7 @@ func (b *browser) filters(s *site) {
 	}
 }
 
-// reads asks the charts by keyboard, and opens a table.
+// reads reads the charts with the keyboard, and opens a table.
 func (b *browser) reads() {
 	b.t.Helper()
 	b.tabTo(focus + `.matches("#events-chart .plot")`)
@@ -122,14 +122,14 @@ func (b *browser) reads() {
 	b.do(chromedp.KeyEvent(kb.Enter))
 }
 
-// loses cuts the server off and lets it come back.
+// loses stops the server and starts it again.
 func (b *browser) loses(s *site, name string) {
 	b.t.Helper()
 	b.outage(true)
 	s.stop()
 	b.until(lost)
 	before := js[string](b, text("hour"))
-	if banner := js[string](b, text("banner")); !strings.Contains(banner, "Disconnected since ") || !strings.Contains(banner, "last numbers") {
+	if banner := js[string](b, text("banner")); !strings.Contains(banner, "Disconnected since ") || !strings.Contains(banner, "last values") {
 		b.t.Errorf("the banner says %q", banner)
 	}
 	if said := js[string](b, text("announce")); !strings.HasPrefix(said, "Disconnected since") {
@@ -163,7 +163,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// empty shows how to send a first event, until there is one.
+// empty shows how to send a first event, until one arrives.
 func (b *browser) empty(name string, width int64, theme string) {
 	b.t.Helper()
 	none := shop()
@@ -189,7 +189,7 @@ func (b *browser) empty(name string, width int64, theme string) {
 	b.until(`document.querySelector("#start").hidden && document.querySelector("#events-chart .bar") !== null`)
 }
 
-// stale tells what an answer that is behind means, then what none means.
+// stale shows the banner for old data, then for missing data.
 func (b *browser) stale(name string, width int64, theme string) {
 	b.t.Helper()
 	behind := shop()
@@ -199,7 +199,7 @@ func (b *browser) stale(name string, width int64, theme string) {
 	b.open(s.server.URL+"/#range=6h", width, 900, theme)
 	b.until(`document.querySelector("#connection").dataset.kind === "stale"`)
 	b.until(`document.querySelectorAll("#fresh .watch").length >= 4`)
-	if said := js[string](b, text("banner")); !strings.Contains(said, "behind") || !strings.Contains(said, "6 min ago") {
+	if said := js[string](b, text("banner")); !strings.Contains(said, "out of date") || !strings.Contains(said, "6 min ago") {
 		b.t.Errorf("the banner says %q", said)
 	}
 	b.fits()
@@ -219,7 +219,7 @@ func (b *browser) stale(name string, width int64, theme string) {
 	b.outage(false)
 }
 
-// TestRanges draws each range, and what the server can't be asked to draw.
+// TestRanges draws each range.
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	b := openTab(t)
@@ -244,7 +244,7 @@ func TestRanges(t *testing.T) {
 	b.silent()
 }
 
-// TestPages follows the cursors of an answer that is too long for one.
+// TestPages follows the cursors of a response with several pages.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	b := openTab(t)
@@ -261,7 +261,7 @@ func TestPages(t *testing.T) {
 	b.silent()
 }
 
-// longAPI answers for revenue by 3,000 minutes, whatever is asked.
+// longAPI responds to every query with revenue for 3,000 minutes.
 type longAPI struct {
 	*handlerAPI
 	cursors atomic.Int64
@@ -278,7 +278,7 @@ func (a *longAPI) Get(ctx context.Context, pathAndQuery string, header http.Head
 	return a.handlerAPI.Get(ctx, pathAndQuery, header)
 }
 
-// TestNumbers has numbers that floating point can't hold.
+// TestNumbers shows numbers that floating point can't represent.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
 	b := openTab(t)
@@ -316,9 +316,9 @@ func TestAccessibleNames(t *testing.T) {
 	names := b.names()
 	for role, want := range map[string][]string{
 		"banner": {""}, "main": {""}, "contentinfo": {""}, "button": {"Dark theme"}, "checkbox": {"page_view", "checkout.error"},
-		"radio": {"15 min", "7 days", "Sum"}, "slider": {"Events by time and type", "Users by day", "revenue by time"},
-		"heading": {"shop", "Events by minute", "Pipeline", "revenue"}, "group": {"Time range", "Show only these event types", "What to show of revenue"},
-		"region": {"Events by minute", "Now", "Declared metrics"}, "table": {"Event types in the chosen range", "Top values of revenue"},
+		"radio": {"15 min", "7 days", "Sum"}, "slider": {"Events by time and type", "Users per day", "revenue by time"},
+		"heading": {"shop", "Events per minute", "Pipeline", "revenue"}, "group": {"Time range", "Filter by event type", "Measure of revenue"},
+		"region": {"Events per minute", "Now", "Declared metrics"}, "table": {"Event types in the selected range", "Top values of revenue"},
 	} {
 		for _, name := range want {
 			if !slices.Contains(names[role], name) {

@@ -22,8 +22,8 @@ import (
 
 var database postgres.Shared
 
-// TestRealStores shows what was loaded into PostgreSQL, by way of Redis: nothing
-// first, then each event soon after it was loaded.
+// TestRealStores shows events that were loaded into PostgreSQL, through Redis: first
+// none, then each event soon after it was loaded.
 func TestRealStores(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -52,7 +52,7 @@ func TestRealStores(t *testing.T) {
 	})}
 	s := newSite(t, dashboard.Options{API: api, About: dashboard.About{Title: "local", Metrics: dashboard.Metrics(all)}})
 	b := openTab(t)
-	b.outage(true) // nothing tells the health, which a browser reports
+	b.outage(true) // the missing health data is a network error in the browser
 	b.open(s.server.URL+"/", 1280, 900, "light")
 	b.until(`!document.querySelector("#start").hidden`)
 	load("anna", "purchase", `{"amount":12345678901234567890.123,"country":"DE"}`)

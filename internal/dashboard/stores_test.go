@@ -28,14 +28,14 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// handlerAPI asks a query handler as the API does.
+// handlerAPI calls a query handler as the API does.
 type handlerAPI struct {
 	*query.Handler
-	// one invocation at a time, as in an environment of Lambda.
+	// one allows one invocation at a time, as in one environment of Lambda.
 	one sync.Mutex
-	// away is why the API can't be reached; nil while it can.
+	// away is the error of an unreachable API; nil if it is reachable.
 	away atomic.Pointer[error]
-	// notModified counts the answers without a body.
+	// notModified counts the responses without a body.
 	notModified atomic.Int64
 }
 
@@ -82,15 +82,15 @@ var definitions = []metric.Definition{
 	{Name: "signups", EventType: "sign_up", By: []string{"properties.plan"}},
 }
 
-// stores stand in for the cache and the warehouse of a shop with some forty
-// events a second. Each minute's numbers are known, and the present one's grow.
+// stores replace the cache and the warehouse with those of a shop with about forty
+// events per second. Each minute's numbers are fixed; the current minute's grow.
 type stores struct {
 	now func() time.Time
-	// factor multiplies the numbers; 0 is a platform without any event.
+	// factor multiplies the numbers; 0 is a platform without events.
 	factor atomic.Int64
-	// behind is how old the cache says that it is.
+	// behind is the age of the cache.
 	behind time.Duration
-	// down are both away.
+	// down makes both unavailable.
 	down atomic.Bool
 }
 
@@ -130,7 +130,7 @@ var (
 	plans     = []share{{"free", .72}, {"team", .21}, {"enterprise", .07}}
 )
 
-// full is how many events a minute has when it is over.
+// full is the number of events in a complete minute.
 func (s *stores) full(name string, weight float64, minute time.Time) float64 {
 	h := fnv.New64a()
 	fmt.Fprint(h, name, minute.Unix())
@@ -144,7 +144,7 @@ func (s *stores) count(name string, weight float64, minute time.Time) int64 {
 	return int64(s.full(name, weight, minute) * part)
 }
 
-// row gives the numbers of a metric's value in a minute.
+// row returns the numbers of a metric's value in a minute.
 func (s *stores) row(key, dimension string, weight float64, minute time.Time) warehouse.Point {
 	p := warehouse.Point{At: minute, Dimension: dimension, N: s.count(key+dimension, weight, minute)}
 	if strings.HasPrefix(key, "revenue") && !strings.HasSuffix(key, ".skipped") {
@@ -197,7 +197,7 @@ func (s *stores) Series(_ context.Context, key string, from, to time.Time, step 
 	}
 	for at := from; at.Before(to); at = at.Add(step) {
 		for _, one := range s.shares(key) {
-			sum := s.row(key, one.name, one.weight*step.Minutes(), at) // its first minute stands for all of it
+			sum := s.row(key, one.name, one.weight*step.Minutes(), at) // its first minute represents the whole step
 			if sum.N > 0 {
 				points = append(points, sum)
 			}
@@ -206,10 +206,10 @@ func (s *stores) Series(_ context.Context, key string, from, to time.Time, step 
 	return points, nil
 }
 
-// asOf is when the cache was refreshed.
+// asOf is the time of the cache's last refresh.
 func (s *stores) asOf() time.Time { return s.now().Add(-s.behind).Truncate(5 * time.Second) }
 
-// countUsers counts each day's, of which the last isn't over.
+// countUsers counts each day's users; the last day is incomplete.
 func (s *stores) countUsers(days []string) map[string]int64 {
 	counts := map[string]int64{}
 	for _, name := range days {
@@ -235,8 +235,7 @@ func (s *stores) Fill(ctx context.Context, source cache.Source, key string, minu
 	return source.MinuteRows(ctx, key, minutes)
 }
 
-// cacheOf has CountUsers as the cache has it; the warehouse's has other
-// parameters.
+// cacheOf has the CountUsers of the cache; the warehouse's has other parameters.
 type cacheOf struct{ *stores }
 
 func (c cacheOf) CountUsers(_ context.Context, days []string) (map[string]int64, time.Time, error) {

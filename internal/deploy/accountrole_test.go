@@ -12,21 +12,21 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// TestAccountRole destroys a stack that set API Gateway's role for the logs of
-// the account and region. The role goes only where nobody else logs with it.
+// TestAccountRole destroys a stack that set API Gateway's role for the logs of the
+// account and region. The role is deleted only if no other API uses it.
 func TestAccountRole(t *testing.T) {
 	const other = "arn:aws:iam::123456789012:role/other-team"
 	logs := awsfake.ForeignStage{AccessLogs: "arn:aws:logs:us-east-1:123456789012:log-group:other"}
 	for _, tt := range []struct {
 		name string
-		// before is what the account is like when the stack goes.
+		// before prepares the account before the stack is deleted.
 		before func(*awsfake.Fake)
-		// why the role stays; empty when it goes.
+		// why is the reason for keeping the role; empty if it is deleted.
 		why string
-		// account is the account's role afterwards; ours stands for the stack's.
+		// account is the account's role afterwards; "ours" is the stack's role.
 		account string
 	}{
-		{"nobody else", func(*awsfake.Fake) {}, "", ""},
+		{"no other API", func(*awsfake.Fake) {}, "", ""},
 		{"an API without logs", func(f *awsfake.Fake) { f.AddStage(awsfake.ForeignStage{LoggingLevel: "OFF"}) }, "", ""},
 		{"an HTTP API, which needs no role", func(f *awsfake.Fake) {
 			f.AddStage(awsfake.ForeignStage{V2: true, Protocol: "HTTP", AccessLogs: logs.AccessLogs})

@@ -16,7 +16,7 @@ import (
 func TestArtifactBucket(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
 	const name = "streamctl-artifacts-123456789012-us-east-1"
-	for range 2 { // the second finds it made
+	for range 2 { // the second run finds the bucket
 		if err := ensure(t.Context(), op, name); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestArtifactBucket(t *testing.T) {
 	}
 }
 
-// TestInterruptedBucket is one that a killed run left without its settings.
+// TestInterruptedBucket finds a bucket without the settings of a complete run.
 func TestInterruptedBucket(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	if err := fake.Objects().CreateBucket("half"); err != nil {
@@ -79,7 +79,7 @@ func TestThrottlingIsMet(t *testing.T) {
 	}
 }
 
-// ensure makes an artifact bucket.
+// ensure creates an artifact bucket.
 func ensure(ctx context.Context, op *deploy.Operator, bucket string) error {
 	_, err := op.Upload(ctx, bucket, nil)
 	return err

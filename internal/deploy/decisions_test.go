@@ -20,7 +20,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// recorder decides yes and remembers the questions.
+// recorder consents and records the questions.
 type recorder struct {
 	asked       []string
 	checkUpdate error
@@ -54,8 +54,8 @@ func (c change) specification() deploy.Spec {
 	}
 }
 
-// TestEveryUpdateIsDecided reaches an update on each path: at once, after waiting
-// for another operation, and after a rollback that was continued.
+// TestEveryUpdateIsDecided reaches an update on each path: directly, after waiting for
+// another operation, and after a continued rollback.
 func TestEveryUpdateIsDecided(t *testing.T) {
 	want := []string{"owner", "update", "approve"}
 	for name, stage := range map[string]func(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, failures *atomic.Int64, c *change) (before func()){
@@ -74,7 +74,7 @@ func TestEveryUpdateIsDecided(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var op *deploy.Operator
 			var fake *awsfake.Fake
-			failures := &atomic.Int64{} // of the topic that are still to come
+			failures := &atomic.Int64{} // remaining failures of the topic
 			op, fake, _ = operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
 				if kind == "AWS::SNS::Topic" && failures.Add(-1) >= 0 {
 					fake.FailResource("Topic", "the topic rejects it")
@@ -193,7 +193,7 @@ func TestStatusTableOfCodeAndCompare(t *testing.T) {
 	}
 }
 
-// TestCompareChangesNothing allows reading calls only.
+// TestCompareChangesNothing allows only read calls.
 func TestCompareChangesNothing(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	apply(t, op, request(t, "one", false))
@@ -214,9 +214,9 @@ func TestCompareChangesNothing(t *testing.T) {
 	}
 }
 
-// TestUnreachableWhileFollowing takes the network away while an update runs. The
-// command ends after three polls and reports how to follow the operation; the same
-// command again follows it to its end.
+// TestUnreachableWhileFollowing disconnects the network during an update. The command
+// ends after three polls and reports how to follow the operation; the same command run
+// again follows it to its end.
 func TestUnreachableWhileFollowing(t *testing.T) {
 	release := make(chan struct{})
 	end := sync.OnceFunc(func() { close(release) })

@@ -18,8 +18,8 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// TestNetworkInterfaces has Lambda hold on to the functions' group and subnet: the
-// wait is explained, and the delete begun again once they are free.
+// TestNetworkInterfaces has Lambda's network interfaces use the functions' group and
+// subnet: the wait is explained, and the delete repeated once they are gone.
 func TestNetworkInterfaces(t *testing.T) {
 	op, _, lines := operator(t, awsfake.Options{InterfacesLinger: 2 * time.Second})
 	op.Poll = time.Millisecond
@@ -33,8 +33,8 @@ func TestNetworkInterfaces(t *testing.T) {
 	}
 }
 
-// TestForeignInterface has somebody's server in the functions' group: it would
-// never go, so it is named at once.
+// TestForeignInterface has another server in the functions' group. It would never be
+// deleted, so it is reported immediately.
 func TestForeignInterface(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
@@ -50,8 +50,8 @@ func TestForeignInterface(t *testing.T) {
 	}
 }
 
-// TestInterfacesThatStay gives up after an hour and names them; where they can't
-// be seen, it deletes again until then.
+// TestInterfacesThatStay gives up after an hour and lists them. If they can't be
+// listed, it repeats the delete until then.
 func TestInterfacesThatStay(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{InterfacesLinger: time.Hour})
 	op.Poll = time.Millisecond
@@ -70,8 +70,8 @@ func TestInterfacesThatStay(t *testing.T) {
 	}
 }
 
-// TestFilledMeanwhile has something write into the bucket past every denial just
-// before CloudFormation deletes it.
+// TestFilledMeanwhile writes to the bucket despite the denial, just before
+// CloudFormation deletes it.
 func TestFilledMeanwhile(t *testing.T) {
 	var fake *awsfake.Fake
 	var name atomic.Value
@@ -88,12 +88,12 @@ func TestFilledMeanwhile(t *testing.T) {
 		t.Fatalf("%v\n%s", err, lines)
 	}
 	if n := strings.Count(lines.String(), "Denying writes"); n != 2 {
-		t.Errorf("denied %d times, want 2: the policy goes before the bucket, what is denied anew stays\n%s", n, lines)
+		t.Errorf("denied %d times, want 2: the policy is deleted before the bucket, a renewed denial stays\n%s", n, lines)
 	}
 }
 
-// TestWriterIsDenied lets a writer go on while the bucket is emptied: from the
-// denial on nothing of it gets in.
+// TestWriterIsDenied keeps writing while the bucket is emptied: after the denial, no
+// write succeeds.
 func TestWriterIsDenied(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
 	name := apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"]
@@ -127,8 +127,8 @@ func TestWriterIsDenied(t *testing.T) {
 	}
 }
 
-// TestSweepAfterAnInterruption deletes the log groups that came again also of
-// what an earlier attempt had deleted.
+// TestSweepAfterAnInterruption deletes log groups that were recreated, including those
+// of resources that an earlier attempt had deleted.
 func TestSweepAfterAnInterruption(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	r := live(t, "one", "Delete", "Delete")
@@ -154,8 +154,8 @@ func TestSweepAfterAnInterruption(t *testing.T) {
 	}
 }
 
-// TestSweepCode deletes the functions' code with the last stack that uses any: not
-// while there is another, and not what a deploy has just brought.
+// TestSweepCode deletes the functions' code with the last stack that uses it: not while
+// another stack uses it, and not code that a deploy has just uploaded.
 func TestSweepCode(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	const name = "streamctl-artifacts-123456789012-us-east-1"
@@ -207,8 +207,8 @@ func TestSweepCode(t *testing.T) {
 	}
 }
 
-// TestWhatIsLeftIsUnknown has every look for leftovers refused once the stack is
-// gone: that is told, and the destroy has worked all the same.
+// TestWhatIsLeftIsUnknown denies every read of leftovers once the stack is gone: this
+// is reported, and the destroy succeeds.
 func TestWhatIsLeftIsUnknown(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
 	apply(t, op, live(t, "one", "Delete", "Delete"))
@@ -232,6 +232,6 @@ func TestWhatIsLeftIsUnknown(t *testing.T) {
 	}
 	slices.Sort(kinds)
 	if want := []string{"AWS::Logs::LogGroup", "AWS::RDS::DBSnapshot", "AWS::S3::Bucket"}; !slices.Equal(kinds, want) {
-		t.Errorf("told of %v, want %v: %+v", kinds, want, left)
+		t.Errorf("reported %v, want %v: %+v", kinds, want, left)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// fill puts versions and delete markers into a bucket, and an unfinished upload.
+// fill adds versions, delete markers and an unfinished upload to a bucket.
 func fill(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name string, versions, markers int) {
 	t.Helper()
 	for i := range versions {
@@ -105,11 +105,11 @@ func TestDestroy(t *testing.T) {
 		t.Errorf("after: %v", err)
 	}
 	if again := apply(t, op, request(t, "one", false)); !again.Created {
-		t.Errorf("again at once: %+v", again)
+		t.Errorf("second run: %+v", again)
 	}
 }
 
-// TestDestroyProtected changes nothing until it is told to lift protections.
+// TestDestroyProtected changes nothing without --lift-protection.
 func TestDestroyProtected(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	created := apply(t, op, request(t, "one", true))
@@ -128,7 +128,7 @@ func TestDestroyProtected(t *testing.T) {
 	}
 }
 
-// TestDestroyGoesOn fails a delete half way; the same command again finishes it.
+// TestDestroyGoesOn fails a delete half way; the same command run again finishes it.
 func TestDestroyGoesOn(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	apply(t, op, request(t, "one", false))
@@ -146,8 +146,8 @@ func TestDestroyGoesOn(t *testing.T) {
 	}
 }
 
-// TestRetainArchive keeps what is in the bucket, and the key that it is read
-// with; run again it has nothing to do.
+// TestRetainArchive keeps the bucket's content and its key; a second run has nothing to
+// do.
 func TestRetainArchive(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	created := apply(t, op, request(t, "one", false))
@@ -178,9 +178,8 @@ func TestRetainArchive(t *testing.T) {
 	}
 }
 
-// TestFinalSnapshot takes one in a stack whose policies take none and keep no
-// key, after a run that was interrupted as well: one snapshot is left, under a key
-// that stays.
+// TestFinalSnapshot takes one for a stack whose policies take none and keep no key,
+// also after an interrupted run: one snapshot remains, under a key that stays.
 func TestFinalSnapshot(t *testing.T) {
 	for _, at := range []string{"", "Taking snapshot", "Copying snapshot"} {
 		op, fake, _ := operator(t, awsfake.Options{})

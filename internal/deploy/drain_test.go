@@ -14,8 +14,8 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// drainTest is a stack whose database leaves a snapshot, with a clock of its own:
-// each look at it is twenty seconds later.
+// drainTest returns a stack whose database leaves a snapshot, with its own clock: each
+// poll advances it by twenty seconds.
 func drainTest(t *testing.T) (op *deploy.Operator, fake *awsfake.Fake, lines *strings.Builder, made stack.Stack, began time.Time) {
 	t.Helper()
 	op, fake, lines = operator(t, awsfake.Options{})
@@ -27,8 +27,8 @@ func drainTest(t *testing.T) (op *deploy.Operator, fake *awsfake.Fake, lines *st
 	return op, fake, lines, made, began
 }
 
-// TestDrain has records come for three minutes and a reader that is behind for
-// ten: nothing is stopped or deleted before it has been quiet.
+// TestDrain has records arrive for three minutes and a consumer that is ten minutes
+// behind: nothing is disabled or deleted before the stream has been quiet.
 func TestDrain(t *testing.T) {
 	op, fake, lines, made, began := drainTest(t)
 	until := func(d time.Duration, value float64) func(time.Time) (float64, bool) {
@@ -53,8 +53,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainEnds gives up on a stream that is never read to its end, says why, and
-// has deleted nothing; a deploy opens the API again, --no-drain goes on.
+// TestDrainEnds gives up on a stream that is never drained, explains why, and has
+// deleted nothing. A deploy reopens the API; --no-drain continues.
 func TestDrainEnds(t *testing.T) {
 	op, fake, _, made, _ := drainTest(t)
 	fake.SetMetric("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", made.Outputs["StreamName"], func(time.Time) (float64, bool) { return 3_600_000, true })
@@ -63,7 +63,7 @@ func TestDrainEnds(t *testing.T) {
 	if !errors.As(err, &drain) || !strings.Contains(err.Error(), "the iterator age was 1h0m0s") || !strings.Contains(drain.Hint(), "--no-drain") {
 		t.Fatalf("got %v", err)
 	}
-	if _, _, halted := works(t, op, made); len(halted) != 2 { // throttled, and the mark
+	if _, _, halted := works(t, op, made); len(halted) != 2 { // the rate, and the mark
 		t.Errorf("halted: %v", halted)
 	}
 	apply(t, op, live(t, "one", "Snapshot", "RetainExceptOnCreate"))
@@ -76,7 +76,7 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
-// TestDrainOfAFailingReader names it, and ends with the interrupt.
+// TestDrainOfAFailingReader reports the failing consumer, and ends with the interrupt.
 func TestDrainOfAFailingReader(t *testing.T) {
 	op, fake, lines, _, _ := drainTest(t)
 	fake.SetProcessingResult("ProcessorMapping", "PROBLEM: Function call failed")

@@ -18,8 +18,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
 
-// scaleVersions is the number of versions in the largest bucket; `make scale` asks
-// for more.
+// scaleVersions is the number of versions in the largest bucket; `make scale` raises
+// it.
 func scaleVersions(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("STREAMCTL_SCALE_VERSIONS")
@@ -35,8 +35,8 @@ func scaleVersions(t *testing.T) int {
 
 func atRate(w bucketload.Wrote) bool { return w.Written >= 10 }
 
-// TestDestroyWhileWritten destroys a stack whose bucket is on a server that others
-// wrote, while 50 objects a second are put into it: before, meanwhile and after.
+// TestDestroyWhileWritten destroys a stack whose bucket is on moto, while 50 objects
+// per second are written to it: before, during and after.
 func TestDestroyWhileWritten(t *testing.T) {
 	t.Run("gofakes3", func(t *testing.T) {
 		memory, versions := bucketload.NewMemory(), scaleVersions(t)
@@ -46,15 +46,15 @@ func TestDestroyWhileWritten(t *testing.T) {
 	})
 	t.Run("moto", func(t *testing.T) {
 		_, server := bucketload.StartMoto(t)
-		versions := max(1100, scaleVersions(t)/20) // it takes 200 a second
+		versions := max(1100, scaleVersions(t)/20) // moto deletes 200 per second
 		destroyWhileWritten(t, &oneAtATime{Handler: server}, versions, versions/50, func(client *s3.Client, name string) error {
 			return bucketload.Fill(t.Context(), client, name, versions, versions/50)
 		})
 	})
 }
 
-// oneAtATime hands requests to a server one after the other. On a busy machine moto
-// has lost an object beside deletes that it had answered with 200.
+// oneAtATime passes requests to a server one after the other. On a busy machine moto
+// has lost an object during deletes that it had answered with 200.
 type oneAtATime struct {
 	http.Handler
 	mu sync.Mutex
@@ -105,7 +105,7 @@ func destroyWhileWritten(t *testing.T, server http.Handler, versions, markers in
 	t.Logf("%d were there, %d came, %d were denied: %+v", versions+markers, wrote.Written, wrote.Denied, front.Seen())
 }
 
-// TestEmptyProgress is told now and then how far a bucket is, by its plan.
+// TestEmptyProgress reports progress now and then, relative to the plan's count.
 func TestEmptyProgress(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	name := apply(t, op, request(t, "one", false)).Stack.Outputs["BucketName"]

@@ -26,8 +26,8 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// childVariable makes this test's program a deploy in a process of its own, to
-// be killed: what it does, and on which fake.
+// childVariable makes this test binary run one operation against a fake in a separate
+// process, to be killed.
 const childVariable = "STREAMCTL_DEPLOY_CHILD"
 
 func TestMain(m *testing.M) {
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// child does one operation, as the command line would do it without a terminal.
+// child runs one operation as the command line would without a terminal.
 func child(ctx context.Context, what string) error {
 	endpoint := os.Getenv("AWS_ENDPOINT_URL")
 	op := &deploy.Operator{
@@ -65,20 +65,20 @@ func child(ctx context.Context, what string) error {
 	return err
 }
 
-// quickly tries as often as the program does, without its pauses.
+// quickly retries as often as the program does, without the pauses.
 func quickly() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 10, 5*time.Millisecond, ratelimit.None
 	})
 }
 
-// destroys says which of the operations take the stack away; takeDown is of one
-// that is live, and keeps a snapshot.
+// destroys reports whether an operation deletes the stack; takeDown deletes a running
+// stack and keeps a snapshot.
 func destroys(what string) bool { return what == "destroy" || what == takeDown }
 
 const takeDown = "take down"
 
-// destroy is done where nothing is left.
+// destroy runs until no obstacle remains.
 func destroy(ctx context.Context, op *deploy.Operator, what string) error {
 	gone := what == takeDown
 	p, err := op.PlanDestroy(ctx, "events", deploy.DestroyOptions{LiftProtection: true, FinalSnapshot: gone, NoDrain: gone})
@@ -92,11 +92,11 @@ func destroy(ctx context.Context, op *deploy.Operator, what string) error {
 	return err
 }
 
-// killed is the request of "create" or "update".
+// killed returns the change for "create" or "update".
 func killed(what string) change {
 	body, err := os.ReadFile("testdata/stack.yaml")
 	if err != nil {
-		panic(err) // a test's own file
+		panic(err) // the test's own file
 	}
 	r := change{Spec: stack.Spec{
 		Stack: "events", Template: []byte(strings.ReplaceAll(string(body), "PROTECTED", "true")),
@@ -108,9 +108,9 @@ func killed(what string) change {
 	return r
 }
 
-// TestKilledAnywhere ends a create, an update and a destroy at each of their
-// calls, by each signal, and runs the same again: it is done, nothing is lost
-// and nothing is there twice. The second run has three calls in ten throttled.
+// TestKilledAnywhere kills a create, an update and a destroy at each of their calls, by
+// each signal, and runs the same again: it completes, nothing is lost and nothing
+// exists twice. In the second run, three of ten calls are throttled.
 func TestKilledAnywhere(t *testing.T) {
 	points := 0
 	for _, what := range []string{"create", "update", "destroy", takeDown} {
@@ -133,8 +133,8 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
-// killAt ends one operation at one of its calls, and finishes it. reached is
-// false where the operation has fewer calls.
+// killAt kills one operation at one of its calls, and finishes it. reached is false if
+// the operation has fewer calls.
 func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reached bool) {
 	t.Helper()
 	var mu sync.Mutex
@@ -156,7 +156,7 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 				}
 			}
 			// Three of ten calls are throttled, but never all ten tries of one call: by
-			// chance that would happen once in some ten runs of this test.
+			// chance that would happen once in about ten runs of this test.
 			if throttle.Load() && rand.IntN(10) < 3 && inARow[c.Operation] < 8 {
 				inARow[c.Operation]++
 				return awsfake.Throttled(c.Service)
@@ -186,7 +186,7 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 	}
 	victim = cmd.Process
 	mu.Unlock()
-	_ = cmd.Wait() // how it ends is what the test is about
+	_ = cmd.Wait() // the caller checks the result
 	mu.Lock()
 	victim = nil
 	mu.Unlock()
@@ -201,12 +201,12 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 	return reached
 }
 
-// bucketOf is the bucket of either test stack.
+// bucketOf returns the bucket of either test stack.
 func bucketOf(made stack.Stack) string {
 	return made.Outputs["BucketName"] + made.Outputs["ArchiveBucket"]
 }
 
-// finish runs the operation again, and looks.
+// finish runs the operation again, and checks the result.
 func finish(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name, what string) {
 	t.Helper()
 	if destroys(what) {
@@ -231,7 +231,7 @@ func finish(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name, what st
 		t.Errorf("%s: %+v", name, made)
 	}
 	if again, err := run(t.Context(), op, later(killed(what))); err != nil || again.Changed {
-		t.Errorf("%s: once more: %+v, %v", name, again, err)
+		t.Errorf("%s: another run: %+v, %v", name, again, err)
 	}
 	bucketName := bucketOf(made)
 	if buckets := fake.Objects().Buckets(); len(buckets) != 1 || buckets[0] != bucketName {

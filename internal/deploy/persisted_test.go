@@ -18,9 +18,9 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// suspendedByHand leaves a stack as an unfinished destroy of an earlier version
-// does. The names and formats are persisted in AWS: a version that changes one has
-// to read both for a release.
+// suspendedByHand leaves a stack in the state of an unfinished destroy of an earlier
+// version. AWS persists the names and formats: a version that changes one must read
+// both for one release.
 func suspendedByHand(t *testing.T, op *deploy.Operator, s stack.Stack) {
 	t.Helper()
 	replace := func(path, value string) types.PatchOperation {
@@ -65,7 +65,7 @@ func suspendedByHand(t *testing.T, op *deploy.Operator, s stack.Stack) {
 }
 
 // TestUnfinishedDestroyOfAnEarlierVersion reverts one with a deploy, and completes
-// one with a destroy, which does not drain the stream again.
+// another with a destroy, which does not drain the stream again.
 func TestUnfinishedDestroyOfAnEarlierVersion(t *testing.T) {
 	for _, verb := range []string{"deploy", "destroy"} {
 		op, fake, lines := operator(t, awsfake.Options{})

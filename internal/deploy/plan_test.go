@@ -9,14 +9,14 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// TestPlan says what a destroy deletes and what it leaves, before anything
-// happens: by the template's policies, and with each flag.
+// TestPlan lists the effects of a destroy before anything happens: by the template's
+// policies, and with each flag.
 func TestPlan(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	apply(t, op, request(t, "one", true))
 	p := plan(t, op)
 	if len(p.Databases) != 1 || !p.Databases[0].Snapshot || p.Drains {
-		t.Errorf("databases %+v, drains %t although there is no stream", p.Databases, p.Drains)
+		t.Errorf("databases %+v, drains %t without a stream", p.Databases, p.Drains)
 	}
 	if len(p.Retained) != 1 || p.Retained[0].LogicalID != "Key" || p.Retained[0].Why != "DeletionPolicy RetainExceptOnCreate" {
 		t.Errorf("retained %+v", p.Retained)
@@ -30,8 +30,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestPlanDrains where there is a stream that is read, and something outlives it:
-// in every status in which the API may be open.
+// TestPlanDrains drains if there is a consumed stream and something outlives it, in
+// every status in which the API may be open.
 func TestPlanDrains(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	apply(t, op, live(t, "one", "Snapshot", "RetainExceptOnCreate"))
@@ -49,7 +49,7 @@ func TestPlanDrains(t *testing.T) {
 	}
 }
 
-// TestPlanOfDevelopment is of a template that keeps nothing.
+// TestPlanOfDevelopment plans for a template that keeps nothing.
 func TestPlanOfDevelopment(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	r := request(t, "one", false)

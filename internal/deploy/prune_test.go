@@ -8,8 +8,8 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// TestPrune deletes what no stack uses and nobody will: never what a stack has,
-// what is new, or what isn't ours.
+// TestPrune deletes only unused code: never code that a stack uses, new code, or other
+// objects.
 func TestPrune(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	const name = "streamctl-artifacts-123456789012-us-east-1"
@@ -21,7 +21,7 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := request(t, "functions/ingest/11111111111111111111111111111111.zip", false) // a stack of the oldest
+	r := request(t, "functions/ingest/11111111111111111111111111111111.zip", false) // a stack with the oldest code
 	apply(t, op, r)
 	later := time.Now().Add(48 * time.Hour)
 	for _, tt := range []struct {

@@ -24,8 +24,8 @@ import (
 
 const password = "YourSecurePassword123!"
 
-// operator works on a fake of AWS that ends with the test. What is reported
-// goes to lines.
+// operator works on a fake of AWS that ends with the test. Reports are written to
+// lines.
 func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfake.Fake, lines *strings.Builder) {
 	t.Helper()
 	o.Dir = t.TempDir()
@@ -55,7 +55,7 @@ func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfa
 	return op, fake, lines
 }
 
-// layout is that of the stacks in testdata.
+// layout is the layout of the stacks in testdata.
 func layout() deploy.Layout {
 	return deploy.Layout{
 		StatefulTypes: []string{"AWS::Kinesis::Stream", "AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::S3::Bucket", "AWS::KMS::Key"},
@@ -64,7 +64,7 @@ func layout() deploy.Layout {
 	}
 }
 
-// config reaches the fake.
+// config connects to the fake.
 func config(fake *awsfake.Fake, retryer func() aws.Retryer) aws.Config {
 	return aws.Config{
 		Region: "us-east-1", BaseEndpoint: &fake.Endpoint, Retryer: retryer, RetryMaxAttempts: 10, // as the program does
@@ -72,10 +72,10 @@ func config(fake *awsfake.Fake, retryer func() aws.Retryer) aws.Config {
 	}
 }
 
-// artifactBucket gets large templates.
+// artifactBucket receives large templates.
 const artifactBucket = "streamctl-artifacts-123456789012-us-east-1"
 
-// change is the desired state of a stack, with what a user decides.
+// change is the desired state of a stack, with the user's decisions.
 type change struct {
 	stack.Spec
 	Wait, ContinueRollback bool
@@ -96,7 +96,7 @@ func run(ctx context.Context, op *deploy.Operator, c change) (deploy.Outcome, er
 	return op.Run(ctx, c.specification(), d)
 }
 
-// request is for the stack in testdata.
+// request returns a change for the stack in testdata.
 func request(t *testing.T, text string, protected bool) change {
 	t.Helper()
 	body, err := os.ReadFile("testdata/stack.yaml")
@@ -110,7 +110,7 @@ func request(t *testing.T, text string, protected bool) change {
 	}}
 }
 
-// later is the same for a stack that has its password already.
+// later returns the same change for a stack that has its password.
 func later(r change) change {
 	parameters := map[string]string{"Text": r.Parameters["Text"]}
 	r.Parameters, r.Previous = parameters, []string{"DatabasePassword"}
@@ -189,8 +189,8 @@ func TestDecliningAnUpdateLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestCreateFails makes a resource fail: the error names it, not those that
-// were cancelled because of it, and the next deploy starts over.
+// TestCreateFails makes a resource fail: the error lists it, not the resources that
+// were canceled because of it, and the next deploy starts over.
 func TestCreateFails(t *testing.T) {
 	op, fake, lines := operator(t, awsfake.Options{})
 	fake.FailResource("Database", "DB instance class not supported")
@@ -224,8 +224,8 @@ func TestUpdateFailsAndRollsBack(t *testing.T) {
 	}
 }
 
-// TestReplacingDataIsRefused changes what would replace the database, and
-// removes the bucket.
+// TestReplacingDataIsRefused makes changes that would replace the database or remove
+// the bucket.
 func TestReplacingDataIsRefused(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	apply(t, op, request(t, "one", false))
@@ -245,9 +245,9 @@ func TestReplacingDataIsRefused(t *testing.T) {
 	}
 }
 
-// TestPolicyKeepsData has another program try what would replace the database:
-// the stack policy denies it. With leave the same update goes through, and the
-// policy holds afterwards.
+// TestPolicyKeepsData has another program try to replace the database: the stack policy
+// denies it. With permission the same update succeeds, and the policy is in force
+// afterwards.
 func TestPolicyKeepsData(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	policy, err := stack.ProtectivePolicy([]string{"Bucket", "Database"})
@@ -324,7 +324,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestLargeTemplate goes by S3.
+// TestLargeTemplate passes the template through S3.
 func TestLargeTemplate(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	r := request(t, "one", false)
@@ -347,8 +347,8 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
-// TestInterrupted ends the program while a stack is being created. The stack
-// goes on by itself, and the same command again follows it.
+// TestInterrupted ends the program while a stack is being created. The operation
+// continues, and the same command run again follows it.
 func TestInterrupted(t *testing.T) {
 	release := make(chan struct{})
 	op, _, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
@@ -387,7 +387,7 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("the same deploy again: %+v, %v", r.outcome, r.err)
 	}
 	if r := <-second; r.err != nil || r.outcome.Stack.Status != "UPDATE_COMPLETE" {
-		t.Errorf("the one that waited: %+v, %v", r.outcome, r.err)
+		t.Errorf("the waiting deploy: %+v, %v", r.outcome, r.err)
 	}
 }
 
@@ -396,7 +396,7 @@ type result struct {
 	err     error
 }
 
-// begin applies in the background.
+// begin deploys in the background.
 func begin(ctx context.Context, op *deploy.Operator, r change) <-chan result {
 	return beginTold(ctx, op, r, func(stack.Event) {})
 }
@@ -404,7 +404,7 @@ func begin(ctx context.Context, op *deploy.Operator, r change) <-chan result {
 func beginTold(ctx context.Context, op *deploy.Operator, r change, report func(stack.Event)) <-chan result {
 	done := make(chan result, 1)
 	own := *op
-	own.Report = report // one goroutine at a time is told
+	own.Report = report // called by one goroutine at a time
 	go func() {
 		outcome, err := run(ctx, &own, r)
 		done <- result{outcome, err}
@@ -424,8 +424,8 @@ func busy(t *testing.T, op *deploy.Operator) {
 	}
 }
 
-// TestCancelled interrupts a create and an update, and has them cancelled: the
-// one is gone, the other undone. A second interrupt leaves it running.
+// TestCancelled interrupts a create and an update and cancels them: the first is
+// deleted, the second rolled back. A second interrupt leaves it running.
 func TestCancelled(t *testing.T) {
 	var slow atomic.Int64 // milliseconds
 	op, _, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
@@ -466,7 +466,7 @@ func TestCancelled(t *testing.T) {
 	three := later(request(t, "three", false))
 	three.Policy = `{"Statement":[{"Effect":"Allow","Action":"Update:*","Principal":"*","Resource":"*"}]}` // read after the update
 	if r := interrupt(three); r.err != nil || r.outcome.Stack.Status != "UPDATE_COMPLETE" {
-		t.Errorf("interrupted, and told to go on: %v, %v", r.outcome.Stack.Status, r.err)
+		t.Errorf("interrupted, then continued: %v, %v", r.outcome.Stack.Status, r.err)
 	}
 	over, end := context.WithCancel(t.Context())
 	end()
@@ -480,8 +480,8 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestOrphans drops a bucket that isn't empty: the update succeeds all the same,
-// and what is left is told.
+// TestOrphans drops a bucket that isn't empty: the update succeeds, and the remaining
+// bucket is reported.
 func TestOrphans(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	created := apply(t, op, request(t, "one", false))

@@ -42,7 +42,7 @@ func TestStatesAreWhole(t *testing.T) {
 	}
 }
 
-// inStatus makes a stack and gives it a status; StatusNone makes none.
+// inStatus creates a stack and sets its status; StatusNone creates none.
 func inStatus(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, status stack.Status) {
 	t.Helper()
 	if status == stack.StatusNone {
@@ -126,7 +126,7 @@ func TestEveryStatusDestroy(t *testing.T) {
 				}
 				return
 			case stack.Attach:
-				go func() { // somebody else's delete ends
+				go func() { // another operator's delete ends
 					_ = pause.For(t.Context(), 50*time.Millisecond)
 					if err := fake.SetStackStatus("events", string(stack.StatusDeleteComplete)); err != nil {
 						t.Error(err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// seeds are events and bodies: good, bad, and close to both.
+// seeds are events and bodies: valid, invalid, and borderline.
 func seeds() []string {
 	deep := func(n int) string { return strings.Repeat(`{"a":`, n) + `1` + strings.Repeat(`}`, n) }
 	var members []string
@@ -48,8 +48,8 @@ func seeds() []string {
 	}
 }
 
-// FuzzDecode compares the two ways to read an event: they give the same event,
-// and where one finds something wrong the other does.
+// FuzzDecode compares the two parsers: they return the same event, or both find a
+// problem.
 func FuzzDecode(f *testing.F) {
 	for _, s := range seeds() {
 		f.Add([]byte(s))
@@ -70,7 +70,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzRead compares the two ways to read a body.
+// FuzzRead compares the two parsers of a body.
 func FuzzRead(f *testing.F) {
 	one := `{"userId":"u","eventType":"x"}`
 	list := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + "]" }
@@ -103,8 +103,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzEnvelope sends whatever Decode accepts on its way and takes it back
-// unchanged, by both ways of reading.
+// FuzzEnvelope encodes each event that Decode accepts and decodes it unchanged, with
+// both parsers.
 func FuzzEnvelope(f *testing.F) {
 	for _, s := range seeds() {
 		f.Add([]byte(s), "3f0e-r\"1", 7)
@@ -112,7 +112,7 @@ func FuzzEnvelope(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte, requestID string, index int) {
 		e, errs := Decode(raw)
 		if len(errs) > 0 {
-			return // no event
+			return // not an event
 		}
 		if err := e.Identify(received, zeros{}); err != nil {
 			t.Fatal(err)
@@ -132,7 +132,7 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
-// FuzzDecodeEnvelope compares the two ways to read what is on the stream.
+// FuzzDecodeEnvelope compares the two parsers of the stream's lines.
 func FuzzDecodeEnvelope(f *testing.F) {
 	good := string(Envelope{Event: Event{ID: [16]byte{1}, UserID: "u", Type: "x", Timestamp: received.Truncate(1000), Properties: []byte(`{"a":1}`)},
 		ReceivedAt: received.Truncate(1000), RequestID: "r", Index: 499}.AppendJSON(nil))
@@ -163,7 +163,7 @@ func FuzzDecodeEnvelope(f *testing.F) {
 	})
 }
 
-// zeros is no randomness, always the same.
+// zeros is a source of constant bytes instead of random ones.
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf16"
 )
 
-// TestEachMistakeHasItsMessage sends bodies that aren't JSON: every mistake has
-// a message of its own, with what to do.
+// TestEachMistakeHasItsMessage sends bodies that aren't JSON: every mistake has its own
+// message with a fix.
 func TestEachMistakeHasItsMessage(t *testing.T) {
 	const one = `{"userId":"u","eventType":"x"}`
 	wide := func(text string, unit int, little bool) string {
@@ -70,12 +70,12 @@ func TestEachMistakeHasItsMessage(t *testing.T) {
 		"a trailing comma":            {`{"userId":"u",}`, "at byte 14: a trailing comma before }: remove it"},
 		"a trailing comma in a list":  {"[" + one + ",\n]", "at byte 33 (line 2, column 1): a trailing comma before ]: remove it"},
 		"two commas":                  {"[" + one + ",," + one + "]", "a comma without a value before it"},
-		"NaN":                         {in("NaN"), "NaN, and JSON has no such number"},
-		"Infinity":                    {in("Infinity"), "Infinity, and JSON has no such number"},
-		"-Infinity":                   {in("-Infinity"), "Infinity, and JSON has no such number"},
-		"inf":                         {in("inf"), "inf, and JSON has no such number"},
-		"undefined inside":            {in("undefined"), "undefined, and JSON has no such value"},
-		"None":                        {in("None"), "None, and JSON has no such value"},
+		"NaN":                         {in("NaN"), "NaN, which is not a JSON number"},
+		"Infinity":                    {in("Infinity"), "Infinity, which is not a JSON number"},
+		"-Infinity":                   {in("-Infinity"), "Infinity, which is not a JSON number"},
+		"inf":                         {in("inf"), "inf, which is not a JSON number"},
+		"undefined inside":            {in("undefined"), "undefined, which is not a JSON value"},
+		"None":                        {in("None"), "None, which is not a JSON value"},
 		"True":                        {in("True"), "True, which JSON writes as true"},
 		"TRUE":                        {in("TRUE"), "TRUE, which JSON writes as true"},
 		"an unquoted name":            {`{userId:"u"}`, "the name userId without double quotes"},
@@ -102,7 +102,7 @@ func TestEachMistakeHasItsMessage(t *testing.T) {
 		"a missing comma":             {`{"a":1 "b":2}`, "a value without a comma or colon before it"},
 		"an equals sign":              {`{"a"=1}`, "a = where JSON wants a :"},
 		"a semicolon":                 {`{"a":1;"b":2}`, "a ; where JSON wants a ,"},
-		"the wrong bracket":           {`[{"a":1]`, "a closing ] that nothing opened"},
+		"the wrong bracket":           {`[{"a":1]`, "a closing ] without an opening one"},
 		"cut off":                     {`{"userId":`, "the body is cut off: it ends inside an object after 10 bytes"},
 		"cut off in a string":         {`{"userId":"abc`, "the body is cut off: it ends inside a string after 14 bytes"},
 		"cut off in a list":           {"[" + one + ",", "the body is cut off: it ends inside an array"},
@@ -113,8 +113,8 @@ func TestEachMistakeHasItsMessage(t *testing.T) {
 		"a list without brackets":     {one + "," + one, "the body is a list without brackets"},
 		"a JSON text sequence":        {"\x1e" + one + "\n\x1e" + one, "the body is a JSON text sequence"},
 		"NUL at the end":              {one + "\x00", "the body ends with 1 NUL byte(s)"},
-		"a bracket too many":          {one + "}", "a closing } too many"},
-		"rest after the end":          {one + ";", "something follows the end of the JSON value at byte 30"},
+		"a bracket too many":          {one + "}", "one closing } too many"},
+		"rest after the end":          {one + ";", "there is text after the end of the JSON value at byte 30"},
 	} {
 		_, wrong := Read([]byte(c.body))
 		if wrong == nil || !strings.Contains(wrong.Detail, c.want) || wrong.Field != "" {

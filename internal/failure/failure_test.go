@@ -35,7 +35,7 @@ func TestOf(t *testing.T) {
 func TestOfForeign(t *testing.T) {
 	foreign := errors.New("expired")
 	of := func(err error) failure.Class {
-		if err == foreign { //nolint:errorlint // each error of the chain by itself
+		if err == foreign { //nolint:errorlint // each error of the chain separately
 			return failure.Credentials
 		}
 		return failure.Other

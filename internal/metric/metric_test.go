@@ -22,7 +22,7 @@ func TestCheck(t *testing.T) {
 		{"the example", metric.Definition{Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}}, ""},
 		{"all of one field", metric.Definition{Name: "r", Sum: "properties.a.b", Min: "properties.a.b", Max: "properties.a.b", By: []string{"eventType", "properties.c"}}, ""},
 		{"no name", metric.Definition{}, `Name: "": want a small letter`},
-		{"a taken name", metric.Definition{Name: "events"}, `Name: "events": is the platform's own`},
+		{"a taken name", metric.Definition{Name: "events"}, `Name: "events": is a built-in metric`},
 		{"a name with a dot", metric.Definition{Name: "a.b"}, `Name: "a.b": want`},
 		{"a wrong type", metric.Definition{Name: "n", EventType: "page\tview"}, `EventType: "page\tview": must not hold control characters`},
 		{"a field of the event", metric.Definition{Name: "n", Sum: "amount"}, `Sum: "amount": want a field such as properties.amount`},
@@ -44,7 +44,7 @@ func TestCheck(t *testing.T) {
 
 func TestKeyFollowsWhatIsCounted(t *testing.T) {
 	d := metric.Definition{Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}}
-	// It stands in databases: another one would be another series.
+	// Databases contain this key: a change would start another series.
 	if key := d.Key(); key != "revenue.082ffa42" {
 		t.Errorf("key is %s", key)
 	}

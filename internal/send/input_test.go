@@ -46,8 +46,8 @@ func utf16Of(text string, little bool) string {
 	return string(b)
 }
 
-// read lists the events of an input as "user line", its rejected places as "bad
-// line: reason", and its error.
+// read lists the events of an input as "user line", its rejected places as "bad line:
+// reason", and its error.
 func read(in send.Input, r io.Reader) string {
 	var out []string
 	s, err := send.Open(r, in)
@@ -68,7 +68,7 @@ func read(in send.Input, r io.Reader) string {
 	return strings.Join(out, "|")
 }
 
-// TestInputFormats reads one or two events in every form that a file may have.
+// TestInputFormats reads one or two events in every supported form of a file.
 func TestInputFormats(t *testing.T) {
 	both := eventA + "\n" + eventB + "\n"
 	for _, tt := range []struct{ name, file, text, want string }{
@@ -108,13 +108,13 @@ func TestInputFormats(t *testing.T) {
 	}
 }
 
-// slow gives one byte per read.
+// slow returns one byte per read.
 type slow struct{ r io.Reader }
 
 func (s slow) Read(p []byte) (int, error) { return s.r.Read(p[:min(len(p), 1)]) }
 
-// TestInputMistakes rejects only the lines at fault, or the whole input with its
-// line and the way out.
+// TestInputMistakes rejects only the invalid lines, or the whole input with its line
+// and a fix.
 func TestInputMistakes(t *testing.T) {
 	long := `{"userId":"` + strings.Repeat("x", 200<<10) + `"}`
 	gz := zipped(t, strings.Repeat(eventA+"\n", 2000))
@@ -152,7 +152,7 @@ func TestInputMistakes(t *testing.T) {
 	}
 }
 
-// like compares with a pattern in which * is anything.
+// like compares with a pattern in which * matches any text.
 func like(text, pattern string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !strings.HasPrefix(text, first) {

@@ -21,7 +21,7 @@ import (
 	"github.com/streamctl/streamctl/internal/send"
 )
 
-// api answers in turn as it is told, and remembers every identity it accepted.
+// apiServer responds in turn as configured, and records every identity it accepted.
 type apiServer struct {
 	mu       sync.Mutex
 	answers  []func(w http.ResponseWriter, events []sentEvent)
@@ -56,7 +56,7 @@ func (a *apiServer) takeAll(w http.ResponseWriter, events []sentEvent) {
 	a.results(w, events, http.StatusAccepted, func(int) int { return http.StatusAccepted })
 }
 
-// results answers each event with a status of its own.
+// results responds to each event with its own status.
 func (a *apiServer) results(w http.ResponseWriter, events []sentEvent, status int, each func(i int) int) {
 	type result struct {
 		Event  int              `json:"event"`
@@ -88,7 +88,7 @@ func refuse(status int, headers ...string) func(http.ResponseWriter, []sentEvent
 	}
 }
 
-// kept remembers what wasn't accepted.
+// kept records the events that weren't accepted.
 type kept struct {
 	mu          sync.Mutex
 	bad, unsent []string
@@ -134,14 +134,14 @@ func run(t *testing.T, a *apiServer, input string, change func(*send.Options)) (
 	return sum, k, err
 }
 
-// TestEachEventGetsItsAnswer has an API in trouble: after it every event is
-// accepted, under one identity.
+// TestEachEventGetsItsAnswer uses an API that fails in many ways: in the end every
+// event is accepted, under one identity.
 func TestEachEventGetsItsAnswer(t *testing.T) {
 	a := &apiServer{}
 	half := func(w http.ResponseWriter, events []sentEvent) {
 		a.results(w, events, http.StatusMultiStatus, func(i int) int { return map[bool]int{true: 202, false: 503}[i%2 == 0] })
 	}
-	lost := func(w http.ResponseWriter, events []sentEvent) { // it was taken, and nobody heard
+	lost := func(w http.ResponseWriter, events []sentEvent) { // accepted, but the response is lost
 		a.takeAll(httptest.NewRecorder(), events)
 		w.WriteHeader(http.StatusGatewayTimeout)
 	}
@@ -186,7 +186,7 @@ func TestUnsentAreKept(t *testing.T) {
 	}
 }
 
-// TestForbiddenEndsTheRun doesn't try what can't work.
+// TestForbiddenEndsTheRun doesn't retry a 403.
 func TestForbiddenEndsTheRun(t *testing.T) {
 	a := &apiServer{answers: []func(http.ResponseWriter, []sentEvent){refuse(403), refuse(403), refuse(403), refuse(403)}}
 	sum, k, err := run(t, a, events(30), nil)
@@ -196,7 +196,7 @@ func TestForbiddenEndsTheRun(t *testing.T) {
 	}
 }
 
-// TestInterrupted ends the reading: what was read has its answer or is kept.
+// TestInterrupted stops reading: every event that was read got a response or is kept.
 func TestInterrupted(t *testing.T) {
 	a := &apiServer{accepted: map[string]int{}}
 	server := httptest.NewServer(a)
@@ -258,7 +258,7 @@ func TestInputs(t *testing.T) {
 	if _, err := send.Values(strings.NewReader("[\n1,\n2 3]")); err == nil || !strings.Contains(err.Error(), "line 3: not JSON") {
 		t.Errorf("not JSON: %v", err)
 	}
-	lines := "\ufeff" + one + "\r\n" + `{"userId": "` + strings.Repeat("x", 200<<10) + `"}` + "\n" + two // the last without its end
+	lines := "\ufeff" + one + "\r\n" + `{"userId": "` + strings.Repeat("x", 200<<10) + `"}` + "\n" + two // the last line without a newline
 	if got := strings.Join(users(send.Lines(strings.NewReader(lines))), "|"); got != "a 1|bad 2|b 3" {
 		t.Errorf("lines: %q", got)
 	}

@@ -22,7 +22,7 @@ func (t *Template) addAPI(v config.Variables) {
 	t.addRoutes()
 	t.addCORS(v.CorsAllowedOrigins)
 	t.addGatewayResponses(v.CorsAllowedOrigins)
-	// Until here: what a deployment is a snapshot of.
+	// The deployment is a snapshot of the resources up to here.
 	part := slices.Clone(t.Groups[len(t.Groups)-1].Resources)
 	deployment := t.addDeployment(part)
 	t.addStage(v, deployment)
@@ -42,8 +42,8 @@ func (t *Template) addRoutes() {
 	t.addPathPart(idApiEvents, GetAtt(idApi, "RootResourceId"), "events")
 	t.addPathPart(idApiMetrics, GetAtt(idApi, "RootResourceId"), "metrics")
 	t.addPathPart(idApiMetric, Ref(idApiMetrics), "{metric}")
-	// No request model and no validator: they have one message for every
-	// malformed body. ingest is the only judge and reports what is wrong.
+	// Without a request model and a validator, which have one message for every
+	// malformed body: ingest validates it and reports the problem.
 	t.add(idApiPostEvents, t.method(idApiEvents, "POST", contract.FuncIngest))
 	t.add(idApiGetMetric, t.method(idApiMetric, "GET", contract.FuncQuery))
 }
@@ -52,8 +52,8 @@ func (t *Template) addPathPart(id, parent, part string) {
 	t.add(id, &apigateway.Resource{RestApiId: Ref(idApi), ParentId: parent, PathPart: part})
 }
 
-// method is a route to a function for callers with IAM permission. A proxy
-// integration is always invoked with POST, whatever the route's own verb is.
+// method returns a route to a function for callers with IAM permission. A proxy
+// integration always uses POST, whatever the route's method is.
 func (t *Template) method(resourceID, verb, function string) *apigateway.Method {
 	return &apigateway.Method{
 		RestApiId:         Ref(idApi),
@@ -68,8 +68,8 @@ func (t *Template) method(resourceID, verb, function string) *apigateway.Method 
 	}
 }
 
-// addGatewayResponses makes what the gateway refuses by itself look like what
-// the functions refuse: a problem document (RFC 9457).
+// addGatewayResponses gives the gateway's own errors the form of the functions' errors:
+// a problem document (RFC 9457).
 func (t *Template) addGatewayResponses(origins []string) {
 	for _, r := range []struct{ id, kind string }{
 		{"ApiThrottledResponse", "THROTTLED"},
@@ -93,9 +93,9 @@ func (t *Template) addGatewayResponses(origins []string) {
 	}
 }
 
-// addDeployment makes the snapshot that the stage serves. It never changes, so
-// its logical id carries a hash of everything that it is a snapshot of: a
-// changed API is a new deployment, an unchanged one stays.
+// addDeployment adds the snapshot that the stage serves. A deployment never changes, so
+// its logical id contains a hash of everything in the snapshot: a changed API gets a
+// new deployment, an unchanged one keeps its own.
 func (t *Template) addDeployment(part []string) (id string) {
 	hash := sha256.New()
 	var methods []string
@@ -115,7 +115,7 @@ func (t *Template) addDeployment(part []string) (id string) {
 	return id
 }
 
-// accessLogFormat is one JSON object a request; never a body.
+// accessLogFormat is one JSON object per request, without the body.
 const accessLogFormat = `{"requestId":"$context.requestId","time":"$context.requestTimeEpoch","method":"$context.httpMethod",` +
 	`"path":"$context.resourcePath","status":"$context.status","user":"$context.identity.userArn","ip":"$context.identity.sourceIp",` +
 	`"latency":"$context.responseLatency","integrationLatency":"$context.integrationLatency","error":"$context.error.responseType"}`
@@ -126,7 +126,7 @@ func (t *Template) addStage(v config.Variables, deployment string) {
 		RestApiId:    Ref(idApi),
 		DeploymentId: new(Ref(deployment)),
 		StageName:    new(stageName),
-		// GetAtt Arn ends in :*, which the stage would be drifted from for ever.
+		// GetAtt Arn ends in :*, which drift detection would report forever.
 		AccessLogSetting: &apigateway.Stage_AccessLogSetting{
 			DestinationArn: new(arn("logs", "log-group:${"+idApiLogGroup+"}")),
 			Format:         new(accessLogFormat),
@@ -145,9 +145,9 @@ func (t *Template) addStage(v config.Variables, deployment string) {
 	t.add(idApiStage, stage)
 }
 
-// addAccountRole sets the role with which API Gateway writes every log of the
-// account and region. Both are retained: other APIs log with it too, and
-// deleting the setting does nothing while deleting the role stops them all.
+// addAccountRole sets the role with which API Gateway writes all logs of the account
+// and region. Both resources are retained: other APIs use the role too; deleting the
+// setting has no effect, and deleting the role stops all their logs.
 func (t *Template) addAccountRole() {
 	t.addRole(idApiAccountRole, &iam.Role{
 		AssumeRolePolicyDocument:             trust("apigateway.amazonaws.com"),
@@ -171,7 +171,7 @@ func (t *Template) addPermission(function, route string) {
 	})
 }
 
-// addClientPolicy makes a policy to attach to whoever calls a route.
+// addClientPolicy adds a policy to attach to the callers of a route.
 func (t *Template) addClientPolicy(id, description, route string) {
 	t.add(id, &iam.ManagedPolicy{
 		Description:    new(description),

@@ -10,8 +10,8 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 )
 
-// addPreflight answers a browser's question before its request, without
-// asking who it is: a preflight request can't be signed.
+// addPreflight responds to a browser's preflight request, without authorization: a
+// preflight can't be signed.
 func (t *Template) addPreflight(id, resourceID, verb string, origins []string) {
 	const header = "method.response.header.Access-Control-"
 	response := apigateway.Method_IntegrationResponse{
@@ -42,8 +42,8 @@ func (t *Template) addPreflight(id, resourceID, verb string, origins []string) {
 	}, map[string]any{"MethodResponses": []any{map[string]any{"StatusCode": "204", "ResponseParameters": responses}}}))
 }
 
-// chooseOrigin is a mapping template: a header can name one origin only, so it
-// names the one that asks, if it is among those allowed.
+// chooseOrigin returns a mapping template: the header can contain only one origin, so
+// it contains the request's origin if that is allowed.
 func chooseOrigin(origins []string) string {
 	var asks []string
 	for _, o := range origins {
@@ -53,7 +53,7 @@ func chooseOrigin(origins []string) string {
 		")#set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)#end"
 }
 
-// corsOrigin is the header's value for what the gateway refuses by itself.
+// corsOrigin is the header's value in the gateway's own responses.
 func corsOrigin(origins []string) string {
 	if len(origins) == 1 {
 		return quoted(origins[0])
@@ -63,8 +63,8 @@ func corsOrigin(origins []string) string {
 
 func quoted(value string) string { return "'" + value + "'" }
 
-// addCORS answers preflight requests at each route and lets a page read the
-// gateway's own refusals.
+// addCORS responds to preflight requests on each route and lets pages read the
+// gateway's own errors.
 func (t *Template) addCORS(origins []string) {
 	if len(origins) == 0 {
 		return

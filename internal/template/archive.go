@@ -7,9 +7,9 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// addArchive makes the raw archive's bucket. It is deleted with the stack, and
-// CloudFormation stops where it still holds objects: emptying it is somebody's
-// decision, never the stack's.
+// addArchive adds the bucket of the raw archive. It is deleted with the stack;
+// CloudFormation fails while it still contains objects, so that only an operator can
+// decide to empty it.
 func (t *Template) addArchive(v config.Variables) {
 	t.group("Archive")
 	bucket := &s3.Bucket{
@@ -24,7 +24,7 @@ func (t *Template) addArchive(v config.Variables) {
 		},
 		Tags:                                 labels(),
 		VersioningConfiguration:              &s3.Bucket_VersioningConfiguration{Status: "Enabled"},
-		AWSCloudFormationDeletionPolicy:      deleteIt,
+		AWSCloudFormationDeletionPolicy:      deletePolicy,
 		AWSCloudFormationUpdateReplacePolicy: retainOld,
 	}
 	if v.ObjectLockDays > 0 {
@@ -41,8 +41,8 @@ func (t *Template) addArchive(v config.Variables) {
 	t.addTLSOnly(idArchivePolicy, idArchive)
 }
 
-// lifecycle moves the archive's objects, and versions that were replaced, to
-// cheaper storage, and ends uploads that nobody finished.
+// lifecycle moves the archive's objects and noncurrent versions to cheaper storage, and
+// aborts unfinished uploads.
 func lifecycle(days config.Transitions) []s3.Bucket_Rule {
 	rules := []s3.Bucket_Rule{{
 		Id: new("unfinished-uploads"), Status: "Enabled",
@@ -64,11 +64,11 @@ func lifecycle(days config.Transitions) []s3.Bucket_Rule {
 	return rules
 }
 
-// addReplication copies every object to a bucket that is somebody else's to
-// make: replication can't be switched on before both are there.
+// addReplication copies every object to a bucket that this stack does not own:
+// replication can't be enabled before both exist.
 func (t *Template) addReplication(v config.Variables, bucket *s3.Bucket) {
-	// What it may do names the bucket, which names the role: the policy comes
-	// after both, and nothing is copied before.
+	// The role's policy contains the bucket, and the bucket the role: so the policy is
+	// created last, and nothing is copied before.
 	t.addRole(idReplicationRole, &iam.Role{AssumeRolePolicyDocument: trust("s3.amazonaws.com", ownAccount())})
 	read := []string{"s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"}
 	if v.ObjectLockDays > 0 {
@@ -99,7 +99,7 @@ func (t *Template) addReplication(v config.Variables, bucket *s3.Bucket) {
 	}
 }
 
-// addTLSOnly refuses every request to a bucket without TLS 1.2.
+// addTLSOnly denies every request to a bucket without TLS 1.2.
 func (t *Template) addTLSOnly(id, bucket string) {
 	whole := []string{GetAtt(bucket, "Arn"), Sub("${" + bucket + ".Arn}/*")}
 	t.add(id, &s3.BucketPolicy{

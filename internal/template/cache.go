@@ -6,8 +6,8 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// cacheUserName is the id and the name of the cache's one user; IAM wants them
-// to be the same.
+// cacheUserName is both the id and the name of the cache's only user; IAM
+// authentication requires them to be equal.
 func cacheUserName() string {
 	return SubWith("sc-${Id}", map[string]string{"Id": stackGUID()})
 }
@@ -52,7 +52,7 @@ func (t *Template) addCache(v config.Variables) {
 		UserGroupIds:                []string{Ref(idCacheUserGroup)},
 		Tags:                        labels(),
 
-		AWSCloudFormationDeletionPolicy:      deleteIt,
+		AWSCloudFormationDeletionPolicy:      deletePolicy,
 		AWSCloudFormationUpdateReplacePolicy: snapshotOld,
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// attributes are what Fn::GetAtt may ask of the types that this package uses.
+// attributes lists the Fn::GetAtt attributes of the types that this package uses.
 func attributes() map[string][]string {
 	return map[string][]string{
 		"AWS::ApiGateway::DomainName":        {"RegionalDomainName", "RegionalHostedZoneId"},
@@ -32,8 +32,8 @@ func attributes() map[string][]string {
 	}
 }
 
-// check finds references to what isn't there, attributes that a type doesn't
-// have, and parameters that nothing uses.
+// check finds references to missing resources, attributes that a type doesn't have, and
+// unused parameters.
 func (t *Template) check() error {
 	c := checker{template: t, attributes: attributes(), used: map[string]bool{}}
 	for _, g := range t.Groups {
@@ -47,7 +47,7 @@ func (t *Template) check() error {
 	c.walk("Outputs", outputs)
 	for _, name := range slices.Sorted(maps.Keys(t.Parameters)) {
 		if !c.used[name] {
-			c.errs = append(c.errs, fmt.Errorf("parameter %s: nothing uses it", name))
+			c.errs = append(c.errs, fmt.Errorf("parameter %s: not used", name))
 		}
 	}
 	return errors.Join(c.errs...)

@@ -10,7 +10,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// TestCheck plants one wrong reference at a time.
+// TestCheck adds one wrong reference at a time.
 func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -29,10 +29,10 @@ func TestCheck(t *testing.T) {
 			t.add("Planted", &kinesis.Stream{AWSCloudFormationDependsOn: []string{"Straem"}})
 		}, "DependsOn Straem: no such resource"},
 		{"twice", func(t *Template) { t.add(idStream, &kinesis.Stream{}) }, "EventStream: added twice"},
-		{"put together", topic("prefix-" + Ref(idStream)), "an intrinsic was put together with text"},
-		{"suffix", topic(Ref(idStream) + "-suffix"), "an intrinsic was put together with text"},
+		{"put together", topic("prefix-" + Ref(idStream)), "an intrinsic was concatenated with text"},
+		{"suffix", topic(Ref(idStream) + "-suffix"), "an intrinsic was concatenated with text"},
 		{"output", func(t *Template) { t.Outputs["Planted"] = Output{Value: Ref("Straem")} }, "Outputs: Ref Straem"},
-		{"parameter", func(t *Template) { t.Parameters["Unused"] = Parameter{Type: "String"} }, "parameter Unused: nothing uses it"},
+		{"parameter", func(t *Template) { t.Parameters["Unused"] = Parameter{Type: "String"} }, "parameter Unused: not used"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			built, err := Build(config.Default(config.Production), Options{})
@@ -53,7 +53,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// topic plants a value in a resource.
+// topic sets a value in a resource.
 func topic(value string) func(*Template) {
 	return func(t *Template) { t.add("Planted", &sns.Topic{DisplayName: &value}) }
 }
@@ -71,7 +71,7 @@ func TestOldYAMLIsQuoted(t *testing.T) {
 	}
 }
 
-// TestDeploymentIsOfTheAPI changes the API itself: that is another deployment.
+// TestDeploymentIsOfTheAPI changes the API itself, which gives another deployment.
 func TestDeploymentIsOfTheAPI(t *testing.T) {
 	built, err := Build(config.Default(config.Production), Options{})
 	if err != nil {

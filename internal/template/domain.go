@@ -7,7 +7,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// addDomain serves the API under a name of one's own.
+// addDomain serves the API under a custom domain.
 func (t *Template) addDomain(v config.Variables) {
 	t.add(idDomain, &apigateway.DomainName{
 		DomainName:             new(v.DomainName),

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestEffectsAreOfRenderedProperties looks for each property in the golden
-// templates: a typo would show no effect.
+// TestEffectsAreOfRenderedProperties finds each property in the golden templates: a
+// typo would never show its effect.
 func TestEffectsAreOfRenderedProperties(t *testing.T) {
 	var all strings.Builder
 	for _, pattern := range []string{"../../testdata/golden/*.yaml", "../../testdata/golden/options/*"} {

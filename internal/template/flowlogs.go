@@ -7,14 +7,14 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// addFlowLogs logs connections that the security groups refuse.
+// addFlowLogs logs connections that the security groups reject.
 func (t *Template) addFlowLogs(v config.Variables) {
 	t.add(idFlowLogGroup, t.logGroup(v, "/aws/vpc/${AWS::StackName}"))
 	t.addRole(idFlowLogRole, &iam.Role{
 		AssumeRolePolicyDocument: trust("vpc-flow-logs.amazonaws.com", ownAccount()),
 		Policies: inline(
 			statement{Action: []string{"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"}, Resource: GetAtt(idFlowLogGroup, "Arn")},
-			// The call that finds the group takes no narrower resource.
+			// This action does not support a narrower resource.
 			statement{Action: "logs:DescribeLogGroups", Resource: "*"},
 		),
 	})

@@ -13,7 +13,7 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// addFunctions makes the six functions, each with its role and its log group.
+// addFunctions adds the six functions, each with its role and its log group.
 func (t *Template) addFunctions(v config.Variables) {
 	t.group("Functions")
 	t.addSharedPolicies()
@@ -63,8 +63,8 @@ func (t *Template) function(v config.Variables, f contract.Function, environment
 		TracingConfig: &lambda.Function_TracingConfig{Mode: new("Active")},
 	}
 	if f.Name == contract.FuncIngest {
-		// An update may make ingest accept events, such as new event types, that
-		// the processor of before would quarantine: it is updated first.
+		// An update may make ingest accept events, such as new event types, that the
+		// previous processor would quarantine: so processor is updated first.
 		fn.AWSCloudFormationDependsOn = []string{FunctionID(contract.FuncProcessor)}
 	}
 	if f.InVPC {
@@ -78,8 +78,8 @@ func (t *Template) function(v config.Variables, f contract.Function, environment
 	return fn
 }
 
-// environments are the functions' variables, from the structs that the
-// functions read them back with.
+// environments returns the functions' environment variables, from the structs that the
+// functions load them with.
 func environments(v config.Variables, metrics string) map[string]map[string]string {
 	stack := Ref("AWS::StackName")
 	database := contract.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:${" + idDatabase + ".Endpoint.Port}")}
@@ -95,7 +95,7 @@ func environments(v config.Variables, metrics string) map[string]map[string]stri
 	}
 }
 
-// metrics are the declared metrics, as the functions read them.
+// metrics returns the declared metrics in the form that the functions read.
 func (t *Template) metrics(v config.Variables) string {
 	text, err := metric.Encode(v.Metrics)
 	if err != nil {
@@ -104,7 +104,7 @@ func (t *Template) metrics(v config.Variables) string {
 	return text
 }
 
-// eventTypes are the reserved event types, as the migrations read them.
+// eventTypes returns the reserved event types in the form that the migrations read.
 func (t *Template) eventTypes(v config.Variables) string {
 	text, err := contract.EncodeEventTypes(v.EventTypes)
 	if err != nil {
@@ -113,9 +113,9 @@ func (t *Template) eventTypes(v config.Variables) string {
 	return text
 }
 
-// addMigrations makes the custom resource that migrates the schema. It is
-// retained: there is nothing to undo, so a delete never waits for an answer
-// out of a network that is being taken apart.
+// addMigrations adds the custom resource that migrates the schema. It is retained: a
+// deletion has nothing to undo, and so never waits for a response from a network that
+// is being deleted.
 func (t *Template) addMigrations(v config.Variables) {
 	t.group("Migrations")
 	_, rules := egressOf(contract.FuncSchema)
@@ -142,7 +142,7 @@ func (t *Template) addMigrations(v config.Variables) {
 	})
 }
 
-// addSources makes the event source mappings and the schedules.
+// addSources adds the event source mappings and the schedules.
 func (t *Template) addSources(v config.Variables) {
 	t.group("Event sources")
 	t.add(idProcessorSource, mapping(contract.FuncProcessor, v.ProcessorMapping))
@@ -170,7 +170,7 @@ func mapping(function string, m contract.Mapping) resource {
 	source.DestinationConfig = &lambda.EventSourceMapping_DestinationConfig{
 		OnFailure: &lambda.EventSourceMapping_OnFailure{Destination: new(GetAtt(idArchive, "Arn"))},
 	}
-	// Without this nothing counts what is given up.
+	// Without this, no metric counts the given up records.
 	return with(source, map[string]any{"MetricsConfig": map[string]any{"Metrics": []string{"EventCount"}}})
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// Logical ids. CloudFormation takes a renamed id for a deleted and a new
-// resource, so none of these may change for what holds data.
+// Logical ids. CloudFormation treats a renamed id as a deleted and a new resource, so
+// the id of a stateful resource must never change.
 const (
 	idVpc             = "Vpc"
 	idRouteTable      = "PrivateRouteTable"
@@ -48,7 +48,7 @@ const (
 	idApiLogGroup       = "ApiLogGroup"
 	idApiAccount        = "ApiAccount"
 	idApiAccountRole    = "ApiAccountRole"
-	idApiDeployment     = "ApiDeployment" // with a hash of the API behind it
+	idApiDeployment     = "ApiDeployment" // followed by a hash of the API
 	idSendPolicy        = "SendEventsPolicy"
 	idReadPolicy        = "ReadMetricsPolicy"
 	idAlarmTopic        = "AlarmTopic"
@@ -81,10 +81,10 @@ const (
 	paramClass       = "DatabaseInstanceClass"
 )
 
-// stageName is the API's one stage, in every environment.
+// stageName is the API's only stage, in every environment.
 const stageName = "prod"
 
-// title is a function's name as the beginning of a logical id: Ingest.
+// title capitalizes a function's name for logical ids: Ingest.
 func title(function string) string {
 	return strings.ToUpper(function[:1]) + function[1:]
 }
@@ -99,13 +99,12 @@ func associationID(zone int) string { return subnetID(zone) + "Association" }
 // CodeKeyParameter is the parameter that holds the S3 key of a function's code.
 func CodeKeyParameter(function string) string { return title(function) + "CodeKey" }
 
-// ArtifactBucketName is the rule for the bucket that holds the functions' code
-// where variables.yaml names none.
+// ArtifactBucketName is the default name of the bucket with the functions' code.
 func ArtifactBucketName(account, region string) string {
 	return "streamctl-artifacts-" + account + "-" + region
 }
 
-// usesDatabase and usesCache are which functions reach which store.
+// usesDatabase and usesCache report whether a function connects to the store.
 func usesDatabase(name string) bool {
 	return name == contract.FuncProcessor || name == contract.FuncQuery || name == contract.FuncSchema || name == contract.FuncMaintenance
 }
@@ -114,8 +113,8 @@ func usesCache(name string) bool {
 	return name == contract.FuncProcessor || name == contract.FuncQuery || name == contract.FuncMaintenance
 }
 
-// usesS3 is which functions inside the VPC reach S3: quarantine for one,
-// CloudFormation's response bucket for the other.
+// usesS3 reports whether a function inside the VPC uses S3: for quarantine, or for
+// CloudFormation's response bucket.
 func usesS3(name string) bool {
 	return name == contract.FuncProcessor || name == contract.FuncSchema || name == contract.FuncMaintenance
 }

@@ -5,16 +5,15 @@ import (
 	"strings"
 )
 
-// mark begins a string that stands for an intrinsic function: behind it comes
-// the function as JSON. It is a private-use character, so no variable that
-// passed validation holds it. goformation's typed fields take strings; the
-// renderer turns marked strings back into trees.
+// mark starts a string that represents an intrinsic function: the function follows as
+// JSON. It is a private-use character, so no valid variable contains it. goformation's
+// typed fields are strings; the renderer turns marked strings back into trees.
 const mark = "\uE000"
 
 func intrinsic(name string, argument any) string {
 	text, err := json.Marshal(map[string]any{name: argument})
 	if err != nil {
-		return mark + err.Error() // render reports it: this is no JSON
+		return mark + err.Error() // not JSON, so render reports it
 	}
 	return mark + string(text)
 }
@@ -40,7 +39,7 @@ func Join(separator string, parts ...string) string {
 	return intrinsic("Fn::Join", []any{separator, parts})
 }
 
-// Select is item i, from 0, of a list that another intrinsic gives.
+// Select is item i, from 0, of a list that another intrinsic returns.
 func Select(i int, list string) string { return intrinsic("Fn::Select", []any{i, list}) }
 
 // Split cuts text at a separator into a list.
@@ -79,5 +78,5 @@ func stackGUID() string {
 	return Select(0, Split("-", Select(2, Split("/", Ref(stackID)))))
 }
 
-// isMarked says that a string stands for an intrinsic.
+// isMarked reports whether a string represents an intrinsic.
 func isMarked(s string) bool { return strings.HasPrefix(s, mark) }

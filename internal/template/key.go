@@ -9,33 +9,32 @@ import (
 
 // Deletion policies.
 const (
-	deleteIt  policies.DeletionPolicy = "Delete"
-	snapshot  policies.DeletionPolicy = "Snapshot"
-	retain    policies.DeletionPolicy = "Retain"
-	keepLater policies.DeletionPolicy = "RetainExceptOnCreate" // a failed create leaves nothing
+	deletePolicy         policies.DeletionPolicy = "Delete"
+	snapshot             policies.DeletionPolicy = "Snapshot"
+	retain               policies.DeletionPolicy = "Retain"
+	retainExceptOnCreate policies.DeletionPolicy = "RetainExceptOnCreate" // a failed create deletes it
 
 	snapshotOld policies.UpdateReplacePolicy = "Snapshot"
 	retainOld   policies.UpdateReplacePolicy = "Retain"
 )
 
-// thisKey is how a key's policy names the key itself.
+// thisKey is the key itself in its policy.
 const thisKey = "*"
 
-// addKey makes the one key that encrypts everything. It outlives the stack
-// wherever something encrypted with it does: a snapshot without its key is
-// unreadable.
+// addKey adds the key that encrypts all data. It outlives the stack if data that it
+// encrypts does: a snapshot without its key can't be read.
 func (t *Template) addKey(v config.Variables) {
 	t.group("Encryption")
-	onDelete := deleteIt
+	onDelete := deletePolicy
 	if v.HoldsData() {
-		onDelete = keepLater
+		onDelete = retainExceptOnCreate
 	}
 	t.add(idKey, &kms.Key{
 		Description:       new(Sub("${AWS::StackName}: all data")),
 		EnableKeyRotation: new(true),
 		KeyPolicy: policy(
-			// The account's IAM policies decide. Without this statement nobody
-			// could change the key's policy again.
+			// The account's IAM policies decide. Without this statement the key's
+			// policy could never be changed again.
 			statement{Principal: map[string]string{"AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")}, Action: "kms:*", Resource: thisKey},
 			statement{Principal: service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),
 				Action:   []string{"kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"},

@@ -30,8 +30,7 @@ func (t *Template) addMonitoring(v config.Variables) {
 	t.addDashboard()
 }
 
-// addAlarm makes an alarm on a metric or, where there are several, on an
-// expression over them.
+// addAlarm adds an alarm on a metric, or on an expression over several.
 func (t *Template) addAlarm(a alarm) {
 	comparison := "GreaterThanThreshold"
 	if a.below {
@@ -44,7 +43,7 @@ func (t *Template) addAlarm(a alarm) {
 		Threshold:          new(a.threshold),
 		AlarmActions:       []string{Ref(idAlarmTopic)},
 	}
-	if a.datapoints != a.of { // all of them is the default
+	if a.datapoints != a.of { // equal is the default
 		resource.DatapointsToAlarm = new(a.datapoints)
 	}
 	if a.after != "" {
@@ -67,7 +66,7 @@ func (t *Template) addAlarm(a alarm) {
 	t.add(a.id, resource)
 }
 
-// queries are the expression, which is what the alarm judges, and its metrics.
+// queries returns the expression, whose result the alarm evaluates, and its metrics.
 func (a alarm) queries() []cloudwatch.Alarm_MetricDataQuery {
 	queries := []cloudwatch.Alarm_MetricDataQuery{{Id: "all", Expression: new(a.expression)}}
 	for i, m := range a.metrics {

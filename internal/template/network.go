@@ -13,11 +13,11 @@ const (
 	httpsPort    = 443
 )
 
-// subnetBits makes each subnet a /26: four of them fit into a /24.
+// subnetBits makes each subnet a /26: a /24 has room for four.
 const subnetBits = 6
 
-// addNetwork makes private subnets without any way to the internet: no
-// gateway, no NAT, only S3's gateway endpoint.
+// addNetwork adds private subnets without any route to the internet: no gateway, no
+// NAT, only the gateway endpoint for S3.
 func (t *Template) addNetwork(v config.Variables) {
 	t.group("Network")
 	t.add(idVpc, &ec2.VPC{
@@ -38,8 +38,8 @@ func (t *Template) addNetwork(v config.Variables) {
 		})
 	}
 	allowed := append([]statement{
-		// The schema function's answers. The bucket is AWS's, and its presigned
-		// URL is signed by AWS: no condition on an account.
+		// The responses of the schema function. The bucket belongs to AWS, and AWS
+		// signs its presigned URL, so an account condition is not possible.
 		{Action: "s3:PutObject", Resource: []string{Sub("arn:${AWS::Partition}:s3:::cloudformation-custom-resource-*/*"), objects("quarantine/*")}},
 	}, readArchive()...)
 	for i := range allowed {
@@ -55,9 +55,9 @@ func (t *Template) addNetwork(v config.Variables) {
 	t.addSecurityGroups(v)
 }
 
-// addSecurityGroups makes a group for each store and one for the clients of
-// each destination. A function is in the client groups of exactly what it
-// reaches, so a pair of rules serves every function.
+// addSecurityGroups adds a group for each store and one for its clients. A function is
+// in the client groups of the stores that it uses, so a pair of rules serves every
+// function.
 func (t *Template) addSecurityGroups(v config.Variables) {
 	t.add(idDatabaseClients, closedGroup("Clients of the warehouse"))
 	t.add(idCacheClients, closedGroup("Clients of the metrics cache"))
@@ -69,8 +69,8 @@ func (t *Template) addSecurityGroups(v config.Variables) {
 	t.addEgress(idS3Egress, idS3Clients, httpsPort, ec2.SecurityGroupEgress{DestinationPrefixListId: new(t.s3PrefixList(v))})
 }
 
-// addStoreGroup lets a store's clients in. Their way out is a rule of its own,
-// because groups that name each other are a cycle.
+// addStoreGroup allows a store's clients to connect. Their egress is a separate rule,
+// because groups that refer to each other are a cycle.
 func (t *Template) addStoreGroup(id, description, clients string, port int) {
 	group := closedGroup(description)
 	group.SecurityGroupIngress = []ec2.SecurityGroup_Ingress{{
@@ -86,10 +86,10 @@ func (t *Template) addEgress(id, clients string, port int, rule ec2.SecurityGrou
 	t.add(id, &rule)
 }
 
-// closedGroup is a security group that lets nothing through. The one egress
-// rule is harmless; without any, EC2 adds one that allows everything. The
-// description can't be changed later without replacing the group. Ref gives the
-// id, as for every group that says its VPC.
+// closedGroup returns a security group that allows nothing. Its one egress rule is
+// harmless; without any, EC2 adds one that allows everything. The description can't be
+// changed later without a replacement. Ref returns the id, as for every group with a
+// VpcId.
 func closedGroup(description string) *ec2.SecurityGroup {
 	return &ec2.SecurityGroup{
 		GroupDescription:    description,
@@ -98,9 +98,9 @@ func closedGroup(description string) *ec2.SecurityGroup {
 	}
 }
 
-// egressOf is what a function reaches inside the VPC: the client groups that it
-// is in, and the rules for them. Nothing refers to a rule, so what must work
-// depends on them by name.
+// egressOf returns the client groups of a function and their rules, for its
+// destinations inside the VPC. Nothing refers to a rule, so resources that need it
+// depend on it explicitly.
 func egressOf(function string) (groups, rules []string) {
 	add := func(group, rule string) {
 		groups = append(groups, Ref(group))

@@ -14,8 +14,8 @@ func (t *Template) addRole(id string, role *iam.Role) {
 	t.add(id, role)
 }
 
-// addOptions makes what is off unless somebody asks for it, because it costs
-// money or is another team's business.
+// addOptions adds the optional resources, which cost money or are another team's
+// decision.
 func (t *Template) addOptions(v config.Variables) {
 	if v.WebAcl == config.WebAclNone && !v.FlowLogs && v.DomainName == "" {
 		return

@@ -19,7 +19,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
-// regions are those that the options are checked for.
+// regions are the regions in which the options are checked.
 var regions = []string{"us-east-1", "eu-central-1", "ap-southeast-2"}
 
 func variables(t *testing.T, lines, environment string) config.Variables {
@@ -31,7 +31,7 @@ func variables(t *testing.T, lines, environment string) config.Variables {
 	return v
 }
 
-// parts reads a rendered template as its sections' entries: Resources.Api.
+// parts returns the entries of a rendered template's sections: Resources.Api.
 func parts(t *testing.T, body []byte) map[string]any {
 	t.Helper()
 	var doc yaml.Node
@@ -52,8 +52,8 @@ func parts(t *testing.T, body []byte) map[string]any {
 	return out
 }
 
-// TestOptionGolden keeps, for each option, what it adds to production's
-// template, changes in it, and takes away.
+// TestOptionGolden compares, for each option, its additions, changes and removals in
+// production's template.
 func TestOptionGolden(t *testing.T) {
 	off := parts(t, render(t, config.Default(config.Production)))
 	for _, o := range everyoption.List() {
@@ -82,8 +82,7 @@ func TestOptionGolden(t *testing.T) {
 	}
 }
 
-// TestOptionLint has cfn-lint judge all options at once, and each of the others
-// alone.
+// TestOptionLint runs cfn-lint on all options together, and on each other option alone.
 func TestOptionLint(t *testing.T) {
 	lint := must.Have(t, "cfn-lint", "pip install cfn-lint")
 	dir := t.TempDir()

@@ -21,8 +21,8 @@ func ConsumerOutputs() map[string]string {
 
 func functionOutput(function string) string { return title(function) + "FunctionName" }
 
-// addOutputs names what people and scripts need of a stack. A description
-// stands where the name doesn't say it.
+// addOutputs adds the outputs for people and scripts. An output has a description if
+// its name is not enough.
 func (t *Template) addOutputs(v config.Variables) {
 	host := "${" + idApi + "}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + stageName
 	set := func(name, description, value string) {
@@ -33,9 +33,9 @@ func (t *Template) addOutputs(v config.Variables) {
 	endpoint := Sub("https://" + host)
 	if v.DomainName != "" {
 		endpoint = "https://" + v.DomainName
-		set("DomainTarget", "What a DNS record for the domain points at", GetAtt(idDomain, "RegionalDomainName"))
+		set("DomainTarget", "Target of the domain's DNS record", GetAtt(idDomain, "RegionalDomainName"))
 	}
-	set("ApiEndpoint", "Where to send events and read metrics", endpoint)
+	set("ApiEndpoint", "URL for events and metrics", endpoint)
 	set(OutputStream, "", Ref(idStream))
 	set("DatabaseEndpoint", "", GetAtt(idDatabase, "Endpoint.Address"))
 	set("DatabasePort", "", GetAtt(idDatabase, "Endpoint.Port"))
@@ -44,8 +44,8 @@ func (t *Template) addOutputs(v config.Variables) {
 	set(OutputArchive, "", Ref(idArchive))
 	set("KeyArn", "", GetAtt(idKey, "Arn"))
 	set("AlarmTopicArn", "", Ref(idAlarmTopic))
-	set("SendEventsPolicyArn", "Attach to who sends events", Ref(idSendPolicy))
-	set("ReadMetricsPolicyArn", "Attach to who reads metrics", Ref(idReadPolicy))
+	set("SendEventsPolicyArn", "Policy for senders of events", Ref(idSendPolicy))
+	set("ReadMetricsPolicyArn", "Policy for readers of metrics", Ref(idReadPolicy))
 	set("DashboardUrl", "", Sub("https://"+consoleHost(v.Region)+"/cloudwatch/home?region=${AWS::Region}#dashboards:name=${"+idDashboard+"}"))
 	for n := range v.ReadReplicas {
 		set("ReplicaEndpoint"+itoa(n+1), "", GetAtt(replicaID(n), "Endpoint.Address"))

@@ -5,8 +5,8 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// addParameters declares the six parameters that people set and a code key for
-// each function, which `streamctl package` writes.
+// addParameters declares the six parameters that people set, and the code keys of the
+// functions, whose defaults `streamctl package` supplies.
 func (t *Template) addParameters(v config.Variables, o Options) {
 	t.Parameters[paramEnvironment] = Parameter{
 		Type: "String", Default: new(v.Environment), AllowedValues: []string{v.Environment},
@@ -46,7 +46,7 @@ func (t *Template) addParameters(v config.Variables, o Options) {
 		}
 		t.Parameters[CodeKeyParameter(f.Name)] = p
 	}
-	// The console shows these first, in this order, instead of by the alphabet.
+	// The console shows these first and in this order, instead of alphabetically.
 	t.Metadata["AWS::CloudFormation::Interface"] = map[string]any{"ParameterGroups": []any{map[string]any{
 		"Label":      map[string]string{"default": "Platform"},
 		"Parameters": []string{paramEnvironment, paramProject, paramVpcCidr, paramUsername, paramPassword, paramClass},
@@ -59,8 +59,8 @@ const ProjectParameter = paramProject
 // PasswordParameter is the one secret parameter.
 const PasswordParameter = paramPassword
 
-// Values are the parameters' values for a deploy, without the password and the
-// code keys.
+// Values returns the parameters' values for a deploy, without the password and the code
+// keys.
 func Values(v config.Variables) map[string]string {
 	return map[string]string{
 		paramEnvironment: v.Environment,

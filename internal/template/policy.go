@@ -5,8 +5,8 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/tags"
 )
 
-// statement is one statement of an IAM or resource policy; it allows unless
-// Effect says otherwise. Action and Resource are a string or a list.
+// statement is one statement of an IAM or resource policy; Effect defaults to Allow.
+// Action and Resource are a string or a list.
 type statement struct {
 	Effect    string
 	Principal any `json:",omitempty"`
@@ -24,8 +24,8 @@ func policy(statements ...statement) map[string]any {
 	return map[string]any{"Version": "2012-10-17", "Statement": statements}
 }
 
-// trust lets an AWS service take a role. A condition, if one is given, is for
-// services that say for which account they act.
+// trust lets an AWS service assume a role. The optional condition is for services that
+// pass the account for which they act.
 func trust(service string, condition ...map[string]any) map[string]any {
 	s := map[string]any{
 		"Effect":    "Allow",
@@ -38,8 +38,8 @@ func trust(service string, condition ...map[string]any) map[string]any {
 	return map[string]any{"Version": "2012-10-17", "Statement": []any{s}}
 }
 
-// inline is a role's own policy. It stands in the role, because a policy that
-// is a resource of its own is no dependency of what uses the role.
+// inline returns a role's inline policy. It is a part of the role, because resources
+// that use the role do not depend on a separate policy resource.
 func inline(statements ...statement) []iam.Role_Policy {
 	return []iam.Role_Policy{{PolicyName: "streamctl", PolicyDocument: policy(statements...)}}
 }
@@ -52,11 +52,11 @@ func ownAccount() map[string]any {
 	return map[string]any{"StringEquals": map[string]string{"aws:SourceAccount": Ref(accountID)}}
 }
 
-// labels are the tags of what costs money or holds data. A deploy gives every
-// resource more of them, as tags of the stack.
+// labels are the tags of resources that cost money or hold data. A deploy adds the
+// stack's tags to every resource.
 func labels() []tags.Tag {
 	return []tags.Tag{{Key: "Project", Value: Ref(paramProject)}}
 }
 
-// name is what the console shows for something without a name of its own.
+// name is the Name tag, for resources that the console lists without a name.
 func name() []tags.Tag { return []tags.Tag{{Key: "Name", Value: Ref("AWS::StackName")}} }

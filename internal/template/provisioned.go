@@ -12,11 +12,11 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/lambda"
 )
 
-// addProvisionedConcurrency keeps executions of a function ready: those of a version, under an
-// alias that the API calls. A version is a snapshot that never changes, so its
-// logical id carries a hash of what it is a snapshot of: the code's key, the
-// function's settings, and the resources that its environment names. What
-// changes one of them publishes the next version, and the alias moves there.
+// addProvisionedConcurrency keeps executions of a function ready: those of a version,
+// under an alias that the API calls. A version is a snapshot that never changes, so its
+// logical id contains a hash of its content: the code's key, the function's settings,
+// and the resources in its environment. A change of these publishes a new version, and
+// the alias moves to it.
 func (t *Template) addProvisionedConcurrency(function string, executions int) {
 	hash := sha256.New()
 	write := func(id string) {
@@ -43,7 +43,7 @@ func (t *Template) addProvisionedConcurrency(function string, executions int) {
 	t.aliases[function] = alias
 }
 
-// references are the ids that Ref, GetAtt and Sub name anywhere in a value.
+// references returns the ids of all Ref, GetAtt and Sub in a value.
 func references(value any, into map[string]bool) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -69,7 +69,7 @@ func references(value any, into map[string]bool) {
 	}
 }
 
-// invokeTarget is what a caller names: the function's alias, where it has one, else itself.
+// invokeTarget is the function's alias, if it has one, else the function itself.
 func (t *Template) invokeTarget(function string) string {
 	if alias, ready := t.aliases[function]; ready {
 		return Ref(alias)
@@ -77,8 +77,8 @@ func (t *Template) invokeTarget(function string) string {
 	return Ref(FunctionID(function))
 }
 
-// invokeTargetArn is the ARN that a caller names, as a placeholder of Sub; the
-// Ref of an alias is its ARN.
+// invokeTargetArn is the ARN of invokeTarget, as a placeholder of Sub; the Ref of an
+// alias is its ARN.
 func (t *Template) invokeTargetArn(function string) string {
 	if alias, ready := t.aliases[function]; ready {
 		return "${" + alias + "}"

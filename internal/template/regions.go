@@ -6,9 +6,8 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// s3PrefixLists are the ids of AWS's own prefix lists for S3, the same in every
-// account. No attribute of the endpoint gives them, and CloudFormation can't
-// look them up.
+// s3PrefixLists are the ids of AWS's prefix lists for S3, the same in every account.
+// The endpoint has no such attribute, and CloudFormation can't look them up.
 func s3PrefixLists() map[string]string {
 	return map[string]string{
 		"ap-northeast-1": "pl-61a54008",
@@ -33,8 +32,8 @@ func s3PrefixLists() map[string]string {
 
 const mapRegions = "Regions"
 
-// s3PrefixList is the prefix list of the stack's region: what variables.yaml
-// names, else a look-up that fails at once in a region the table lacks.
+// s3PrefixList is the prefix list of the stack's region: the one in variables.yaml,
+// else a lookup that fails immediately in a region that the table lacks.
 func (t *Template) s3PrefixList(v config.Variables) string {
 	if v.S3PrefixListId != "" {
 		return v.S3PrefixListId
@@ -47,7 +46,7 @@ func (t *Template) s3PrefixList(v config.Variables) string {
 	return FindInMap(mapRegions, Ref(region), "S3")
 }
 
-// consoleHost is where the console of a region's partition is.
+// consoleHost is the host of the console in a region's partition.
 func consoleHost(region string) string {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
@@ -58,7 +57,7 @@ func consoleHost(region string) string {
 	return "console.aws.amazon.com"
 }
 
-// KnownRegion says that the built-in table has the region's prefix list.
+// KnownRegion reports whether the built-in table has the region's prefix list.
 func KnownRegion(name string) bool {
 	_, known := s3PrefixLists()[name]
 	return known

@@ -11,8 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// YAML renders the template with short intrinsics (!Ref, !Sub). The same
-// template gives the same bytes.
+// YAML renders the template with short intrinsics (!Ref, !Sub). The same template
+// always renders to the same bytes.
 func (t *Template) YAML() ([]byte, error) {
 	sections, err := t.sections()
 	if err != nil {
@@ -81,17 +81,17 @@ func yamlSections(sections []section) *yaml.Node {
 	return node
 }
 
-// lineWidth is how long a collection may be to stand on one line. Most of a
-// template is small collections: on lines of their own they would take more
-// bytes for indentation than for content, and a body may have 51,200.
+// lineWidth is the longest collection on one line. Most of a template is small
+// collections: on separate lines their indentation would take more bytes than their
+// content, and a request body is limited to 51,200.
 const lineWidth = 1200
 
-// rows are the types whose properties stand on one line however long it gets:
-// a template has many of them, and they read as a table.
+// rows are the types whose properties are on one line of any length: a template has
+// many such resources, and they read as a table.
 var rows = []string{"AWS::CloudWatch::Alarm", "AWS::EC2::SecurityGroupEgress", "AWS::Lambda::Permission", "AWS::Logs::LogGroup"}
 
-// compact puts small collections on one line, from the second level on, and
-// returns how wide the node would be on one line.
+// compact puts small collections on one line, from the second level on, and returns the
+// width of the node on one line.
 func compact(node *yaml.Node, depth, limit int) int {
 	width := len(node.Tag) + len(node.Value) + len(", ")
 	for _, child := range node.Content {
@@ -103,7 +103,7 @@ func compact(node *yaml.Node, depth, limit int) int {
 	return width
 }
 
-// widthFor is the line width for a section: unlimited for a row.
+// widthFor returns the line width for a section: unlimited for a row.
 func widthFor(value any) int {
 	if resource, ok := value.(map[string]any); ok {
 		if kind, ok := resource["Type"].(string); ok && slices.Contains(rows, kind) {
@@ -113,7 +113,7 @@ func widthFor(value any) int {
 	return lineWidth
 }
 
-// short are the intrinsics that have a short form here.
+// short are the intrinsics with a short form in this package.
 var short = []string{"Fn::Sub", "Fn::Join", "Fn::Select", "Fn::Split", "Fn::Cidr", "Fn::GetAZs", "Fn::FindInMap"}
 
 func yamlNode(value any) *yaml.Node {
@@ -146,7 +146,7 @@ func yamlNode(value any) *yaml.Node {
 	}
 }
 
-// yamlIntrinsic gives the short form of an intrinsic; nil for anything else.
+// yamlIntrinsic returns the short form of an intrinsic; nil for anything else.
 func yamlIntrinsic(value map[string]any) *yaml.Node {
 	for name, argument := range value {
 		switch name {
@@ -171,9 +171,8 @@ func yamlIntrinsic(value map[string]any) *yaml.Node {
 	return nil
 }
 
-// text is a string scalar. The encoder quotes what YAML 1.2 would read as
-// something else than a string; CloudFormation reads YAML 1.1, which has more
-// of that.
+// text returns a string scalar. The encoder quotes strings that YAML 1.2 would read as
+// another type; CloudFormation reads YAML 1.1, where more strings are affected.
 func text(s string) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 	if ambiguousInYAML11(s) {
@@ -182,8 +181,8 @@ func text(s string) *yaml.Node {
 	return node
 }
 
-// ambiguousInYAML11 reports whether YAML 1.1 reads a plain s as a truth value, as a key of its own,
-// or as a number to the base of sixty, such as 10:30.
+// ambiguousInYAML11 reports whether YAML 1.1 reads a plain s as a boolean, a merge key,
+// or a base-60 number such as 10:30.
 func ambiguousInYAML11(s string) bool {
 	switch strings.ToLower(s) {
 	case "y", "n", "yes", "no", "on", "off", "<<", "=":
@@ -192,8 +191,8 @@ func ambiguousInYAML11(s string) bool {
 	return strings.Contains(s, ":") && strings.Trim(s, "+-0123456789:._") == ""
 }
 
-// GroupBytes is how many bytes each part takes in YAML, for keeping the whole
-// under MaxBodyBytes.
+// GroupBytes returns the size of each part as YAML, to keep the whole below
+// MaxBodyBytes.
 func (t *Template) GroupBytes() (map[string]int, error) {
 	out := map[string]int{}
 	for _, g := range t.Groups {

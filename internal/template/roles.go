@@ -8,23 +8,23 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// common are the statements that every function's role has.
+// common returns the statements of every function's role.
 func common(f contract.Function) []statement {
 	statements := []statement{{Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resource: GetAtt(logGroupID(f.Name), "Arn")}}
-	if !f.InVPC { // the others have it from the policy that they share
+	if !f.InVPC { // the shared policy grants it to functions in the VPC
 		statements = append(statements, traces())
 	}
 	return statements
 }
 
-// traces lets a function send traces; X-Ray has no resources to name.
+// traces lets a function send traces; X-Ray does not support resources.
 func traces() statement {
 	return statement{Action: []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, Resource: "*"}
 }
 
-// networkInterfaces is what Lambda makes a function's network interfaces with,
-// in the function's role. The Describe calls take no resource, and a narrower
-// one for the others breaks the function's way into the VPC.
+// networkInterfaces lets Lambda create a function's network interfaces with the
+// function's role. The Describe actions do not support resources, and a narrower
+// resource for the other actions breaks the function's access to the VPC.
 func networkInterfaces() statement {
 	return statement{
 		Action: []string{"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
@@ -33,7 +33,7 @@ func networkInterfaces() statement {
 	}
 }
 
-// own are the statements for what one function does.
+// own returns the statements for one function's own work.
 func (t *Template) own(function string) []statement {
 	key := GetAtt(idKey, "Arn")
 	var statements []statement
@@ -51,7 +51,7 @@ func (t *Template) own(function string) []statement {
 	case contract.FuncProcessor:
 		statements = []statement{
 			{Action: "s3:PutObject", Resource: []string{objects("quarantine/*"), objects("aws/lambda/*")}},
-			// Lambda looks for the bucket before it writes what a mapping gave up.
+			// Lambda checks the bucket before it writes given up records.
 			{Action: "s3:ListBucket", Resource: GetAtt(idArchive, "Arn")},
 			{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key},
 			login(contract.RoleLoader),
@@ -66,7 +66,7 @@ func (t *Template) own(function string) []statement {
 	return statements
 }
 
-// addSharedPolicies makes what several functions' roles have in common.
+// addSharedPolicies adds the policies that several functions' roles share.
 func (t *Template) addSharedPolicies() {
 	t.add(idVpcPolicy, &iam.ManagedPolicy{PolicyDocument: policy(networkInterfaces(), traces())})
 	t.add(idStreamPolicy, &iam.ManagedPolicy{PolicyDocument: policy(readStream()...)})
@@ -76,8 +76,8 @@ func (t *Template) addSharedPolicies() {
 	}})})
 }
 
-// shared are the policies of addSharedPolicies that a function's role has. A
-// role names them, so they are there before whatever uses the role.
+// shared returns the policies of addSharedPolicies in a function's role. The role
+// refers to them, so they exist before the users of the role.
 func shared(f contract.Function) []string {
 	var arns []string
 	if f.InVPC {
@@ -92,17 +92,17 @@ func shared(f contract.Function) []string {
 	return arns
 }
 
-// readStream is what an event source mapping reads the stream with.
+// readStream lets an event source mapping read the stream.
 func readStream() []statement {
 	return []statement{
 		{Action: []string{"kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"}, Resource: GetAtt(idStream, "Arn")},
-		// Lambda lists the account's streams when a mapping is made; the call
-		// takes no resource.
+		// Lambda lists the account's streams when a mapping is created; the action does
+		// not support resources.
 		{Action: "kinesis:ListStreams", Resource: "*"},
 	}
 }
 
-// login lets a function log in to the database as a role.
+// login lets a function connect to the database as a role.
 func login(role string) statement {
 	return statement{Action: "rds-db:connect", Resource: arn("rds-db", "dbuser:${"+idDatabase+".DbiResourceId}/"+role)}
 }
@@ -115,7 +115,7 @@ func readArchive() []statement {
 	}
 }
 
-// objects are objects of the archive bucket.
+// objects is the ARN of objects in the archive bucket.
 func objects(pattern string) string { return Sub("${" + idArchive + ".Arn}/" + pattern) }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -13,7 +13,7 @@ func (t *Template) addStream(v config.Variables) {
 		StreamEncryption:                     &kinesis.Stream_StreamEncryption{EncryptionType: "KMS", KeyId: GetAtt(idKey, "Arn")},
 		StreamModeDetails:                    &kinesis.Stream_StreamModeDetails{StreamMode: v.StreamMode},
 		Tags:                                 labels(),
-		AWSCloudFormationDeletionPolicy:      deleteIt,
+		AWSCloudFormationDeletionPolicy:      deletePolicy,
 		AWSCloudFormationUpdateReplacePolicy: retainOld,
 	}
 	if v.StreamMode == config.StreamProvisioned {

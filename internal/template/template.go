@@ -1,9 +1,9 @@
 // Package template builds the CloudFormation template for one environment.
 //
-// What depends on the environment is decided here, in Go: the template has no
-// conditions. goformation's types give the resources' shape; the renderer is
-// this package's own, because goformation's resolves intrinsics, and in places
-// loses them without an error.
+// Values that depend on the environment are decided in Go: the template has no
+// conditions. goformation's types declare the resources. The renderer is this
+// package's own, because goformation's resolves intrinsics, and sometimes drops
+// them without an error.
 package template
 
 import (
@@ -15,14 +15,14 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// MaxBodyBytes is CloudFormation's limit for a template that is sent with the
-// request; a larger one has to be put in S3 first.
+// MaxBodyBytes is CloudFormation's limit for a template in the request; a larger one
+// must be uploaded to S3 first.
 const MaxBodyBytes = 51200
 
-// Options are what a template depends on beside the variables.
+// Options are the inputs of a template in addition to the variables.
 type Options struct {
-	// CodeKeys are the S3 keys of the functions' code by function name. A
-	// function that isn't there gets a parameter without a default.
+	// CodeKeys are the S3 keys of the functions' code, by function name. A missing
+	// function gets a parameter without a default.
 	CodeKeys map[string]string
 }
 
@@ -45,8 +45,7 @@ type Output struct {
 	Value       string
 }
 
-// Group is a part of the platform: its resources stand together in the
-// rendered text, under its name.
+// Group is a part of the platform. Its resources are rendered together, under its name.
 type Group struct {
 	Name      string
 	Resources []string
@@ -59,24 +58,24 @@ type Template struct {
 	Parameters  map[string]Parameter
 	Mappings    map[string]any
 	Outputs     map[string]Output
-	// Groups are the resources in the order in which they are rendered.
+	// Groups are the resources in rendering order.
 	Groups []Group
 
 	resources map[string]tree
-	boundary  string            // of every role
-	codeKeys  map[string]string // as far as they are known
-	aliases   map[string]string // of functions with executions kept ready, by function
+	boundary  string            // permissions boundary of every role
+	codeKeys  map[string]string // known keys
+	aliases   map[string]string // of functions with provisioned concurrency, by function
 	errs      []error
 }
 
-// resource is what goformation's resource types have in common.
+// resource is the common part of goformation's resource types.
 type resource interface {
 	AWSCloudFormationType() string
 	json.Marshaler
 }
 
-// Build makes the template for an environment. An error is a reference to
-// something that isn't there, or a region without an entry that is needed.
+// Build builds the template for an environment. It returns an error for a reference to
+// a missing resource, or a region without a required entry.
 func Build(v config.Variables, o Options) (*Template, error) {
 	t := &Template{
 		Description: "streamctl: real-time event analytics (" + v.Environment + ")",
@@ -110,7 +109,7 @@ func Build(v config.Variables, o Options) (*Template, error) {
 	return t, nil
 }
 
-// group begins a new part; the resources added next are its.
+// group starts a new part; resources added afterwards belong to it.
 func (t *Template) group(name string) {
 	t.Groups = append(t.Groups, Group{Name: name})
 }
@@ -128,23 +127,23 @@ func (t *Template) add(id string, r resource) {
 	g.Resources = append(g.Resources, id)
 }
 
-// kind is the type of a resource that was added.
+// kind returns the type of an added resource.
 func (t *Template) kind(id string) string {
 	kind, _ := t.resources[id]["Type"].(string)
 	return kind
 }
 
-// overlay is a resource with properties that its Go type doesn't have, or
-// holds in a type that takes no intrinsic or boolean.
+// overlay is a resource with properties that its Go type lacks, or whose Go type
+// accepts no intrinsic or boolean.
 type overlay struct {
 	resource
 	extra map[string]any
 }
 
-// with sets further properties of a resource, over those of its type.
+// with sets properties of a resource over those of its Go type.
 func with(r resource, extra map[string]any) resource { return overlay{r, extra} }
 
-// MarshalJSON merges the further properties into the resource's own.
+// MarshalJSON merges the extra properties into the resource's own.
 func (o overlay) MarshalJSON() ([]byte, error) {
 	text, err := o.resource.MarshalJSON()
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 
 var environments = []string{config.Production, config.Staging, config.Development}
 
-// codeKeys are as long as real ones.
+// codeKeys have the length of real keys.
 func codeKeys() map[string]string {
 	keys := map[string]string{}
 	for _, f := range contract.Functions() {
@@ -74,8 +74,8 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// TestBody keeps each environment's defaults inside what a request may hold,
-// and says where the bytes go.
+// TestBody checks that each environment's defaults fit into a request, and prints the
+// size of each part.
 func TestBody(t *testing.T) {
 	for _, environment := range environments {
 		built := build(t, config.Default(environment))
@@ -97,8 +97,8 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// TestLint has cfn-lint judge the templates in every region, some of which lack
-// a type or a size; what it ignores stands in the database's Metadata.
+// TestLint runs cfn-lint on the templates in every region, some of which lack a type or
+// a size; the database's Metadata lists the ignored rules.
 func TestLint(t *testing.T) {
 	lint := must.Have(t, "cfn-lint", "pip install cfn-lint")
 	for _, environment := range environments {
@@ -113,8 +113,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// allRegions are those of China and GovCloud, and all whose databases the
-// functions can verify. What deploys without S3PrefixListId is among them.
+// allRegions are the regions of China and GovCloud, and all with a certificate
+// authority for the databases. They include the regions that need no S3PrefixListId.
 func allRegions(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("../awshttp/roots/rds.pem")
@@ -139,7 +139,7 @@ func allRegions(t *testing.T) []string {
 	return out
 }
 
-// TestIgnored keeps the linter's ignored rules to the two with a reason.
+// TestIgnored allows only the two ignored rules that have a reason.
 func TestIgnored(t *testing.T) {
 	for _, environment := range environments {
 		text := string(render(t, config.Default(environment)))
@@ -209,8 +209,8 @@ func TestCodeKeys(t *testing.T) {
 	}
 }
 
-// TestDeploymentFollowsTheAPI changes something outside and something inside
-// the API: only the second is a new deployment.
+// TestDeploymentFollowsTheAPI changes something outside and something inside the API:
+// only the second gives a new deployment.
 func TestDeploymentFollowsTheAPI(t *testing.T) {
 	deployment := func(v config.Variables) string {
 		for _, g := range build(t, v).Groups {
@@ -231,8 +231,8 @@ func TestDeploymentFollowsTheAPI(t *testing.T) {
 	}
 }
 
-// TestVersionFollowsTheFunction changes what a version is a snapshot of, and
-// what it isn't: only the first publishes another.
+// TestVersionFollowsTheFunction changes values inside and outside a version's content:
+// only the first publish a new version.
 func TestVersionFollowsTheFunction(t *testing.T) {
 	version := func(change func(*config.Variables, map[string]string)) string {
 		v, keys := config.Default(config.Production), codeKeys()

@@ -9,12 +9,11 @@ import (
 	"strings"
 )
 
-// tree is a part of a template as JSON has it.
+// tree is a part of a template as decoded JSON.
 type tree = map[string]any
 
-// toTree turns a Go value into maps, lists and scalars, with every marked
-// string replaced by the intrinsic it stands for. Numbers stay json.Number, so
-// that none loses a digit.
+// toTree converts a Go value into maps, lists and scalars, and replaces every marked
+// string with its intrinsic. Numbers stay json.Number, so that no digit is lost.
 func toTree(value any) (any, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -38,7 +37,7 @@ func unmark(value any) (any, error) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(value)) {
 			if strings.Contains(key, mark) {
-				return nil, fmt.Errorf("an intrinsic stands in a key")
+				return nil, fmt.Errorf("a map key is an intrinsic")
 			}
 			item, err := unmark(value[key])
 			if err != nil {
@@ -63,7 +62,7 @@ func unmark(value any) (any, error) {
 		text := strings.TrimPrefix(value, mark)
 		inner, err := parseTree([]byte(text))
 		if !isMarked(value) || err != nil || !json.Valid([]byte(text)) {
-			return nil, fmt.Errorf("an intrinsic was put together with text: use Sub or Join")
+			return nil, fmt.Errorf("an intrinsic was concatenated with text: use Sub or Join")
 		}
 		return inner, nil
 	default:
@@ -71,8 +70,7 @@ func unmark(value any) (any, error) {
 	}
 }
 
-// sections gives the template's parts, in the order in which a reader wants
-// them.
+// sections returns the template's parts in metricRef order.
 func (t *Template) sections() ([]section, error) {
 	resources := make([]section, 0, len(t.resources))
 	for _, g := range t.Groups {
@@ -103,7 +101,8 @@ func (t *Template) sections() ([]section, error) {
 	return out, nil
 }
 
-// groupSections are a group's resources; the first carries the group's name.
+// groupSections returns a group's resources; the first has the group's name as its
+// title.
 func (t *Template) groupSections(g Group) []section {
 	var out []section
 	for _, id := range g.Resources {
@@ -123,8 +122,8 @@ type section struct {
 	comment  string
 }
 
-// keyOrder puts a resource's own attributes before its properties; everything
-// else is alphabetical.
+// keyOrder puts a resource's attributes before its properties; the rest is
+// alphabetical.
 func keyOrder(m map[string]any) []string {
 	rank := func(key string) int {
 		return slices.Index([]string{"Type", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"}, key)

@@ -9,25 +9,25 @@ import (
 	"github.com/streamctl/streamctl/internal/stacktemplate"
 )
 
-// Refusal is a change of a variable that an existing stack can't take, or only
-// by losing data.
+// Refusal is a change of a variable that is impossible for an existing stack, or
+// possible only with a loss of data.
 type Refusal struct {
 	// Variable is the key in variables.yaml.
 	Variable string
-	// What says what would happen and what to do instead.
+	// What describes the effect of the change and an alternative.
 	What string
 }
 
-// Deployed is a stack's template and parameters, as they are or shall be.
+// Deployed is a stack's template and parameters, current or desired.
 type Deployed struct {
-	// Body is the template as it was sent, YAML or JSON.
+	// Body is the template, YAML or JSON.
 	Body       []byte
 	Parameters map[string]string
 }
 
-// CheckUpdate finds what an update from one to the other must not do. It reads
-// only what both say, so it works on a stack that an older version made; what
-// it doesn't know it lets pass, for the change set's own check to judge.
+// CheckUpdate finds changes that an update must not make. It compares only resources
+// and properties that both templates have, so it works on a stack of an older version;
+// the change set's own check judges the rest.
 func CheckUpdate(before, after Deployed) ([]Refusal, error) {
 	old, err := stacktemplate.Parse(before.Body)
 	if err != nil {
@@ -41,7 +41,7 @@ func CheckUpdate(before, after Deployed) ([]Refusal, error) {
 	u.parameters(before.Parameters, after.Parameters)
 	u.shards()
 	u.shrinks(idDatabase, "AllocatedStorage", "DatabaseStorageGiB", "storage never shrinks")
-	u.shrinks(idDatabase, "EngineVersion", "DatabaseEngineVersion", "PostgreSQL can't go back to an older version")
+	u.shrinks(idDatabase, "EngineVersion", "DatabaseEngineVersion", "PostgreSQL can't be downgraded")
 	u.locked()
 	u.anotherWebACL()
 	return u.refusals, nil
@@ -72,12 +72,12 @@ func (u *update) refuse(variable, format string, args ...any) {
 	u.refusals = append(u.refusals, Refusal{Variable: variable, What: fmt.Sprintf(format, args...)})
 }
 
-// parameters that decide a property which can't be changed in place.
+// parameters checks the parameters of properties that can't change in place.
 func (u *update) parameters(before, after map[string]string) {
 	for _, p := range []struct{ name, why string }{
-		{paramEnvironment, "a stack is of one environment; choose another StackName"},
-		{paramVpcCidr, "another block is another VPC, and with it another database and cache"},
-		{paramUsername, "another master is another database"},
+		{paramEnvironment, "the environment of a stack can't change; choose another StackName"},
+		{paramVpcCidr, "a new block replaces the VPC, and with it the database and the cache"},
+		{paramUsername, "a new master user replaces the database"},
 	} {
 		old, there := before[p.name]
 		if next := after[p.name]; there && next != "" && next != old {
@@ -86,7 +86,7 @@ func (u *update) parameters(before, after map[string]string) {
 	}
 }
 
-// shards may at most be doubled or halved by one update.
+// shards checks that one update at most doubles or halves the shards.
 func (u *update) shards() {
 	old, next := u.numbers(idStream, "ShardCount")
 	if old == 0 || next == 0 || next <= old*2 && next*2 >= old {
@@ -96,7 +96,7 @@ func (u *update) shards() {
 	if next < old {
 		step = (old + 1) / 2
 	}
-	u.refuse("ShardCount", "%d instead of the stack's %d: Kinesis doubles or halves at most; deploy %d first, then go on", next, old, step)
+	u.refuse("ShardCount", "%d instead of the stack's %d: Kinesis doubles or halves at most; deploy %d first", next, old, step)
 }
 
 func (u *update) shrinks(id, property, variable, why string) {
@@ -105,21 +105,22 @@ func (u *update) shrinks(id, property, variable, why string) {
 	}
 }
 
-// locked buckets are made with their lock.
+// locked checks that buckets keep their object lock.
 func (u *update) locked() {
 	old, there := u.old[idArchive]
 	if there && old.Properties["ObjectLockEnabled"] != u.next[idArchive].Properties["ObjectLockEnabled"] {
-		u.refuse("ObjectLockDays", "a bucket gets its lock when it is made and keeps it; this would be another archive bucket, and the old one's objects would stay behind")
+		u.refuse("ObjectLockDays", "Object Lock can only be set when a bucket is created; this would replace the archive bucket, and the old bucket's objects would stay in it")
 	}
 }
 
-// anotherWebACL would take the API's web ACL away: the new association is made
-// first, and deleting the old one disassociates the same stage.
+// anotherWebACL rejects the replacement of the API's web ACL: CloudFormation creates
+// the new association first, and deleting the old one then disassociates the same
+// stage.
 func (u *update) anotherWebACL() {
 	const arn = "WebACLArn"
 	old, next := u.old[idWebACLAssociation].Properties[arn], u.next[idWebACLAssociation].Properties[arn]
 	if old != "" && next != "" && old != next {
-		u.refuse("WebAcl", "another web ACL instead of the stack's: CloudFormation would leave the API without any; deploy false first, then the other")
+		u.refuse("WebAcl", "another web ACL than the stack's: CloudFormation would leave the API without one; deploy with false first, then with the new one")
 	}
 }
 

@@ -37,14 +37,14 @@ func TestCheckUpdate(t *testing.T) {
 		{"storage grows", "DatabaseStorageGiB: 50", "DatabaseStorageGiB: 100", "", ""},
 		{"storage shrinks", "DatabaseStorageGiB: 100", "DatabaseStorageGiB: 50", "DatabaseStorageGiB", "50 instead of the stack's 100: storage never shrinks"},
 		{"newer engine", "DatabaseEngineVersion: \"16\"", "DatabaseEngineVersion: \"17\"", "", ""},
-		{"older engine", "DatabaseEngineVersion: \"17\"", "DatabaseEngineVersion: \"16\"", "DatabaseEngineVersion", "can't go back"},
-		{"another block", "VpcCidr: 10.0.0.0/16", "VpcCidr: 10.1.0.0/16", "VpcCidr", "another database and cache"},
-		{"another master", "DatabaseUsername: analytics_admin", "DatabaseUsername: somebody", "DatabaseUsername", "another master is another database"},
+		{"older engine", "DatabaseEngineVersion: \"17\"", "DatabaseEngineVersion: \"16\"", "DatabaseEngineVersion", "can't be downgraded"},
+		{"another block", "VpcCidr: 10.0.0.0/16", "VpcCidr: 10.1.0.0/16", "VpcCidr", "the database and the cache"},
+		{"another master", "DatabaseUsername: analytics_admin", "DatabaseUsername: another", "DatabaseUsername", "replaces the database"},
 		{"another environment", "Environment: production", "Environment: staging", "Environment", "choose another StackName"},
-		{"lock switched on", "", "ObjectLockDays: 30", "ObjectLockDays", "another archive bucket"},
-		{"another web ACL", "WebAcl: true", "WebAcl: arn:aws:wafv2:us-east-1:123456789012:regional/webacl/ours/1", "WebAcl", "deploy false first"},
+		{"lock switched on", "", "ObjectLockDays: 30", "ObjectLockDays", "replace the archive bucket"},
+		{"another web ACL", "WebAcl: true", "WebAcl: arn:aws:wafv2:us-east-1:123456789012:regional/webacl/ours/1", "WebAcl", "deploy with false first"},
 		{"a web ACL for the first time", "", "WebAcl: true", "", ""},
-		{"lock switched off", "ObjectLockDays: 30", "", "ObjectLockDays", "another archive bucket"},
+		{"lock switched off", "ObjectLockDays: 30", "", "ObjectLockDays", "replace the archive bucket"},
 		{"lock lengthened", "ObjectLockDays: 30", "ObjectLockDays: 60", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestCheckUpdate(t *testing.T) {
 	}
 }
 
-// TestUpdatesDocument keeps a row for every variable, and none for others.
+// TestUpdatesDocument requires one row for every variable.
 func TestUpdatesDocument(t *testing.T) {
 	text, err := os.ReadFile("../../docs/updates.md")
 	if err != nil {
@@ -98,6 +98,6 @@ func TestUpdatesDocument(t *testing.T) {
 		delete(rows, name)
 	}
 	for name := range rows {
-		t.Errorf("docs/updates.md has a row for %s, which is no variable", name)
+		t.Errorf("docs/updates.md has a row for %s, which is not a variable", name)
 	}
 }

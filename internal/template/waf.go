@@ -8,8 +8,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 )
 
-// addWebACL puts a web ACL before the API: one of the stack's own, or one that
-// exists.
+// addWebACL protects the API with a web ACL: the stack's own, or an existing one.
 func (t *Template) addWebACL(v config.Variables) {
 	acl := v.WebAcl
 	if acl == config.WebAclOwn {
@@ -28,15 +27,15 @@ func (t *Template) addWebACL(v config.Variables) {
 	})
 }
 
-// The rules that look into bodies, where a batch of events is larger than they
-// allow and a property may hold a URL, HTML or what somebody typed as a user
-// agent. They count instead of blocking: one event would refuse the others.
+// The rules that inspect bodies. A batch is larger than they allow, and a property may
+// contain a URL, HTML or any text as a user agent. They count instead of blocking,
+// because one event would block a whole batch.
 var (
 	commonBodyRules = []string{"SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "EC2MetaDataSSRF_BODY"}
 	knownBodyRules  = []string{"Log4JRCE_BODY", "JavaDeserializationRCE_BODY"}
 )
 
-// requestsPerAddress is how many requests one address may send in five minutes.
+// requestsPerAddress is the limit of requests from one address within five minutes.
 const requestsPerAddress = 100_000
 
 func webACL() *wafv2.WebACL {

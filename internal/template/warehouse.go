@@ -23,7 +23,7 @@ func (t *Template) addWarehouse(v config.Variables) {
 			"log_min_duration_statement": "1000",
 		},
 	})
-	onDelete := deleteIt
+	onDelete := deletePolicy
 	if v.HoldsData() {
 		onDelete = snapshot
 	}
@@ -31,7 +31,7 @@ func (t *Template) addWarehouse(v config.Variables) {
 		Engine:                          new("postgres"),
 		EngineVersion:                   new(v.DatabaseEngineVersion),
 		AutoMinorVersionUpgrade:         new(true),
-		AllowMajorVersionUpgrade:        new(true), // DatabaseEngineVersion asks for it
+		AllowMajorVersionUpgrade:        new(true), // for a changed DatabaseEngineVersion
 		DBInstanceClass:                 new(Ref(paramClass)),
 		DBName:                          new(contract.DatabaseName),
 		MasterUsername:                  new(Ref(paramUsername)),
@@ -63,11 +63,11 @@ func (t *Template) addWarehouse(v config.Variables) {
 	if v.DatabaseMaxStorageGiB > 0 {
 		database.MaxAllocatedStorage = new(v.DatabaseMaxStorageGiB)
 	}
-	// A version that its community supports no longer is no reason for a bill.
+	// Extended support of an old version would cost extra.
 	t.add(idDatabase, with(database, map[string]any{"EngineLifecycleSupport": "open-source-rds-extended-support-disabled"}))
 	for n := range v.ReadReplicas {
 		t.add(replicaID(n), &rds.DBInstance{
-			MaxAllocatedStorage:                  database.MaxAllocatedStorage, // or it fills up and stops
+			MaxAllocatedStorage:                  database.MaxAllocatedStorage, // a full database stops
 			SourceDBInstanceIdentifier:           new(Ref(idDatabase)),
 			DBInstanceClass:                      new(Ref(paramClass)),
 			AutoMinorVersionUpgrade:              new(true),
@@ -77,7 +77,7 @@ func (t *Template) addWarehouse(v config.Variables) {
 			PubliclyAccessible:                   new(false),
 			VPCSecurityGroups:                    []string{Ref(idDatabaseGroup)},
 			Tags:                                 labels(),
-			AWSCloudFormationDeletionPolicy:      deleteIt, // it holds nothing that the database doesn't
+			AWSCloudFormationDeletionPolicy:      deletePolicy, // it has only copies of the database's data
 			AWSCloudFormationUpdateReplacePolicy: "Delete",
 		})
 	}

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestWildcardsHaveReasons wants a comment beside each statement on every
-// resource: on the line above it, or the function's own, which says why the
-// calls take no narrower resource.
+// TestWildcardsHaveReasons requires a comment for each statement with Resource "*": on
+// the line above, or the function's own, with the reason that the actions support no
+// narrower resource.
 func TestWildcardsHaveReasons(t *testing.T) {
 	paths, err := filepath.Glob("*.go")
 	if err != nil {
@@ -42,7 +42,7 @@ func TestWildcardsHaveReasons(t *testing.T) {
 	}
 }
 
-// wildcards are where statements on every resource begin.
+// wildcards returns the positions of statements with Resource "*".
 func wildcards(root ast.Node) (out []token.Pos) {
 	ast.Inspect(root, func(n ast.Node) bool {
 		literal, ok := n.(*ast.CompositeLit)

@@ -9,13 +9,13 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// yamlWriter writes nodes as YAML in few bytes: an indentation of one, none for
-// lists, and no space behind a comma. yaml.v3's encoder can do none of that, and
-// it keeps every event of a document; with it, rendering took twice the time and
-// four times the memory. Style says which collections stand on one line.
+// yamlWriter writes nodes as compact YAML: an indentation of one, none for lists, and
+// no space after a comma. yaml.v3's encoder has none of these options and keeps every
+// event of a document; with it, rendering took twice the time and four times the
+// memory. A node's Style selects the collections on one line.
 type yamlWriter struct{ bytes.Buffer }
 
-// mapping writes the entries of a map, each on lines of its own.
+// mapping writes the entries of a map, each on a new line.
 func (w *yamlWriter) mapping(n *yaml.Node, indent int) {
 	for i := 0; i < len(n.Content); i += 2 {
 		if i > 0 {
@@ -32,7 +32,7 @@ func (w *yamlWriter) mapping(n *yaml.Node, indent int) {
 	}
 }
 
-// sequence writes the items of a list, each on lines of its own.
+// sequence writes the items of a list, each on a new line.
 func (w *yamlWriter) sequence(n *yaml.Node, indent int) {
 	for i, item := range n.Content {
 		if i > 0 {
@@ -43,9 +43,8 @@ func (w *yamlWriter) sequence(n *yaml.Node, indent int) {
 	}
 }
 
-// value writes what stands behind a key or, as an item, behind a dash: on the
-// same line where it is one line or an item's first. The indent is that of the
-// key or of the dash.
+// value writes the value after a key or, for an item, after a dash: on the same line if
+// it is one line or the first of an item. The indent is that of the key or the dash.
 func (w *yamlWriter) value(n *yaml.Node, indent int, item bool) {
 	if n.Kind == yaml.ScalarNode || n.Style&yaml.FlowStyle != 0 || len(n.Content) == 0 {
 		w.WriteByte(' ')
@@ -116,7 +115,7 @@ func (w *yamlWriter) newline(indent int) {
 	}
 }
 
-// scalar writes a value plain where it is read back as the same, else quoted.
+// scalar writes a value plain if it reads back unchanged, else quoted.
 func (w *yamlWriter) scalar(n *yaml.Node, inFlow bool) {
 	if tag := ownTag(n); tag != "" {
 		w.WriteString(tag + " ")
@@ -124,7 +123,7 @@ func (w *yamlWriter) scalar(n *yaml.Node, inFlow bool) {
 	isText := n.Tag == "!!str"
 	switch {
 	case n.Style == yaml.DoubleQuotedStyle || isText && (&yaml.Node{Kind: yaml.ScalarNode, Value: n.Value}).ShortTag() != "!!str":
-		w.WriteString(strconv.Quote(n.Value)) // all of Go's escapes are YAML's
+		w.WriteString(strconv.Quote(n.Value)) // YAML has all of Go's escapes
 	case plain(n.Value, inFlow):
 		w.WriteString(n.Value)
 	case strings.ContainsFunc(n.Value, func(r rune) bool { return !unicode.IsPrint(r) }):
@@ -134,7 +133,7 @@ func (w *yamlWriter) scalar(n *yaml.Node, inFlow bool) {
 	}
 }
 
-// ownTag is the tag of an intrinsic; YAML's own tags aren't written.
+// ownTag returns the tag of an intrinsic; YAML's own tags aren't written.
 func ownTag(n *yaml.Node) string {
 	if strings.HasPrefix(n.Tag, "!!") {
 		return ""
@@ -142,7 +141,7 @@ func ownTag(n *yaml.Node) string {
 	return n.Tag
 }
 
-// plain says that a value needs no quotes: nothing in it is YAML's own.
+// plain reports whether a value needs no quotes.
 func plain(s string, inFlow bool) bool {
 	switch {
 	case s == "" || strings.TrimSpace(s) != s || strings.HasPrefix(s, "---") || strings.HasPrefix(s, "..."),

@@ -11,8 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// FuzzYAML writes any tree and reads it back with yaml.v3: nothing may be lost
-// or become another type.
+// FuzzYAML writes any tree and reads it back with yaml.v3: no value may be lost or
+// change its type.
 func FuzzYAML(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":{"b":[1,-2.5,1e9,true,null,"text",{"c":{"d":{}}},[[],["x"]]]}}`,
@@ -31,12 +31,12 @@ func FuzzYAML(f *testing.F) {
 		decoder.UseNumber()
 		var value any
 		if !utf8.ValidString(source) || decoder.Decode(&value) != nil {
-			return // no JSON
+			return // not JSON
 		}
 		node := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("Root"), yamlNode(value)}}
 		compact(node, 0, width)
 		if longKey(node) {
-			return // YAML's keys are shorter
+			return // YAML limits keys
 		}
 		var w yamlWriter
 		w.mapping(node, 0)
@@ -55,7 +55,7 @@ func same(a, b *yaml.Node) bool {
 	return a.Kind == b.Kind && a.ShortTag() == b.ShortTag() && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, same)
 }
 
-// longKey finds keys longer than a template has, and than YAML takes.
+// longKey finds keys longer than those of a template, and than YAML allows.
 func longKey(n *yaml.Node) bool {
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 && len(child.Value) > 200 || longKey(child) {

@@ -32,7 +32,7 @@ type story struct {
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// tell begins a story without a clock of its own: tick is called by the test.
+// tell starts a story with manual ticks.
 func tell(o Options) *story {
 	s := &story{now: noon}
 	o.Log, o.Events, o.Now = &s.text, &s.objects, func() time.Time { return s.now }
@@ -67,7 +67,7 @@ var expected = map[string]string{
 	"Api": "AWS::ApiGateway::RestApi", "ApiLogGroup": "AWS::Logs::LogGroup", "ArchiveAlarm": "AWS::CloudWatch::Alarm",
 }
 
-// create tells of a create that fails, and calls look between its stretches.
+// create reports a create that fails, and calls look between its phases.
 func create(s *story, look func(title string)) {
 	s.show.Expect("create", expected)
 	s.step("creating stack events in 123456789012, us-east-1")
@@ -170,8 +170,8 @@ func TestGoldenLines(t *testing.T) {
 	golden.Equal(t, "testdata/events.golden", s.objects.Bytes())
 }
 
-// TestScreen keeps the tree at the bottom, redraws it at most five times a
-// second, and leaves nothing of it behind.
+// TestScreen keeps the tree at the bottom, redraws it at most five times per second,
+// and removes all of it.
 func TestScreen(t *testing.T) {
 	width, height := 80, 24
 	s := tell(Options{Size: func() (int, int) { return width, height }, Color: true})
@@ -189,7 +189,7 @@ func TestScreen(t *testing.T) {
 		t.Errorf("drawn: %q", got)
 	}
 	s.text.Reset()
-	width = 24 // as if the window broke the lines
+	width = 24 // as if the window wrapped the lines
 	s.at(2).show.tick()
 	if got := s.text.String(); !strings.HasPrefix(got, "\r\x1b[12A\x1b[J") {
 		t.Errorf("redrawn in a narrower window: %q", got)
@@ -221,8 +221,8 @@ func TestScreen(t *testing.T) {
 	}
 }
 
-// TestParts has every resource that a template can have in the part that the
-// template says.
+// TestParts checks that every resource of a template is in the same part as in the
+// template.
 func TestParts(t *testing.T) {
 	names := map[string]part{
 		"Network": partNetwork, "Encryption": partOther, "Stream": partStream, "Archive": partArchive, "Warehouse": partWarehouse, "Cache": partCache,

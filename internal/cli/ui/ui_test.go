@@ -50,7 +50,7 @@ func TestWidth(t *testing.T) {
 	}
 }
 
-// TestJSONStaysExact has every hidden character in a JSON text.
+// TestJSONStaysExact uses a JSON text with every hidden character.
 func TestJSONStaysExact(t *testing.T) {
 	var all []rune
 	for r := rune(0); r <= utf8.MaxRune; r++ {
@@ -101,8 +101,8 @@ func TestWriteErrorStays(t *testing.T) {
 	}
 }
 
-// FuzzWriter writes anything in pieces: what comes out has no hidden characters, is
-// UTF-8, keeps every visible character, and is the same as in one piece.
+// FuzzWriter writes text in pieces: the output has no hidden characters, is UTF-8,
+// keeps every visible character, and equals the output of one write.
 func FuzzWriter(f *testing.F) {
 	f.Add("a\x1b]0;title\x07\u202e\xc3", 2)
 	f.Add("漢字\n\t", 1)

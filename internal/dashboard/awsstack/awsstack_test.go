@@ -24,7 +24,7 @@ type fakeMetrics struct {
 	ages  map[string]float64 // iterator ages in milliseconds, by function
 }
 
-// GetMetricData has two pages: a count is in both, another metric isn't told.
+// GetMetricData returns two pages: one count is in both, another metric is missing.
 func (f *fakeMetrics) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error) {
 	if f.err != nil {
 		return nil, f.err
@@ -66,7 +66,7 @@ func (f *fakeMetrics) GetMetricData(_ context.Context, in *cloudwatch.GetMetricD
 
 var now = time.Date(2026, 1, 31, 12, 0, 30, 0, time.UTC)
 
-// wait lets the time of a bubble pass.
+// wait advances the time of a synctest bubble.
 func wait(t *testing.T, d time.Duration) {
 	t.Helper()
 	if err := pause.For(t.Context(), d); err != nil {
@@ -74,7 +74,7 @@ func wait(t *testing.T, d time.Duration) {
 	}
 }
 
-// begin lets it pass until now.
+// begin advances it to the current time.
 func begin(t *testing.T) {
 	t.Helper()
 	wait(t, time.Until(now))
@@ -111,8 +111,8 @@ func testHealthFromCloudWatch(t *testing.T) {
 	}
 }
 
-// TestLagOfAFailingProcessor has a processor that loads nothing: the lag is the
-// iterator age, which grows, and not that of the last load.
+// TestLagOfAFailingProcessor has a processor that loads nothing: the lag is the growing
+// iterator age, and not that of the last load.
 func TestLagOfAFailingProcessor(t *testing.T) {
 	for _, tt := range []struct {
 		ages          map[string]float64

@@ -1,4 +1,4 @@
-// The page: what is chosen, what is asked for, and how the connection is.
+// The page: the reader's choices, the feeds, and the state of the connection.
 
 import { Chart } from "./chart.js";
 import { $, el, show, text } from "./dom.js";
@@ -10,8 +10,8 @@ import { grouped } from "./number.js";
 import { clock, day, DAY, end, go, iso, MINUTE, ranges, SECOND, span, utcDate, when, zone } from "./time.js";
 import { showCommands } from "./start.js";
 
-// State is what a person chose; the URL's hash holds it, so that a link shows
-// the same.
+// State has the reader's choices. They are in the URL's hash, so that a link shows
+// the same view.
 const state = {
   range: ranges[1],
   types: new Set(),
@@ -43,10 +43,10 @@ const add = (name, label, every, url, got, more = {}) => feeds.add(name, { label
 
 add("about", "", 10 * MINUTE, () => "/about", gotAbout);
 add("live", "Events, last minutes", SECOND, liveURL, (a, same) => events.gotLive(a, same), { lead: true });
-add("range", "Events, chosen range", 0, (now) => `/metrics/events?from=${iso(end(now, state.range.step) - state.range.span)}&step=${go(state.range.step)}`,
+add("range", "Events, selected range", 0, (now) => `/metrics/events?from=${iso(end(now, state.range.step) - state.range.span)}&step=${go(state.range.step)}`,
   (a, same) => events.gotBase(a, same), { every: () => state.range.again, enabled: () => state.range.key !== "15m" });
 add("summary", "Last hour and today", 4 * SECOND, () => "/metrics/summary", gotSummary);
-add("users", "Users by day", 60 * SECOND, (now) => `/metrics/users?from=${day(now - 13 * DAY)}`, gotUsers);
+add("users", "Users per day", 60 * SECOND, (now) => `/metrics/users?from=${day(now - 13 * DAY)}`, gotUsers);
 add("health", "", 5 * SECOND, () => "/health", (h) => health.got(h));
 
 function gotAbout(a) {
@@ -72,11 +72,11 @@ function gotSummary(s) {
   const kinds = Object.keys(s.byType).length;
   text($("hour-note"), kinds === 0 ? "none" : kinds === 1 ? "of one type" : `of ${grouped(kinds)} types`);
   text($("today"), estimate(s.usersToday));
-  text($("today-note"), s.usersToday.exact ? "exactly, since 00:00 UTC" : "within 1 % or so, since 00:00 UTC");
+  text($("today-note"), s.usersToday.exact ? "exact, since 00:00 UTC" : "\u00b11 %, since 00:00 UTC");
   if (users) drawUsers();
 }
 
-// estimate marks a number of users that isn't exact.
+// estimate marks an estimated number of users.
 const estimate = (d) => (d.exact || d.users === 0 ? "" : "\u2248 ") + grouped(d.users);
 
 function gotUsers(u) {
@@ -87,17 +87,17 @@ function gotUsers(u) {
 function drawUsers() {
   const today = feeds.feeds.get("summary").data?.usersToday;
   const days = users.days.map((d) => (today?.day === d.day ? today : d));
-  usersChart ??= new Chart($("users-chart"), { name: "Users by day", height: 230, whole: true });
+  usersChart ??= new Chart($("users-chart"), { name: "Users per day", height: 230, whole: true });
   usersChart.update({
     times: days.map((d) => Date.parse(d.day)), step: DAY, kind: "bars", open: days.at(-1)?.day === day(Date.now()), utc: true, fixed: true,
     series: [{ name: "Users", color: "c1", values: days.map((d) => d.users) }],
     unit: () => "distinct users per day", label: utcDate, headOf: utcDate, empty: "No users in these days",
     format: (v, s, i) => estimate(days[i]),
   });
-  text($("users-note"), days.every((d) => d.exact) ? "days in UTC, exact" : "days in UTC, \u2248 within 1 % or so");
+  text($("users-note"), days.every((d) => d.exact) ? "days in UTC, exact" : "days in UTC, \u2248 is \u00b11 %");
 }
 
-// changed follows each answer and each failure.
+// changed runs after each response and each failure.
 function changed() {
   const summary = feeds.feeds.get("summary").data;
   const nobody = users && users.days.every((d) => !d.users);
@@ -105,36 +105,36 @@ function changed() {
   document.body.classList.toggle("empty", none);
   show($("start"), none);
   const unhealthy = feeds.feeds.get("health").error;
-  if (unhealthy instanceof Refused && unhealthy.status !== 502) health.unknown(unhealthy.detail || "Nothing here tells how the pipeline does.");
-  else if (unhealthy && !feeds.lost) health.unknown(`Not known now: ${unhealthy.message}`);
+  if (unhealthy instanceof Refused && unhealthy.status !== 502) health.unknown(unhealthy.detail || "This platform has no health data.");
+  else if (unhealthy && !feeds.lost) health.unknown(`Health data is unavailable: ${unhealthy.message}`);
   fresh.draw([...feeds.feeds.values()]);
   connection();
 }
 
-const words = { connecting: "Connecting", live: "Live", stale: "Stale", refused: "No answer", lost: "Disconnected", paused: "Paused" };
+const words = { connecting: "Connecting", live: "Live", stale: "Stale", refused: "Unavailable", lost: "Disconnected", paused: "Paused" };
 
-// now judges the connection: its kind, and what the banner says.
+// now returns the state of the connection and the text of the banner.
 function judge() {
   const live = feeds.feeds.get("live"), summary = feeds.feeds.get("summary");
   const error = [live.error, summary.error].find((e) => e instanceof Refused);
   if (feeds.lost) {
     const { since, error: why, again } = feeds.lost;
     const wait = Math.max(0, Math.ceil((again - Date.now()) / SECOND));
-    const next = wait ? `Trying again in ${wait} s.` : "Trying now.";
-    const reason = why instanceof Refused ? `The dashboard can't reach the platform (${why.message}). ` : "The dashboard's server doesn't answer. ";
-    return { kind: "lost", tone: "bad", head: `Disconnected since ${clock(since, true)}.`, text: `${reason}${live.data ? "These are the last numbers. " : ""}${next}` };
+    const next = wait ? `Retrying in ${wait} s.` : "Retrying.";
+    const reason = why instanceof Refused ? `The dashboard can't reach the platform (${why.message}). ` : "The dashboard's server does not respond. ";
+    return { kind: "lost", tone: "bad", head: `Disconnected since ${clock(since, true)}.`, text: `${reason}${live.data ? "Showing the last values. " : ""}${next}` };
   }
   if (error?.status === 401 || error?.status === 403) {
-    return { kind: "refused", tone: "bad", head: "Not allowed.", text: `${error.message || "The API refuses these credentials."} They need the policy in the stack's output ReadMetricsPolicyArn, and must not have expired.` };
+    return { kind: "refused", tone: "bad", head: "Not allowed.", text: `${error.message || "The API rejects these credentials."} They need the policy in the stack's output ReadMetricsPolicyArn, and must not have expired.` };
   }
   if (error) {
-    return { kind: "refused", tone: "bad", head: "No answer now.", text: `${error.message || `The API answers ${error.status}.`} The last numbers stay until there is one.` };
+    return { kind: "refused", tone: "bad", head: "Can't load new data.", text: `${error.message || `The API returned ${error.status}.`} Showing the last values; retrying.` };
   }
   const behind = [live, summary].filter((f) => f.data?.stale);
   if (behind.length) {
     const asOf = behind.map((f) => f.data.asOf).filter(Boolean).sort()[0];
-    const until = asOf ? `They surely hold what was loaded until ${when(Date.parse(asOf))}, ${span(Date.now() - Date.parse(asOf))} ago; newer events may be missing.` : "How far they reach isn't known.";
-    return { kind: "stale", tone: "watch", head: "Numbers may be behind.", text: `${until} Redis or PostgreSQL is away or slow. No event is lost by it, and the numbers catch up by themselves.` };
+    const until = asOf ? `They include everything loaded by ${when(Date.parse(asOf))}, ${span(Date.now() - Date.parse(asOf))} ago; newer events may be missing.` : "Their age is unknown.";
+    return { kind: "stale", tone: "watch", head: "Numbers may be out of date.", text: `${until} Redis or PostgreSQL is unavailable or slow. No event is lost, and the numbers will catch up.` };
   }
   if (!live.data) return { kind: "connecting" };
   return { kind: document.hidden ? "paused" : "live" };
@@ -203,7 +203,7 @@ function makeTheme() {
 
 makeRanges();
 makeTheme();
-text($("zone"), `Times are yours, ${zone()}; days of users are UTC.`);
+text($("zone"), `Times in your time zone (${zone()}); days of users in UTC`);
 $("retry").addEventListener("click", () => feeds.hurry());
 addEventListener("hashchange", () => {
   const range = state.range;

@@ -1,6 +1,6 @@
-// A chart of bars over time, stacked or not, or of a line. What the pointer or
-// the arrow keys are at is told in a tooltip, and to screen readers as the value
-// of a slider; a table has all of it.
+// A chart over time: bars, stacked or not, or a line. A tooltip shows the step
+// under the pointer or chosen with the arrow keys; screen readers get it as the
+// value of a slider. A table shows all values.
 
 import { el, show, svg, table, text } from "./dom.js";
 import { grouped, short } from "./number.js";
@@ -9,7 +9,7 @@ import { clock, date, DAY, HOUR, MINUTE } from "./time.js";
 const left = 44, right = 6, top = 22, bottom = 24;
 const steps = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 4 * DAY, 7 * DAY];
 
-// scale gives round numbers that hold the values.
+// scale returns round axis values that enclose the values.
 export function scale(low, high, wanted = 4) {
   if (high <= low) high = low + 1;
   const rough = (high - low) / wanted;
@@ -21,7 +21,7 @@ export function scale(low, high, wanted = 4) {
   return { low: marks[0], high: marks.at(-1), marks };
 }
 
-// Chart draws into host. name is what it shows; unit stands above the axis.
+// Chart draws into host. name is its accessible name; the unit is above the axis.
 export class Chart {
   constructor(host, { name, height = 200, whole = false }) {
     Object.assign(this, { name, height, whole, at: null, width: 0, data: null });
@@ -78,15 +78,15 @@ export class Chart {
   }
 
   // update takes {times, step, series: [{name, color, values}], kind, unit, open,
-  // empty, stepName, format, label, table}. Values may be null. open says that the
-  // last step isn't over.
+  // empty, stepName, format, label, table}. Values may be null. open is true if
+  // the last step has not ended.
   update(data) {
     this.data = data;
     this.draw();
     this.tabulate();
   }
 
-  // merged adds neighbours up where a bar would be too thin to be seen.
+  // merged adds up adjacent steps if a bar would be too thin to see.
   merged() {
     const d = this.data;
     const room = this.width - left - right;
@@ -163,7 +163,7 @@ export class Chart {
         if (d.open && i === n - 1) open += bar;
         else whole += bar;
       }
-      const crisp = gap ? null : "crispEdges"; // no seams between neighbours
+      const crisp = gap ? null : "crispEdges"; // no gaps between bars
       if (whole) parts.push(svg("path", { class: "bar " + s.color, d: whole, "shape-rendering": crisp }));
       if (open) parts.push(svg("path", { class: "bar open " + s.color, d: open }));
     }
@@ -203,7 +203,7 @@ export class Chart {
     return parts;
   }
 
-  // look moves the tooltip to a step, or away.
+  // look moves the tooltip to a step, or hides it.
   look(index, again = false) {
     if (!this.shown || (index === this.at && !again)) return;
     this.at = index;
@@ -252,7 +252,7 @@ export class Chart {
   }
 }
 
-// moment names a step.
+// moment formats a step's time.
 function moment(t, step) {
   if (step >= DAY) return date(t);
   const far = Date.now() - t > 20 * HOUR ? date(t) + " " : "";

@@ -1,4 +1,4 @@
-// Small helpers to make elements. Text is always set as text.
+// Functions that create elements. Text is never parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -17,8 +17,8 @@ function fill(node, attributes, children) {
 export const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-// text sets an element's text where it differs, so that nothing is redrawn or
-// read out without need.
+// text sets an element's text if it differs, so that nothing is redrawn or
+// announced unnecessarily.
 export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
 }
@@ -27,15 +27,15 @@ export function show(node, visible) {
   if (node.hidden === visible) node.hidden = !visible;
 }
 
-// rows makes a table of names and cells; the first cell of a row is its header.
+// rows creates a table; the first cell of each row is its header.
 export function table(caption, heads, rows) {
   const head = el("tr", {}, heads.map((h, i) => el("th", { scope: "col", class: i ? "number" : null }, h)));
   const body = rows.map((cells) => el("tr", {}, cells.map((c, i) => (i ? el("td", { class: "number" }, c) : el("th", { scope: "row" }, c)))));
   return el("table", { class: "plain" }, el("caption", { class: "hidden" }, caption), el("thead", {}, head), el("tbody", {}, body));
 }
 
-// keyed keeps one element a key below a parent, in order: what has the focus
-// stays the same element.
+// keyed keeps one child element per key, in order, so that a focused element
+// stays the same.
 export function keyed(parent, items, key, make, update) {
   const nodes = (parent.keyed ??= new Map());
   const wanted = new Set(items.map(key));

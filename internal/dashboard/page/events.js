@@ -1,5 +1,5 @@
-// Events by time and type: the live answer laid over a longer one, the chart, the
-// choice of types, their table, and how many there are a second.
+// Events by time and type: the live response merged into a longer one, the chart,
+// the type filter, the table, and the rate.
 
 import { Chart, Spark } from "./chart.js";
 import { $, el, keyed, show, text } from "./dom.js";
@@ -8,12 +8,12 @@ import { end, floor, MINUTE, SECOND, stepName } from "./time.js";
 
 const colors = 7;
 const firstChips = 10;
-const window_ = 10 * SECOND; // what the rate is taken over
+const window_ = 10 * SECOND; // period of the rate
 
 export const OTHER = "__other__";
 export const typeName = (type) => (type === OTHER ? "all other types" : type);
 
-// Series is an answer by time and type.
+// Series is a response by time and type.
 export class Series {
   constructor(answer) {
     this.from = Date.parse(answer.from);
@@ -29,8 +29,8 @@ export class Series {
   }
 }
 
-// combine gives, for each step of a range, the counts by type: the live minutes
-// where they cover a step, the longer answer elsewhere.
+// combine returns the counts by type for each step of a range: from the live
+// minutes if they cover the step, else from the longer response.
 export function combine(base, live, range, now) {
   const to = end(live ? live.to - MINUTE : now, range.step);
   const times = [];
@@ -46,7 +46,7 @@ export function combine(base, live, range, now) {
   return { times, counts };
 }
 
-// Rate tells events a second from the differences of successive totals.
+// Rate computes events per second from the differences of successive totals.
 export class Rate {
   constructor() {
     this.reset();
@@ -78,13 +78,13 @@ export class Rate {
   }
 }
 
-// Events is that part of the page.
+// Events is the events section of the page.
 export class Events {
   constructor(state) {
     this.state = state;
     this.rate = new Rate();
     this.slots = new Array(colors).fill(null); // type of each color
-    this.chips = []; // types in the order in which they were met
+    this.chips = []; // types in order of appearance
     this.all = false;
     this.base = this.live = null;
     this.spark = new Spark($("rate-line"));
@@ -108,7 +108,7 @@ export class Events {
     this.draw();
   }
 
-  // ready says whether the chosen range is there.
+  // ready reports whether the selected range is loaded.
   get ready() {
     const { range } = this.state;
     if (range.key === "15m") return Boolean(this.live);
@@ -133,14 +133,14 @@ export class Events {
     this.chart.update({
       times, step: range.step, series: series.length ? series : [{ name: "Events", color: "c0", values: times.map(() => 0) }],
       kind: "bars", open: true, unit: (step) => "events per " + stepName(step),
-      empty: chosen.size ? "No events of the chosen types in this range" : "No events in this range",
+      empty: chosen.size ? "No events of the selected types in this range" : "No events in this range",
     });
-    text($("events-head"), range.step === MINUTE ? "Events by minute" : "Events by time");
+    text($("events-head"), range.step === MINUTE ? "Events per minute" : "Events over time");
     this.drawChips(ranked);
     this.drawTable(ranked);
   }
 
-  // assign gives the largest types a color each, and lets a type keep its own.
+  // assign assigns a color to each of the largest types; a type keeps its color.
   assign(ranked) {
     const top = ranked.slice(0, colors);
     this.slots = this.slots.map((type) => (top.includes(type) ? type : null));
@@ -208,7 +208,7 @@ export class Events {
     if (!this.rows) {
       this.rows = el("tbody");
       const heads = ["Type", "Share", "Events"].map((h, i) => el("th", { scope: "col", class: i ? "number" : null }, h));
-      $("types-table").replaceChildren(el("table", { class: "bars" }, el("caption", { class: "hidden" }, "Event types in the chosen range"), el("thead", {}, el("tr", {}, heads)), this.rows));
+      $("types-table").replaceChildren(el("table", { class: "bars" }, el("caption", { class: "hidden" }, "Event types in the selected range"), el("thead", {}, el("tr", {}, heads)), this.rows));
     }
     keyed(this.rows, ranked.slice(0, 10), ([type]) => type, () => row(), (node, [type, n]) => {
       text(node.name, typeName(type));

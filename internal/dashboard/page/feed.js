@@ -1,16 +1,16 @@
-// Feeds: what the page asks for, again and again. A visible page asks about each
-// second, a hidden one seldom; what fails is asked more and more slowly.
+// Feeds: the page's repeated requests. A visible page requests data about every
+// second, a hidden one rarely; failing requests back off.
 
 import { parse } from "./number.js";
 
 const tick = 200;
-const patience = 20000; // an answer that takes longer is given up
+const patience = 20000; // milliseconds until a request is aborted
 const hiddenTimes = 10, hiddenLeast = 15000;
 const slowest = 30000;
 
 const jitter = (ms) => ms * (0.85 + 0.3 * Math.random());
 
-// Refused is an answer that isn't one.
+// Refused is an error response.
 export class Refused extends Error {
   constructor(status, detail, retryAfter) {
     super(detail);
@@ -31,7 +31,7 @@ async function get(url, signal) {
       const problem = JSON.parse(body);
       detail = problem.detail ?? problem.message ?? problem.Message ?? "";
     } catch {
-      // not JSON: the status says it
+      // not JSON: the status is enough
     }
     throw new Refused(response.status, detail, Number(response.headers.get("Retry-After")) || 0);
   }
@@ -44,7 +44,7 @@ async function get(url, signal) {
   return { data, same: false };
 }
 
-// whole follows the cursors of a long range, up to a bound.
+// whole requests all pages of a long range, up to a bound.
 async function whole(url, signal) {
   const first = await get(url, signal);
   if (!first.data.next) return first;
@@ -58,7 +58,7 @@ async function whole(url, signal) {
   return { data, same: pages.every((p) => p.same) };
 }
 
-// Feeds runs feeds. changed is told of each answer and each failure.
+// Feeds runs feeds. It calls changed after each response and each failure.
 export class Feeds {
   constructor(changed) {
     this.changed = changed;
@@ -66,8 +66,8 @@ export class Feeds {
     this.lost = null; // {since, error, tries, again}: the server can't be reached
   }
 
-  // add defines a feed: url(now), every (ms), got(data, same). Its first is due at
-  // once. lead feeds try whether a lost server is back.
+  // add defines a feed: url(now), every (ms), got(data, same). The first
+  // request is due immediately. lead feeds check whether a lost server is back.
   add(name, feed) {
     this.feeds.set(name, { name, due: 0, asked: 0, tries: 0, busy: false, error: null, data: null, at: null, enabled: () => true, ...feed });
   }
@@ -79,12 +79,12 @@ export class Feeds {
     this.run();
   }
 
-  // hurry asks for everything, or for those of a name, now.
+  // hurry makes all feeds, or the named ones, due now.
   hurry(...names) {
     for (const feed of this.feeds.values()) {
       if (names.length && !names.includes(feed.name)) continue;
       feed.due = 0;
-      feed.hurried = feed.busy; // what comes was asked for before
+      feed.hurried = feed.busy; // the pending response is for the previous request
     }
     if (!names.length && this.lost) this.lost.again = 0;
     this.run();
@@ -93,7 +93,7 @@ export class Feeds {
   run() {
     const now = Date.now();
     for (const feed of this.feeds.values()) {
-      // A feed may have become more urgent since it was asked for.
+      // A feed may have become due again since the request started.
       const due = feed.error ? feed.due : Math.min(feed.due, feed.asked + 1.15 * this.pace(feed.every()));
       if (feed.busy || now < due || !feed.enabled()) continue;
       if (this.lost && (!feed.lead || now < this.lost.again)) continue;
@@ -140,7 +140,7 @@ export class Feeds {
     feed.tries++;
     const wait = Math.min(slowest, 1000 * 2 ** Math.min(feed.tries - 1, 6));
     feed.due = Date.now() + jitter(this.pace(Math.max(wait, (error.retryAfter ?? 0) * 1000)));
-    // 503 is the platform's answer for one question; these are of the way there.
+    // 503 is the platform's response to one query; these come from the connection.
     const away = !(error instanceof Refused) || error.status === 502 || error.status === 504;
     if (!away) {
       if (this.lost && feed.lead) this.lost = null;

@@ -1,11 +1,11 @@
-// The pipeline's health in plain words, and where each number comes from.
+// The pipeline's health in plain words, and the source of each number.
 
 import { $, el, keyed, text } from "./dom.js";
 import { grouped, percent } from "./number.js";
 import { MINUTE, SECOND, span, when } from "./time.js";
 
 const GOOD = "good", WATCH = "watch", BAD = "bad", UNKNOWN = "unknown";
-export const stateNames = { [GOOD]: "well", [WATCH]: "watch", [BAD]: "act", [UNKNOWN]: "not known" };
+export const stateNames = { [GOOD]: "OK", [WATCH]: "watch", [BAD]: "act", [UNKNOWN]: "unknown" };
 
 export function lagText(seconds) {
   if (seconds < 0.1) return Math.round(seconds * SECOND) + " ms";
@@ -13,40 +13,40 @@ export function lagText(seconds) {
   return span(seconds * SECOND);
 }
 
-// checks judges a health; the rules are told beside each.
+// checks rates a health report; each check explains its thresholds.
 export function checks(h) {
   const all = [];
   const add = (name, value, state, words) => all.push({ name, value, state, words });
   const count = (name, n, judge, known) => {
-    if (n === null || n === undefined) add(name, "\u2013", UNKNOWN, "Not known here.");
+    if (n === null || n === undefined) add(name, "\u2013", UNKNOWN, "Unknown here.");
     else add(name, grouped(n), ...judge(n), known);
   };
   const sent = (h.accepted ?? 0) + (h.refused ?? 0) + (h.unavailable ?? 0);
-  if (h.lagSeconds === null || h.lagSeconds === undefined) add("Delay", "\u2013", UNKNOWN, "From an event's arrival to its place in the numbers. Not known: nothing was loaded lately.");
+  if (h.lagSeconds === null || h.lagSeconds === undefined) add("Delay", "\u2013", UNKNOWN, "Time from an event's arrival until queries include it. Unknown: no event was loaded recently.");
   else {
     const lag = h.lagSeconds;
-    const waiting = h.waiting ? ` ${grouped(h.waiting)} records wait, the oldest for this long.` : "";
-    const words = (lag < 10 ? "Events are in the numbers this long after they arrive. Well below 10 s." : lag < 60 ? "Longer than 10 s: a burst, or a slow database. From 60 s on act." : "Longer than 60 s: loading is behind. Look at the processor's log and the database.") + waiting;
+    const waiting = h.waiting ? ` ${grouped(h.waiting)} records are waiting, the oldest for this long.` : "";
+    const words = (lag < 10 ? "Time from an event's arrival until queries include it. Normal below 10 s." : lag < 60 ? "Longer than 10 s: a burst, or a slow database. Act from 60 s." : "Longer than 60 s: loading is behind. Check the processor's log and the database.") + waiting;
     add("Delay", lagText(lag), lag < 10 ? GOOD : lag < 60 ? WATCH : BAD, words);
   }
   if (h.archiveLagSeconds !== null && h.archiveLagSeconds !== undefined) {
-    const lag = h.archiveLagSeconds; // the archiver gathers records for up to 60 s
-    add("Archive delay", lagText(lag), lag < 120 ? GOOD : lag < 600 ? WATCH : BAD, lag < 120 ? "How long the oldest record waits for the archive. Up to 60 s are gathered into one object." : "Longer than 120 s: archiving is behind. Look at the archiver's log. From 600 s on act.");
+    const lag = h.archiveLagSeconds; // the archiver collects records for up to 60 s
+    add("Archive delay", lagText(lag), lag < 120 ? GOOD : lag < 600 ? WATCH : BAD, lag < 120 ? "How long the oldest record has waited for the archive. One object collects up to 60 s." : "Longer than 120 s: archiving is behind. Check the archiver's log. Act from 600 s.");
   }
-  count("Refused", h.refused, (n) =>
-    n === 0 ? [GOOD, "No event was answered with 4xx."] : n > 0.01 * sent ? [WATCH, `${percent(n, sent)} of what was sent: more than 1 %. The answers say what is wrong with each event.`] : [GOOD, `${percent(n, sent)} of what was sent; up to 1 % is usual. The senders were told why.`]);
+  count("Rejected", h.refused, (n) =>
+    n === 0 ? [GOOD, "No event was rejected (4xx)."] : n > 0.01 * sent ? [WATCH, `${percent(n, sent)} of all events: more than 1 %. The responses contain the reason for each event.`] : [GOOD, `${percent(n, sent)} of all events; up to 1 % is normal. The responses contain the reasons.`]);
   count("Unavailable", h.unavailable, (n) =>
-    n === 0 ? [GOOD, "No event was answered with 503."] : n > 0.01 * sent ? [BAD, `${percent(n, sent)} of what was sent found the stream busy or away. Add shards.`] : [WATCH, "Answered with 503; senders try again. Act from 1 % on."]);
+    n === 0 ? [GOOD, "No event got a 503."] : n > 0.01 * sent ? [BAD, `${percent(n, sent)} of all events found the stream throttled or unavailable. Add shards.`] : [WATCH, "Got a 503; clients retry. Act from 1 %."]);
   count("Quarantined", h.quarantined, (n) =>
-    n === 0 ? [GOOD, "No event had to be set aside."] : [BAD, "Accepted, but could not be loaded. They are kept below quarantine/ in the archive."]);
+    n === 0 ? [GOOD, "No event was quarantined."] : [BAD, "Accepted, but could not be loaded. They are in the archive under quarantine/."]);
   count("Duplicates", h.duplicates, (n) =>
-    n === 0 ? [GOOD, "No event came twice."] : [GOOD, "Came again after a retry, and were counted once."]);
+    n === 0 ? [GOOD, "No event was received twice."] : [GOOD, "Received again after a retry; counted once."]);
   count("Expired", h.expired, (n) =>
-    n === 0 ? [GOOD, "No event was too old for the warehouse."] : [WATCH, "Older than what the warehouse keeps; they are in the archive only."]);
+    n === 0 ? [GOOD, "No event was too old for the warehouse."] : [WATCH, "Older than the warehouse's retention; they are only in the archive."]);
   count("Cache errors", h.cacheErrors, (n) =>
-    n === 0 ? [GOOD, "Redis answers."] : [WATCH, "Redis failed; PostgreSQL answered instead, more slowly."]);
-  if (h.failed) add("Given up", grouped(h.failed), BAD, "Batches of records that failed alone for 24 hours of tries. They are kept below aws/lambda/ in the archive.");
-  if (h.missing) add("Missing", grouped(h.missing), BAD, "Accepted records that damage to the disk destroyed. The files damage-*.json in the data folder list them.");
+    n === 0 ? [GOOD, "Redis responds."] : [WATCH, "Redis failed; queries used PostgreSQL, which is slower."]);
+  if (h.failed) add("Given up", grouped(h.failed), BAD, "Batches of records that failed for 24 hours of retries. They are in the archive under aws/lambda/.");
+  if (h.missing) add("Missing", grouped(h.missing), BAD, "Accepted records lost to disk damage. The files damage-*.json in the data folder list them.");
   for (const [i, words] of (h.troubles ?? []).entries()) add(i ? `Trouble ${i + 1}` : "Trouble", "!", BAD, words);
   return all;
 }
@@ -71,15 +71,15 @@ export class Health {
     this.draw(all);
     const worst = [BAD, WATCH].map((s) => all.filter((c) => c.state === s)).find((list) => list.length);
     const verdict = $("verdict");
-    const quiet = !worst && all[0].state === UNKNOWN; // nothing that could be judged
+    const quiet = !worst && all[0].state === UNKNOWN; // no data to rate
     verdict.className = "verdict " + (worst ? worst[0].state : quiet ? UNKNOWN : GOOD);
-    text(verdict, worst ? `Look at: ${worst.map((c) => c.name.toLowerCase()).join(", ")}` : quiet ? "Quiet" : "All well");
+    text(verdict, worst ? `Check: ${worst.map((c) => c.name.toLowerCase()).join(", ")}` : quiet ? "Quiet" : "All OK");
     text($("health-note"), `since ${when(Date.parse(h.since))}`);
     const lag = all[0];
     text($("delay"), lag.value);
     $("delay").dataset.state = lag.state;
     const age = h.lagAt ? Date.now() - Date.parse(h.lagAt) : 0;
-    text($("delay-note"), lag.state === UNKNOWN ? "not known" : age > 2 * MINUTE ? `as of ${when(Date.parse(h.lagAt))}` : "from arrival to these numbers");
+    text($("delay-note"), lag.state === UNKNOWN ? "unknown" : age > 2 * MINUTE ? `as of ${when(Date.parse(h.lagAt))}` : "from arrival to this page");
   }
 
   draw(all) {
@@ -117,13 +117,13 @@ export class Health {
 
 const sources = { cache: "Redis", warehouse: "PostgreSQL", "cache+warehouse": "Redis and PostgreSQL" };
 
-// Fresh is the table of answers.
+// Fresh is the table of responses with source and age.
 export class Fresh {
   draw(feeds) {
     if (!this.rows) {
       this.rows = el("tbody");
-      const heads = ["Numbers", "From", "Complete until", "State"].map((h) => el("th", { scope: "col" }, h));
-      $("fresh").replaceChildren(el("table", { class: "fresh" }, el("caption", { class: "hidden" }, "Source and age of each answer"), el("thead", {}, el("tr", {}, heads)), this.rows));
+      const heads = ["Data", "Source", "Complete until", "State"].map((h) => el("th", { scope: "col" }, h));
+      $("fresh").replaceChildren(el("table", { class: "fresh" }, el("caption", { class: "hidden" }, "Source and age of each response"), el("thead", {}, el("tr", {}, heads)), this.rows));
     }
     const now = Date.now();
     keyed(this.rows, feeds.filter((f) => f.label && (f.data || f.error) && f.enabled()), (f) => f.name, (f) => {
@@ -136,7 +136,7 @@ export class Fresh {
       text(node.age, asOf === null ? (f.data && !a.stale ? "settled" : "\u2013") : now - asOf < 2 * SECOND ? "now" : span(now - asOf) + " ago");
       const state = f.error ? BAD : a.stale ? WATCH : GOOD;
       node.state.className = "state " + state;
-      text(node.state, f.error ? "no answer" : a.stale ? "stale" : "fresh");
+      text(node.state, f.error ? "unavailable" : a.stale ? "stale" : "fresh");
       node.state.title = f.error?.message ?? "";
     });
   }

@@ -1,5 +1,5 @@
-// Declared metrics: a card each, with what is measured over the chosen range, a
-// chart, and the values that make the most of it.
+// Declared metrics: one card each, with the total over the selected range, a chart
+// and the largest values.
 
 import { Chart } from "./chart.js";
 import { OTHER, row } from "./events.js";
@@ -10,7 +10,7 @@ import { end, go, iso, SECOND, stepName, when } from "./time.js";
 const names = { sum: "Sum", count: "Count", min: "Min", max: "Max" };
 const most = 6;
 
-// take folds a point's measure into what is there.
+// take adds a point's measure to a total.
 const fold = {
   sum: (have, v) => plus(have ?? zero, v),
   count: (have, v) => plus(have ?? zero, v),
@@ -39,7 +39,7 @@ export class Metric {
     this.note = el("p", { class: "small note", hidden: true });
     this.plot = el("div", { class: "chart" }, el("div", { class: "bone block" }));
     this.tops = el("div");
-    this.choice = el("fieldset", { class: "choice small" }, el("legend", { class: "hidden" }, `What to show of ${name}`));
+    this.choice = el("fieldset", { class: "choice small" }, el("legend", { class: "hidden" }, `Measure of ${name}`));
     for (const m of this.measures) {
       const input = el("input", { type: "radio", name: id + "-measure", value: m, checked: m === this.measure, onchange: () => this.pick(m) });
       this.choice.append(el("label", {}, input, el("span", {}, names[m])));
@@ -129,7 +129,7 @@ export class Metric {
   drawNote(a) {
     const says = [];
     if (a.since && Date.parse(a.since) > Date.parse(a.from)) says.push(`Counted since ${when(Date.parse(a.since))}.`);
-    if (a.skipped > 0) says.push(`${grouped(a.skipped)} ${a.skipped === 1 ? "event was" : "events were"} passed over: ${fieldName(this.definition.field ?? "a field")} was missing or no number.`);
+    if (a.skipped > 0) says.push(`${grouped(a.skipped)} ${a.skipped === 1 ? "event was" : "events were"} skipped: ${fieldName(this.definition.field ?? "a field")} was missing or not a number.`);
     text(this.note, says.join(" "));
     show(this.note, says.length > 0);
   }

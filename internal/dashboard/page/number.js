@@ -1,9 +1,9 @@
-// Numbers. The API's are exact decimals with all their digits, which floating
-// point would lose: they are kept as text and added up as whole numbers.
+// Numbers. The API's are exact decimals, whose digits floating point would lose:
+// they are kept as text and added up as integers.
 
 export const zero = { units: 0n, places: 0 };
 
-// decimal reads a number as JSON writes it.
+// decimal parses a number in JSON's form.
 export function decimal(text) {
   const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(String(text)) ?? [null, "", "0"];
   const shift = Number(exponent);
@@ -27,7 +27,7 @@ export function less(a, b) {
   return x < y;
 }
 
-// digits writes all digits, without needless zeros.
+// digits formats all digits, without needless zeros.
 export function digits(d) {
   const negative = d.units < 0n;
   let all = String(negative ? -d.units : d.units).padStart(d.places + 1, "0");
@@ -37,10 +37,10 @@ export function digits(d) {
   return (negative && d.units ? "-" : "") + all;
 }
 
-// near is for drawing only.
+// near is an approximation for drawing.
 export const near = (d) => Number(digits(d));
 
-// grouped puts commas between thousands, in every language the same.
+// grouped puts commas between thousands, in every locale.
 export function grouped(textOrNumber) {
   const [whole, fraction] = String(textOrNumber).split(".");
   const parts = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",").replace(/^-/, "\u2212");
@@ -61,7 +61,7 @@ export function short(n) {
 
 const trim = (text) => (text.includes(".") && !text.includes("e") ? text.replace(/\.?0+$/, "") : text);
 
-// rate is a number a second, with the digits that matter.
+// rate formats events per second with significant digits only.
 export const rate = (n) => grouped(n === 0 ? "0" : n < 10 ? n.toFixed(1) : String(Math.round(n)));
 
 export function percent(part, whole) {
@@ -71,6 +71,6 @@ export function percent(part, whole) {
   return (p < 10 ? p.toFixed(1) : Math.round(p)) + " %";
 }
 
-// parse reads an answer and keeps the decimals of a metric's points as text. A
+// parse parses a response and keeps the decimals of a metric's points as text. A
 // quote inside a string is written \", so only names of members match.
 export const parse = (body) => JSON.parse(body.replace(/"(sum|min|max)":(-?\d[\d.eE+-]*)/g, '"$1":"$2"'));

@@ -1,4 +1,4 @@
-// What the page shows while there are no events: how to send a first one.
+// The start page, shown until the first event: how to send one.
 
 import { $, el } from "./dom.js";
 

@@ -1,4 +1,4 @@
-// Runs before the page is drawn, so that a chosen theme doesn't flash.
+// Runs before the page is drawn, so that a selected theme doesn't flash.
 "use strict";
 try {
   const theme = localStorage.getItem("theme");

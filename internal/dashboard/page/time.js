@@ -2,8 +2,8 @@
 
 export const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 
-// ranges that can be chosen: step is that of the events, coarse that of the
-// metrics' smaller charts, again how often a long range is asked for anew.
+// The ranges: step is for events, coarse for the metrics' smaller charts, again is
+// the interval at which a long range is reloaded.
 export const ranges = [
   { key: "15m", name: "15 min", span: 15 * MINUTE, step: MINUTE, coarse: MINUTE, again: 20 * SECOND },
   { key: "1h", name: "1 h", span: HOUR, step: MINUTE, coarse: MINUTE, again: 20 * SECOND },
@@ -15,7 +15,7 @@ export const ranges = [
 export const floor = (at, step) => Math.floor(at / step) * step;
 export const ceil = (at, step) => Math.ceil(at / step) * step;
 
-// end is the end of the step that has begun.
+// end is the end of the current step.
 export const end = (now, step) => ceil(floor(now, MINUTE) + MINUTE, step);
 
 export const iso = (at) => new Date(at).toISOString().replace(".000Z", "Z");
@@ -41,7 +41,7 @@ export function utcDate(at) {
   return `${d.getUTCDate()} ${months[d.getUTCMonth()]}`;
 }
 
-// when names a time as shortly as is clear.
+// when formats a time, with the date unless it is today.
 export const when = (at, now = Date.now()) => (date(at) === date(now) ? clock(at, true) : `${date(at)} ${clock(at)}`);
 
 export function span(ms) {

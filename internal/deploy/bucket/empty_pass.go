@@ -85,8 +85,8 @@ func (r *emptying) list(ctx context.Context, p *pass, take func(batch)) error {
 	}
 }
 
-// delete deletes a batch and counts the deleted objects. The next pass tries the
-// others again.
+// delete deletes a batch and counts the deleted objects. The next pass retries the
+// rest.
 func (r *emptying) delete(ctx context.Context, p *pass, b batch) error {
 	out, err := r.API.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &r.bucket, Delete: &types.Delete{Objects: b.objects, Quiet: aws.Bool(true)}})
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
 
-// TestEmptyWhileWritten denies nobody anything: it ends, and what came too late
-// goes the next time.
+// TestEmptyWhileWritten does not deny writes: emptying ends, and the next run deletes
+// objects that came too late.
 func TestEmptyWhileWritten(t *testing.T) {
 	memory := bucketload.NewMemory()
 	_, client := bucketload.Behind(t, memory)
@@ -46,7 +46,7 @@ func TestEmptyWhileWritten(t *testing.T) {
 	}
 }
 
-// filled has an object put before every listing.
+// filled adds an object before every listing.
 type filled struct {
 	*s3.Client
 
@@ -61,7 +61,7 @@ func (f *filled) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersio
 	return f.Client.ListObjectVersions(ctx, in, o...)
 }
 
-// TestEmptyFilled gives up where the bucket never becomes empty.
+// TestEmptyFilled gives up if the bucket never becomes empty.
 func TestEmptyFilled(t *testing.T) {
 	memory := bucketload.NewMemory()
 	_, client := bucketload.Behind(t, memory)
@@ -80,7 +80,7 @@ func TestEmptyFilled(t *testing.T) {
 	}
 }
 
-// TestEmptyBusy meets a server that tells three calls of ten to slow down.
+// TestEmptyBusy uses a server that throttles three of ten calls.
 func TestEmptyBusy(t *testing.T) {
 	stand := bucketload.NewPaged(20_000)
 	front, client := bucketload.Behind(t, stand)
@@ -94,11 +94,11 @@ func TestEmptyBusy(t *testing.T) {
 	}
 }
 
-// choosy deletes only what it is not asked to refuse.
+// choosy rejects the deletion of some objects.
 type choosy struct {
 	*s3.Client
 
-	// refuses gives the code by which an object is refused; empty where it isn't.
+	// refuses returns the error code for an object; empty deletes it.
 	refuses func(key string) string
 }
 
@@ -122,8 +122,8 @@ func (c choosy) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput, o 
 	return out, err
 }
 
-// TestEmptyRefused deletes everything but what is locked, however much that is, and
-// names the first.
+// TestEmptyRefused deletes everything but the locked objects, of any number, and
+// reports the first.
 func TestEmptyRefused(t *testing.T) {
 	stand := bucketload.NewPaged(20_000)
 	_, client := bucketload.Behind(t, stand)
@@ -142,8 +142,8 @@ func TestEmptyRefused(t *testing.T) {
 	}
 }
 
-// TestEmptyBusyObjects asks again for objects that S3 has no time for, and counts
-// those that somebody else has deleted.
+// TestEmptyBusyObjects retries objects for which S3 returned an internal error, and
+// counts objects that another client has deleted.
 func TestEmptyBusyObjects(t *testing.T) {
 	stand := bucketload.NewPaged(3000)
 	_, client := bucketload.Behind(t, stand)
@@ -160,7 +160,7 @@ func TestEmptyBusyObjects(t *testing.T) {
 	}
 }
 
-// TestEmptyCancelled ends at once, with a bounded part of the bucket under way.
+// TestEmptyCancelled ends immediately, with a bounded part of the bucket in progress.
 func TestEmptyCancelled(t *testing.T) {
 	stand := bucketload.NewPaged(50_000)
 	stand.Deleting = time.Hour
@@ -181,7 +181,7 @@ func TestEmptyCancelled(t *testing.T) {
 	}
 }
 
-// watched tells how many deletes were begun.
+// watched counts the deletes in progress.
 type watched struct {
 	*s3.Client
 

@@ -1,5 +1,5 @@
-// Package code keeps the functions' code and large templates in an artifact
-// bucket: it makes the bucket, uploads, and deletes what no stack uses.
+// Package code keeps the functions' code and large templates in an artifact bucket: it
+// creates the bucket, uploads, and deletes code that no stack uses.
 package code
 
 import (
@@ -21,7 +21,7 @@ type ObjectAPI interface {
 	DeleteObjects(context.Context, *s3.DeleteObjectsInput, ...func(*s3.Options)) (*s3.DeleteObjectsOutput, error)
 }
 
-// BucketAPI makes a bucket and configures it.
+// BucketAPI creates and configures a bucket.
 type BucketAPI interface {
 	HeadBucket(context.Context, *s3.HeadBucketInput, ...func(*s3.Options)) (*s3.HeadBucketOutput, error)
 	CreateBucket(context.Context, *s3.CreateBucketInput, ...func(*s3.Options)) (*s3.CreateBucketOutput, error)

@@ -42,8 +42,8 @@ type Pruned struct {
 	Bytes   int64    `json:"bytes"`
 }
 
-// Used returns the parameter values of all stacks of the account and region: a key
-// among them is in use, whoever owns the stack.
+// Used returns the parameter values of all stacks of the account and region: code whose
+// key is among them is in use by some stack.
 type Used func(context.Context) (map[string]bool, error)
 
 // Prune deletes the functions' code and the large templates that no stack of the

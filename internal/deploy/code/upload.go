@@ -22,9 +22,9 @@ import (
 // concurrentUploads is the number of objects that are uploaded at the same time.
 const concurrentUploads = 4
 
-// Ensure makes the artifact bucket if it does not exist: encrypted, versioned,
-// private, TLS only. A bucket of another account is an error: its owner could
-// change the functions' code.
+// Ensure creates the artifact bucket if it does not exist: encrypted, versioned,
+// private, TLS only. A bucket of another account is an error: its owner could change
+// the functions' code.
 func (s *Store) Ensure(ctx context.Context) error {
 	bucket := s.Bucket
 	_, err := s.API.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket, ExpectedBucketOwner: &s.Caller.Account})
@@ -179,8 +179,8 @@ func (s *Store) UploadTemplate(ctx context.Context, body []byte) (url string, er
 	return fmt.Sprintf("https://%s.s3.%s.%s/%s", s.Bucket, s.Caller.Region, s.Caller.URLSuffix(), key), nil
 }
 
-// EnsureAndUpload makes the bucket if necessary, uploads the artifacts that it
-// lacks, and reports their number.
+// EnsureAndUpload creates the bucket if necessary, uploads the artifacts that it lacks,
+// and reports their number.
 func (s *Store) EnsureAndUpload(ctx context.Context, artifacts []artifact.Artifact) error {
 	if err := s.Ensure(ctx); err != nil {
 		return err
@@ -194,7 +194,7 @@ func (s *Store) EnsureAndUpload(ctx context.Context, artifacts []artifact.Artifa
 	case len(sent) == len(artifacts):
 		s.Step("Uploaded %d functions to bucket %s", len(sent), s.Bucket)
 	default:
-		s.Step("Uploaded %d of %d functions to bucket %s, which had the others", len(sent), len(artifacts), s.Bucket)
+		s.Step("Uploaded %d of %d functions to bucket %s", len(sent), len(artifacts), s.Bucket)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// objects is a bucket with nothing but objects; any other call panics.
+// objects is a bucket with only objects; any other call panics.
 type objects struct {
 	code.API
 	mu     sync.Mutex
@@ -53,8 +53,8 @@ func (o *objects) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(
 	return &s3.PutObjectOutput{}, nil
 }
 
-// TestUpload sends the missing artifacts only, yields to a faster run, and refuses an
-// object that is not the artifact.
+// TestUpload uploads only the missing artifacts, accepts the upload of a faster run,
+// and rejects an object that is not the artifact.
 func TestUpload(t *testing.T) {
 	a := []artifact.Artifact{artifact.New("ingest", []byte("a")), artifact.New("query", []byte("b")), artifact.New("schema", []byte("c"))}
 	api := &objects{sizes: map[string]int64{a[0].Key(): 1}, faster: a[2].Key()}

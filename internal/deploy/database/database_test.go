@@ -15,7 +15,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// snapshots is an RDS with nothing but snapshots; any other call panics.
+// snapshots is an RDS with only snapshots; any other call panics.
 type snapshots struct {
 	database.API
 	status map[string]string
@@ -59,7 +59,7 @@ func (s *snapshots) DescribeDBSnapshots(_ context.Context, in *rds.DescribeDBSna
 	if !exists {
 		return nil, &types.DBSnapshotNotFoundFault{}
 	}
-	if status == "creating" { // complete when it is read next
+	if status == "creating" { // available in the next response
 		s.status[id] = "available"
 	}
 	out.DBSnapshots = []types.DBSnapshot{{DBSnapshotIdentifier: &id, Status: aws.String(status)}}
@@ -70,8 +70,8 @@ func databases(api database.API) *database.Databases {
 	return &database.Databases{API: api, Session: stack.Session{Report: func(stack.Event) {}, Poll: time.Millisecond, Clock: &stack.Clock{}}}
 }
 
-// TestFinalSnapshot takes it once, also if a run before was interrupted, and copies
-// it under the account's key if the stack's key is deleted.
+// TestFinalSnapshot takes one snapshot, also if an earlier run was interrupted, and
+// copies it under the account's key if the stack's key is deleted.
 func TestFinalSnapshot(t *testing.T) {
 	since := time.Date(2026, 11, 26, 12, 30, 0, 0, time.UTC)
 	const id = "db-final-20261126-123000"

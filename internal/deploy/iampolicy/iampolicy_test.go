@@ -11,8 +11,8 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/iampolicy"
 )
 
-// TestPermissionsKnowEveryType asks for those of every golden template, with
-// every option, and holds each document under IAM's limit.
+// TestPermissionsKnowEveryType requests the permissions for every golden template, with
+// every option, and checks IAM's size limit for each document.
 func TestPermissionsKnowEveryType(t *testing.T) {
 	types := map[string]bool{}
 	pattern := regexp.MustCompile(`(?m)Type: ((?:AWS|Custom)::[A-Za-z0-9:]+)`)

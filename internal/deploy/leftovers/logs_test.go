@@ -38,8 +38,8 @@ func (g *groups) DeleteLogGroup(_ context.Context, in *cloudwatchlogs.DeleteLogG
 	return &cloudwatchlogs.DeleteLogGroupOutput{}, nil
 }
 
-// TestDeleteLogGroups deletes those of the stack's own resources, also of one that
-// an earlier attempt deleted, and none of a stack whose name begins alike.
+// TestDeleteLogGroups deletes those of the stack's own resources, including one that an
+// earlier attempt deleted, and none of a stack with a similar name.
 func TestDeleteLogGroups(t *testing.T) {
 	g := &groups{names: []string{
 		"/aws/lambda/events-processor", "/aws/lambda/events-processor-2", "/aws/lambda/events-Ingest-ABC", "/aws/lambda/events-Ingest-ABCD",

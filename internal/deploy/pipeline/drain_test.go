@@ -13,7 +13,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// values answers each query of a CloudWatch with its values.
+// values responds to each CloudWatch query with its values.
 type values map[string][]float64
 
 func (v values) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error) {

@@ -22,7 +22,7 @@ type Client struct {
 	// PollAPI makes the calls that follow an operation, and should not retry after
 	// a network error: the caller does. Nil is API.
 	PollAPI API
-	// Token returns the end of a request token. Every call returns another one.
+	// Token returns the end of a request token, different in each call.
 	Token func() string
 	// StatefulTypes are the resource types whose loss is a loss of data.
 	StatefulTypes []string
@@ -33,10 +33,10 @@ type Client struct {
 	// resource that failed in an operation that began at the given time. Nil
 	// returns none.
 	FailureLog func(ctx context.Context, e Event, began time.Time) []string
-	// Interrupted is asked once, when the context ends while an operation runs in
-	// AWS ("create", "update", "delete" or another "operation"): whether to cancel
-	// it, and the context whose end stops following it. Nil stops following it at
-	// once.
+	// Interrupted is called once, when the context ends while an operation runs in AWS
+	// ("create", "update", "delete" or another "operation"). It decides whether to
+	// cancel it, and returns the context whose end stops following it. Nil stops
+	// following it immediately.
 	Interrupted func(ctx context.Context, op string) (cancel bool, until context.Context)
 }
 

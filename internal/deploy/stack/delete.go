@@ -12,8 +12,8 @@ const (
 	typeBucket = "AWS::S3::Bucket"
 
 	deleteToken = "delete-"
-	// retainToken begins the request token of a delete that keeps resources: a
-	// later run reads from the events that the user asked for that.
+	// retainToken starts the request token of a delete that keeps resources: a later
+	// run recognizes it in the stack's events.
 	retainToken = "delete-keep-"
 )
 

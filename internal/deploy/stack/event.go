@@ -53,13 +53,13 @@ type Leftover struct {
 	PhysicalID string `json:"physicalId"`
 	// Why is the reason why it still exists.
 	Why string `json:"why"`
-	// Costs reports whether it holds data or costs money, so that somebody has to
-	// know of it.
+	// Costs reports whether it holds data or costs money, so that an operator must know
+	// of it.
 	Costs bool `json:"costs"`
 }
 
-// Unknown is a leftover that could not be read or deleted once the stack was
-// gone. That fails no operation, but somebody has to know of it.
+// Unknown returns a leftover that could not be read or deleted once the stack was gone.
+// It fails no operation, but an operator must know of it.
 func Unknown(logicalID, kind, physicalID string, err error) Leftover {
 	return Leftover{LogicalID: logicalID, Type: kind, PhysicalID: physicalID, Costs: true, Why: "its remains are unknown: " + err.Error()}
 }

@@ -5,10 +5,9 @@ import (
 	"testing"
 )
 
-// TestPersistedNames lists the beginnings of request tokens and change sets, which
-// AWS keeps: a later version recognizes its own operations by them, and the
-// deployer's policy contains the last. Whoever changes one has to read both for a
-// release.
+// TestPersistedNames lists the prefixes of request tokens and change sets, which AWS
+// keeps: a later version recognizes its own operations by them, and the deployer's
+// policy contains the last. A version that changes one must read both for one release.
 func TestPersistedNames(t *testing.T) {
 	for want, got := range map[string]string{
 		"deploy-": Spec{}.token(), "delete-": deleteToken, "delete-keep-": retainToken, "streamctl-": changeSetPrefix,
@@ -20,7 +19,7 @@ func TestPersistedNames(t *testing.T) {
 }
 
 // TestTokenLeavesThePasswordOut recognizes an operation without its password, and
-// tells two templates apart.
+// distinguishes two templates.
 func TestTokenLeavesThePasswordOut(t *testing.T) {
 	with := func(template, password string) string {
 		return Spec{Template: []byte(template), Parameters: map[string]string{"DatabasePassword": password}}.token()

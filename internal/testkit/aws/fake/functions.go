@@ -45,7 +45,6 @@ type function struct {
 	props                map[string]any
 	codeHash             string // as CodeSha256 shows it
 	credential           sigv4.Credential
-	logGroup             string
 
 	slots   chan struct{} // one per execution environment that may run
 	invokes *atomic.Int64 // of all versions
@@ -53,6 +52,21 @@ type function struct {
 	mu         sync.Mutex
 	idle       []*environment
 	generation int // raised by an update; environments of an older one are retired
+}
+
+// properties returns the function's current properties. Do not modify them.
+func (fn *function) properties() map[string]any {
+	fn.mu.Lock()
+	defer fn.mu.Unlock()
+	return fn.props
+}
+
+// logGroup returns the name of the log group for the function's properties.
+func (fn *function) logGroup(props map[string]any) string {
+	if group := str(child(props, "LoggingConfig"), "LogGroup"); group != "" {
+		return group
+	}
+	return "/aws/lambda/" + fn.name
 }
 
 // result is what an invocation gave.
@@ -83,10 +97,6 @@ func (fs *functions) put(r cfn.Request) {
 	fn.props, fn.codeHash = r.Properties, fs.fake.lambda.codeHash(r.Properties)
 	fn.credential.ARN = "arn:aws:sts::" + fs.fake.options.Account + ":assumed-role/" + roleName(str(r.Properties, "Role")) + "/" + fn.name
 	fs.fake.keys.Add(fn.credential)
-	fn.logGroup = str(child(r.Properties, "LoggingConfig"), "LogGroup")
-	if fn.logGroup == "" {
-		fn.logGroup = "/aws/lambda/" + fn.name
-	}
 	fn.retire()
 }
 
@@ -210,7 +220,7 @@ func (fs *functions) variables(fn *function, props map[string]any, root, stream 
 	env := []string{
 		"AWS_REGION=" + f.options.Region, "AWS_DEFAULT_REGION=" + f.options.Region,
 		"AWS_LAMBDA_FUNCTION_NAME=" + fn.name, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + fmt.Sprint(number(props, "MemorySize", 128)),
-		"AWS_LAMBDA_FUNCTION_VERSION=" + fn.version, "AWS_LAMBDA_LOG_GROUP_NAME=" + fn.logGroup, "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
+		"AWS_LAMBDA_FUNCTION_VERSION=" + fn.version, "AWS_LAMBDA_LOG_GROUP_NAME=" + fn.logGroup(props), "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
 		"_HANDLER=" + str(props, "Handler"), "LAMBDA_TASK_ROOT=" + root,
 		"AWS_ACCESS_KEY_ID=" + fn.credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + fn.credential.SecretAccessKey, "AWS_SESSION_TOKEN=" + fn.credential.SessionToken,
 		"AWS_ENDPOINT_URL=" + f.Endpoint, "AWS_CA_BUNDLE=" + f.CAFile,
@@ -300,10 +310,11 @@ func (f Functions) Invocations(logicalID string) int {
 // writeLog writes a line to the function's log group. A group that is gone is
 // made again only where the role may do so.
 func (f lambdaAPI) writeLog(fn *function, props map[string]any, stream, line string) {
-	if !f.logs.exists(fn.logGroup) && !f.mayCreateGroups(str(props, "Role")) {
+	group := fn.logGroup(props)
+	if !f.logs.exists(group) && !f.mayCreateGroups(str(props, "Role")) {
 		return
 	}
-	f.logs.write(fn.logGroup, stream, line)
+	f.logs.write(group, stream, line)
 }
 
 func (f lambdaAPI) mayCreateGroups(role string) bool {

@@ -111,7 +111,7 @@ func (f lambdaAPI) checkProvisioned(r cfn.Request) error {
 		}
 	}
 	fn, _ := f.functions.find(function)
-	if reserved := number(fn.props, "ReservedConcurrentExecutions", sum); sum > reserved {
+	if reserved := number(fn.properties(), "ReservedConcurrentExecutions", sum); sum > reserved {
 		return handlerError("Lambda", 400, "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function", "InvalidRequest")
 	}
 	return nil

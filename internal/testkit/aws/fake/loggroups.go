@@ -100,7 +100,7 @@ func (f Functions) FunctionLogs(logicalID string) []string {
 	if !ok {
 		return nil
 	}
-	return f.Logs(fn.logGroup)
+	return f.Logs(fn.logGroup(fn.properties()))
 }
 
 // logsRequest has the fields of the calls that the fake answers.

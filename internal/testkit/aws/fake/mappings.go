@@ -110,7 +110,7 @@ func (ms *mappings) run(m *mapping, fn *function, checkpoints map[string]string,
 	}
 	_, stream, _ := strings.Cut(m.streamARN, ":stream/")
 	o := mapper.Options{
-		UUID: m.uuid, FunctionARN: m.functionARN, StreamARN: m.streamARN, Region: f.options.Region, RoleARN: str(fn.props, "Role"),
+		UUID: m.uuid, FunctionARN: m.functionARN, StreamARN: m.streamARN, Region: f.options.Region, RoleARN: str(fn.properties(), "Role"),
 		Settings: settings(m.props), Source: mapper.NewKinesis(client, stream), Checkpoints: checkpoints,
 		Poll: 100 * time.Millisecond, Backoff: 100 * time.Millisecond, MaxBackoff: 2 * time.Second, Log: f.options.Log,
 		Invoker: mapper.InvokerFunc(func(ctx context.Context, payload []byte) (mapper.Result, error) {

@@ -86,7 +86,7 @@ func (fs *functions) publish(name string) (*function, error) {
 	number = strconv.Itoa(fs.published[name])
 	version := &function{
 		name: name, arn: fn.arn + ":" + number, version: number, stackName: fn.stackName, logicalID: fn.logicalID,
-		props: fn.props, codeHash: fn.codeHash, credential: fn.credential, logGroup: fn.logGroup,
+		props: fn.props, codeHash: fn.codeHash, credential: fn.credential,
 		slots: make(chan struct{}, fs.fake.options.Concurrency), invokes: fn.invokes,
 	}
 	fs.byName[qualified(name, number)] = version

@@ -141,7 +141,7 @@ func (p *Proxy) login(ctx context.Context, client *pgproto3.Backend, startup *pg
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err == nil {
 		var backend *pgconn.HijackedConn
-		if backend, err = conn.Hijack(); err == nil {
+		if backend, err = hijack(ctx, conn); err == nil {
 			l.OK = true
 			p.record(l)
 			return backend, nil
@@ -150,6 +150,16 @@ func (p *Proxy) login(ctx context.Context, client *pgproto3.Backend, startup *pg
 	l.Reason = err.Error()
 	p.record(l)
 	return nil, err
+}
+
+// hijack takes over the server's connection. On a busy machine pgconn still reads
+// it in the background, and would take the first bytes of the server's next
+// response; SyncConn ends that.
+func hijack(ctx context.Context, conn *pgconn.PgConn) (*pgconn.HijackedConn, error) {
+	if err := conn.SyncConn(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return conn.Hijack()
 }
 
 // usesIAM says that a role logs in by token: a member of rds_iam, other than

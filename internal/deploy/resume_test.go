@@ -20,7 +20,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// stopAt destroys until a step that begins with a text, as an interrupt there does.
+// stopAt destroys until a step whose text has a prefix, and interrupts there.
 func stopAt(t *testing.T, op *deploy.Operator, p deploy.Plan, step string) {
 	t.Helper()
 	own := *op
@@ -35,7 +35,7 @@ func stopAt(t *testing.T, op *deploy.Operator, p deploy.Plan, step string) {
 	}
 }
 
-// patch changes the stage as somebody does by hand.
+// patch changes the stage, like an operator with the AWS CLI.
 func patch(t *testing.T, op *deploy.Operator, made stack.Stack, path, value string) {
 	t.Helper()
 	_, err := op.APIGateway.UpdateStage(t.Context(), &apigateway.UpdateStageInput{RestApiId: aws.String(made.Outputs["ApiGatewayId"]), StageName: aws.String("prod"),
@@ -45,8 +45,8 @@ func patch(t *testing.T, op *deploy.Operator, made stack.Stack, path, value stri
 	}
 }
 
-// TestKeepingIsRemembered has a destroy that keeps the archive fail half way. The
-// next one knows, so that nobody empties by mistake what was to stay.
+// TestKeepingIsRemembered interrupts a destroy that keeps the archive. The next destroy
+// keeps it too, so that the archive is not emptied by mistake.
 func TestKeepingIsRemembered(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	name := apply(t, op, live(t, "one", "Delete", "Delete")).Stack.Outputs["ArchiveBucket"]
@@ -55,7 +55,7 @@ func TestKeepingIsRemembered(t *testing.T) {
 	}
 	p := plan(t, op, retainArchive, noDrain)
 	if p.RetainRequested {
-		t.Error("it keeps although nobody said so")
+		t.Error("it keeps the archive without --retain-archive")
 	}
 	fake.FailDelete("Topic", "topic is in use")
 	if _, err := op.Destroy(t.Context(), p); err == nil {
@@ -73,9 +73,9 @@ func TestKeepingIsRemembered(t *testing.T) {
 	}
 }
 
-// TestStoppedReader has somebody stop a reader for a while: what is in the stream
-// would be lost, so a destroy that keeps a snapshot doesn't go on by itself. One
-// that stopped it after the stream's end does.
+// TestStoppedReader disables an event source mapping for a while. Its records would be
+// lost, so a destroy that keeps a snapshot stops there. A destroy that disabled the
+// mapping itself, after the stream's end, continues.
 func TestStoppedReader(t *testing.T) {
 	op, _, _, _, _ := drainTest(t)
 	var id string
@@ -91,14 +91,15 @@ func TestStoppedReader(t *testing.T) {
 	if _, err := op.Destroy(t.Context(), plan(t, op)); !errors.As(err, &drain) || !strings.Contains(err.Error(), "ProcessorMapping is disabled") {
 		t.Fatalf("got %v", err)
 	}
-	apply(t, op, live(t, "one", "Snapshot", "RetainExceptOnCreate")) // starts it
+	apply(t, op, live(t, "one", "Snapshot", "RetainExceptOnCreate")) // enables it
 	stopAt(t, op, plan(t, op, lift), "Denying writes")
 	if _, err := op.Destroy(t.Context(), plan(t, op)); err != nil {
 		t.Errorf("after the stream's end: %v", err)
 	}
 }
 
-// TestDeletedAlready can't take the final snapshot that is asked for, and says so.
+// TestDeletedAlready can't take the requested final snapshot, because the database is
+// gone, and reports that.
 func TestDeletedAlready(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	apply(t, op, live(t, "one", "Delete", "Delete"))
@@ -112,9 +113,8 @@ func TestDeletedAlready(t *testing.T) {
 	}
 }
 
-// TestOpenedByHand has somebody open the API again after a destroy that didn't
-// end. The next destroy counts from its own throttle, and a deploy leaves the
-// limits that it finds.
+// TestOpenedByHand restores the API's limits by hand after an interrupted destroy. The
+// next destroy sets its own throttle, and a deploy keeps the limits that it finds.
 func TestOpenedByHand(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
@@ -140,7 +140,7 @@ func TestOpenedByHand(t *testing.T) {
 	}
 }
 
-// TestProtectionComesBack when a deploy undoes a destroy that had lifted it.
+// TestProtectionComesBack reverts a destroy that had lifted the protection.
 func TestProtectionComesBack(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	r := live(t, "one", "Delete", "Delete")
@@ -168,7 +168,7 @@ func TestProtectionComesBack(t *testing.T) {
 	}
 }
 
-// TestLockedArchive is refused before anything is stopped.
+// TestLockedArchive is rejected before anything is suspended.
 func TestLockedArchive(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	r := live(t, "one", "Delete", "Delete")

@@ -18,8 +18,8 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// live is the request for a stack with an API, readers and an archive; the
-// policies are those of the database and of the key.
+// live returns a change for a stack with an API, consumers and an archive; the policies
+// are those of the database and of the key.
 func live(t *testing.T, text, databasePolicy, keyPolicy string) change {
 	t.Helper()
 	body, err := os.ReadFile("testdata/live.yaml")
@@ -33,7 +33,7 @@ func live(t *testing.T, text, databasePolicy, keyPolicy string) change {
 	}}
 }
 
-// works says how the API's throttle, the bucket's policy and the stack are.
+// works returns the API's rate limit, the bucket's policy and the suspended parts.
 func works(t *testing.T, op *deploy.Operator, made stack.Stack) (rate float64, policy string, halted []string) {
 	t.Helper()
 	stage, err := op.APIGateway.GetStage(t.Context(), &apigateway.GetStageInput{RestApiId: aws.String(made.Outputs["ApiGatewayId"]), StageName: aws.String("prod")})
@@ -55,8 +55,7 @@ func works(t *testing.T, op *deploy.Operator, made stack.Stack) (rate float64, p
 }
 
 // TestDeployUndoesADestroy interrupts a destroy after each of its steps. Status
-// has words for what it left, and a deploy, with or without another change, puts
-// it back.
+// describes the remains, and a deploy, with or without another change, restores them.
 func TestDeployUndoesADestroy(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
@@ -82,7 +81,7 @@ func TestDeployUndoesADestroy(t *testing.T) {
 			t.Fatalf("%s: it wasn't interrupted: %v", at, err)
 		}
 		_, _, halted := works(t, op, made)
-		// The call that a step announces may not have been made.
+		// The interrupt may have come before the call that the step announced.
 		if least := []int{0, 2, 3, 5, 5}[i]; len(halted) < least {
 			t.Errorf("%s: after the interruption: %v", at, halted)
 		}
@@ -96,11 +95,11 @@ func TestDeployUndoesADestroy(t *testing.T) {
 		}
 	}
 	if told != len([]string{"Disabling ", "Denying writes", "Emptying bucket", "Emptied bucket"}) {
-		t.Errorf("told %d times that the API accepts nothing", told)
+		t.Errorf("reported %d times that the API rejects events", told)
 	}
 }
 
-// TestThrottledByHand isn't a destroy's throttle: a deploy leaves it.
+// TestThrottledByHand sets a throttle that isn't a destroy's: a deploy keeps it.
 func TestThrottledByHand(t *testing.T) {
 	op, _, _ := operator(t, awsfake.Options{})
 	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack
@@ -116,8 +115,8 @@ func TestThrottledByHand(t *testing.T) {
 	}
 }
 
-// TestStageElsewhere runs the documented create-deployment beside the stack. It
-// is told, and put right before and without an update.
+// TestStageElsewhere runs the documented create-deployment outside the stack. A deploy
+// reports and corrects it, before an update and without one.
 func TestStageElsewhere(t *testing.T) {
 	op, _, lines := operator(t, awsfake.Options{})
 	made := apply(t, op, live(t, "one", "Delete", "Delete")).Stack

@@ -24,10 +24,10 @@ var (
 	tokens = regexp.MustCompile(`streamctl-token-\d+`)
 )
 
-// failure is one that is staged.
+// staged is a staged failure.
 type staged struct {
 	name string
-	// stage prepares the fake, run does what fails.
+	// stage prepares the fake, run runs the failing operation.
 	stage func(*testing.T, *awsfake.Fake, *deploy.Operator)
 	run   func(*testing.T, *deploy.Operator) error
 }
@@ -50,7 +50,7 @@ func destroying(t *testing.T, op *deploy.Operator) error {
 	return err
 }
 
-// fails makes resources fail, the first of them as the cause.
+// fails makes resources fail, the first in the list as the cause.
 func fails(reasons ...string) func(*testing.T, *awsfake.Fake, *deploy.Operator) {
 	return func(_ *testing.T, f *awsfake.Fake, _ *deploy.Operator) {
 		for i := 0; i < len(reasons); i += 2 {
@@ -59,7 +59,7 @@ func fails(reasons ...string) func(*testing.T, *awsfake.Fake, *deploy.Operator) 
 	}
 }
 
-// made makes the stack first.
+// made creates the stack first.
 func made(then func(*testing.T, *awsfake.Fake, *deploy.Operator)) func(*testing.T, *awsfake.Fake, *deploy.Operator) {
 	return func(t *testing.T, f *awsfake.Fake, op *deploy.Operator) {
 		apply(t, op, request(t, "one", false))
@@ -102,8 +102,8 @@ func failures() []staged {
 	}
 }
 
-// TestWhyItFailed compares what is said of staged failures with what should be:
-// the first cause first, with what helps.
+// TestWhyItFailed compares the report of staged failures with the golden file: the
+// first cause first, with its hint.
 func TestWhyItFailed(t *testing.T) {
 	var b strings.Builder
 	for _, f := range failures() {

@@ -14,9 +14,9 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// TestClockSkew has this machine's clock twenty minutes late and early: every
-// operation works, and a destroy knows by AWS's clock when nothing was accepted
-// any more. By its own it would take minutes before that for the stream's end.
+// TestClockSkew runs with this machine's clock twenty minutes slow and fast. Every
+// operation works, and a destroy uses AWS's clock for the time of the last accepted
+// event. With its own clock it would detect the stream's end minutes too early.
 func TestClockSkew(t *testing.T) {
 	for _, skew := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
 		t.Run(skew.String(), func(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// TestNothingIsTakenForNothing changes one thing after the other of a request.
+// TestNothingIsTakenForNothing changes one part of the desired state after the other:
+// each is a difference.
 func TestNothingIsTakenForNothing(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
 	apply(t, op, request(t, "one", false))
