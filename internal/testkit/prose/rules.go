@@ -29,7 +29,7 @@ func Rules() []Rule {
 		{`\b(is|are|was|were|be) (what|who) [a-z]`, `name the thing`, "Request is what a stack needs."},
 		{`(^|[.:] )What (is|are|was|were|has|can|could|would)\b[^?]*$`, `begin with the subject of the sentence`, "// What is missing is installed."},
 		{`\ball that\b`, `write "everything that", or name the things`, "It deletes all that it made."},
-		{`\bput(s|ting)?( \w+){0,3} back\b|\bput(s|ting)? right\b`, `write "restore" or "correct"`, "A deploy puts the limits back."},
+		{`\bput(s|ting)?( \w+){0,2} back\b|\bput(s|ting)? right\b`, `write "restore" or "correct"`, "A deploy puts the limits back."},
 		{`\b(go|goes|going|went|gone) on( (with|from|as|at|until|where|without)\b|[.,;:]|$)`, `write "continue" or "resume"`, "The archiver goes on with the next object."},
 		{`\bat once\b`, `write "immediately" or "at the same time"`, "The command ends at once."},
 		{`\bonce more([.,;:)]|$| (and|for|in|on|to|with)\b)`, `write "again"`, "The row is tried once more."},
