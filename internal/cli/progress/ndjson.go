@@ -13,7 +13,7 @@ import (
 // something else; a new key doesn't raise it.
 const Schema = 1
 
-// head is what each event begins with; docs/progress-output.schema.json describes them.
+// head is what each event begins with; docs/events.schema.json describes them.
 type head struct {
 	Schema int       `json:"schema"`
 	Type   string    `json:"type"`

@@ -53,7 +53,7 @@ const (
 // states has every status of CloudFormation, in the order of a stack's life.
 var states = []State{
 	{StatusNone, "the stack does not exist", Create, Nothing, false, ""},
-	{StatusReview, "the stack has a change set and nothing else", Recreate, Delete, false, "another user may be about to execute that change set: `aws cloudformation list-change-sets` shows it"},
+	{StatusReview, "the stack has a change set and nothing else", Recreate, Delete, false, "another operator may be about to execute that change set: `aws cloudformation list-change-sets` shows it"},
 	{StatusCreating, "the stack is being created", Attach, Delete, false, nextWait},
 	{StatusCreated, "the stack was created", Update, Delete, true, ""},
 	{StatusCreateFailed, "creating the stack failed, and its resources were kept", Refuse, Delete, false, nextDestroy},
