@@ -1,9 +1,9 @@
-// Package streamctl holds the variables file that `streamctl init` writes.
+// Package streamctl embeds the variables file that `streamctl init` writes.
 package streamctl
 
 import _ "embed"
 
-// Variables is the text of variables.yaml as it is shipped.
+// Variables is the content of variables.yaml.
 //
 //go:embed variables.yaml
 var Variables string

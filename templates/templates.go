@@ -1,10 +1,9 @@
-// Package templates holds the hand-written inputs of the CloudFormation
-// template.
+// Package templates embeds the hand-written parts of the CloudFormation template.
 package templates
 
 import _ "embed"
 
-// Dashboard is the body of the CloudWatch dashboard, for Fn::Sub.
+// Dashboard is the body of the CloudWatch dashboard, with variables for Fn::Sub.
 //
 //go:embed dashboard.json
 var Dashboard []byte

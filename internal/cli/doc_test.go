@@ -23,7 +23,7 @@ func TestGoldenCommandLine(t *testing.T) {
 	var b bytes.Buffer
 	b.WriteString("# Command line\n\nThis page is generated from the commands; `make golden` writes it. `streamctl VERB --help` has the\nexplanations and examples.\n\n" +
 		"Results are written to standard output, everything else to standard error. With `--output json` a result is one\n" +
-		"JSON document with the keys below; with `--output yaml` it has the same keys. `deploy`, `destroy` and\n`status --follow` write one JSON object per line instead, of which the last contains the result\n([events](events.md)). Later versions may add keys. A key marked *optional* is left out if it has no value.\n\n" +
+		"JSON document with the keys below; with `--output yaml` it has the same keys. `deploy`, `destroy` and\n`status --follow` write one JSON object per line instead, of which the last contains the result\n([progress output](progress-output.md)). Later versions may add keys. A key marked *optional* is left out if it has no value.\n\n" +
 		"Exit codes: 0 done · 1 failed, or a network that fails · 2 usage · 3 invalid variables or template ·\n4 credentials or permission · 5 stack operation failed · 6 canceled or declined · 7 another operation is running ·\n8 finished, but something remains.\n\n## Common flags\n\n")
 	flagTable(&b, root.PersistentFlags())
 	for _, v := range verbs() {

@@ -194,7 +194,7 @@ func events(t *testing.T, o awsfake.Options) (fake *awsfake.Fake, run func(code 
 // later versions may add: this version's keys are all documented.
 func strictly(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/events.schema.json")
+	text, err := os.ReadFile("../../docs/progress-output.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,14 +16,14 @@ func Checks() []Check {
 		{"stores let in their clients, and nothing else", storesAreClosed},
 		{"no way to the internet", noInternet},
 		{"endpoint policies allow what is needed, and nothing else", endpointPolicies},
-		{"security groups say what goes out", inlineEgress},
+		{"security groups have egress rules", inlineEgress},
 		{"subnets lie in their VPC and don't overlap", subnetsFit},
 		{"network ids name what they should", networkIDs},
 
 		{"alarms read metrics that exist", alarmMetrics},
 		{"alarms read metrics that are switched on", switchedOn},
 		{"alarms can be evaluated", alarmWindows},
-		{"alarms tell somebody", alarmActions},
+		{"alarms have an action", alarmActions},
 		{"dashboards are readable", dashboards},
 
 		{"mappings say where to begin", mappingStart},
@@ -33,8 +33,8 @@ func Checks() []Check {
 
 		{"the database's engine is supported", databaseEngine},
 		{"the parameter groups fit their engines", parameterGroups},
-		{"the database's storage is what RDS takes", databaseStorage},
-		{"the database's name is what RDS takes", databaseName},
+		{"the database's storage is valid in RDS", databaseStorage},
+		{"the database's name is valid in RDS", databaseName},
 		{"enhanced monitoring has its role", monitoringRole},
 		{"the cache's node type exists", cacheNodeType},
 		{"the cache has a node to fail over to", cacheFailover},

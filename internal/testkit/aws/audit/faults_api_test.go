@@ -91,7 +91,7 @@ func nameFaults() []fault {
 func optionFaults() []fault {
 	const copies = "replication may read and write"
 	return []fault{
-		{"a replica that doesn't grow", "the database's storage is what RDS takes", func(t tree) { t.set("DatabaseReplica1", "MaxAllocatedStorage", 100) }},
+		{"a replica that doesn't grow", "the database's storage is valid in RDS", func(t tree) { t.set("DatabaseReplica1", "MaxAllocatedStorage", 100) }},
 		{"a replication role without the objects", copies, func(t tree) {
 			t.replace("ArchiveReplicationPolicy", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl")
 		}},

@@ -21,8 +21,8 @@ func networkFaults() []fault {
 		{"a subnet's id where groups belong", ids, func(t tree) {
 			t.set("Cache", "SecurityGroupIds", []any{getAtt("CacheSecurityGroup", "GroupId"), ref("PrivateSubnetA")})
 		}},
-		{"a group without inline egress", "security groups say what goes out", func(t tree) { t.set("CacheSecurityGroup", "SecurityGroupEgress", nil) }},
-		{"an empty list of egress", "security groups say what goes out", func(t tree) { t.set("DatabaseClientsGroup", "SecurityGroupEgress", []any{}) }},
+		{"a group without inline egress", "security groups have egress rules", func(t tree) { t.set("CacheSecurityGroup", "SecurityGroupEgress", nil) }},
+		{"an empty list of egress", "security groups have egress rules", func(t tree) { t.set("DatabaseClientsGroup", "SecurityGroupEgress", []any{}) }},
 		{"a way to the internet", "no way to the internet", func(t tree) { t.add("Gateway", "AWS::EC2::InternetGateway", map[string]any{}) }},
 		{"a public database", "no way to the internet", func(t tree) { t.set("Database", "PubliclyAccessible", true) }},
 	}

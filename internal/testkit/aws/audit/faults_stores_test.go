@@ -4,8 +4,8 @@ func storeFaults() []fault {
 	const (
 		engine     = "the database's engine is supported"
 		parameters = "the parameter groups fit their engines"
-		storage    = "the database's storage is what RDS takes"
-		name       = "the database's name is what RDS takes"
+		storage    = "the database's storage is valid in RDS"
+		name       = "the database's name is valid in RDS"
 		monitoring = "enhanced monitoring has its role"
 		node       = "the cache's node type exists"
 		failover   = "the cache has a node to fail over to"

@@ -167,7 +167,7 @@ func packs() []asked {
 		{"IAM: no wildcards", every("AWS::IAM::ManagedPolicy", func(p map[string]any) bool {
 			return fmt.Sprint(get(p, "PolicyDocument", "Statement", 0, "Resource")) != "*"
 		})},
-		{"IAM: nobody is an administrator", func(v *audit.View) bool {
+		{"IAM: no role is an administrator", func(v *audit.View) bool {
 			for _, r := range v.Resources {
 				text := fmt.Sprint(r.Properties["Policies"], get(r.Properties, "PolicyDocument"))
 				if strings.HasPrefix(r.Type, "AWS::IAM::") && (strings.Contains(text, "Action:*") || strings.Contains(text, "AdministratorAccess")) {

@@ -39,7 +39,7 @@ func tests(t *testing.T) []string {
 // TestTraps keeps what the list of traps points at there: files, tests and
 // checks. Every check is for a trap.
 func TestTraps(t *testing.T) {
-	text := document(t, "decisions/0004-traps.md")
+	text := document(t, "pitfalls.md")
 	names := tests(t)
 	for _, m := range regexp.MustCompile("`([A-Za-z0-9_./-]+)`").FindAllStringSubmatch(text, -1) {
 		switch what := m[1]; {
