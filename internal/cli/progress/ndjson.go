@@ -13,7 +13,7 @@ import (
 // it; a new key doesn't.
 const Schema = 1
 
-// head begins every event; docs/events.schema.json describes the fields.
+// head begins every event; docs/progress-output.schema.json describes the fields.
 type head struct {
 	Schema int       `json:"schema"`
 	Type   string    `json:"type"`

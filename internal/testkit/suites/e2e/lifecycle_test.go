@@ -115,6 +115,6 @@ func (w *workplace) refusesReplacement() {
 	if err := os.WriteFile(w.dir+"/other.yaml", []byte(other), 0o644); err != nil {
 		w.t.Fatal(err)
 	}
-	w.streamctl("deploy", "--env", "development", "--variables", "other.yaml").want(3).says("another master is another database")
+	w.streamctl("deploy", "--env", "development", "--variables", "other.yaml").want(3).says("a new master user replaces the database")
 	w.streamctl("status", "--env", "development").want(0).says("life  CREATE_COMPLETE")
 }
