@@ -33,7 +33,7 @@ func TestEveryEventOnce(t *testing.T) {
 				t.Fatalf("sent %+v", s)
 			}
 			c := l.Settle(t, events, patience)
-			if strings.Contains(fault, "down") && !strings.Contains(l.Log(), "staged outage") {
+			if strings.Contains(fault, "down") && !strings.Contains(l.Log(), "simulated outage") {
 				t.Error("no outage was staged")
 			}
 			t.Logf("%d events at %.0f a second, %d tries again; everywhere once after %s: %+v", events, s.EventsPerSecond, s.Retries, time.Since(began).Round(time.Millisecond), c)

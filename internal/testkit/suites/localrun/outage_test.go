@@ -44,7 +44,7 @@ func TestOutageIsShown(t *testing.T) {
 		h := healthOf(t, l)
 		return h.LagSeconds != nil && *h.Waiting == 0 && len(h.Troubles) == 0
 	})
-	await(t, func() bool { return strings.Contains(l.Log(), "staged outage") })
+	await(t, func() bool { return strings.Contains(l.Log(), "simulated outage") })
 	if s := <-send(t, dir, "--url", l.API, "--count", "491", "--seed", "9"); s.Accepted != during {
 		t.Fatalf("sent %+v", s)
 	}

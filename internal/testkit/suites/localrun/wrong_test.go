@@ -57,11 +57,11 @@ func TestWrongUse(t *testing.T) {
 	}{
 		{"port taken", []string{"--port", taken}, nil, 1, []string{"listen on 127.0.0.1:" + taken, "address already in use", "another port with --port"}},
 		{"page's port taken", []string{"--dashboard-port", taken}, nil, 1, []string{"another port with --dashboard-port"}},
-		{"folder of a newer version", data("newer"), nil, 1, []string{"made by another version of streamctl (format 99, this one has 1)", "--reset"}},
+		{"folder of a newer version", data("newer"), nil, 1, []string{"made by another version of streamctl (format 99, this version uses 1)", "--reset"}},
 		{"damaged folder", data("damaged"), nil, 1, []string{"state.json is damaged", "--reset"}},
-		{"folder of something else", data("strange"), nil, 1, []string{"it holds files and no state.json", "--data-dir"}},
-		{"reset of something else", append(data("strange"), "--reset"), nil, 1, []string{"it is none of ours"}},
-		{"folder of another PostgreSQL", data("old"), nil, 1, []string{"was made by PostgreSQL 9, and this machine's is", "first in the PATH"}},
+		{"folder of something else", data("strange"), nil, 1, []string{"it has no state.json. It contains ", "--data-dir"}},
+		{"reset of something else", append(data("strange"), "--reset"), nil, 1, []string{"not a data folder of `streamctl local`"}},
+		{"folder of another PostgreSQL", data("old"), nil, 1, []string{"was created by PostgreSQL 9, but this machine has version", "first in the PATH"}},
 		{"not a folder", data("file"), nil, 1, []string{"not a directory", "--data-dir"}},
 		{"listening for everybody", []string{"--host", "0.0.0.0"}, nil, 2, []string{"--host 0.0.0.0: others could send and read without a key", "--auth iam"}},
 		{"unknown auth", []string{"--auth", "basic"}, nil, 2, []string{`--auth "basic": want open or iam`}},
@@ -93,7 +93,7 @@ func TestWrongUse(t *testing.T) {
 func TestTwoOnOneFolder(t *testing.T) {
 	dir := workDir(t)
 	program.Start(t, localrun.Spec{Dir: dir})
-	if code, said := refused(t, localrun.Spec{Dir: dir}); code != 1 || !strings.Contains(said, "another streamctl is running on it") {
+	if code, said := refused(t, localrun.Spec{Dir: dir}); code != 1 || !strings.Contains(said, "another streamctl process is using it") {
 		t.Errorf("code %d: %s", code, said)
 	}
 }
