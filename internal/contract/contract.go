@@ -1,10 +1,10 @@
 // Package contract declares what the template and the functions share: each
-// function's environment, its size, the settings of the event source mappings,
+// function's environment and size, the settings of the event source mappings,
 // the database roles and the custom resource's properties.
 //
-// The template side fills a struct with intrinsics and calls Vars; the
-// function's bootstrap calls the matching Load with os.Getenv. Nothing else in
-// the module spells the name of a variable.
+// The template fills a struct with intrinsic functions and calls Vars; the
+// function's bootstrap calls the matching Load function with os.Getenv. The
+// variables' names appear nowhere else in the module.
 package contract
 
 import (
@@ -16,7 +16,8 @@ import (
 	"strings"
 )
 
-// Names of the variables. Lambda's own (AWS_REGION and so on) are not here.
+// Names of the environment variables, without Lambda's own (AWS_REGION and so
+// on).
 const (
 	envStack           = "STACK"
 	envStream          = "STREAM"
@@ -29,11 +30,11 @@ const (
 	envCache           = "CACHE_URL"
 )
 
-// Database is where PostgreSQL listens and who logs in. Name and User are not
-// in the environment: each function has its own role, which its Load function
-// fills in.
+// Database is the address of PostgreSQL and the login. Name and User are not in
+// the environment: each function has its own role, which its Load function
+// sets.
 type Database struct {
-	// Address is host:port, which Load takes apart.
+	// Address is host:port; Load splits it into Host and Port.
 	Address    string
 	Host, Port string
 	Name       string
@@ -54,9 +55,9 @@ func (l *loader) database(role string) Database {
 	return d
 }
 
-// Cache is where Redis listens and who logs in.
+// Cache is the address of Redis and the login.
 type Cache struct {
-	// URL is rediss://user@host:port/group, which Load takes apart.
+	// URL is rediss://user@host:port/group; Load splits it.
 	URL        string
 	Host, Port string
 	User       string
@@ -83,18 +84,18 @@ func (l *loader) cache() Cache {
 
 // Ingest is the environment of the function behind POST /events.
 type Ingest struct {
-	// Stack names the stack in logs and as the dimension of every metric.
+	// Stack is the stack's name in logs and the dimension of every metric.
 	Stack string
 	// Stream is the Kinesis stream's name.
 	Stream string
-	// EventMaxAgeDays is how far before its receipt an event's timestamp may
-	// lie, 1 to 365 days.
+	// EventMaxAgeDays is how many days before its receipt an event's timestamp
+	// may be, 1 to 365.
 	EventMaxAgeDays int
-	// CorsOrigins are the web origins that may read the answers.
+	// CorsOrigins are the web origins whose pages may read the responses.
 	CorsOrigins []string
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Ingest) Vars() map[string]string {
 	return merge(map[string]string{
 		envStack:           e.Stack,
@@ -103,11 +104,10 @@ func (e Ingest) Vars() map[string]string {
 	}, origins(e.CorsOrigins))
 }
 
-// StackName returns the stack of a function, which every function's environment
-// has.
+// StackName returns the stack's name from any function's environment.
 func StackName(getenv func(string) string) string { return getenv(envStack) }
 
-// origins are a variable only where there are any.
+// origins returns the variable of the web origins; none if the list is empty.
 func origins(list []string) map[string]string {
 	if len(list) == 0 {
 		return nil
@@ -115,8 +115,9 @@ func origins(list []string) map[string]string {
 	return map[string]string{envCorsOrigins: strings.Join(list, " ")}
 }
 
-// LoadIngest reads what Vars wrote. Its error names every variable that is
-// missing or unreadable, as do those of the other Load functions.
+// LoadIngest reads the environment written by Vars. Like the other Load
+// functions, it returns one error with every variable that is missing or
+// invalid.
 func LoadIngest(getenv func(string) string) (Ingest, error) {
 	l := loader{getenv: getenv}
 	e := Ingest{Stack: l.text(envStack), Stream: l.text(envStream), EventMaxAgeDays: l.number(envEventMaxAgeDays),
@@ -131,12 +132,12 @@ type Archiver struct {
 	Bucket string
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Archiver) Vars() map[string]string {
 	return map[string]string{envStack: e.Stack, envBucket: e.Bucket}
 }
 
-// LoadArchiver reads what Vars wrote.
+// LoadArchiver reads the environment written by Vars.
 func LoadArchiver(getenv func(string) string) (Archiver, error) {
 	l := loader{getenv: getenv}
 	e := Archiver{Stack: l.text(envStack), Bucket: l.text(envBucket)}
@@ -153,12 +154,12 @@ type Processor struct {
 	Bucket string
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Processor) Vars() map[string]string {
 	return merge(map[string]string{envStack: e.Stack, envBucket: e.Bucket}, e.Database.vars(), e.Cache.vars())
 }
 
-// LoadProcessor reads what Vars wrote.
+// LoadProcessor reads the environment written by Vars.
 func LoadProcessor(getenv func(string) string) (Processor, error) {
 	l := loader{getenv: getenv}
 	e := Processor{Stack: l.text(envStack), Bucket: l.text(envBucket), Database: l.database(RoleLoader), Cache: l.cache()}
@@ -171,13 +172,13 @@ type Query struct {
 	Stack    string
 	Database Database
 	Cache    Cache
-	// CorsOrigins are the web origins that may read the answers.
+	// CorsOrigins are the web origins whose pages may read the responses.
 	CorsOrigins []string
-	// Metrics are the declared metrics, as metric.Encode writes them.
+	// Metrics are the declared metrics, encoded by metric.Encode.
 	Metrics string
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Query) Vars() map[string]string {
 	vars := merge(map[string]string{envStack: e.Stack}, e.Database.vars(), e.Cache.vars(), origins(e.CorsOrigins))
 	if e.Metrics != "" {
@@ -186,7 +187,7 @@ func (e Query) Vars() map[string]string {
 	return vars
 }
 
-// LoadQuery reads what Vars wrote.
+// LoadQuery reads the environment written by Vars.
 func LoadQuery(getenv func(string) string) (Query, error) {
 	l := loader{getenv: getenv}
 	e := Query{Stack: l.text(envStack), Database: l.database(RoleReader), Cache: l.cache(), CorsOrigins: strings.Fields(getenv(envCorsOrigins)), Metrics: getenv(envMetrics)}
@@ -194,43 +195,45 @@ func LoadQuery(getenv func(string) string) (Query, error) {
 }
 
 // Schema is the environment of the function that runs the migrations. Its
-// Database.User is RoleOwner; the master's name and password come with the
-// custom resource (MigrationProperties).
+// Database.User is RoleOwner; the master user's name and password are
+// properties of the custom resource (MigrationProperties).
 type Schema struct {
 	Stack    string
 	Database Database
-	// EventMaxAgeDays is how many past days get a partition on the first run.
+	// EventMaxAgeDays is the number of past days that get a partition on the
+	// first run.
 	EventMaxAgeDays int
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Schema) Vars() map[string]string {
 	return merge(map[string]string{envStack: e.Stack, envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays)}, e.Database.vars())
 }
 
-// LoadSchema reads what Vars wrote.
+// LoadSchema reads the environment written by Vars.
 func LoadSchema(getenv func(string) string) (Schema, error) {
 	l := loader{getenv: getenv}
 	e := Schema{Stack: l.text(envStack), Database: l.database(RoleOwner), EventMaxAgeDays: l.number(envEventMaxAgeDays)}
 	return e, l.err()
 }
 
-// Maintenance is the environment of the function that makes partitions,
-// refreshes the cache and compares the warehouse with the archive. It logs in to
-// the database as RoleOwner.
+// Maintenance is the environment of the function that creates partitions,
+// refreshes the cache and compares the warehouse with the archive. It logs in
+// to the database as RoleOwner.
 type Maintenance struct {
 	Stack    string
 	Database Database
 	Cache    Cache
 	// Bucket is the archive bucket's name.
 	Bucket string
-	// EventMaxAgeDays is how many past days have a partition ready.
+	// EventMaxAgeDays is the number of past days that have a partition.
 	EventMaxAgeDays int
-	// WarehouseRetentionDays is how long events stay in the warehouse; 0 keeps all.
+	// WarehouseRetentionDays is how many days events stay in the warehouse; 0
+	// means forever.
 	WarehouseRetentionDays int
 }
 
-// Vars gives the environment for the template.
+// Vars returns the environment for the template.
 func (e Maintenance) Vars() map[string]string {
 	return merge(map[string]string{
 		envStack:           e.Stack,
@@ -240,7 +243,7 @@ func (e Maintenance) Vars() map[string]string {
 	}, e.Database.vars(), e.Cache.vars())
 }
 
-// LoadMaintenance reads what Vars wrote.
+// LoadMaintenance reads the environment written by Vars.
 func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	l := loader{getenv: getenv}
 	e := Maintenance{
@@ -254,8 +257,8 @@ func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	return e, l.err()
 }
 
-// loader collects what is wrong with the environment, so that one error names
-// all of it.
+// loader collects the errors of an environment, so that all are reported
+// together.
 type loader struct {
 	getenv func(string) string
 	errs   []error

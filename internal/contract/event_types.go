@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// EncodeEventTypes writes event types as MigrationProperties.EventTypes; "" for
-// none.
+// EncodeEventTypes encodes event types for MigrationProperties.EventTypes; ""
+// if there are no types.
 func EncodeEventTypes(types []string) (string, error) {
 	if len(types) == 0 {
 		return "", nil
@@ -18,7 +18,7 @@ func EncodeEventTypes(types []string) (string, error) {
 	return string(text), nil
 }
 
-// DecodeEventTypes reads what EncodeEventTypes wrote.
+// DecodeEventTypes decodes the text written by EncodeEventTypes.
 func DecodeEventTypes(text string) (types []string, err error) {
 	if text == "" {
 		return nil, nil

@@ -10,21 +10,21 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Contribution is what one event adds to one series.
+// Contribution is the value that one event adds to one series.
 type Contribution struct {
 	// Key is the series.
 	Key string
-	// Dimension tells values apart; empty where nothing does.
+	// Dimension is the dimension value; empty if the metric has no dimension.
 	Dimension string
-	// Value is a decimal number as JSON writes it; empty adds to the count
-	// alone.
+	// Value is a decimal number as in JSON; if it is empty, only the count
+	// increases.
 	Value string
 }
 
-// Of gives what an event adds to the metric, whose Key takes a hash to make: who
-// asks for many events keeps it. ok is false for an event that the metric isn't
-// about. An event whose field is missing or no number adds to the series of
-// skipped ones instead.
+// Of returns the contribution of an event to the metric. key is d.Key(), which
+// takes a hash to compute: callers with many events keep it. ok is false if the
+// metric does not count the event. If the event's field is missing or not a
+// number, the contribution goes to the series of skipped events.
 func (d Definition) Of(key string, e *event.Event) (m Contribution, ok bool) {
 	if d.EventType != "" && d.EventType != e.Type {
 		return Contribution{}, false
@@ -49,8 +49,9 @@ func (d Definition) Of(key string, e *event.Event) (m Contribution, ok bool) {
 	return m, true
 }
 
-// Dimension is one text for up to two values: none is the empty text, one
-// stands for itself, and two are a JSON array, so that no two pairs look alike.
+// Dimension encodes up to two values as one text: no value as the empty text,
+// one as itself, and two as a JSON array, so that different pairs always
+// differ.
 func Dimension(values ...string) string {
 	switch len(values) {
 	case 0:
@@ -60,12 +61,12 @@ func Dimension(values ...string) string {
 	}
 	text, err := json.Marshal(values)
 	if err != nil {
-		return strings.Join(values, " ") // strings alone can't fail
+		return strings.Join(values, " ") // strings always marshal
 	}
 	return string(text)
 }
 
-// Values takes a dimension apart again, into n values.
+// Values splits a dimension into its n values.
 func Values(dimension string, n int) []string {
 	switch n {
 	case 0:
@@ -75,7 +76,7 @@ func Values(dimension string, n int) []string {
 	}
 	var values []string
 	if err := json.Unmarshal([]byte(dimension), &values); err != nil || len(values) != n {
-		// What isn't told apart any more.
+		// The folded value has no parts.
 		values = make([]string, n)
 		for i := range values {
 			values[i] = dimension
@@ -84,8 +85,8 @@ func Values(dimension string, n int) []string {
 	return values
 }
 
-// scalar is a value as a dimension: text as it is, numbers in plain digits, truth
-// values by their names, anything else as nothing.
+// scalar returns a JSON value as a dimension value: strings unchanged, numbers
+// in plain digits, true or false, and anything else as the empty text.
 func scalar(v jsontext.Value) string {
 	switch v.Kind() {
 	case '"':
@@ -102,8 +103,8 @@ func scalar(v jsontext.Value) string {
 	return ""
 }
 
-// plainNumber writes a number without exponent and needless digits, so that it
-// is the same value however it was written, and after PostgreSQL kept it.
+// plainNumber writes a number without exponent and superfluous digits, so that
+// equal numbers give the same value, also after PostgreSQL has stored them.
 func plainNumber(number string) string {
 	d, err := decimal.ParseJSON(number)
 	if err != nil {
@@ -112,14 +113,14 @@ func plainNumber(number string) string {
 	return d.String()
 }
 
-// lookUp finds a field by its path below properties; nil where it isn't there.
-// properties is valid JSON without insignificant white space.
+// lookUp returns the field at a path below properties, or nil. properties must
+// be valid JSON without insignificant white space.
 func lookUp(properties jsontext.Value, path string) jsontext.Value {
 	at := []byte(properties)
 	if strings.Contains(path, `"`) {
 		all, err := names(path)
 		if err != nil {
-			return nil // Check refuses it
+			return nil // Check rejects such a path
 		}
 		for _, name := range all {
 			if at = member(at, name); at == nil {
@@ -139,7 +140,7 @@ func lookUp(properties jsontext.Value, path string) jsontext.Value {
 	return at
 }
 
-// member finds a member's value in an object.
+// member returns the value of an object's member.
 func member(object []byte, name string) []byte {
 	if len(object) < 2 || object[0] != '{' {
 		return nil
@@ -155,13 +156,13 @@ func member(object []byte, name string) []byte {
 	return nil
 }
 
-// named says that a quoted name is the one that is looked for.
+// named reports whether a quoted JSON string equals name.
 func named(quoted []byte, name string) bool {
 	if len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name {
 		return true
 	}
 	for _, c := range quoted {
-		if c == '\\' { // written in another way
+		if c == '\\' { // escaped differently
 			text, err := jsontext.AppendUnquote(nil, quoted)
 			return err == nil && string(text) == name
 		}
@@ -169,7 +170,7 @@ func named(quoted []byte, name string) bool {
 	return false
 }
 
-// skip gives the end of the value that begins at i.
+// skip returns the end of the value that starts at i.
 func skip(text []byte, i int) int {
 	depth := 0
 	for ; i < len(text); i++ {
@@ -201,8 +202,8 @@ func skip(text []byte, i int) int {
 	return i
 }
 
-// IsNumber says that a text is a decimal number as JSON writes it, no larger
-// than one in an event.
+// IsNumber reports whether a text is a JSON number no longer than an event may
+// contain.
 func IsNumber(text string) bool {
 	v := jsontext.Value(text)
 	return len(text) > 0 && len(text) <= event.MaxNumberBytes && v.IsValid() && v.Kind() == '0' && strings.TrimSpace(text) == text

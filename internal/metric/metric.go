@@ -1,5 +1,6 @@
-// Package metric is what a team declares to be counted, beside events by type:
-// which events, which of their fields, told apart by which others.
+// Package metric defines the metrics that a team declares in addition to events
+// by type: which events to count, which field to aggregate, and which fields
+// are dimensions.
 package metric
 
 import (
@@ -15,37 +16,37 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Limits of what may be declared.
+// Limits of declared metrics.
 const (
-	// MaxDefinitions is the most metrics of a platform.
+	// MaxDefinitions is the maximum number of declared metrics.
 	MaxDefinitions = 20
-	// MaxBytes is the most that all definitions may take as JSON: they travel
-	// in a function's environment, of which Lambda takes 4 KB.
+	// MaxBytes is the maximum size of all definitions as JSON: they are part of
+	// a function's environment, which Lambda limits to 4 KB.
 	MaxBytes = 3000
-	// MaxBy is the most fields that tell a metric's values apart.
+	// MaxBy is the maximum number of dimension fields of a metric.
 	MaxBy = 2
 )
 
-// Definition declares a metric. It counts events; with a field to add up, or to
-// take the smallest or largest of, it counts those whose field is a number.
+// Definition declares a metric. Without a field it counts events; with Sum, Min
+// or Max it counts the events in which that field is a number.
 type Definition struct {
-	// Name is how the metric is asked for: a small letter, then small letters,
+	// Name is the metric's name in queries: a small letter, then small letters,
 	// digits and underscores, at most 40 characters.
 	Name string `yaml:"Name" json:"name"`
-	// EventType chooses events; empty means all.
+	// EventType selects events of one type; empty means all.
 	EventType string `yaml:"EventType" json:"eventType,omitempty"`
-	// Sum, Min and Max name a field of properties, the same one where more
-	// than one is given: properties.amount. A name with dots or spaces is in
-	// double quotes: properties."order.total".
+	// Sum, Min and Max are the path of a field of properties, such as
+	// properties.amount; if several are given, they must be the same. A name
+	// with dots or spaces is quoted: properties."order.total".
 	Sum string `yaml:"Sum" json:"sum,omitempty"`
 	Min string `yaml:"Min" json:"min,omitempty"`
 	Max string `yaml:"Max" json:"max,omitempty"`
-	// By names up to two fields that tell values apart: eventType, or one of
-	// properties that is text, a number or a truth value.
+	// By lists up to two dimension fields: eventType, or a field of properties
+	// that is a string, number or boolean.
 	By []string `yaml:"By" json:"by,omitempty"`
 }
 
-// Reserved are the names that the platform's own metrics and answers have.
+// Reserved lists the names of the built-in metrics and responses.
 var Reserved = []string{"events", "summary", "users"}
 
 var (
@@ -58,15 +59,15 @@ func CheckName(n string) error {
 	case !name.MatchString(n):
 		return errors.New("want a small letter, then small letters, digits and underscores, at most 40 characters")
 	case slices.Contains(Reserved, n):
-		return errors.New("is the platform's own; want another")
+		return errors.New("is a built-in name; choose another")
 	}
 	return nil
 }
 
-// Problem is something wrong with a field of a definition.
+// Problem is an invalid field of a definition.
 type Problem struct{ Field, What string }
 
-// Check gives everything that is wrong with a definition.
+// Check returns all problems of a definition.
 func (d Definition) Check() []Problem {
 	var problems []Problem
 	add := func(field, format string, args ...any) {
@@ -90,7 +91,7 @@ func (d Definition) Check() []Problem {
 		case err != nil:
 			add(v.name, "%q: %v", v.path, err)
 		case field != "" && field != canonical(v.path):
-			add(v.name, "%q: Sum, Min and Max of one metric are of one field, %s; declare another metric", v.path, field)
+			add(v.name, "%q: Sum, Min and Max of one metric must use the same field, here %s; declare another metric", v.path, field)
 		default:
 			field = canonical(v.path)
 		}
@@ -112,7 +113,7 @@ func (d Definition) Check() []Problem {
 	return problems
 }
 
-// Field is the field whose values are added up; empty for a metric that only
+// Field returns the field that is aggregated; empty for a metric that only
 // counts.
 func (d Definition) Field() string {
 	for _, path := range []string{d.Sum, d.Min, d.Max} {
@@ -123,22 +124,23 @@ func (d Definition) Field() string {
 	return ""
 }
 
-// Key is the name of the metric's series: its name and a short hash of all that
-// decides what is counted. A changed definition is another series.
+// Key returns the key of the metric's series: its name and a short hash of
+// everything that determines what is counted. A changed definition is a new
+// series.
 func (d Definition) Key() string {
 	text, err := json.Marshal([]any{d.EventType, canonical(d.Field()), canonicals(d.By)})
 	if err != nil {
-		return d.Name // strings alone can't fail
+		return d.Name // strings always marshal
 	}
 	sum := sha256.Sum256(text)
 	return d.Name + "." + hex.EncodeToString(sum[:4])
 }
 
-// SkippedKey is the series of the events that a metric passed over, because
-// their field was missing or no number.
+// SkippedKey returns the series of the events that a metric skipped because
+// their field was missing or not a number.
 func SkippedKey(key string) string { return key + ".skipped" }
 
-// Encode writes definitions as JSON, the same for the same.
+// Encode encodes definitions as JSON. Equal definitions give equal text.
 func Encode(definitions []Definition) (string, error) {
 	if len(definitions) == 0 {
 		return "", nil
@@ -150,7 +152,7 @@ func Encode(definitions []Definition) (string, error) {
 	return string(text), nil
 }
 
-// Decode reads what Encode wrote.
+// Decode decodes the text written by Encode.
 func Decode(text string) ([]Definition, error) {
 	if text == "" {
 		return nil, nil

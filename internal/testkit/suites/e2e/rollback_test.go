@@ -42,7 +42,7 @@ CREATE TABLE channels (name text PRIMARY KEY);`)
 
 	// A migration that was changed after its release: the function's own lines say why.
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--source", w.nextVersion("ALTER TABLE nowhere ADD COLUMN x int;")).
-		want(5).says("Custom::").says("| ERROR schema not migrated: ").says("a migration that was released can't change")
+		want(5).says("Custom::").says("| ERROR schema not migrated: ").says("a released migration must not change")
 	// The code alone, there and back, without a template.
 	w.streamctl("deploy", "--env", "development", "--code").want(0).says("Updating the parameters of stack back")
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--code", "--source", next).want(0).says("Updated stack back.")

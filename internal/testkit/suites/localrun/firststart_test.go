@@ -120,7 +120,7 @@ func TestPortOfTheLastStartIsTaken(t *testing.T) {
 	if other.Database == l.Database || other.Redis == l.Redis {
 		t.Error("it is on a port that another program uses")
 	}
-	for _, notice := range []string{"another program uses PostgreSQL's port", "another program uses Redis' port"} {
+	for _, notice := range []string{"the port that PostgreSQL used last time is taken", "the port that Redis used last time is taken"} {
 		if !strings.Contains(other.Log(), notice) {
 			t.Errorf("no notice %q:\n%s", notice, other.Log())
 		}
