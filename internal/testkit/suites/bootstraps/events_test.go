@@ -130,7 +130,7 @@ func (s stack) query(t *testing.T) {
 		{"/metrics/events?step=5m&eventType=here_single", http.StatusOK, `"metric":"events"`},
 		{"/metrics/users?from=" + today, http.StatusOK, `"metric":"users"`},
 		{"/metrics/users?step=5m", http.StatusBadRequest, "step"},
-		{"/metrics/revenue", http.StatusNotFound, "there is no metric"},
+		{"/metrics/revenue", http.StatusNotFound, "does not exist"},
 	} {
 		t.Run(tt.path[len("/metrics/"):], func(t *testing.T) {
 			s.call(t, "GET", tt.path, "", nil, tt.status, tt.says)
