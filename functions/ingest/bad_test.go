@@ -31,8 +31,8 @@ const (
 	unknown     = "is not a field of an event, which has eventId, userId, eventType, timestamp and properties: put it into properties"
 )
 
-// told is the body of an error response.
-type told struct {
+// refusal is the body of an error response.
+type refusal struct {
 	Title  string             `json:"title"`
 	Status int                `json:"status"`
 	Detail string             `json:"detail"`
@@ -40,7 +40,7 @@ type told struct {
 }
 
 // ask sends a request that is rejected as a whole.
-func ask(t *testing.T, name string, req events.APIGatewayProxyRequest) (status int, p told) {
+func ask(t *testing.T, name string, req events.APIGatewayProxyRequest) (status int, p refusal) {
 	t.Helper()
 	s := &stream{}
 	resp, err := handler(s, metrics{}).Handle(t.Context(), req)

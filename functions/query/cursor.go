@@ -80,7 +80,7 @@ func (c cursor) possible() bool {
 // readCursor continues a request where a response ended.
 func readCursor(s series, given map[string]string) (r seriesRequest, err error) {
 	if len(given) > 1 {
-		return r, &parameterError{"cursor", "must be the only parameter; it contains the others"}
+		return r, &parameterError{"cursor", "must be the only parameter; it replaces all other parameters"}
 	}
 	text := given["cursor"]
 	c, err := decodeCursor(text)

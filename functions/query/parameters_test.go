@@ -110,8 +110,8 @@ func TestWrongCursors(t *testing.T) {
 		"cut":                   {"revenue", map[string]string{"cursor": a.Next[:len(a.Next)-1]}, "cursor: " + quoted(a.Next) + broken},
 		"a letter changed":      {"revenue", map[string]string{"cursor": swapped}, "cursor: " + quoted(swapped) + broken},
 		"padded":                {"revenue", map[string]string{"cursor": a.Next + "="}, "cursor: " + quoted(a.Next) + broken},
-		"with from":             {"revenue", map[string]string{"cursor": a.Next, "from": "2025-01-01T00:00:00Z"}, "cursor: must be the only parameter; it contains the others"},
-		"with what it isn't":    {"revenue", map[string]string{"cursor": a.Next, "x": ""}, "cursor: must be the only parameter; it contains the others"},
+		"with from":             {"revenue", map[string]string{"cursor": a.Next, "from": "2025-01-01T00:00:00Z"}, "cursor: must be the only parameter; it replaces all other parameters"},
+		"with what it isn't":    {"revenue", map[string]string{"cursor": a.Next, "x": ""}, "cursor: must be the only parameter; it replaces all other parameters"},
 		"of another metric":     {"purchases", map[string]string{"cursor": a.Next}, "cursor: " + quoted(a.Next) + " is for /metrics/revenue: use it there"},
 		"of a metric at events": {"events", map[string]string{"cursor": a.Next}, "cursor: " + quoted(a.Next) + " is for /metrics/revenue: use it there"},
 	} {

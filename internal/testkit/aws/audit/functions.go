@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// mappingStart finds mappings that Lambda refuses, or that would begin with
-// what arrives after they were made.
+// mappingStart finds mappings that Lambda rejects, or that would skip records
+// from before their creation.
 func mappingStart(v *View) []Problem {
 	var out report
 	for _, m := range v.of("AWS::Lambda::EventSourceMapping") {
@@ -28,8 +28,8 @@ func mappingStart(v *View) []Problem {
 	return out
 }
 
-// onFailure finds mappings whose given-up records nobody may write. The key
-// can't be chosen: aws/lambda/<mapping>/<shard>/…
+// onFailure finds mappings whose function may not write given-up records. The
+// key is fixed: aws/lambda/<mapping>/<shard>/…
 func onFailure(v *View) []Problem {
 	var out report
 	for _, m := range v.of("AWS::Lambda::EventSourceMapping") {
@@ -56,8 +56,8 @@ func onFailure(v *View) []Problem {
 	return out
 }
 
-// reservedConcurrency finds what a new account refuses: it has ten concurrent
-// executions in all.
+// reservedConcurrency finds values that a new account rejects: it has ten
+// concurrent executions in total.
 func reservedConcurrency(v *View) []Problem {
 	var out report
 	if !v.Defaults {
@@ -73,8 +73,7 @@ func reservedConcurrency(v *View) []Problem {
 	return out
 }
 
-// runtimes finds runtimes that Lambda no longer takes, and sizes that it never
-// did.
+// runtimes finds runtimes that Lambda no longer accepts, and invalid sizes.
 func runtimes(v *View) []Problem {
 	var out report
 	for _, f := range v.of("AWS::Lambda::Function") {
@@ -99,9 +98,9 @@ func asMap(value any) map[string]any {
 	return m
 }
 
-// customResources finds a custom resource whose answer can't leave while its
-// network is made or taken apart: nothing refers to a rule or an association,
-// so only DependsOn keeps them.
+// customResources finds custom resources that can't send their response while
+// their network is created or deleted: nothing refers to a rule or an
+// association, so only DependsOn keeps these in place.
 func customResources(v *View) []Problem {
 	var out report
 	for _, r := range v.all() {

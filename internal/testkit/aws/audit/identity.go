@@ -7,7 +7,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// principals are the services that may stand in a policy here.
+// principals returns the service principals that policies may use.
 func (v *View) principals() []string {
 	out := []string{v.regionalLogs()}
 	for _, name := range []string{"apigateway", "application-autoscaling", "backup", "cloudformation", "cloudwatch", "config", "delivery.logs", "edgelambda", "elasticache", "events",
@@ -17,18 +17,18 @@ func (v *View) principals() []string {
 	return append(out, "cognito-identity.amazonaws.com")
 }
 
-// regionalLogs is CloudWatch Logs where it uses a key. Of the services here it is
-// the only one whose principal ends as its partition's hosts do.
+// regionalLogs is the principal of CloudWatch Logs for using a key. It is the
+// only principal here that ends with the partition's DNS suffix.
 func (v *View) regionalLogs() string { return "logs." + v.stack.Region + "." + v.stack.URLSuffix }
 
-// prefixes are the services whose actions may stand in a policy here.
+// prefixes returns the services whose actions policies may use.
 func prefixes() []string {
 	return []string{"acm", "apigateway", "application-autoscaling", "cloudwatch", "dynamodb", "ec2", "elasticache", "events", "execute-api", "firehose", "iam", "kinesis", "kms",
 		"lambda", "logs", "rds", "rds-db", "route53", "s3", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts", "wafv2", "xray"}
 }
 
-// servicesExist finds a principal or an action's service that is spelt wrong.
-// IAM takes any action, and the permission just isn't there.
+// servicesExist finds misspelled principals and action prefixes. IAM accepts
+// any action, and the permission has no effect.
 func servicesExist(v *View) []Problem {
 	var out report
 	for _, d := range v.documents() {
@@ -54,14 +54,14 @@ func servicesExist(v *View) []Problem {
 	return out
 }
 
-// roleUse is a property that names a role, and the service that takes it.
+// roleUse is a property that refers to a role, and the service that assumes it.
 type roleUse struct {
 	user    cfn.Resource
 	value   any
 	service string
 }
 
-// roleUses are all uses of roles.
+// roleUses returns all uses of roles.
 func (v *View) roleUses() []roleUse {
 	services := map[string]string{
 		"AWS::Lambda::Function": "lambda", "AWS::EC2::FlowLog": "vpc-flow-logs", "AWS::ApiGateway::Account": "apigateway", "AWS::RDS::DBInstance": "monitoring.rds",
@@ -83,7 +83,7 @@ func (v *View) roleUses() []roleUse {
 	return out
 }
 
-// roleARNs finds a role's name, or something else, where its ARN belongs.
+// roleARNs finds a role's name, or anything else, where its ARN is required.
 func roleARNs(v *View) []Problem {
 	var out report
 	for _, u := range v.roleUses() {
@@ -95,8 +95,8 @@ func roleARNs(v *View) []Problem {
 	return out
 }
 
-// trusted compares who uses a role with whom it lets take it, and what a
-// function lets invoke it with where the call comes from.
+// trusted compares the users of a role with its trust policy, and the
+// permissions to invoke a function with the callers.
 func trusted(v *View) []Problem {
 	var out report
 	for _, u := range v.roleUses() {
@@ -130,13 +130,13 @@ func trusted(v *View) []Problem {
 	return out
 }
 
-// onBuckets are the actions that are granted on a bucket, not on its objects.
+// onBuckets returns the actions on a bucket itself, not on its objects.
 func onBuckets() []string {
 	return []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads", "s3:GetBucketLocation", "s3:GetReplicationConfiguration", "s3:GetBucketVersioning"}
 }
 
-// bucketActions finds an action on a bucket that is granted on objects only,
-// and the other way round.
+// bucketActions finds bucket actions that are granted on objects only, and
+// object actions granted on the bucket.
 func bucketActions(v *View) []Problem {
 	var out report
 	for _, d := range v.documents() {
@@ -159,8 +159,8 @@ func bucketActions(v *View) []Problem {
 	return out
 }
 
-// separatePolicies finds policies that are resources of their own and that
-// nothing waits for: what uses the role is made before it has them.
+// separatePolicies finds policies in separate resources that nothing depends
+// on: users of the role are created before the role has these policies.
 func separatePolicies(v *View) []Problem {
 	var out report
 	for _, role := range v.of("AWS::IAM::Role") {
@@ -178,8 +178,8 @@ func separatePolicies(v *View) []Problem {
 	return out
 }
 
-// follows says that whatever uses a role comes before a policy of it, because
-// the policy names what uses it.
+// follows reports whether every user of a role is created before a policy of
+// the role, because the policy refers to the user.
 func (v *View) follows(p cfn.Resource, role string) bool {
 	users := 0
 	for _, u := range v.roleUses() {
@@ -193,7 +193,7 @@ func (v *View) follows(p cfn.Resource, role string) bool {
 	return users > 0
 }
 
-// secretsStay finds a password anywhere but where a login is set up.
+// secretsStay finds a password anywhere except where a login is configured.
 func secretsStay(v *View) []Problem {
 	var out report
 	for _, parameter := range v.Secrets {
@@ -219,9 +219,9 @@ func secretsStay(v *View) []Problem {
 	return out
 }
 
-// dynamicReferences finds references to a secret that a parameter fills: the
-// reference doesn't change with the parameter, so nobody reads it again. In a
-// custom resource they aren't resolved at all.
+// dynamicReferences finds references to a secret that contain a parameter: they
+// don't change with the parameter, so they are not resolved again. In a custom
+// resource they are not resolved at all.
 func dynamicReferences(v *View) []Problem {
 	var out report
 	for _, r := range v.all() {

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// databaseVersions are PostgreSQL's majors with standard support on RDS.
+// databaseVersions returns PostgreSQL's major versions with standard support on
+// RDS.
 func databaseVersions() []string { return []string{"15", "16", "17", "18"} }
 
 func major(version string) string {
@@ -18,7 +19,7 @@ func databaseEngine(v *View) []Problem {
 	var out report
 	for _, d := range v.of("AWS::RDS::DBInstance") {
 		if d.Properties["SourceDBInstanceIdentifier"] != nil {
-			continue // has its source's
+			continue // uses its source's
 		}
 		if text(d.Properties["Engine"]) != "postgres" || !slices.Contains(databaseVersions(), major(text(d.Properties["EngineVersion"]))) {
 			out.add(d.ID, "%s %s is retired or unknown", text(d.Properties["Engine"]), text(d.Properties["EngineVersion"]))
@@ -47,8 +48,8 @@ func parameterGroups(v *View) []Problem {
 	return out
 }
 
-// databaseStorage is gp3's rules: 20 to 65536 GiB; below 400 no IOPS and no
-// throughput; growth of at least a tenth.
+// databaseStorage checks gp3's limits: 20 to 65536 GiB; below 400 GiB neither
+// IOPS nor throughput; growth of at least a tenth.
 func databaseStorage(v *View) []Problem {
 	var out report
 	for _, d := range v.of("AWS::RDS::DBInstance") {
@@ -98,8 +99,8 @@ func monitoringRole(v *View) []Problem {
 	return out
 }
 
-// cacheSizes are the sizes of ElastiCache's node families; "most" stands for
-// large to 16xlarge.
+// cacheSizes returns the sizes of ElastiCache's node families; "most" is large
+// to 16xlarge.
 func cacheSizes() map[string][]string {
 	small := []string{"micro", "small", "medium"}
 	most := []string{"large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge"}
@@ -135,8 +136,8 @@ func cacheFailover(v *View) []Problem {
 	return out
 }
 
-// cacheUsers knows the difference between the engines: a group for redis needs
-// a user named default, one for valkey none.
+// cacheUsers checks a difference between the engines: a user group for redis
+// needs a user named default, one for valkey doesn't.
 func cacheUsers(v *View) []Problem {
 	var out report
 	for _, g := range v.of("AWS::ElastiCache::UserGroup") {
@@ -154,7 +155,7 @@ func cacheUsers(v *View) []Problem {
 			out.add(u.ID, "with IAM the id and the name have to be the same")
 		}
 		if access := text(u.Properties["AccessString"]); !strings.HasPrefix(access, "on ") && !strings.HasPrefix(access, "off ") {
-			out.add(u.ID, "the access string says neither on nor off, which is off")
+			out.add(u.ID, "the access string has neither on nor off, which means off")
 		}
 	}
 	return out
