@@ -187,7 +187,7 @@ func (*stub) EnsurePartitions(context.Context, time.Time, time.Time, func(contex
 	return 0, nil
 }
 
-func TestTemporaryErrors(t *testing.T) {
+func TestErrorsThatPass(t *testing.T) {
 	starting, refused := &pgconn.PgError{Code: "57P03"}, &pgconn.PgError{Code: "28000"}
 	for name, c := range map[string]struct {
 		errs   []error

@@ -111,7 +111,7 @@ func databaseMetricOff(r cfn.Resource, name string) string {
 	case name == "CPUCreditBalance" && !strings.HasPrefix(text(r.Properties["DBInstanceClass"]), "db.t"):
 		return r.ID + " is of no burstable class"
 	case name == "ReplicaLag" && r.Properties["SourceDBInstanceIdentifier"] == nil:
-		return r.ID + " is no replica"
+		return r.ID + " is not a replica"
 	case name == "DBLoad" && !yes(r.Properties["EnablePerformanceInsights"]):
 		return r.ID + " has no Performance Insights"
 	}
@@ -161,12 +161,12 @@ func alarmWindows(v *View) []Problem {
 func alarmActions(v *View) []Problem {
 	var out report
 	for _, a := range v.of("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm") {
-		told := false
+		notifies := false
 		for _, action := range list(a.Properties["AlarmActions"]) {
 			topic, ok := v.find(action, "AWS::SNS::Topic")
-			told = told || ok && v.publishes(topic)
+			notifies = notifies || ok && v.publishes(topic)
 		}
-		if !told || text(a.Properties["ActionsEnabled"]) == "false" {
+		if !notifies || text(a.Properties["ActionsEnabled"]) == "false" {
 			out.add(a.ID, "has no action on a topic that CloudWatch may publish to")
 		}
 	}

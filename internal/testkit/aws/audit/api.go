@@ -63,7 +63,7 @@ func authorization(v *View) []Problem {
 func bodyModels(v *View) []Problem {
 	var out report
 	for _, r := range v.of("AWS::ApiGateway::Model", "AWS::ApiGateway::RequestValidator") {
-		out.add(r.ID, "judges bodies before ingest")
+		out.add(r.ID, "validates bodies before ingest does")
 	}
 	return out
 }
@@ -118,19 +118,19 @@ func webACLs(v *View) []Problem {
 			name := text(at(r, "Name"))
 			managed := at(r, "Statement", "ManagedRuleGroupStatement")
 			if (at(r, "Action") != nil) == (at(r, "OverrideAction") != nil) || (managed != nil) != (at(r, "OverrideAction") != nil) {
-				out.add(acl.ID, "%s: a managed group has an OverrideAction, a rule of one's own an Action", name)
+				out.add(acl.ID, "%s: a managed rule group needs an OverrideAction, any other rule an Action", name)
 			}
 			counted := at(r, "OverrideAction", "Count") != nil
 			for _, rule := range bodyRules()[text(at(managed, "Name"))] {
 				if !counted && !slices.ContainsFunc(list(at(managed, "RuleActionOverrides")), func(o any) bool {
 					return text(at(o, "Name")) == rule && at(o, "ActionToUse", "Count") != nil
 				}) {
-					out.add(acl.ID, "%s blocks by %s, which looks into events", name, rule)
+					out.add(acl.ID, "%s blocks requests by %s, which inspects events", name, rule)
 				}
 			}
 			visit(at(r, "Statement"), nil, func(_ []string, key string, value any) {
 				if key == "FieldToMatch" && (at(value, "Body") != nil || at(value, "JsonBody") != nil) && at(r, "Action", "Block") != nil {
-					out.add(acl.ID, "%s blocks by what stands in events", name)
+					out.add(acl.ID, "%s blocks requests by their events' content", name)
 				}
 			})
 		}

@@ -22,7 +22,7 @@ func dashboards(v *View) []Problem {
 			}
 		}
 		if err := json.Unmarshal([]byte(text(d.Properties["DashboardBody"])), &body); err != nil {
-			out.add(d.ID, "the body is no JSON: %v", err)
+			out.add(d.ID, "the body is not JSON: %v", err)
 			continue
 		}
 		if len(body.Widgets) == 0 {

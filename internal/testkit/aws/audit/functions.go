@@ -11,7 +11,7 @@ func mappingStart(v *View) []Problem {
 	var out report
 	for _, m := range v.of("AWS::Lambda::EventSourceMapping") {
 		if start := text(m.Properties["StartingPosition"]); start != "TRIM_HORIZON" {
-			out.add(m.ID, "begins at %q: what is in the stream already is lost", start)
+			out.add(m.ID, "starts at %q: existing records in the stream are lost", start)
 		}
 		stream, ok := v.find(m.Properties["EventSourceArn"], "AWS::Kinesis::Stream")
 		if !ok {
@@ -36,7 +36,7 @@ func onFailure(v *View) []Problem {
 		destination := text(at(m.Properties, "DestinationConfig", "OnFailure", "Destination"))
 		if destination == "" {
 			if retries := number(m.Properties["MaximumRetryAttempts"]); retries >= 0 || number(m.Properties["MaximumRecordAgeInSeconds"]) > 0 {
-				out.add(m.ID, "gives records up and keeps them nowhere")
+				out.add(m.ID, "gives up records without storing them")
 			}
 			continue
 		}
@@ -66,7 +66,7 @@ func reservedConcurrency(v *View) []Problem {
 	for _, f := range v.of("AWS::Lambda::Function", "AWS::Lambda::Alias", "AWS::Lambda::Version") {
 		for _, property := range []string{"ReservedConcurrentExecutions", "ProvisionedConcurrencyConfig"} {
 			if f.Properties[property] != nil {
-				out.add(f.ID, "%s without being asked for", property)
+				out.add(f.ID, "%s is set by default", property)
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func customResources(v *View) []Problem {
 			continue
 		}
 		if timeout := number(r.Properties["ServiceTimeout"]); timeout < 1 || timeout >= 3600 {
-			out.add(r.ID, "without a ServiceTimeout a lost answer takes an hour")
+			out.add(r.ID, "without a ServiceTimeout a lost response delays the deploy by an hour")
 		} else if timeout < number(f.Properties["Timeout"]) {
 			out.add(r.ID, "waits %v s for a function that may take %v s", timeout, number(f.Properties["Timeout"]))
 		}

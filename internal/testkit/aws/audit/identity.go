@@ -35,20 +35,20 @@ func servicesExist(v *View) []Problem {
 		for _, s := range d.statements {
 			for _, name := range s.services() {
 				if !slices.Contains(v.principals(), name) {
-					out.add(d.resource, "no service principal %s", name)
+					out.add(d.resource, "unknown service principal %s", name)
 				}
 			}
 			for _, action := range s.actions {
 				service, name, ok := strings.Cut(action, ":")
 				if action != "*" && (!ok || name == "" || !slices.Contains(prefixes(), service)) {
-					out.add(d.resource, "no action %s", action)
+					out.add(d.resource, "unknown action prefix %s", action)
 				}
 			}
 		}
 	}
 	for _, p := range v.of("AWS::Lambda::Permission") {
 		if name := text(p.Properties["Principal"]); !slices.Contains(v.principals(), name) {
-			out.add(p.ID, "no service principal %s", name)
+			out.add(p.ID, "unknown service principal %s", name)
 		}
 	}
 	return out
@@ -89,7 +89,7 @@ func roleARNs(v *View) []Problem {
 	for _, u := range v.roleUses() {
 		role, ok := v.find(u.value, "AWS::IAM::Role")
 		if ok && text(u.value) != text(v.value(role, "Arn")) || !ok && !strings.HasPrefix(text(u.value), "arn:") {
-			out.add(u.user.ID, "wants a role's ARN, got %s", v.whose(u.value))
+			out.add(u.user.ID, "needs a role's ARN, got %s", v.whose(u.value))
 		}
 	}
 	return out
@@ -112,7 +112,7 @@ func trusted(v *View) []Problem {
 		}
 		unknown := slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(v.principals(), name) })
 		if !unknown && !slices.Contains(names, u.service+".amazonaws.com") {
-			out.add(role.ID, "is used by %s, and trusts %s", u.user.ID, strings.Join(names, ", "))
+			out.add(role.ID, "is used by %s, but trusts %s", u.user.ID, strings.Join(names, ", "))
 		}
 	}
 	callers := map[string]string{"execute-api": "apigateway", "events": "events", "s3": "s3", "sns": "sns", "logs": "logs", "scheduler": "scheduler"}
@@ -122,7 +122,7 @@ func trusted(v *View) []Problem {
 		}
 		parts := strings.Split(text(p.Properties["SourceArn"]), ":")
 		if len(parts) < 6 {
-			out.add(p.ID, "lets every account's %s in", text(p.Properties["Principal"]))
+			out.add(p.ID, "allows %s of every account", text(p.Properties["Principal"]))
 		} else if want := callers[parts[2]] + ".amazonaws.com"; slices.Contains(v.principals(), text(p.Properties["Principal"])) && text(p.Properties["Principal"]) != want {
 			out.add(p.ID, "%s for a source of %s", text(p.Properties["Principal"]), parts[2])
 		}
@@ -171,7 +171,7 @@ func separatePolicies(v *View) []Problem {
 				waits = waits || r.ID != p.ID && v.before(r.ID, p.ID)
 			}
 			if !waits {
-				out.add(p.ID, "nothing waits for it, so what uses %s (%s) may come first", name, arn)
+				out.add(p.ID, "no resource depends on it, so users of %s (%s) may be created first", name, arn)
 			}
 		}
 	}
@@ -206,13 +206,13 @@ func secretsStay(v *View) []Problem {
 				s, ok := value.(string)
 				allowed := r.Type == "AWS::RDS::DBInstance" && key == "MasterUserPassword" || cfn.IsCustom(r.Type) && len(path) == 0
 				if ok && strings.Contains(s, secret) && !allowed {
-					out.add(r.ID, "%s holds %s", key, parameter)
+					out.add(r.ID, "%s contains %s", key, parameter)
 				}
 			})
 		}
 		for _, name := range sortedNames(v.Outputs) {
 			if strings.Contains(text(v.Outputs[name]), secret) {
-				out.add(name, "holds %s", parameter)
+				out.add(name, "contains %s", parameter)
 			}
 		}
 	}

@@ -16,7 +16,7 @@ func keyPolicies(v *View) []Problem {
 		if !slices.ContainsFunc(statements(k.Properties["KeyPolicy"]), func(s statement) bool {
 			return s.effect == "Allow" && s.covers("kms:PutKeyPolicy", "*") && text(at(s.principal, "AWS")) == root
 		}) {
-			out.add(k.ID, "nobody can change its policy again")
+			out.add(k.ID, "its policy can never be changed again")
 		}
 	}
 	for _, g := range v.of("AWS::Logs::LogGroup") {
@@ -26,7 +26,7 @@ func keyPolicies(v *View) []Problem {
 		}
 		k, ok := v.find(key, "AWS::KMS::Key")
 		if ok && text(key) != text(v.value(k, "Arn")) || !ok && !strings.HasPrefix(text(key), "arn:") {
-			out.add(g.ID, "wants the key's ARN, got %s", v.whose(key))
+			out.add(g.ID, "needs the key's ARN, got %s", v.whose(key))
 		}
 		if arn := strings.TrimSuffix(text(v.value(g, "Arn")), ":*"); ok && !v.mayUse(k, v.regionalLogs(), arn) {
 			out.add(k.ID, "doesn't let CloudWatch Logs encrypt %s", g.ID)

@@ -59,7 +59,7 @@ func names(v *View) []Problem {
 				if len(s) > l.most {
 					out.add(r.ID, "%s %q has %d characters, %d is the most", property, s, len(s), l.most)
 				} else if l.pattern != nil && !l.pattern.MatchString(s) || property == "ReplicationGroupId" && strings.Contains(s, "--") {
-					out.add(r.ID, "%s %q holds what the service refuses", property, s)
+					out.add(r.ID, "%s %q contains characters that the service rejects", property, s)
 				}
 			}
 		}
@@ -101,10 +101,10 @@ func sharedNames(v *View) []Problem {
 			continue
 		}
 		if other, ok := again.Resources[r.ID]; ok && again.physicalID(other) == id {
-			out.add(r.ID, "another stack's would be %s too", id)
+			out.add(r.ID, "in another stack it would also be %s", id)
 		}
 		if other, ok := abroad.Resources[r.ID]; ok && slices.Contains(global(), r.Type) && abroad.physicalID(other) == id {
-			out.add(r.ID, "another region's would be %s too", id)
+			out.add(r.ID, "in another region it would also be %s", id)
 		}
 		if r.Type == "AWS::ApiGateway::RestApi" && text(r.Properties["Name"]) == text(at(again.Resources[r.ID].Properties, "Name")) {
 			out.add(r.ID, "two APIs named %s share their metrics", text(r.Properties["Name"]))

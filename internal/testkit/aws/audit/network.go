@@ -78,7 +78,7 @@ func noInternet(v *View) []Problem {
 	}
 	for _, r := range v.of("AWS::RDS::DBInstance") {
 		if text(r.Properties["PubliclyAccessible"]) != "false" {
-			out.add(r.ID, "doesn't say that it isn't public")
+			out.add(r.ID, "PubliclyAccessible is not set to false")
 		}
 	}
 	return out
@@ -114,10 +114,10 @@ func subnetsFit(v *View) []Problem {
 			continue
 		}
 		if own.Bits() < whole.Bits() || !whole.Contains(own.Addr()) {
-			out.add(s.ID, "%s lies outside of its VPC's %s", own, whole)
+			out.add(s.ID, "%s is outside its VPC's %s", own, whole)
 		}
 		if own.Bits() > 28 || own.Bits() < 16 {
-			out.add(s.ID, "%s is no size for a subnet", own)
+			out.add(s.ID, "%s is not a valid size for a subnet", own)
 		}
 		for _, other := range taken {
 			if other.vpc == vpc.ID && other.block.Overlaps(own) {
@@ -129,7 +129,7 @@ func subnetsFit(v *View) []Problem {
 	}
 	for _, g := range v.of("AWS::RDS::DBSubnetGroup") {
 		if len(list(g.Properties["SubnetIds"])) < 2 || len(zones) < 2 {
-			out.add(g.ID, "RDS wants subnets in two zones")
+			out.add(g.ID, "RDS needs subnets in two zones")
 		}
 	}
 	return out

@@ -143,7 +143,7 @@ func reaches(v *View) []Problem {
 		for _, g := range groups {
 			for _, r := range v.egress(g) {
 				if !slices.ContainsFunc(needs, func(n need) bool { return v.serves(r, n) }) {
-					out.add(f.ID, "may go where it needs nothing, by %s: %s", r.resource, target(v, r))
+					out.add(f.ID, "can reach a target that it doesn't need, by %s: %s", r.resource, target(v, r))
 				}
 			}
 		}
@@ -162,7 +162,7 @@ func configured(v *View, f cfn.Resource, needs []need, out *report) {
 		}
 		named := strings.Contains(strings.Join(environment, " "), text(v.value(s, attribute)))
 		if named && !slices.Contains(needs, need{store: s.ID}) {
-			out.add(f.ID, "is told of %s and may not log in to it", s.ID)
+			out.add(f.ID, "its environment has %s, but it may not log in to it", s.ID)
 		}
 	}
 }
@@ -230,7 +230,7 @@ func (v *View) throughEndpoint(f cfn.Resource, n need) string {
 		}
 		return "the policy of " + e.ID + " doesn't allow it"
 	}
-	return "there is no endpoint for " + n.service
+	return "no endpoint exists for " + n.service
 }
 
 // endpointPolicies finds statements of endpoints that no function needs.
@@ -244,18 +244,18 @@ func endpointPolicies(v *View) []Problem {
 	}
 	for _, e := range v.of("AWS::EC2::VPCEndpoint") {
 		if e.Properties["PolicyDocument"] == nil {
-			out.add(e.ID, "has no policy, so everything passes")
+			out.add(e.ID, "has no policy, so it allows everything")
 		}
 		for _, s := range statements(e.Properties["PolicyDocument"]) {
 			if text(s.principal) != "*" {
-				out.add(e.ID, "a statement for %s: an endpoint's policy applies to everybody", text(s.principal))
+				out.add(e.ID, "a statement for %s: an endpoint's policy must apply to all principals", text(s.principal))
 			}
 			for _, resource := range s.resources {
 				for _, action := range s.actions {
 					one := statement{actions: []string{action}, resources: []string{resource}}
 					wide := strings.HasSuffix(action, "*") || resource == "*" || strings.HasSuffix(resource, ":::*")
 					if wide || !slices.ContainsFunc(needs, func(n need) bool { return one.covers(n.action, n.resource) }) {
-						out.add(e.ID, "lets through %s on %s, which no function needs", action, resource)
+						out.add(e.ID, "allows %s on %s, which no function needs", action, resource)
 					}
 				}
 			}

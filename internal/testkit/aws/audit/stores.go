@@ -64,7 +64,7 @@ func databaseStorage(v *View) []Problem {
 			out.add(d.ID, "%v GiB: gp3 is 20 to 65536", size)
 		}
 		if most != 0 && most < size*1.1 {
-			out.add(d.ID, "grows from %v to %v GiB: RDS wants a tenth more at least", size, most)
+			out.add(d.ID, "grows from %v to %v GiB: RDS requires growth of at least a tenth", size, most)
 		}
 		if size < 400 && (d.Properties["Iops"] != nil || d.Properties["StorageThroughput"] != nil) {
 			out.add(d.ID, "IOPS and throughput can't be set below 400 GiB")
@@ -80,10 +80,10 @@ func databaseName(v *View) []Problem {
 	for _, d := range v.of("AWS::RDS::DBInstance") {
 		name, user := text(d.Properties["DBName"]), text(d.Properties["MasterUsername"])
 		if name != "" && (!goodDatabaseName.MatchString(name) || slices.Contains([]string{"admin", "postgres", "rdsadmin", "template0", "template1", "user"}, strings.ToLower(name))) {
-			out.add(d.ID, "RDS refuses the database name %q", name)
+			out.add(d.ID, "RDS rejects the database name %q", name)
 		}
 		if slices.Contains([]string{"admin", "rdsadmin", "user", "public", "rds_superuser", "rds_iam", "rds_replication", "rds_password"}, user) || strings.HasPrefix(user, "pg_") || len(user) > 16 {
-			out.add(d.ID, "RDS refuses the master's name %q", user)
+			out.add(d.ID, "RDS rejects the master user's name %q", user)
 		}
 	}
 	return out
@@ -116,7 +116,7 @@ func cacheNodeType(v *View) []Problem {
 	for _, c := range v.of("AWS::ElastiCache::ReplicationGroup") {
 		parts := strings.Split(text(c.Properties["CacheNodeType"]), ".")
 		if len(parts) != 3 || parts[0] != "cache" || !slices.Contains(cacheSizes()[parts[1]], parts[2]) {
-			out.add(c.ID, "no node type %s", text(c.Properties["CacheNodeType"]))
+			out.add(c.ID, "unknown node type %s", text(c.Properties["CacheNodeType"]))
 		}
 	}
 	return out
@@ -152,7 +152,7 @@ func cacheUsers(v *View) []Problem {
 	}
 	for _, u := range v.of("AWS::ElastiCache::User") {
 		if text(at(u.Properties, "AuthenticationMode", "Type")) == "iam" && text(u.Properties["UserId"]) != text(u.Properties["UserName"]) {
-			out.add(u.ID, "with IAM the id and the name have to be the same")
+			out.add(u.ID, "with IAM the id and the name must be the same")
 		}
 		if access := text(u.Properties["AccessString"]); !strings.HasPrefix(access, "on ") && !strings.HasPrefix(access, "off ") {
 			out.add(u.ID, "the access string has neither on nor off, which means off")

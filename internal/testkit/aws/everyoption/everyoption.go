@@ -1,5 +1,5 @@
 // Package everyoption lists the options of variables.yaml, for tests that
-// render, check or deploy a template with each of them.
+// render, check or deploy a template with each option.
 package everyoption
 
 import (

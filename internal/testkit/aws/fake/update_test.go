@@ -59,7 +59,8 @@ func TestChangeSets(t *testing.T) {
 	})
 	wantError(t, err, "ValidationError", "No updates are to be performed.")
 
-	// The group's description replaces the group; the bucket's tag changes in place.
+	// A changed description replaces the group; a changed tag changes the
+	// bucket in place.
 	out, err = c.CreateChangeSet(ctx, changeSet("sets", "group", param("Group", "another group")))
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func TestRollback(t *testing.T) {
 	wantError(t, err, "ValidationError", "is in ROLLBACK_COMPLETE state and can not be updated.")
 	for _, e := range f.Existing() {
 		if e.StackName == "fails" {
-			t.Errorf("left after the rollback: %+v", e)
+			t.Errorf("leftovers after the rollback: %+v", e)
 		}
 	}
 }
@@ -186,7 +187,7 @@ func TestDelete(t *testing.T) {
 	}
 	wantStatus(t, f, c, settle(t, c, aws.ToString(s.StackId)), types.StackStatusDeleteComplete)
 	if left := f.Existing(); len(left) != 1 || left[0].LogicalID != "Bucket" {
-		t.Errorf("left is %+v", left)
+		t.Errorf("leftovers are %+v", left)
 	}
 	_, err = c.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: name})
 	wantError(t, err, "ValidationError", "Stack with id gone does not exist")
@@ -223,7 +224,7 @@ func TestBusy(t *testing.T) {
 	}
 	wantStatus(t, f, c, settle(t, c, aws.ToString(stacks.StackSummaries[0].StackId)), types.StackStatusDeleteComplete)
 	if left := f.Existing(); len(left) != 0 {
-		t.Errorf("left is %+v", left)
+		t.Errorf("leftovers are %+v", left)
 	}
 }
 

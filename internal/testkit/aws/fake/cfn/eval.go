@@ -135,7 +135,7 @@ func (s *scope) call(name string, arg any) (any, error) {
 	case "Fn::Or":
 		return slices.Contains(list, any(true)), nil
 	}
-	return nil, fault("the fake has no %s", name)
+	return nil, fault("the fake does not support %s", name)
 }
 
 func (s *scope) ref(name string) (any, error) {

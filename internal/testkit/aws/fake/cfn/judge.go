@@ -204,7 +204,7 @@ func (f *references) collectFunction(name string, arg any) error {
 		}
 		return f.collect(list[1:])
 	case "Fn::ImportValue", "Fn::Transform":
-		return invalid("Template error: the fake has no %s", name)
+		return invalid("Template error: the fake does not support %s", name)
 	}
 	return f.collect(arg)
 }

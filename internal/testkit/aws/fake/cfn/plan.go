@@ -10,7 +10,7 @@ type change struct {
 	replacement string // True, False or Conditional; empty unless Modify
 	resource    Resource
 	physicalID  string
-	policy      string // what happens to the old resource: Delete, Retain, Snapshot
+	policy      string // for the old resource: Delete, Retain, Snapshot
 	scope       []string
 	details     []detail
 }

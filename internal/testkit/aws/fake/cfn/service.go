@@ -88,7 +88,7 @@ type stack struct {
 	tokens                    map[string]string // token to action
 	cancel                    func()            // stops the running resource steps
 	done                      chan struct{}     // closed when no operation runs
-	failed                    *failedUpdate     // what ContinueUpdateRollback needs
+	failed                    *failedUpdate     // for ContinueUpdateRollback
 }
 
 // Tag is a key and its value.
