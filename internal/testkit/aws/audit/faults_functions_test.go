@@ -8,7 +8,7 @@ func monitoringFaults() []fault {
 		exist  = "alarms read metrics that exist"
 		on     = "alarms read metrics that are switched on"
 		window = "alarms can be evaluated"
-		notify = "alarms tell somebody"
+		told = "alarms tell somebody"
 		boards = "dashboards are readable"
 	)
 	lag := func(t tree) map[string]any { return t.properties("StreamLagAlarm") }
@@ -54,8 +54,8 @@ func monitoringFaults() []fault {
 			t.set("StreamLagAlarm", "Period", 1800)
 			t.set("StreamLagAlarm", "EvaluationPeriods", 96)
 		}},
-		{"an alarm without an action", notify, func(t tree) { t.set("StreamLagAlarm", "AlarmActions", nil) }},
-		{"a topic that CloudWatch may not publish to", notify, func(t tree) { t.replace("AlarmTopicPolicy", "sns:Publish", "sns:Subscribe") }},
+		{"an alarm without an action", told, func(t tree) { t.set("StreamLagAlarm", "AlarmActions", nil) }},
+		{"a topic that CloudWatch may not publish to", told, func(t tree) { t.replace("AlarmTopicPolicy", "sns:Publish", "sns:Subscribe") }},
 		{"a dashboard that is not JSON", boards, func(t tree) { t.replace("Dashboard", `{\"start\"`, `{{\"start\"`) }},
 		{"a widget without a region", boards, func(t tree) { t.replace("Dashboard", `\"region\":`, `\"area\":`) }},
 		{"a widget on a metric that isn't there", boards, func(t tree) { t.replace("Dashboard", `\"Latency\"`, `\"Lateness\"`) }},
