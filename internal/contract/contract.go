@@ -1,10 +1,10 @@
 // Package contract declares what the template and the functions share: each
-// function's environment and size, the settings of the event source mappings,
+// function's environment, its size, the settings of the event source mappings,
 // the database roles and the custom resource's properties.
 //
-// The template fills a struct with intrinsic functions and calls Vars; the
-// function's bootstrap calls the matching Load function with os.Getenv. The
-// variables' names appear nowhere else in the module.
+// The template side fills a struct with intrinsics and calls Vars; the
+// function's bootstrap calls the matching Load with os.Getenv. Nothing else in
+// the module spells the name of a variable.
 package contract
 
 import (
@@ -16,8 +16,7 @@ import (
 	"strings"
 )
 
-// Names of the environment variables, without Lambda's own (AWS_REGION and so
-// on).
+// Names of the variables. Lambda's own (AWS_REGION and so on) are not here.
 const (
 	envStack           = "STACK"
 	envStream          = "STREAM"
@@ -30,11 +29,10 @@ const (
 	envCache           = "CACHE_URL"
 )
 
-// Database is the address of PostgreSQL and the login. Name and User are not in
-// the environment: each function has its own role, which its Load function
-// sets.
+// Database is PostgreSQL's address and login. The environment has no Name and User:
+// each function has its own role, which its Load function sets.
 type Database struct {
-	// Address is host:port; Load splits it into Host and Port.
+	// Address is host:port, which Load splits.
 	Address    string
 	Host, Port string
 	Name       string
@@ -55,13 +53,13 @@ func (l *loader) database(role string) Database {
 	return d
 }
 
-// Cache is the address of Redis and the login.
+// Cache is Redis's address and login.
 type Cache struct {
-	// URL is rediss://user@host:port/group; Load splits it.
+	// URL is rediss://user@host:port/group, which Load splits.
 	URL        string
 	Host, Port string
 	User       string
-	// ReplicationGroup is the id that an IAM token is signed for.
+	// ReplicationGroup is the id in the signature of an IAM token.
 	ReplicationGroup string
 }
 
@@ -84,14 +82,13 @@ func (l *loader) cache() Cache {
 
 // Ingest is the environment of the function behind POST /events.
 type Ingest struct {
-	// Stack is the stack's name in logs and the dimension of every metric.
+	// Stack names the stack in logs and as the dimension of every metric.
 	Stack string
 	// Stream is the Kinesis stream's name.
 	Stream string
-	// EventMaxAgeDays is how many days before its receipt an event's timestamp
-	// may be, 1 to 365.
+	// EventMaxAgeDays is the largest age of a timestamp at its receipt, 1 to 365 days.
 	EventMaxAgeDays int
-	// CorsOrigins are the web origins whose pages may read the responses.
+	// CorsOrigins are the web origins that may read responses.
 	CorsOrigins []string
 }
 
@@ -104,10 +101,10 @@ func (e Ingest) Vars() map[string]string {
 	}, origins(e.CorsOrigins))
 }
 
-// StackName returns the stack's name from any function's environment.
+// StackName returns the stack of a function; every function's environment has it.
 func StackName(getenv func(string) string) string { return getenv(envStack) }
 
-// origins returns the variable of the web origins; none if the list is empty.
+// origins returns the variable, or nothing without origins.
 func origins(list []string) map[string]string {
 	if len(list) == 0 {
 		return nil
@@ -115,9 +112,8 @@ func origins(list []string) map[string]string {
 	return map[string]string{envCorsOrigins: strings.Join(list, " ")}
 }
 
-// LoadIngest reads the environment written by Vars. Like the other Load
-// functions, it returns one error with every variable that is missing or
-// invalid.
+// LoadIngest loads the result of Vars. Like the other Load functions, it reports every
+// missing or invalid variable in one error.
 func LoadIngest(getenv func(string) string) (Ingest, error) {
 	l := loader{getenv: getenv}
 	e := Ingest{Stack: l.text(envStack), Stream: l.text(envStream), EventMaxAgeDays: l.number(envEventMaxAgeDays),
@@ -137,20 +133,20 @@ func (e Archiver) Vars() map[string]string {
 	return map[string]string{envStack: e.Stack, envBucket: e.Bucket}
 }
 
-// LoadArchiver reads the environment written by Vars.
+// LoadArchiver loads the result of Vars.
 func LoadArchiver(getenv func(string) string) (Archiver, error) {
 	l := loader{getenv: getenv}
 	e := Archiver{Stack: l.text(envStack), Bucket: l.text(envBucket)}
 	return e, l.err()
 }
 
-// Processor is the environment of the function that loads the warehouse and
-// the cache. It logs in to the database as RoleLoader.
+// Processor is the environment of the function that loads the warehouse and the cache.
+// It connects to the database as RoleLoader.
 type Processor struct {
 	Stack    string
 	Database Database
 	Cache    Cache
-	// Bucket is the archive bucket's name; quarantined records go there.
+	// Bucket is the archive bucket's name; quarantined events are written to it.
 	Bucket string
 }
 
@@ -159,22 +155,22 @@ func (e Processor) Vars() map[string]string {
 	return merge(map[string]string{envStack: e.Stack, envBucket: e.Bucket}, e.Database.vars(), e.Cache.vars())
 }
 
-// LoadProcessor reads the environment written by Vars.
+// LoadProcessor loads the result of Vars.
 func LoadProcessor(getenv func(string) string) (Processor, error) {
 	l := loader{getenv: getenv}
 	e := Processor{Stack: l.text(envStack), Bucket: l.text(envBucket), Database: l.database(RoleLoader), Cache: l.cache()}
 	return e, l.err()
 }
 
-// Query is the environment of the function behind GET /metrics. It logs in to
-// the database as RoleReader.
+// Query is the environment of the function behind GET /metrics. It connects to the
+// database as RoleReader.
 type Query struct {
 	Stack    string
 	Database Database
 	Cache    Cache
-	// CorsOrigins are the web origins whose pages may read the responses.
+	// CorsOrigins are the web origins that may read responses.
 	CorsOrigins []string
-	// Metrics are the declared metrics, encoded by metric.Encode.
+	// Metrics are the declared metrics, the result of metric.Encode.
 	Metrics string
 }
 
@@ -187,7 +183,7 @@ func (e Query) Vars() map[string]string {
 	return vars
 }
 
-// LoadQuery reads the environment written by Vars.
+// LoadQuery loads the result of Vars.
 func LoadQuery(getenv func(string) string) (Query, error) {
 	l := loader{getenv: getenv}
 	e := Query{Stack: l.text(envStack), Database: l.database(RoleReader), Cache: l.cache(), CorsOrigins: strings.Fields(getenv(envCorsOrigins)), Metrics: getenv(envMetrics)}
@@ -195,13 +191,12 @@ func LoadQuery(getenv func(string) string) (Query, error) {
 }
 
 // Schema is the environment of the function that runs the migrations. Its
-// Database.User is RoleOwner; the master user's name and password are
-// properties of the custom resource (MigrationProperties).
+// Database.User is RoleOwner; the master's name and password come with the
+// custom resource (MigrationProperties).
 type Schema struct {
 	Stack    string
 	Database Database
-	// EventMaxAgeDays is the number of past days that get a partition on the
-	// first run.
+	// EventMaxAgeDays is the number of past days that get a partition in the first run.
 	EventMaxAgeDays int
 }
 
@@ -210,26 +205,25 @@ func (e Schema) Vars() map[string]string {
 	return merge(map[string]string{envStack: e.Stack, envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays)}, e.Database.vars())
 }
 
-// LoadSchema reads the environment written by Vars.
+// LoadSchema loads the result of Vars.
 func LoadSchema(getenv func(string) string) (Schema, error) {
 	l := loader{getenv: getenv}
 	e := Schema{Stack: l.text(envStack), Database: l.database(RoleOwner), EventMaxAgeDays: l.number(envEventMaxAgeDays)}
 	return e, l.err()
 }
 
-// Maintenance is the environment of the function that creates partitions,
-// refreshes the cache and compares the warehouse with the archive. It logs in
-// to the database as RoleOwner.
+// Maintenance is the environment of the function that creates partitions, refreshes the
+// cache and reconciles the warehouse with the archive. It connects to the database as
+// RoleOwner.
 type Maintenance struct {
 	Stack    string
 	Database Database
 	Cache    Cache
 	// Bucket is the archive bucket's name.
 	Bucket string
-	// EventMaxAgeDays is the number of past days that have a partition.
+	// EventMaxAgeDays is the number of past days with a partition.
 	EventMaxAgeDays int
-	// WarehouseRetentionDays is how many days events stay in the warehouse; 0
-	// means forever.
+	// WarehouseRetentionDays is how long events stay in the warehouse; 0 keeps all.
 	WarehouseRetentionDays int
 }
 
@@ -243,7 +237,7 @@ func (e Maintenance) Vars() map[string]string {
 	}, e.Database.vars(), e.Cache.vars())
 }
 
-// LoadMaintenance reads the environment written by Vars.
+// LoadMaintenance loads the result of Vars.
 func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	l := loader{getenv: getenv}
 	e := Maintenance{
@@ -257,8 +251,7 @@ func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	return e, l.err()
 }
 
-// loader collects the errors of an environment, so that all are reported
-// together.
+// loader collects the problems of the environment, so that one error reports all.
 type loader struct {
 	getenv func(string) string
 	errs   []error

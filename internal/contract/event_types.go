@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// EncodeEventTypes encodes event types for MigrationProperties.EventTypes; ""
-// if there are no types.
+// EncodeEventTypes encodes event types for MigrationProperties.EventTypes; "" for none.
 func EncodeEventTypes(types []string) (string, error) {
 	if len(types) == 0 {
 		return "", nil
@@ -18,7 +17,7 @@ func EncodeEventTypes(types []string) (string, error) {
 	return string(text), nil
 }
 
-// DecodeEventTypes decodes the text written by EncodeEventTypes.
+// DecodeEventTypes decodes the result of EncodeEventTypes.
 func DecodeEventTypes(text string) (types []string, err error) {
 	if text == "" {
 		return nil, nil

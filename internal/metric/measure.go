@@ -10,21 +10,20 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Contribution is the value that one event adds to one series.
+// Contribution is the addition of one event to one series.
 type Contribution struct {
 	// Key is the series.
 	Key string
-	// Dimension is the dimension value; empty if the metric has no dimension.
+	// Dimension is the dimension value; empty for a metric without By.
 	Dimension string
-	// Value is a decimal number as in JSON; if it is empty, only the count
-	// increases.
+	// Value is a decimal number in JSON's form; empty adds only to the count.
 	Value string
 }
 
-// Of returns the contribution of an event to the metric. key is d.Key(), which
-// takes a hash to compute: callers with many events keep it. ok is false if the
-// metric does not count the event. If the event's field is missing or not a
-// number, the contribution goes to the series of skipped events.
+// Of returns the contribution of an event to the metric. key is the metric's Key, whose
+// hash is expensive, so that callers compute it once. ok is false for an event of
+// another type. An event whose field is missing or not a number contributes to the
+// series of skipped events instead.
 func (d Definition) Of(key string, e *event.Event) (m Contribution, ok bool) {
 	if d.EventType != "" && d.EventType != e.Type {
 		return Contribution{}, false
@@ -49,9 +48,8 @@ func (d Definition) Of(key string, e *event.Event) (m Contribution, ok bool) {
 	return m, true
 }
 
-// Dimension encodes up to two values as one text: no value as the empty text,
-// one as itself, and two as a JSON array, so that different pairs always
-// differ.
+// Dimension encodes up to two values as one text: no value as the empty text, one as
+// itself, and two as a JSON array, so that no two pairs are equal.
 func Dimension(values ...string) string {
 	switch len(values) {
 	case 0:
@@ -61,12 +59,12 @@ func Dimension(values ...string) string {
 	}
 	text, err := json.Marshal(values)
 	if err != nil {
-		return strings.Join(values, " ") // strings always marshal
+		return strings.Join(values, " ") // encoding strings can't fail
 	}
 	return string(text)
 }
 
-// Values splits a dimension into its n values.
+// Values decodes a dimension into n values.
 func Values(dimension string, n int) []string {
 	switch n {
 	case 0:
@@ -76,7 +74,7 @@ func Values(dimension string, n int) []string {
 	}
 	var values []string
 	if err := json.Unmarshal([]byte(dimension), &values); err != nil || len(values) != n {
-		// The folded value has no parts.
+		// Folded values have lost their fields.
 		values = make([]string, n)
 		for i := range values {
 			values[i] = dimension
@@ -85,8 +83,8 @@ func Values(dimension string, n int) []string {
 	return values
 }
 
-// scalar returns a JSON value as a dimension value: strings unchanged, numbers
-// in plain digits, true or false, and anything else as the empty text.
+// scalar formats a value as a dimension value: text unchanged, numbers in plain digits,
+// true and false, anything else as the empty text.
 func scalar(v jsontext.Value) string {
 	switch v.Kind() {
 	case '"':
@@ -103,8 +101,8 @@ func scalar(v jsontext.Value) string {
 	return ""
 }
 
-// plainNumber writes a number without exponent and superfluous digits, so that
-// equal numbers give the same value, also after PostgreSQL has stored them.
+// plainNumber formats a number without exponent and needless digits, so that equal
+// numbers are one value, also after PostgreSQL stored them.
 func plainNumber(number string) string {
 	d, err := decimal.ParseJSON(number)
 	if err != nil {
@@ -113,14 +111,14 @@ func plainNumber(number string) string {
 	return d.String()
 }
 
-// lookUp returns the field at a path below properties, or nil. properties must
-// be valid JSON without insignificant white space.
+// lookUp returns the field at a path below properties, or nil. properties is valid JSON
+// without insignificant white space.
 func lookUp(properties jsontext.Value, path string) jsontext.Value {
 	at := []byte(properties)
 	if strings.Contains(path, `"`) {
 		all, err := names(path)
 		if err != nil {
-			return nil // Check rejects such a path
+			return nil // Check rejects it
 		}
 		for _, name := range all {
 			if at = member(at, name); at == nil {
@@ -140,7 +138,7 @@ func lookUp(properties jsontext.Value, path string) jsontext.Value {
 	return at
 }
 
-// member returns the value of an object's member.
+// member returns a member's value in an object.
 func member(object []byte, name string) []byte {
 	if len(object) < 2 || object[0] != '{' {
 		return nil
@@ -156,13 +154,13 @@ func member(object []byte, name string) []byte {
 	return nil
 }
 
-// named reports whether a quoted JSON string equals name.
+// named reports whether a quoted name equals name.
 func named(quoted []byte, name string) bool {
 	if len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name {
 		return true
 	}
 	for _, c := range quoted {
-		if c == '\\' { // escaped differently
+		if c == '\\' { // written with an escape
 			text, err := jsontext.AppendUnquote(nil, quoted)
 			return err == nil && string(text) == name
 		}
@@ -202,8 +200,8 @@ func skip(text []byte, i int) int {
 	return i
 }
 
-// IsNumber reports whether a text is a JSON number no longer than an event may
-// contain.
+// IsNumber reports whether a text is a decimal number in JSON's form, within the limits
+// of a number in an event.
 func IsNumber(text string) bool {
 	v := jsontext.Value(text)
 	return len(text) > 0 && len(text) <= event.MaxNumberBytes && v.IsValid() && v.Kind() == '0' && strings.TrimSpace(text) == text

@@ -1,6 +1,5 @@
-// Package metric defines the metrics that a team declares in addition to events
-// by type: which events to count, which field to aggregate, and which fields
-// are dimensions.
+// Package metric defines declared metrics: which events they count, which field they
+// aggregate, and which fields group the values.
 package metric
 
 import (
@@ -16,37 +15,37 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Limits of declared metrics.
+// Limits of declarations.
 const (
-	// MaxDefinitions is the maximum number of declared metrics.
+	// MaxDefinitions is the largest number of metrics of a platform.
 	MaxDefinitions = 20
-	// MaxBytes is the maximum size of all definitions as JSON: they are part of
-	// a function's environment, which Lambda limits to 4 KB.
+	// MaxBytes is the largest size of all definitions as JSON: they are a part of a
+	// function's environment, which Lambda limits to 4 KB.
 	MaxBytes = 3000
-	// MaxBy is the maximum number of dimension fields of a metric.
+	// MaxBy is the largest number of fields in By.
 	MaxBy = 2
 )
 
-// Definition declares a metric. Without a field it counts events; with Sum, Min
-// or Max it counts the events in which that field is a number.
+// Definition declares a metric. It counts events; with Sum, Min or Max, it counts
+// events whose field is a number.
 type Definition struct {
-	// Name is the metric's name in queries: a small letter, then small letters,
-	// digits and underscores, at most 40 characters.
+	// Name identifies the metric in queries: a small letter, then small letters, digits
+	// and underscores, at most 40 characters.
 	Name string `yaml:"Name" json:"name"`
-	// EventType selects events of one type; empty means all.
+	// EventType selects events; empty selects all.
 	EventType string `yaml:"EventType" json:"eventType,omitempty"`
-	// Sum, Min and Max are the path of a field of properties, such as
-	// properties.amount; if several are given, they must be the same. A name
-	// with dots or spaces is quoted: properties."order.total".
+	// Sum, Min and Max are the path of a field of properties, the same path if more
+	// than one is given: properties.amount. A name with dots or spaces is in double
+	// quotes: properties."order.total".
 	Sum string `yaml:"Sum" json:"sum,omitempty"`
 	Min string `yaml:"Min" json:"min,omitempty"`
 	Max string `yaml:"Max" json:"max,omitempty"`
-	// By lists up to two dimension fields: eventType, or a field of properties
-	// that is a string, number or boolean.
+	// By has up to two fields that group the values: eventType, or fields of properties
+	// that are text, numbers or booleans.
 	By []string `yaml:"By" json:"by,omitempty"`
 }
 
-// Reserved lists the names of the built-in metrics and responses.
+// Reserved are the names of built-in metrics and answers.
 var Reserved = []string{"events", "summary", "users"}
 
 var (
@@ -59,12 +58,12 @@ func CheckName(n string) error {
 	case !name.MatchString(n):
 		return errors.New("want a small letter, then small letters, digits and underscores, at most 40 characters")
 	case slices.Contains(Reserved, n):
-		return errors.New("is a built-in name; choose another")
+		return errors.New("is a built-in metric; choose another name")
 	}
 	return nil
 }
 
-// Problem is an invalid field of a definition.
+// Problem is a problem with a field of a definition.
 type Problem struct{ Field, What string }
 
 // Check returns all problems of a definition.
@@ -91,7 +90,7 @@ func (d Definition) Check() []Problem {
 		case err != nil:
 			add(v.name, "%q: %v", v.path, err)
 		case field != "" && field != canonical(v.path):
-			add(v.name, "%q: Sum, Min and Max of one metric must use the same field, here %s; declare another metric", v.path, field)
+			add(v.name, "%q: Sum, Min and Max of one metric are of one field, %s; declare another metric", v.path, field)
 		default:
 			field = canonical(v.path)
 		}
@@ -113,8 +112,7 @@ func (d Definition) Check() []Problem {
 	return problems
 }
 
-// Field returns the field that is aggregated; empty for a metric that only
-// counts.
+// Field is the path of the aggregated field; empty for a metric that only counts.
 func (d Definition) Field() string {
 	for _, path := range []string{d.Sum, d.Min, d.Max} {
 		if path != "" {
@@ -124,23 +122,22 @@ func (d Definition) Field() string {
 	return ""
 }
 
-// Key returns the key of the metric's series: its name and a short hash of
-// everything that determines what is counted. A changed definition is a new
-// series.
+// Key is the name of the metric's series: its name and a short hash of everything that
+// decides what it counts. A changed definition is another series.
 func (d Definition) Key() string {
 	text, err := json.Marshal([]any{d.EventType, canonical(d.Field()), canonicals(d.By)})
 	if err != nil {
-		return d.Name // strings always marshal
+		return d.Name // encoding strings can't fail
 	}
 	sum := sha256.Sum256(text)
 	return d.Name + "." + hex.EncodeToString(sum[:4])
 }
 
-// SkippedKey returns the series of the events that a metric skipped because
-// their field was missing or not a number.
+// SkippedKey is the series of events that a metric skipped because their field was
+// missing or not a number.
 func SkippedKey(key string) string { return key + ".skipped" }
 
-// Encode encodes definitions as JSON. Equal definitions give equal text.
+// Encode returns definitions as JSON, the same bytes for equal definitions.
 func Encode(definitions []Definition) (string, error) {
 	if len(definitions) == 0 {
 		return "", nil
@@ -152,7 +149,7 @@ func Encode(definitions []Definition) (string, error) {
 	return string(text), nil
 }
 
-// Decode decodes the text written by Encode.
+// Decode decodes the result of Encode.
 func Decode(text string) ([]Definition, error) {
 	if text == "" {
 		return nil, nil

@@ -16,18 +16,18 @@ func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		d    metric.Definition
-		want string // field: beginning of the message
+		want string // field: beginning
 	}{
 		{"the least", metric.Definition{Name: "n"}, ""},
 		{"the example", metric.Definition{Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}}, ""},
 		{"all of one field", metric.Definition{Name: "r", Sum: "properties.a.b", Min: "properties.a.b", Max: "properties.a.b", By: []string{"eventType", "properties.c"}}, ""},
 		{"no name", metric.Definition{}, `Name: "": want a small letter`},
-		{"a taken name", metric.Definition{Name: "events"}, `Name: "events": is a built-in name`},
+		{"a taken name", metric.Definition{Name: "events"}, `Name: "events": is a built-in metric`},
 		{"a name with a dot", metric.Definition{Name: "a.b"}, `Name: "a.b": want`},
 		{"a wrong type", metric.Definition{Name: "n", EventType: "page\tview"}, `EventType: "page\tview": must not hold control characters`},
 		{"a field of the event", metric.Definition{Name: "n", Sum: "amount"}, `Sum: "amount": want a field such as properties.amount`},
 		{"a quote in a field", metric.Definition{Name: "n", Sum: `properties.a"b`}, "Sum: "},
-		{"two fields", metric.Definition{Name: "n", Sum: "properties.a", Max: "properties.b"}, `Max: "properties.b": Sum, Min and Max of one metric must use the same field, here properties.a; declare another metric`},
+		{"two fields", metric.Definition{Name: "n", Sum: "properties.a", Max: "properties.b"}, `Max: "properties.b": Sum, Min and Max of one metric are of one field, properties.a`},
 		{"three dimensions", metric.Definition{Name: "n", By: []string{"eventType", "properties.a", "properties.b"}}, "By: 3 fields: want at most 2"},
 		{"by user", metric.Definition{Name: "n", By: []string{"userId"}}, `By: "userId": want eventType or`},
 		{"twice", metric.Definition{Name: "n", By: []string{"eventType", "eventType"}}, `By: "eventType": given twice`},
@@ -44,14 +44,14 @@ func TestCheck(t *testing.T) {
 
 func TestKeyFollowsWhatIsCounted(t *testing.T) {
 	d := metric.Definition{Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}}
-	// Databases store the key: a different one would be a new series.
+	// Databases contain this key: a change would start another series.
 	if key := d.Key(); key != "revenue.082ffa42" {
 		t.Errorf("key is %s", key)
 	}
 	more := d
-	more.Max = more.Sum // the same field
+	more.Max = more.Sum // the same field, kept anyway
 	if more.Key() != d.Key() {
-		t.Error("another response from the same series gave a new series")
+		t.Error("another answer from the same series made another series")
 	}
 	for name, other := range map[string]metric.Definition{
 		"type":  {Name: "revenue", EventType: "refund", Sum: d.Sum, By: d.By},
@@ -59,7 +59,7 @@ func TestKeyFollowsWhatIsCounted(t *testing.T) {
 		"by":    {Name: "revenue", EventType: "purchase", Sum: d.Sum},
 	} {
 		if other.Key() == d.Key() {
-			t.Errorf("a different %s gives the same series", name)
+			t.Errorf("another %s is the same series", name)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestEncodeDecode(t *testing.T) {
 		}
 	}
 	if _, err := metric.Decode(`[{"name":"a","color":"red"}]`); err == nil {
-		t.Error("accepted an unknown field")
+		t.Error("took a field that isn't known")
 	}
 }
 
@@ -109,9 +109,9 @@ func TestOf(t *testing.T) {
 		{"by a number", revenue("properties.amount", "properties.n"), "12.50", "-3", false},
 		{"by a number with an exponent", revenue("properties.amount", "properties.cart.total"), "12.50", "700", false},
 		{"by a number with needless digits", revenue("properties.n", "properties.amount"), "-3", "12.5", false},
-		{"by a boolean", revenue("properties.amount", "properties.ok"), "12.50", "true", false},
+		{"by a truth value", revenue("properties.amount", "properties.ok"), "12.50", "true", false},
 		{"by text with quotes", revenue("properties.amount", "properties.text"), "12.50", `a"}b`, false},
-		{"by a missing field", revenue("properties.amount", "properties.city"), "12.50", "", false},
+		{"by what isn't there", revenue("properties.amount", "properties.city"), "12.50", "", false},
 		{"by an object", revenue("properties.amount", "properties.cart"), "12.50", "", false},
 		{"by two", revenue("properties.amount", "eventType", "properties.country"), "12.50", `["purchase","DE"]`, false},
 	} {
@@ -140,8 +140,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// FuzzOf looks up fields in arbitrary accepted events and compares with
-// encoding/json.
+// FuzzOf looks fields up in any event that is accepted, as encoding/json does.
 func FuzzOf(f *testing.F) {
 	f.Add(`{"a":{"b":1.5},"c":"x"}`, "a", "b")
 	f.Add(`{"a":[{"b":1}],"b":"}","a\"":{"b":2}}`, "b", "")
@@ -154,7 +153,7 @@ func FuzzOf(f *testing.F) {
 		}
 		d := metric.Definition{Name: "m", Sum: path}
 		if len(errs) > 0 || len(d.Check()) > 0 {
-			return // not a valid event or path
+			return // no event, or no path
 		}
 		var tree any
 		decoder := json.NewDecoder(strings.NewReader(string(e.Properties)))

@@ -8,7 +8,7 @@ func monitoringFaults() []fault {
 		exist  = "alarms read metrics that exist"
 		on     = "alarms read metrics that are switched on"
 		window = "alarms can be evaluated"
-		told = "alarms tell somebody"
+		told   = "alarms tell somebody"
 		boards = "dashboards are readable"
 	)
 	lag := func(t tree) map[string]any { return t.properties("StreamLagAlarm") }
