@@ -55,7 +55,7 @@ type function struct {
 	generation int // increased by an update; environments of older generations are retired
 }
 
-// result is the result of an invocation.
+// result is what an invocation gave.
 type result struct {
 	payload []byte
 	// functionError is empty, or Unhandled, Lambda's value for a failure.

@@ -153,8 +153,8 @@ func (p *Proxy) login(ctx context.Context, client *pgproto3.Backend, startup *pg
 	return nil, err
 }
 
-// usesIAM reports whether a role logs in by token: a member of rds_iam other
-// than the master user.
+// usesIAM says that a role logs in by token: a member of rds_iam, other than
+// the master.
 func (p *Proxy) usesIAM(ctx context.Context, user string) (member bool, err error) {
 	if user == p.o.Master {
 		return false, nil
