@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// Profile is one of Profiles.
 	Profile string
-	// Users is the number of users, at least 1; a few of them generate most
+	// Users is the number of users, at least 1; a few users generate most
 	// events.
 	Users int
 	// Seed determines users, sessions and their events.

@@ -138,7 +138,7 @@ func (d *DB) EachUser(ctx context.Context, from, to time.Time, each func(users [
 // Change is the result of Changed.
 type Change struct {
 	Minutes []time.Time
-	// Watermark is where the next call continues: a transaction id, before
+	// Watermark is the position of the next call: a transaction id, before
 	// which all transactions have ended and are included, and the time of this
 	// call.
 	Watermark string

@@ -24,7 +24,7 @@ type mark struct {
 	Epoch int64
 	// Low is the first retained record; retention moves it.
 	Low uint64
-	// Acked is the last acknowledged record, 0 if there is none. It ends at
+	// Acked is the last acknowledged record, or 0. It ends at
 	// byte Size of the segment that starts with record Segment.
 	Acked   uint64
 	Segment uint64

@@ -157,7 +157,7 @@ func alarmWindows(v *View) []Problem {
 	return out
 }
 
-// alarmActions finds alarms that notify no one.
+// alarmActions finds alarms without an effective action.
 func alarmActions(v *View) []Problem {
 	var out report
 	for _, a := range v.of("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm") {

@@ -130,7 +130,7 @@ func TestEdgeRefusals(t *testing.T) {
 		{"logs of no acl", "{Type: AWS::WAFv2::LoggingConfiguration, Properties: {ResourceArn: 'arn:aws:wafv2:x', LogDestinationConfigs: [x]}}", gone},
 		{"logs to another prefix", logs + "/vpc']}}", badARN + "LOG_DESTINATION, parameter: arn:aws:logs:us-east-1:123456789012:log-group:/vpc"},
 		{"logs to an ARN of streams", logs + "aws-waf-logs-edge:*']}}", badARN + "LOG_DESTINATION"},
-		{"logs to no group", logs + "aws-waf-logs-nobody']}}", gone},
+		{"logs to no group", logs + "aws-waf-logs-absent']}}", gone},
 		{"stage that isn't there", joined + "arn:aws:apigateway:us-east-1::/restapis/{Api}/stages/test'}}", gone},
 		{"stage with an account", joined + "arn:aws:apigateway:us-east-1:123456789012:/restapis/{Api}/stages/prod'}}", badARN + "RESOURCE_ARN"},
 		{"no acl", strings.Replace(joined, "{AclArn}", "arn:aws:wafv2:x", 1) + "arn:aws:apigateway:us-east-1::/restapis/{Api}/stages/prod'}}", gone},
@@ -148,8 +148,8 @@ func TestEdgeRefusals(t *testing.T) {
 		{"flow log of no network", flow + "vpc-1, LogGroupName: /vpc, " + role + "}}", "The vpc ID 'vpc-1' does not exist"},
 		{"flow log without a role", flow + "'{Vpc}', LogGroupName: /vpc}}", "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."},
 		{"flow log without a group", flow + "'{Vpc}', " + role + "}}", "LogDestination can't be empty if LogGroupName is not provided."},
-		{"flow log to no group", flow + "'{Vpc}', LogGroupName: /nobody, " + role + "}}", "missing log group /nobody"},
-		{"flow log with no role", flow + "'{Vpc}', LogGroupName: /vpc, DeliverLogsPermissionArn: 'arn:aws:iam::123456789012:role/nobody'}}", "missing role arn:aws:iam::123456789012:role/nobody"},
+		{"flow log to no group", flow + "'{Vpc}', LogGroupName: /absent, " + role + "}}", "missing log group /absent"},
+		{"flow log with no role", flow + "'{Vpc}', LogGroupName: /vpc, DeliverLogsPermissionArn: 'arn:aws:iam::123456789012:role/absent'}}", "missing role arn:aws:iam::123456789012:role/absent"},
 		{"flow log twice", strings.Replace(flow, "ALL", "REJECT", 1) + "'{Vpc}', LogGroupName: /vpc, " + role + "}}", "There is an existing Flow Log with the same configuration and log destination."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -51,8 +51,8 @@ func (b *bootstraps) build(ctx context.Context, source string) (string, error) {
 	return path, nil
 }
 
-// platform builds the function of a code key, or the tests' own function if
-// there is no source for it.
+// platform builds the function of a code key, or the tests' own function without
+// a source for it.
 func (b *bootstraps) platform(ctx context.Context, key string) (string, error) {
 	name := strings.Split(key, "/")[1]
 	source := filepath.Join("..", "..", "..", "..", "functions", name, "bootstrap", "main.go")

@@ -63,7 +63,7 @@ Resources:
     DeletionPolicy: Delete
     Properties: {Engine: postgres, DBInstanceClass: db.t3.micro, DBInstanceIdentifier: bare, AllocatedStorage: "20", MasterUsername: chief, MasterUserPassword: a-password, BackupRetentionPeriod: 0}`)
 	for _, tt := range []struct{ name, resource, want string }{
-		{"no source", replica + "nobody}}", "DBInstance nobody not found."},
+		{"no source", replica + "absent}}", "DBInstance absent not found."},
 		{"no backups", replica + "bare}}", "Automated backups are not enabled for this database instance."},
 		{"a master", replica + "warehouse, MasterUsername: chief}}", "The parameter MasterUsername can't be specified for a read replica"},
 		{"a password", replica + "warehouse, MasterUserPassword: a-password}}", "The parameter MasterUserPassword can't be specified for a read replica"},
@@ -132,7 +132,7 @@ func TestBucketRefusals(t *testing.T) {
 	for _, tt := range []struct{ name, properties, want string }{
 		{"copies", versions + copied + "copies'}}]}", ""},
 		{"copies without versions", copied + "copies'}}]}", "Versioning must be 'Enabled' on the bucket to apply a replication configuration"},
-		{"copies to nowhere", versions + copied + "nobody'}}]}", "Destination bucket must exist."},
+		{"copies to nowhere", versions + copied + "absent'}}]}", "Destination bucket must exist."},
 		{"copies without versions there", versions + copied + "plain'}}]}", "Destination bucket must have versioning enabled."},
 		{"locked copies", "ObjectLockEnabled: true, " + copied + "copies'}}]}", ""},
 		{"locked", "ObjectLockEnabled: true, " + retained + "Days: 3}}}", ""},

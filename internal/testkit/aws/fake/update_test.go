@@ -233,8 +233,8 @@ func TestTemplateErrors(t *testing.T) {
 	c := cloudformation.NewFromConfig(config(f))
 	head := "Parameters:\n  P: {Type: String, Default: x}\nResources:\n"
 	for _, tt := range []struct{ name, body, want string }{
-		{"dangling ref", head + "  A: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref Nobody}}", "Unresolved resource dependencies [Nobody] in the Resources block of the template"},
-		{"dangling sub", head + "  A: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Sub 'x ${Nobody}'}}", "Unresolved resource dependencies [Nobody]"},
+		{"dangling ref", head + "  A: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref Absent}}", "Unresolved resource dependencies [Absent] in the Resources block of the template"},
+		{"dangling sub", head + "  A: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Sub 'x ${Absent}'}}", "Unresolved resource dependencies [Absent]"},
 		{"dangling depends", head + "  A: {Type: AWS::SNS::Topic, DependsOn: B}", "Unresolved resource dependencies [B]"},
 		{"attribute", head + "  A: {Type: AWS::SNS::Topic}\n  B: {Type: AWS::SNS::Topic, Properties: {DisplayName: !GetAtt A.Colour}}", "resource A does not support attribute type Colour in Fn::GetAtt"},
 		{"cycle", head + "  A: {Type: AWS::SNS::Topic, DependsOn: B}\n  B: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref A}}", "Circular dependency between resources: [A, B]"},

@@ -95,7 +95,7 @@ func TestVersionRefusals(t *testing.T) {
 	f, _, _ := versioned(t, awsfake.Options{})
 	const alias = "{Type: AWS::Lambda::Alias, Properties: {FunctionName: worker, "
 	for _, tt := range []struct{ name, resource, want string }{
-		{"no function", "{Type: AWS::Lambda::Version, Properties: {FunctionName: nobody}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:nobody"},
+		{"no function", "{Type: AWS::Lambda::Version, Properties: {FunctionName: absent}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:absent"},
 		{"other code", "{Type: AWS::Lambda::Version, Properties: {FunctionName: worker, CodeSha256: x}}", "CodeSHA256 (x) is different from current CodeSHA256 in $LATEST"},
 		{"unchanged", "{Type: AWS::Lambda::Version, Properties: {FunctionName: worker}}", "A version for this Lambda function exists ( 1 )."},
 		{"no version", alias + "Name: a, FunctionVersion: '7'}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:worker:7"},
@@ -106,7 +106,7 @@ func TestVersionRefusals(t *testing.T) {
 		{"provisioned and not published", alias + "Name: a, FunctionVersion: $LATEST, ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 1}}}", "Provisioned Concurrency Configs cannot be applied to unpublished function versions."},
 		{"provisioned above reserved", alias + "Name: a, FunctionVersion: '1', ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 4}}}", "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function"},
 		{"provisioned within reserved", alias + "Name: a, FunctionVersion: '1', ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 3}}}", ""},
-		{"permission for no alias", "{Type: AWS::Lambda::Permission, Properties: {FunctionName: 'worker:nobody', Action: lambda:InvokeFunction, Principal: events.amazonaws.com}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:worker:nobody"},
+		{"permission for no alias", "{Type: AWS::Lambda::Permission, Properties: {FunctionName: 'worker:absent', Action: lambda:InvokeFunction, Principal: events.amazonaws.com}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:worker:absent"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := refusal(t, f, tt.resource); !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
