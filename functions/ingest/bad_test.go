@@ -120,7 +120,7 @@ func TestBadEvents(t *testing.T) {
 	}{
 		"nothing":                   {`{}`, []string{"userId: is required", "eventType: is required"}},
 		"wrong types":               {`{"userId":7,"eventType":true,"properties":[],"timestamp":5,"eventId":null}`, []string{"userId: must be a string", "eventType: must be a string", "properties: must be an object", "timestamp: " + wrongTime, "eventId: " + isNull}},
-		"a misspelt field":          {and(`"userid":"u"`), []string{"userid: " + unknown}},
+		"a misspelled field":        {and(`"userid":"u"`), []string{"userid: " + unknown}},
 		"events is not a list":      {`{"events":7}`, []string{"events: " + unknown}},
 		"userId empty":              {user(""), []string{"userId: " + wrongUser}},
 		"userId of 300":             {user(strings.Repeat("a", 300)), []string{"userId: " + wrongUser}},

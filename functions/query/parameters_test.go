@@ -41,7 +41,7 @@ func TestWrongRequests(t *testing.T) {
 		"an invalid name":            {"Revenue", nil, 404, `metric "Revenue" does not exist: use summary, events, users, purchases or revenue`},
 		"a series' key":              {definitions[1].Key(), nil, 404, `metric "` + definitions[1].Key() + `" does not exist: use summary, events, users, purchases or revenue`},
 		"summary with a parameter":   {"summary", p{"from": "x"}, 400, "from: is not known: this metric takes no parameters"},
-		"misspelt parameter":         {"events", p{"form": "x"}, 400, "form: " + ranges},
+		"misspelled parameter":       {"events", p{"form": "x"}, 400, "form: " + ranges},
 		"events of a user":           {"events", p{"userId": "x"}, 400, "userId: " + ranges},
 		"from no time":               {"events", p{"from": "yesterday"}, 400, "from: " + aTime + `, not "yesterday"`},
 		"from after to":              {"events", p{"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, 400, `from: must be before to, 2026-01-01T00:00:00Z, not "2026-01-02T00:00:00Z"`},

@@ -102,7 +102,7 @@ func (c *convergence) create(ctx context.Context, def Resource, props map[string
 		err = s.worker.provide(ctx, st, r, "CREATE_IN_PROGRESS")
 	}
 	if err != nil {
-		s.mark(st, r, "CREATE_FAILED", cancelledAs(ctx, err, "Resource creation cancelled"))
+		s.mark(st, r, "CREATE_FAILED", canceledAs(ctx, err, "Resource creation cancelled"))
 		return err
 	}
 	s.mark(st, r, "CREATE_COMPLETE", nil)
@@ -173,7 +173,7 @@ func (c *convergence) update(ctx context.Context, old *instance, def Resource, p
 		err = c.updateInPlace(ctx, r, old)
 	}
 	if err != nil {
-		s.mark(st, r, "UPDATE_FAILED", cancelledAs(ctx, err, "Resource update cancelled"))
+		s.mark(st, r, "UPDATE_FAILED", canceledAs(ctx, err, "Resource update cancelled"))
 		return err
 	}
 	s.mark(st, r, "UPDATE_COMPLETE", nil)
@@ -265,7 +265,7 @@ func (st *stack) printed(r *instance) string {
 	return st.masked(string(data))
 }
 
-func cancelledAs(ctx context.Context, err error, text string) error {
+func canceledAs(ctx context.Context, err error, text string) error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		return errors.New(text)
 	}

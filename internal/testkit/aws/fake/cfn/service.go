@@ -203,8 +203,8 @@ type operation struct {
 // caller holds the lock and has set st.token.
 func (s *Service) begin(st *stack, status, reason string, run func(operation)) {
 	previous, stopPrevious := st.done, st.cancel
-	done, cancelled := make(chan struct{}), make(chan struct{})
-	st.done, st.cancel = done, sync.OnceFunc(func() { close(cancelled) })
+	done, canceled := make(chan struct{}), make(chan struct{})
+	st.done, st.cancel = done, sync.OnceFunc(func() { close(canceled) })
 	s.setStatus(st, status, reason)
 	s.spawn(func(ctx context.Context) {
 		defer close(done)
@@ -216,7 +216,7 @@ func (s *Service) begin(st *stack, status, reason string, run func(operation)) {
 		defer stop()
 		go func() {
 			select {
-			case <-cancelled:
+			case <-canceled:
 				stop()
 			case <-work.Done():
 			}
