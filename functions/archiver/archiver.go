@@ -1,5 +1,5 @@
 // Package archiver writes every record of the stream to the raw archive. It
-// looks into none of them, so none can stop it.
+// does not decode the records, so an invalid record can't stop it.
 package archiver
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/streamctl/streamctl/internal/emf"
 )
 
-// Objects is where the archive is written; *archive.Writer is one.
+// Objects stores the archive's objects; archive.Writer satisfies it.
 type Objects interface {
-	// Put keeps an object; one that is there already is no error.
+	// Put stores an object. If the key exists, Put must succeed.
 	Put(ctx context.Context, key string, body []byte) error
 }
 
@@ -26,15 +26,15 @@ type Deps struct {
 	Log     *slog.Logger
 }
 
-// Handler answers the archiver's invocations.
+// Handler handles the archiver's invocations.
 type Handler struct{ Deps }
 
-// New returns a handler. The environment's bucket is that of Deps.Objects.
+// New returns a handler. Deps.Objects must write to the environment's bucket.
 func New(_ contract.Archiver, d Deps) *Handler { return &Handler{d} }
 
-// Handle writes a batch of one shard, an object for each hour of arrival. On a
-// failure it names the first record that isn't written, from where Lambda
-// tries again; it never gives up a record and never returns an error.
+// Handle writes a batch of one shard, with one object per hour of arrival. If a
+// write fails, the response contains the first record that isn't written, where
+// Lambda retries. It never gives up a record and never returns an error.
 func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events.KinesisEventResponse, error) {
 	records := make([]archive.ArchivedRecord, len(batch.Records))
 	for i, r := range batch.Records {

@@ -63,10 +63,10 @@ func TestHandle(t *testing.T) {
 		objects int
 		lines   float64
 	}{
-		"all written":                 {nil, "", 2, 5},
-		"nothing written":             {down, "a", 0, 0},
-		"the earlier hour is refused": {tenDown, "a", 1, 3},
-		"the later hour is refused":   {func(key string) bool { return !tenDown(key) }, "c", 1, 2},
+		"all written":            {nil, "", 2, 5},
+		"nothing written":        {down, "a", 0, 0},
+		"the earlier hour fails": {tenDown, "a", 1, 3},
+		"the later hour fails":   {func(key string) bool { return !tenDown(key) }, "c", 1, 2},
 	} {
 		b, m := &bucket{objects: map[string]string{}, refuse: c.refuse}, metrics{}
 		h := archiver.New(contract.Archiver{}, archiver.Deps{Objects: b, Metrics: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})

@@ -2,7 +2,7 @@
 
 package archiver_test
 
-// The race detector's own memory would be counted too.
+// The race detector's memory would be counted too.
 
 import (
 	"context"
@@ -19,13 +19,13 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/workload"
 )
 
-// discard takes objects and keeps nothing.
+// discard accepts objects and stores nothing.
 type discard struct{}
 
 func (discard) Put(context.Context, string, []byte) error { return nil }
 
-// TestMemoryIsFlat counts what batches of 6 MB, Lambda's largest, take beside
-// themselves: less than one of them each, and nothing that stays.
+// TestMemoryIsFlat measures the memory of batches of 6 MB, Lambda's maximum:
+// each takes less than its own size in addition, and nothing accumulates.
 func TestMemoryIsFlat(t *testing.T) {
 	const size = 6 << 20
 	g := workload.New(1, time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), time.Minute)
@@ -54,11 +54,11 @@ func TestMemoryIsFlat(t *testing.T) {
 	first, taken := memory(2)
 	last, _ := memory(20)
 	runtime.KeepAlive(e)
-	t.Logf("%d records: %d bytes a batch; %d bytes stay after 2 batches, %d after 22", len(e.Records), taken, first, last)
+	t.Logf("%d records: %d bytes per batch; %d bytes remain after 2 batches, %d after 22", len(e.Records), taken, first, last)
 	if taken > size {
 		t.Errorf("a batch of %d bytes takes %d", size, taken)
 	}
 	if last > first+1<<20 {
-		t.Errorf("%d bytes stay after 2 batches, %d after 22", first, last)
+		t.Errorf("%d bytes remain after 2 batches, %d after 22", first, last)
 	}
 }

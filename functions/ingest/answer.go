@@ -12,8 +12,9 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// resend is said of an event that the stream didn't acknowledge: the call may
-// have arrived all the same, and the identity makes a second one harmless.
+// resend is the message for an event that the stream did not acknowledge: the
+// call may have arrived nevertheless, and the event's id makes a resend
+// harmless.
 const resend = "may have been stored; send again unchanged, with this eventId and timestamp"
 
 func refused(index int, errs []event.FieldError) api.EventResult {
@@ -26,18 +27,18 @@ func refused(index int, errs []event.FieldError) api.EventResult {
 func accepted(index int, e event.Event) api.EventResult {
 	var room [64]byte
 	id := len(event.AppendID(room[:0], e.ID))
-	text := string(event.AppendTime(room[:id], e.Timestamp)) // both in one
+	text := string(event.AppendTime(room[:id], e.Timestamp)) // a single allocation for both texts
 	return api.EventResult{Event: index, Status: http.StatusAccepted, EventID: text[:id], Timestamp: text[id:]}
 }
 
-// setUnavailable turns an accepted event's result into one that asks for a
-// resend with the same identity.
+// setUnavailable changes an accepted event's result to a request to resend it
+// with the same id.
 func setUnavailable(r *api.EventResult) {
 	r.Status, r.Detail = http.StatusServiceUnavailable, resend
 }
 
-// answer chooses the status: 202 when all are accepted, 400 when all are
-// refused, 503 when none is accepted and the stream is the reason, else 207.
+// answer chooses the status: 202 if all events are accepted, 400 if all are
+// rejected, 503 if none is accepted because of the stream, otherwise 207.
 func (h *Handler) answer(ctx context.Context, results []api.EventResult) (events.APIGatewayProxyResponse, error) {
 	a := api.EventsResponse{Results: results}
 	var errs []event.FieldError
@@ -65,7 +66,7 @@ func (h *Handler) answer(ctx context.Context, results []api.EventResult) (events
 	}
 	body, err := a.AppendJSON(nil)
 	if err != nil {
-		return events.APIGatewayProxyResponse{}, fmt.Errorf("encode answer: %w", err)
+		return events.APIGatewayProxyResponse{}, fmt.Errorf("encode response: %w", err)
 	}
 	resp := events.APIGatewayProxyResponse{
 		StatusCode: http.StatusAccepted, Body: string(body),

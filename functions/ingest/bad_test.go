@@ -17,7 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// What is wrong with one event of a request.
+// Messages for one event of a request.
 const (
 	wrongTime   = "must be a time in RFC 3339, such as 2026-01-31T12:00:00.5Z"
 	wrongID     = "must be a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057"
@@ -31,16 +31,16 @@ const (
 	unknown     = "is not a field of an event, which has eventId, userId, eventType, timestamp and properties: put it into properties"
 )
 
-// told is the body of a refusal.
-type told struct {
+// refusal is the body of an error response.
+type refusal struct {
 	Title  string             `json:"title"`
 	Status int                `json:"status"`
 	Detail string             `json:"detail"`
 	Errors []event.FieldError `json:"errors"`
 }
 
-// ask sends a request that is refused as a whole.
-func ask(t *testing.T, name string, req events.APIGatewayProxyRequest) (status int, p told) {
+// ask sends a request that is rejected as a whole.
+func ask(t *testing.T, name string, req events.APIGatewayProxyRequest) (status int, p refusal) {
 	t.Helper()
 	s := &stream{}
 	resp, err := handler(s, metrics{}).Handle(t.Context(), req)
@@ -86,15 +86,15 @@ func TestBadBodies(t *testing.T) {
 		"10 MB":               {request(one(strings.Repeat("a", 10<<20))), 413, "the body has more than 4194304 bytes after decompression; send fewer events at a time"},
 		"a byte too much":     {request(one("a") + strings.Repeat(" ", event.MaxBodyBytes+1-len(one("a")))), 413, "the body has more than 4194304 bytes after decompression; send fewer events at a time"},
 		"gzip of 10 MB":       {zipped(t, one(strings.Repeat("a", 10<<20))), 413, "the body has more than 4194304 bytes after decompression; send fewer events at a time"},
-		"gzip, cut off":       {half, 400, "the body is damaged gzip: it is cut off; send it as a whole"},
-		"gzip of 2 bytes":     {encoded("\x1f\x8b"), 400, "the body begins like gzip and isn't: it is cut off; send it as a whole"},
+		"gzip, cut off":       {half, 400, "the body is damaged gzip: it is truncated; send all of it"},
+		"gzip of 2 bytes":     {encoded("\x1f\x8b"), 400, "the body starts like gzip but is not valid gzip: it is truncated; send all of it"},
 		"gzip, a bit flipped": {encoded(flipped(gz(one("a")))), 400, "the body is damaged gzip: gzip: invalid checksum; compress it again"},
-		"gzip and more":       {encoded(gz(one("a")) + "more"), 400, "something follows the end of the gzip body: send the compressed data alone"},
-		"gzip and zeros":      {encoded(gz(one("a")) + "\x00\x00"), 400, "something follows the end of the gzip body: send the compressed data alone"},
+		"gzip and more":       {encoded(gz(one("a")) + "more"), 400, "the gzip body has trailing data: send only the compressed data"},
+		"gzip and zeros":      {encoded(gz(one("a")) + "\x00\x00"), 400, "the gzip body has trailing data: send only the compressed data"},
 		"gzip of gzip":        {encoded(gz(gz(one("a")))), 400, "the body is gzip inside gzip: compress it once"},
 		"zlib":                {encoded("\x78\x9c\xab\xae\x05"), 400, "the body is zlib data (deflate) without Content-Encoding: deflate: set the header, or use gzip"},
 		"base64 of base64":    {cut, 400, "the body is base64 and holds JSON or gzip: send what it holds"},
-		"base64 that isn't":   {marked, 400, "the body is not base64, though marked so"},
+		"base64 that isn't":   {marked, 400, "the body is marked as base64, but is not valid base64"},
 		"gzip of no JSON":     {zipped(t, "hello"), 400, `the body is not JSON, it begins with "hello"` + shapes},
 		"gzip of nothing":     {zipped(t, ""), 400, "the body is empty" + shapes},
 		"gzip inside a text":  {request("\x1f\ufffd\x08"), 400, "the body was gzip and was damaged by a conversion to text: send its bytes"},
@@ -120,8 +120,8 @@ func TestBadEvents(t *testing.T) {
 	}{
 		"nothing":                   {`{}`, []string{"userId: is required", "eventType: is required"}},
 		"wrong types":               {`{"userId":7,"eventType":true,"properties":[],"timestamp":5,"eventId":null}`, []string{"userId: must be a string", "eventType: must be a string", "properties: must be an object", "timestamp: " + wrongTime, "eventId: " + isNull}},
-		"a misspelt field":          {and(`"userid":"u"`), []string{"userid: " + unknown}},
-		"events that is no list":    {`{"events":7}`, []string{"events: " + unknown}},
+		"a misspelled field":        {and(`"userid":"u"`), []string{"userid: " + unknown}},
+		"events is not a list":      {`{"events":7}`, []string{"events: " + unknown}},
 		"userId empty":              {user(""), []string{"userId: " + wrongUser}},
 		"userId of 300":             {user(strings.Repeat("a", 300)), []string{"userId: " + wrongUser}},
 		"userId of 256 umlauts":     {user(strings.Repeat("ü", 256)), []string{"userId: " + wrongUser}},
@@ -174,7 +174,7 @@ func TestBadEvents(t *testing.T) {
 			t.Errorf("%s: got %d %.200s\n%q\nwant\n%q", name, status, p.Detail, got, c.want)
 		}
 
-		// In a batch it is refused alone, with its place.
+		// In a batch it is rejected alone, with its index.
 		s := &stream{}
 		resp, err := handler(s, metrics{}).Handle(t.Context(), request(list(one("a"), strings.TrimSuffix(strings.TrimPrefix(c.body, "["), "]"), one("b"))))
 		if err != nil || resp.StatusCode != 207 || !strings.Contains(resp.Body, `"accepted":2,"refused":1,`) ||
@@ -184,7 +184,7 @@ func TestBadEvents(t *testing.T) {
 	}
 }
 
-// encoded is a request as API Gateway passes it on: in base64.
+// encoded returns a request as API Gateway forwards it: in base64.
 func encoded(body string) events.APIGatewayProxyRequest {
 	return events.APIGatewayProxyRequest{Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true}
 }
@@ -200,7 +200,7 @@ func gz(text string) string {
 	return b.String()
 }
 
-// flipped changes a bit of the checksum.
+// flipped flips a bit of the checksum.
 func flipped(gzip string) string {
 	b := []byte(gzip)
 	b[len(b)-6] ^= 1
@@ -225,6 +225,6 @@ func TestAGzipBombCostsLittle(t *testing.T) {
 		t.Errorf("got %d %s", status, p.Detail)
 	}
 	if used := after.TotalAlloc - before.TotalAlloc; used > 32<<20 {
-		t.Errorf("it took %d bytes of memory", used)
+		t.Errorf("it used %d bytes of memory", used)
 	}
 }

@@ -17,15 +17,16 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// readBody gives the request's body as the client wrote it: without API
-// Gateway's base64, and decompressed if its bytes are gzip. Content-Encoding
-// doesn't count: API Gateway decompresses by default and leaves the header.
+// readBody returns the request's body as the client wrote it: without API
+// Gateway's base64, and decompressed if it is gzip. It ignores
+// Content-Encoding, because API Gateway decompresses by default and leaves the
+// header.
 func readBody(req events.APIGatewayProxyRequest) ([]byte, *api.Problem) {
 	body := []byte(req.Body)
 	if req.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(req.Body); err != nil {
-			return nil, refuse(http.StatusBadRequest, "the body is not base64, though marked so")
+			return nil, refuse(http.StatusBadRequest, "the body is marked as base64, but is not valid base64")
 		}
 	}
 	if isGzip(body) {
@@ -49,10 +50,10 @@ func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b})
 
 // gunzip decompresses all members of a gzip file, up to limit bytes.
 func gunzip(body []byte, limit int) ([]byte, error) {
-	rest := bufio.NewReader(bytes.NewReader(body)) // the decompressor reads no further than it must
+	rest := bufio.NewReader(bytes.NewReader(body)) // the decompressor must not read past the end of a member
 	zr, err := gzip.NewReader(rest)
 	if err != nil {
-		return nil, fmt.Errorf("the body begins like gzip and isn't: %w", notEOF(err))
+		return nil, fmt.Errorf("the body starts like gzip but is not valid gzip: %w", notEOF(err))
 	}
 	var plain []byte
 	for {
@@ -61,14 +62,14 @@ func gunzip(body []byte, limit int) ([]byte, error) {
 			return nil, fmt.Errorf("the body is damaged gzip: %w", notEOF(err))
 		}
 		if len(plain) == limit {
-			return plain, nil // the rest doesn't matter
+			return plain, nil // the rest is ignored
 		}
 		next, err := rest.Peek(2)
 		if len(next) == 0 {
 			return plain, nil
 		}
 		if err != nil || !isGzip(next) {
-			return nil, errors.New("something follows the end of the gzip body: send the compressed data alone")
+			return nil, errors.New("the gzip body has trailing data: send only the compressed data")
 		}
 		if err := zr.Reset(rest); err != nil {
 			return nil, fmt.Errorf("a later part of the gzip body is damaged: %w", notEOF(err))
@@ -76,8 +77,8 @@ func gunzip(body []byte, limit int) ([]byte, error) {
 	}
 }
 
-// readTo appends what is read until the end, or until there are limit bytes. It
-// never takes room for more.
+// readTo appends what it reads until the end, or until dst has limit bytes. It
+// never allocates more.
 func readTo(dst []byte, r io.Reader, limit int) ([]byte, error) {
 	for len(dst) < limit {
 		if len(dst) == cap(dst) {
@@ -95,10 +96,10 @@ func readTo(dst []byte, r io.Reader, limit int) ([]byte, error) {
 	return dst, nil
 }
 
-// notEOF explains an end that came too early.
+// notEOF returns a clear error for a premature end.
 func notEOF(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("it is cut off; send it as a whole")
+		return errors.New("it is truncated; send all of it")
 	}
 	return fmt.Errorf("%w; compress it again", err)
 }

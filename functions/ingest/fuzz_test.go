@@ -14,9 +14,9 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// FuzzBody sends any body, plain, in base64, gzipped, and gzipped with a few
-// bytes changed: each gets an answer, what is accepted is on the stream, and
-// how a body was sent makes no difference.
+// FuzzBody sends arbitrary bodies: plain, in base64, gzipped, and gzipped with
+// a few changed bytes. Each gets a response, accepted events are on the stream,
+// and the encoding makes no difference.
 func FuzzBody(f *testing.F) {
 	bad := `{"userId":"u","userId":"u","eventType":"x","properties":{"a":"\ud800"}}`
 	for _, body := range []string{
@@ -51,7 +51,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// answer sends a request and holds the answer against the stream.
+// answer sends a request and compares the response with the stream.
 func answer(t *testing.T, req events.APIGatewayProxyRequest) (status int) {
 	s := &stream{}
 	resp, err := handler(s, metrics{}).Handle(t.Context(), req)

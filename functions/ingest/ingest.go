@@ -23,7 +23,8 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Stream is what ingest needs of Kinesis; *kinesis.Client has it.
+// Stream is the part of Kinesis that ingest needs; *kinesis.Client satisfies
+// it.
 type Stream interface {
 	PutRecords(context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
 }
@@ -31,20 +32,20 @@ type Stream interface {
 // Deps are the dependencies of a Handler.
 type Deps struct {
 	Stream Stream
-	// Random is the source of event ids; nil is crypto/rand.Reader.
+	// Random is the source of event ids; nil means crypto/rand.Reader.
 	Random  io.Reader
 	Clock   pause.Clock
 	Metrics emf.Emitter
 	Log     *slog.Logger
 }
 
-// Handler answers POST /events.
+// Handler handles POST /events.
 type Handler struct {
 	Deps
 	env contract.Ingest
 }
 
-// New returns a handler. It may be used concurrently if Deps may.
+// New returns a handler. It is safe for concurrent use if Deps is.
 func New(env contract.Ingest, d Deps) *Handler {
 	if d.Random == nil {
 		d.Random = rand.Reader
@@ -52,8 +53,8 @@ func New(env contract.Ingest, d Deps) *Handler {
 	return &Handler{d, env}
 }
 
-// NewStream returns a client that tries once: the handler knows which records
-// are worth another try, and how much time is left.
+// NewStream returns a client that does not retry: the handler decides which
+// records to retry and how much time is left.
 func NewStream(cfg aws.Config, getenv func(string) string) *kinesis.Client {
 	return kinesis.NewFromConfig(cfg, func(o *kinesis.Options) {
 		o.BaseEndpoint = awshttp.Endpoint(getenv, "KINESIS")
@@ -61,10 +62,11 @@ func NewStream(cfg aws.Config, getenv func(string) string) *kinesis.Client {
 	})
 }
 
-// retryAfterSeconds is what a client is told when the stream can't take events.
+// retryAfterSeconds is the Retry-After of a response when the stream is
+// unavailable.
 const retryAfterSeconds = 2
 
-// Handle answers one request, with the CORS headers for the origins in the
+// Handle handles one request and adds the CORS headers for the origins in the
 // environment. Every request gets a response; an error is a bug.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	return api.AllowOrigins(h.env.CorsOrigins, h.handle)(ctx, req)
@@ -84,7 +86,8 @@ func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest)
 	return refused.Response()
 }
 
-// accept puts the good events on the stream, and tells what became of each.
+// accept puts the valid events on the stream and responds with each event's
+// result.
 func (h *Handler) accept(ctx context.Context, requestID string, read []event.Decoded) (events.APIGatewayProxyResponse, error) {
 	received := h.Clock.Now().UTC().Truncate(time.Microsecond)
 	random := bufio.NewReaderSize(h.Random, len(read)*event.RandomBytes) // one read for all
@@ -114,7 +117,7 @@ func (h *Handler) accept(ctx context.Context, requestID string, read []event.Dec
 	return h.answer(ctx, results)
 }
 
-// identify completes an event's identity and judges its time.
+// identify completes an event's identity and checks its time.
 func (h *Handler) identify(e *event.Event, received time.Time, random io.Reader) []event.FieldError {
 	if err := e.Identify(received, random); err != nil {
 		return []event.FieldError{{Detail: err.Error()}}

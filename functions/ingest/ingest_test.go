@@ -28,8 +28,8 @@ import (
 
 var now = time.Date(2026, 1, 31, 12, 0, 0, 123456789, time.UTC)
 
-// stream keeps what it acknowledges. fail decides on a record at its n-th
-// call; down fails the whole call.
+// stream stores acknowledged records. fail makes a record's n-th put fail; down
+// makes the whole call fail.
 type stream struct {
 	fail  func(call int, key string) bool
 	down  func(call int) bool
@@ -213,7 +213,7 @@ func TestIdentityOfTheClientStays(t *testing.T) {
 
 func TestTimeEndsTheTries(t *testing.T) {
 	s := &stream{down: func(int) bool { return true }}
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Second)) // less than the reserve for the answer
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Second)) // less than the reserve for the response
 	defer cancel()
 	resp, err := handler(s, metrics{}).Handle(ctx, request(one("a")))
 	if err != nil || resp.StatusCode != 503 || s.calls != 1 {

@@ -14,22 +14,23 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Limits of one PutRecords call, and how it is tried again.
+// Limits of one PutRecords call, and the retry policy.
 const (
 	maxCallRecords = 500
 	maxCallBytes   = 5 << 20
 	tries          = 5
 	firstPause     = 50 * time.Millisecond
-	// reserve is kept of the invocation's time for the answer.
+	// reserve is the part of the invocation's time that is kept for the
+	// response.
 	reserve = 2 * time.Second
-	// callTime bounds one call, so that a connection that hangs leaves time
-	// for another.
+	// callTime is the timeout of one call, so that a hanging connection leaves
+	// time for a retry.
 	callTime = 4 * time.Second
 )
 
-// put brings envelopes to the stream and tells, for each, whether the stream
-// acknowledged it. Only records that weren't are tried again, until the tries
-// or the time are used up; err is why some are left.
+// put writes envelopes to the stream and reports for each whether the stream
+// acknowledged it. It retries only unacknowledged records, until the tries or
+// the time are used up; err is then the reason.
 func (h *Handler) put(ctx context.Context, envelopes []event.Envelope) (stored []bool, err error) {
 	stored = make([]bool, len(envelopes))
 	if deadline, ok := ctx.Deadline(); ok {
@@ -48,8 +49,8 @@ func (h *Handler) put(ctx context.Context, envelopes []event.Envelope) (stored [
 		if try == tries {
 			break
 		}
-		// Between half and all of the pause, so that clients which failed
-		// together don't come back together.
+		// Wait between half the pause and the full pause, so that clients which
+		// failed together don't retry together.
 		if waitErr := h.Clock.For(ctx, pause/2+rand.N(pause/2)); waitErr != nil {
 			return stored, errors.Join(err, waitErr)
 		}
@@ -58,8 +59,8 @@ func (h *Handler) put(ctx context.Context, envelopes []event.Envelope) (stored [
 	return stored, err
 }
 
-// putAll puts the records in as many calls as the limits ask for, and returns
-// those that weren't acknowledged.
+// putAll writes the records with as many calls as the limits require and
+// returns the unacknowledged ones.
 func (h *Handler) putAll(ctx context.Context, records []event.Record, stored []bool) (failed []event.Record, err error) {
 	var errs []error
 	for len(records) > 0 {

@@ -17,9 +17,9 @@ type Days interface {
 	Horizon(ctx context.Context, today time.Time) (days int, err error)
 }
 
-// upkeep makes the days from the oldest that ingest accepts to a week ahead,
-// drops those that are over, and compares the archive. A step that fails does not
-// stop the next ones.
+// upkeep creates the partitions from the oldest day that ingest accepts to a
+// week ahead, drops expired days, and compares the warehouse with the archive.
+// A step that fails does not stop later steps.
 func (h *Handler) upkeep(ctx context.Context) error {
 	today := h.Clock.Now()
 	made, err := h.Warehouse.Days.EnsurePartitions(ctx, today.AddDate(0, 0, -h.env.EventMaxAgeDays), today.AddDate(0, 0, warehouse.DaysAhead), h.Clock.For)
@@ -29,8 +29,8 @@ func (h *Handler) upkeep(ctx context.Context) error {
 	return errors.Join(err, placesErr, h.reconcile(ctx), h.retain(ctx), h.report(ctx), h.Warehouse.Retention.ForgetBatches(ctx))
 }
 
-// report emits how far ahead the days reach, and how much of the archive is
-// overdue for a comparison.
+// report emits how far ahead partitions exist, and the number of cases that
+// Unreconciled counts.
 func (h *Handler) report(ctx context.Context) error {
 	days, daysErr := h.Warehouse.Days.Horizon(ctx, h.Clock.Now())
 	overdue, err := h.Warehouse.Hours.Unreconciled(ctx, h.Clock.Now())

@@ -1,7 +1,7 @@
-// Package maintenance runs the tasks that have a time of their own. Each minute it
-// refreshes the cache; each hour it makes the warehouse's days, drops those that
-// are over, and compares the warehouse with the archive. On request it takes the
-// places of dimension values.
+// Package maintenance runs the scheduled tasks. Every minute it refreshes the
+// cache; every hour it creates the warehouse's partitions, drops expired days,
+// and compares the warehouse with the archive. On request it releases dimension
+// values.
 package maintenance
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Warehouse is the warehouse as each task needs it; On makes one of a database.
+// Warehouse is the warehouse from each task's view; see On.
 type Warehouse struct {
 	Days      Days
 	Values    Values
@@ -40,7 +40,7 @@ type Deps struct {
 	Log       *slog.Logger
 }
 
-// Handler answers the invocations of schedules and operators.
+// Handler handles the invocations of schedules and operators.
 type Handler struct {
 	Deps
 	env contract.Maintenance
@@ -49,8 +49,8 @@ type Handler struct {
 // New returns a handler.
 func New(env contract.Maintenance, d Deps) *Handler { return &Handler{d, env} }
 
-// Do runs a task and returns its result. After an error Lambda tries a scheduled
-// task again, and counts the error.
+// Do runs a task and returns its result. After an error, Lambda retries a
+// scheduled task and counts the error.
 func (h *Handler) Do(ctx context.Context, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
 	switch task.Task {
 	case contract.TaskForget:

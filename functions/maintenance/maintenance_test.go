@@ -37,7 +37,7 @@ func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	}
 }
 
-// handler runs tasks that have no result.
+// handler runs tasks without a result.
 type handler struct{ *maintenance.Handler }
 
 func (h *handler) Handle(ctx context.Context, task contract.MaintenanceTask) error {
@@ -90,7 +90,7 @@ func TestADayIsMadeBesideALongQuery(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
 	h, _, _ := newHandler(t, d, 0)
 	query := d.Conn(t)
-	if _, err := query.Exec(t.Context(), "BEGIN; SELECT count(*) FROM events"); err != nil { // holds its locks until the end
+	if _, err := query.Exec(t.Context(), "BEGIN; SELECT count(*) FROM events"); err != nil { // holds its locks until the end of the test
 		t.Fatal(err)
 	}
 	if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: contract.TaskUpkeep}); err != nil {
@@ -124,7 +124,7 @@ func TestRefreshMakesTheDaysThatHoldUpAShard(t *testing.T) {
 	}
 }
 
-func TestFailuresAreTold(t *testing.T) {
+func TestFailuresAreReported(t *testing.T) {
 	d := shared.Warehouse(t, now, now)
 	h, _, m := newHandler(t, d, 0)
 	h.Cache = cache.New(cache.Local("127.0.0.1:1", ""), func() time.Time { return now })
@@ -132,11 +132,11 @@ func TestFailuresAreTold(t *testing.T) {
 		t.Errorf("%v, metrics %v", err, m)
 	}
 	if err := h.Handle(t.Context(), contract.MaintenanceTask{Task: "tidy"}); err == nil {
-		t.Error("an unknown task is no error")
+		t.Error("an unknown task returned no error")
 	}
 }
 
-// TestRetentionRefusesALimitThatIsNotInThePast has numbers of days whose limit
+// TestRetentionRefusesALimitThatIsNotInThePast uses numbers of days whose limit
 // overflows into the future.
 func TestRetentionRefusesALimitThatIsNotInThePast(t *testing.T) {
 	d := shared.Warehouse(t, now.AddDate(0, 0, -40), now)
@@ -147,7 +147,7 @@ func TestRetentionRefusesALimitThatIsNotInThePast(t *testing.T) {
 		}
 		var left int
 		if err := d.Conn(t).QueryRow(t.Context(), "SELECT count(*) FROM pg_inherits, events_floor WHERE inhparent = 'events'::regclass AND NOT isfinite(floor)").Scan(&left); err != nil || left < 41 {
-			t.Fatalf("%d days: %d partitions are left, %v", days, left, err)
+			t.Fatalf("%d days: %d partitions remain, %v", days, left, err)
 		}
 	}
 }

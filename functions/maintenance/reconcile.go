@@ -11,7 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Archive lists and reads the objects that the warehouse is compared with;
+// Archive lists and reads the objects to compare with the warehouse;
 // archive.Reader satisfies it.
 type Archive interface {
 	Objects(ctx context.Context, hour time.Time) ([]archive.Stored, error)
@@ -22,7 +22,7 @@ type Archive interface {
 // *warehouse.DB satisfies it.
 type Hours interface {
 	FirstArrival(context.Context) (at time.Time, ok bool, err error)
-	UnreconciledHours(ctx context.Context, oldest, newest, again time.Time, limit int) ([]time.Time, error)
+	UnreconciledHours(ctx context.Context, oldest, newest, recheckBefore time.Time, limit int) ([]time.Time, error)
 	ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error)
 	CompareObject(ctx context.Context, hour time.Time, key string, lines []warehouse.ArchivedLine) error
 	CloseHour(ctx context.Context, hour time.Time, keys []string) (warehouse.HourState, error)
@@ -31,22 +31,24 @@ type Hours interface {
 }
 
 const (
-	// closedAfter is how long an hour of arrival is over when it is first compared.
+	// closedAfter is the time from the end of an hour of arrival to its first
+	// comparison.
 	closedAfter = 2 * time.Hour
-	// recheckAfter is the time after which an hour that differs is compared again:
-	// at the next turn of the hourly task, which may be a little early.
+	// recheckAfter is the time after which an hour that differs is compared
+	// again: at the next hourly run, which may be a little early.
 	recheckAfter = 50 * time.Minute
-	// hoursAtOnce bounds one turn.
+	// hoursAtOnce is the maximum number of hours per run.
 	hoursAtOnce = 200
-	// comparing is kept of the invocation's time: an object isn't begun later.
+	// comparing is the part of the invocation's time in which no new object is
+	// started.
 	comparing = time.Minute
 )
 
-// errNoTime says that the rest is for the next turn.
+// errNoTime means that the next run continues.
 var errNoTime = errors.New("out of time")
 
-// reconcile compares hours of arrival with the archive, object by object. What
-// an object had is noted, so that the next turn resumes where time ran out.
+// reconcile compares hours of arrival with the archive, object by object. Each
+// object's result is recorded, so that the next run resumes where time ran out.
 func (h *Handler) reconcile(ctx context.Context) error {
 	now := h.Clock.Now()
 	first, ok, err := h.Warehouse.Hours.FirstArrival(ctx)
@@ -86,7 +88,7 @@ func (h *Handler) compareHour(ctx context.Context, hour time.Time) (warehouse.Ho
 	}
 	keys := make([]string, len(objects))
 	for i, o := range objects {
-		// An object has other lines to itself when one before it came later.
+		// An object contributes other lines if an earlier object appears later.
 		keys[i] = o.Key + " after " + o.After
 		if compared[keys[i]] {
 			continue
@@ -105,7 +107,7 @@ func (h *Handler) compareHour(ctx context.Context, hour time.Time) (warehouse.Ho
 	return h.Warehouse.Hours.CloseHour(ctx, hour, keys)
 }
 
-// Lines are those of records, with what identifies the event in each.
+// Lines returns the lines of records, with the identity of the event in each.
 func Lines(records []archive.ArchivedRecord) []warehouse.ArchivedLine {
 	var all []warehouse.ArchivedLine
 	for _, r := range records {

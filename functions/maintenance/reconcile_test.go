@@ -40,8 +40,8 @@ func (b *bucket) Records(_ context.Context, o archive.Stored) ([]archive.Archive
 	return b.objects[i], err
 }
 
-// past is a handler whose clock goes, on a warehouse with what arrived five
-// hours ago, of today and of a day that is over; and those records.
+// past returns a handler whose clock can be set, on a warehouse with events of
+// today and of an expired day that arrived five hours ago, and their records.
 func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archive.ArchivedRecord) {
 	t.Helper()
 	clock := time.Now().UTC()
@@ -65,7 +65,7 @@ func past(t *testing.T) (*handler, *bucket, metrics, *postgres.Database, []archi
 			text = append(text, (&event.Envelope{Event: e, ReceivedAt: arrived, RequestID: "r"}).AppendJSON(nil))
 			rows = append(rows, warehouse.Row{Event: e, ReceivedAt: arrived, ArrivedAt: arrived, Seq: r.Sequence, I: i})
 		}
-		if n == 4 { // a line that is no event, and set aside
+		if n == 4 { // an invalid event, which is quarantined
 			bad = append(bad, warehouse.Rejected{Seq: r.Sequence, I: len(text), Reason: "no JSON"})
 			text = append(text, []byte("rubbish"))
 		}
@@ -113,7 +113,7 @@ func TestADayGoesWhenTheArchiveHasIt(t *testing.T) {
 		reads   int
 	}{
 		{"the archiver is behind", [][]archive.ArchivedRecord{records[:4]}, 0, "1 days, 12 unarchived, 0 missing", 1},
-		{"looked at a moment ago", [][]archive.ArchivedRecord{records[:4], records[4:]}, time.Minute, "1 days, 12 unarchived, 0 missing", 0},
+		{"compared a moment ago", [][]archive.ArchivedRecord{records[:4], records[4:]}, time.Minute, "1 days, 12 unarchived, 0 missing", 0},
 		{"it has caught up", [][]archive.ArchivedRecord{records[:4], records[4:]}, time.Hour, "0 days, 0 unarchived, 0 missing", 1},
 	} {
 		h.Clock.Time = func() time.Time { return clock.Add(step.after) }
@@ -123,7 +123,7 @@ func TestADayGoesWhenTheArchiveHasIt(t *testing.T) {
 			t.Errorf("%s: %s, %d reads; want %s, %d", step.name, got, b.reads, step.want, step.reads)
 		}
 		overdue := 0.0
-		if step.after < time.Hour { // a day that is kept is told at once
+		if step.after < time.Hour { // a day that is kept is reported immediately
 			overdue = 1
 		}
 		if m[contract.MetricUnreconciled] != overdue {
@@ -151,7 +151,7 @@ func TestALineThatWasNeverLoadedIsMissing(t *testing.T) {
 		t.Errorf("%d missing, %v", missing, err)
 	}
 	if m[contract.MetricUnreconciled] != 0 {
-		t.Errorf("%g overdue at once", m[contract.MetricUnreconciled])
+		t.Errorf("%g overdue immediately", m[contract.MetricUnreconciled])
 	}
 	h.Clock.Time = func() time.Time { return clock.Add(25 * time.Hour) }
 	upkeep(t.Context(), t, h)
@@ -160,14 +160,14 @@ func TestALineThatWasNeverLoadedIsMissing(t *testing.T) {
 	}
 }
 
-func TestReconciliationGoesOnWhereTimeRanOut(t *testing.T) {
+func TestReconciliationResumesWhereTimeRanOut(t *testing.T) {
 	h, b, _, d, records := past(t)
 	b.objects = [][]archive.ArchivedRecord{records[:4], records[4:]}
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 	defer cancel()
 	upkeep(short, t, h)
 	if b.reads != 0 {
-		t.Errorf("%d objects read without time for it", b.reads)
+		t.Errorf("%d objects were read although time had run out", b.reads)
 	}
 	upkeep(t.Context(), t, h)
 	var clean bool

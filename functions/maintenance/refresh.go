@@ -11,16 +11,16 @@ import (
 	"github.com/streamctl/streamctl/internal/emf"
 )
 
-// Cache is the cache that a refresh updates; *cache.Cache satisfies it.
+// Cache is the cache to refresh; *cache.Cache satisfies it.
 type Cache interface {
 	Refresh(context.Context, cache.Warehouse) (minutes int, err error)
 }
 
-// refreshTime bounds a refresh: the next one begins a minute after it.
+// refreshTime is the timeout of a refresh: the next one starts a minute later.
 const refreshTime = 55 * time.Second
 
-// refresh updates the cache. The days that a load asked for come first: a shard
-// waits for them.
+// refresh updates the cache. It first creates the partitions that a load
+// requested, because a shard waits for them.
 func (h *Handler) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, refreshTime)
 	defer cancel()

@@ -8,15 +8,14 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Retention deletes what is old; *warehouse.DB satisfies it.
+// Retention deletes old data; *warehouse.DB satisfies it.
 type Retention interface {
 	DropDays(ctx context.Context, before time.Time, pause func(context.Context, time.Duration) error) (warehouse.Retained, error)
 	// ForgetBatches deletes old rows of load_batch.
 	ForgetBatches(context.Context) error
 }
 
-// retain drops the days that are over, where their events are known to be
-// archived.
+// retain drops expired days whose events are known to be archived.
 func (h *Handler) retain(ctx context.Context) error {
 	if h.env.WarehouseRetentionDays == 0 {
 		return nil
@@ -30,22 +29,22 @@ func (h *Handler) retain(ctx context.Context) error {
 		h.Log.InfoContext(ctx, "days dropped", "days", dates(done.Dropped))
 	}
 	if len(done.Kept) > 0 {
-		h.Log.WarnContext(ctx, "days kept, because the archive isn't known to hold them", "days", dates(done.Kept))
+		h.Log.WarnContext(ctx, "days kept because they may not be archived", "days", dates(done.Kept))
 	}
 	return err
 }
 
-// maxRetentionDays is a hundred years. Far larger numbers overflow the calendar,
-// and the limit would be a day to come.
+// maxRetentionDays is a hundred years. Far larger numbers overflow the calendar
+// and would give a limit in the future.
 const maxRetentionDays = 36_500
 
-// retentionLimit is the time before which events are dropped. It is an error
-// unless it lies more than a day in the past.
+// retentionLimit returns the time before which events are dropped. It returns
+// an error unless that is more than a day in the past.
 func (h *Handler) retentionLimit() (time.Time, error) {
 	now := h.Clock.Now()
 	limit := now.AddDate(0, 0, -h.env.WarehouseRetentionDays)
 	if h.env.WarehouseRetentionDays < 1 || h.env.WarehouseRetentionDays > maxRetentionDays || limit.After(now.AddDate(0, 0, -1)) {
-		return time.Time{}, fmt.Errorf("apply retention: WarehouseRetentionDays %d is outside 1..%d: nothing was dropped", h.env.WarehouseRetentionDays, maxRetentionDays)
+		return time.Time{}, fmt.Errorf("apply retention: WarehouseRetentionDays %d is outside 1..%d; nothing was dropped", h.env.WarehouseRetentionDays, maxRetentionDays)
 	}
 	return limit, nil
 }

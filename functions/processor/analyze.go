@@ -7,30 +7,29 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// Measure is what Analyze makes of an event.
+// Measure is a value that Analyze computes from an event.
 type Measure struct {
-	// Name is the metric's: a small letter, then small letters, digits and
+	// Name is the metric's name: a small letter, then small letters, digits and
 	// underscores, at most 40 characters.
 	Name string
-	// By tells values apart; a metric has at most 100, the rest is __other__.
-	// Empty for a metric that has one value.
+	// By is the dimension value; a metric has at most 100, others are counted
+	// as __other__. Leave it empty for a metric without a dimension.
 	By string
-	// Value is a decimal number such as 12.50, added up by minute, with the
-	// smallest and the largest; empty only counts.
+	// Value is a decimal number such as 12.50. The rollups hold its sum, minimum
+	// and maximum per minute. If it is empty, only the count increases.
 	Value string
 }
 
-// Analyze is the place for your own analytics in Go. It is given every event
-// that is loaded, and what it returns is added to the rollups in the same
-// transaction: once for each event, whatever breaks. Ask for a metric at
-// /metrics/{name}.
+// Analyze is the place for your own analytics in Go. It receives every loaded
+// event, and its measures are added to the rollups in the same transaction:
+// exactly once per event, whatever fails. Query the metric at /metrics/{name}.
 //
-// It has to be pure: the same event gives the same measures, always. So no
-// clock, no network, no state from one event to the next; rollups are counted
-// again from the events, and have to come to the same. What can be said in
-// variables.yaml (Metrics) needs no code.
+// Analyze must be pure: the same event must always give the same measures. It
+// must not use a clock, the network, or state from other events, because
+// rollups can be recounted from the events and must then be the same. Metrics
+// that can be declared in variables.yaml (Metrics) need no code.
 //
-// For example, checkouts by what the cart was worth:
+// For example, checkouts by the value of the cart:
 //
 //	func Analyze(e event.Event) []Measure {
 //		if e.Type != "checkout" {
@@ -52,9 +51,9 @@ type Measure struct {
 //	}
 func Analyze(event.Event) []Measure { return nil }
 
-// Measures are what Analyze makes of an event, as the warehouse takes it. A
-// measure with a wrong name or value is a bug in Analyze: an error, for which
-// the event is set aside and the alarm rings at the first.
+// Measures returns the measures of Analyze in the warehouse's form. A measure
+// with an invalid name or value is a bug in Analyze and returns an error: the
+// event is quarantined, and the first one triggers the alarm.
 func Measures(e event.Event) ([]metric.Contribution, error) { return measures(Analyze(e)) }
 
 func measures(list []Measure) ([]metric.Contribution, error) {
@@ -67,7 +66,7 @@ func measures(list []Measure) ([]metric.Contribution, error) {
 			return nil, fmt.Errorf("Analyze: metric %q: %w", m.Name, err)
 		}
 		if !metric.IsNumber(m.Value) && m.Value != "" {
-			return nil, fmt.Errorf("Analyze: metric %s: %q is no decimal number", m.Name, m.Value)
+			return nil, fmt.Errorf("Analyze: metric %s: %q is not a decimal number", m.Name, m.Value)
 		}
 		out[i] = metric.Contribution{Key: m.Name, Dimension: m.By, Value: m.Value}
 	}

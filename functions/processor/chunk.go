@@ -11,19 +11,19 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// chunk is what one transaction loads, with the records it comes from.
+// chunk holds the records that one transaction loads.
 type chunk struct {
 	warehouse.Chunk
 	records []archive.ArchivedRecord
 	lines   int
-	// oldest is when the oldest record arrived.
+	// oldest is the arrival of the oldest record.
 	oldest time.Time
-	// measures is Measures.
+	// measures is Measures, except in tests.
 	measures func(event.Event) ([]metric.Contribution, error)
 }
 
-// cut makes chunks of at most limit events out of a batch; a record is never cut
-// in two.
+// cut splits a batch into chunks of at most limit events; it never splits a
+// record.
 func cut(records []archive.ArchivedRecord, limit int) []*chunk {
 	var chunks []*chunk
 	for _, r := range records {
@@ -50,12 +50,12 @@ func (c *chunk) add(r archive.ArchivedRecord, lines int) {
 	}
 }
 
-// decode takes a record apart. What can never be loaded is set aside.
+// decode decodes a record. Lines that can never be loaded are rejected.
 func (c *chunk) decode(record int) ([]warehouse.Row, []warehouse.Rejected) {
 	r := c.records[record]
 	lines := event.Lines(r.Data)
 	rows, bad, err := c.decodeRecord(record, lines)
-	if err != nil { // all of the record, for one of its lines broke our code
+	if err != nil { // reject the whole record: one of its lines caused a panic
 		rows, bad = nil, nil
 		for i := range lines {
 			bad = append(bad, warehouse.Rejected{Record: record, Seq: r.Sequence, I: i, Reason: err.Error()})
@@ -64,14 +64,14 @@ func (c *chunk) decode(record int) ([]warehouse.Row, []warehouse.Rejected) {
 	return rows, bad
 }
 
-// line finds the line that was set aside.
+// line returns a rejected line.
 func (c *chunk) line(b warehouse.Rejected) archive.Line {
 	r := c.records[b.Record]
 	return archive.Line{ArchivedRecord: r, I: b.I, Bytes: event.Lines(r.Data)[b.I]}
 }
 
-// decodeRecord decodes and analyzes the lines of a record. err is a panic: one record
-// must never stop the stream.
+// decodeRecord decodes and analyzes the lines of a record. err is a recovered
+// panic: a single record must never stop the stream.
 func (c *chunk) decodeRecord(record int, lines [][]byte) (rows []warehouse.Row, bad []warehouse.Rejected, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -101,7 +101,8 @@ func (c *chunk) decodeRecord(record int, lines [][]byte) (rows []warehouse.Row, 
 	return rows, bad, nil
 }
 
-// measure calls code again, for an event that an operator's trigger changed.
+// measure recomputes the measures of an event that an operator's trigger
+// changed.
 func (c *chunk) measure(e event.Event) (measures []metric.Contribution, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// LoadWith loads what makes one chunk, with another Measures.
+// LoadWith loads the records of one chunk with other measures.
 func (h *Handler) LoadWith(ctx context.Context, records []archive.ArchivedRecord, measures func(event.Event) ([]metric.Contribution, error)) (warehouse.Loaded, error) {
 	c := cut(records, warehouse.MaxChunk)[0]
 	c.measures = measures

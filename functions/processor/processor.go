@@ -1,5 +1,5 @@
-// Package processor loads the stream into the warehouse and brings what
-// changed to the cache.
+// Package processor loads events from the stream into the warehouse and updates
+// the cache.
 package processor
 
 import (
@@ -17,19 +17,19 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Warehouse is where events are loaded; *warehouse.DB is one.
+// Warehouse loads events; *warehouse.DB satisfies it.
 type Warehouse interface {
 	cache.Source
 	// Load loads a chunk in one transaction, exactly once.
 	Load(context.Context, warehouse.Chunk) (warehouse.Loaded, error)
 }
 
-// Cache is what is told of changes; *cache.Cache is one.
+// Cache receives the loaded changes; *cache.Cache satisfies it.
 type Cache interface {
 	Update(ctx context.Context, source cache.Source, rows []warehouse.MinuteRow, users map[string][]string) error
 }
 
-// Objects is where the bytes of quarantined lines are kept; archive.Writer is one.
+// Objects stores the bytes of quarantined lines; archive.Writer satisfies it.
 type Objects interface {
 	Put(ctx context.Context, key string, body []byte) error
 }
@@ -44,42 +44,44 @@ type Deps struct {
 	Log       *slog.Logger
 }
 
-// Handler answers the processor's invocations, one at a time.
+// Handler handles the processor's invocations, one at a time.
 type Handler struct {
 	Deps
-	// limits are the most events of a chunk, by shard, where loads timed out;
-	// elsewhere it is warehouse.MaxChunk.
+	// limits is the maximum number of events of a chunk, by shard, after loads
+	// timed out; for other shards it is warehouse.MaxChunk.
 	limits map[string]int
 }
 
-// New returns a handler. Deps are connected to the stores in the environment.
+// New returns a handler. Deps must be connected to the stores in the
+// environment.
 func New(_ contract.Processor, d Deps) *Handler { return &Handler{Deps: d} }
 
 const (
-	// reserve is kept of the invocation's time: a chunk isn't begun later,
-	// and one that is at work is given up with answerTime left.
+	// reserve is the part of the invocation's time in which no new chunk is
+	// started; a chunk that is being loaded is canceled when answerTime is left.
 	reserve    = 10 * time.Second
 	answerTime = 2 * time.Second
-	// cacheTime bounds what a chunk spends on the cache.
+	// cacheTime is the timeout for updating the cache after a chunk.
 	cacheTime = 3 * time.Second
-	// keepTime bounds the writing of a quarantine object: the transaction is
-	// open meanwhile, and the server ends one that idles for 10 seconds.
+	// keepTime is the timeout for writing a quarantine object: the transaction
+	// is open meanwhile, and the server ends a transaction that is idle for 10
+	// seconds.
 	keepTime = 8 * time.Second
 )
 
-// totals add up over the chunks of an invocation.
+// totals are the sums over the chunks of an invocation.
 type totals struct {
 	warehouse.Loaded
 	cacheErrors int
-	// committed is when the newest record arrived that is loaded.
+	// committed is the arrival of the newest loaded record.
 	committed time.Time
 }
 
-// Handle loads a batch of one shard in chunks of whole records, a transaction
-// each, in the stream's order. On an error that passes, or near the deadline,
-// it names the first record that isn't committed, from where Lambda tries
-// again, and returns no error: that would halve the batch, which helps no
-// database that is away.
+// Handle loads a batch of one shard in chunks of whole records, one transaction
+// per chunk, in stream order. After a temporary error, or near the deadline,
+// the response contains the first record that isn't committed, where Lambda
+// retries. Handle does not return an error: Lambda would halve the batch, which
+// does not help if the database is unavailable.
 func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events.KinesisEventResponse, error) {
 	records := make([]archive.ArchivedRecord, len(batch.Records))
 	for i, r := range batch.Records {
@@ -107,7 +109,7 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 	return resp, nil
 }
 
-// cut makes chunks out of a batch, smaller ones where the shard's loads timed out.
+// cut splits a batch into chunks, smaller ones if the shard's loads timed out.
 func (h *Handler) cut(records []archive.ArchivedRecord) []*chunk {
 	if len(records) == 0 {
 		return nil
@@ -119,8 +121,8 @@ func (h *Handler) cut(records []archive.ArchivedRecord) []*chunk {
 	return cut(records, limit)
 }
 
-// slowDown halves the shard's chunks after a timeout: a trigger that is slow for
-// every event then delays the shard and does not stop it.
+// slowDown halves the shard's chunks after a timeout: a trigger that is slow
+// for every event then delays the shard instead of stopping it.
 func (h *Handler) slowDown(c *chunk, err error) {
 	if !warehouse.IsTimeout(err) {
 		return
@@ -131,7 +133,7 @@ func (h *Handler) slowDown(c *chunk, err error) {
 	h.limits[c.Shard] = max(1, c.lines/2)
 }
 
-// speedUp doubles them after a load.
+// speedUp doubles the shard's chunks after a successful load.
 func (h *Handler) speedUp(c *chunk) {
 	n := h.limits[c.Shard]
 	if n *= 2; n >= warehouse.MaxChunk {
@@ -141,11 +143,11 @@ func (h *Handler) speedUp(c *chunk) {
 	}
 }
 
-// Replay loads records of an archive again: those that are there already change
-// nothing, those below the floor are passed over. Days that aren't there are an
-// error, for maintenance to make. source is the name of the bucket, if it is
-// another's than the stack's own. What came before an error is loaded; a replay
-// may be begun anew at any time.
+// Replay loads records of an archive again. Events that are already loaded
+// change nothing, and events below the floor are skipped. A missing partition
+// is an error; maintenance then creates it. source is the name of the bucket,
+// if it isn't the stack's own. Chunks before an error are loaded; a replay may
+// be repeated at any time.
 func (h *Handler) Replay(ctx context.Context, source string, records []archive.ArchivedRecord) (warehouse.Loaded, error) {
 	var sum totals
 	defer func() { h.count(ctx, sum) }()
@@ -165,9 +167,9 @@ func (h *Handler) publish(ctx context.Context, c *chunk, loaded warehouse.Loaded
 	sum.add(loaded)
 	sum.committed = c.Arrived
 	if sum.cacheErrors > 0 {
-		return // it is away: don't wait for it at every chunk
+		return // the cache failed: don't wait for it again with every chunk
 	}
-	if err := h.tellCache(ctx, loaded); err != nil {
+	if err := h.updateCache(ctx, loaded); err != nil {
 		h.Log.ErrorContext(ctx, "cache not updated", "shard", c.Shard, "from", c.FirstSeq, "err", err)
 		sum.cacheErrors++
 	}
@@ -206,7 +208,7 @@ func (h *Handler) load(ctx context.Context, c *chunk) (warehouse.Loaded, error) 
 	return h.Warehouse.Load(ctx, c.Chunk)
 }
 
-func (h *Handler) tellCache(ctx context.Context, l warehouse.Loaded) error {
+func (h *Handler) updateCache(ctx context.Context, l warehouse.Loaded) error {
 	ctx, cancel := context.WithTimeout(ctx, cacheTime)
 	defer cancel()
 	return h.Cache.Update(ctx, h.Warehouse, l.Minutes, l.Users)

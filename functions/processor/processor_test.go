@@ -70,7 +70,8 @@ func record(n int, data string) events.KinesisEventRecord {
 	return r
 }
 
-// stream makes n records of one to three events each, and counts the events.
+// stream returns n records of one to three events each, and the number of
+// events.
 func stream(n int) (records []events.KinesisEventRecord, total int) {
 	for i := range n {
 		var lines []string
@@ -87,7 +88,7 @@ func stream(n int) (records []events.KinesisEventRecord, total int) {
 	return records, total
 }
 
-// rig is a handler on real servers.
+// rig is a handler connected to real servers.
 type rig struct {
 	*processor.Handler
 	bucket  *bucket
@@ -124,7 +125,7 @@ func number(t *testing.T, conn *pgx.Conn, sql string) (n int) {
 	return n
 }
 
-// exact checks events, rollups and cache against what was sent.
+// exact compares events, rollups and cache with the number of events sent.
 func exact(t *testing.T, conn *pgx.Conn, c *cache.Cache, want int) {
 	t.Helper()
 	if n := number(t, conn, "SELECT count(*) FROM events"); n != want {
@@ -154,7 +155,7 @@ func exact(t *testing.T, conn *pgx.Conn, c *cache.Cache, want int) {
 	}
 }
 
-func TestRedeliveryAndOtherCutsCountOnce(t *testing.T) {
+func TestRedeliveryInOtherBatchesCountsOnce(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, total := stream(300)
@@ -170,7 +171,7 @@ func TestRedeliveryAndOtherCutsCountOnce(t *testing.T) {
 	}
 }
 
-func TestPoisonIsSetAsideAndTheRestLoaded(t *testing.T) {
+func TestPoisonIsQuarantinedAndTheRestLoaded(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, total := stream(30)
@@ -206,9 +207,9 @@ func TestPoisonIsSetAsideAndTheRestLoaded(t *testing.T) {
 	}
 }
 
-// TestAPanicSetsItsRecordAside has the code break late, while the database
-// copies what came before, and in the middle of a record.
-func TestAPanicSetsItsRecordAside(t *testing.T) {
+// TestAPanicQuarantinesItsRecord makes Analyze panic late, in the middle of a
+// record, while the database copies earlier rows.
+func TestAPanicQuarantinesItsRecord(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, total := stream(2000)
@@ -216,7 +217,7 @@ func TestAPanicSetsItsRecordAside(t *testing.T) {
 	for i := range records {
 		in[i] = archive.FromEvent(records[i])
 	}
-	broken := in[1901] // of three lines
+	broken := in[1901] // a record of three lines
 	middle, err := event.DecodeEnvelope(event.Lines(broken.Data)[1])
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +229,7 @@ func TestAPanicSetsItsRecordAside(t *testing.T) {
 		return nil, nil
 	})
 	if err != nil || done.Inserted != total-3 || done.Quarantined != 3 {
-		t.Fatalf("%d of %d inserted, %d set aside, %v", done.Inserted, total, done.Quarantined, err)
+		t.Fatalf("%d of %d inserted, %d quarantined, %v", done.Inserted, total, done.Quarantined, err)
 	}
 	if n := number(t, conn, "SELECT count(*) FROM quarantine WHERE seq = '"+broken.Sequence+"' AND reason = 'panic: out of order'"); n != 3 {
 		t.Errorf("%d lines of the record are in quarantine", n)
@@ -258,7 +259,7 @@ func TestCacheOutageFailsNothing(t *testing.T) {
 	exact(t, conn, r.cache, total)
 }
 
-// crashing ends the server when the n-th chunk is about to be loaded.
+// crashing crashes the server when the n-th chunk is about to be loaded.
 type crashing struct {
 	*warehouse.DB
 	left  int
@@ -302,7 +303,7 @@ func TestDatabaseDiesMidway(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Two chunks: the first is committed, then the server is killed.
+	// Two chunks: after the first commit the server is killed.
 	records, total := stream(3000)
 	db := &crashing{DB: warehouse.NewURL(server.URL(contract.RoleLoader, contract.DatabaseName)), left: 2}
 	r := newRig(t, db.DB)
@@ -318,12 +319,12 @@ func TestDatabaseDiesMidway(t *testing.T) {
 		t.Fatalf("failed from %q (record %d), want the second chunk's first", failed, at)
 	}
 	if again := r.handle(t, records[at:]); again != failed {
-		t.Errorf("with the database away it failed from %q, want %q", again, failed)
+		t.Errorf("without the database it failed from %q, want %q", again, failed)
 	}
 	server = start()
 	db.DB = warehouse.NewURL(server.URL(contract.RoleLoader, contract.DatabaseName))
 	if failed := r.handle(t, records[at:]); failed != "" {
-		t.Errorf("with the database back it failed from %q", failed)
+		t.Errorf("after the restart it failed from %q", failed)
 	}
 	conn, err := pgx.Connect(t.Context(), (&postgres.Server{Server: server}).MasterURL(contract.DatabaseName))
 	if err != nil {
@@ -347,11 +348,11 @@ func TestDatabaseDiesMidway(t *testing.T) {
 	}
 }
 
-func TestNearTheDeadlineTheRestIsLeft(t *testing.T) {
+func TestNearTheDeadlineNoChunkIsStarted(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
 	records, _ := stream(3000)
-	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second) // less than is kept for a second chunk
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second) // less than the reserve for a second chunk
 	defer cancel()
 	resp, err := r.Handle(ctx, events.KinesisEvent{Records: records})
 	if err != nil || len(resp.BatchItemFailures) != 1 {
@@ -380,10 +381,10 @@ func TestReplay(t *testing.T) {
 	}
 	done, err := r.Replay(t.Context(), "another-archive", archived)
 	if err != nil || done.Duplicates != loaded || done.Inserted != total-loaded {
-		t.Errorf("%+v, %v; %d were there of %d", done, err, loaded, total)
+		t.Errorf("%+v, %v; %d of %d were loaded before", done, err, loaded, total)
 	}
 	if n := number(t, conn, "SELECT count(*) FROM events WHERE source = 'another-archive'"); n != total-loaded {
-		t.Errorf("%d rows name their source", n)
+		t.Errorf("%d rows have a source", n)
 	}
 	if n := number(t, conn, "SELECT sum(n)::int FROM metric_minute WHERE metric = 'events'"); n != total {
 		t.Errorf("%d in the rollups, want %d", n, total)
@@ -397,7 +398,8 @@ func TestReplay(t *testing.T) {
 }
 
 // TestManyRejectedEventsWaitForTheRecordsAge has an operator's CHECK that 48 of
-// 264 events violate: the chunk waits until its oldest record is 15 minutes old.
+// 264 events violate: the chunk waits until its oldest record is 15 minutes
+// old.
 func TestManyRejectedEventsWaitForTheRecordsAge(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
@@ -429,7 +431,7 @@ func TestManyRejectedEventsWaitForTheRecordsAge(t *testing.T) {
 	}
 }
 
-// slowFor times out on chunks of more than a number of records.
+// slowFor times out on chunks with more than a number of records.
 type slowFor struct {
 	*warehouse.DB
 	records int
@@ -444,8 +446,8 @@ func (s *slowFor) Load(ctx context.Context, c warehouse.Chunk) (warehouse.Loaded
 	return s.DB.Load(ctx, c)
 }
 
-// TestATriggerThatIsSlowForEveryEventDelaysTheShard halves the chunks after
-// timeouts, and doubles them afterwards.
+// TestATriggerThatIsSlowForEveryEventDelaysTheShard expects half the chunk size
+// after each timeout, and twice the size after each load.
 func TestATriggerThatIsSlowForEveryEventDelaysTheShard(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	r, conn := newRig(t, d.As(t, contract.RoleLoader)), d.Conn(t)
@@ -464,7 +466,7 @@ func TestATriggerThatIsSlowForEveryEventDelaysTheShard(t *testing.T) {
 	}
 	exact(t, conn, r.cache, total)
 	if len(left) > 0 || slow.calls > 60 {
-		t.Errorf("%d records are left after %d invocations and %d loads", len(left), invocations, slow.calls)
+		t.Errorf("%d records remain after %d invocations and %d loads", len(left), invocations, slow.calls)
 	}
 	slow.records, slow.calls = warehouse.MaxChunk, 0
 	for range 12 {

@@ -8,7 +8,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// BenchmarkAddUp adds up an hour of a declared metric with 20 dimension values, in
+// BenchmarkAddUp sums an hour of a declared metric with 20 dimension values by
 // steps of 10 minutes.
 func BenchmarkAddUp(b *testing.B) {
 	from := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)

@@ -6,8 +6,8 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 )
 
-// origin makes one of what the parts say; asOf is the least recent part's,
-// zero when it isn't known.
+// origin combines the origin of a response's parts; asOf is the oldest part's
+// time, zero if unknown.
 func origin(cached, loaded bool, asOf, now time.Time) api.Origin {
 	o := api.Origin{Source: api.SourceCache, Stale: asOf.IsZero() || now.Sub(asOf) > staleAfter}
 	switch {
@@ -22,14 +22,14 @@ func origin(cached, loaded bool, asOf, now time.Time) api.Origin {
 	return o
 }
 
-// fresh is the origin of what was read from the warehouse alone. It is of the
-// minute that has begun, so that an answer that doesn't change stays the same
-// for as long.
+// fresh returns the origin of data that was read only from the warehouse. Its
+// time is the current minute, so that an unchanged response stays identical for
+// a minute.
 func fresh(now time.Time) api.Origin {
 	return origin(false, true, now.Truncate(time.Minute), now)
 }
 
-// merge is the origin of an answer of two parts.
+// merge returns the origin of a response with two parts.
 func merge(a, b api.Origin) api.Origin {
 	m := api.Origin{Source: a.Source, Stale: a.Stale || b.Stale, AsOf: a.AsOf}
 	if a.Source != b.Source {
@@ -43,8 +43,8 @@ func merge(a, b api.Origin) api.Origin {
 	return m
 }
 
-// dropAsOf leaves out the time of an answer about a range that hardly changes: the
-// answer would differ each time.
+// dropAsOf omits the time in a response about a range that hardly changes any
+// more, because otherwise the response would differ each time.
 func dropAsOf(o api.Origin, ended, now time.Time) api.Origin {
 	if settled(ended, now) && !o.Stale {
 		o.AsOf = nil

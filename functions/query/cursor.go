@@ -14,13 +14,13 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// cursor is what an answer leaves to be asked for. To clients it is one opaque
-// word, in which a checksum finds what was damaged on the way.
+// cursor describes the rest of a response. To clients it is an opaque word with
+// a checksum that detects damage.
 type cursor struct {
 	Metric string `json:"m"`
-	// Key is the metric's series, which another declaration changes.
+	// Key is the metric's series; a changed declaration has a different key.
 	Key string `json:"k"`
-	// From and To are minutes since 1970, Step is minutes.
+	// From and To are minutes since 1970; Step is in minutes.
 	From      int64  `json:"f"`
 	To        int64  `json:"t"`
 	Step      int64  `json:"s"`
@@ -28,7 +28,8 @@ type cursor struct {
 	Total     bool   `json:"n,omitzero"`
 }
 
-// next is the cursor of what is left after end; "" when nothing is.
+// next returns the cursor for the range after end; "" if the response is
+// complete.
 func (r seriesRequest) next(end time.Time) string {
 	if !end.Before(r.to) {
 		return ""
@@ -42,7 +43,7 @@ func (r seriesRequest) next(end time.Time) string {
 func (c cursor) encode() string {
 	text, err := json.Marshal(c)
 	if err != nil {
-		return "" // can't be: an event's type and a metric's name are valid UTF-8
+		return "" // impossible: an event type and a metric's name are valid UTF-8
 	}
 	return base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(text)), text...))
 }
@@ -64,9 +65,9 @@ func decodeCursor(text string) (c cursor, err error) {
 	return c, nil
 }
 
-// possible reports whether the fields are those of a cursor that next could
-// make. The checksum proves nothing: anybody can compute it. Nothing may be
-// calculated from the fields before.
+// possible reports whether next could have created a cursor with these fields.
+// Call it before any calculation with them: the checksum proves nothing,
+// because everyone can compute it.
 func (c cursor) possible() bool {
 	var (
 		first = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC).Unix() / 60
@@ -76,20 +77,20 @@ func (c cursor) possible() bool {
 		(c.EventType == "" || event.CheckType(c.EventType) == nil)
 }
 
-// readCursor resumes a request where an answer left it.
+// readCursor continues a request where a response ended.
 func readCursor(s series, given map[string]string) (r seriesRequest, err error) {
 	if len(given) > 1 {
-		return r, &parameterError{"cursor", "goes alone: leave the other parameters out, it holds them"}
+		return r, &parameterError{"cursor", "must be the only parameter; it replaces all other parameters"}
 	}
 	text := given["cursor"]
 	c, err := decodeCursor(text)
 	switch {
 	case err != nil || !c.possible():
-		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is not the next of an answer, or was damaged: give that as it is, or ask with from and to"}
+		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is not a valid cursor: send the response's next unchanged, or use from and to"}
 	case c.Metric != s.name:
-		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is for /metrics/" + quoteShort(c.Metric) + ": ask there"}
+		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is for /metrics/" + quoteShort(c.Metric) + ": use it there"}
 	case c.Key != s.key:
-		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is for the metric as it was declared before: ask again with from and to"}
+		return r, &parameterError{"cursor", strconv.Quote(quoteShort(text)) + " is for an earlier declaration of the metric: use from and to"}
 	}
 	return seriesRequest{
 		series: s, eventType: c.EventType, total: c.Total,

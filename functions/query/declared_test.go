@@ -12,8 +12,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// shop declares metrics and loads purchases 40 and 5 minutes ago, and once
-// more 5 days ago.
+// shop declares metrics and loads purchases of 40 and 5 minutes ago and of 5
+// days ago.
 func shop(t *testing.T) *rig {
 	r := newRig(t)
 	declared := []metric.Definition{
@@ -68,7 +68,7 @@ func TestDeclaredMetrics(t *testing.T) {
 				t.Errorf("%s from the %s: %s", c.metric, source, body)
 			}
 			if a.Since == nil || time.Since(*a.Since) > time.Hour || !strings.Contains(body, `"since":"`+a.Since.Format(time.RFC3339)+`"`) {
-				t.Errorf("%s from the %s is since %v", c.metric, source, a.Since)
+				t.Errorf("%s from the %s is complete since %v", c.metric, source, a.Since)
 			}
 			var points []string
 			for _, p := range a.Points {

@@ -16,12 +16,12 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// fakeWarehouse has one event of each type in each minute, whenever that is,
-// and a metric that code makes.
+// fakeWarehouse has one event of each type in every minute, and a computed
+// metric.
 type fakeWarehouse struct {
 	types []string
 	down  bool
-	// asked counts what was asked for.
+	// asked counts the calls.
 	asked map[string]int
 }
 
@@ -83,7 +83,7 @@ func (w *fakeWarehouse) MetricKey(_ context.Context, name string) (string, int, 
 	return "made." + name, 1, name == "made", w.ask("key")
 }
 
-// fakeCache has nothing, or can't be reached.
+// fakeCache is empty or unreachable.
 type fakeCache struct {
 	query.Cache
 	down bool

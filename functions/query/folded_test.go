@@ -19,7 +19,7 @@ func (r *rig) loadTypes(t *testing.T, ago time.Duration, types ...string) {
 	r.loadRows(t, rows)
 }
 
-// TestAFoldedTypeIsNeverZero sends a hundred junk types, then signup.
+// TestAFoldedTypeIsNeverZero loads a hundred junk types, then signup.
 func TestAFoldedTypeIsNeverZero(t *testing.T) {
 	r := newRig(t)
 	var junk []string
@@ -47,14 +47,15 @@ func TestAFoldedTypeIsNeverZero(t *testing.T) {
 	var a api.MetricResponse
 	r.get(t, "events", map[string]string{"eventType": "never"}, 200, &a)
 	if len(a.Points) != 0 || a.Folded != nil {
-		t.Errorf("a type that was never sent: %+v, folded %+v", a.Points, a.Folded)
+		t.Errorf("a type that was never loaded: %+v, folded %+v", a.Points, a.Folded)
 	}
-	// A type with a place is answered from the cache, also beside folded ones.
+	// A type with rows of its own is read from the cache, even if other types
+	// are folded.
 	r.get(t, "events", map[string]string{"eventType": "junk1"}, 200, &a)
 	if len(a.Points) != 1 || a.Source != "cache" {
-		t.Errorf("a type with a place: %+v from %s", a.Points, a.Source)
+		t.Errorf("a type with rows of its own: %+v from %s", a.Points, a.Source)
 	}
-	// Without the warehouse the cache's answer states what it may lack.
+	// Without the warehouse, the response states what may be missing.
 	r.stopWarehouse()
 	r.get(t, "events", map[string]string{"eventType": "signup"}, 200, &a)
 	if len(a.Points) != 0 || a.Folded == nil || a.Folded.Events != 3 {
@@ -62,11 +63,11 @@ func TestAFoldedTypeIsNeverZero(t *testing.T) {
 	}
 	r.get(t, "events", map[string]string{"eventType": "junk1"}, 200, &a)
 	if len(a.Points) != 1 {
-		t.Errorf("a type with a place: %+v", a.Points)
+		t.Errorf("a type with rows of its own: %+v", a.Points)
 	}
 }
 
-// TestUsersOfADroppedDayAreNull asks for days before and after the floor.
+// TestUsersOfADroppedDayAreNull requests days before and after the floor.
 func TestUsersOfADroppedDayAreNull(t *testing.T) {
 	r := newRig(t)
 	r.load(t, 7, time.Minute, "view")

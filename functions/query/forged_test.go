@@ -22,7 +22,7 @@ func forgedHandler(t testing.TB) *Handler {
 	return newEmpty(t, now, metric.Definition{Name: "revenue", Sum: "properties.amount", By: []string{"properties.a", "properties.b"}})
 }
 
-// newEmpty returns a handler on empty stores.
+// newEmpty returns a handler with empty stores.
 func newEmpty(t testing.TB, now time.Time, declared ...metric.Definition) *Handler {
 	t.Helper()
 	metrics, err := metric.Encode(declared)
@@ -38,8 +38,8 @@ func newEmpty(t testing.TB, now time.Time, declared ...metric.Definition) *Handl
 	return h
 }
 
-// sendForged sends a cursor with a valid checksum: it gets an answer within the
-// limits, or 400.
+// sendForged sends a cursor with a valid checksum and expects a response within
+// the limits, or 400.
 func sendForged(t *testing.T, h *Handler, name string, c cursor) int {
 	t.Helper()
 	resp, err := h.Handle(t.Context(), events.APIGatewayProxyRequest{
@@ -65,16 +65,16 @@ func sendForged(t *testing.T, h *Handler, name string, c cursor) int {
 	return resp.StatusCode
 }
 
-// TestForgedCursorsAreRefused sends cursors whose checksum is right and whose
-// times overflow when they are calculated with.
+// TestForgedCursorsAreRefused sends cursors with a valid checksum whose times
+// overflow in calculations.
 func TestForgedCursorsAreRefused(t *testing.T) {
 	h := forgedHandler(t)
 	good := cursor{Metric: "events", Key: "events", From: 29_000_000, To: 29_100_000, Step: 60}
 	if status := sendForged(t, h, "events", good); status != http.StatusOK {
 		t.Errorf("a good cursor: %d", status)
 	}
-	wraps := int64(math.MaxInt64)/60 + 1   // times 60, it is less than 0
-	back := (int64(1)<<62)/15 + 29_000_000 // times 60, it is 29,000,000 minutes again
+	wraps := int64(math.MaxInt64)/60 + 1   // times 60 it is negative
+	back := (int64(1)<<62)/15 + 29_000_000 // times 60 it wraps around to 29,000,000 minutes
 	for _, n := range []int64{math.MinInt64, math.MaxInt64, wraps, wraps + 29_000_000, -wraps, back, -back, 1 << 62, -1, 4_222_846_080, math.MaxInt64 / 60, math.MinInt64 / 60} {
 		for _, c := range []cursor{
 			{Metric: "events", Key: "events", From: n, To: 29_100_000, Step: 60},
@@ -96,7 +96,7 @@ func TestForgedCursorsAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzForgedCursor makes cursors with a valid checksum of any fields.
+// FuzzForgedCursor creates cursors with a valid checksum and arbitrary fields.
 func FuzzForgedCursor(f *testing.F) {
 	h := forgedHandler(f)
 	key := h.definitions[0].Key()

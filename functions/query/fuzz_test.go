@@ -16,7 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// empty is a warehouse, a cache and a sink of metrics with nothing in them.
+// empty is an empty warehouse, an empty cache and a sink for metrics.
 type empty struct{}
 
 func (empty) MinuteRows(context.Context, string, []time.Time) ([]warehouse.MinuteRow, error) {
@@ -61,12 +61,12 @@ func (emptyCache) CountUsers(context.Context, []string) (map[string]int64, time.
 	return nil, time.Time{}, nil
 }
 
-// FuzzParameters asks with any parameters: each request is answered or refused,
-// within the limits, and what an answer leaves can be asked for.
+// FuzzParameters sends arbitrary parameters: each request gets a response
+// within the limits or is rejected, and every cursor in a response works.
 func FuzzParameters(f *testing.F) {
 	now := time.Date(2026, 1, 31, 12, 0, 30, 0, time.UTC)
 	h := newEmpty(f, now, metric.Definition{Name: "revenue", Sum: "properties.amount"})
-	absent := "\x00" // a parameter that isn't given
+	absent := "\x00" // a missing parameter
 	f.Add("events", "2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z", "1h", "page_view", "none", absent)
 	f.Add("events", "1970-01-01T00:00:00Z", "9998-12-31T23:59:59Z", "1m", "", "eventType", absent)
 	f.Add("revenue", "2025-01-01T00:00:00.5+23:59", absent, "24h", absent, absent, absent)
@@ -117,7 +117,8 @@ func FuzzParameters(f *testing.F) {
 	})
 }
 
-// FuzzCursor reads any text as a cursor: there is one way to write each.
+// FuzzCursor decodes arbitrary texts as cursors: every cursor has exactly one
+// encoding.
 func FuzzCursor(f *testing.F) {
 	good := cursor{"events", "events", 29_000_000, 29_100_000, 60, "page_view", true}.encode()
 	for _, text := range []string{good, good[1:], good + "A", "", "AAAA", "AAAAAHt9"} {

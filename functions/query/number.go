@@ -8,9 +8,9 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 )
 
-// number is a decimal number as JSON, with all its digits and no needless
-// zeros: the same from the cache and from the warehouse. It is empty for what is no
-// number.
+// number returns a decimal number as JSON, with all its digits and without
+// superfluous zeros, so that cache and warehouse give the same text. It returns
+// an empty text for anything else.
 func number(text string) api.Number {
 	if strings.Contains(text, ".") {
 		text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".")

@@ -8,8 +8,8 @@ import (
 )
 
 // TestAcceptedNumbersCastToFloat8 compares ingest's rule for numbers with
-// PostgreSQL's: an accepted number casts to float8, and one of an allowed length
-// that doesn't is refused.
+// PostgreSQL: an accepted number casts to float8, and a number of an allowed
+// length that doesn't cast is rejected.
 func TestAcceptedNumbersCastToFloat8(t *testing.T) {
 	conn := shared.Empty(t).Conn(t)
 	for _, number := range []string{

@@ -23,13 +23,13 @@ func TestADeclaredMetricWithoutTheWarehouse(t *testing.T) {
 	h.Clock.Time = func() time.Time { return now.Add(10 * time.Second) }
 	resp := get(t, h, "revenue", nil)
 	if resp.StatusCode != 200 || !strings.Contains(resp.Body, `"source":"cache"`) || !strings.Contains(resp.Body, `"count":2,"sum":3,"max":2}`) || !strings.Contains(resp.Body, `"since"`) {
-		t.Errorf("what was known before: %+v", resp)
+		t.Errorf("a cached start of the series: %+v", resp)
 	}
 	other, w2, c2 := fakes(t, "DE")
 	w2.down, c2.asOf = true, now
 	for range 3 {
 		if resp := get(t, other, "revenue", nil); resp.StatusCode != 200 || strings.Contains(resp.Body, `"since"`) {
-			t.Errorf("since when isn't known: %+v", resp)
+			t.Errorf("an unknown start of the series: %+v", resp)
 		}
 	}
 	if w2.asked["since"] != 1 {
@@ -51,18 +51,18 @@ func TestTheCacheAnswersLongRangesWhenTheWarehouseCannot(t *testing.T) {
 	}
 	parameters["from"] = now.Add(-50 * time.Hour).Format(time.RFC3339)
 	if resp := get(t, h, "events", parameters); resp.StatusCode != 503 {
-		t.Errorf("longer than the cache keeps: %+v", resp)
+		t.Errorf("a range longer than the cache's window: %+v", resp)
 	}
 	c.asOf = time.Time{}
 	parameters["from"] = now.Add(-40 * time.Hour).Format(time.RFC3339)
 	resp := get(t, h, "events", parameters)
-	const says = `"detail":"neither the cache nor the warehouse can answer now; try again in a few seconds"`
+	const says = `"detail":"the cache and the warehouse are unavailable; try again in a few seconds"`
 	if resp.StatusCode != 503 || !strings.Contains(resp.Body, says) || resp.Headers["Retry-After"] != "5" || resp.Headers["Cache-Control"] != "no-store" {
 		t.Errorf("without both: %+v", resp)
 	}
 }
 
-// hanging is a warehouse that takes what time it is given.
+// hanging is a warehouse that uses all the time it has.
 type hanging struct{ *fakeWarehouse }
 
 func (hanging) Series(ctx context.Context, _ string, _, _ time.Time, _ time.Duration) ([]warehouse.Point, error) {

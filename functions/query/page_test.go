@@ -11,7 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 )
 
-// follow asks with parameters, then with each cursor, and adds all up by type.
+// follow requests all pages and sums their points by type.
 func follow(t *testing.T, h *query.Handler, parameters map[string]string) (pages []api.MetricResponse, sums map[string]int64) {
 	t.Helper()
 	sums = map[string]int64{}
@@ -83,7 +83,7 @@ func TestACursorKeepsWhereNowWas(t *testing.T) {
 	h.Clock.Time = func() time.Time { return now.Add(time.Hour) }
 	pages, _ := follow(t, h, map[string]string{"cursor": a.Next})
 	if end := pages[len(pages)-1].To; !end.Equal(now.Truncate(time.Minute).Add(time.Minute)) {
-		t.Errorf("it ends at %s", end)
+		t.Errorf("the last page ends at %s", end)
 	}
 }
 

@@ -16,23 +16,25 @@ import (
 
 // Limits of a query.
 const (
-	// maxSteps is the most steps of one answer; the rest has a cursor.
+	// maxSteps is the maximum number of steps per response; a cursor gives the
+	// rest.
 	maxSteps = 1440
 	maxStep  = 24 * time.Hour
 	maxDays  = 35
 )
 
-// parameterError says which parameter is wrong and what would be right.
+// parameterError describes an invalid parameter and the valid values.
 type parameterError struct{ name, detail string }
 
 func (e *parameterError) Error() string { return quoteShort(e.name) + ": " + e.detail }
 
-// wrong refuses a parameter's value: it must be something else.
+// wrong returns the error for a parameter's value; must describes the valid
+// values.
 func wrong(name, value, must string) error {
 	return &parameterError{name, must + ", not " + strconv.Quote(quoteShort(value))}
 }
 
-// quoteShort bounds what an answer repeats of a request.
+// quoteShort limits how much of a request a response repeats.
 func quoteShort(s string) string {
 	const most = 60
 	if len(s) <= most {
@@ -41,7 +43,7 @@ func quoteShort(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// parameters are those of a request, each given once.
+// parameters returns a request's parameters, each of which must be given once.
 func parameters(req events.APIGatewayProxyRequest) (map[string]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(req.MultiValueQueryStringParameters)) {
 		if values := req.MultiValueQueryStringParameters[name]; len(values) > 1 {
@@ -51,8 +53,8 @@ func parameters(req events.APIGatewayProxyRequest) (map[string]string, error) {
 	return req.QueryStringParameters, nil
 }
 
-// onlyParameters refuses parameters that aren't known: a misspelt one would
-// silently change the answer.
+// onlyParameters rejects unknown parameters: a misspelled one would silently
+// change the response.
 func onlyParameters(given map[string]string, known ...string) error {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if slices.Contains(known, name) {
@@ -66,20 +68,20 @@ func onlyParameters(given map[string]string, known ...string) error {
 	return nil
 }
 
-// span is a range of whole minutes, from (inclusive) to (exclusive), taken in
-// steps that begin at from.
+// span is a range of whole minutes, from (inclusive) to (exclusive), divided
+// into steps that begin at from.
 type span struct {
 	from, to time.Time
 	step     time.Duration
 }
 
-// seriesRequest asks for a metric's values over a span.
+// seriesRequest is a request for a metric's values over a span.
 type seriesRequest struct {
 	series
 	span
-	// eventType is empty for all.
+	// eventType is empty for all types.
 	eventType string
-	// total adds all dimensions up.
+	// total sums over all dimension values.
 	total bool
 }
 
@@ -95,7 +97,7 @@ func readSeriesRequest(s series, given map[string]string, now time.Time) (r seri
 		if err := event.CheckType(r.eventType); err != nil {
 			return r, wrong("eventType", r.eventType, err.Error())
 		}
-		if strings.ContainsRune(r.eventType, utf8.RuneError) { // what the gateway makes of bytes such as %FC
+		if strings.ContainsRune(r.eventType, utf8.RuneError) { // the gateway's replacement for bytes such as %FC
 			return r, wrong("eventType", r.eventType, "must be text in UTF-8, percent-encoded")
 		}
 	}
@@ -111,7 +113,7 @@ func readSeriesRequest(s series, given map[string]string, now time.Time) (r seri
 }
 
 func readSpan(given map[string]string, now time.Time) (s span, err error) {
-	s.to = now.Truncate(time.Minute).Add(time.Minute) // the minute that has begun is in it
+	s.to = now.Truncate(time.Minute).Add(time.Minute) // includes the current minute
 	if s.to, err = readTime(given, "to", s.to); err != nil {
 		return s, err
 	}
@@ -125,16 +127,16 @@ func readSpan(given map[string]string, now time.Time) (s span, err error) {
 			return s, wrong("step", text, "must be whole minutes, 1m to 24h, such as 5m")
 		}
 	}
-	if !inYears(s.from) { // an hour before to
-		return s, wrong("to", given["to"], "must lie an hour or more after 1970-01-01T00:00:00Z without from")
+	if !inYears(s.from) { // from may have been calculated from to
+		return s, wrong("to", given["to"], "must be at least an hour after 1970-01-01T00:00:00Z if from is missing")
 	}
 	if !s.from.Before(s.to) {
-		return s, wrong("from", given["from"], "must lie before to, "+s.to.Format(time.RFC3339))
+		return s, wrong("from", given["from"], "must be before to, "+s.to.Format(time.RFC3339))
 	}
 	return s, nil
 }
 
-// readTime reads a time of a whole minute.
+// readTime reads a time and truncates it to the minute.
 func readTime(given map[string]string, name string, otherwise time.Time) (time.Time, error) {
 	text, ok := given[name]
 	if !ok {
@@ -147,10 +149,11 @@ func readTime(given map[string]string, name string, otherwise time.Time) (time.T
 	return t.Truncate(time.Minute), nil
 }
 
-// inYears keeps far from where times or their sums can't be written.
+// inYears rejects times so far away that they, or sums with them, can't be
+// formatted.
 func inYears(t time.Time) bool { return t.Year() >= 1970 && t.Year() < 9999 }
 
-// daysRequest asks for whole days, UTC, both included.
+// daysRequest is a request for whole days (UTC), inclusive.
 type daysRequest struct{ first, last time.Time }
 
 func readDaysRequest(given map[string]string, now time.Time) (r daysRequest, err error) {
@@ -165,9 +168,9 @@ func readDaysRequest(given map[string]string, now time.Time) (r daysRequest, err
 	}
 	switch days := r.last.Sub(r.first)/(24*time.Hour) + 1; {
 	case r.last.Before(r.first):
-		return r, wrong("from", given["from"], "must not lie after to, "+r.last.Format(time.DateOnly))
+		return r, wrong("from", given["from"], "must not be after to, "+r.last.Format(time.DateOnly))
 	case days > maxDays:
-		return r, &parameterError{"from", fmt.Sprintf("%q lies too far before to, %s: ask for at most %d days", quoteShort(given["from"]), r.last.Format(time.DateOnly), maxDays)}
+		return r, &parameterError{"from", fmt.Sprintf("%q is too long before to, %s: request at most %d days", quoteShort(given["from"]), r.last.Format(time.DateOnly), maxDays)}
 	}
 	return r, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// detail is what a refusal says.
+// detail returns the message of an error response.
 func detail(t *testing.T, resp events.APIGatewayProxyResponse) string {
 	t.Helper()
 	var p struct{ Detail string }
@@ -36,23 +36,23 @@ func TestWrongRequests(t *testing.T) {
 		status     int
 		detail     string
 	}{
-		"unknown metric":             {"profit", nil, 404, `there is no metric "profit": ask for summary, events, users, purchases or revenue`},
-		"no metric":                  {"", nil, 404, `there is no metric "": ask for summary, events, users, purchases or revenue`},
-		"a metric of no name":        {"Revenue", nil, 404, `there is no metric "Revenue": ask for summary, events, users, purchases or revenue`},
-		"a series' key":              {definitions[1].Key(), nil, 404, `there is no metric "` + definitions[1].Key() + `": ask for summary, events, users, purchases or revenue`},
+		"unknown metric":             {"profit", nil, 404, `metric "profit" does not exist: use summary, events, users, purchases or revenue`},
+		"no metric":                  {"", nil, 404, `metric "" does not exist: use summary, events, users, purchases or revenue`},
+		"an invalid name":            {"Revenue", nil, 404, `metric "Revenue" does not exist: use summary, events, users, purchases or revenue`},
+		"a series' key":              {definitions[1].Key(), nil, 404, `metric "` + definitions[1].Key() + `" does not exist: use summary, events, users, purchases or revenue`},
 		"summary with a parameter":   {"summary", p{"from": "x"}, 400, "from: is not known: this metric takes no parameters"},
-		"misspelt parameter":         {"events", p{"form": "x"}, 400, "form: " + ranges},
+		"misspelled parameter":       {"events", p{"form": "x"}, 400, "form: " + ranges},
 		"events of a user":           {"events", p{"userId": "x"}, 400, "userId: " + ranges},
 		"from no time":               {"events", p{"from": "yesterday"}, 400, "from: " + aTime + `, not "yesterday"`},
-		"from after to":              {"events", p{"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, 400, `from: must lie before to, 2026-01-01T00:00:00Z, not "2026-01-02T00:00:00Z"`},
-		"nothing between":            {"events", p{"from": "2026-01-01T00:00:01Z", "to": "2026-01-01T00:00:59Z"}, 400, `from: must lie before to, 2026-01-01T00:00:00Z, not "2026-01-01T00:00:01Z"`},
+		"from after to":              {"events", p{"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, 400, `from: must be before to, 2026-01-01T00:00:00Z, not "2026-01-02T00:00:00Z"`},
+		"nothing between":            {"events", p{"from": "2026-01-01T00:00:01Z", "to": "2026-01-01T00:00:59Z"}, 400, `from: must be before to, 2026-01-01T00:00:00Z, not "2026-01-01T00:00:01Z"`},
 		"to without a zone":          {"revenue", p{"to": "2026-01-01T00:00:00"}, 400, "to: " + aTime + `, not "2026-01-01T00:00:00"`},
 		"a long value":               {"events", p{"to": strings.Repeat("x", 1000)}, 400, "to: " + aTime + `, not "` + strings.Repeat("x", 60) + `…"`},
 		"year 9999":                  {"events", p{"to": "9999-12-31T23:59:59Z"}, 400, "to: " + aTime + `, not "9999-12-31T23:59:59Z"`},
 		"year 1969 in UTC":           {"events", p{"from": "1970-01-01T00:00:00+01:00"}, 400, "from: " + aTime + `, not "1970-01-01T00:00:00+01:00"`},
 		"from at +24:00":             {"events", p{"from": "2026-01-01T00:00:00+24:00"}, 400, "from: " + aTime + `, not "2026-01-01T00:00:00+24:00"`},
 		"to at +00:60":               {"revenue", p{"to": "2026-01-01T00:00:00+00:60"}, 400, "to: " + aTime + `, not "2026-01-01T00:00:00+00:60"`},
-		"to is the beginning":        {"events", p{"to": "1970-01-01T00:00:00Z"}, 400, `to: must lie an hour or more after 1970-01-01T00:00:00Z without from, not "1970-01-01T00:00:00Z"`},
+		"to is the beginning":        {"events", p{"to": "1970-01-01T00:00:00Z"}, 400, `to: must be at least an hour after 1970-01-01T00:00:00Z if from is missing, not "1970-01-01T00:00:00Z"`},
 		"a step that overflows":      {"events", p{"step": "9223372036854775807h"}, 400, aStep + `, not "9223372036854775807h"`},
 		"users at -99:99":            {"users", p{"to": "2026-01-31T00:00:00-99:99"}, 400, "to: " + aDay + `, not "2026-01-31T00:00:00-99:99"`},
 		"step no duration":           {"events", p{"step": "often"}, 400, aStep + `, not "often"`},
@@ -62,12 +62,12 @@ func TestWrongRequests(t *testing.T) {
 		"no type":                    {"events", p{"eventType": "page\tview"}, 400, `eventType: must not hold control characters, and has U+0009, not "page\tview"`},
 		"a long type":                {"events", p{"eventType": strings.Repeat("ü", 101)}, 400, `eventType: must have 1 to 100 characters, not "` + strings.Repeat("ü", 30) + `…"`},
 		"a type not in UTF-8":        {"events", p{"eventType": "Gr\ufffde"}, 400, "eventType: must be text in UTF-8, percent-encoded, not \"Gr\ufffde\""},
-		"by what isn't kept":         {"events", p{"by": "country"}, 400, `by: must be eventType or none, not "country"`},
+		"by an unknown field":        {"events", p{"by": "country"}, 400, `by: must be eventType or none, not "country"`},
 		"by of a declared metric":    {"revenue", p{"by": "none"}, 400, "by: is not known: use from, to, step, cursor"},
-		"users of too many days":     {"users", p{"from": "2020-01-01", "to": "2026-01-31"}, 400, `from: "2020-01-01" lies too far before to, 2026-01-31: ask for at most 35 days`},
+		"users of too many days":     {"users", p{"from": "2020-01-01", "to": "2026-01-31"}, 400, `from: "2020-01-01" is too long before to, 2026-01-31: request at most 35 days`},
 		"users of no day":            {"users", p{"to": "today"}, 400, "to: " + aDay + `, not "today"`},
 		"users of an impossible day": {"users", p{"to": "2026-02-30"}, 400, "to: " + aDay + `, not "2026-02-30"`},
-		"users from after to":        {"users", p{"from": "2026-01-02", "to": "2026-01-01"}, 400, `from: must not lie after to, 2026-01-01, not "2026-01-02"`},
+		"users from after to":        {"users", p{"from": "2026-01-02", "to": "2026-01-01"}, 400, `from: must not be after to, 2026-01-01, not "2026-01-02"`},
 		"users with step":            {"users", p{"step": "1h"}, 400, "step: is not known: use from, to"},
 		"users with a cursor":        {"users", p{"cursor": "x"}, 400, "cursor: is not known: use from, to"},
 	} {
@@ -97,7 +97,7 @@ func TestWrongCursors(t *testing.T) {
 	if err := json.Unmarshal([]byte(get(t, h, "revenue", long).Body), &a); err != nil || a.Next == "" {
 		t.Fatal(a, err)
 	}
-	const broken = ` is not the next of an answer, or was damaged: give that as it is, or ask with from and to`
+	const broken = ` is not a valid cursor: send the response's next unchanged, or use from and to`
 	quoted := func(cursor string) string { return `"` + cursor[:60] + `…"` }
 	swapped := a.Next[:20] + string(a.Next[20]^1) + a.Next[21:]
 	for name, c := range map[string]struct {
@@ -110,10 +110,10 @@ func TestWrongCursors(t *testing.T) {
 		"cut":                   {"revenue", map[string]string{"cursor": a.Next[:len(a.Next)-1]}, "cursor: " + quoted(a.Next) + broken},
 		"a letter changed":      {"revenue", map[string]string{"cursor": swapped}, "cursor: " + quoted(swapped) + broken},
 		"padded":                {"revenue", map[string]string{"cursor": a.Next + "="}, "cursor: " + quoted(a.Next) + broken},
-		"with from":             {"revenue", map[string]string{"cursor": a.Next, "from": "2025-01-01T00:00:00Z"}, "cursor: goes alone: leave the other parameters out, it holds them"},
-		"with what it isn't":    {"revenue", map[string]string{"cursor": a.Next, "x": ""}, "cursor: goes alone: leave the other parameters out, it holds them"},
-		"of another metric":     {"purchases", map[string]string{"cursor": a.Next}, "cursor: " + quoted(a.Next) + " is for /metrics/revenue: ask there"},
-		"of a metric at events": {"events", map[string]string{"cursor": a.Next}, "cursor: " + quoted(a.Next) + " is for /metrics/revenue: ask there"},
+		"with from":             {"revenue", map[string]string{"cursor": a.Next, "from": "2025-01-01T00:00:00Z"}, "cursor: must be the only parameter; it replaces all other parameters"},
+		"with what it isn't":    {"revenue", map[string]string{"cursor": a.Next, "x": ""}, "cursor: must be the only parameter; it replaces all other parameters"},
+		"of another metric":     {"purchases", map[string]string{"cursor": a.Next}, "cursor: " + quoted(a.Next) + " is for /metrics/revenue: use it there"},
+		"of a metric at events": {"events", map[string]string{"cursor": a.Next}, "cursor: " + quoted(a.Next) + " is for /metrics/revenue: use it there"},
 	} {
 		if resp := get(t, h, c.metric, c.parameters); resp.StatusCode != 400 || detail(t, resp) != c.detail {
 			t.Errorf("%s: %d %s\nwant %s", name, resp.StatusCode, resp.Body, c.detail)
@@ -121,7 +121,7 @@ func TestWrongCursors(t *testing.T) {
 	}
 	h = declare(t, h.Deps, metric.Definition{Name: "revenue", Sum: "properties.total"})
 	if resp := get(t, h, "revenue", map[string]string{"cursor": a.Next}); resp.StatusCode != 400 ||
-		detail(t, resp) != "cursor: "+quoted(a.Next)+" is for the metric as it was declared before: ask again with from and to" {
+		detail(t, resp) != "cursor: "+quoted(a.Next)+" is for an earlier declaration of the metric: use from and to" {
 		t.Errorf("of an older declaration: %d %s", resp.StatusCode, resp.Body)
 	}
 	if _, err := base64.RawURLEncoding.DecodeString(a.Next); err != nil {

@@ -1,5 +1,5 @@
-// Package query answers GET /metrics/{metric}: from the cache, and from the
-// warehouse what the cache doesn't have.
+// Package query serves GET /metrics/{metric} from the cache, and from the
+// warehouse if the cache is incomplete.
 package query
 
 import (
@@ -20,13 +20,13 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Warehouse is read where the cache has no answer; *warehouse.DB satisfies it.
+// Warehouse is used if the cache has no data; *warehouse.DB satisfies it.
 type Warehouse interface {
 	Counts
 	Catalog
 }
 
-// Counts reads the numbers of an answer.
+// Counts reads the numbers for a response.
 type Counts interface {
 	cache.Source
 	Series(ctx context.Context, metric string, from, to time.Time, step time.Duration) ([]warehouse.Point, error)
@@ -36,12 +36,13 @@ type Counts interface {
 	CountType(ctx context.Context, eventType string, from, to time.Time, step time.Duration) (warehouse.TypeCount, error)
 }
 
-// Catalog describes the series that the warehouse has.
+// Catalog describes the series in the warehouse.
 type Catalog interface {
-	// MetricKey finds the series of a metric by its name; by is the number of fields
-	// that distinguish its dimension values.
+	// MetricKey returns the series of a metric name; by is the number of
+	// dimension fields.
 	MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error)
-	// Values lists the dimension values of a series that have a place, or had one.
+	// Values lists the dimension values of a series that have, or had, rows of
+	// their own.
 	Values(ctx context.Context, key string) ([]warehouse.Value, error)
 	// IsNeverFolded reports whether a value has rows of its own in every minute.
 	IsNeverFolded(ctx context.Context, key, value string) (bool, error)
@@ -69,7 +70,7 @@ type Deps struct {
 	Log       *slog.Logger
 }
 
-// Handler answers queries.
+// Handler handles queries.
 type Handler struct {
 	Deps
 	origins     []string
@@ -77,12 +78,12 @@ type Handler struct {
 
 	sinces ttlCache[time.Time]
 	coded  ttlCache[series]
-	// placed are event types that are never folded.
+	// placed holds event types that are never folded.
 	placed ttlCache[struct{}]
 }
 
-// New returns a handler. It fails if the environment's metrics can't be read. It
-// may be used concurrently if Deps may.
+// New returns a handler. It fails if the environment's metrics can't be
+// decoded. The handler is safe for concurrent use if Deps is.
 func New(env contract.Query, d Deps) (*Handler, error) {
 	definitions, err := metric.Decode(env.Metrics)
 	if err != nil {
@@ -92,31 +93,31 @@ func New(env contract.Query, d Deps) (*Handler, error) {
 }
 
 const (
-	// cacheTime bounds what a request spends on the cache.
+	// cacheTime is a request's timeout for the cache.
 	cacheTime = 2 * time.Second
-	// reserve is kept of the invocation's time for the cache and the answer,
-	// should the warehouse hang.
+	// reserve is the part of the invocation's time that is kept for the cache
+	// and the response if the warehouse hangs.
 	reserve = cacheTime + time.Second
-	// staleAfter is the age from which an answer is marked as stale; the cache is
-	// refreshed each minute.
+	// staleAfter is the age from which a response is marked as stale; the cache
+	// is refreshed every minute.
 	staleAfter = 3 * time.Minute
-	// settledAfter is how long ago a range must have ended to be called
-	// settled: hardly an event comes so late.
+	// settledAfter is how long ago a range must have ended to count as settled:
+	// later events are very rare.
 	settledAfter = 48 * time.Hour
 )
 
-// errUnavailable is returned if neither cache nor warehouse can answer.
-var errUnavailable = errors.New("neither the cache nor the warehouse can answer now")
+// errUnavailable is returned if neither cache nor warehouse has the data.
+var errUnavailable = errors.New("the cache and the warehouse are unavailable")
 
-// result is an answer before it is written.
+// result is a response before encoding.
 type result struct {
 	body any
-	// ended is the end of the range that it is about.
+	// ended is the end of the response's range.
 	ended time.Time
 	stale bool
 }
 
-// Handle answers one request, with the CORS headers for the origins in the
+// Handle handles one request and adds the CORS headers for the origins in the
 // environment. Every request gets a response; an error is a bug.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	return api.AllowOrigins(h.origins, h.handle)(ctx, req)
@@ -183,7 +184,7 @@ func (h *Handler) count(ctx context.Context, hits, misses int) {
 	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheHits, Value: float64(hits)}, emf.Metric{Name: contract.MetricCacheMisses, Value: float64(misses)})
 }
 
-// cacheFailed logs and counts a failure that the answer survives.
+// cacheFailed logs and counts a cache failure that doesn't prevent a response.
 func (h *Handler) cacheFailed(ctx context.Context, err error) {
 	h.Log.ErrorContext(ctx, "cache not usable", "err", err)
 	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: 1})

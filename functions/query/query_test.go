@@ -66,7 +66,8 @@ type rig struct {
 	loader  *warehouse.DB
 	conn    *pgx.Conn
 	owner   *warehouse.DB
-	// stopCache and stopWarehouse cause an outage.
+	// stopCache and stopWarehouse simulate an outage.
+
 	stopCache, stopWarehouse func()
 }
 
@@ -92,7 +93,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// load puts n events at a time before now.
+// load loads n events at a time before now.
 func (r *rig) load(t *testing.T, n int, ago time.Duration, kind string) {
 	t.Helper()
 	rows := make([]warehouse.Row, n)
@@ -150,7 +151,7 @@ func TestEventsFillTheCache(t *testing.T) {
 			t.Errorf("from %s: %s", want, body)
 		}
 	}
-	// The first asked for sixty minutes that weren't there, the second found them.
+	// The first request found none of sixty minutes, the second found all.
 	if hits, misses := r.metrics[contract.MetricCacheHits], r.metrics[contract.MetricCacheMisses]; hits != 60 || misses != 60 {
 		t.Errorf("%v hits, %v misses", hits, misses)
 	}
@@ -159,7 +160,7 @@ func TestEventsFillTheCache(t *testing.T) {
 	if len(a.Points) != 1 || a.Points[0].Count != 2 || a.Points[0].At != now.Add(-5*time.Minute).Truncate(time.Minute) {
 		t.Errorf("clicks are %+v", a.Points)
 	}
-	// Ninety minutes: sixty are in the cache by now.
+	// Ninety minutes, of which sixty are cached by now.
 	r.get(t, "events", map[string]string{"from": now.Add(-90 * time.Minute).Format(time.RFC3339)}, 200, &a)
 	if a.Source != "cache+warehouse" {
 		t.Errorf("source is %s", a.Source)
@@ -174,7 +175,7 @@ func TestLongAndOldRangesComeFromTheWarehouse(t *testing.T) {
 	if a.Source != "warehouse" || len(a.Points) != 1 || a.Points[0].Count != 5 {
 		t.Errorf("%+v", a)
 	}
-	// No keys for a time to come.
+	// Future times create no keys.
 	r.get(t, "events", map[string]string{"from": "2090-01-01T00:00:00Z", "to": "2090-01-01T01:00:00Z"}, 200, &a)
 	if a.Source != "warehouse" {
 		t.Errorf("%+v", a)
@@ -222,7 +223,7 @@ func TestOutages(t *testing.T) {
 	r.Clock.Time = func() time.Time { return now.Add(10 * time.Second) }
 	r.get(t, "summary", nil, 200, &s)
 	if s.AsOf == nil || !s.AsOf.Equal(now.Truncate(time.Millisecond)) {
-		t.Errorf("asOf is %v, want when it was filled, %v", s.AsOf, now)
+		t.Errorf("asOf is %v, want the time of the fill, %v", s.AsOf, now)
 	}
 	r.Clock.Time = func() time.Time { return now.Add(4 * time.Minute) }
 	to := map[string]string{"from": now.Add(-20 * time.Minute).Format(time.RFC3339), "to": now.Format(time.RFC3339)}

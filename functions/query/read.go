@@ -16,14 +16,14 @@ import (
 
 const (
 	// maxCached is the longest span that is read from the cache, minute by
-	// minute; the warehouse adds longer ones up itself.
+	// minute; for longer ones the warehouse computes the sums.
 	maxCached = 24 * time.Hour
-	// maxBytes bounds the points of an answer: Lambda takes 6 MiB, in which
+	// maxBytes limits the points of a response: Lambda accepts 6 MiB, in which
 	// each quote takes two bytes.
 	maxBytes = 5 << 20
 )
 
-// events answers /metrics/events.
+// events serves /metrics/events.
 func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (result, error) {
 	p, err := h.page(ctx, r, now)
 	if err != nil {
@@ -39,7 +39,7 @@ func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (r
 	return result{a, p.end, a.Stale}, nil
 }
 
-// page is as much of what is asked for as one answer may hold.
+// page is the part of the requested data that fits into one response.
 type page struct {
 	points []warehouse.Point
 	end    time.Time
@@ -64,7 +64,7 @@ func (h *Handler) page(ctx context.Context, r seriesRequest, now time.Time) (p p
 	return p, nil
 }
 
-// folded is how many events points have whose type has no place of its own.
+// folded returns the number of folded events in points.
 func folded(points []warehouse.Point) (n int64) {
 	for _, p := range points {
 		if p.Dimension == warehouse.OtherDimension {
@@ -74,8 +74,9 @@ func folded(points []warehouse.Point) (n int64) {
 	return n
 }
 
-// unfold counts the events of the type that is asked for where they may be
-// folded. If the warehouse can't, the answer states what may be missing.
+// unfold counts the events of the requested type in minutes in which they may
+// be folded. If the warehouse can't, the response states how many may be
+// missing.
 func (h *Handler) unfold(ctx context.Context, r seriesRequest, p *page, points []warehouse.Point, other int64, now time.Time) []warehouse.Point {
 	_, placed, err := h.placed.get(r.eventType, now, func() (struct{}, bool, error) {
 		never, err := h.Warehouse.IsNeverFolded(ctx, r.key, r.eventType)
@@ -100,7 +101,7 @@ func (h *Handler) unfold(ctx context.Context, r seriesRequest, p *page, points [
 	return counted.Points
 }
 
-// choose leaves the points that are asked for.
+// choose selects the requested points.
 func (r seriesRequest) choose(points []warehouse.Point) []warehouse.Point {
 	if r.eventType != "" {
 		points = slices.DeleteFunc(points, func(p warehouse.Point) bool { return p.Dimension != r.eventType })
@@ -119,9 +120,10 @@ func (r seriesRequest) choose(points []warehouse.Point) []warehouse.Point {
 	return totals
 }
 
-// cut leaves the last steps of a page to the next, when all would be too large.
+// cut moves the last steps of a page to the next page if the page would be too
+// large.
 func cut(points []warehouse.Point, end time.Time) ([]warehouse.Point, time.Time) {
-	size, step := 0, 0 // where the step begins
+	size, step := 0, 0 // index of the current step's first point
 	for i, p := range points {
 		if i > 0 && !p.At.Equal(points[i-1].At) {
 			step = i
@@ -133,7 +135,7 @@ func cut(points []warehouse.Point, end time.Time) ([]warehouse.Point, time.Time)
 	return points, end
 }
 
-// bytesOf is how large a point becomes, at most: JSON, inside JSON.
+// bytesOf returns the maximum size of a point: JSON inside JSON.
 func bytesOf(p warehouse.Point) int {
 	size := 150 + len(p.Sum) + len(p.Min) + len(p.Max)
 	for _, c := range []byte(p.Dimension) {
@@ -151,8 +153,8 @@ func bytesOf(p warehouse.Point) int {
 	return size
 }
 
-// read adds a series up by steps: from the cache when all of it can be there,
-// else from the warehouse; and from the cache again when the warehouse can't.
+// read sums a series by step: from the cache if it can have the whole span,
+// otherwise from the warehouse, and if that fails, from the cache if possible.
 func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, api.Origin, error) {
 	kept := s.from.Add(cache.Window).After(now.Add(time.Minute)) && !s.to.After(now.Add(cache.Ahead))
 	if kept && s.to.Sub(s.from) <= maxCached {
@@ -163,7 +165,7 @@ func (h *Handler) read(ctx context.Context, key string, s span, now time.Time) (
 		return points, fresh(now), nil
 	}
 	if kept {
-		found, ok := h.cached(context.WithoutCancel(ctx), key, s.minutes()) // the time may be used up
+		found, ok := h.cached(context.WithoutCancel(ctx), key, s.minutes()) // the deadline may have passed
 		if ok && len(found.Missing) == 0 {
 			h.Log.WarnContext(ctx, "answered without the warehouse", "err", err)
 			points, err := addUp(found.Rows, s)
@@ -181,7 +183,7 @@ func (s span) minutes() []time.Time {
 	return minutes
 }
 
-// cached is what the cache has of minutes; ok is false when it can't be read.
+// cached reads minutes from the cache; ok is false if the cache can't be read.
 func (h *Handler) cached(ctx context.Context, key string, minutes []time.Time) (found cache.Minutes, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, cacheTime)
 	defer cancel()
@@ -193,7 +195,8 @@ func (h *Handler) cached(ctx context.Context, key string, minutes []time.Time) (
 	return found, true
 }
 
-// recent adds minutes up. What the cache lacks it is given on the way.
+// recent sums minutes of the cache. It reads missing minutes from the warehouse
+// and adds them to the cache.
 func (h *Handler) recent(ctx context.Context, key string, s span, now time.Time) ([]warehouse.Point, api.Origin, error) {
 	minutes := s.minutes()
 	found, ok := h.cached(ctx, key, minutes)
@@ -218,8 +221,8 @@ func (h *Handler) recent(ctx context.Context, key string, s span, now time.Time)
 	return points, from, err
 }
 
-// fill reads minutes from the warehouse and gives them to the cache, if that
-// takes them.
+// fill reads minutes from the warehouse and writes them to the cache, if
+// possible.
 func (h *Handler) fill(ctx context.Context, key string, missing []time.Time) ([]warehouse.MinuteRow, error) {
 	rows, err := h.Cache.Fill(ctx, h.Warehouse, key, missing)
 	var notWritten *cache.WriteError
@@ -230,11 +233,11 @@ func (h *Handler) fill(ctx context.Context, key string, missing []time.Time) ([]
 	return rows, err
 }
 
-// sums is what was added up for a point.
+// sums are the totals of a point.
 type sums struct {
 	n             int64
 	sum, min, max decimal.Decimal
-	// measured is false for a metric that only counts.
+	// measured is false if the metric only counts.
 	measured bool
 }
 
@@ -269,7 +272,7 @@ func (s *sums) add(r warehouse.MinuteRow) error {
 	return nil
 }
 
-// addUp adds rows up by step and dimension.
+// addUp sums rows by step and dimension.
 func addUp(rows []warehouse.MinuteRow, s span) ([]warehouse.Point, error) {
 	type key struct {
 		at        int64

@@ -17,10 +17,11 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 )
 
-// retryAfterSeconds is what a client is told when nothing can answer.
+// retryAfterSeconds is the Retry-After of a response when cache and warehouse
+// are unavailable.
 const retryAfterSeconds = 5
 
-// refuse answers what can't be answered.
+// refuse returns the response for an error.
 func refuse(ctx context.Context, log *slog.Logger, err error) (events.APIGatewayProxyResponse, error) {
 	var wrong *parameterError
 	var unknown *unknownMetricError
@@ -36,11 +37,11 @@ func refuse(ctx context.Context, log *slog.Logger, err error) (events.APIGateway
 	return p.Response()
 }
 
-// respond writes an answer, or says that the client has it already.
+// respond encodes a response, or returns 304 if the client already has it.
 func respond(req events.APIGatewayProxyRequest, r result, now time.Time) (events.APIGatewayProxyResponse, error) {
 	body, err := json.Marshal(r.body, json.Deterministic(true))
 	if err != nil {
-		return events.APIGatewayProxyResponse{}, fmt.Errorf("encode answer: %w", err)
+		return events.APIGatewayProxyResponse{}, fmt.Errorf("encode response: %w", err)
 	}
 	tag := entityTag(body)
 	resp := events.APIGatewayProxyResponse{
@@ -54,8 +55,8 @@ func respond(req events.APIGatewayProxyRequest, r result, now time.Time) (events
 	return resp, nil
 }
 
-// cacheControl says how long a client may keep an answer: who asks is part of
-// the request, so nobody else may.
+// cacheControl returns how long a client may cache a response. Responses are
+// private, because the caller's identity is part of the request.
 func cacheControl(r result, now time.Time) string {
 	switch {
 	case r.stale:
@@ -73,8 +74,8 @@ func entityTag(body []byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
-// matches says whether If-None-Match names the tag. A proxy on the way may have
-// made it a weak one.
+// matches reports whether If-None-Match contains the tag. A proxy may have
+// changed it to a weak tag.
 func matches(req events.APIGatewayProxyRequest, tag string) bool {
 	for name, value := range req.Headers {
 		if !strings.EqualFold(name, "If-None-Match") {

@@ -11,27 +11,27 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// series is what a metric's name stands for.
+// series describes the series of a metric.
 type series struct {
 	name string
-	// key is the name of its rows.
+	// key identifies its rows.
 	key string
-	// fields is how many values a dimension has; by names them, where they
-	// have names.
+	// fields is the number of dimension fields; by contains their names, if
+	// they have names.
 	fields int
 	by     []string
-	// sum, min and max are whether the answer has them.
+	// sum, min and max report whether the response contains them.
 	sum, min, max bool
-	// declared is false for what the platform or code makes; skips is whether
-	// events are passed over and counted apart.
+	// declared is false for built-in and computed metrics; skips reports
+	// whether skipped events are counted in a series of their own.
 	declared, skips bool
-	// parameters are those that it takes.
+	// parameters lists the accepted query parameters.
 	parameters []string
 }
 
 var seriesParameters = []string{"from", "to", "step", "cursor"}
 
-// eventsSeries is the platform's own: events by type.
+// eventsSeries is the built-in metric: events by type.
 var eventsSeries = series{
 	name: api.MetricEvents, key: warehouse.MetricEvents, fields: 1, by: []string{"eventType"},
 	parameters: []string{"from", "to", "step", "eventType", "by", "cursor"},
@@ -44,7 +44,7 @@ func declared(d metric.Definition) series {
 	}
 }
 
-// unknownMetricError says that there is no metric of a name.
+// unknownMetricError is returned for a metric that does not exist.
 type unknownMetricError struct {
 	name  string
 	known []string
@@ -52,11 +52,11 @@ type unknownMetricError struct {
 
 func (e *unknownMetricError) Error() string {
 	last := len(e.known) - 1
-	return fmt.Sprintf("there is no metric %q: ask for %s or %s", quoteShort(e.name), strings.Join(e.known[:last], ", "), e.known[last])
+	return fmt.Sprintf("metric %q does not exist: use %s or %s", quoteShort(e.name), strings.Join(e.known[:last], ", "), e.known[last])
 }
 
-// find looks a metric up: among the declared ones, then among those that code
-// makes, of which only the warehouse knows.
+// find returns a metric by name: a declared one, or a computed one, which only
+// the warehouse knows.
 func (h *Handler) find(ctx context.Context, name string, now time.Time) (series, error) {
 	known := []string{api.MetricSummary, api.MetricEvents, api.MetricUsers}
 	for _, d := range h.definitions {
@@ -71,7 +71,7 @@ func (h *Handler) find(ctx context.Context, name string, now time.Time) (series,
 	}
 	s, ok, err := h.coded.get(name, now, func() (series, bool, error) {
 		key, fields, ok, err := h.Warehouse.MetricKey(ctx, name)
-		// Which of the values there are shows in the rows.
+		// The rows show which of the values exist.
 		return series{name: name, key: key, fields: fields, sum: true, min: true, max: true, parameters: seriesParameters}, ok, err
 	})
 	switch {
@@ -83,7 +83,8 @@ func (h *Handler) find(ctx context.Context, name string, now time.Time) (series,
 	return s, nil
 }
 
-// since tells from when on a series is whole. The answer does without it.
+// since returns the time from which a series is complete, or nil if that is
+// unknown.
 func (h *Handler) since(ctx context.Context, key string, now time.Time) *time.Time {
 	at, ok, err := h.sinces.get(key, now, func() (time.Time, bool, error) {
 		ctx, cancel := context.WithTimeout(ctx, sinceTime)
@@ -91,7 +92,7 @@ func (h *Handler) since(ctx context.Context, key string, now time.Time) *time.Ti
 		return h.Warehouse.Since(ctx, key)
 	})
 	if err != nil {
-		h.Log.WarnContext(ctx, "begin of series not known", "key", key, "err", err)
+		h.Log.WarnContext(ctx, "start of series unknown", "key", key, "err", err)
 	}
 	if !ok {
 		return nil
@@ -99,7 +100,7 @@ func (h *Handler) since(ctx context.Context, key string, now time.Time) *time.Ti
 	return &at
 }
 
-// metric answers for a declared metric, and for one that code makes.
+// metric serves declared and computed metrics.
 func (h *Handler) metric(ctx context.Context, r seriesRequest, now time.Time) (result, error) {
 	p, err := h.page(ctx, r, now)
 	if err != nil {
@@ -128,7 +129,7 @@ func (h *Handler) metric(ctx context.Context, r seriesRequest, now time.Time) (r
 	return result{a, p.end, a.Stale}, nil
 }
 
-// skipped counts the events that a metric passed over.
+// skipped counts the events that a metric skipped.
 func (h *Handler) skipped(ctx context.Context, r seriesRequest, end, now time.Time) (int64, api.Origin, error) {
 	points, origin, err := h.read(ctx, metric.SkippedKey(r.key), span{r.from, end, end.Sub(r.from)}, now)
 	var n int64
@@ -140,10 +141,10 @@ func (h *Handler) skipped(ctx context.Context, r seriesRequest, end, now time.Ti
 
 func metricPoint(s series, p warehouse.Point) api.Point {
 	m := api.Point{At: p.At, Count: p.N}
-	if p.Dimension != "" || s.by != nil { // code need not tell values apart
+	if p.Dimension != "" || s.by != nil { // a computed metric may have no dimension
 		m.Values = metric.Values(p.Dimension, s.fields)
 	}
-	if p.Min == "" { // it only counts
+	if p.Min == "" { // a metric that only counts
 		return m
 	}
 	if s.sum {

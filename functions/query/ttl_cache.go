@@ -6,31 +6,32 @@ import (
 )
 
 const (
-	// keptFor is how long the warehouse isn't asked again for what it told.
+	// keptFor is how long a value is cached.
 	keptFor = 5 * time.Minute
-	// waitFor is how long it isn't asked again after it failed to tell.
+	// waitFor is the pause after a failure of the warehouse.
 	waitFor = 5 * time.Second
-	// sinceTime bounds the wait for something that an answer does without.
+	// sinceTime is the timeout for a value that a response can do without.
 	sinceTime = time.Second
 )
 
-// ttlCache caches small values of the warehouse, and keeps the last ones while the
-// warehouse is unavailable. Its zero value is empty; it may be used concurrently.
+// ttlCache caches small values of the warehouse, and keeps them while the
+// warehouse is unavailable. Its zero value is empty; it is safe for concurrent
+// use.
 type ttlCache[T any] struct {
 	mu      sync.Mutex
 	entries map[string]entry[T]
-	// failed is why the warehouse is not asked before until.
+	// failed is the warehouse's last error; it is not asked again before until.
 	failed error
 	until  time.Time
 }
 
 type entry[T any] struct {
 	value T
-	again time.Time // of the next question to the warehouse
+	again time.Time // when to ask the warehouse again
 }
 
-// get returns a value, and asks the warehouse for it if it is not cached. Missing
-// values are not cached: clients invent names.
+// get returns a value; if it is not cached, it asks the warehouse. Missing
+// values are not cached, because clients may send arbitrary names.
 func (m *ttlCache[T]) get(name string, now time.Time, ask func() (T, bool, error)) (value T, ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -45,7 +46,7 @@ func (m *ttlCache[T]) get(name string, now time.Time, ask func() (T, bool, error
 		}
 	}
 	switch {
-	case m.failed != nil && known: // it has hardly changed
+	case m.failed != nil && known: // such values hardly change
 		return f.value, true, nil
 	case m.failed != nil:
 		return value, false, m.failed

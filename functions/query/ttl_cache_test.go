@@ -20,9 +20,9 @@ func TestMemory(t *testing.T) {
 		err   error
 	}{
 		{0, 0, 1, 0, false, nil},
-		{0, 7, 2, 7, true, nil}, // what isn't there is asked for each time
+		{0, 7, 2, 7, true, nil}, // missing values are not cached
 		{keptFor - 1, 8, 2, 7, true, nil},
-		{1, -1, 3, 7, true, nil}, // what is known holds while it is broken
+		{1, -1, 3, 7, true, nil}, // cached values survive an outage
 		{waitFor - 1, 8, 3, 7, true, nil},
 		{1, 8, 4, 8, true, nil},
 		{keptFor, 0, 5, 0, false, nil},

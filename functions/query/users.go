@@ -9,7 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 )
 
-// users answers /metrics/users.
+// users serves /metrics/users.
 func (h *Handler) users(ctx context.Context, r daysRequest, now time.Time) (result, error) {
 	days, origin, err := h.countUsers(ctx, r, now)
 	if err != nil {
@@ -20,8 +20,8 @@ func (h *Handler) users(ctx context.Context, r daysRequest, now time.Time) (resu
 	return result{a, ended, a.Stale}, nil
 }
 
-// countUsers counts by estimates of the cache when it has all of them, else
-// exactly.
+// countUsers uses the cache's estimates if it has every day, and otherwise
+// counts exactly.
 func (h *Handler) countUsers(ctx context.Context, r daysRequest, now time.Time) (days []api.UsersDay, from api.Origin, err error) {
 	var names []string
 	for d := r.first; !d.After(r.last); d = d.AddDate(0, 0, 1) {
@@ -43,7 +43,7 @@ func (h *Handler) countUsers(ctx context.Context, r daysRequest, now time.Time) 
 		}
 	}
 	var floor time.Time
-	if exact && len(counts) < len(names) { // a day without users, or one that was dropped
+	if exact && len(counts) < len(names) { // a day without users, or a dropped day
 		if floor, err = h.Warehouse.Floor(ctx); err != nil {
 			return nil, from, fmt.Errorf("%w: %w", errUnavailable, err)
 		}
@@ -58,7 +58,7 @@ func (h *Handler) countUsers(ctx context.Context, r daysRequest, now time.Time) 
 	return days, from, nil
 }
 
-// summary answers /metrics/summary.
+// summary serves /metrics/summary.
 func (h *Handler) summary(ctx context.Context, now time.Time) (result, error) {
 	to := now.Truncate(time.Minute).Add(time.Minute)
 	s := span{to.Add(-time.Hour), to, time.Hour}

@@ -9,7 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// values answers which values of a metric have rows of their own.
+// values lists the values of a metric that have rows of their own.
 func (h *Handler) values(ctx context.Context, s series, given map[string]string, now time.Time) (result, error) {
 	if err := onlyParameters(given, "list"); err != nil {
 		return result{}, err

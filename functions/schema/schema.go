@@ -1,5 +1,5 @@
-// Package schema migrates the warehouse during a deploy: it answers the custom
-// resource of the stack that stands for the schema.
+// Package schema migrates the warehouse during a deploy: it handles the stack's
+// custom resource for the schema.
 package schema
 
 import (
@@ -41,15 +41,15 @@ type Master interface {
 type Deps struct {
 	// Owner logs in as contract.RoleOwner with IAM.
 	Owner func() Warehouse
-	// Master logs in as the master user, while there is no owner.
+	// Master logs in as the master user, until the owner exists.
 	Master func(user, password string) Master
-	// Respond puts a response to the URL that CloudFormation reads.
+	// Respond writes a response to the URL that CloudFormation reads.
 	Respond func(ctx context.Context, url string, body []byte) error
 	Clock   pause.Clock
 	Log     *slog.Logger
 }
 
-// Handler answers the custom resource's requests.
+// Handler handles the custom resource's requests.
 type Handler struct {
 	Deps
 	env contract.Schema
@@ -59,21 +59,23 @@ type Handler struct {
 func New(env contract.Schema, d Deps) *Handler { return &Handler{d, env} }
 
 const (
-	// physicalID never changes: another one would tell CloudFormation that
-	// the schema was replaced.
+	// physicalID never changes: a different one would make CloudFormation
+	// replace the resource.
 	physicalID = "streamctl-schema"
-	// answerTime is kept of the invocation's time for the answer.
+	// answerTime is the part of the invocation's time that is kept for the
+	// response.
 	answerTime = 10 * time.Second
-	// patience is how long a database may be unreachable that was only just
-	// made, and a right to log in be unknown that was only just given.
-	patience = 2 * time.Minute
-	// maxReason bounds the reason; an answer may have 4,096 bytes.
+	// patience is how long to retry while a new database is unreachable or a
+	// new login permission is not effective yet.
+	retryFor = 2 * time.Minute
+	// maxReason is the maximum length of the reason; a response may have 4,096
+	// bytes.
 	maxReason = 1500
 )
 
-// Handle does what the request asks and answers it. Its error, for an answer
-// that couldn't be delivered, makes Lambda try again; all steps may be done
-// twice. The event holds a password: nothing of it is logged but its type.
+// Handle performs a request and responds to it. If the response can't be
+// delivered, it returns an error so that Lambda retries; every step can be
+// repeated. The event contains a password: nothing but its type is logged.
 func (h *Handler) Handle(ctx context.Context, e cfn.Event) error {
 	r := cfn.NewResponse(&e)
 	r.PhysicalResourceID, r.Status = physicalID, cfn.StatusSuccess
@@ -85,10 +87,10 @@ func (h *Handler) Handle(ctx context.Context, e cfn.Event) error {
 	}
 	body, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
+		return fmt.Errorf("encode response: %w", err)
 	}
 	if err := h.Respond(ctx, e.ResponseURL, body); err != nil {
-		return fmt.Errorf("answer CloudFormation: %w", err)
+		return fmt.Errorf("respond to CloudFormation: %w", err)
 	}
 	h.Log.InfoContext(ctx, "answered", "request", e.RequestType, "status", r.Status)
 	return nil
@@ -97,7 +99,7 @@ func (h *Handler) Handle(ctx context.Context, e cfn.Event) error {
 func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-answerTime), errors.New("the function's time is over"))
+		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-answerTime), errors.New("the function ran out of time"))
 		defer cancel()
 	}
 	p, err := contract.LoadMigrationProperties(values)
@@ -138,7 +140,7 @@ func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, l
 		if err := h.makeRoles(ctx, p); err != nil {
 			return err
 		}
-		// A right to log in that IAM was only just given may take a while.
+		// A new login permission of IAM may take a while to become effective.
 		err = h.retry(ctx, func(err error) bool { return warehouse.IsUnreachable(err) || warehouse.IsLoginRefused(err) }, work)
 	}
 	if err != nil {
@@ -162,20 +164,19 @@ func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, l
 	return nil
 }
 
-// makeRoles logs in as the master. A wrong password is final.
+// makeRoles logs in as the master user. A wrong password is a permanent error.
 func (h *Handler) makeRoles(ctx context.Context, p contract.MigrationProperties) (err error) {
 	master := h.Master(p.MasterUsername, p.MasterPassword)
 	defer func() { err = errors.Join(err, master.Close(context.WithoutCancel(ctx))) }()
 	return h.retry(ctx, warehouse.IsUnreachable, func() error { return master.EnsureRoles(ctx) })
 }
 
-// retry does work again while its error is one that passes, at most for
-// patience.
+// retry repeats work while its error is temporary, for at most retryFor.
 func (h *Handler) retry(ctx context.Context, passes func(error) bool, work func() error) error {
 	begun := h.Clock.Now()
 	for {
 		err := work()
-		if err == nil || !passes(err) || h.Clock.Now().Sub(begun) >= patience {
+		if err == nil || !passes(err) || h.Clock.Now().Sub(begun) >= retryFor {
 			return err
 		}
 		h.Log.InfoContext(ctx, "database not ready", "err", err)

@@ -26,7 +26,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// rig is a handler with a clock that only pauses move, and what it answered.
+// rig is a handler with a clock that only pauses advance, and its responses.
 type rig struct {
 	*schema.Handler
 	now     time.Time
@@ -96,12 +96,12 @@ func (r *rig) expect(t *testing.T, e cfn.Event, status cfn.StatusType, reason st
 	}
 	for _, secret := range []string{postgres.MasterPassword, "Wrong-Password", "signature"} {
 		if strings.Contains(r.log.String(), secret) || strings.Contains(a.Reason, secret) {
-			t.Errorf("%q was told", secret)
+			t.Errorf("the response contains %q", secret)
 		}
 	}
 }
 
-// admitting gives the new roles a way to log in, as IAM does on AWS.
+// admitting lets the new roles log in, as IAM does on AWS.
 type admitting struct {
 	*warehouse.DB
 	server *postgres.Server
@@ -131,9 +131,9 @@ func TestDeployOnANewDatabase(t *testing.T) {
 	create := request(cfn.RequestCreate, postgres.MasterPassword)
 	create.ResourceProperties["Metrics"] = `[{"Name":"revenue","EventType":"purchase","Sum":"properties.amount"}]`
 	r.expect(t, create, cfn.StatusSuccess, "")
-	r.expect(t, request(cfn.RequestUpdate, "Wrong-Password-1"), cfn.StatusSuccess, "") // the owner needs no master
+	r.expect(t, request(cfn.RequestUpdate, "Wrong-Password-1"), cfn.StatusSuccess, "") // the owner needs no master user
 	if masterLogins != 2 {
-		t.Errorf("%d logins as the master", masterLogins)
+		t.Errorf("%d logins as the master user", masterLogins)
 	}
 	conn, err := pgx.Connect(t.Context(), server.MasterURL(contract.DatabaseName))
 	if err != nil {
@@ -145,7 +145,7 @@ func TestDeployOnANewDatabase(t *testing.T) {
 	err = conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass),
 		(SELECT rolconnlimit FROM pg_roles WHERE rolname = $1),
 		(SELECT string_agg(name || ' ' || active, ', ' ORDER BY name) FROM metric)`, contract.RoleLoader).Scan(&days, &limit, &declared)
-	if err != nil || days != 3+1+warehouse.DaysAhead || limit != 4 || declared != "events true, revenue false" { // the update declares none
+	if err != nil || days != 3+1+warehouse.DaysAhead || limit != 4 || declared != "events true, revenue false" { // the update declares no metric
 		t.Errorf("%d days, limit %d, metrics %s, %v", days, limit, declared, err)
 	}
 	if err := server.Stop(t.Context()); err != nil {
@@ -159,7 +159,7 @@ func TestDeployOnANewDatabase(t *testing.T) {
 	}
 }
 
-// stub fails to migrate with err until it is nil.
+// stub fails to migrate with the given errors, one per call.
 type stub struct {
 	schema.Warehouse
 	errs []error
@@ -194,9 +194,9 @@ func TestErrorsThatPass(t *testing.T) {
 		status cfn.StatusType
 		reason string
 	}{
-		"the server is starting":          {[]error{starting, starting}, cfn.StatusSuccess, ""},
-		"the right to log in comes later": {[]error{refused, refused, refused}, cfn.StatusSuccess, ""},
-		"another error":                   {[]error{errors.New("a changed migration")}, cfn.StatusFailed, "a changed migration"},
+		"the server is starting":                  {[]error{starting, starting}, cfn.StatusSuccess, ""},
+		"the login permission takes effect later": {[]error{refused, refused, refused}, cfn.StatusSuccess, ""},
+		"another error":                           {[]error{errors.New("a changed migration")}, cfn.StatusFailed, "a changed migration"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, s := newRig(t), &stub{errs: c.errs}
@@ -210,12 +210,12 @@ func TestErrorsThatPass(t *testing.T) {
 func TestAnswersBeforeTheDeadline(t *testing.T) {
 	r := newRig(t)
 	r.Owner = func() schema.Warehouse { return &stub{errs: []error{context.DeadlineExceeded}} }
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+50*time.Millisecond) // the work gets what is over 10 s
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+50*time.Millisecond) // the work gets the time beyond 10 s
 	defer cancel()
 	if err := r.Handle(ctx, request(cfn.RequestCreate, "p")); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.answers) != 1 || r.answers[0].Status != cfn.StatusFailed || !strings.Contains(r.answers[0].Reason, "the function's time is over") || ctx.Err() != nil {
+	if len(r.answers) != 1 || r.answers[0].Status != cfn.StatusFailed || !strings.Contains(r.answers[0].Reason, "the function ran out of time") || ctx.Err() != nil {
 		t.Errorf("answers are %+v", r.answers)
 	}
 }

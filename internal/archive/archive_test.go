@@ -71,7 +71,7 @@ func TestObjectsHoldRecordsByteForByte(t *testing.T) {
 		}
 		text := strings.TrimSuffix(string(unpack(t, body)), "\n")
 		if n := len(strings.Split(text, "\n")); n != lines {
-			t.Errorf("object %d has %d lines, said %d", i, n, lines)
+			t.Errorf("object %d has %d lines, Encode returned %d", i, n, lines)
 		}
 		for line := range strings.SplitSeq(text, "\n") {
 			var l struct {
@@ -115,7 +115,7 @@ func TestQuarantineIsNamedByContent(t *testing.T) {
 		t.Errorf("line is %s", got)
 	}
 	if other, _, err := Quarantine([]Line{line, line}); err != nil || other == key {
-		t.Errorf("another cut has the same name (%v)", err)
+		t.Errorf("a different batch has the same key (%v)", err)
 	}
 }
 

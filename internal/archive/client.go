@@ -7,9 +7,9 @@ import (
 	"github.com/streamctl/streamctl/internal/awshttp"
 )
 
-// NewClient returns the S3 client of a function. For an endpoint that the
-// environment sets, it writes the bucket into the path: such a host has no name
-// per bucket.
+// NewClient returns the S3 client of a function. If the environment sets an
+// endpoint, the client uses path-style addresses: such a host has no name per
+// bucket.
 func NewClient(cfg aws.Config, getenv func(string) string) *s3.Client {
 	return s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.BaseEndpoint = awshttp.Endpoint(getenv, "S3")

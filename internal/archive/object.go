@@ -1,5 +1,6 @@
-// Package archive is the raw archive: which records make an object, what the
-// object is named, how its lines read, and how it is written once.
+// Package archive reads and writes the raw archive: it groups records into
+// objects, derives each object's key from its content, and writes every object
+// once.
 package archive
 
 import (
@@ -19,18 +20,18 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// ArchivedRecord is a record of the stream as the archive keeps it.
+// ArchivedRecord is a record of the stream as stored in the archive.
 type ArchivedRecord struct {
 	Shard    string
 	Sequence string
-	// Arrived is when the stream took it, in milliseconds.
+	// Arrived is when the stream accepted the record, in milliseconds.
 	Arrived      time.Time
 	PartitionKey string
 	Data         []byte
 }
 
-// FromEvent takes a record out of a Lambda event. The shard stands in the
-// event's id, before the sequence number.
+// FromEvent converts a record of a Lambda event. The shard is the part of the
+// event's id before the sequence number.
 func FromEvent(r events.KinesisEventRecord) ArchivedRecord {
 	shard, _, _ := strings.Cut(r.EventID, ":")
 	return ArchivedRecord{
@@ -47,21 +48,21 @@ func FromEvent(r events.KinesisEventRecord) ArchivedRecord {
 type Line struct {
 	ArchivedRecord
 	I int
-	// Bytes is the line; Record.Data has all of them, joined by newlines.
+	// Bytes is this line; Data holds all lines, joined by newlines.
 	Bytes []byte
 }
 
-// Object is a part of a batch that is written under one name.
+// Object is a part of a batch that is written under one key.
 type Object struct {
-	// Key is decided by the records alone.
+	// Key depends on the records alone.
 	Key string
-	// First is the index, in the batch, of the object's first record.
+	// First is the index in the batch of the object's first record.
 	First   int
 	records []ArchivedRecord
 }
 
 // Objects groups a batch of one shard by the hour of arrival, each group in
-// the stream's order.
+// stream order.
 func Objects(batch []ArchivedRecord) []Object {
 	var objects []Object
 	byHour := map[string]int{}
@@ -83,13 +84,13 @@ func Objects(batch []ArchivedRecord) []Object {
 	return objects
 }
 
-// hourPath gives dt=…/hr=…/<shard>/.
+// hourPath returns dt=…/hr=…/<shard>/.
 func hourPath(r ArchivedRecord) string {
 	return r.Arrived.UTC().Format("dt=2006-01-02/hr=15/") + r.Shard + "/"
 }
 
-// Encode gives the object's bytes, the same for the same records, and the
-// number of its lines.
+// Encode returns the object's bytes and the number of its lines. Equal records
+// give equal bytes.
 func (o Object) Encode() (body []byte, lines int, err error) {
 	body, err = compress(func(write func(Line) error) error {
 		for _, r := range o.records {
@@ -108,9 +109,9 @@ func (o Object) Encode() (body []byte, lines int, err error) {
 	return body, lines, nil
 }
 
-// Quarantine gives name and bytes of the object that keeps the lines, at least
-// one, in their order. The name is the content's: another cut of the same
-// batch makes another object.
+// Quarantine returns the key and bytes of an object with the given lines (at
+// least one), in order. The key is a hash of the content: splitting the batch
+// differently creates a different object.
 func Quarantine(lines []Line) (key string, body []byte, err error) {
 	body, err = compress(func(write func(Line) error) error {
 		for _, l := range lines {
@@ -127,8 +128,8 @@ func Quarantine(lines []Line) (key string, body []byte, err error) {
 	return "quarantine/v1/" + hourPath(lines[0].ArchivedRecord) + hex.EncodeToString(sum[:]) + ".ndjson.gz", body, nil
 }
 
-// compress writes lines with gzip: without time, name or system, so that the
-// bytes depend on the lines alone.
+// compress writes lines with gzip, without time, name or operating system, so
+// that the bytes depend on the lines alone.
 func compress(each func(write func(Line) error) error) ([]byte, error) {
 	var body bytes.Buffer
 	zw := gzip.NewWriter(&body)
@@ -177,8 +178,8 @@ func (l Line) appendJSON(dst []byte) ([]byte, error) {
 	return append(dst, `"}`...), nil
 }
 
-// verbatim tells whether a reader of the line gets the very bytes back from a
-// JSON member: white space around a value would be lost.
+// verbatim reports whether the line survives unchanged as a JSON member: white
+// space around a value would be lost.
 func verbatim(b []byte) bool {
 	return len(b) > 0 && len(bytes.TrimSpace(b)) == len(b) && jsontext.Value(b).IsValid()
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ReadAPI is what the reader needs of S3; *s3.Client has it.
+// ReadAPI is the part of S3 that the reader needs; *s3.Client satisfies it.
 type ReadAPI interface {
 	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
@@ -33,25 +33,27 @@ type Reader struct {
 	Bucket string
 }
 
-// Stored is an object of the raw archive, as its name tells it.
+// Stored is an object of the raw archive, described by its key.
 type Stored struct {
 	Key string
 	// Hour is the hour in which its records arrived.
 	Hour  time.Time
 	Shard string
-	// First and Last are sequence numbers; Records is how many records there
-	// are from one to the other.
+	// First and Last are the sequence numbers of its first and last record;
+	// Records is the number of records.
 	First, Last string
 	Records     int
-	// After is the largest sequence number of the hour's objects before it:
-	// up to it, its records are repeats, from a batch that was cut anew.
+	// After is the largest sequence number in the hour's objects before it: the
+	// records up to After are repeats, from a batch that was retried with other
+	// boundaries.
 	After string
 }
 
-// rawKey is an object's name.
+// rawKey matches an object's key.
 var rawKey = regexp.MustCompile(`^raw/v1/dt=(\d{4}-\d\d-\d\d)/hr=(\d\d)/([^/]+)/(\d+)-(\d+)-(\d+)\.ndjson\.gz$`)
 
-// parseKey reads a name; ok is false for what the archiver didn't write.
+// parseKey parses a key; ok is false for objects that the archiver didn't
+// write.
 func parseKey(key string) (s Stored, ok bool) {
 	m := rawKey.FindStringSubmatch(key)
 	if m == nil {
@@ -71,7 +73,7 @@ func CompareSequences(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
-// Objects lists the objects of an hour of arrival, by shard and sequence.
+// Objects lists the objects of an hour of arrival by shard and sequence number.
 func (r Reader) Objects(ctx context.Context, hour time.Time) ([]Stored, error) {
 	prefix := "raw/v1/" + hour.UTC().Format("dt=2006-01-02/hr=15/")
 	var all []Stored
@@ -101,7 +103,7 @@ func (r Reader) Objects(ctx context.Context, hour time.Time) ([]Stored, error) {
 	return all, nil
 }
 
-// Records gives an object's records in order, but for the repeats.
+// Records returns an object's records in order, without repeats.
 func (r Reader) Records(ctx context.Context, o Stored) (records []ArchivedRecord, err error) {
 	out, err := r.API.GetObject(ctx, &s3.GetObjectInput{Bucket: &r.Bucket, Key: &o.Key})
 	if err != nil {
@@ -114,11 +116,12 @@ func (r Reader) Records(ctx context.Context, o Stored) (records []ArchivedRecord
 	return records, nil
 }
 
-// maxLine bounds a line: a record's 1 MiB as base64, and what stands beside it.
+// maxLine is the maximum length of a line: a record of 1 MiB as base64, and the
+// other members.
 const maxLine = 2 << 20
 
-// ReadRecords reads an object's bytes. Records up to the sequence number after
-// are left out; the empty one leaves out none.
+// ReadRecords reads the records of an object. It skips records up to the
+// sequence number after; if after is empty, it skips none.
 func ReadRecords(object io.Reader, after string) ([]ArchivedRecord, error) {
 	zr, err := gzip.NewReader(object)
 	if err != nil {
@@ -149,7 +152,8 @@ func ReadRecords(object io.Reader, after string) ([]ArchivedRecord, error) {
 	return records, zr.Close()
 }
 
-// parseLine reads what appendJSON wrote. Its bytes are its own.
+// parseLine parses a line written by appendJSON. The result does not refer to
+// text.
 func parseLine(text []byte) (Line, error) {
 	var v struct {
 		Shard    string         `json:"shard"`
@@ -160,12 +164,12 @@ func parseLine(text []byte) (Line, error) {
 		Event    jsontext.Value `json:"event"`
 		Data     []byte         `json:"data64"`
 	}
-	// An event may name a member twice: it is kept as it came.
+	// An event may contain duplicate names: it is kept as received.
 	if err := json.Unmarshal(text, &v, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 		return Line{}, fmt.Errorf("read line: %w", err)
 	}
 	if v.Shard == "" || v.Sequence == "" || strings.Trim(v.Sequence, "0123456789") != "" || v.I < 0 {
-		return Line{}, errors.New("read line: it names no place in the stream")
+		return Line{}, errors.New("read line: it has no position in the stream")
 	}
 	l := Line{ArchivedRecord: ArchivedRecord{Shard: v.Shard, Sequence: v.Sequence, Arrived: v.At.UTC(), PartitionKey: v.Key}, I: v.I, Bytes: v.Data}
 	if v.Event != nil {
@@ -174,14 +178,14 @@ func parseLine(text []byte) (Line, error) {
 	return l, nil
 }
 
-// Replayed tells what was read.
+// Replayed counts what was read.
 type Replayed struct{ Objects, Records int }
 
-// Replay gives the records that arrived from (inclusive) to (exclusive), each
-// once, an object's at a time: a shard's in its order, hour by hour. sink may
-// keep them. After an error, its own or the archive's, what was given before it
-// is told; a replay may be begun again at any time, since loading a record
-// again changes nothing.
+// Replay passes the records that arrived from (inclusive) to (exclusive) to
+// sink, each once, one object at a time: hour by hour, and within a shard in
+// order. sink may retain them. After an error of sink or the archive, Replay
+// returns the counts so far; a replay may be repeated at any time, since
+// loading a record again changes nothing.
 func (r Reader) Replay(ctx context.Context, from, to time.Time, sink func(context.Context, []ArchivedRecord) error) (Replayed, error) {
 	var done Replayed
 	for hour := from.UTC().Truncate(time.Hour); hour.Before(to); hour = hour.Add(time.Hour) {

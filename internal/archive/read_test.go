@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// bucket is a bucket in memory, with pages of two.
+// bucket is an in-memory bucket with pages of two objects.
 type bucket map[string][]byte
 
 func (b bucket) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
@@ -54,7 +54,7 @@ func (b bucket) archive(t *testing.T, batch []ArchivedRecord) {
 	}
 }
 
-// stream is n records of a shard, a minute apart.
+// stream returns n records of a shard, one per minute.
 func stream(shard string, n int) []ArchivedRecord {
 	var rs []ArchivedRecord
 	for i := range n {
@@ -66,14 +66,14 @@ func stream(shard string, n int) []ArchivedRecord {
 	return rs
 }
 
-// TestReplayGivesEachRecordOnce archives a shard with a batch that was cut
-// anew, and reads back every record byte for byte, in order.
+// TestReplayGivesEachRecordOnce archives a shard with retried batches of other
+// boundaries, and reads back every record byte for byte, in order.
 func TestReplayGivesEachRecordOnce(t *testing.T) {
 	b := bucket{"raw/v1/dt=2026-01-31/hr=12/notes.txt": []byte("somebody's")}
 	first, second := stream("shardId-000000000001", 150), stream("shardId-000000000002", 20)
 	b.archive(t, first[:40])
 	b.archive(t, first[30:100]) // after a rewind
-	b.archive(t, first[35:60])  // and another that never came far
+	b.archive(t, first[35:60])  // and another retry that did not get far
 	b.archive(t, first[100:])
 	b.archive(t, second)
 	r := Reader{API: b, Bucket: "b"}
@@ -94,7 +94,7 @@ func TestReplayGivesEachRecordOnce(t *testing.T) {
 			}
 		}
 	}
-	// A part, to the minute.
+	// A time range with minute precision.
 	n := 0
 	done, err = r.Replay(t.Context(), first[10].Arrived, first[12].Arrived, func(_ context.Context, records []ArchivedRecord) error {
 		n += len(records)
@@ -116,7 +116,7 @@ func TestReplayStopsAtABrokenObject(t *testing.T) {
 		b[key] = body[:len(body)-9]
 	}
 	if _, err := (Reader{API: b, Bucket: "b"}).Replay(t.Context(), arrived, arrived.Add(time.Hour), func(context.Context, []ArchivedRecord) error { return nil }); err == nil {
-		t.Error("a torn object was taken for a whole one")
+		t.Error("a truncated object was accepted")
 	}
 }
 
@@ -131,7 +131,7 @@ func TestCompareSequences(t *testing.T) {
 	}
 }
 
-// FuzzRecord writes any record into an object and reads it back.
+// FuzzRecord writes arbitrary records into an object and reads them back.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"a":1}`+"\n"+` {"b":2}`), "key")
 	f.Add([]byte("\xff\n\n"), "")
@@ -144,12 +144,12 @@ func FuzzRecord(f *testing.F) {
 		}
 		back, err := ReadRecords(bytes.NewReader(body), "")
 		if err != nil || len(back) != 1 || !bytes.Equal(back[0].Data, data) || back[0].PartitionKey != rec.PartitionKey {
-			t.Errorf("%q came back as %+v, %v", data, back, err)
+			t.Errorf("%q was read back as %+v, %v", data, back, err)
 		}
 	})
 }
 
-// FuzzReadRecords reads anything as an object; nothing may break it.
+// FuzzReadRecords reads arbitrary bytes as an object; it must not crash.
 func FuzzReadRecords(f *testing.F) {
 	b := bucket{}
 	for _, o := range Objects(stream("s", 3)) {
@@ -164,7 +164,7 @@ func FuzzReadRecords(f *testing.F) {
 		if records, err := ReadRecords(bytes.NewReader(object), "49651"); err == nil {
 			for _, r := range records {
 				if CompareSequences(r.Sequence, "49651") <= 0 {
-					t.Errorf("a repeat came through: %s", r.Sequence)
+					t.Errorf("a repeat was returned: %s", r.Sequence)
 				}
 			}
 		}

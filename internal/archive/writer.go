@@ -14,23 +14,23 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// PutAPI is what the writer needs of S3; *s3.Client has it.
+// PutAPI is the part of S3 that the writer needs; *s3.Client satisfies it.
 type PutAPI interface {
 	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
 }
 
-// Writer writes objects that are never written over.
+// Writer writes objects that are never overwritten.
 type Writer struct {
 	API    PutAPI
 	Bucket string
 }
 
-// conflictTries is how often a put is tried while another writer is at work on
-// the same key.
+// conflictTries is how often a put is tried while another writer is writing the
+// same key.
 const conflictTries = 6
 
-// Put writes an object. One of that name that is already there is the same
-// one, since names follow from content, and is no error.
+// Put writes an object. If the key exists, Put succeeds: keys are derived from
+// the content, so the object is the same.
 func (w Writer) Put(ctx context.Context, key string, body []byte) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
@@ -51,7 +51,7 @@ func (w Writer) Put(ctx context.Context, key string, body []byte) error {
 	}
 }
 
-// httpStatus gives the status of a response that became an error, else 0.
+// httpStatus returns the HTTP status of an error response, or 0.
 func httpStatus(err error) int {
 	var response interface{ HTTPStatusCode() int }
 	if errors.As(err, &response) {

@@ -1,5 +1,6 @@
-// Package awshttp has what calls to AWS share below the SDK: the configuration of
-// a function, HTTP transport, signatures and trusted certificate authorities.
+// Package awshttp has the parts below the SDK that calls to AWS share: a
+// function's configuration, HTTP transport, signatures and trusted certificate
+// authorities.
 package awshttp
 
 import (
@@ -9,13 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Wrap gives a client whose requests have bodies that can only be read.
+// Wrap returns a client that hides every method of a request's body except Read
+// and Close.
 //
-// The SDK closes a request's body when the answer begins, and the body's WriteTo
-// then gives io.EOF (smithy-go 1.28.9). net/http, which may not have got to the
-// end of that body yet although everything is sent, takes this for a failed
-// write and closes the connection under the answer: a call in some hundreds is
-// made twice, and a second later. Read has no such fault.
+// The SDK closes a request's body when the response begins, and the body's
+// WriteTo then returns io.EOF (smithy-go 1.28.9). net/http may not have reached
+// the end of the body yet, although everything has been sent. It takes the
+// error for a failed write and closes the connection while the response
+// arrives: one call in a few hundred is made twice, a second later. Read does
+// not have this bug.
 func Wrap(next aws.HTTPClient) aws.HTTPClient { return client{next} }
 
 type client struct{ next aws.HTTPClient }
@@ -28,5 +31,5 @@ func (c client) Do(r *http.Request) (*http.Response, error) {
 	return c.next.Do(r)
 }
 
-// reader hides what else a body can do.
+// reader hides the other methods of a body.
 type reader struct{ io.ReadCloser }

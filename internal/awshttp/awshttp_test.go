@@ -11,7 +11,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// late reads a body's rest after the SDK has closed it, as net/http may.
+// late reads the rest of a body after the SDK has closed it, as net/http may
+// do.
 type late struct{ err error }
 
 func (l *late) Do(r *http.Request) (*http.Response, error) {
@@ -46,14 +47,14 @@ func TestWrap(t *testing.T) {
 	}
 	var bare, wrapped, empty late
 	if send(&bare, request()); bare.err == nil {
-		t.Error("the SDK's own body is mended: this package has nothing to do any more")
+		t.Error("the SDK's own body is fixed: Wrap can be removed")
 	}
 	if send(Wrap(&wrapped), request()); wrapped.err != nil {
-		t.Errorf("the wrapped body gave %v", wrapped.err)
+		t.Errorf("the wrapped body returned %v", wrapped.err)
 	}
 	none := request()
 	none.Body = http.NoBody
 	if send(Wrap(&empty), none); empty.err != nil {
-		t.Errorf("no body gave %v", empty.err)
+		t.Errorf("an empty body returned %v", empty.err)
 	}
 }

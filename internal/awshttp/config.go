@@ -13,9 +13,9 @@ import (
 )
 
 // Config reads region, credentials and AWS_CA_BUNDLE from a function's
-// environment. The SDK's own loader also reads files, asks metadata services and
-// signs in; a function needs none of that, and is smaller without it. Lambda keeps
-// the credentials constant as long as an environment lives.
+// environment. The SDK's own loader also reads files, asks metadata services
+// and signs in; a function needs none of that and is smaller without it. Lambda
+// keeps the credentials constant for the lifetime of an execution environment.
 func Config(getenv func(string) string) (aws.Config, error) {
 	region := getenv("AWS_REGION")
 	if region == "" {
@@ -53,12 +53,12 @@ func Credentials(getenv func(string) string) aws.CredentialsProvider {
 	})
 }
 
-// bundleClient trusts the named bundle instead of the system's authorities, as
-// the SDK does with AWS_CA_BUNDLE.
+// bundleClient returns a client that trusts the bundle instead of the system's
+// certificate authorities, as the SDK does with AWS_CA_BUNDLE.
 func bundleClient(getenv func(string) string) (*sdkhttp.BuildableClient, error) {
 	pool, err := Roots(getenv)
 	if err != nil {
-		return nil, fmt.Errorf("make HTTP client: %w", err)
+		return nil, fmt.Errorf("create HTTP client: %w", err)
 	}
 	return sdkhttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
@@ -76,14 +76,14 @@ func Endpoint(getenv func(string) string, service string) *string {
 	return nil
 }
 
-// NewClient returns a client for a URL that AWS provided. It uses no proxy and
-// follows no redirects.
+// NewClient returns a client for a URL that AWS provided. It does not use a
+// proxy or follow redirects.
 func NewClient(getenv func(string) string) (*http.Client, error) {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
 	if getenv(BundleVariable) != "" {
 		pool, err := Roots(getenv)
 		if err != nil {
-			return nil, fmt.Errorf("make HTTP client: %w", err)
+			return nil, fmt.Errorf("create HTTP client: %w", err)
 		}
 		transport.TLSClientConfig.RootCAs = pool
 	}

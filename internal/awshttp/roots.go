@@ -11,8 +11,8 @@ import (
 )
 
 // The certificate authorities that the functions trust when they connect to the
-// warehouse and the cache. Lambda's own list lacks those of Amazon RDS. The source
-// of the certificates is at the top of each file.
+// warehouse and the cache. Lambda's own list lacks those of Amazon RDS. The
+// source of the certificates is at the top of each file.
 var (
 	//go:embed roots/rds.pem
 	rdsRoots []byte
@@ -20,12 +20,12 @@ var (
 	amazonRoots []byte
 )
 
-// BundleVariable names a PEM file whose certificates are trusted too; the AWS
-// SDKs read the same variable.
+// BundleVariable is the environment variable with the path of a PEM file of
+// additional trusted certificates; the AWS SDKs read the same variable.
 const BundleVariable = "AWS_CA_BUNDLE"
 
 // HasRootsOf reports whether the roots of Amazon RDS in a region are embedded.
-// Without them no function there can verify the database.
+// Without them the functions in that region can't verify the database.
 func HasRootsOf(region string) bool {
 	for block, rest := pem.Decode(rdsRoots); block != nil; block, rest = pem.Decode(rest) {
 		root, err := x509.ParseCertificate(block.Bytes)
@@ -36,8 +36,8 @@ func HasRootsOf(region string) bool {
 	return false
 }
 
-// Roots returns the embedded roots, and those in the file that BundleVariable
-// names, if it is set.
+// Roots returns the embedded roots and, if BundleVariable is set, those in its
+// file.
 func Roots(getenv func(string) string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	for _, roots := range [][]byte{rdsRoots, amazonRoots} {

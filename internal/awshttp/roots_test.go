@@ -30,10 +30,10 @@ func TestEmbeddedRootsAreReadableAndValid(t *testing.T) {
 				continue
 			}
 			if !cert.IsCA || cert.CheckSignatureFrom(cert) != nil {
-				t.Errorf("%s: %s is no root", name, cert.Subject)
+				t.Errorf("%s: %s is not a root", name, cert.Subject)
 			}
 			if cert.NotAfter.Before(soon) {
-				t.Errorf("%s: %s ends on %s: look for its successor", name, cert.Subject, cert.NotAfter.Format(time.DateOnly))
+				t.Errorf("%s: %s expires on %s: find its successor", name, cert.Subject, cert.NotAfter.Format(time.DateOnly))
 			}
 		}
 		if count != want.count {

@@ -46,7 +46,7 @@ func TestGetIsSigned(t *testing.T) {
 	server.Close()
 	if resp, err := c.Get(t.Context(), "/metrics/summary", nil); err == nil {
 		resp.Body.Close()
-		t.Error("no error from a server that is away")
+		t.Error("no error from an unreachable server")
 	}
 	signer.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("expired") })
 	resp, err := c.Get(t.Context(), "/metrics/summary", nil)

@@ -1,6 +1,6 @@
-// Package cache is the Redis side of the platform. It is a cache and never the
-// truth: a minute that is there is whole, one that isn't says "ask PostgreSQL",
-// and nothing lets a value go back to an older one.
+// Package cache stores metrics in Redis. It is only a cache: an existing minute
+// is complete, a missing one must be read from PostgreSQL, and a value is never
+// replaced by an older one.
 package cache
 
 import (
@@ -19,58 +19,60 @@ import (
 
 // Lifetimes of keys.
 const (
-	// Window is how long a minute stays, counted from the minute itself. An
-	// older one is neither written nor filled.
+	// Window is how long a minute is cached, counted from the minute itself.
+	// Older minutes are neither written nor filled.
 	Window = 48 * time.Hour
-	// Ahead is how far after now a minute may lie; no event is accepted that
-	// lies further, and a key for one would stay for long.
+	// Ahead is how far in the future a minute may be. No accepted event is
+	// further ahead, and its key would be stored for too long.
 	Ahead = 26 * time.Hour
-	// userDays is how long a day's users stay, counted from the day.
+	// userDays is how many days a day's users are cached, counted from that
+	// day.
 	userDays = 35
 )
 
-// Keys: m:<metric>:<minute> is a hash of one minute, u:<day> a HyperLogLog of
+// Keys: m:<metric>:<minute> is a hash with one minute, u:<day> a HyperLogLog of
 // a day's users, meta:refreshed a hash with the last refresh.
 const (
 	minutePrefix = "m:"
 	minuteLayout = "200601021504"
 	userPrefix   = "u:"
-	// newUserPrefix is where a day's users are gathered until they are whole.
+	// newUserPrefix is the prefix of incomplete user days.
 	newUserPrefix = "u:new:"
-	// DayLayout is how a day is written in a key.
+	// DayLayout is the format of a day in a key.
 	DayLayout    = "20060102"
 	refreshedKey = "meta:refreshed"
 )
 
-// wholeField marks a hash as whole. Its value is when it was last filled, in
-// Unix milliseconds. No dimension's field is without a slash.
+// wholeField marks a hash as complete. Its value is the time of the last fill
+// in Unix milliseconds. Fields of dimensions contain a slash.
 const wholeField = "."
 
-// write is the only writer of minutes: see its text.
+// write is the only script that writes minutes; see its comment.
 //
 //go:embed write.lua
 var write string
 
-// addUsers adds to a day's users only where they are whole.
+// addUsers adds users to a day only if the day exists.
 const addUsers = `if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('PFADD', KEYS[1], unpack(ARGV)) end return 1`
 
-// Cache reads and writes metrics in Redis. It may be used concurrently.
+// Cache reads and writes metrics in Redis. It is safe for concurrent use.
 type Cache struct {
 	client redis.UniversalClient
 	now    func() time.Time
 }
 
-// New makes a cache of a client. now tells which minutes are past the window.
+// New returns a cache that uses client. now is the current time, which
+// determines the window.
 func New(client redis.UniversalClient, now func() time.Time) *Cache {
 	return &Cache{client: client, now: now}
 }
 
-// Source is where whole minutes come from; *warehouse.DB is one.
+// Source provides complete minutes; *warehouse.DB is one.
 type Source interface {
 	MinuteRows(ctx context.Context, metric string, minutes []time.Time) ([]warehouse.MinuteRow, error)
 }
 
-// minuteOf names one hash.
+// minuteOf identifies one hash.
 type minuteOf struct {
 	metric string
 	minute int64 // Unix seconds
@@ -80,8 +82,8 @@ func (m minuteOf) key() string {
 	return minutePrefix + m.metric + ":" + time.Unix(m.minute, 0).UTC().Format(minuteLayout)
 }
 
-// Update writes rows that a load changed, and adds its users as AddUsers does. A
-// minute that isn't there is filled from the source, whole.
+// Update writes the rows that a load changed, and adds its users as AddUsers
+// does. A missing minute is filled from the source, completely.
 func (c *Cache) Update(ctx context.Context, source Source, rows []warehouse.MinuteRow, users map[string][]string) error {
 	groups, order := c.group(rows)
 	results := make([]*redis.Cmd, len(order))
@@ -109,11 +111,11 @@ func (c *Cache) Update(ctx context.Context, source Source, rows []warehouse.Minu
 	return nil
 }
 
-// Fill reads whole minutes of a metric from the source and writes them.
-// Minutes past the window are left out. It returns what it read even when the
-// write fails; then the error is a *WriteError.
+// Fill reads complete minutes of a metric from the source and writes them. It
+// skips minutes outside the window. It returns the rows it read even if the
+// write fails; the error is then a *WriteError.
 func (c *Cache) Fill(ctx context.Context, source Source, metric string, minutes []time.Time) ([]warehouse.MinuteRow, error) {
-	filled := c.now() // before the read: what is committed by now is in it
+	filled := c.now() // taken before the read, so that everything committed by then is included
 	var wanted []time.Time
 	for _, m := range minutes {
 		if c.inWindow(m.Unix()) {
@@ -133,15 +135,15 @@ func (c *Cache) Fill(ctx context.Context, source Source, metric string, minutes 
 	return rows, nil
 }
 
-// WriteError is a failure of the cache, not of what it is filled from.
+// WriteError is a failure of the cache, not of the source.
 type WriteError struct{ err error }
 
 func (e *WriteError) Error() string { return "fill minutes: " + e.err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *WriteError) Unwrap() error { return e.err }
 
-// put writes whole minutes; one without rows is empty.
+// put writes complete minutes; a minute without rows is empty.
 func (c *Cache) put(ctx context.Context, metric string, minutes []time.Time, rows []warehouse.MinuteRow, filled time.Time) error {
 	groups, _ := c.group(rows)
 	_, err := c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -154,8 +156,8 @@ func (c *Cache) put(ctx context.Context, metric string, minutes []time.Time, row
 	return err
 }
 
-// queue puts a call of the script into a pipeline. filled 0 writes to a hash
-// that is there, any other time fills one.
+// queue adds a call of the script to a pipeline. With filled 0 it updates an
+// existing hash, otherwise it fills one.
 func (c *Cache) queue(ctx context.Context, pipe redis.Pipeliner, m minuteOf, rows []warehouse.MinuteRow, filled int64) *redis.Cmd {
 	args := make([]any, 0, 2+2*len(rows))
 	args = append(args, filled, m.minute+int64(Window/time.Second))
@@ -165,8 +167,8 @@ func (c *Cache) queue(ctx context.Context, pipe redis.Pipeliner, m minuteOf, row
 	return pipe.Eval(ctx, write, []string{m.key(), refreshedKey}, args...)
 }
 
-// group sorts rows by their minute, in the order in which minutes first come,
-// without those past the window.
+// group groups rows by minute, in order of first occurrence, without rows
+// outside the window.
 func (c *Cache) group(rows []warehouse.MinuteRow) (map[minuteOf][]warehouse.MinuteRow, []minuteOf) {
 	groups := map[minuteOf][]warehouse.MinuteRow{}
 	var order []minuteOf
@@ -188,7 +190,7 @@ func (c *Cache) inWindow(minute int64) bool {
 	return at.Add(Window).After(now) && !at.After(now.Add(Ahead))
 }
 
-// AddUsers adds users to those of their days (YYYYMMDD) that are there.
+// AddUsers adds users to those days (YYYYMMDD) that exist.
 func (c *Cache) AddUsers(ctx context.Context, byDay map[string][]string) error {
 	_, err := c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		queueUsers(ctx, pipe, byDay)
@@ -217,7 +219,8 @@ func toAny(texts []string) []any {
 	return all
 }
 
-// encode writes a row's value: rev n sum min max, "-" for none.
+// encode returns a row's value: rev n sum min max, with "-" for a missing min
+// or max.
 func encode(r warehouse.MinuteRow) string {
 	return strings.Join([]string{strconv.FormatInt(r.Rev, 10), strconv.FormatInt(r.N, 10), r.Sum, orDash(r.Min), orDash(r.Max)}, " ")
 }
@@ -229,12 +232,12 @@ func orDash(s string) string {
 	return s
 }
 
-// decode reads a field and its value.
+// decode parses a field and its value.
 func decode(metric string, minute time.Time, field, value string) (r warehouse.MinuteRow, err error) {
 	slash := strings.LastIndexByte(field, '/')
 	parts := strings.Split(value, " ")
 	if slash < 0 || len(parts) != 5 {
-		return r, fmt.Errorf("read field %q: %q is no value", field, value)
+		return r, fmt.Errorf("read field %q: %q is not a value", field, value)
 	}
 	r = warehouse.MinuteRow{Metric: metric, Minute: minute, Dimension: field[:slash], Sum: parts[2]}
 	if r.Slot, err = strconv.Atoi(field[slash+1:]); err != nil {

@@ -40,7 +40,7 @@ func row(rev, n int64) warehouse.MinuteRow {
 	return warehouse.MinuteRow{Metric: "events", Minute: minute, Dimension: "view", Slot: 3, Rev: rev, N: n, Sum: "0"}
 }
 
-// source is a warehouse that holds rows.
+// source is a warehouse with these rows.
 type source []warehouse.MinuteRow
 
 func (s *source) MinuteRows(_ context.Context, _ string, minutes []time.Time) (rows []warehouse.MinuteRow, _ error) {
@@ -83,7 +83,7 @@ func TestLargerRevisionWins(t *testing.T) {
 	}
 }
 
-func TestAMinuteIsNeverBegunWithAFragment(t *testing.T) {
+func TestAMinuteIsNeverCreatedFromAFragment(t *testing.T) {
 	c := cache.New(redis.Client(t, redis.Start(t)), clock)
 	other := row(7, 70)
 	other.Dimension, other.Slot = "click", 0
@@ -108,7 +108,7 @@ func TestAMinuteIsNeverBegunWithAFragment(t *testing.T) {
 	}
 }
 
-func TestMinutesPastTheWindowAreLeftAlone(t *testing.T) {
+func TestMinutesOutsideTheWindowAreIgnored(t *testing.T) {
 	client := redis.Client(t, redis.Start(t))
 	c := cache.New(client, clock)
 	old := row(1, 1)
@@ -125,7 +125,7 @@ func TestMinutesPastTheWindowAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestUsersOnlyWhereTheDayIsThere(t *testing.T) {
+func TestUsersAreAddedOnlyToExistingDays(t *testing.T) {
 	client := redis.Client(t, redis.Start(t))
 	c := cache.New(client, clock)
 	users := map[string][]string{today: {"a", "b"}}
@@ -168,7 +168,7 @@ func load(t *testing.T, db *warehouse.DB, users ...string) warehouse.Loaded {
 	return done
 }
 
-// same compares all of Redis with the warehouse.
+// same compares the entire content of Redis with the warehouse.
 func same(t *testing.T, c *cache.Cache, db *warehouse.DB) {
 	t.Helper()
 	minutes := make([]time.Time, 20)
@@ -206,7 +206,8 @@ func TestRefresh(t *testing.T) {
 			t.Fatalf("%d minutes, %v; want %d", n, err, want)
 		}
 		same(t, c, owner)
-		// Those of the last minutes are looked at again, in case of a crash.
+		// The minutes of the last few minutes' transactions are refreshed
+		// again, in case of a crash.
 		if _, err := d.Conn(t).Exec(t.Context(), "UPDATE load_batch SET loaded_at = loaded_at - interval '1 hour'"); err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +220,7 @@ func TestRefresh(t *testing.T) {
 	}
 	refresh(0)
 	users(0)
-	load(t, loader, "a", "b", "a") // the loader's own write to Redis is lost
+	load(t, loader, "a", "b", "a") // without the loader's own write to Redis
 	refresh(3)
 	users(2)
 	load(t, loader, "c")
@@ -227,7 +228,7 @@ func TestRefresh(t *testing.T) {
 	users(3)
 	refresh(0)
 
-	// A transaction that began before a refresh and commits after it.
+	// A transaction that begins before a refresh and commits after it.
 	late := d.Conn(t)
 	if _, err := late.Exec(t.Context(), "BEGIN; SELECT pg_current_xact_id()"); err != nil {
 		t.Fatal(err)
@@ -242,7 +243,7 @@ func TestRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refresh(2) // it, and what was not certain at the last one
+	refresh(2) // this one, and those that were uncertain at the last refresh
 	refresh(0)
 
 	if err := client.FlushAll(t.Context()).Err(); err != nil {

@@ -22,17 +22,18 @@ import (
 )
 
 const (
-	// tokenSeconds is how long a login token is good for, the most there is.
+	// tokenSeconds is the lifetime of a login token; this is the maximum.
 	tokenSeconds = "900"
-	// connectionLife ends a connection before ElastiCache does, at 12 hours.
+	// connectionLife closes a connection before ElastiCache does, after 12
+	// hours.
 	connectionLife = 11 * time.Hour
-	// emptyBody is the SHA-256 of nothing.
+	// emptyBody is the SHA-256 of an empty body.
 	emptyBody = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
-// FromEnvironment makes the client of a function: TLS with the server's name
-// verified, a new token of IAM for each connection. Nothing is connected, nor
-// the trusted authorities read, before the first command.
+// FromEnvironment returns the client of a function: TLS with the server name
+// verified, and a new IAM token for each connection. It connects and reads the
+// certificate authorities only when the first command is sent.
 func FromEnvironment(env contract.Cache, cfg aws.Config, getenv func(string) string) *redis.Client {
 	pool := sync.OnceValues(func() (*x509.CertPool, error) { return awshttp.Roots(getenv) })
 	o := clientOptions(net.JoinHostPort(env.Host, env.Port))
@@ -54,16 +55,16 @@ func FromEnvironment(env contract.Cache, cfg aws.Config, getenv func(string) str
 	return redis.NewClient(o)
 }
 
-// Local makes the client of a server on this machine. An empty password logs
-// in without one.
+// Local returns a client for a server on this machine. With an empty password
+// it logs in without one.
 func Local(addr, password string) *redis.Client {
 	o := clientOptions(addr)
 	o.Password = password
 	return redis.NewClient(o)
 }
 
-// clientOptions are for one connection at a time and short waits: who uses the
-// cache can do without it.
+// clientOptions allow few connections and short waits, because callers can do
+// without the cache.
 func clientOptions(addr string) *redis.Options {
 	return &redis.Options{
 		Addr: addr, PoolSize: 2, MaxRetries: 1, DialTimeout: time.Second, DialerRetries: 1,
@@ -81,7 +82,7 @@ func Token(ctx context.Context, env contract.Cache, cfg aws.Config, now time.Tim
 		return "", fmt.Errorf("sign cache login: %w", err)
 	}
 	query := url.Values{"Action": {"connect"}, "User": {env.User}, "X-Amz-Expires": {tokenSeconds}}
-	// ElastiCache keeps ids in lower case.
+	// ElastiCache stores ids in lower case.
 	host := strings.ToLower(env.ReplicationGroup)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/?"+query.Encode(), nil)
 	if err != nil {

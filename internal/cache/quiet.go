@@ -6,12 +6,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Quiet stops go-redis from writing lines of its own to standard error, for the
-// whole program: a function's log is JSON, and each of those errors also comes
-// back from the call that met it.
+// Quiet stops go-redis from writing to standard error, for the whole program: a
+// function's log is JSON, and the call that failed returns the error anyway.
 func Quiet() { redis.SetLogger(silence{}) }
 
 type silence struct{}
 
-// Printf drops the line.
+// Printf discards the line.
 func (silence) Printf(context.Context, string, ...any) {}

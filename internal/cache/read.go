@@ -12,19 +12,19 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Minutes is what was found of the minutes that were asked for.
+// Minutes is the result of reading minutes from the cache.
 type Minutes struct {
-	// Rows are those of the whole minutes.
+	// Rows are the rows of the minutes found.
 	Rows []warehouse.MinuteRow
-	// Missing are the minutes that aren't there, in order.
+	// Missing lists the minutes that are not cached, in order.
 	Missing []time.Time
-	// AsOf is the time up to which the least recent of them holds all that
-	// was committed; zero when all are missing.
+	// AsOf is the time up to which every minute found includes all committed
+	// data; zero if all are missing.
 	AsOf time.Time
 }
 
-// Minutes reads minutes of a metric. Those that are missing are not zero: ask
-// PostgreSQL.
+// Minutes reads minutes of a metric. A missing minute does not mean zero: read
+// it from PostgreSQL.
 func (c *Cache) Minutes(ctx context.Context, metric string, minutes []time.Time) (Minutes, error) {
 	var refreshed *redis.StringCmd
 	hashes := make([]*redis.MapStringStringCmd, len(minutes))
@@ -65,7 +65,7 @@ func (c *Cache) Minutes(ctx context.Context, metric string, minutes []time.Time)
 			if err != nil {
 				return Minutes{}, err
 			}
-			if row.N != 0 { // a correction leaves such rows behind
+			if row.N != 0 { // corrections leave rows with n = 0
 				found.Rows = append(found.Rows, row)
 			}
 		}
@@ -81,9 +81,9 @@ func milliseconds(cmd *redis.StringCmd) (int64, error) {
 	return n, nil
 }
 
-// CountUsers counts, within a percent or so, the distinct users of days
-// (YYYYMMDD). A day that isn't there is missing from the result. asOf is the
-// last refresh, zero when there was none.
+// CountUsers estimates the number of distinct users per day (YYYYMMDD), to
+// about 1 %. Days that are not cached are missing from the result. asOf is the
+// time of the last refresh; zero if there was none.
 func (c *Cache) CountUsers(ctx context.Context, days []string) (byDay map[string]int64, asOf time.Time, err error) {
 	var refreshed *redis.StringCmd
 	exists, counts := make([]*redis.IntCmd, len(days)), make([]*redis.IntCmd, len(days))

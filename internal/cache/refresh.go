@@ -12,7 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Warehouse is what a refresh reads; *warehouse.DB has it.
+// Warehouse provides the data for a refresh; *warehouse.DB satisfies it.
 type Warehouse interface {
 	Source
 	Changed(ctx context.Context, watermark string, oldest time.Time) (warehouse.Change, error)
@@ -20,17 +20,17 @@ type Warehouse interface {
 	EachUser(ctx context.Context, from, to time.Time, each func(users []string) error) error
 }
 
-// endRefresh moves the watermark, if it is still this refresh's turn.
+// endRefresh moves the watermark unless another refresh has started.
 const endRefresh = `if redis.call('HGET', KEYS[1], 'turn') == ARGV[1] then redis.call('HSET', KEYS[1], 'xid', ARGV[2], 'at', ARGV[3]) end return 1`
 
 // refreshPortion is how many minutes are read and written at a time.
 const refreshPortion = 120
 
 // Refresh rewrites every minute that changed since the last refresh, newest
-// first, and the users of its days. Without a last refresh it rewrites the
-// whole window. Only when all is written does the watermark move: a refresh
-// that was cut short is done again, and so is one during which Redis lost what
-// it had, or another one began.
+// first, and the users of those days. Without a previous refresh it rewrites
+// the whole window. The watermark moves only after everything is written: an
+// interrupted refresh is repeated, and so is one during which Redis lost its
+// data or another refresh began.
 func (c *Cache) Refresh(ctx context.Context, w Warehouse) (minutes int, err error) {
 	watermark, err := c.client.HGet(ctx, refreshedKey, "xid").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -66,14 +66,14 @@ func (c *Cache) Refresh(ctx context.Context, w Warehouse) (minutes int, err erro
 	return len(change.Minutes), nil
 }
 
-// Rebuild rewrites minutes from (inclusive) to (exclusive), and the users of
-// their days, after it has forgotten what was there: a database that was
-// restored has smaller revisions, which would lose against it. The watermark
-// goes too, so that the next refresh looks at the whole window. What lies
-// outside the window is only forgotten.
+// Rebuild rewrites minutes from (inclusive) to (exclusive) and the users of
+// their days. It first deletes the existing data: a restored database has
+// smaller revisions, which would lose against newer ones. It also deletes the
+// watermark, so that the next refresh covers the whole window. Minutes outside
+// the window are only deleted.
 func (c *Cache) Rebuild(ctx context.Context, w Warehouse, from, to time.Time) (minutes int, err error) {
 	if err := c.client.HDel(ctx, refreshedKey, "xid", "at").Err(); err != nil {
-		return 0, fmt.Errorf("forget watermark: %w", err)
+		return 0, fmt.Errorf("delete watermark: %w", err)
 	}
 	metrics, err := w.Metrics(ctx)
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *Cache) Rebuild(ctx context.Context, w Warehouse, from, to time.Time) (m
 	}
 	for day := from.Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {
 		if err := c.client.Del(ctx, userPrefix+day.Format(DayLayout)).Err(); err != nil {
-			return minutes, fmt.Errorf("forget users: %w", err)
+			return minutes, fmt.Errorf("delete users: %w", err)
 		}
 		if day.AddDate(0, 0, userDays).After(c.now()) {
 			if err := c.buildUsers(ctx, w, day); err != nil {
@@ -108,20 +108,20 @@ func (c *Cache) Rebuild(ctx context.Context, w Warehouse, from, to time.Time) (m
 	return minutes, nil
 }
 
-// forget removes minutes of a metric.
+// forget deletes minutes of a metric.
 func (c *Cache) forget(ctx context.Context, metric string, minutes []time.Time) error {
 	keys := make([]string, len(minutes))
 	for i, m := range minutes {
 		keys[i] = minuteOf{metric, m.Unix()}.key()
 	}
 	if err := c.client.Del(ctx, keys...).Err(); err != nil {
-		return fmt.Errorf("forget minutes of %s: %w", metric, err)
+		return fmt.Errorf("delete minutes of %s: %w", metric, err)
 	}
 	return nil
 }
 
-// refreshUsers builds the days that aren't there, today's in any case, and adds
-// the users of the changed minutes to those that are.
+// refreshUsers builds the days that are not cached, always including today, and
+// adds the users of the changed minutes to the days that are.
 func (c *Cache) refreshUsers(ctx context.Context, w Warehouse, minutes []time.Time, now time.Time) error {
 	built := map[string]bool{}
 	ensure := func(at time.Time) (fresh bool, err error) {
@@ -149,7 +149,7 @@ func (c *Cache) refreshUsers(ctx context.Context, w Warehouse, minutes []time.Ti
 		if err != nil {
 			return err
 		}
-		if fresh { // it was read after the changes, so these users are in it
+		if fresh { // the day was read after the changes, so it includes these users
 			continue
 		}
 		day := minute.UTC().Format(DayLayout)
@@ -163,12 +163,12 @@ func (c *Cache) refreshUsers(ctx context.Context, w Warehouse, minutes []time.Ti
 	return nil
 }
 
-// buildUsers gathers a day's users apart and then puts them in place, so that
-// nobody counts half of them.
+// buildUsers collects a day's users under another key and then renames it, so
+// that an incomplete day is never counted.
 func (c *Cache) buildUsers(ctx context.Context, w Warehouse, day time.Time) error {
 	name := day.Format(DayLayout)
 	apart := newUserPrefix + name
-	// Without users it is an empty day, which is there, too.
+	// A day without users must exist too.
 	if err := c.client.Del(ctx, apart).Err(); err != nil {
 		return fmt.Errorf("build users of %s: %w", name, err)
 	}

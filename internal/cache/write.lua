@@ -1,15 +1,15 @@
--- The only writer of minutes.
+-- The only script that writes minutes.
 -- KEYS[1]  the minute's hash
--- KEYS[2]  the last refresh
--- ARGV[1]  when the whole minute was read, in Unix milliseconds; 0 when this
---          is only what a load changed
+-- KEYS[2]  the hash of the last refresh
+-- ARGV[1]  when the complete minute was read, in Unix milliseconds; 0 for the
+--         rows that a load changed
 -- ARGV[2]  when the hash expires, in Unix seconds
--- then     field and value in turn; a value begins with its revision
+-- ARGV[3…] field and value, alternating; a value starts with its revision
 --
--- A field gives way to a larger revision only, so that writers may come in any
--- order. A hash is begun by a whole minute only, and by none that was read before
--- the last refresh: what changed since would be missing from then on. 0 is
--- returned when it isn't there and can't be begun.
+-- A field is replaced only by a larger revision, so writers may run in any
+-- order. A hash is created only from a complete minute that was read after the
+-- last refresh: otherwise it would lack earlier changes for good. Returns 0 if
+-- the hash doesn't exist and can't be created.
 local whole = tonumber(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then
     local refreshed = redis.call('HGET', KEYS[2], 'at')

@@ -13,18 +13,18 @@ import (
 // Decimal is an exact decimal number. The zero value is 0. Values are immutable
 // and may be copied.
 type Decimal struct {
-	// The number is units times 10^-places. big replaces units if it isn't nil.
+	// The number is units × 10^-places. If big isn't nil, it replaces units.
 	units  int64
 	big    *big.Int
 	places int
 }
 
 const (
-	// maxSmall is the most digits that always fit into an int64.
+	// maxSmall is the number of digits that always fit into an int64.
 	maxSmall = 18
-	// maxExponent bounds the digits that an exponent adds. Doubles reach 308.
+	// maxExponent limits the digits that an exponent adds. Doubles reach 308.
 	maxExponent = 10_000
-	// maxQuoted bounds what an error repeats of a text, in bytes.
+	// maxQuoted limits how much of a text an error repeats, in bytes.
 	maxQuoted = 60
 )
 
@@ -36,8 +36,8 @@ var powers = [maxSmall + 1]int64{
 
 var errNotDecimal = errors.New("not a decimal number")
 
-// Parse reads a number as PostgreSQL writes a numeric: digits, with a sign and a
-// point if needed. An exponent, NaN and Infinity are errors.
+// Parse parses a number in the format of PostgreSQL's numeric: digits with an
+// optional sign and point. An exponent, NaN and Infinity are errors.
 func Parse(text string) (Decimal, error) {
 	d, err := parse(text)
 	if err != nil {
@@ -46,8 +46,8 @@ func Parse(text string) (Decimal, error) {
 	return d, nil
 }
 
-// ParseJSON reads a number as JSON has it: like Parse, with an exponent of at most
-// 10,000 in both directions.
+// ParseJSON parses a JSON number: like Parse, with an exponent from -10,000 to
+// 10,000.
 func ParseJSON(text string) (Decimal, error) {
 	at := strings.IndexAny(text, "eE")
 	if at < 0 {
@@ -95,7 +95,7 @@ func parse(text string) (d Decimal, err error) {
 		}
 	}
 	if digits > maxSmall {
-		d.big, _ = new(big.Int).SetString(text, 10) // digits alone
+		d.big, _ = new(big.Int).SetString(text, 10) // text contains only digits
 	}
 	if negative {
 		d.units = -d.units
@@ -119,8 +119,8 @@ func scaled(n *big.Int, zeros int) *big.Int {
 	return power.Mul(power, n)
 }
 
-// small returns the units of both numbers at the same number of places, if they
-// fit into an int64.
+// small returns the units of both numbers scaled to the same number of places,
+// if they fit into an int64.
 func small(a, b Decimal) (x, y int64, places int, ok bool) {
 	if a.big != nil || b.big != nil {
 		return 0, 0, 0, false
@@ -144,7 +144,8 @@ func shift(units int64, zeros int) (int64, bool) {
 	return out, out/powers[zeros] == units
 }
 
-// aligned returns the units of both numbers at the same number of places.
+// aligned returns the units of both numbers scaled to the same number of
+// places.
 func aligned(a, b Decimal) (x, y *big.Int, places int) {
 	x, y, places = a.bigUnits(), b.bigUnits(), max(a.places, b.places)
 	if n := places - a.places; n > 0 {
@@ -177,7 +178,7 @@ func (d Decimal) Cmp(o Decimal) int {
 }
 
 // String returns the number in plain digits, without an exponent and without
-// zeros at the end of the fraction.
+// trailing zeros in the fraction.
 func (d Decimal) String() string {
 	var room [24]byte
 	var text []byte

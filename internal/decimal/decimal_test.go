@@ -14,13 +14,13 @@ func rational(t testing.TB, text string) *big.Rat {
 	t.Helper()
 	r, ok := new(big.Rat).SetString(text)
 	if !ok {
-		t.Fatalf("%q is no number", text)
+		t.Fatalf("%q is not a number", text)
 	}
 	return r
 }
 
-// TestDecimalsEqualFractions compares sums, orders and texts with math/big, at
-// and around the sizes where an int64 is left for a big.Int.
+// TestDecimalsEqualFractions compares sums, order and text with math/big, at
+// and around the sizes at which Decimal switches from int64 to big.Int.
 func TestDecimalsEqualFractions(t *testing.T) {
 	const seed = 1
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -114,7 +114,7 @@ func TestSumsLeaveAnInt64(t *testing.T) {
 	}
 }
 
-// FuzzParseJSON reads what math/big reads, and the same number.
+// FuzzParseJSON accepts the same texts as math/big and gives the same numbers.
 func FuzzParseJSON(f *testing.F) {
 	for _, text := range []string{"0", "-12.50", "1e-7", "123456789012345678901234567890.5E3"} {
 		f.Add(text)

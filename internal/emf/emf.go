@@ -1,6 +1,6 @@
 // Package emf writes metrics as log lines in CloudWatch's embedded metric
-// format: CloudWatch turns them into metrics, and a function needs no call and
-// no permission to publish.
+// format. CloudWatch turns them into metrics, so a function needs neither calls
+// nor permissions to publish them.
 package emf
 
 import (
@@ -14,22 +14,23 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// Count, Milliseconds and Percent are CloudWatch's names of units.
+// Count, Milliseconds and Percent are CloudWatch units.
 const (
 	Count        = "Count"
 	Milliseconds = "Milliseconds"
 	Percent      = "Percent"
 )
 
-// Metric is one value. An empty Unit is Count.
+// Metric is one value. An empty Unit means Count.
 type Metric struct {
 	Name  string
 	Value float64
 	Unit  string
 }
 
-// Emitter takes the metrics of a function. It reports its own failures: no
-// invocation fails because a metric was lost. An Emitter may be used concurrently.
+// Emitter publishes the metrics of a function. It logs its own failures: no
+// invocation fails because a metric was lost. An Emitter must be safe for
+// concurrent use.
 type Emitter interface {
 	Emit(ctx context.Context, metrics ...Metric)
 }
@@ -38,15 +39,15 @@ type Emitter interface {
 type Writer struct {
 	// Out is the function's standard output, which Lambda sends to the log.
 	Out io.Writer
-	// Stack is the value of the one dimension.
+	// Stack is the value of the only dimension.
 	Stack string
-	// Log gets failures; nil drops them.
+	// Log receives failures; nil drops them.
 	Log *slog.Logger
 
 	mu sync.Mutex
 }
 
-// Emit writes one line for all metrics, with the current time; without metrics
+// Emit writes one line for all metrics, with the current time. Without metrics
 // it writes nothing.
 func (w *Writer) Emit(ctx context.Context, metrics ...Metric) {
 	if len(metrics) == 0 {
@@ -59,7 +60,7 @@ func (w *Writer) Emit(ctx context.Context, metrics ...Metric) {
 		w.mu.Unlock()
 	}
 	if err != nil && w.Log != nil {
-		w.Log.ErrorContext(ctx, "metrics not written", "err", err)
+		w.Log.ErrorContext(ctx, "could not write metrics", "err", err)
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 )
 
 func TestEmit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // its clock begins at 2000-01-01T00:00:00Z
+	synctest.Test(t, func(t *testing.T) { // the clock starts at 2000-01-01T00:00:00Z
 		var out bytes.Buffer
 		w := emf.Writer{Out: &out, Stack: "s"}
 		if w.Emit(t.Context()); out.Len() > 0 {
-			t.Fatalf("no metrics wrote %q", out.String())
+			t.Fatalf("without metrics it wrote %q", out.String())
 		}
 		w.Emit(t.Context(), emf.Metric{Name: "EventsAccepted", Value: 3}, emf.Metric{Name: "Lag", Value: 1.5, Unit: emf.Milliseconds})
 		want := `{"EventsAccepted":3,"Lag":1.5,"Stack":"s","_aws":{"Timestamp":946684800000,"CloudWatchMetrics":[{"Namespace":"Streamctl",` +

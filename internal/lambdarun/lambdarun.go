@@ -1,5 +1,5 @@
-// Package lambdarun runs a function's handler in the runtime of Lambda, and
-// reports invocations that come near their timeout.
+// Package lambdarun runs a function's handler in the Lambda runtime and reports
+// invocations that come close to their timeout.
 package lambdarun
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/emf"
 )
 
-// Runtime has the clients and the log of a running function.
+// Runtime holds the clients and the log of a running function.
 type Runtime struct {
 	// AWS has the region, the credentials and an HTTP client.
 	AWS     aws.Config
@@ -26,13 +26,14 @@ type Runtime struct {
 	Log     *slog.Logger
 }
 
-// Run loads a function's environment, has open make its handler, and serves invocations. It returns only if the function can't
-// start: with the exit code of the program.
+// Run loads a function's environment, creates its handler with open, and serves
+// invocations. It returns only if the function can't start, with the program's
+// exit code.
 func Run[E any](getenv func(string) string, stdout, stderr io.Writer, load func(func(string) string) (E, error), open func(E, Runtime) (lambda.Handler, error)) int {
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
 	handler, err := start(getenv, stdout, log, load, open)
 	if err != nil {
-		log.Error("environment is incomplete", "err", err)
+		log.Error("invalid environment", "err", err)
 		return 1
 	}
 	lambda.Start(handler)
@@ -51,14 +52,14 @@ func start[E any](getenv func(string) string, stdout io.Writer, log *slog.Logger
 	return open(env, r)
 }
 
-// reportFromPercent is the part of its timeout, in percent, from which an
-// invocation is reported. Most take a small part of it, and a line for each
-// would cost more than the rest of the log.
+// reportFromPercent is the share of its timeout, in percent, from which an
+// invocation is reported. Most invocations take a small share, and a line for
+// each would cost more than the rest of the log.
 const reportFromPercent = 50
 
-// Timed returns a handler that emits contract.MetricTimeUsed after an invocation
-// that took at least half of its time. An invocation that Lambda ends is counted
-// by Lambda, as an error.
+// Timed returns a handler that emits contract.MetricTimeUsed after an
+// invocation that took at least half of its timeout. Lambda itself counts
+// invocations that time out as errors.
 func Timed(handle any, metrics emf.Emitter) lambda.Handler {
 	return timed{lambda.NewHandler(handle), metrics}
 }
@@ -68,7 +69,7 @@ type timed struct {
 	metrics emf.Emitter
 }
 
-// Invoke measures the invocation that it passes on.
+// Invoke runs the handler and measures the time.
 func (t timed) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	begin := time.Now()
 	response, err := t.Handler.Invoke(ctx, payload)

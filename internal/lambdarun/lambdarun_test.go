@@ -20,7 +20,7 @@ func (m *metrics) Emit(_ context.Context, list ...emf.Metric) {
 	m.got = append(m.got, list...)
 }
 
-// TestTimed has handlers take a part of ten seconds.
+// TestTimed runs handlers that take a part of ten seconds.
 func TestTimed(t *testing.T) {
 	refused := errors.New("refused")
 	for _, tt := range []struct {

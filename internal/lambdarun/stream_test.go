@@ -14,7 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/lambdarun"
 )
 
-// TestStreamReadsWhatLambdaReads compares it with the library's handler.
+// TestStreamReadsWhatLambdaReads compares Stream with the library's handler.
 func TestStreamReadsWhatLambdaReads(t *testing.T) {
 	var record events.KinesisEventRecord
 	record.EventID, record.EventSource = "shardId-000000000000:49", "aws:kinesis"
@@ -31,7 +31,7 @@ func TestStreamReadsWhatLambdaReads(t *testing.T) {
 		err           error
 	}{
 		{"all done", string(payload), events.KinesisEventResponse{}, nil},
-		{"an answer in part", string(payload), events.KinesisEventResponse{BatchItemFailures: []events.KinesisBatchItemFailure{{ItemIdentifier: "49"}}}, nil},
+		{"a partial response", string(payload), events.KinesisEventResponse{BatchItemFailures: []events.KinesisBatchItemFailure{{ItemIdentifier: "49"}}}, nil},
 		{"an error", string(payload), events.KinesisEventResponse{}, refused},
 		{"no records", `{}`, events.KinesisEventResponse{}, nil},
 		{"new fields", `{"Records":[{"kinesis":{"new":[1,{"x":null}]},"newer":true}]}`, events.KinesisEventResponse{}, nil},

@@ -17,15 +17,16 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// savePause is between two writes of a mapping's checkpoints. Records after the
-// saved ones are delivered again after a crash, which changes nothing.
+// savePause is the time between two writes of a mapping's checkpoints. After a
+// crash, records after the saved checkpoint are delivered again, which changes
+// nothing.
 const savePause = 300 * time.Millisecond
 
-// checkpoints keep how far a mapping has read, in a file.
+// checkpoints saves a mapping's checkpoints in a file.
 type checkpoints struct {
 	path string
 	name string // of the mapping
-	// discarded is why the content of the file wasn't used; empty if it was.
+	// discarded explains why the file's content was not used; empty if it was.
 	discarded string
 
 	mu      sync.Mutex
@@ -35,8 +36,8 @@ type checkpoints struct {
 	failed  error // of the last save
 }
 
-// tries are how long records were tried that fail alone, by shard and sequence
-// number.
+// tries is how long each record that fails alone has been tried, by shard and
+// sequence number.
 type tries map[string]map[string]time.Duration
 
 // savedCheckpoints is the file's content.
@@ -46,9 +47,9 @@ type savedCheckpoints struct {
 	Tried   tries             `json:"triedNanoseconds,omitempty"`
 }
 
-// openCheckpoints reads a mapping's checkpoints. A damaged file is moved aside:
-// the mapping begins with the oldest record that the stream keeps, and the
-// records that it had handled before are recognized by the events' identities.
+// openCheckpoints reads a mapping's checkpoints. A damaged file is renamed: the
+// mapping then starts with the oldest record in the stream, and records that it
+// handled before are recognized by their events' ids.
 func openCheckpoints(path, name string) (*checkpoints, error) {
 	c := &checkpoints{path: path, name: name, at: map[string]string{}, tried: tries{}}
 	text, err := os.ReadFile(path)
@@ -72,7 +73,7 @@ func openCheckpoints(path, name string) (*checkpoints, error) {
 	if err := os.Rename(path, aside); err != nil {
 		return nil, fmt.Errorf("move damaged checkpoints: %w", err)
 	}
-	c.discarded = fmt.Sprintf("%s is damaged (%v) and was moved to %s: %s begins with the oldest record in the stream; what it had handled before is recognized", path, err, filepath.Base(aside), name)
+	c.discarded = fmt.Sprintf("%s is damaged (%v) and was renamed to %s: the %s resumes at the oldest record in the stream; records it has already handled are recognized", path, err, filepath.Base(aside), name)
 	return c, durable.SyncDir(filepath.Dir(path))
 }
 
@@ -82,26 +83,26 @@ func decodeCheckpoints(text []byte, name string) (saved savedCheckpoints, err er
 	switch {
 	case err != nil:
 		return saved, err
-	case legacy: // shards alone
+	case legacy: // the checkpoints by shard, without a wrapper
 		return saved, json.Unmarshal(content, &saved.Shards)
 	}
 	if err := json.Unmarshal(content, &saved); err != nil {
 		return saved, err
 	}
 	if saved.Mapping != name {
-		return saved, fmt.Errorf("it is of %q", saved.Mapping)
+		return saved, fmt.Errorf("it belongs to %q", saved.Mapping)
 	}
 	return saved, nil
 }
 
-// set notes a checkpoint that was reached.
+// set records a checkpoint.
 func (c *checkpoints) set(shard, sequence string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at[shard], c.changed = sequence, true
 }
 
-// trying notes how long a record was tried; 0 forgets it.
+// trying records how long a record was tried; 0 removes it.
 func (c *checkpoints) trying(shard, sequence string, spent time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,7 +117,7 @@ func (c *checkpoints) trying(shard, sequence string, spent time.Duration) {
 	c.tried[shard][sequence] = spent
 }
 
-// keepOnly drops the checkpoints that the stream doesn't have.
+// keepOnly drops checkpoints that are not in the stream.
 func (c *checkpoints) keepOnly(has func(shard, sequence string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,14 +125,14 @@ func (c *checkpoints) keepOnly(has func(shard, sequence string) bool) {
 	c.changed = true
 }
 
-// get gives the checkpoints as they are now.
+// get returns a copy of the checkpoints.
 func (c *checkpoints) get() map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.at)
 }
 
-// triedNow gives how long records were tried.
+// triedNow returns a copy of the tries.
 func (c *checkpoints) triedNow() tries {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,7 +149,7 @@ func (t tries) clone() tries {
 	return out
 }
 
-// save writes what has changed.
+// save writes the file if anything has changed.
 func (c *checkpoints) save() error {
 	c.mu.Lock()
 	changed := c.changed
@@ -171,9 +172,10 @@ func (c *checkpoints) save() error {
 	return nil
 }
 
-// keep saves until ctx ends. A failure is logged when it begins and once a minute.
+// keep saves until ctx ends. It logs a failure when it begins and then once per
+// minute.
 func (c *checkpoints) keep(ctx context.Context, log *slog.Logger) {
-	var told time.Time
+	var logged time.Time
 	for pause.For(ctx, savePause) == nil {
 		err := c.save()
 		c.mu.Lock()
@@ -181,15 +183,15 @@ func (c *checkpoints) keep(ctx context.Context, log *slog.Logger) {
 		c.mu.Unlock()
 		switch {
 		case err == nil:
-			told = time.Time{}
-		case time.Since(told) >= time.Minute:
-			told = time.Now()
-			log.ErrorContext(ctx, "checkpoints not saved", "err", err)
+			logged = time.Time{}
+		case time.Since(logged) >= time.Minute:
+			logged = time.Now()
+			log.ErrorContext(ctx, "could not save checkpoints", "err", err)
 		}
 	}
 }
 
-// trouble is why the checkpoints are not saved at the moment.
+// trouble returns the error of the last save.
 func (c *checkpoints) trouble() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

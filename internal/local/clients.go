@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// pgpassFile is libpq's file of passwords.
+	// pgpassFile is libpq's password file.
 	pgpassFile = "pgpass"
 	// redisPasswordFile holds the password of Valkey or Redis.
 	redisPasswordFile = "redis-password"
 )
 
-// writePgpass writes the master's password into a file that psql reads, and returns
-// the command that uses it.
+// writePgpass writes the master user's password into a file for psql and
+// returns the command that uses it.
 func writePgpass(dir string, port int, user, password string) (string, error) {
 	escape := strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace
 	path := filepath.Join(dir, pgpassFile)
@@ -29,8 +29,8 @@ func writePgpass(dir string, port int, user, password string) (string, error) {
 	return "PGPASSFILE=" + shellQuote(path) + " psql -h 127.0.0.1 -p " + strconv.Itoa(port) + " -U " + shellQuote(user) + " " + contract.DatabaseName, nil
 }
 
-// writeRedisPassword writes the password into a file, and returns the command that
-// reads it.
+// writeRedisPassword writes the password into a file and returns the command
+// that reads it.
 func writeRedisPassword(dir, addr, password string) (string, error) {
 	path := filepath.Join(dir, redisPasswordFile)
 	if err := daemon.WriteFile(path, []byte(password+"\n"), nil); err != nil {
@@ -43,7 +43,7 @@ func writeRedisPassword(dir, addr, password string) (string, error) {
 	return `REDISCLI_AUTH="$(cat ` + shellQuote(path) + `)" redis-cli -p ` + port, nil
 }
 
-// shellQuote quotes a word for a shell where that is needed.
+// shellQuote quotes a word for a shell if necessary.
 func shellQuote(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-", r)

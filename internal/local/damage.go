@@ -20,14 +20,13 @@ type DamageError struct {
 	Dir string
 }
 
-// Hint is what helps.
 func (e *DamageError) Hint() string {
-	return "put a copy of these files back, or add --accept-damage: it skips exactly the records named here, lists them in " +
-		filepath.Join(e.Dir, "damage-<time>.json") + ", loads all others and continues in new shards. Archived events are also in " +
-		filepath.Join(e.Dir, "archive") + ". --reset starts over and drops everything"
+	return "restore these files from a copy, or add --accept-damage: it skips exactly the records listed here, saves the list in " +
+		filepath.Join(e.Dir, "damage-<time>.json") + ", loads every other record and continues in new shards. Archived events are also in " +
+		filepath.Join(e.Dir, "archive") + ". --reset starts over and deletes everything"
 }
 
-// reportName is the name of a file with accepted damage.
+// reportName returns the name of a file that lists accepted damage.
 func reportName(at time.Time) string {
 	return "damage-" + at.UTC().Format("20060102T150405.000") + ".json"
 }
@@ -40,21 +39,20 @@ func reportDamage(dir string, damage []stream.Damage) (path string, err error) {
 		Damage []stream.Damage `json:"damage"`
 	}{at.UTC(), damage}, "", "  ")
 	if err != nil {
-		return "", fmt.Errorf("list the damage: %w", err)
+		return "", fmt.Errorf("write the damage report: %w", err)
 	}
 	path = filepath.Join(dir, reportName(at))
 	if err := durable.WriteFile(path, append(text, '\n'), 0o600); err != nil {
-		return "", fmt.Errorf("list the damage: %w", err)
+		return "", fmt.Errorf("write the damage report: %w", err)
 	}
 	return path, nil
 }
 
-// failedDir has, in the archive folder, an object for each batch of records that was
-// given up.
+// failedDir is the folder in the archive with one object for each batch of
+// records that was given up.
 const failedDir = "aws/lambda"
 
-// countFailed counts the objects with records that were given up, at this start
-// or before.
+// countFailed counts the objects in failedDir, including those of earlier runs.
 func countFailed(archive string) (n int, err error) {
 	err = filepath.WalkDir(filepath.Join(archive, failedDir), func(_ string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {

@@ -40,11 +40,12 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// TestDamagedFiles damages the files of stream and checkpoints at random places,
-// STREAMCTL_DAMAGE_SEEDS times (40), or as STREAMCTL_DAMAGE_SEED says. After each
-// restart every accepted event is loaded and archived, or the start is refused
-// with the file in the error; when the damage is accepted, exactly the named
-// records are missing. New events never get the number of an accepted one.
+// TestDamagedFiles damages the files of stream and checkpoints at random
+// places, with STREAMCTL_DAMAGE_SEEDS seeds (default 40) or the one in
+// STREAMCTL_DAMAGE_SEED. After each restart either every accepted event is
+// loaded and archived, or the start fails with the file in the error; when the
+// damage is accepted, exactly the reported records are missing. New events
+// never get the number of an accepted one.
 func TestDamagedFiles(t *testing.T) {
 	first, seeds := uint64(1), number(t, "STREAMCTL_DAMAGE_SEEDS", 40)
 	if one := number(t, "STREAMCTL_DAMAGE_SEED", 0); one > 0 {
@@ -57,22 +58,22 @@ func TestDamagedFiles(t *testing.T) {
 			sum.refused, sum.loaded, sum.named = sum.refused+r.refused, sum.loaded+r.loaded, sum.named+r.named
 			sum.missing, sum.events = sum.missing+r.missing, sum.events+r.events
 			if t.Failed() {
-				t.Logf("run it again with STREAMCTL_DAMAGE_SEED=%d", seed)
+				t.Logf("to repeat, setSTREAMCTL_DAMAGE_SEED=%d", seed)
 			}
 		})
 	}
-	t.Logf("%d seeds, %d events: %d started with all events; %d refused by name, of which %d lost nothing and %d named %d missing records",
+	t.Logf("%d seeds, %d events: %d started with all events; %d failed and reported the file, of which %d lost nothing and %d reported %d missing records",
 		seeds, sum.events, sum.loaded, sum.refused, sum.refused-sum.named, sum.named, sum.missing)
 	if seeds >= 40 && (sum.loaded == 0 || sum.refused == 0 || sum.named == 0) {
-		t.Error("the seeds damage too little to prove anything")
+		t.Error("the seeds damage too little for a meaningful test")
 	}
 }
 
 // damageResult counts outcomes.
 type damageResult struct{ refused, loaded, named, missing, events int }
 
-// damaged is a stream with two consumers whose effects outlive it, as the
-// database and the archive do.
+// damaged is a stream with two consumers whose effects survive it, like those
+// of the database and the archive.
 type damaged struct {
 	t      *testing.T
 	dir    string
@@ -84,7 +85,7 @@ type damaged struct {
 	handled [2]map[string]bool // events, by consumer
 }
 
-// place is where an event is in the stream.
+// place is an event's position in the stream.
 type place struct{ shard, sequence string }
 
 func names() []string { return []string{contract.FuncProcessor, contract.FuncArchiver} }
@@ -135,7 +136,7 @@ func damageRun(t *testing.T, seed uint64) (r damageResult) {
 		named = s.Accepted()
 		d.o.AcceptDamage = false
 	case err != nil:
-		t.Fatalf("%s: neither opened nor refused by name: %v", what, err)
+		t.Fatalf("%s: neither opened nor failed with the file's path: %v", what, err)
 	default:
 		r.loaded++
 	}
@@ -161,7 +162,7 @@ func damageRun(t *testing.T, seed uint64) (r damageResult) {
 		t.Fatal(err)
 	}
 	if s, _, err = d.open(); err != nil {
-		t.Errorf("%s: not opened again: %v", what, err)
+		t.Errorf("%s: not reopened: %v", what, err)
 		return r
 	}
 	if err := s.Close(); err != nil {
@@ -170,7 +171,7 @@ func damageRun(t *testing.T, seed uint64) (r damageResult) {
 	return r
 }
 
-// open opens checkpoints and stream as a platform does.
+// open opens checkpoints and stream like a platform.
 func (d *damaged) open() (*stream.Stream, []*checkpoints, error) {
 	o := d.o
 	var kept []*checkpoints
@@ -213,8 +214,8 @@ func (d *damaged) put(s *stream.Stream, prefix string, n int) {
 	}
 }
 
-// consume handles up to so many events by each consumer, or all for -1, and keeps
-// the checkpoints.
+// consume handles up to most events with each consumer, or all for -1, and
+// saves the checkpoints.
 func (d *damaged) consume(s *stream.Stream, kept []*checkpoints, most int) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
@@ -263,7 +264,7 @@ func (d *damaged) consume(s *stream.Stream, kept []*checkpoints, most int) {
 	}
 	wg.Wait()
 	if most < 0 && ctx.Err() != nil {
-		d.t.Errorf("not everything is read: %v", s.Troubles())
+		d.t.Errorf("not everything was read: %v", s.Troubles())
 	}
 	for _, c := range kept {
 		if err := c.save(); err != nil {
@@ -272,11 +273,11 @@ func (d *damaged) consume(s *stream.Stream, kept []*checkpoints, most int) {
 	}
 }
 
-// check compares what the consumers handled with what was acknowledged and named
-// as missing, and returns how many records are missing.
+// check compares the handled events with the acknowledged ones and the reported
+// missing ones, and returns the number of missing records.
 func (d *damaged) check(what string, named []stream.Damage) (missing int) {
 	d.t.Helper()
-	uncertain := false // a lost mark can't tell what was after the last record
+	uncertain := false // without the mark, records after the last readable one are unknown
 	for _, n := range named {
 		uncertain = uncertain || strings.Contains(n.What, "may be missing too") || strings.Contains(n.What, "no readable copy") ||
 			strings.Contains(n.File, "stream.json") || strings.HasSuffix(n.File, "mark")
@@ -292,7 +293,7 @@ func (d *damaged) check(what string, named []stream.Damage) (missing int) {
 		})
 		excused := uncertain && strings.Contains(what, " and ") // two files damaged
 		if !isNamed && !excused {
-			d.t.Errorf("%s: %.10s (%s %s) is missing and not named: %v", what, event, p.shard, p.sequence, named)
+			d.t.Errorf("%s: %.10s (%s %s) is missing and was not reported: %v", what, event, p.shard, p.sequence, named)
 		}
 	}
 	for _, handled := range d.handled {
@@ -305,7 +306,7 @@ func (d *damaged) check(what string, named []stream.Damage) (missing int) {
 	return len(lost)
 }
 
-// damage changes one file or two, and describes how.
+// damage changes one or two files and returns a description.
 func (d *damaged) damage(old string) string {
 	d.t.Helper()
 	var files []string

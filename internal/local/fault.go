@@ -17,17 +17,17 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Faults are the troubles that are staged, for people's own tests.
+// Faults are simulated faults for users' own tests.
 type Faults struct {
-	// Throttle and Duplicate are the parts of records that the stream refuses
-	// and stores twice, 0 to 1.
+	// Throttle and Duplicate are the fractions of records, 0 to 1, that the
+	// stream rejects or stores twice.
 	Throttle, Duplicate float64
-	// PostgresDown and RedisDown are how long the server is away, beginning
-	// faultPause after each of its returns; 0 is never.
+	// PostgresDown and RedisDown are the length of each simulated outage. An
+	// outage starts faultPause after the previous one has ended; 0 means never.
 	PostgresDown, RedisDown time.Duration
 }
 
-// faultPause is how long a server stays between two staged outages.
+// faultPause is how long a server runs between two simulated outages.
 const faultPause = 10 * time.Second
 
 // ParseFaults reads throttle=0.3,duplicate=0.1,pg-down=10s,redis-down=10s.
@@ -59,7 +59,7 @@ func ParseFaults(text string) (f Faults, err error) {
 func fraction(value string) (float64, error) {
 	n, err := strconv.ParseFloat(value, 64)
 	if err != nil || !(n >= 0 && n <= 1) {
-		return 0, fmt.Errorf("want a part of all records, 0 to 1")
+		return 0, fmt.Errorf("want a fraction of all records, 0 to 1")
 	}
 	return n, nil
 }
@@ -67,13 +67,13 @@ func fraction(value string) (float64, error) {
 func outage(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
 	if err != nil || d < 100*time.Millisecond || d > 10*time.Minute {
-		return 0, fmt.Errorf("want a time from 100ms to 10m")
+		return 0, fmt.Errorf("want a duration from 100ms to 10m")
 	}
 	return d, nil
 }
 
-// faultyStream is a stream that throttles, and that stores records twice as one
-// does whose answer got lost.
+// faultyStream is a stream that throttles, and that stores some records twice,
+// as happens when a client retries after a lost response.
 type faultyStream struct {
 	next ingest.Stream
 	Faults
@@ -88,7 +88,7 @@ func (t faultyStream) PutRecords(ctx context.Context, in *kinesis.PutRecordsInpu
 	for i, r := range in.Records {
 		if rand.Float64() < t.Throttle {
 			results[i] = types.PutRecordsResultEntry{
-				ErrorCode: aws.String("ProvisionedThroughputExceededException"), ErrorMessage: aws.String("Rate exceeded for shard (staged by --fault)"),
+				ErrorCode: aws.String("ProvisionedThroughputExceededException"), ErrorMessage: aws.String("Rate exceeded for shard (simulated by --fault)"),
 			}
 			continue
 		}
@@ -116,12 +116,12 @@ func (t faultyStream) PutRecords(ctx context.Context, in *kinesis.PutRecordsInpu
 	return &kinesis.PutRecordsOutput{Records: results, FailedRecordCount: &failed}, nil
 }
 
-// stage takes a server down again and again until ctx ends.
+// stage takes a server down repeatedly until ctx ends.
 func stage(ctx context.Context, s *supervisor, d time.Duration, log *slog.Logger) {
 	for pause.For(ctx, faultPause) == nil {
-		log.WarnContext(ctx, "staged outage", "server", s.name, "for", d.String())
+		log.WarnContext(ctx, "simulated outage", "server", s.name, "for", d.String())
 		if err := s.down(ctx, d); err != nil {
-			log.ErrorContext(ctx, "staged outage failed", "server", s.name, "err", err)
+			log.ErrorContext(ctx, "simulated outage failed", "server", s.name, "err", err)
 		}
 		if pause.For(ctx, d) != nil {
 			return

@@ -16,16 +16,16 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// ForgetValues does the task contract.TaskForget in the database of a running
-// local, as the master user, whose password the data folder holds.
+// ForgetValues runs the task contract.TaskForget in the database of a running
+// `streamctl local`, as the master user, whose password is in the data folder.
 func ForgetValues(ctx context.Context, dir, user string, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
 	text, err := daemon.ReadFile(filepath.Join(dir, stateFile), nil)
 	if err != nil {
-		return r, &FolderError{Dir: dir, What: err.Error(), Fix: "name the folder of a running `streamctl local` with --data-dir"}
+		return r, &FolderError{Dir: dir, What: err.Error(), Fix: "set --data-dir to the folder of a running `streamctl local`"}
 	}
 	var k kept
 	if err := json.Unmarshal(text, &k); err != nil || k.DatabasePort == 0 {
-		return r, &FolderError{Dir: dir, What: "it has no database yet", Fix: "start `streamctl local` first"}
+		return r, &FolderError{Dir: dir, What: "it does not contain a database yet", Fix: "start `streamctl local` first"}
 	}
 	target := url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, k.Password), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(k.DatabasePort)),

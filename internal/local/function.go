@@ -12,15 +12,15 @@ import (
 )
 
 // environment is a function's execution environment: it runs one invocation at
-// a time, and may keep connections.
+// a time and may keep connections open.
 type environment struct {
 	lambda.Handler
 	close func(context.Context) error
 }
 
-// function runs a handler as Lambda does: in as many environments as there are
-// invocations at a time, with a deadline. Where Lambda would refuse an
-// invocation over the limit, this waits.
+// function runs a handler as Lambda does: each concurrent invocation has an
+// environment of its own and a deadline. An invocation over the concurrency
+// limit waits, where Lambda would throttle it.
 type function struct {
 	name    string
 	timeout time.Duration
@@ -35,7 +35,8 @@ func newFunction(name string, timeout time.Duration, most int, open func() (envi
 	return &function{name: name, timeout: timeout, open: open, places: make(chan struct{}, most)}
 }
 
-// Invoke runs one invocation. Its error is the function's, or ctx's end.
+// Invoke runs one invocation. The error is either the function's or ctx's
+// cause.
 func (f *function) Invoke(ctx context.Context, payload []byte) (answer []byte, err error) {
 	select {
 	case f.places <- struct{}{}:
@@ -50,7 +51,7 @@ func (f *function) Invoke(ctx context.Context, payload []byte) (answer []byte, e
 		return nil, fmt.Errorf("start %s: %w", f.name, err)
 	}
 	defer func() {
-		if cause := recover(); cause != nil { // Lambda ends the process
+		if cause := recover(); cause != nil { // Lambda would end the process
 			err = errors.Join(fmt.Errorf("%s: panic: %v\n%s", f.name, cause, debug.Stack()), env.close(context.WithoutCancel(ctx)))
 			return
 		}
@@ -77,7 +78,7 @@ func (f *function) put(env environment) {
 	f.idle = append(f.idle, env)
 }
 
-// Close ends the environments; none may be at work.
+// Close closes the idle environments. Call it when no invocation is running.
 func (f *function) Close(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

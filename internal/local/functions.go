@@ -21,17 +21,18 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// functions are the deployed handlers, each with what its bootstrap gives it,
-// but from this machine.
+// functions are the deployed handlers. Each receives the same dependencies as
+// from its bootstrap, backed by this machine.
 type functions struct {
 	ingest, archiver, processor, query, maintenance *function
 }
 
-// maxEnvironments is the number of execution environments per function. PostgreSQL
-// has 100 connections: loader and reader stay well below their limits.
+// maxEnvironments is the maximum number of execution environments per function.
+// PostgreSQL has 100 connections: loader and reader stay well below their
+// limits.
 const maxEnvironments = 32
 
-// builder makes the dependencies of the handlers.
+// builder creates the handlers' dependencies.
 type builder struct {
 	v       config.Variables
 	stores  *stores
@@ -41,8 +42,7 @@ type builder struct {
 	log     *slog.Logger
 }
 
-// The environment of a function has these names of the stack and of the archive's
-// bucket.
+// stackName and bucket are the names in the functions' environment.
 const (
 	stackName = "local"
 	bucket    = "archive"
@@ -60,28 +60,28 @@ func newFunctions(m builder) *functions {
 	}
 }
 
-// timeoutOf is the deadline of one invocation, as on AWS: Functions.<name>.Timeout,
-// or the function's default.
+// timeoutOf returns the deadline of one invocation, as on AWS:
+// Functions.<name>.Timeout or the function's default.
 func timeoutOf(v config.Variables, name string) time.Duration {
 	f, _ := contract.FunctionByName(name)
 	f, _ = v.Function(f)
 	return time.Duration(f.TimeoutSeconds) * time.Second
 }
 
-// Close ends what the environments keep open.
+// Close closes the connections of all environments.
 func (f *functions) Close(ctx context.Context) error {
 	return errors.Join(f.ingest.Close(ctx), f.archiver.Close(ctx), f.processor.Close(ctx), f.query.Close(ctx), f.maintenance.Close(ctx))
 }
 
 func nothing(context.Context) error { return nil }
 
-// timed is an environment whose handler reports invocations that come near their
-// timeout.
+// timed returns an environment whose handler reports invocations that come
+// close to their timeout.
 func (m builder) timed(handle any, end func(context.Context) error) environment {
 	return environment{lambdarun.Timed(handle, m.meters), end}
 }
 
-// logger is the log of a function.
+// logger returns a function's logger.
 func (m builder) logger(function string) *slog.Logger { return m.log.With("function", function) }
 
 func (m builder) ingest() (environment, error) {
@@ -98,7 +98,8 @@ func (m builder) archiver() (environment, error) {
 	return m.timed(lambdarun.Stream(h.Handle), nothing), nil
 }
 
-// connected returns the stores for an environment that logs in as a role.
+// connected returns clients of the database and Redis for one environment,
+// logged in as a role.
 func (m builder) connected(role string) (*warehouse.DB, *cache.Cache, func(context.Context) error) {
 	db, client := warehouse.NewURL(m.stores.database(role)), m.stores.redis()
 	return db, cache.New(client, time.Now), func(ctx context.Context) error { return errors.Join(db.Close(ctx), client.Close()) }

@@ -11,8 +11,8 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// TestFunctionTimeouts has local give each invocation the deadline of variables.yaml,
-// and the function's default without one.
+// TestFunctionTimeouts expects each invocation's deadline from variables.yaml,
+// or else the function's default.
 func TestFunctionTimeouts(t *testing.T) {
 	var v config.Variables
 	v.Functions.Processor.Timeout = 77
@@ -27,7 +27,7 @@ func TestFunctionTimeouts(t *testing.T) {
 	}
 }
 
-// TestEveryFunctionSettingIsUsedOrDocumented looks at each field of Functions.*.
+// TestEveryFunctionSettingIsUsedOrDocumented checks each field of Functions.*.
 func TestEveryFunctionSettingIsUsedOrDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/local.md")
 	if err != nil {

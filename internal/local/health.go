@@ -14,12 +14,12 @@ import (
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
-// Consumer is how far a mapping is.
+// Consumer is the progress of a mapping.
 type Consumer struct {
-	// Unread is the number of records of the stream that it hasn't handled.
+	// Unread is the number of records in the stream that it hasn't handled.
 	Unread int
-	// Age is how long the oldest of them has waited since its arrival; zero if
-	// there is none.
+	// Age is how long the oldest unread record has waited since its arrival;
+	// zero if every record is handled.
 	Age time.Duration
 }
 
@@ -28,33 +28,33 @@ type Status struct {
 	Counts
 	// Loading and Archiving are the processor and the archiver.
 	Loading, Archiving Consumer
-	// Lag is how long the oldest event has waited that is not loaded; without
-	// one, how long the newest load took, if LagAt is not zero.
+	// Lag is how long the oldest event that is not yet loaded has waited. If
+	// every event is loaded and LagAt is not zero, it is how long the latest load took.
 	Lag   time.Duration
 	LagAt time.Time
-	// Failing are records that fail alone and are being tried.
+	// Failing lists records that fail alone and are still being tried.
 	Failing []mapper.Failing
-	// Failed is the number of batches of records that were given up, at this
-	// start or before; they are in the archive below aws/lambda.
+	// Failed is the number of batches that were given up, in this run or
+	// before; they are in the archive below aws/lambda.
 	Failed int
-	// Missing is the number of accepted records that were lost by damage.
+	// Missing is the number of accepted records that were lost through damage.
 	Missing int
-	// Troubles are faults that last: servers that are down, shards that can't be
-	// written or read, tasks that fail.
+	// Troubles lists lasting faults: servers that are down, shards that can't
+	// be written or read, tasks that fail.
 	Troubles []string
 }
 
-// healthState remembers what is needed to report health.
+// healthState holds the state that Status needs and no other component has.
 type healthState struct {
 	failedBefore int
 
 	mu    sync.Mutex
-	tasks map[string]bool // that failed when they were last run
+	tasks map[string]bool // tasks whose last run failed
 }
 
 func newHealthState() *healthState { return &healthState{tasks: map[string]bool{}} }
 
-// task notes how a task of maintenance ended.
+// task records the result of a maintenance task.
 func (h *healthState) task(name string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,7 +69,7 @@ func (h *healthState) failingTasks() []string {
 	return slices.Sorted(maps.Keys(h.tasks))
 }
 
-// Status returns the state of the platform now.
+// Status returns the platform's current state.
 func (p *Platform) Status() Status {
 	s := Status{Counts: p.meters.Counts(), Failed: p.health.failedBefore}
 	s.Lag, s.LagAt = s.LoadLag, s.LoadedAt
@@ -110,10 +110,10 @@ func (p *Platform) consumer(i int, now time.Time) Consumer {
 	return c
 }
 
-// reachTime bounds the question whether PostgreSQL is there.
+// reachTime is the timeout for checking that PostgreSQL is reachable.
 const reachTime = 3 * time.Second
 
-// reachable reports whether PostgreSQL answers: if not, no record is at fault.
+// reachable reports whether PostgreSQL responds: if not, no record is at fault.
 func (s *stores) reachable(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()

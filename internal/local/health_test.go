@@ -14,8 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// TestAdviceOfAStop differs for records that can't be read: they are not said to
-// be safe.
+// TestAdviceOfAStop: the hint must not call unreadable records safe.
 func TestAdviceOfAStop(t *testing.T) {
 	if e := (&UnreadError{Loading: 3}); !strings.Contains(e.Hint(), "safe in the stream") {
 		t.Error(e.Hint())
@@ -26,7 +25,7 @@ func TestAdviceOfAStop(t *testing.T) {
 	}
 }
 
-// TestTaskThatFails is reported until it succeeds.
+// TestTaskThatFails: a failing task is reported until it succeeds.
 func TestTaskThatFails(t *testing.T) {
 	h := newHealthState()
 	h.task(contract.TaskUpkeep, errors.New("no connection"))
@@ -39,7 +38,8 @@ func TestTaskThatFails(t *testing.T) {
 	}
 }
 
-// TestNothingIsDiscardedForItsAge takes AWS's age and retries out of a mapping.
+// TestNothingIsDiscardedForItsAge: a mapping has neither a maximum record age
+// nor a retry limit.
 func TestNothingIsDiscardedForItsAge(t *testing.T) {
 	s := contract.ProcessorMapping(24)
 	s.Retries = 3
@@ -48,8 +48,8 @@ func TestNothingIsDiscardedForItsAge(t *testing.T) {
 	}
 }
 
-// TestCheckpointFiles reads what was saved, what earlier versions saved, and
-// moves a damaged or exchanged file aside.
+// TestCheckpointFiles reads files of this and of earlier versions, and expects
+// a damaged or swapped file to be renamed.
 func TestCheckpointFiles(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "processor.json")
@@ -103,7 +103,8 @@ func TestCheckpointFiles(t *testing.T) {
 	}
 }
 
-// TestCheckpointsThatCannotBeSaved are reported until they can.
+// TestCheckpointsThatCannotBeSaved: the error is reported until saving
+// succeeds.
 func TestCheckpointsThatCannotBeSaved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	c, err := openCheckpoints(filepath.Join(dir, "processor.json"), "processor")

@@ -1,6 +1,6 @@
-// Package local is the whole platform on one machine: the deployed functions
-// behind an HTTP gateway, a durable stream, the event source mapper, PostgreSQL
-// and Redis for real, and a folder as the archive.
+// Package local runs the whole platform on one machine: the deployed functions
+// behind an HTTP gateway, a durable stream, the event source mapper, real
+// PostgreSQL and Redis, and a folder as the archive.
 package local
 
 import (
@@ -21,35 +21,36 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Options say what runs and where.
+// Options configure a platform.
 type Options struct {
-	// Variables are those of variables.yaml: the mappings' settings, the
-	// metrics and the limits are used, what is about AWS is not.
+	// Variables are the settings of variables.yaml. The mappings, metrics and
+	// limits are used; AWS settings are ignored.
 	Variables config.Variables
-	// Dir is the data folder; it is made when missing. With Ephemeral it is
-	// removed at the end.
+	// Dir is the data folder, which is created if missing. With Ephemeral it is
+	// removed when the platform stops.
 	Dir       string
 	Ephemeral bool
-	// Addr and DashboardAddr are host:port of the API and of the page; port 0
-	// takes a free one.
+	// Addr and DashboardAddr are host:port of the API and the dashboard; port 0
+	// selects a free one.
 	Addr, DashboardAddr string
-	// IAM asks every caller of the API for a signature with the folder's keys.
+	// IAM requires callers of the API to sign requests with the folder's keys.
 	IAM bool
-	// DatabaseURL and RedisURL name servers that run already; empty starts
-	// servers of our own.
+	// DatabaseURL and RedisURL are the URLs of running servers; if empty, Start
+	// starts its own.
 	DatabaseURL, RedisURL string
-	// DatabasePort is the port of our own PostgreSQL; 0 takes a free one.
+	// DatabasePort is the port of PostgreSQL when Start starts it; 0 selects a
+	// free one.
 	DatabasePort int
 	Faults       Faults
-	// AcceptDamage starts on a damaged event stream without the records that
-	// can't be read. They are listed in a file of the data folder.
+	// AcceptDamage starts on a damaged event stream without the unreadable
+	// records and lists them in a file of the data folder.
 	AcceptDamage bool
-	// Version is the program's, for the page.
+	// Version is the program's version, which the dashboard shows.
 	Version string
 	Log     *slog.Logger
 }
 
-// Platform is a platform that runs.
+// Platform is a running platform.
 type Platform struct {
 	o         Options
 	state     *state
@@ -62,29 +63,31 @@ type Platform struct {
 	servers   []*http.Server
 	info      Info
 
-	stopReading context.CancelFunc // of the mappings and all that repeats
+	stopReading context.CancelFunc // of the mappings and all periodic tasks
 	work        sync.WaitGroup
 	failed      chan error
 }
 
-// Info is where everything is.
+// Info holds the addresses and commands for using the platform.
 type Info struct {
 	API       string `json:"api"`
 	Dashboard string `json:"dashboard"`
-	// Database is the master's URL, Redis the server's, Archive a folder.
+	// Database is the master user's URL, Redis the server's, Archive a folder.
 	Database string `json:"database"`
 	Redis    string `json:"redis"`
 	Archive  string `json:"archive"`
-	// Psql and RedisCLI are commands for a shell; they read the password from a
-	// file. Empty for servers that were given.
+	// Psql and RedisCLI are shell commands that read the password from a file.
+	// They are empty if Options gives the server.
 	Psql     string `json:"psql,omitempty"`
 	RedisCLI string `json:"redisCli,omitempty"`
-	// RedisServer is the name of the program that runs as Redis: valkey-server or
-	// redis-server; empty if it is given or a part of this process.
+	// RedisServer is the program that runs as Redis: valkey-server or
+	// redis-server. It is empty if Options gives the server or Redis runs in
+	// this process.
 	RedisServer string `json:"redisServer,omitempty"`
-	// RedisInMemory says that Redis is a part of this process.
+	// RedisInMemory reports whether Redis runs in this process.
 	RedisInMemory bool `json:"redisInMemory"`
-	// Region, AccessKeyID and SecretAccessKey sign requests; empty without IAM.
+	// Region, AccessKeyID and SecretAccessKey are for signing requests; empty
+	// without IAM.
 	Region          string `json:"region,omitempty"`
 	AccessKeyID     string `json:"accessKeyId,omitempty"`
 	SecretAccessKey string `json:"secretAccessKey,omitempty"`
@@ -98,12 +101,11 @@ type PortError struct {
 
 func (e *PortError) Error() string { return fmt.Sprintf("listen on %s: %v", e.Addr, e.err) }
 
-// Unwrap is why.
+// Unwrap returns the listen error.
 func (e *PortError) Unwrap() error { return e.err }
 
-// Hint is what helps.
 func (e *PortError) Hint() string {
-	return "stop what listens there, or choose another port with " + e.Flag + " (0 takes a free one)"
+	return "stop the program that listens there, or choose another port with " + e.Flag + " (0 selects a free port)"
 }
 
 func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
@@ -119,8 +121,9 @@ func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
 	return l, nil
 }
 
-// Start starts a platform and returns when it answers. ctx bounds the start
-// only; Stop ends the platform. What a failed start began is ended again.
+// Start starts a platform and returns when it serves requests. ctx applies to
+// the start only; call Stop to end the platform. If Start fails, it stops
+// everything it has started.
 func Start(ctx context.Context, o Options) (_ *Platform, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -164,7 +167,7 @@ func closeListener(l net.Listener) error {
 	return nil
 }
 
-// begin opens the stream and lets the functions run.
+// begin opens the stream and starts the functions.
 func (p *Platform) begin(ctx context.Context) error {
 	kept, err := p.openStream(ctx)
 	if err != nil {
@@ -197,16 +200,16 @@ func (p *Platform) begin(ctx context.Context) error {
 	return nil
 }
 
-// openStream opens the stream and the checkpoints of processor and archiver, and
-// compares them.
+// openStream opens the stream and the checkpoints of processor and archiver,
+// and checks that they match.
 func (p *Platform) openStream(ctx context.Context) (kept []*checkpoints, err error) {
 	v, log := p.o.Variables, p.o.Log
 	shards := v.ShardCount
 	if v.StreamMode == config.StreamOnDemand {
-		shards = 4 // what a new ON_DEMAND stream has
+		shards = 4 // the shard count of a new ON_DEMAND stream
 	}
 	if err := os.MkdirAll(p.state.path("checkpoints"), 0o700); err != nil {
-		return nil, fmt.Errorf("make checkpoints: %w", err)
+		return nil, fmt.Errorf("create checkpoints folder: %w", err)
 	}
 	o := stream.Options{
 		Dir: p.state.path("stream"), Shards: shards, Volatile: p.o.Ephemeral, AcceptDamage: p.o.AcceptDamage,
@@ -247,10 +250,10 @@ func (p *Platform) openStream(ctx context.Context) (kept []*checkpoints, err err
 	return kept, err
 }
 
-// repeat begins what has a time of its own.
+// repeat starts the periodic tasks.
 func (p *Platform) repeat(ctx context.Context) {
 	log := p.o.Log
-	var emptied chan struct{} // a Redis that comes back is filled at once
+	var emptied chan struct{} // to refill Redis as soon as it is back
 	if p.stores.cache != nil {
 		emptied = p.stores.cache.back
 	}
@@ -273,7 +276,8 @@ func (p *Platform) repeat(ctx context.Context) {
 	}
 }
 
-// trim drops what is older than the stream's retention and was read by both.
+// trim drops records that are older than the stream's retention and that both
+// consumers have handled.
 func (p *Platform) trim(ctx context.Context) {
 	before := time.Now().Add(-time.Duration(p.o.Variables.StreamRetentionHours) * time.Hour)
 	var readers []map[string]string
@@ -281,12 +285,12 @@ func (p *Platform) trim(ctx context.Context) {
 		readers = append(readers, m.checkpoints.get())
 	}
 	if _, err := p.stream.Trim(before, readers...); err != nil {
-		p.o.Log.WarnContext(ctx, "stream not trimmed", "err", err)
+		p.o.Log.WarnContext(ctx, "could not trim the stream", "err", err)
 	}
 }
 
-// Info tells where everything is.
+// Info returns the addresses and commands for using the platform.
 func (p *Platform) Info() Info { return p.info }
 
-// Failed tells of an error that ends the platform.
+// Failed delivers an error that ends the platform.
 func (p *Platform) Failed() <-chan error { return p.failed }

@@ -16,29 +16,29 @@ import (
 	"github.com/streamctl/streamctl/internal/local/stream"
 )
 
-// poll is how often a shard is looked at that gave nothing.
+// poll is the pause after an empty read of a shard.
 const poll = 25 * time.Millisecond
 
-// tryFor is how long a record is tried that fails alone. The time that the
-// machine was off or the database was down doesn't count.
+// tryFor is how long a record that fails alone is tried. Time during which the
+// machine was off or the database was down does not count.
 const tryFor = 24 * time.Hour
 
-// onThisMachine takes out of a mapping's settings what makes AWS drop records
-// that a machine was only off for.
+// onThisMachine removes the limits of a mapping that would drop records only
+// because the machine was switched off.
 func onThisMachine(s contract.Mapping) contract.Mapping {
 	s.RecordAgeSeconds, s.Retries = -1, -1
 	return s
 }
 
-// mapping is an event source mapping that runs.
+// mapping is a running event source mapping.
 type mapping struct {
 	name string
 	*mapper.Mapper
 	checkpoints *checkpoints
 }
 
-// newMapping makes the mapping of a function, which goes on where the one before
-// it ended.
+// newMapping returns the mapping of a function, which resumes at the saved
+// checkpoints.
 func newMapping(s *stream.Stream, f *function, settings contract.Mapping, onFailure dirbucket.Bucket, c *checkpoints, blame func(context.Context) bool, log *slog.Logger) (*mapping, error) {
 	arn := func(service, resource string) string {
 		return "arn:aws:" + service + ":us-east-1:" + gateway.Account + ":" + resource
@@ -56,7 +56,7 @@ func newMapping(s *stream.Stream, f *function, settings contract.Mapping, onFail
 			return mapper.Result{Payload: answer, Failed: err != nil}, nil
 		}),
 	}
-	if settings.OnFailure { // without it nothing is given up
+	if settings.OnFailure { // without a destination no record is given up
 		o.OnFailure, o.TryFor = onFailure, tryFor
 		o.Tried, o.Trying = c.triedNow(), c.trying
 	}
@@ -67,7 +67,7 @@ func newMapping(s *stream.Stream, f *function, settings contract.Mapping, onFail
 	return &mapping{name: f.name, Mapper: m, checkpoints: c}, nil
 }
 
-// run reads until ctx ends, and waits for what is at work then.
+// run reads until ctx ends and then waits for running invocations.
 func (m *mapping) run(ctx context.Context, wg *sync.WaitGroup) {
-	wg.Go(func() { _ = m.Run(ctx) }) // it ends with ctx only
+	wg.Go(func() { _ = m.Run(ctx) }) // returns only when ctx ends
 }

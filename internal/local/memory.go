@@ -10,11 +10,11 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// memoryRedis is a Redis within this process, for machines without one. It asks
-// every client for the password.
+// memoryRedis is a Redis in this process, for machines without a Redis server.
+// It requires the password from every client.
 type memoryRedis struct{ addr, password string }
 
-// start starts it, empty, where it was before.
+// start starts an empty Redis on its previous address.
 func (m *memoryRedis) start(ctx context.Context) (running, error) {
 	server := miniredis.NewMiniRedis()
 	addr := m.addr
@@ -31,7 +31,7 @@ func (m *memoryRedis) start(ctx context.Context) (running, error) {
 	go func() {
 		defer close(r.done)
 		for pause.For(ticking, time.Second) == nil {
-			server.FastForward(time.Second) // its keys know no other time
+			server.FastForward(time.Second) // its keys expire only by this clock
 		}
 		server.Close()
 	}()

@@ -9,8 +9,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// TestMemoryRedisRunsTheScript has the one within the process take what a real
-// one does: the script, the users' estimate, and the end of a key's life.
+// TestMemoryRedisRunsTheScript checks that the in-process Redis supports what
+// the cache needs: the script, the user estimate, and key expiry.
 func TestMemoryRedisRunsTheScript(t *testing.T) {
 	m := &memoryRedis{password: "secret"}
 	server, err := m.start(t.Context())
@@ -25,7 +25,7 @@ func TestMemoryRedisRunsTheScript(t *testing.T) {
 	})
 	stranger := cache.Local(m.addr, "")
 	if err := stranger.Ping(t.Context()).Err(); err == nil {
-		t.Error("it asks for no password")
+		t.Error("it requires no password")
 	}
 	if err := stranger.Close(); err != nil {
 		t.Error(err)
@@ -41,19 +41,19 @@ func TestMemoryRedisRunsTheScript(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if ttl := client.TTL(t.Context(), "m:events:"+minute.Format("200601021504")).Val(); ttl <= 0 || ttl > 49*time.Hour {
-		t.Errorf("the key lives for %s", ttl)
+		t.Errorf("the key's TTL is %s", ttl)
 	}
 	if err := server.Crash(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := m.start(t.Context()); err != nil { // where it was
+	if again, err := m.start(t.Context()); err != nil { // on the same address
 		t.Fatal(err)
 	} else if err := again.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// source is a warehouse that has these rows.
+// source is a warehouse with these rows.
 type source []warehouse.MinuteRow
 
 func (s source) MinuteRows(context.Context, string, []time.Time) ([]warehouse.MinuteRow, error) {

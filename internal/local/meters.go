@@ -10,8 +10,8 @@ import (
 	"github.com/streamctl/streamctl/internal/emf"
 )
 
-// Meters add up what the functions tell of themselves. They may be used
-// concurrently.
+// Meters add up the metrics that the functions emit. They are safe for
+// concurrent use.
 type Meters struct {
 	mu     sync.Mutex
 	since  time.Time
@@ -20,14 +20,14 @@ type Meters struct {
 	lagAt  time.Time
 }
 
-// Counts are the meters at a time.
+// Counts are the meters' values at one time.
 type Counts struct {
-	// Since is when the counting began.
+	// Since is when counting began.
 	Since time.Time
-	// Total is by metric, as contract names them.
+	// Total holds the sums by metric name (package contract).
 	Total map[string]float64
-	// LoadLag is how long the newest load came after the arrival of its records,
-	// at LoadedAt; zero is never.
+	// LoadLag is how long after the arrival of its records the latest load
+	// completed, at LoadedAt; zero if nothing was loaded.
 	LoadLag  time.Duration
 	LoadedAt time.Time
 }
@@ -42,7 +42,7 @@ func (m *Meters) Emit(_ context.Context, metrics ...emf.Metric) {
 		switch metric.Name {
 		case contract.MetricLag:
 			m.lag, m.lagAt = time.Duration(metric.Value)*time.Millisecond, time.Now()
-		case contract.MetricHorizon, contract.MetricUnreconciled, contract.MetricTimeUsed: // levels
+		case contract.MetricHorizon, contract.MetricUnreconciled, contract.MetricTimeUsed: // gauges
 			m.counts[metric.Name] = metric.Value
 		default:
 			m.counts[metric.Name] += metric.Value
@@ -50,7 +50,7 @@ func (m *Meters) Emit(_ context.Context, metrics ...emf.Metric) {
 	}
 }
 
-// Counts gives what was added up so far.
+// Counts returns the current values.
 func (m *Meters) Counts() Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// markerFile marks a data folder; its content is marker.
+	// markerFile marks a data folder; its content must be marker.
 	markerFile = ".streamctl-local"
 	marker     = "This is a data folder of `streamctl local`, version 1. `streamctl local --reset` empties it.\n"
-	// ownKeys begins the access keys that are made for a data folder.
+	// ownKeys is the prefix of the access keys created for a data folder.
 	ownKeys = "AKIALOCAL"
 )
 
-// ownEntries are the names of everything that a data folder holds, as patterns of
+// ownEntries are the names of everything a data folder contains, as patterns of
 // filepath.Match.
 var ownEntries = [...]string{
 	markerFile, lockFile, stateFile, "archive", "checkpoints", "postgres", "redis", "stream", "damage-*.json",
@@ -37,28 +37,29 @@ func isOwnEntry(name string) bool {
 	})
 }
 
-// content is how a folder was recognized.
+// content classifies a folder.
 type content int
 
 const (
-	// empty is a folder that is missing or holds nothing but a lock.
+	// empty is a folder that is missing or holds at most an unused lock file.
 	empty content = iota
-	// ours is a data folder of local.
+	// ours is a data folder of `streamctl local`.
 	ours
 	// foreign is anything else.
 	foreign
 )
 
-// recognize looks at what a folder holds, and changes nothing. A data folder has
-// the marker with its exact content; one that an older version made has its
-// state.json with that version's fields, keys and values, and a folder beside it.
+// recognize classifies a folder by its content and changes nothing. A data
+// folder has the marker with its exact content; one of an older version has a
+// state.json with that version's fields, keys and values, and one of the known
+// folders.
 func recognize(dir string) (content, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return empty, nil
 	}
 	if err != nil {
-		return foreign, &FolderError{Dir: dir, What: err.Error(), Fix: "name a folder that you may read and write with --data-dir"}
+		return foreign, &FolderError{Dir: dir, What: err.Error(), Fix: "set --data-dir to a folder that you can read and write"}
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
 		info, err := e.Info()
@@ -72,15 +73,15 @@ func recognize(dir string) (content, error) {
 		return ours, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return foreign, nil //nolint:nilerr // a marker that can't be trusted is none
+		return foreign, nil //nolint:nilerr // an untrusted marker counts as none
 	}
 	if text, err = daemon.ReadFile(filepath.Join(dir, stateFile), nil); err != nil {
-		return foreign, nil //nolint:nilerr // neither can a state file
+		return foreign, nil //nolint:nilerr // and so does an untrusted state file
 	}
 	return recognizeOld(dir, text), nil
 }
 
-// recognizeOld recognizes a folder of a version that wrote no marker.
+// recognizeOld classifies a folder of a version that wrote no marker.
 func recognizeOld(dir string, text []byte) content {
 	var k kept
 	strict := json.NewDecoder(bytes.NewReader(text))
@@ -99,13 +100,13 @@ func recognizeOld(dir string, text []byte) content {
 	return foreign
 }
 
-// foreignFolder refuses a folder and names what is in it.
+// foreignFolder returns an error that lists what the folder contains.
 func foreignFolder(dir string) error {
-	e := &FolderError{Dir: dir, Fix: "name an empty or a new folder with --data-dir; nothing was changed"}
+	e := &FolderError{Dir: dir, Fix: "set --data-dir to an empty or new folder; nothing was changed"}
 	holds := listed(dir)
 	text, err := daemon.ReadFile(filepath.Join(dir, stateFile), nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		e.What = "it is none of ours: it holds files and no " + stateFile + " of streamctl local: " + holds
+		e.What = "not a data folder of `streamctl local`: it has no " + stateFile + ". It contains " + holds
 		return e
 	}
 	var k kept
@@ -114,18 +115,18 @@ func foreignFolder(dir string) error {
 	}
 	switch {
 	case err != nil:
-		e.What = stateFile + " is damaged, or it is none of ours: " + err.Error() + ". It holds " + holds
-		e.Fix = "put a copy back, or name another folder with --data-dir: --reset removes only what it recognizes; nothing was changed"
+		e.What = stateFile + " is damaged, or this is not a data folder of `streamctl local`: " + err.Error() + ". The folder contains " + holds
+		e.Fix = "restore it from a copy, or set --data-dir to another folder (--reset removes only what it recognizes); nothing was changed"
 	case k.Format > format:
-		e.What = fmt.Sprintf("made by another version of streamctl (format %d, this one has %d), or it is none of ours. It holds %s", k.Format, format, holds)
-		e.Fix = "use that version, for --reset too, or name another folder with --data-dir; nothing was changed"
+		e.What = fmt.Sprintf("made by another version of streamctl (format %d, this version uses %d), or not a data folder of `streamctl local`. It contains %s", k.Format, format, holds)
+		e.Fix = "use that version, for --reset too, or set --data-dir to another folder; nothing was changed"
 	default:
-		e.What = "it is none of ours: its " + stateFile + " is another program's. It holds " + holds
+		e.What = "not a data folder of `streamctl local`: its " + stateFile + " belongs to another program. It contains " + holds
 	}
 	return e
 }
 
-// listed names up to five entries of a folder.
+// listed returns the names of up to five entries of a folder.
 func listed(dir string) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -142,10 +143,10 @@ func listed(dir string) string {
 	return strings.Join(names, ", ")
 }
 
-// Reset empties a data folder: it removes what local made there and returns the
-// names of all other files, which stay, as the folder does. Anything but a data
-// folder is refused, and so are a link, the home and the working directory
-// with the folders above them, and a git checkout.
+// Reset empties a data folder: it removes everything that `streamctl local`
+// created there and returns the names of all other files, which stay, as does
+// the folder itself. It rejects anything that is not a data folder, links, the
+// home and working directories and the folders above them, and git checkouts.
 func Reset(dir string) (left []string, err error) {
 	if err := resettable(dir); err != nil {
 		return nil, err
@@ -167,7 +168,7 @@ func Reset(dir string) (left []string, err error) {
 
 func resettable(dir string) error {
 	refuse := func(what string) error {
-		return &FolderError{Dir: dir, What: "not emptied: it is " + what, Fix: "name the data folder itself with --data-dir"}
+		return &FolderError{Dir: dir, What: "not emptied: it is " + what, Fix: "set --data-dir to the data folder itself"}
 	}
 	info, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -191,7 +192,7 @@ func resettable(dir string) error {
 	}{{os.Getwd, "the working directory"}, {os.UserHomeDir, "your home folder"}} {
 		path, err := place.find()
 		if err != nil {
-			continue // there is none
+			continue // it does not exist
 		}
 		for ; ; path = filepath.Dir(path) {
 			if other, err := os.Stat(path); err == nil && os.SameFile(info, other) {
@@ -205,8 +206,9 @@ func resettable(dir string) error {
 	return nil
 }
 
-// removeOwn removes what local made in a folder, and returns what else is in it.
-// It follows no link and leaves what is mounted there.
+// removeOwn removes what `streamctl local` created in a folder and returns the
+// names of all other entries. It does not follow links and does not touch
+// mounted file systems.
 func removeOwn(dir string) (left []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -239,7 +241,7 @@ func removeOwn(dir string) (left []string, err error) {
 	return left, nil
 }
 
-// device returns the number of the file system that holds a file.
+// device returns the device number of a file's file system.
 func device(path string) (uint64, error) {
 	info, err := os.Lstat(path)
 	if err != nil {

@@ -18,7 +18,7 @@ const oldState = `{
   "database": true
 }`
 
-// fill writes files below a new folder.
+// fill writes files into a new folder.
 func fill(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -37,7 +37,7 @@ func fill(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// tree lists what is below a folder.
+// tree lists the files below a folder.
 func tree(t *testing.T, dir string) []string {
 	t.Helper()
 	found := map[string]bool{}
@@ -51,19 +51,19 @@ func tree(t *testing.T, dir string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// TestResetAndStartRefuseForeignFolders gives folders of other programs to --reset and
-// to a start: both refuse, name the content, and change nothing.
+// TestResetAndStartRefuseForeignFolders runs --reset and a start on folders of
+// other programs: both fail, list the content, and change nothing.
 func TestResetAndStartRefuseForeignFolders(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"any state.json":                       {"state.json": "{}", "thesis.tex": "text"},
 		"another program's state":              {"state.json": `{"version": 4, "resources": []}`, "main.tf": "x"},
 		"a state with our format's number":     {"state.json": `{"format": 1}`, "photos/1.jpg": "x"},
 		"a state with more fields than ours":   {"state.json": strings.Replace(oldState, "{", `{"more": 1,`, 1), "x": "x"},
-		"a state that is no JSON":              {"state.json": "not JSON", "x": "x"},
+		"a state that is not JSON":             {"state.json": "not JSON", "x": "x"},
 		"keys of another maker":                {"state.json": strings.Replace(oldState, "AKIALOCAL", "AKIAREAL0", 1), "x": "x"},
 		"a marker with another content":        {markerFile: "mine", "x": "x"},
 		"folders with our names":               {"postgres/x": "x", "stream/x": "x", "archive/x": "x", "lock": ""},
-		"a lock that holds something":          {"lock": "somebody's"},
+		"a lock that holds something":          {"lock": "another program's"},
 		"a state.json that is a newer version": {"state.json": `{"format": 2}`, "x": "x"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestResetAndStartRefuseForeignFolders(t *testing.T) {
 				t.Error(s.close())
 			}
 			for _, err := range []error{resetErr, startErr} {
-				if err == nil || !strings.Contains(err.Error(), "none of ours") || !strings.Contains(err.Error(), before[1][len(dir)+1:]) {
+				if err == nil || !strings.Contains(err.Error(), "not a data folder of") || !strings.Contains(err.Error(), before[1][len(dir)+1:]) {
 					t.Errorf("error is %v", err)
 				}
 			}
@@ -89,8 +89,8 @@ func TestResetAndStartRefuseForeignFolders(t *testing.T) {
 	}
 }
 
-// TestResetRemovesOnlyItsOwn empties data folders of this and of an older version:
-// other files stay and are listed, and links are not followed.
+// TestResetRemovesOnlyItsOwn empties data folders of this and of an older
+// version: other files stay and are listed, and links are not followed.
 func TestResetRemovesOnlyItsOwn(t *testing.T) {
 	for name, mark := range map[string]map[string]string{
 		"with a marker": {markerFile: marker, "state.json": "damaged"}, "older": {"state.json": oldState},
@@ -129,7 +129,7 @@ func TestResetRemovesOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestResetRefusesPlaces keeps away from folders that can't be meant, marked or not.
+// TestResetRefusesPlaces never empties certain folders, marked or not.
 func TestResetRefusesPlaces(t *testing.T) {
 	home := fill(t, map[string]string{markerFile: marker, "archive/x": "x"})
 	work := fill(t, map[string]string{markerFile: marker, "archive/x": "x", "below/y": "y"})
@@ -163,8 +163,8 @@ func TestResetRefusesPlaces(t *testing.T) {
 	}
 }
 
-// TestOldFolderIsUpgraded opens the folder of an older version: its secrets stay, the
-// missing ones are made, and nobody else can enter it.
+// TestOldFolderIsUpgraded opens the folder of an older version: its secrets are
+// kept, missing ones are created, and other users cannot enter it.
 func TestOldFolderIsUpgraded(t *testing.T) {
 	dir := fill(t, map[string]string{"state.json": oldState, "stream/stream.json": "{}"})
 	var redis string
@@ -188,8 +188,8 @@ func TestOldFolderIsUpgraded(t *testing.T) {
 	}
 }
 
-// TestInterruptedBeginning opens what is left when a first start was ended between its
-// files.
+// TestInterruptedBeginning opens the remains of a first start that was
+// interrupted between its files.
 func TestInterruptedBeginning(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"nothing": {}, "lock": {"lock": ""}, "marker": {"lock": "", markerFile: marker}, "unfinished state": {"lock": "", markerFile: marker, "state.json.new": "{"},

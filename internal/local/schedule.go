@@ -9,13 +9,13 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// schedule does a task of maintenance now, at every interval from then on, and
-// whenever early says so, until ctx ends. A nil early says nothing. result receives
-// how each one ended.
+// schedule runs a maintenance task now, then at every interval and whenever
+// early is signaled, until ctx ends. early may be nil. result receives the
+// result of each run.
 func schedule(ctx context.Context, f *function, task string, every time.Duration, early <-chan struct{}, result func(task string, err error), log *slog.Logger) {
 	payload, err := json.Marshal(contract.MaintenanceTask{Task: task})
 	if err != nil {
-		log.ErrorContext(ctx, "task not written", "task", task, "err", err)
+		log.ErrorContext(ctx, "could not encode task", "task", task, "err", err)
 		return
 	}
 	for {
@@ -25,7 +25,7 @@ func schedule(ctx context.Context, f *function, task string, every time.Duration
 			result(task, err)
 		}
 		if err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "task failed, done again at its next time", "task", task, "err", err)
+			log.WarnContext(ctx, "task failed; it runs again at the next interval", "task", task, "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -16,8 +16,9 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// migrate runs the schema function as CloudFormation does: migrations, roles,
-// days, and what variables.yaml declares.
+// migrate runs the schema function as CloudFormation does: it applies
+// migrations and creates roles, day partitions, and the metrics and event types
+// declared in variables.yaml.
 func migrate(ctx context.Context, v config.Variables, s *stores, password string, log *slog.Logger) error {
 	metrics, err := metric.Encode(v.Metrics)
 	if err != nil {
@@ -55,7 +56,7 @@ type admitting struct {
 	admit func(context.Context) error
 }
 
-// EnsureRoles makes the missing roles.
+// EnsureRoles creates missing roles and sets their passwords.
 func (a *admitting) EnsureRoles(ctx context.Context) error {
 	if err := a.DB.EnsureRoles(ctx); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 )
 
-// serve answers the API and the page from now on.
+// serve starts serving the API and the dashboard.
 func (p *Platform) serve(ctx context.Context, requests, page net.Listener) {
 	v := p.o.Variables
 	o := gateway.Options{
@@ -26,7 +26,7 @@ func (p *Platform) serve(ctx context.Context, requests, page net.Listener) {
 		},
 		Origins: v.CorsAllowedOrigins, Rate: v.ThrottleRate, Burst: v.ThrottleBurst, Log: p.o.Log,
 	}
-	inside := gateway.New(o) // for the page, which has no keys
+	inside := gateway.New(o) // for the dashboard, which has no keys
 	p.info = Info{
 		API: "http://" + requests.Addr().String(), Dashboard: "http://" + page.Addr().String(),
 		Database: p.stores.master, Redis: p.stores.redisURL, Archive: p.state.path("archive"), RedisInMemory: p.stores.memory,
@@ -46,7 +46,7 @@ func (p *Platform) serve(ctx context.Context, requests, page net.Listener) {
 	}))
 }
 
-// region is the one that requests are signed for.
+// region returns the region that requests are signed for.
 func region(configured string) string {
 	if configured == "" {
 		return "us-east-1"
@@ -54,7 +54,7 @@ func region(configured string) string {
 	return configured
 }
 
-// withPage sends a browser that opens the API's root to the page.
+// withPage redirects a browser that opens the API's root to the dashboard.
 func (p *Platform) withPage(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && r.Method == http.MethodGet {
@@ -66,9 +66,10 @@ func (p *Platform) withPage(next http.Handler) http.Handler {
 }
 
 const (
-	// headerTime is how long a client may take for the head of a request.
+	// headerTime is how long a client may take to send a request's headers.
 	headerTime = 10 * time.Second
-	// headerBytes is the largest head; API Gateway takes 10,240 bytes.
+	// headerBytes is the maximum size of the headers; API Gateway accepts
+	// 10,240 bytes.
 	headerBytes = 16 << 10
 )
 
@@ -94,7 +95,7 @@ func (p *Platform) about() dashboard.About {
 	return a
 }
 
-// healthNow is the platform's health for the page.
+// healthNow returns the platform's health for the dashboard.
 func (p *Platform) healthNow(context.Context) (dashboard.Health, error) {
 	s := p.Status()
 	count := func(name string) *int64 { return new(int64(s.Total[name])) }
@@ -115,10 +116,10 @@ func (p *Platform) healthNow(context.Context) (dashboard.Health, error) {
 	return h, nil
 }
 
-// inProcess asks a handler without a network between.
+// inProcess sends requests to a handler without a network.
 type inProcess struct{ http.Handler }
 
-// Get asks for a path.
+// Get requests a path.
 func (h inProcess) Get(ctx context.Context, target string, header http.Header) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://local"+target, http.NoBody)
 	if err != nil {
@@ -130,7 +131,7 @@ func (h inProcess) Get(ctx context.Context, target string, header http.Header) (
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(&a.body), Request: r}, nil
 }
 
-// answer keeps what a handler writes.
+// answer records a handler's response.
 type answer struct {
 	header http.Header
 	status int

@@ -15,57 +15,56 @@ import (
 	"github.com/streamctl/streamctl/internal/local/pgserver"
 )
 
-// format is the version of what the data folder holds. One of another version
-// is refused: it is never guessed at.
+// format is the version of the data folder's content. Any other version is
+// rejected.
 const format = 1
 
-// state is a data folder and what it says of itself.
+// state is an open data folder with the content of its state.json.
 type state struct {
 	dir  string
 	lock *os.File
-	mu   sync.Mutex // of changes to kept
+	mu   sync.Mutex // guards kept
 	kept
 }
 
-// kept is the folder's state.json.
+// kept is the content of state.json.
 type kept struct {
 	Format int `json:"format"`
-	// Password is the database master's.
+	// Password is the database master user's password.
 	Password string `json:"password"`
-	// AccessKeyID and SecretAccessKey are whom --auth iam lets in.
+	// AccessKeyID and SecretAccessKey are the credentials for --auth iam.
 	AccessKeyID     string `json:"accessKeyId"`
 	SecretAccessKey string `json:"secretAccessKey"`
-	// RedisPassword is asked of every client of Valkey or Redis.
+	// RedisPassword is required from every client of Valkey or Redis.
 	RedisPassword string `json:"redisPassword"`
-	// DatabasePort and RedisPort are the ports of the last start, taken again if
-	// they are free; 0 is none yet.
+	// DatabasePort and RedisPort are the ports of the last start, used again if
+	// they are free; 0 means none yet.
 	DatabasePort int `json:"databasePort,omitempty"`
 	RedisPort    int `json:"redisPort,omitempty"`
-	// Database is set when roles and database were made: events may be stored.
+	// Database is set once roles and database exist: from then on events may be
+	// stored.
 	Database bool `json:"database"`
 }
 
-// FolderError is a data folder that can't be used as it is.
+// FolderError is a data folder that can't be used in its current state.
 type FolderError struct {
 	Dir  string
 	What string
-	// Fix is what helps.
-	Fix string
+	Fix  string
 }
 
 func (e *FolderError) Error() string { return "data folder " + e.Dir + ": " + e.What }
 
-// Hint is what helps.
 func (e *FolderError) Hint() string { return e.Fix }
 
-// stateFile, lockFile and the marker are the folder's own files.
+// Names of the folder's own files, apart from the marker.
 const (
 	stateFile = "state.json"
 	lockFile  = "lock"
 )
 
-// openState opens a data folder, which is made if it is missing, for this process
-// alone. A folder that isn't ours is refused before anything is written.
+// openState opens a data folder for this process alone and creates it if it is
+// missing. It rejects any other folder before it writes anything.
 func openState(dir string) (*state, error) {
 	found, err := recognize(dir)
 	if err != nil {
@@ -83,7 +82,7 @@ func openState(dir string) (*state, error) {
 		if errors.As(err, &hinted) {
 			return nil, err
 		}
-		return nil, &FolderError{Dir: dir, What: err.Error(), Fix: "name one that you may write to with --data-dir"}
+		return nil, &FolderError{Dir: dir, What: err.Error(), Fix: "set --data-dir to a folder that you can write to"}
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
@@ -99,33 +98,33 @@ func openState(dir string) (*state, error) {
 func lockDir(dir string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, &FolderError{Dir: dir, What: err.Error(), Fix: "name one that you may write to with --data-dir"}
+		return nil, &FolderError{Dir: dir, What: err.Error(), Fix: "set --data-dir to a folder that you can write to"}
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		err := &FolderError{Dir: dir, What: "another streamctl is running on it", Fix: "stop that one, or name another folder with --data-dir"}
+		err := &FolderError{Dir: dir, What: "another streamctl process is using it", Fix: "stop that process, or set --data-dir to another folder"}
 		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
 }
 
-// read reads the folder's secrets. Those that are missing are made: an older
-// version didn't know them, or the first start was interrupted.
+// read reads the folder's secrets and creates missing ones: an older version
+// may not have had them, or the first start was interrupted.
 func (s *state) read() error {
 	text, err := daemon.ReadFile(s.path(stateFile), nil)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read data folder: %w", err)
 	}
 	if err != nil {
-		// Without it the database's data may be there: it is kept.
+		// Without state.json the database's data may still exist: keep it.
 		_, dataErr := os.Lstat(s.path("postgres", "data"))
 		s.kept = kept{Format: format, Database: dataErr == nil}
 	} else if err := json.Unmarshal(text, &s.kept); err != nil {
-		return &FolderError{Dir: s.dir, What: stateFile + " is damaged: " + err.Error(), Fix: "put a copy back, or start over with --reset, which drops what is there"}
+		return &FolderError{Dir: s.dir, What: stateFile + " is damaged: " + err.Error(), Fix: "restore it from a copy, or start over with --reset, which deletes the folder's data"}
 	}
 	if s.Format != format {
 		return &FolderError{
-			Dir: s.dir, What: fmt.Sprintf("made by another version of streamctl (format %d, this one has %d)", s.Format, format),
-			Fix: "use that version, name another folder with --data-dir, or start over with --reset, which drops what is there",
+			Dir: s.dir, What: fmt.Sprintf("made by another version of streamctl (format %d, this version uses %d)", s.Format, format),
+			Fix: "use that version, set --data-dir to another folder, or start over with --reset, which deletes the folder's data",
 		}
 	}
 	if err := daemon.WriteFile(s.path(markerFile), []byte(marker), nil); err != nil {
@@ -142,7 +141,8 @@ func (s *state) read() error {
 	return s.save()
 }
 
-// update changes what is kept; PostgreSQL and Redis are started at the same time.
+// update changes and saves the state. It is safe for concurrent use: PostgreSQL
+// and Redis are started concurrently.
 func (s *state) update(change func(*kept)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,5 +165,5 @@ func (s *state) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)
 }
 
-// close lets another process use the folder.
+// close releases the folder for other processes.
 func (s *state) close() error { return s.lock.Close() }

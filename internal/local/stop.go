@@ -11,13 +11,14 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// stopTime bounds each step of a stop that would otherwise wait for others.
+// stopTime is the timeout of each step of Stop that waits for something else.
 const stopTime = 15 * time.Second
 
-// UnreadError is a stop before all was handled. It is in the stream.
+// UnreadError is a stop before all records were handled. They remain in the
+// stream.
 type UnreadError struct {
 	Loading, Archiving int
-	// Unreadable is why some of it can't be read; nil if it can.
+	// Unreadable explains why some records can't be read; nil if all can.
 	Unreadable error
 }
 
@@ -29,18 +30,16 @@ func (e *UnreadError) Error() string {
 	return text
 }
 
-// Hint is what becomes of them.
 func (e *UnreadError) Hint() string {
 	if e.Unreadable != nil {
-		return "the next start verifies the stream's files and names the records that can't be read, if any"
+		return "the next start verifies the stream's files and lists the records that can't be read, if any"
 	}
-	return "they are safe in the stream; the next start goes on with them"
+	return "the records are safe in the stream; the next start resumes with them"
 }
 
-// Stop takes no more requests, waits until what was accepted is loaded and
-// archived, and ends all that Start began. When ctx ends first, it ends
-// everything at once, and an *UnreadError tells what the next start will do.
-// An ephemeral platform waits for nothing.
+// Stop stops accepting requests, waits until every accepted event is loaded and
+// archived, and ends everything that Start started. If ctx ends first, it stops
+// immediately and returns an *UnreadError. An ephemeral platform does not wait.
 func (p *Platform) Stop(ctx context.Context) error {
 	var errs []error
 	for _, server := range p.servers {
@@ -60,7 +59,7 @@ func (p *Platform) Stop(ctx context.Context) error {
 		errs = append(errs, m.checkpoints.save())
 	}
 	if p.functions != nil {
-		_ = p.functions.Close(ending) // connections, which end with the servers at the latest
+		_ = p.functions.Close(ending) // connections, which close with the servers at the latest
 	}
 	if p.stream != nil {
 		errs = append(errs, p.stream.Close())
@@ -77,7 +76,7 @@ func (p *Platform) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// shutDown waits for the requests that are answered.
+// shutDown waits for running requests.
 func shutDown(ctx context.Context, server *http.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
@@ -87,11 +86,11 @@ func shutDown(ctx context.Context, server *http.Server) error {
 	return nil
 }
 
-// stuckTime is how long a stop waits while a shard can't be read and nothing else
-// is handled.
+// stuckTime is how long a stop waits when a shard can't be read and no other
+// progress is made.
 const stuckTime = 5 * time.Second
 
-// drain waits until both mappings have read the stream to its end.
+// drain waits until both mappings have read the whole stream.
 func (p *Platform) drain(ctx context.Context) error {
 	if len(p.mappings) < 2 || p.o.Ephemeral {
 		return nil
@@ -114,8 +113,8 @@ func (p *Platform) drain(ctx context.Context) error {
 	}
 }
 
-// removeEphemeral removes what local made in the folder, and the folder if nothing
-// else is in it.
+// removeEphemeral removes the data folder's content, and the folder unless it
+// contains anything else.
 func removeEphemeral(dir string) error {
 	left, err := removeOwn(dir)
 	if err != nil || len(left) > 0 {

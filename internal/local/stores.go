@@ -22,29 +22,30 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// stores are PostgreSQL and Redis: servers of this process's own, or ones that
-// it was told of.
+// stores are PostgreSQL and Redis: servers that this process started, or
+// servers given by URL.
 type stores struct {
-	postgres, cache *supervisor // nil where it was told of one
-	// database gives the URL by which a role logs in.
+	postgres, cache *supervisor // nil if given by URL
+	// database returns the URL with which a role logs in.
 	database func(role string) string
-	// admit gives roles that were just created their passwords.
+	// admit sets the passwords of new roles.
 	admit func(context.Context) error
-	// redis makes a client.
+	// redis returns a new client.
 	redis func() *redis.Client
-	// master is the URL for people and their tools; redisURL the same of Redis.
+	// master is the master user's URL, for people and their tools; redisURL is
+	// Redis' URL.
 	master, redisURL string
-	// psql and redisCLI are commands that a person can use as they are; empty for
-	// given servers. Neither has a password in it.
+	// psql and redisCLI are ready-to-use commands without passwords; empty for
+	// servers given by URL.
 	psql, redisCLI string
-	// server is the program that runs as Redis.
+	// server is the name of the program that runs as Redis.
 	server string
-	// memory says that Redis is a part of this process.
+	// memory reports whether Redis runs in this process.
 	memory bool
 }
 
-// startStores starts what isn't given by a URL. It ends what it started when
-// it fails.
+// startStores starts the servers that are not given by URL. If it fails, it
+// stops what it has started.
 func startStores(ctx context.Context, o Options, st *state, log *slog.Logger) (_ *stores, err error) {
 	s := &stores{}
 	defer func() {
@@ -64,7 +65,8 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 	}
 	po := pgserver.Options{
 		Dir: st.path("postgres"), Port: o.DatabasePort, Volatile: o.Ephemeral,
-		// Loads are many and small: a checkpoint every 30 s would cost more than it gives.
+		// There are many small loads: a checkpoint every 30 s would cost more
+		// than it gains.
 		Settings: map[string]string{"max_wal_size": "2GB", "checkpoint_timeout": "15min", "shared_buffers": "128MB"},
 	}
 	po.Unused, po.Verify = !st.Database, !o.Ephemeral
@@ -77,13 +79,13 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 		if err != nil {
 			return nil, err
 		}
-		server, po.Port = started, started.Port // the same port from now on
-		po.Unused, po.Verify = false, false     // checked once
+		server, po.Port = started, started.Port // reuse the port from now on
+		po.Unused, po.Verify = false, false     // verify only once
 		return started, nil
 	}}
 	err := s.postgres.begin(ctx)
 	if errors.Is(err, pgserver.ErrPortTaken) && o.DatabasePort == 0 {
-		log.WarnContext(ctx, "another program uses PostgreSQL's port of the last start: taking a free one", "port", po.Port)
+		log.WarnContext(ctx, "the port that PostgreSQL used last time is taken; using a free port", "port", po.Port)
 		po.Port = 0
 		err = s.postgres.begin(ctx)
 	}
@@ -94,7 +96,7 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 		}
 		return err
 	}
-	// Each step is done again at every start: an earlier one may have been
+	// Repeat every step at every start: an earlier start may have been
 	// interrupted anywhere, or was another version's.
 	if err := server.CreateRDS(ctx, o.Variables.DatabaseUsername, st.Password, contract.DatabaseName); err != nil {
 		return err
@@ -105,7 +107,7 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 	if err := st.update(func(k *kept) { k.Database, k.DatabasePort = true, server.Port }); err != nil {
 		return err
 	}
-	first := *server // roles, passwords and address stay
+	first := *server // roles, passwords and address don't change
 	s.database = func(role string) string { return scramOnly(first.URL(role, contract.DatabaseName)) }
 	s.admit = first.AdmitRoles
 	s.master = withPassword(first.URL(o.Variables.DatabaseUsername, contract.DatabaseName), st.Password)
@@ -113,8 +115,8 @@ func (s *stores) startPostgres(ctx context.Context, o Options, st *state, log *s
 	return err
 }
 
-// scramOnly has a client never send the password itself, because another program may
-// listen on the port while PostgreSQL is down.
+// scramOnly makes a client never send the password itself, because another
+// program may listen on the port while PostgreSQL is down.
 func scramOnly(target string) string { return target + "&require_auth=scram-sha-256" }
 
 func withPassword(target, password string) string {
@@ -126,18 +128,17 @@ func withPassword(target, password string) string {
 	return u.String()
 }
 
-// SuperuserError is a given database whose user may too little.
+// SuperuserError is a given database whose user is not a superuser.
 type SuperuserError struct{ User string }
 
-func (e *SuperuserError) Error() string { return "--database-url: " + e.User + " is no superuser" }
+func (e *SuperuserError) Error() string { return "--database-url: " + e.User + " is not a superuser" }
 
-// Hint is what helps.
 func (e *SuperuserError) Hint() string {
-	return "the functions log in as roles of their own, which only a superuser may become without their passwords: give a superuser's URL, or leave --database-url out"
+	return "each function logs in as its own role, which only a superuser can do without a password: use a superuser's URL, or omit --database-url"
 }
 
-// usePostgres makes a given server ready: its superuser becomes each role in
-// turn, as nobody there checks IAM's tokens.
+// usePostgres prepares a given server: its superuser switches to each role,
+// because that server does not check IAM tokens.
 func (s *stores) usePostgres(ctx context.Context, target string) (err error) {
 	conn, err := pgx.Connect(ctx, target)
 	if err != nil {
@@ -160,7 +161,7 @@ func (s *stores) usePostgres(ctx context.Context, target string) (err error) {
 	s.database = func(role string) string {
 		u, err := url.Parse(target)
 		if err != nil {
-			return target // it was connected to
+			return target // parsed before by pgx
 		}
 		q := u.Query()
 		q.Set("role", role)
@@ -183,10 +184,11 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 		s.redisURL, s.redis = o.RedisURL, func() *redis.Client { return redis.NewClient(options) }
 		return nil
 	}
-	// An older version gave the folder to the server's account. It holds nothing to keep.
+	// An older version gave the folder to the server's account. Its content can
+	// be deleted.
 	if dir := st.path("redis"); !ownedByCaller(dir) {
 		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove an older version's folder: %w", err)
+			return fmt.Errorf("remove the folder of an older version: %w", err)
 		}
 	}
 	addr := ""
@@ -201,13 +203,13 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 	}}
 	err := s.cache.begin(ctx)
 	if errors.Is(err, redisserver.ErrPortTaken) {
-		log.WarnContext(ctx, "another program uses Redis' port of the last start: taking a free one", "port", ro.Port)
+		log.WarnContext(ctx, "the port that Redis used last time is taken; using a free port", "port", ro.Port)
 		ro.Port = 0
 		err = s.cache.begin(ctx)
 	}
 	s.server = filepath.Base(ro.Program)
 	if missing := (*daemon.NotFoundError)(nil); errors.As(err, &missing) {
-		log.InfoContext(ctx, "no valkey-server or redis-server on this machine: using one within this process", "install", missing.Install)
+		log.InfoContext(ctx, "valkey-server and redis-server are not installed: running Redis in this process", "install", missing.Install)
 		s.memory = true
 		m := &memoryRedis{password: st.RedisPassword}
 		s.cache.start = m.start
@@ -226,13 +228,13 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 	return st.update(func(k *kept) { k.RedisPort = ro.Port })
 }
 
-// ownedByCaller reports whether a folder, if it is there, is the caller's own.
+// ownedByCaller reports whether a folder belongs to the caller or is missing.
 func ownedByCaller(dir string) bool {
 	var owner *daemon.OwnerError
 	return !errors.As(daemon.CheckDir(dir, nil), &owner)
 }
 
-// close ends the servers of this process's own.
+// close stops the servers that this process started.
 func (s *stores) close(ctx context.Context, atOnce bool) error {
 	var errs []error
 	for _, server := range []*supervisor{s.cache, s.postgres} {

@@ -11,17 +11,17 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// running is a server that was started.
+// running is a started server.
 type running interface {
-	// Stop ends it and keeps all that it acknowledged; Crash ends it at once.
+	// Stop keeps everything the server acknowledged; Crash ends it immediately.
 	Stop(context.Context) error
 	Crash(context.Context) error
-	// Done is closed when it has ended.
+	// Done is closed when the server has ended.
 	Done() <-chan struct{}
 }
 
-// supervisor keeps a server running on one port: whatever ended it, it is
-// started again.
+// supervisor keeps a server running on one port: whenever the server ends, it
+// starts it again.
 type supervisor struct {
 	name  string
 	start func(ctx context.Context) (running, error)
@@ -29,16 +29,17 @@ type supervisor struct {
 
 	mu    sync.Mutex
 	now   running
-	back  chan struct{} // told of each return; holds one
-	until time.Time     // not started again before
+	back  chan struct{} // signaled after each restart; capacity 1
+	until time.Time     // earliest time of the next start
 	stop  context.CancelFunc
 	ended chan struct{}
 }
 
-// startTime bounds one start; a recovery after a crash may take a while.
+// startTime is the timeout of one start; recovery after a crash may take a
+// while.
 const startTime = 2 * time.Minute
 
-// begin starts the server for the first time; ctx bounds that only.
+// begin starts the server for the first time. ctx applies to that start only.
 func (s *supervisor) begin(ctx context.Context) error {
 	r, err := s.start(ctx)
 	if err != nil {
@@ -59,7 +60,7 @@ func (s *supervisor) current() running {
 	return s.now
 }
 
-// watch starts the server again each time that it has ended.
+// watch restarts the server each time it ends.
 func (s *supervisor) watch(ctx context.Context) {
 	for {
 		select {
@@ -70,14 +71,14 @@ func (s *supervisor) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.log.WarnContext(ctx, "server ended, starting it again", "server", s.name)
-		if err := s.current().Crash(ctx); err != nil { // what it left open
-			s.log.DebugContext(ctx, "server's end", "server", s.name, "err", err)
+		s.log.WarnContext(ctx, "server ended; restarting it", "server", s.name)
+		if err := s.current().Crash(ctx); err != nil { // release its resources
+			s.log.DebugContext(ctx, "release ended server", "server", s.name, "err", err)
 		}
 		if s.again(ctx) != nil {
 			return
 		}
-		s.log.InfoContext(ctx, "server is back", "server", s.name)
+		s.log.InfoContext(ctx, "server restarted", "server", s.name)
 		select {
 		case s.back <- struct{}{}:
 		default:
@@ -85,7 +86,7 @@ func (s *supervisor) watch(ctx context.Context) {
 	}
 }
 
-// again starts the server until that works.
+// again tries to start the server until it succeeds.
 func (s *supervisor) again(ctx context.Context) error {
 	for {
 		s.mu.Lock()
@@ -106,7 +107,7 @@ func (s *supervisor) again(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		s.log.ErrorContext(ctx, "server not started", "server", s.name, "err", err)
+		s.log.ErrorContext(ctx, "could not restart server", "server", s.name, "err", err)
 		if err := pause.For(ctx, time.Second); err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func (s *supervisor) down(ctx context.Context, d time.Duration) error {
 	return r.Crash(ctx)
 }
 
-// end stops the server; at once means without its farewells.
+// end stops the server; atOnce skips the orderly shutdown.
 func (s *supervisor) end(ctx context.Context, atOnce bool) error {
 	s.stop()
 	<-s.ended
@@ -131,7 +132,7 @@ func (s *supervisor) end(ctx context.Context, atOnce bool) error {
 		stop = r.Crash
 	}
 	select {
-	case <-r.Done(): // it had ended before
+	case <-r.Done(): // it has already ended
 		stop = r.Crash
 	default:
 	}

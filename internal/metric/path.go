@@ -11,15 +11,16 @@ import (
 
 // Limits of a path.
 const (
-	// maxNames is how deep a path goes below properties.
+	// maxNames is the maximum depth of a path below properties.
 	maxNames = 8
-	// maxNameRunes is the longest name, in characters.
+	// maxNameRunes is the maximum length of a name, in characters.
 	maxNameRunes = 100
 )
 
-// names takes the path of a property apart: properties, then up to 8 names, each
-// after a dot. A name with a dot, white space, a quote or a backslash is written
-// as a JSON string: properties."order.total". Any name may be.
+// names splits the path of a property: properties, then up to 8 names, each
+// after a dot. A name with a dot, white space, a quote or a backslash is
+// written as a JSON string: properties."order.total". Any name is possible this
+// way.
 func names(path string) ([]string, error) {
 	rest, ok := strings.CutPrefix(path, "properties")
 	if !ok || rest == "" {
@@ -42,7 +43,7 @@ func names(path string) ([]string, error) {
 	return all, nil
 }
 
-// nextName reads the name that a text begins with.
+// nextName reads the name at the beginning of a text.
 func nextName(text string) (name, rest string, err error) {
 	if strings.HasPrefix(text, `"`) {
 		end := 1
@@ -79,11 +80,12 @@ func nextName(text string) (name, rest string, err error) {
 	return name, rest, nil
 }
 
-// isBare reports whether a name may stand without quotes.
+// isBare reports whether a name needs no quotes.
 func isBare(name string) bool { return name != "" && !strings.ContainsAny(name, ". \t\r\n\f\v\"\\") }
 
-// canonical writes a path in the one way that decides on a metric's series: with
-// quotes only around names that need them. What isn't a path stays as it is.
+// canonical returns the form of a path that determines a metric's series: with
+// quotes only around names that need them. An invalid path is returned
+// unchanged.
 func canonical(path string) string {
 	if !strings.Contains(path, `"`) {
 		return path
@@ -104,7 +106,7 @@ func canonical(path string) string {
 	return string(text)
 }
 
-// canonicals does so for several.
+// canonicals returns the canonical form of each path.
 func canonicals(paths []string) []string {
 	if paths == nil {
 		return nil
@@ -116,7 +118,7 @@ func canonicals(paths []string) []string {
 	return out
 }
 
-// shorten bounds what a message repeats.
+// shorten limits how much of a text a message repeats.
 func shorten(s string) string {
 	const most = 60
 	if len(s) > most {

@@ -52,7 +52,7 @@ func TestPropertiesWithDotsAndSpacesCanBeDeclared(t *testing.T) {
 	}
 }
 
-func TestWrongPathsSayHowToWriteThem(t *testing.T) {
+func TestInvalidPathsExplainTheSyntax(t *testing.T) {
 	for path, want := range map[string]string{
 		"amount":               "want a field such as properties.amount",
 		"properties":           "want a field such as properties.amount",
@@ -86,8 +86,8 @@ func TestWrongPathsSayHowToWriteThem(t *testing.T) {
 	}
 }
 
-// TestKeysOfSeriesStay: a definition of an earlier release has the series that it
-// had, and one path written in two ways is one series.
+// TestKeysOfSeriesStay: a definition of an earlier release keeps its series,
+// and two spellings of one path are one series.
 func TestKeysOfSeriesStay(t *testing.T) {
 	for want, d := range map[string]metric.Definition{
 		"revenue.082ffa42":   {Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}},
@@ -108,7 +108,7 @@ func TestKeysOfSeriesStay(t *testing.T) {
 	}
 }
 
-// FuzzPath looks up any names in any properties, by a path that quotes them.
+// FuzzPath looks up arbitrary names in arbitrary properties with a quoted path.
 func FuzzPath(f *testing.F) {
 	f.Add(`{"a.b":{"c d":1.5}}`, "a.b", "c d")
 	f.Add(`{"\"":{"\\":2}}`, `"`, `\`)

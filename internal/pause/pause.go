@@ -1,5 +1,5 @@
-// Package pause waits for a time that a context may cut short, and has the one
-// seam for time in tests.
+// Package pause waits for a duration that a context may cut short, and replaces
+// the clock in tests.
 package pause
 
 import (
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// For waits for d, or until ctx ends: then it returns the cause.
+// For waits for d or until ctx ends, and then returns ctx's cause.
 func For(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -19,13 +19,13 @@ func For(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Clock is the time of code whose tests talk to a server, and so can't run in a
-// bubble of testing/synctest. The zero value is the machine's clock. Code whose
-// tests need no socket has no Clock: it calls time.Now and For.
+// Clock is the clock of code whose tests talk to a server and therefore can't
+// use testing/synctest. The zero value is the machine's clock. Code whose tests
+// need no socket doesn't use Clock: it calls time.Now and For.
 type Clock struct {
-	// Time returns the current time; nil is time.Now.
+	// Time returns the current time; nil means time.Now.
 	Time func() time.Time
-	// Wait replaces For; nil is For.
+	// Wait replaces For; nil means For.
 	Wait func(context.Context, time.Duration) error
 }
 
@@ -37,7 +37,7 @@ func (c Clock) Now() time.Time {
 	return c.Time()
 }
 
-// For waits for d, or until ctx ends: then it returns the cause.
+// For waits for d or until ctx ends, and then returns ctx's cause.
 func (c Clock) For(ctx context.Context, d time.Duration) error {
 	if c.Wait == nil {
 		return For(ctx, d)

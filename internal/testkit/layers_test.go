@@ -1,4 +1,4 @@
-// Package testkit_test checks what holds for the module as a whole.
+// Package testkit_test checks rules for the whole module.
 package testkit_test
 
 import (
@@ -16,8 +16,8 @@ import (
 
 const module = artifact.Module + "/"
 
-// TestLayers checks the import directions of CONTRIBUTING.md. A dependency of a
-// dependency counts too, which no linter sees.
+// TestLayers checks the import directions of CONTRIBUTING.md, including
+// indirect dependencies, which linters don't see.
 func TestLayers(t *testing.T) {
 	tool := []string{
 		module + "internal/cli", module + "internal/config", module + "internal/template", module + "internal/deploy", module + "internal/local",
@@ -39,12 +39,12 @@ func TestLayers(t *testing.T) {
 	never(t, "./internal/local", module+"internal/template", module+"internal/deploy", module+"internal/cli", "github.com/awslabs/goformation", "github.com/spf13/cobra")
 	never(t, "./internal/dashboard", sdk, module+"internal/cli", module+"internal/local", module+"internal/deploy")
 	never(t, "./internal/artifact", module+"internal/deploy", module+"internal/template", module+"internal/cli")
-	never(t, "./internal/api", sdk) // the template and the dashboard import it
+	never(t, "./internal/api", sdk) // the template and the dashboard import this package
 	never(t, "./internal/send", sdk, module+"internal/cli", module+"internal/deploy", module+"internal/local", module+"functions")
 }
 
-// TestLeaves checks the packages below all others: of this module they import only
-// the listed packages.
+// TestLeaves checks the packages below all others: they import only the listed
+// packages of this module.
 func TestLeaves(t *testing.T) {
 	for pkg, allowed := range map[string][]string{
 		"api":      {"event", "failure"},
@@ -68,7 +68,7 @@ func TestLeaves(t *testing.T) {
 }
 
 // TestDeployPackages checks that the packages below deploy import neither deploy nor
-// each other. All of them may import stack.
+// each other. All these packages may import stack.
 func TestDeployPackages(t *testing.T) {
 	const deploy, stack = module + "internal/deploy", module + "internal/deploy/stack"
 	imported := map[string]bool{}
@@ -86,8 +86,8 @@ func TestDeployPackages(t *testing.T) {
 	}
 }
 
-// TestFunctionImports checks that a function imports contracts and stores only, and
-// that its bootstrap adds only lambdarun.
+// TestFunctionImports checks that a function imports only contracts and stores,
+// and that its bootstrap adds only lambdarun.
 func TestFunctionImports(t *testing.T) {
 	handler := []string{"api", "archive", "awshttp", "cache", "contract", "decimal", "emf", "event", "metric", "pause", "warehouse"}
 	bootstrap := append(slices.Clone(handler), "lambdarun")
@@ -107,20 +107,20 @@ func TestFunctionImports(t *testing.T) {
 	}
 }
 
-// TestHandlersHaveOneConstructor checks that only New of its package makes a handler:
-// no composite literal elsewhere.
+// TestHandlersHaveOneConstructor checks that only New of its package creates a
+// handler: other packages have no composite literal.
 func TestHandlersHaveOneConstructor(t *testing.T) {
 	for _, f := range contract.Functions() {
 		for path, text := range sources(t) {
 			if strings.Contains(text, f.Name+".Handler"+"{") {
-				t.Errorf("%s makes a %s.Handler without New", path, f.Name)
+				t.Errorf("%s creates a %s.Handler without New", path, f.Name)
 			}
 		}
 	}
 }
 
-// TestSharedCodeIsListed checks that docs/awsfake.md lists each package of the product
-// that the stand-in for AWS uses, and so can't judge.
+// TestSharedCodeIsListed checks that docs/awsfake.md lists each package of the
+// product that the AWS stand-in uses and therefore can't verify.
 func TestSharedCodeIsListed(t *testing.T) {
 	root, err := artifact.FindSource(".")
 	if err != nil {
@@ -143,7 +143,7 @@ func TestSharedCodeIsListed(t *testing.T) {
 	}
 }
 
-// TestTestkitStaysHere keeps the tests' packages out of everything that ships.
+// TestTestkitStaysHere checks that released packages don't import the testkit.
 func TestTestkitStaysHere(t *testing.T) {
 	const kit = module + "internal/testkit"
 	for _, edge := range list(t, `{{$p := .ImportPath}}{{range .Imports}}{{$p}}>{{.}} {{end}}`, "./...") {
@@ -167,10 +167,10 @@ func never(t *testing.T, pattern string, banned ...string) {
 	}
 }
 
-// under reports whether a package is path or lies below it.
+// under reports whether a package is path or below it.
 func under(pkg, path string) bool { return pkg == path || strings.HasPrefix(pkg, path+"/") }
 
-// list runs `go list` with a format and returns its words. Tests don't count.
+// list runs `go list` with a format and returns its words. Tests are ignored.
 func list(t *testing.T, format string, args ...string) []string {
 	t.Helper()
 	root, err := artifact.FindSource(".")
@@ -186,7 +186,7 @@ func list(t *testing.T, format string, args ...string) []string {
 	return strings.Fields(string(out))
 }
 
-// sources returns the text of every Go file of the module, tests included, by its
+// sources returns the text of every Go file of the module, including tests, by
 // path.
 func sources(t *testing.T) map[string]string {
 	t.Helper()

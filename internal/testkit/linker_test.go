@@ -10,9 +10,9 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 )
 
-// TestLinkerCanDropMethods forbids calls that find methods by name. With one of
-// them reachable, the linker keeps every method of every type: a template for
-// cobra's --version once made the program three times as large.
+// TestLinkerCanDropMethods forbids calls that find methods by name. If one of
+// these is reachable, the linker keeps every method of every type: a template
+// for cobra's --version once tripled the program's size.
 func TestLinkerCanDropMethods(t *testing.T) {
 	root, err := artifact.FindSource(".")
 	if err != nil {

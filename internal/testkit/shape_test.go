@@ -18,14 +18,15 @@ import (
 )
 
 const (
-	// maxMethods is the most methods of a type, exported or not.
+	// maxMethods is the maximum number of methods of a type, exported or not.
 	maxMethods = 20
-	// maxLines is the most lines of a file that is neither a test nor generated.
+	// maxLines is the maximum number of lines of a file that is neither a test
+	// nor generated.
 	maxLines = 400
 )
 
-// largeTypes and largeFiles are over the limits, each with the reason. An entry
-// that is no longer needed fails the test.
+// largeTypes and largeFiles exceed the limits, each with the reason. An
+// unnecessary entry fails the test.
 var largeTypes, largeFiles = map[string]string{
 	"internal/local/pgserver.cluster":     "a state machine: each method is one step of a PostgreSQL server's life",
 	"internal/local/stream.Stream":        "one lock over all shards; half of the methods are Kinesis's API",
@@ -36,7 +37,7 @@ var largeTypes, largeFiles = map[string]string{
 	"internal/warehouse.load":             "one transaction; its steps share the rejected rows",
 }, map[string]string{}
 
-// sized is something that is counted.
+// sized is a name with a count.
 type sized struct {
 	name string
 	n    int
@@ -89,8 +90,8 @@ func check(t *testing.T, unit string, counts map[string]int, limit int, allowed 
 	}
 }
 
-// measure counts the lines of a file, and the methods of its receivers by package
-// folder and type.
+// measure counts the lines of a file, and the methods of its receivers by
+// package folder and type.
 func measure(root, path string, methods, lines map[string]int) error {
 	text, err := os.ReadFile(filepath.Join(root, path))
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// profile is how a kind of traffic goes on from one event to the next.
+// profile describes a kind of traffic.
 type profile struct {
 	devices []share
-	// step does the session's next thing.
+	// step generates the session's next event.
 	step func(*Generator, *session) (kind string, properties []byte)
 }
 
@@ -17,23 +17,25 @@ var profiles = map[string]profile{
 	"app":  {devices: []share{{"ios", 45}, {"android", 55}}, step: (*Generator).app},
 }
 
-// fields are what every event of a session says.
+// fields returns the properties of an event: those common to a session, and
+// more.
 func (s *session) fields(more map[string]any) []byte {
 	more["session"], more["country"], more["device"] = s.id, s.country, s.device
-	text, err := json.Marshal(more) // keys sorted: the same for the same
+	text, err := json.Marshal(more) // keys are sorted, so equal fields give equal text
 	if err != nil {
-		return []byte("{}") // strings and numbers can't fail
+		return []byte("{}") // strings and numbers always marshal
 	}
 	return text
 }
 
-// amount writes cents as a number.
+// amount returns cents as a decimal number.
 func amount(cents int) json.Number { return json.Number(fmt.Sprintf("%d.%02d", cents/100, cents%100)) }
 
-// chance is true that many times of a hundred.
+// chance is true with a probability of percent.
 func (g *Generator) chance(percent int) bool { return g.random.IntN(100) < percent }
 
-// shop: people look around, some search, some fill a cart, few buy.
+// shop generates a shop visit: users browse, some search, some fill a cart, few
+// buy.
 func (g *Generator) shop(s *session) (string, []byte) {
 	s.step++
 	if s.state == begun {
@@ -69,7 +71,8 @@ func (g *Generator) shop(s *session) (string, []byte) {
 	return "page_view", s.fields(map[string]any{"page": s.page})
 }
 
-// app: people open it, move between screens, some subscribe, it crashes at times.
+// app generates an app session: users move between screens, some subscribe, and
+// sometimes the app crashes.
 func (g *Generator) app(s *session) (string, []byte) {
 	s.step++
 	if s.state == begun {

@@ -1,5 +1,5 @@
-// Package traffic makes believable events: sessions of a shop's or an app's
-// users, the same for the same seed.
+// Package traffic generates realistic events: sessions of a shop's or an app's
+// users. Equal seeds give equal events.
 package traffic
 
 import (
@@ -14,26 +14,28 @@ import (
 	"github.com/streamctl/streamctl/internal/send"
 )
 
-// Options describe the traffic.
+// Options configure the traffic.
 type Options struct {
 	// Profile is one of Profiles.
 	Profile string
-	// Users is how many there are, at least 1; a few do most of what is done.
+	// Users is the number of users, at least 1; a few users generate most
+	// events.
 	Users int
-	// Seed decides users, sessions and what happens in them.
+	// Seed determines users, sessions and their events.
 	Seed uint64
-	// Events is how many there are in all; 0 has no end.
+	// Events is the total number of events; 0 means no limit.
 	Events int
-	// Start makes the times too the same for the same seed: the events happen
-	// from then on, Every apart. Zero takes the time when each is asked for.
+	// Start is the time of the first event; later events follow at intervals of
+	// Every. Zero uses the current time, so that only the times differ between
+	// equal seeds.
 	Start time.Time
 	Every time.Duration
 }
 
-// Profiles are the kinds of traffic.
+// Profiles lists the kinds of traffic.
 func Profiles() []string { return []string{"shop", "app"} }
 
-// visitors is how many sessions go on at a time.
+// visitors is the maximum number of concurrent sessions.
 const visitors = 200
 
 // Generator is a source of events.
@@ -56,7 +58,7 @@ type session struct {
 	items                     int
 }
 
-// New makes a generator.
+// New returns a generator.
 func New(o Options) (*Generator, error) {
 	p, ok := profiles[o.Profile]
 	if !ok {
@@ -73,7 +75,7 @@ func New(o Options) (*Generator, error) {
 	return g, nil
 }
 
-// Next gives the next event, or io.EOF after the last.
+// Next returns the next event, or io.EOF after the last one.
 func (g *Generator) Next() (send.Item, error) {
 	if g.o.Events > 0 && g.made == g.o.Events {
 		return send.Item{}, io.EOF
@@ -106,7 +108,7 @@ func (b bytesOf) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// visit begins a session. A user has always the same country and device.
+// visit starts a session. A user always has the same country and device.
 func (g *Generator) visit() *session {
 	n := uint64(0)
 	if g.zipf != nil {
@@ -119,13 +121,13 @@ func (g *Generator) visit() *session {
 	}
 }
 
-// States of every session.
+// States that every session has.
 const (
 	begun = ""
 	ended = "ended"
 )
 
-// share is a value and how often it comes, in any unit.
+// share is a value and its relative frequency.
 type share struct {
 	value  string
 	weight int

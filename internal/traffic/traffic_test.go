@@ -29,19 +29,19 @@ func generate(t *testing.T, o traffic.Options) (all []event.Event) {
 	}
 }
 
-// TestTraffic has each profile make events that ingest takes, the same for the
-// same seed, with sessions that make sense.
+// TestTraffic checks that each profile generates events that ingest accepts,
+// equal for equal seeds, with plausible sessions.
 func TestTraffic(t *testing.T) {
 	start := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	for _, profile := range traffic.Profiles() {
 		o := traffic.Options{Profile: profile, Users: 500, Seed: 7, Events: 4_000, Start: start, Every: time.Millisecond}
 		first := generate(t, o)
 		if !slices.EqualFunc(first, generate(t, o), same) {
-			t.Fatalf("%s: the same seed gives others", profile)
+			t.Fatalf("%s: the same seed gives different events", profile)
 		}
 		o.Seed = 8
 		if slices.EqualFunc(first[:100], generate(t, o)[:100], same) {
-			t.Errorf("%s: another seed gives the same", profile)
+			t.Errorf("%s: a different seed gives the same events", profile)
 		}
 		ids, users, kinds := map[string]bool{}, map[string]int{}, map[string]int{}
 		for _, e := range first {
@@ -61,7 +61,7 @@ func TestTraffic(t *testing.T) {
 	}
 	for _, o := range []traffic.Options{{Profile: "bank", Users: 1}, {Profile: "shop"}} {
 		if _, err := traffic.New(o); err == nil {
-			t.Errorf("%+v was taken", o)
+			t.Errorf("%+v was accepted", o)
 		}
 	}
 }

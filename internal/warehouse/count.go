@@ -10,8 +10,8 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// LineHash names the line at index i of a record of the stream: events.line of
-// the row that was made of it.
+// LineHash returns the hash that identifies the line at index i of a record of
+// the stream; events.line of its row has this value.
 func LineHash(shard, sequence string, i int) int64 {
 	h := fnv.New64a()
 	var buf [96]byte
@@ -24,13 +24,13 @@ func LineHash(shard, sequence string, i int) int64 {
 	return int64(h.Sum64())
 }
 
-// counter adds up what events give to rollup rows.
+// counter computes the changes of rollup rows from events.
 type counter struct {
 	declared []definition
 	sums     map[rowKey]*sum
 }
 
-// definition is a declared metric with its key, which takes a hash to make.
+// definition is a declared metric with its key, which takes a hash to compute.
 type definition struct {
 	metric.Definition
 	key string
@@ -42,7 +42,7 @@ type rowKey struct {
 	minute            int64 // since 1970
 }
 
-// sum is what was added up for a row.
+// sum is the running total of a row.
 type sum struct {
 	n        int64
 	total    decimal.Decimal
@@ -57,7 +57,7 @@ func newCounter(declared []metric.Definition) *counter {
 	return c
 }
 
-// rows adds events that are to be inserted, or were.
+// rows adds events that are being inserted or were inserted.
 func (c *counter) rows(rows []Row) error {
 	for i := range rows {
 		if err := c.event(&rows[i].Event, rows[i].Measures); err != nil {
@@ -67,7 +67,7 @@ func (c *counter) rows(rows []Row) error {
 	return nil
 }
 
-// event adds an event, with what code made of it.
+// event adds an event, with the measures computed by Analyze.
 func (c *counter) event(e *event.Event, coded []metric.Contribution) error {
 	minute := e.Timestamp.Unix() / 60
 	c.row(rowKey{MetricEvents, e.Type, minute}).n++
@@ -117,7 +117,7 @@ func (c *counter) add(m metric.Contribution, minute int64) (err error) {
 	return err
 }
 
-// measures are the rows that were added up, in no order.
+// measures returns the sums, in no particular order.
 func (c *counter) measures() []RollupDelta {
 	measures := make([]RollupDelta, 0, len(c.sums))
 	for k, s := range c.sums {

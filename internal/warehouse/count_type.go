@@ -11,41 +11,42 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// Bounds of counting events of one type from events itself, which has no index
-// on the type.
+// Limits for counting events of one type from the table events, which has no
+// index on the type.
 const (
 	countRows = 2_000_000 // events of all types in the minutes that are read
 	countTime = 10 * time.Second
-	countSpan = 200 // stretches of minutes
+	countSpan = 200 // runs of minutes
 )
 
-// TypeCount is the number of events of one type, by steps.
+// TypeCount is the number of events of one type, by step.
 type TypeCount struct {
 	Points []Point
 	// FoldedFrom (inclusive) and FoldedTo (exclusive) enclose the minutes in
-	// which events of the type may be folded and are not in Points; both are zero
-	// if there are none. Folded is how many events of all folded types they have.
+	// which events of the type may be folded and missing from Points; both are
+	// zero if Points is complete. Folded is the number of folded events of all
+	// types in those minutes.
 	FoldedFrom, FoldedTo time.Time
 	Folded               int64
 }
 
-// IsNeverFolded reports whether a value of a series has rows of its own in every
-// minute that can be loaded by now.
+// IsNeverFolded reports whether a value of a series has rows of its own in
+// every minute that events can be loaded for now.
 func (d *DB) IsNeverFolded(ctx context.Context, key, value string) (never bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM public.dimension
 			WHERE metric = $1 AND value = $2 AND apart @> tstzrange(NULL, now() + $3::interval))`, key, value, event.ArrivalMaxAhead).Scan(&never)
 	})
 	if err != nil {
-		return false, fmt.Errorf("look for the place of a value: %w", err)
+		return false, fmt.Errorf("look up dimension value: %w", err)
 	}
 	return never, nil
 }
 
-// CountType adds the events of a type up, from (inclusive) to (exclusive), by
+// CountType counts the events of a type from (inclusive) to (exclusive), by
 // steps that begin at from. Minutes in which the type may be folded are counted
-// from events, the newest first, as far as the bounds allow; nothing below the
-// retention floor can be.
+// from the table events, newest first, within limits, and never below the
+// retention floor.
 func (d *DB) CountType(ctx context.Context, eventType string, from, to time.Time, step time.Duration) (c TypeCount, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
@@ -92,15 +93,15 @@ func countType(ctx context.Context, tx pgx.Tx, eventType string, from, to time.T
 	return c, nil
 }
 
-// doubtfulMinute is one in which events of a type may be folded.
+// doubtfulMinute is a minute in which events of a type may be folded.
 type doubtfulMinute struct {
 	at time.Time
-	// folded events, and all events, of the minute.
+	// Numbers of folded events and of all events in the minute.
 	folded, events int64
 }
 
-// doubtfulMinutes are the minutes with folded events in which the type has no
-// rows of its own, oldest first.
+// doubtfulMinutes returns the minutes with folded events in which the type has
+// no rows of its own, oldest first.
 func doubtfulMinutes(ctx context.Context, tx pgx.Tx, eventType string, from, to time.Time) ([]doubtfulMinute, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT bucket, sum(n) FILTER (WHERE dimension = $2)::bigint, sum(n)::bigint FROM public.metric_minute
@@ -123,8 +124,8 @@ type stretch struct{ from, to time.Time }
 
 func (s stretch) includes(at time.Time) bool { return !at.Before(s.from) && at.Before(s.to) }
 
-// withinBounds joins minutes to stretches, newest first, until the bounds or the
-// floor are reached.
+// withinBounds joins minutes to stretches, newest first, until a limit or the
+// floor is reached.
 func withinBounds(ctx context.Context, tx pgx.Tx, minutes []doubtfulMinute) (stretches []stretch, err error) {
 	floor, err := readFloor(ctx, tx)
 	if err != nil {
@@ -147,7 +148,8 @@ func withinBounds(ctx context.Context, tx pgx.Tx, minutes []doubtfulMinute) (str
 	return stretches, nil
 }
 
-// countStretches counts the events of a type by minute; nil if it takes too long.
+// countStretches counts the events of a type by minute; nil if that takes too
+// long.
 func countStretches(ctx context.Context, tx pgx.Tx, eventType string, stretches []stretch) (counts map[int64]int64, err error) {
 	if len(stretches) == 0 {
 		return counts, nil
@@ -176,7 +178,7 @@ func countStretches(ctx context.Context, tx pgx.Tx, eventType string, stretches 
 	return counts, err
 }
 
-// minuteCounts collects rows of a minute and a number, by seconds since 1970.
+// minuteCounts collects rows of minute and count, by Unix seconds.
 func minuteCounts(ctx context.Context, tx pgx.Tx, sql string, args ...any) (map[int64]int64, error) {
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
@@ -189,7 +191,7 @@ func minuteCounts(ctx context.Context, tx pgx.Tx, sql string, args ...any) (map[
 	return counts, err
 }
 
-// binned adds minutes up by steps.
+// binned sums minutes by step.
 func binned(minutes map[int64]int64, eventType string, from time.Time, step time.Duration) []Point {
 	sums := map[int64]int64{}
 	for at, n := range minutes {

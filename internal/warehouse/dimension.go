@@ -11,26 +11,28 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// MaxDimensions is how many values of a metric have rows of their own, beside
-// the reserved ones; all other values are folded into OtherDimension.
+// MaxDimensions is the maximum number of values of a metric with rows of their
+// own, in addition to reserved values; all other values are folded into
+// OtherDimension.
 const (
 	MaxDimensions  = 100
 	OtherDimension = "__other__"
-	// maxDimensionBytes bounds a value with rows of its own: with the metric's
-	// key it has to fit into an index entry.
+	// maxDimensionBytes limits a value with rows of its own: together with the
+	// metric's key it must fit into an index entry.
 	maxDimensionBytes = 500
 )
 
-// place is a value's place in a metric.
+// place is the state of a dimension value of a metric.
 type place struct {
-	// active: the value has a place now.
+	// active reports whether the value currently has rows of its own.
 	active, reserved bool
 	lastSeen         time.Time
 	apart            apart
 }
 
-// apart are the minutes in which a value has rows of its own: from (inclusive)
-// to (exclusive), each nil for without end. Nil as a whole means always.
+// apart lists the minutes in which a value has rows of its own: from
+// (inclusive) to (exclusive), where nil means unbounded. A nil slice means
+// always.
 type apart []minutesApart
 
 type minutesApart struct{ from, to *time.Time }
@@ -44,19 +46,20 @@ func (a apart) includes(minute time.Time) bool {
 	})
 }
 
-// metricPlaces are the values of a metric.
+// metricPlaces holds the dimension values of a metric.
 type metricPlaces struct {
 	values map[string]place
-	// used counts the active values that are not reserved.
+	// used is the number of active values that are not reserved.
 	used int
-	// folded: a value was folded before, so that a new place begins later.
+	// folded reports whether a value has ever been folded; rows of a new value
+	// then start later.
 	folded bool
 }
 
-// room is how many more values can have a place.
+// room returns how many more values can have rows of their own.
 func (p *metricPlaces) room() int { return max(0, MaxDimensions-p.used) }
 
-// unplaced are the wanted values without a place, in order.
+// unplaced returns the wanted values without rows of their own, sorted.
 func (p *metricPlaces) unplaced(wanted map[string]bool) []string {
 	var values []string
 	for _, value := range slices.Sorted(maps.Keys(wanted)) {
@@ -67,13 +70,13 @@ func (p *metricPlaces) unplaced(wanted map[string]bool) []string {
 	return values
 }
 
-// limitDimensions folds the values that have no rows of their own into
-// OtherDimension, adds up what then has the same key, and returns how many
-// events were folded.
+// limitDimensions folds values without rows of their own into OtherDimension,
+// merges measures that then have the same key, and returns the number of folded
+// events.
 //
-// Places are given and taken by transactions that keep loads out, except in a
-// metric that never folded anything: there the first values take the places,
-// under the metric's lock, metrics in the order of their names.
+// Values are admitted and released in transactions that lock out loads. The
+// exception is a metric that has never folded anything: its first values are
+// admitted here, under a lock per metric, in the order of the metrics' names.
 func limitDimensions(ctx context.Context, tx pgx.Tx, measures []RollupDelta) (limited []RollupDelta, folded int64, err error) {
 	wanted := map[string]map[string]bool{}
 	for _, m := range measures {
@@ -105,14 +108,14 @@ func limitDimensions(ctx context.Context, tx pgx.Tx, measures []RollupDelta) (li
 		}
 	}
 	if err := noteDimensions(ctx, tx, metrics, known, wanted); err != nil {
-		return nil, 0, fmt.Errorf("note dimensions: %w", err)
+		return nil, 0, fmt.Errorf("record dimensions: %w", err)
 	}
 	limited, err = fold(measures)
 	return limited, folded, err
 }
 
-// admit gives the wanted values the places that are left in a metric that never
-// folded anything, and returns the metric's places.
+// admit admits as many of the wanted values as there is room for in a metric
+// that has never folded anything, and returns the metric's values.
 func admit(ctx context.Context, tx pgx.Tx, metric string, wanted map[string]bool) (*metricPlaces, error) {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, hashtext($2))", lockDimension, metric); err != nil {
 		return nil, err
@@ -137,11 +140,12 @@ func admit(ctx context.Context, tx pgx.Tx, metric string, wanted map[string]bool
 	return p, nil
 }
 
-// maxWanted bounds the values that wait for a place of a metric.
+// maxWanted is the maximum number of values of a metric that wait to be
+// admitted.
 const maxWanted = 2 * MaxDimensions
 
-// noteDimensions writes down which metrics fold, which values could have a
-// place, and, once a day, that a value was seen.
+// noteDimensions records which metrics fold, which values could be admitted,
+// and, once per day, that a value was seen.
 func noteDimensions(ctx context.Context, tx pgx.Tx, metrics []string, known map[string]*metricPlaces, wanted map[string]map[string]bool) error {
 	var folding, wantMetrics, wantValues, seenMetrics, seenValues []string
 	today := time.Now().UTC().Truncate(24 * time.Hour)
@@ -169,7 +173,7 @@ func noteDimensions(ctx context.Context, tx pgx.Tx, metrics []string, known map[
 			WHERE (SELECT count(*) FROM public.dimension_wanted w WHERE w.metric = m) < $3 ON CONFLICT DO NOTHING`, wantMetrics, wantValues, maxWanted)
 	}
 	if len(seenValues) > 0 {
-		// Loads don't wait for each other here: one of them is enough.
+		// Concurrent loads skip locked rows: one update is enough.
 		batch.Queue(`UPDATE public.dimension d SET last_seen = $3::date FROM (
 				SELECT ctid FROM public.dimension WHERE (metric, value) IN (SELECT * FROM unnest($1::text[], $2::text[]) u(m, v)) AND last_seen < $3::date
 				FOR UPDATE SKIP LOCKED) s
@@ -181,8 +185,8 @@ func noteDimensions(ctx context.Context, tx pgx.Tx, metrics []string, known map[
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
-// readPlaces reads the values with a place of each metric, and of the wanted
-// values also those that lost it.
+// readPlaces reads each metric's active values, and the wanted values even if
+// they were released.
 func readPlaces(ctx context.Context, tx pgx.Tx, metrics []string, wanted map[string]map[string]bool) (map[string]*metricPlaces, error) {
 	known := make(map[string]*metricPlaces, len(metrics))
 	asked := map[string]bool{}
@@ -219,7 +223,7 @@ func readPlaces(ctx context.Context, tx pgx.Tx, metrics []string, wanted map[str
 	return known, err
 }
 
-// parseApart reads ranges as readPlaces selects them; nil is always.
+// parseApart parses the ranges selected by readPlaces; nil means always.
 func parseApart(ranges []string) (apart, error) {
 	if ranges == nil {
 		return nil, nil
@@ -244,7 +248,7 @@ func parseApart(ranges []string) (apart, error) {
 	return minutes, nil
 }
 
-// fold sorts measures and adds up those of one key.
+// fold sorts measures and merges those with the same key.
 func fold(measures []RollupDelta) ([]RollupDelta, error) {
 	sortMeasures(measures)
 	var folded []RollupDelta

@@ -10,16 +10,16 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// ReleaseAfterDays is for how many days a value keeps its place without being
+// ReleaseAfterDays is how many days a value keeps its rows without being
 // loaded.
 const ReleaseAfterDays = 30
 
-// releaseAhead is how far after now an event may lie that is loaded: until then
+// releaseAhead is how far in the future the events of a load may be: until then
 // a released value still has rows of its own.
 const releaseAhead = event.ArrivalMaxAhead + time.Hour
 
-// GivePlaces gives the values that wait for a place the places that there are.
-// Loads wait meanwhile. It is run as streamctl_owner.
+// GivePlaces admits waiting values as far as there is room. Loads are locked
+// out meanwhile. Run it as streamctl_owner.
 func (d *DB) GivePlaces(ctx context.Context) (given int, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var waiting bool
@@ -58,13 +58,13 @@ func (d *DB) GivePlaces(ctx context.Context) (given int, err error) {
 		})
 	})
 	if err != nil {
-		return 0, fmt.Errorf("give places to dimension values: %w", err)
+		return 0, fmt.Errorf("admit dimension values: %w", err)
 	}
 	return given, nil
 }
 
-// givePlaces gives values a place, from the minute on that follows the last one
-// in which the metric folded anything. Loads must be locked out.
+// givePlaces admits values, starting with the minute after the last one in
+// which the metric folded anything. Loads must be locked out.
 func givePlaces(ctx context.Context, tx pgx.Tx, metric string, values []string, reserved bool) error {
 	if len(values) == 0 {
 		return nil
@@ -79,9 +79,9 @@ func givePlaces(ctx context.Context, tx pgx.Tx, metric string, values []string, 
 	return err
 }
 
-// ReleaseValues takes the places of the values that no event was loaded with
-// since a day, UTC, in metrics that fold. Reserved values keep theirs. It is run
-// as streamctl_owner.
+// ReleaseValues releases values that no event was loaded with since a day
+// (UTC), in metrics that fold. Reserved values are not released. Run it as
+// streamctl_owner.
 func (d *DB) ReleaseValues(ctx context.Context, unseenSince time.Time) (released int, err error) {
 	const unseen = `released_at IS NULL AND NOT reserved AND last_seen < $1::date AND metric IN (SELECT metric FROM public.dimension_folded)`
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -104,11 +104,11 @@ func (d *DB) ReleaseValues(ctx context.Context, unseenSince time.Time) (released
 	return released, nil
 }
 
-// releasing ends a value's own rows after the last minute that a load may reach.
+// releasing ends a value's rows after the last minute that a load may reach.
 const releasing = "released_at = now(), apart = apart * tstzmultirange(tstzrange(NULL, date_trunc('minute', now() + $2::interval)))"
 
-// ForgetValues takes the places of values of a metric, which may come back
-// when they are loaded again, and returns those that had one. It is run as
+// ForgetValues releases values of a metric and returns those that were active.
+// A released value is admitted again when it is loaded again. Run it as
 // streamctl_owner.
 func (d *DB) ForgetValues(ctx context.Context, metric string, values []string) (forgotten []string, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -128,13 +128,14 @@ func (d *DB) ForgetValues(ctx context.Context, metric string, values []string) (
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("forget dimension values of %s: %w", metric, err)
+		return nil, fmt.Errorf("release dimension values of %s: %w", metric, err)
 	}
 	return forgotten, nil
 }
 
-// ReserveEventTypes gives event types places beside the hundred, and takes the
-// reservation of all others. It is run as streamctl_owner, at each deploy.
+// ReserveEventTypes reserves rows for event types, in addition to
+// MaxDimensions, and removes all other reservations. Run it as streamctl_owner,
+// at each deploy.
 func (d *DB) ReserveEventTypes(ctx context.Context, types []string) error {
 	if types == nil {
 		types = []string{}
@@ -159,15 +160,15 @@ func (d *DB) ReserveEventTypes(ctx context.Context, types []string) error {
 // Value is a value of a metric that has, or had, rows of its own.
 type Value struct {
 	Value string
-	// Reserved is a place beside the hundred.
+	// Reserved values do not count towards MaxDimensions.
 	Reserved bool
-	// LastSeen is the day, UTC, on which it was last loaded.
+	// LastSeen is the day (UTC) on which it was last loaded.
 	LastSeen time.Time
-	// ReleasedAt is when it lost its place; nil for a value that has one.
+	// ReleasedAt is when it was released; nil for an active value.
 	ReleasedAt *time.Time
 }
 
-// Values lists the values of a metric's series, those with a place first.
+// Values lists the values of a metric's series, active ones first.
 func (d *DB) Values(ctx context.Context, metric string) (values []Value, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `SELECT value, reserved, last_seen, released_at FROM public.dimension

@@ -11,9 +11,9 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// wrongSplit counts the minutes in which the rollups differ from a recount that
-// keeps the split: a type has all of its events in rows of its own, or all of
-// them are folded.
+// wrongSplit counts the minutes in which the rollups differ from a recount with
+// the same split: all events of a type have rows of their own, or all are
+// folded.
 const wrongSplit = `
 	SELECT count(*) FROM (
 		SELECT bucket, dimension, sum(n) AS n FROM metric_minute WHERE metric = 'events' GROUP BY 1, 2 HAVING sum(n) > 0) r
@@ -22,14 +22,14 @@ const wrongSplit = `
 		FROM (SELECT date_trunc('minute', timestamp) AS bucket, event_type FROM events) e GROUP BY 1, 2) c
 	USING (bucket, dimension) WHERE r.n IS DISTINCT FROM c.n`
 
-// typed are n events of a type, a second apart.
+// typed returns n events of a type, one per second.
 func typed(kind string, n int, from time.Time) []warehouse.Row {
 	return rows(n, func(i int, r *warehouse.Row) {
 		r.Event.Type, r.Event.Timestamp = kind, from.Add(time.Duration(i)*time.Second)
 	})
 }
 
-// fill sends as many junk types as there are places.
+// fill loads as many junk types as can have rows of their own.
 func fill(t *testing.T, db *warehouse.DB, at time.Time) {
 	t.Helper()
 	load(t, db, chunk(rows(warehouse.MaxDimensions, func(i int, r *warehouse.Row) {
@@ -37,7 +37,7 @@ func fill(t *testing.T, db *warehouse.DB, at time.Time) {
 	})))
 }
 
-// countOf is what a query for a type answers.
+// countOf returns the result of a query for a type.
 func countOf(t *testing.T, d *postgres.Database, kind string, from, to time.Time) (n int64, folded int64) {
 	t.Helper()
 	c, err := d.As(t, contract.RoleReader).CountType(t.Context(), kind, from, to, time.Hour)
@@ -50,7 +50,8 @@ func countOf(t *testing.T, d *postgres.Database, kind string, from, to time.Time
 	return n, c.Folded
 }
 
-// TestATypeAfterAHundredOthersIsCounted sends a hundred junk types, then signup.
+// TestATypeAfterAHundredOthersIsCounted loads a hundred junk types, then
+// signup.
 func TestATypeAfterAHundredOthersIsCounted(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db := d.As(t, contract.RoleLoader)
@@ -64,12 +65,12 @@ func TestATypeAfterAHundredOthersIsCounted(t *testing.T) {
 		t.Errorf("%d signups, %d may be folded", n, folded)
 	}
 	if n, folded := countOf(t, d, "junk7", from, to); n != 1 || folded != 0 {
-		t.Errorf("%d of a type with a place, %d may be folded", n, folded)
+		t.Errorf("%d of a type with rows of its own, %d may be folded", n, folded)
 	}
 	if n, folded := countOf(t, d, "never", from, to); n != 0 || folded != 0 {
-		t.Errorf("%d of a type that was never sent, %d may be folded", n, folded)
+		t.Errorf("%d of a type that was never loaded, %d may be folded", n, folded)
 	}
-	// Below the floor nothing can be counted: the answer is not zero.
+	// Below the floor events can't be counted: the result is not zero.
 	execute(t, d, postgres.Master, "UPDATE events_floor SET floor = '2026-02-01'")
 	if n, folded := countOf(t, d, "signup", from, to); n != 0 || folded != 70 {
 		t.Errorf("below the floor: %d signups, %d may be folded", n, folded)
@@ -77,7 +78,7 @@ func TestATypeAfterAHundredOthersIsCounted(t *testing.T) {
 }
 
 // TestAPlaceIsReleasedAndGivenAgain releases values that were not loaded for 30
-// days, and gives their places to others.
+// days, and admits other values instead.
 func TestAPlaceIsReleasedAndGivenAgain(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
@@ -89,16 +90,16 @@ func TestAPlaceIsReleasedAndGivenAgain(t *testing.T) {
 	if n, err := owner.ReleaseValues(t.Context(), unseen); err != nil || n != 98 {
 		t.Fatalf("%d values were released, %v", n, err)
 	}
-	// Where a value had rows it keeps them; new ones wait for maintenance.
+	// A value keeps its existing rows; new values wait for maintenance.
 	load(t, db, chunk(typed("junk9", 2, noon)))
 	load(t, db, chunk(typed("signup", 30, noon.Add(10*time.Minute))))
 	if n := number(t, conn, "SELECT count(*) FROM dimension_wanted WHERE value = 'signup'"); n != 1 {
-		t.Errorf("signup waits %d times", n)
+		t.Errorf("%d requests for signup", n)
 	}
 	if n, err := owner.GivePlaces(t.Context()); err != nil || n != 2 {
-		t.Errorf("%d places were given, %v", n, err)
+		t.Errorf("%d values were admitted, %v", n, err)
 	}
-	// From the minute on that follows the last folded one it has rows of its own.
+	// It has rows of its own from the minute after the last folded one.
 	load(t, db, chunk(typed("signup", 90, noon.Add(10*time.Minute))))
 	if n := number(t, conn, "SELECT coalesce(sum(n), 0) FROM metric_minute WHERE dimension = 'signup'"); n != 30 {
 		t.Errorf("%d signups have rows of their own", n)
@@ -138,7 +139,7 @@ func TestReservedEventTypesHaveAPlace(t *testing.T) {
 	if n := own("Order Completed"); n != 5 {
 		t.Errorf("%d of a reserved type", n)
 	}
-	for range 2 { // each deploy does
+	for range 2 { // as at each deploy
 		if err := owner.ReserveEventTypes(t.Context(), []string{"signup"}); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +164,7 @@ func TestReservedEventTypesHaveAPlace(t *testing.T) {
 	}
 }
 
-// TestForgottenValuesLoseTheirPlace forgets values by name.
+// TestForgottenValuesLoseTheirPlace releases values by name.
 func TestForgottenValuesLoseTheirPlace(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
@@ -188,8 +189,8 @@ func TestForgottenValuesLoseTheirPlace(t *testing.T) {
 	}
 }
 
-// TestPlacesChangeWhileEventsAreLoaded releases, gives and forgets places, and
-// recounts, beside concurrent loads.
+// TestPlacesChangeWhileEventsAreLoaded releases and admits values and recounts
+// during concurrent loads.
 func TestPlacesChangeWhileEventsAreLoaded(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	owner, conn := d.As(t, contract.RoleOwner), d.Conn(t)
@@ -253,8 +254,8 @@ func TestPlacesChangeWhileEventsAreLoaded(t *testing.T) {
 	}
 }
 
-// TestValuesAreSeenOnceADay updates the day without loads that wait for each
-// other.
+// TestValuesAreSeenOnceADay records that a value was seen without making loads
+// wait for each other.
 func TestValuesAreSeenOnceADay(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)

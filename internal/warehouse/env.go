@@ -11,10 +11,10 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// Environment is the warehouse as a function's environment describes it. Its
-// logins verify the server's name against the trusted authorities, which are
-// read when the first connection is made: parsing them takes milliseconds that
-// a starting function doesn't have.
+// Environment is a function's connection to the warehouse. Its logins verify
+// the server's name against the trusted certificate authorities. These are read
+// when the first connection is made, because parsing them takes milliseconds
+// that would delay a cold start.
 type Environment struct {
 	Database contract.Database
 	// AWS has the region and the credentials that sign tokens.
@@ -22,14 +22,14 @@ type Environment struct {
 	Getenv func(string) string
 }
 
-// Open makes a DB that logs in as Database.User, with a token of IAM for each
-// new connection.
+// Open returns a DB that logs in as Database.User, with a new IAM token for
+// each connection.
 func (e Environment) Open() *DB {
 	d := e.Database
 	return e.open(d.User, IAMPassword(d.Host, d.Port, d.User, e.AWS.Region, e.AWS.Credentials))
 }
 
-// OpenAs makes a DB that logs in with a password.
+// OpenAs returns a DB that logs in with a password.
 func (e Environment) OpenAs(user, password string) *DB {
 	return e.open(user, func(context.Context) (string, error) { return password, nil })
 }

@@ -6,32 +6,32 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// incoming are the events of a chunk that are to be inserted: decoded record by
-// record as the COPY asks for rows, so that it is done while the database works.
+// incoming are the events of a chunk to insert. Records are decoded one at a
+// time as COPY requests rows, while the database works.
 type incoming struct {
 	chunk    *Chunk
-	floor    *time.Time // nil: nothing was dropped yet
+	floor    *time.Time // nil: no events were dropped yet
 	declared []metric.Definition
 
 	decoded         int // records
 	events, expired int
 	bad             []Rejected
-	// rows are above the floor, the first of each identity.
+	// rows are the events above the floor, the first of each identity.
 	rows []Row
 	seen map[identity]struct{}
-	// counts are those of rows, users once all is decoded.
+	// counts are the sums over rows; users is set once all records are decoded.
 	counts *counter
 	users  map[string][]string
 	err    error
 
-	copied int // of rows
+	copied int // number of rows copied
 	values []any
 }
 
-// eventColumns are those of events that a load fills.
+// eventColumns are the columns of events that a load fills.
 var eventColumns = []string{"event_id", "user_id", "event_type", "timestamp", "properties", "received_at", "arrived_at", "line", "source"}
 
-// identity is an event's, the time in microseconds.
+// identity identifies an event; at is in microseconds.
 type identity struct {
 	id [16]byte
 	at int64
@@ -46,7 +46,7 @@ func newIncoming(c *Chunk, floor *time.Time, declared []metric.Definition) *inco
 	}
 }
 
-// decode takes the next record apart; false when there is none left.
+// decode decodes the next record and reports whether there was one.
 func (in *incoming) decode() bool {
 	if in.decoded == in.chunk.Records {
 		return false
@@ -57,7 +57,7 @@ func (in *incoming) decode() bool {
 	in.bad = append(in.bad, bad...)
 	for i := range rows {
 		r := &rows[i]
-		// Retention has dropped it, or would drop it at once.
+		// Retention has dropped this event, or would drop it immediately.
 		if in.floor != nil && r.Event.Timestamp.Before(*in.floor) {
 			in.expired++
 			continue
@@ -78,7 +78,8 @@ func (in *incoming) decode() bool {
 	return true
 }
 
-// Next goes to the next row; with Values and Err it makes a source of COPY.
+// Next advances to the next row. With Values and Err it implements
+// pgx.CopyFromSource.
 func (in *incoming) Next() bool {
 	for in.copied == len(in.rows) {
 		if !in.decode() {
@@ -89,7 +90,7 @@ func (in *incoming) Next() bool {
 	return true
 }
 
-// Values are the row's, in the order of eventColumns.
+// Values returns the current row, in the order of eventColumns.
 func (in *incoming) Values() ([]any, error) {
 	v, r := in.values, &in.rows[in.copied-1]
 	v[0], v[1], v[2], v[3] = [16]byte(r.Event.ID), r.Event.UserID, r.Event.Type, r.Event.Timestamp
@@ -98,5 +99,5 @@ func (in *incoming) Values() ([]any, error) {
 	return v, nil
 }
 
-// Err is nil: what can't be decoded is set aside.
+// Err returns nil: lines that can't be decoded are quarantined.
 func (*incoming) Err() error { return nil }

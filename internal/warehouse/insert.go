@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// insert puts the chunk's rows into events and returns those that are new. It
-// copies, which is fastest; copied reports that every row was. When the copy
-// meets a duplicate or an error that may be a row's, and when an operator's
-// object may change or drop rows, the rows are inserted with INSERT.
+// insert inserts the chunk's rows into events and returns the new ones. It uses
+// COPY, which is fastest; copied reports that every row was copied. If COPY
+// meets a duplicate or an error that a row may have caused, and if an
+// operator's object may change or drop rows, insert uses INSERT.
 func (l *load) insert(ctx context.Context, tx pgx.Tx) (inserted []Row, copied bool, err error) {
 	if !l.objects.present() && l.timeouts == nil {
 		n, err := tx.CopyFrom(ctx, pgx.Identifier{"public", "events"}, eventColumns, l.in)
@@ -28,13 +28,14 @@ func (l *load) insert(ctx context.Context, tx pgx.Tx) (inserted []Row, copied bo
 			return nil, false, fmt.Errorf("roll back copy: %w", err)
 		}
 	}
-	for l.in.decode() { // the rest, which the copy did not reach
+	for l.in.decode() { // the records that COPY did not reach
 	}
 	inserted, err = l.insertSafely(ctx, tx, l.in.rows)
 	return inserted, false, err
 }
 
-// savepoint runs work so that its failure leaves the transaction usable.
+// savepoint runs work in a savepoint, so that its failure leaves the
+// transaction usable.
 func savepoint(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
 	inner, err := tx.Begin(ctx)
 	if err != nil {
@@ -46,7 +47,7 @@ func savepoint(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
 	return inner.Commit(ctx)
 }
 
-// trial runs work and rolls it back in any case.
+// trial runs work and always rolls it back.
 func trial(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
 	inner, err := tx.Begin(ctx)
 	if err != nil {
@@ -55,7 +56,7 @@ func trial(ctx context.Context, tx pgx.Tx, work func(pgx.Tx) error) error {
 	return errors.Join(work(inner), inner.Rollback(ctx))
 }
 
-// columns are rows as the arrays of a statement.
+// columns holds rows as the array parameters of a statement.
 type columns struct {
 	ids                       [][16]byte
 	users, types, properties  []string
@@ -93,8 +94,8 @@ func (l *load) insertRows(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, er
 	return inserted, nil
 }
 
-// insertNew inserts what is not stored yet, and gives the identity and the line
-// of each new row as they were stored.
+// insertNew inserts the rows that are not stored yet, and calls each with the
+// stored identity and line of every new row.
 func (l *load) insertNew(ctx context.Context, tx pgx.Tx, rows []Row, each func(identity, int64)) error {
 	c := l.columns(rows)
 	answer, err := tx.Query(ctx, `
@@ -119,7 +120,8 @@ func (l *load) insertNew(ctx context.Context, tx pgx.Tx, rows []Row, each func(i
 	return err
 }
 
-// storable makes any text one that PostgreSQL stores, at most 1,000 bytes.
+// storable converts a text to one that PostgreSQL can store, at most 1,000
+// bytes.
 func storable(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 	if len(s) <= 1000 {

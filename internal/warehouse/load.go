@@ -13,25 +13,25 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// MaxChunk is the most events that one transaction loads.
+// MaxChunk is the maximum number of events that one transaction loads.
 const MaxChunk = 5000
 
 // RejectAfter is how long the oldest record of a chunk waits in the stream
-// before the limit on rejected events no longer applies.
+// until the limit on rejected events no longer applies.
 const RejectAfter = 15 * time.Minute
 
-// Row is an event to load, with its place in the stream.
+// Row is an event to load, with its position in the stream.
 type Row struct {
 	Event      event.Event
 	ReceivedAt time.Time
-	// ArrivedAt is when the stream took the record.
+	// ArrivedAt is when the stream accepted the record.
 	ArrivedAt time.Time
 	// Record is the record's index in the chunk.
 	Record int
-	// Seq and I are the line's place in the stream.
+	// Seq and I are the line's position in the stream.
 	Seq string
 	I   int
-	// Measures are what code makes of the event, beside the declared metrics.
+	// Measures are computed by Analyze, in addition to the declared metrics.
 	Measures []metric.Contribution
 }
 
@@ -50,36 +50,36 @@ type Chunk struct {
 	FirstSeq, LastSeq string
 	// Arrived is when the newest record arrived.
 	Arrived time.Time
-	// Source is the bucket of another archive that is replayed; empty for the
-	// stack's own stream and archive.
+	// Source is the bucket of another archive that is being replayed; empty for
+	// the stack's own stream and archive.
 	Source string
-	// Records is how many there are, with at most MaxChunk events.
+	// Records is the number of records, with at most MaxChunk events.
 	Records int
-	// Decode gives the events of a record, and its lines that can't be
-	// loaded. It is called for each record in turn while the database copies,
-	// in a goroutine, where it must not panic, and for all of them again when
-	// the chunk is loaded again.
+	// Decode returns the events of a record, and its lines that can't be
+	// loaded. It is called for one record after the other while the database
+	// copies, in a goroutine in which it must not panic, and for all records
+	// again when the chunk is loaded again.
 	Decode func(record int) ([]Row, []Rejected)
-	// Measure computes Row.Measures again, for an event that an operator's
-	// trigger changed. Nil means that code makes no measures.
+	// Measure recomputes Row.Measures for an event that an operator's trigger
+	// changed. Nil means that there are no computed measures.
 	Measure func(event.Event) ([]metric.Contribution, error)
 	// Keep writes the lines to the archive's quarantine and returns the
 	// object's key. It is called before the commit, with at least one line.
 	Keep func(context.Context, []Rejected) (object string, err error)
-	// RejectAll lifts the limit on rejected events: the oldest record has
-	// waited for RejectAfter.
+	// RejectAll lifts the limit on rejected events, because the oldest record
+	// has waited for RejectAfter.
 	RejectAll bool
 }
 
 // Loaded counts what a committed chunk changed.
 type Loaded struct {
 	Inserted, Duplicates, Quarantined, Expired int
-	// Folded is how many events were counted as OtherDimension, added up over
-	// the metrics.
+	// Folded is the number of events counted as OtherDimension, summed over the
+	// metrics.
 	Folded int
-	// Minutes are the rollup rows that changed, as they are now.
+	// Minutes are the changed rollup rows with their new values.
 	Minutes []MinuteRow
-	// Users are those whose events were inserted, by day (YYYYMMDD, UTC).
+	// Users are the users whose events were inserted, by day (YYYYMMDD, UTC).
 	Users map[string][]string
 }
 
@@ -94,10 +94,10 @@ var (
 	ErrSchemaRejects = errors.New("the database rejects known-good events too")
 )
 
-// Load loads a chunk, exactly once however often it is called: an event that
-// is stored already is a duplicate. After an error nothing of the chunk is
-// loaded, or, if the connection broke during the commit, all of it may be; the
-// next call finds out. A failed load is never repeated within one call.
+// Load loads a chunk, exactly once however often it is called: an event that is
+// already stored is a duplicate. After an error nothing of the chunk is loaded;
+// if the connection broke during the commit, all of it may be, which the next
+// call detects. Load never retries within one call.
 func (d *DB) Load(ctx context.Context, c Chunk) (Loaded, error) {
 	l := load{Chunk: c, timeouts: d.timeoutsOf(c), pace: d.pace}
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -120,22 +120,23 @@ func (d *DB) Load(ctx context.Context, c Chunk) (Loaded, error) {
 	return l.Loaded, nil
 }
 
-// load is one attempt.
+// load is one attempt to load a chunk.
 type load struct {
 	Chunk
 	Loaded
 	in      *incoming
 	objects objects
-	// suspects failed alone once; rejected failed twice, with a known-good row
-	// loaded in between; dropped vanished without an error.
+	// suspects failed alone once. rejected failed twice, with a known-good row
+	// loaded in between. dropped disappeared without an error.
 	suspects []suspect
 	rejected []Rejected
 	dropped  []Rejected
-	// daysChecked: the days of the chunk are known to have partitions.
+	// daysChecked reports whether the chunk's days are known to have
+	// partitions.
 	daysChecked bool
 	pace        pace
 	timeouts    *timeouts       // nil unless an earlier attempt timed out
-	known       map[string]bool // keys of metrics
+	known       map[string]bool // keys of registered metrics
 }
 
 func (l *load) run(ctx context.Context, tx pgx.Tx) error {
@@ -173,11 +174,11 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 	}
 	var batch pgx.Batch
 	l.note(&batch, minutes)
-	// The rollups come last, so that rows which other shards wait for are locked
+	// Update the rollups last, so that rows which other shards wait for are locked
 	// for the shortest time, and in key order, which prevents deadlocks.
 	addToRollups(&batch, slotOf(l.Shard), measures, &l.Minutes)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("note batch, add to rollups: %w", err)
+		return fmt.Errorf("record batch, add to rollups: %w", err)
 	}
 	return nil
 }
@@ -188,14 +189,15 @@ func (l *load) begin(ctx context.Context, tx pgx.Tx) error {
 	var floor *time.Time
 	var keys, definitions []string
 	var batch pgx.Batch
-	// The lock comes before the first read of data: a transaction that holds it
-	// alone (a recount, a raise of the floor) must see all or nothing of this chunk.
+	// Take the lock before the first read of data: a transaction that holds it
+	// exclusively (a recount, raising the floor) must see all or nothing of
+	// this chunk.
 	batch.Queue("SELECT pg_advisory_xact_lock_shared($1::int, $2::int)", lockSpace, lockLoad)
-	// From here on nobody changes a trigger, an index or a column of events.
-	// Without the lock, a repair of the schema could happen while a savepoint is
-	// rolled back, and rows rejected before it would count as bad.
+	// From now on no trigger, index or column of events can change. Without
+	// this lock, the schema could be repaired while a savepoint is rolled back,
+	// and rows rejected before the repair would count as rejected.
 	batch.Queue("LOCK TABLE ONLY public.events IN ROW EXCLUSIVE MODE")
-	// A constraint trigger that is deferred to the commit would name no row.
+	// A constraint trigger deferred to the commit would not identify a row.
 	batch.Queue("SET CONSTRAINTS ALL IMMEDIATE")
 	batch.Queue(`SELECT CASE WHEN isfinite(floor) THEN floor END,
 			ARRAY(SELECT key FROM public.metric ORDER BY key),
@@ -215,7 +217,8 @@ func (l *load) begin(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// quarantine notes the lines that can't be loaded, after their bytes are stored.
+// quarantine records the lines that can't be loaded, after their bytes are
+// stored.
 func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
 	bad := slices.Concat(l.in.bad, l.rejected, l.dropped)
 	if len(bad) == 0 {
@@ -223,7 +226,7 @@ func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
 	}
 	object, err := l.Keep(ctx, bad)
 	if err != nil {
-		return fmt.Errorf("keep quarantined lines: %w", err)
+		return fmt.Errorf("store quarantined lines: %w", err)
 	}
 	l.Quarantined = len(bad)
 	var seqs, reasons []string
@@ -235,12 +238,12 @@ func (l *load) quarantine(ctx context.Context, tx pgx.Tx) error {
 		SELECT $1, seq, i, reason, $5 FROM unnest($2::text[], $3::int[], $4::text[]) AS b(seq, i, reason)
 		ON CONFLICT (shard, seq, i) DO NOTHING`, l.Shard, seqs, is, reasons, object)
 	if err != nil {
-		return fmt.Errorf("note quarantined lines: %w", err)
+		return fmt.Errorf("record quarantined lines: %w", err)
 	}
 	return nil
 }
 
-// note records which minutes the chunk changes, for the cache's refresher.
+// note records the minutes that the chunk changes, for the cache's refresh.
 func (l *load) note(batch *pgx.Batch, minutes []time.Time) {
 	slices.SortFunc(minutes, time.Time.Compare)
 	minutes = slices.CompactFunc(minutes, time.Time.Equal)

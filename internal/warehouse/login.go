@@ -1,5 +1,5 @@
-// Package warehouse is the PostgreSQL side of the platform: its schema and
-// roles, loading, rollups, partitions and reads.
+// Package warehouse stores events and rollups in PostgreSQL: schema and roles,
+// loading, rollups, partitions and reads.
 package warehouse
 
 import (
@@ -15,25 +15,26 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Login is an address and an identity to log in with.
+// Login is an address and credentials.
 type Login struct {
 	Host string
 	Port string
 	// Database is the database's name.
 	Database string
 	User     string
-	// TLS, if set, is required; it needs ServerName and RootCAs. Nil connects
-	// without encryption, to a server on this machine.
+	// TLS is required if set, with ServerName and RootCAs. Nil connects without
+	// encryption, to a server on this machine.
 	TLS *tls.Config
 	// Password is called for every new connection, because an IAM token is
-	// valid for 15 minutes. Nil sends none.
+	// valid for 15 minutes. Nil sends no password.
 	Password func(context.Context) (string, error)
 }
 
-// connectTimeout bounds connecting, and asking whether a session still answers.
+// connectTimeout is the timeout for connecting and for checking that a session
+// still responds.
 const connectTimeout = 5 * time.Second
 
-// Connect makes one connection.
+// Connect opens a connection.
 func (l Login) Connect(ctx context.Context) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig("")
 	if err != nil {
@@ -54,7 +55,8 @@ func (l Login) Connect(ctx context.Context) (*pgx.Conn, error) {
 	return open(ctx, cfg)
 }
 
-// IAMPassword makes the Password of a Login whose role is a member of rds_iam.
+// IAMPassword returns the Password function for a role that is a member of
+// rds_iam.
 func IAMPassword(host, port, user, region string, credentials aws.CredentialsProvider) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		token, err := auth.BuildAuthToken(ctx, net.JoinHostPort(host, port), region, user, credentials)

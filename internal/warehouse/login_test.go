@@ -27,8 +27,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// certificate writes a self-signed one for localhost, which its server trusts
-// nobody but itself with.
+// certificate writes a self-signed certificate for localhost.
 func certificate(t *testing.T, dir string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -98,10 +97,10 @@ func TestLoginVerifiesTheServer(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct{ host, bundle, want string }{
-		"trusted":           {"localhost", bundle, ""},
-		"an unknown root":   {"localhost", "", "unknown authority"},
-		"another host":      {"127.0.0.1", bundle, "doesn't contain any IP SANs"},
-		"a bundle not read": {"localhost", filepath.Join(dir, "absent"), "read AWS_CA_BUNDLE"},
+		"trusted":          {"localhost", bundle, ""},
+		"an unknown root":  {"localhost", "", "unknown authority"},
+		"another host":     {"127.0.0.1", bundle, "doesn't contain any IP SANs"},
+		"a missing bundle": {"localhost", filepath.Join(dir, "absent"), "read AWS_CA_BUNDLE"},
 	} {
 		db := environment(c.host, c.bundle).OpenAs(postgres.Master, postgres.MasterPassword)
 		err := db.EnsureRoles(t.Context())
@@ -115,7 +114,8 @@ func TestLoginVerifiesTheServer(t *testing.T) {
 	if err := server.AdmitRoles(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The server has no proxy that checks tokens: the owner's password stands for one.
+	// The server has no proxy that checks tokens, so this uses the owner's
+	// password.
 	owner := environment("localhost", bundle).OpenAs(contract.RoleOwner, server.Password(contract.RoleOwner))
 	defer owner.Close(context.WithoutCancel(t.Context()))
 	if _, err := owner.Migrate(t.Context()); err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// TestTheFirstQueryUsesPartitionAndIndex has a million events over 30 days.
+// TestTheFirstQueryUsesPartitionAndIndex runs with a million events over 30
+// days.
 func TestTheFirstQueryUsesPartitionAndIndex(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC()
@@ -31,23 +32,23 @@ func TestTheFirstQueryUsesPartitionAndIndex(t *testing.T) {
 	plan := strings.Join(texts(t, conn, `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)
 		SELECT event_type, COUNT(*) FROM events WHERE timestamp >= NOW() - INTERVAL '1 hour' GROUP BY event_type`), "\n")
 	t.Log(plan)
-	// The hour may lie in two days, and tomorrow has a partition too.
+	// The hour may span two days, and tomorrow has a partition too.
 	if scans := strings.Count(plan, " on events_2"); scans < 1 || scans > 6 || !strings.Contains(plan, "Subplans Removed") {
-		t.Errorf("it looks at more than the partitions of the hour")
+		t.Errorf("the query reads more than the partitions of the hour")
 	}
 	for line := range strings.Lines(plan) {
 		if strings.Contains(line, "Seq Scan") && !strings.Contains(line, "actual rows=0") { // tomorrow's is empty
-			t.Error("it reads a day without an index")
+			t.Error("the query reads a day without an index")
 		}
 	}
 	if !strings.Contains(plan, "timestamp_idx") {
-		t.Error("it uses no index")
+		t.Error("the query doesn't use an index")
 	}
 }
 
-// TestLoadingNeverWaitsForALongQuery reads events for two minutes, while days
-// are made and dropped over and over, as maintenance would, and counts how long
-// the slowest load took.
+// TestLoadingNeverWaitsForALongQuery runs a query on events for two minutes
+// while days are created and dropped repeatedly, as maintenance does, and
+// measures the slowest load.
 func TestLoadingNeverWaitsForALongQuery(t *testing.T) {
 	t.Parallel()
 	const reading, limit = 2 * time.Minute, 5 * time.Second
@@ -60,7 +61,7 @@ func TestLoadingNeverWaitsForALongQuery(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan int)
-	go func() { // no error matters before the query has ended
+	go func() { // errors matter only after the query has ended
 		turns := 0
 		for ; ctx.Err() == nil; turns++ {
 			_, _ = owner.DropDays(ctx, today.AddDate(0, 0, -1), sleep)
@@ -86,19 +87,19 @@ func TestLoadingNeverWaitsForALongQuery(t *testing.T) {
 	}
 	cancel()
 	turns := <-done
-	t.Logf("%d loads, the slowest took %s; %d turns of maintenance", loads, slowest, turns)
+	t.Logf("%d loads, the slowest took %s; %d maintenance runs", loads, slowest, turns)
 	if slowest > limit || turns < 2 {
-		t.Errorf("the slowest load took %s, %d turns", slowest, turns)
+		t.Errorf("the slowest load took %s, %d maintenance runs", slowest, turns)
 	}
 	if _, err := owner.DropDays(t.Context(), today.AddDate(0, 0, -1), sleep); err != nil {
 		t.Error(err)
 	}
 	if left := days(t, d); left[0] != "events_"+today.AddDate(0, 0, -1).Format("20060102") || len(left) < 3 {
-		t.Errorf("left are %v", left)
+		t.Errorf("%v remain", left)
 	}
 }
 
-// longRead begins a query on events and gives its end.
+// longRead starts a query on events and returns a channel for its result.
 func longRead(t *testing.T, d *postgres.Database, takes time.Duration) <-chan error {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), d.MasterURL())

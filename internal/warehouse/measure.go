@@ -2,7 +2,7 @@ package warehouse
 
 import "github.com/streamctl/streamctl/internal/decimal"
 
-// add adds another measure of the same key.
+// add adds another delta with the same key.
 func (m *RollupDelta) add(o RollupDelta) error {
 	m.N += o.N
 	sum, err := decimal.ParseJSON(m.Sum)
@@ -21,8 +21,8 @@ func (m *RollupDelta) add(o RollupDelta) error {
 	return err
 }
 
-// extreme returns the smaller (-1) or larger (1) of two numbers, as it is written.
-// The empty text stands for no number.
+// extreme returns the smaller (sign -1) or larger (sign 1) of two numbers,
+// unchanged. An empty text is a missing number.
 func extreme(a, b string, sign int) (string, error) {
 	if a == "" || b == "" {
 		return a + b, nil

@@ -14,17 +14,17 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// ahead is how far after now an event may lie that is loaded already.
+// ahead is how far in the future a loaded event may be.
 const ahead = event.ArrivalMaxAhead
 
-// codeSettles is how long executions of an older code may still load after a
-// newer one has begun: Lambda's longest timeout.
+// codeSettles is how long executions of older code may continue to load after
+// newer code has started: Lambda's maximum timeout.
 const codeSettles = 15 * time.Minute
 
-// SetMetrics makes the declared metrics those that are counted from now on. It
-// is run as streamctl_owner, at each deploy. A metric that is new, or was away,
-// begins with the minute that has begun: what is loaded already and lies after
-// it is counted here, under the lock that no load can hold at the same time.
+// SetMetrics activates exactly the declared metrics. Run it as streamctl_owner,
+// at each deploy. A metric that is new, or was inactive, starts with the
+// current minute: events of that minute and later that are already loaded are
+// counted here, while loads are locked out.
 func (d *DB) SetMetrics(ctx context.Context, declared []metric.Definition) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error { return setMetrics(ctx, tx, declared) })
@@ -54,7 +54,7 @@ func setMetrics(ctx context.Context, tx pgx.Tx, declared []metric.Definition) er
 		if err != nil {
 			return err
 		}
-		// Nothing comes back for a metric that is counted already.
+		// No row is returned for a metric that is already active.
 		rows, err := tx.Query(ctx, `INSERT INTO public.metric AS m (key, name, definition, fields, since) VALUES ($1, $2, $3, $4, date_trunc('minute', now()))
 			ON CONFLICT (key) DO UPDATE SET active = true, definition = excluded.definition, since = excluded.since
 			WHERE NOT m.active RETURNING since`, keys[i], d.Name, text, len(d.By))
@@ -75,7 +75,7 @@ func setMetrics(ctx context.Context, tx pgx.Tx, declared []metric.Definition) er
 	return rebuild(ctx, tx, rebuilding{from: since, to: since.Add(ahead + time.Minute), declared: begun})
 }
 
-// lockLoads keeps every load out until the transaction ends.
+// lockLoads locks out all loads until the transaction ends.
 func lockLoads(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, $2::int)", lockSpace, lockLoad); err != nil {
 		return fmt.Errorf("lock out loading: %w", err)
@@ -83,9 +83,9 @@ func lockLoads(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// registerCode notes the series that code makes, when it first makes them. They
-// are whole from when no older code can load any more, and no event that it
-// loaded lies ahead.
+// registerCode registers the series of computed measures when they first occur.
+// They are complete from the time when no older code can load any more and no
+// event it loaded is in the future.
 func registerCode(ctx context.Context, tx pgx.Tx, known map[string]bool, rows []Row) error {
 	fresh := map[string]bool{}
 	for _, r := range rows {
@@ -119,11 +119,11 @@ func decodeDefinitions(texts []string) ([]metric.Definition, error) {
 	return all, nil
 }
 
-// Since tells from when on a series is whole; ok is false for one that nothing
-// was counted for yet.
+// Since returns the time from which a series is complete; ok is false if it is
+// complete from the beginning or not counted yet.
 func (d *DB) Since(ctx context.Context, key string) (since time.Time, ok bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		// What begins at -infinity has no time that Go could hold.
+		// Go can't represent -infinity.
 		err := conn.QueryRow(ctx, "SELECT since FROM public.metric WHERE key = $1 AND isfinite(since)", key).Scan(&since)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
@@ -137,8 +137,8 @@ func (d *DB) Since(ctx context.Context, key string) (since time.Time, ok bool, e
 	return since.UTC(), ok, nil
 }
 
-// MetricKey finds the series of a metric by its name, and how many fields tell
-// its values apart.
+// MetricKey returns the active series of a metric name and its number of
+// dimension fields.
 func (d *DB) MetricKey(ctx context.Context, name string) (key string, by int, ok bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		err := conn.QueryRow(ctx, "SELECT key, fields FROM public.metric WHERE name = $1 AND active ORDER BY since DESC LIMIT 1", name).Scan(&key, &by)

@@ -16,7 +16,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// nowDay is the day that is, for what the database's clock decides, and the next.
+// nowDay creates a database with today's and tomorrow's partition, and returns
+// the current time, for what depends on the database's clock.
 func nowDay(t *testing.T) (*postgres.Database, time.Time) {
 	t.Helper()
 	now := time.Now().UTC()
@@ -43,14 +44,14 @@ func texts(t *testing.T, conn *pgx.Conn, sql string, args ...any) []string {
 	return list
 }
 
-// seriesRows are a series' rollups, the slots added up, as text.
+// seriesRows selects a series' rollups as text, with slots summed.
 const seriesRows = `SELECT concat_ws(' ', bucket, dimension, sum(n), trim_scale(sum(sum)), trim_scale(min(min)), trim_scale(max(max)))
 	FROM metric_minute WHERE metric = $1 AND n <> 0 GROUP BY bucket, dimension ORDER BY bucket, dimension`
 
 var revenue = metric.Definition{Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}}
 
-// purchases have amounts with cents, a negative one among them, and here and
-// there none, or no number.
+// purchases have amounts with cents, including a negative one; some amounts are
+// missing or not a number.
 func purchases(n int, from time.Time) []warehouse.Row {
 	return rows(n, func(i int, r *warehouse.Row) {
 		r.Event.Timestamp = from.Add(time.Duration(i) * 500 * time.Millisecond)
@@ -108,14 +109,14 @@ func TestAChangedMetricIsANewSeries(t *testing.T) {
 	d, now := nowDay(t)
 	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	setMetrics(t, d, revenue)
-	// Some lie before the minute in which the metrics are set, some after.
+	// Some are before the minute in which the metrics are set, some after.
 	load(t, db, chunk(purchases(600, now.Add(-2*time.Minute))))
 	changed := revenue
 	changed.By = nil
 	setMetrics(t, d, changed)
 	load(t, db, chunk(purchases(600, now.Add(-time.Minute))))
 	if revenue.Key() == changed.Key() {
-		t.Fatal("the key stayed")
+		t.Fatal("the key did not change")
 	}
 	key, by, ok, err := db.MetricKey(t.Context(), "revenue")
 	if err != nil || !ok || key != changed.Key() || by != 0 {
@@ -125,15 +126,17 @@ func TestAChangedMetricIsANewSeries(t *testing.T) {
 	if err != nil || !ok || since.Before(now) || since.Truncate(time.Minute) != since {
 		t.Errorf("since %s, %v, %v", since, ok, err)
 	}
-	// From since on it is whole, with what was loaded before it was declared.
+	// From since on it is complete, including events loaded before the
+	// declaration.
 	want := number(t, conn, `SELECT count(*) FROM events WHERE event_type = 'purchase' AND timestamp >= $1 AND jsonb_typeof(properties->'amount') = 'number'`, since)
 	if n := number(t, conn, "SELECT sum(n) FROM metric_minute WHERE metric = $1 AND bucket >= $2", key, since); n != want || n == 0 {
-		t.Errorf("%d counted since then, SQL gives %d", n, want)
+		t.Errorf("%d counted since then, want %d as in SQL", n, want)
 	}
-	// What is declared again goes on as a series with a gap that since tells.
+	// A metric that is declared again continues its series, with a gap before
+	// its new since.
 	before := number(t, conn, "SELECT count(*) FROM metric WHERE name = 'revenue'")
 	setMetrics(t, d, revenue)
-	setMetrics(t, d, revenue) // each deploy does
+	setMetrics(t, d, revenue) // as at each deploy
 	if n := number(t, conn, "SELECT count(*) FROM metric WHERE name = 'revenue'"); n != before || n != 2 {
 		t.Errorf("%d series of revenue, then %d", before, n)
 	}
@@ -141,7 +144,7 @@ func TestAChangedMetricIsANewSeries(t *testing.T) {
 		t.Errorf("%d active series", n)
 	}
 	if _, _, ok, err := db.MetricKey(t.Context(), "nothing"); ok || err != nil {
-		t.Errorf("a metric that isn't there: %v, %v", ok, err)
+		t.Errorf("a missing metric: %v, %v", ok, err)
 	}
 }
 
@@ -176,11 +179,11 @@ func TestMetricsAreSetWhileEventsAreLoaded(t *testing.T) {
 	}
 	want := number(t, conn, `SELECT count(*) FROM events WHERE event_type = 'purchase' AND timestamp >= $1 AND jsonb_typeof(properties->'amount') = 'number'`, since)
 	if n := number(t, conn, "SELECT sum(n) FROM metric_minute WHERE metric = $1 AND bucket >= $2", revenue.Key(), since); n != want || n == 0 {
-		t.Errorf("%d counted, SQL gives %d", n, want)
+		t.Errorf("%d counted, want %d as in SQL", n, want)
 	}
 }
 
-// analyze is code that measures what a page took.
+// analyze computes a measure: the time that a page took.
 func analyze(e event.Event) []metric.Contribution {
 	if e.Type != "view" {
 		return nil
@@ -204,12 +207,12 @@ func TestRecountGivesTheSameRows(t *testing.T) {
 		})
 		load(t, db, chunk(all))
 	}
-	// What code makes is whole only later: here, from the beginning.
+	// A computed series is complete only later; here, from the beginning.
 	if _, err := conn.Exec(t.Context(), "UPDATE metric SET since = $1 WHERE key = 'took'", now); err != nil {
 		t.Fatal(err)
 	}
 	if n := number(t, conn, "SELECT count(*) FROM dimension WHERE metric = $1", many.Key()); n != 100 {
-		t.Errorf("%d of %d values are told apart", n, values)
+		t.Errorf("%d of %d values have rows of their own", n, values)
 	}
 	if n := number(t, conn, "SELECT sum(n) FROM metric_minute WHERE metric = $1 AND dimension = '__other__'", many.Key()); n != values-100 {
 		t.Errorf("%d under __other__", n)
@@ -221,7 +224,7 @@ func TestRecountGivesTheSameRows(t *testing.T) {
 		}
 	}
 	rev := number(t, conn, "SELECT max(rev) FROM metric_minute")
-	// Spoiled as no bug of ours should: half is gone, and one is too many.
+	// Damage the rollups: half of the rows are missing, and one is superfluous.
 	_, err := conn.Exec(t.Context(), `DELETE FROM metric_minute WHERE hashtext(dimension) % 2 = 0`)
 	if err == nil {
 		_, err = conn.Exec(t.Context(), `INSERT INTO metric_minute (metric, bucket, dimension, slot, rev, n) VALUES ('events', $1, 'ghost', 3, 9, 9)`, from.Truncate(time.Minute))
@@ -234,15 +237,16 @@ func TestRecountGivesTheSameRows(t *testing.T) {
 	}
 	for key, want := range before {
 		if got := texts(t, conn, seriesRows, key); !slices.Equal(got, want) {
-			t.Errorf("%s has %d rows, %d before", key, len(got), len(want))
+			t.Errorf("%s has %d rows, want %d as before", key, len(got), len(want))
 		}
 	}
-	// The cache sees it: revisions went up, and the emptied row stays.
+	// The cache can detect it: revisions increased, and the cleared row
+	// remains.
 	if n := number(t, conn, "SELECT rev FROM metric_minute WHERE dimension = 'ghost' AND n = 0"); n != 10 {
-		t.Errorf("the emptied row has rev %d", n)
+		t.Errorf("the cleared row has rev %d", n)
 	}
 	if n := number(t, conn, "SELECT max(rev) FROM metric_minute"); n <= rev {
-		t.Errorf("rev was %d and is %d", rev, n)
+		t.Errorf("rev was %d and is now %d", rev, n)
 	}
 }
 
@@ -253,7 +257,7 @@ func TestRecountEndsAtTheFloor(t *testing.T) {
 	}
 	owner := d.As(t, contract.RoleOwner)
 	err := owner.RebuildRollups(t.Context(), noon.AddDate(0, 0, -1), noon, nil)
-	if below, ok := errorAs[*warehouse.BelowFloorError](err); !ok || below.Hint() != "begin at 2026-01-31T00:00:00Z or later" {
+	if below, ok := errorAs[*warehouse.BelowFloorError](err); !ok || below.Hint() != "start at 2026-01-31T00:00:00Z or later" {
 		t.Errorf("below the floor: %v", err)
 	}
 	if err := owner.RebuildRollups(t.Context(), noon, noon.Add(time.Minute), nil); err != nil {

@@ -18,13 +18,13 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// Locks of the database; the first number is the project's, the second says
-// what is locked.
+// Advisory locks. The first number is the project's, the second identifies the
+// lock.
 const (
 	lockSpace     = 7_370_421
 	lockMigration = 1
 	lockLoad      = 2
-	// lockDimension is the space for one lock per metric.
+	// lockDimension is the first number of the locks per metric.
 	lockDimension = lockSpace + 1
 )
 
@@ -35,7 +35,7 @@ type migration struct {
 	sql      string
 }
 
-// migrations reads the files in order. Their numbers are 1, 2, 3, ….
+// migrations reads the files in order. They are numbered 1, 2, 3, ….
 func migrations(files fs.FS) ([]migration, error) {
 	names, err := fs.Glob(files, "migrations/*.sql")
 	if err != nil {
@@ -52,7 +52,7 @@ func migrations(files fs.FS) ([]migration, error) {
 		number, _, _ := strings.Cut(name, "_")
 		version, err := strconv.Atoi(number)
 		if err != nil || version != len(all)+1 {
-			return nil, fmt.Errorf("read migration %s: its number should be %d", name, len(all)+1)
+			return nil, fmt.Errorf("read migration %s: want number %d", name, len(all)+1)
 		}
 		sum := sha256.Sum256(text)
 		all = append(all, migration{version: version, name: name, checksum: hex.EncodeToString(sum[:]), sql: string(text)})
@@ -60,9 +60,9 @@ func migrations(files fs.FS) ([]migration, error) {
 	return all, nil
 }
 
-// Migrate brings the schema up to this code's and returns the schema's
-// version. One that is newer already is left as it is: a rollback of the code
-// meets it. One whose old migrations read otherwise is an error.
+// Migrate applies the missing migrations and returns the schema's version. It
+// leaves a newer schema unchanged, because older code must work with it after a
+// rollback. It is an error if an applied migration's text has changed.
 func (d *DB) Migrate(ctx context.Context) (version int, err error) {
 	return d.migrate(ctx, migrationFiles)
 }
@@ -73,17 +73,19 @@ func (d *DB) migrate(ctx context.Context, files fs.FS) (version int, err error) 
 		return 0, err
 	}
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		// The session's lock spans the transactions; closing the session frees it.
+		// This lock belongs to the session and spans the transactions; closing
+		// the session releases it.
 		if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1::int, $2::int)", lockSpace, lockMigration); err != nil {
 			return fmt.Errorf("lock migrations: %w", err)
 		}
-		// A migration may take longer than the role's other work; ctx bounds it.
+		// A migration may take longer than the role's statement_timeout; ctx
+		// limits it.
 		if _, err := conn.Exec(ctx, "SET statement_timeout = 0"); err != nil {
 			return fmt.Errorf("lift timeout: %w", err)
 		}
 		version, err = apply(ctx, conn, known)
 		_, unlockErr := conn.Exec(ctx, "SELECT pg_advisory_unlock($1::int, $2::int)", lockSpace, lockMigration)
-		_, resetErr := conn.Exec(ctx, "RESET statement_timeout") // to the connection's own
+		_, resetErr := conn.Exec(ctx, "RESET statement_timeout") // to the value pinned for the session
 		return errors.Join(err, unlockErr, resetErr)
 	})
 	return version, err
@@ -97,7 +99,7 @@ func apply(ctx context.Context, conn *pgx.Conn, known []migration) (version int,
 	for i, m := range known {
 		if i < len(applied) {
 			if applied[i] != m.checksum {
-				return 0, fmt.Errorf("check migration %s: the database has another text of it; a migration that was released can't change", m.name)
+				return 0, fmt.Errorf("check migration %s: its text differs from the applied migration; a released migration must not change", m.name)
 			}
 			continue
 		}
@@ -108,7 +110,7 @@ func apply(ctx context.Context, conn *pgx.Conn, known []migration) (version int,
 	return max(len(applied), len(known)), nil
 }
 
-// appliedMigrations gives the checksums by version, from 1.
+// appliedMigrations returns the checksums by version, starting with 1.
 func appliedMigrations(ctx context.Context, conn *pgx.Conn) (checksums []string, err error) {
 	err = asTables(ctx, conn, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS public.schema_migration (
@@ -135,7 +137,7 @@ func appliedMigrations(ctx context.Context, conn *pgx.Conn) (checksums []string,
 
 func applyOne(ctx context.Context, conn *pgx.Conn, m migration) error {
 	return asTables(ctx, conn, func(tx pgx.Tx) error {
-		// The simple protocol takes a file of several statements.
+		// The simple protocol accepts several statements.
 		if _, err := tx.Conn().PgConn().Exec(ctx, m.sql).ReadAll(); err != nil {
 			return err
 		}

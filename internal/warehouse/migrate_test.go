@@ -17,7 +17,7 @@ func TestMigrationsAreNumbered(t *testing.T) {
 		}
 	}
 	gap := fstest.MapFS{"migrations/0001_a.sql": {}, "migrations/0003_b.sql": {}}
-	if _, err := migrations(gap); err == nil || !strings.Contains(err.Error(), "0003_b: its number should be 2") {
-		t.Errorf("a gap gives %v", err)
+	if _, err := migrations(gap); err == nil || !strings.Contains(err.Error(), "0003_b: want number 2") {
+		t.Errorf("with a gap: %v", err)
 	}
 }

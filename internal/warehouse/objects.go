@@ -12,8 +12,8 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// objects are an operator's objects on events that may change a row, drop it or
-// hide it.
+// objects are an operator's objects on events that may change, drop or hide a
+// row.
 type objects struct {
 	// triggers are the names of the enabled triggers on INSERT.
 	triggers []string
@@ -21,7 +21,7 @@ type objects struct {
 	rules, policies bool
 }
 
-// present reports whether the rows must be read back after an INSERT.
+// present reports whether rows must be read back after an INSERT.
 func (o *objects) present() bool { return len(o.triggers) > 0 || o.rules || o.policies }
 
 // queue adds the statement that reads the objects.
@@ -34,7 +34,7 @@ func (o *objects) queue(batch *pgx.Batch) {
 		QueryRow(func(row pgx.Row) error { return row.Scan(&o.rules, &o.policies, &o.triggers) })
 }
 
-// dropReason is the reason of a row that vanished without an error.
+// dropReason returns the reason for a row that disappeared without an error.
 func (o *objects) dropReason() string {
 	if len(o.triggers) == 0 {
 		return "dropped by a database object"
@@ -43,9 +43,9 @@ func (o *objects) dropReason() string {
 }
 
 // insertGuarded inserts the rows that are not stored yet and returns them as
-// they are stored: with what triggers made of them. dropped are rows that are
-// not stored although nothing failed. A trigger that changes an identity is an
-// error: a redelivery would then store the event twice.
+// stored, with any changes by triggers. dropped are rows that are not stored
+// although no statement failed. A trigger that changes an identity is an error:
+// a redelivery would store the event twice.
 func (l *load) insertGuarded(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, dropped []Rejected, err error) {
 	before, err := l.readBack(ctx, tx, rows)
 	if err != nil {
@@ -70,7 +70,7 @@ func (l *load) insertGuarded(ctx context.Context, tx pgx.Tx, rows []Row) (insert
 		switch {
 		case !isStored:
 			dropped = append(dropped, Rejected{Record: r.Record, Seq: r.Seq, I: r.I, Reason: l.objects.dropReason()})
-		case isMine(r, now): // otherwise a concurrent load's
+		case isMine(r, now): // otherwise a concurrent load stored it
 			if r, err = l.measured(r, now.event); err != nil {
 				return nil, nil, &rowError{err.Error()}
 			}
@@ -81,9 +81,9 @@ func (l *load) insertGuarded(ctx context.Context, tx pgx.Tx, rows []Row) (insert
 }
 
 // insertFresh inserts rows that were not stored a moment ago. isMine reports
-// whether this load stored a row. INSERT … ON CONFLICT does not work with rules,
-// COPY, which ignores rules, not with row-level security, and RETURNING not with
-// a policy that hides the row from the loader.
+// whether this load stored a row. INSERT … ON CONFLICT does not work with
+// rules; COPY, which ignores rules, does not work with row-level security; and
+// RETURNING does not work with a policy that hides the row from the loader.
 func (l *load) insertFresh(ctx context.Context, tx pgx.Tx, rows []Row) (isMine func(Row, storedEvent) bool, err error) {
 	byLine := func(r Row, s storedEvent) bool { return s.line == LineHash(l.Shard, r.Seq, r.I) }
 	switch {
@@ -92,7 +92,7 @@ func (l *load) insertFresh(ctx context.Context, tx pgx.Tx, rows []Row) (isMine f
 	case l.objects.rules && l.objects.policies:
 		return byLine, l.insertBlindly(ctx, tx, rows, "")
 	case l.objects.policies:
-		// Without columns: they need a policy for SELECT.
+		// Without columns, which would need a policy for SELECT.
 		return byLine, l.insertBlindly(ctx, tx, rows, "ON CONFLICT DO NOTHING")
 	case l.objects.rules:
 		in := incoming{chunk: &l.Chunk, rows: rows, decoded: l.Records, values: make([]any, len(eventColumns))}
@@ -114,7 +114,7 @@ func (l *load) insertFresh(ctx context.Context, tx pgx.Tx, rows []Row) (isMine f
 	return func(r Row, _ storedEvent) bool { return mine[r.identity()] }, errors.Join(err, changed)
 }
 
-// insertBlindly inserts rows without asking which of them are new.
+// insertBlindly inserts rows without finding out which are new.
 func (l *load) insertBlindly(ctx context.Context, tx pgx.Tx, rows []Row, conflict string) error {
 	c := l.columns(rows)
 	_, err := tx.Exec(ctx, `
@@ -124,15 +124,15 @@ func (l *load) insertBlindly(ctx context.Context, tx pgx.Tx, rows []Row, conflic
 	return err
 }
 
-// storedEvent is an event as it is stored, with the line that it was made of;
-// 0 for one that is older than that column.
+// storedEvent is an event as stored, with the hash of its line; 0 for an event
+// older than that column.
 type storedEvent struct {
 	event event.Event
 	line  int64
 }
 
-// readBack reads rows by their identities as they are stored, also those that a
-// policy hides from the loader.
+// readBack reads rows by identity as stored, including those that a policy
+// hides from the loader.
 func (l *load) readBack(ctx context.Context, tx pgx.Tx, rows []Row) (map[identity]storedEvent, error) {
 	stored := make(map[identity]storedEvent, len(rows))
 	if len(rows) == 0 {
@@ -157,8 +157,8 @@ func (l *load) readBack(ctx context.Context, tx pgx.Tx, rows []Row) (map[identit
 	return stored, err
 }
 
-// measured gives a row the content that is stored, and computes its measures
-// again.
+// measured replaces a row's event by the stored one and recomputes its
+// measures.
 func (l *load) measured(r Row, stored event.Event) (Row, error) {
 	r.Event = stored
 	if err := r.Event.Properties.Compact(); err != nil {

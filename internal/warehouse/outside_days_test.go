@@ -33,8 +33,8 @@ func execute(t *testing.T, d *postgres.Database, user string, statements ...stri
 	}
 }
 
-// TestNewDaysComeWithOperatorsObjects makes a day although an operator added
-// columns, constraints, indexes and triggers to events.
+// TestNewDaysComeWithOperatorsObjects creates a partition after an operator
+// added columns, constraints, indexes and triggers to events.
 func TestNewDaysComeWithOperatorsObjects(t *testing.T) {
 	for name, sql := range map[string]string{
 		"a generated column":  "ALTER TABLE events ADD COLUMN country text GENERATED ALWAYS AS (properties->>'country') STORED",
@@ -54,7 +54,7 @@ func TestNewDaysComeWithOperatorsObjects(t *testing.T) {
 			execute(t, d, postgres.Master, sql)
 			tomorrow := noon.AddDate(0, 0, 1)
 			if made, err := d.As(t, contract.RoleOwner).EnsurePartitions(t.Context(), noon, tomorrow, pause.For); err != nil || made != 1 {
-				t.Fatalf("made %d days, %v", made, err)
+				t.Fatalf("created %d days, %v", made, err)
 			}
 			done := load(t, d.As(t, contract.RoleLoader), chunk(rows(20, func(_ int, r *warehouse.Row) { r.Event.Timestamp = tomorrow })))
 			if done.Inserted != 20 {
@@ -64,8 +64,8 @@ func TestNewDaysComeWithOperatorsObjects(t *testing.T) {
 	}
 }
 
-// TestADayThatCannotBeMadeNamesTheObject checks that the error has the object
-// and what to do, and that other days are made.
+// TestADayThatCannotBeMadeNamesTheObject checks that the error contains the
+// object and the remedy, and that other days are created.
 func TestADayThatCannotBeMadeNamesTheObject(t *testing.T) {
 	for name, c := range map[string]struct {
 		sql, want string
@@ -82,7 +82,7 @@ func TestADayThatCannotBeMadeNamesTheObject(t *testing.T) {
 			d := shared.Warehouse(t, noon, noon)
 			execute(t, d, postgres.Master, c.sql)
 			made, err := d.As(t, contract.RoleOwner).EnsurePartitions(t.Context(), noon, noon.AddDate(0, 0, 2), func(context.Context, time.Duration) error { return nil })
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "make day 2026-02-01") {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "create partition of 2026-02-01") {
 				t.Errorf("%v; want %s", err, c.want)
 			}
 			if strings.HasPrefix(name, "a trigger") {
@@ -92,24 +92,24 @@ func TestADayThatCannotBeMadeNamesTheObject(t *testing.T) {
 					t.Errorf("after the GRANT: %d days, %v", made, err)
 				}
 			} else if made != 1 {
-				t.Errorf("%d other days were made", made)
+				t.Errorf("%d other days were created", made)
 			}
 			if left := number(t, d.Conn(t), "SELECT count(*) FROM pg_class WHERE relname = 'events_20260201' AND NOT relispartition AND relowner = 'streamctl_tables'::regrole"); left != 0 {
-				t.Error("half of a day stayed")
+				t.Error("a part of the day remains")
 			}
 		})
 	}
 }
 
-// TestAnOperatorsPartitions takes a partition for a whole month and a default
-// partition for what they are.
+// TestAnOperatorsPartitions accepts an operator's partition for a whole month
+// and a default partition.
 func TestAnOperatorsPartitions(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
 	execute(t, d, postgres.Master, "CREATE TABLE march PARTITION OF events FOR VALUES FROM ('2026-03-01 00:00+00') TO ('2026-04-01 00:00+00')")
 	march := time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)
 	if made, err := owner.EnsurePartitions(t.Context(), march, march.AddDate(0, 0, 3), pause.For); err != nil || made != 0 {
-		t.Errorf("made %d days of a month that has a partition, %v", made, err)
+		t.Errorf("created %d days of a month that has a partition, %v", made, err)
 	}
 	at := func(when time.Time) []warehouse.Row {
 		return rows(20, func(_ int, r *warehouse.Row) { r.Event.Timestamp = when })
@@ -117,7 +117,8 @@ func TestAnOperatorsPartitions(t *testing.T) {
 	if done := load(t, db, chunk(at(march))); done.Inserted != 20 {
 		t.Errorf("%+v", done)
 	}
-	// With a default partition no day is missing: a violated CHECK is the row's.
+	// With a default partition no day is missing: a violated CHECK is caused by
+	// the row.
 	execute(t, d, postgres.Master, "CREATE TABLE rest PARTITION OF events DEFAULT", "ALTER TABLE events ADD CONSTRAINT people CHECK (user_id <> 'bot') NOT VALID")
 	far := at(march.AddDate(0, 3, 0))
 	bot(&far[3])
@@ -129,7 +130,7 @@ func TestAnOperatorsPartitions(t *testing.T) {
 	}
 }
 
-// TestPublicationForAllTables lets every table of ours be changed that we change.
+// TestPublicationForAllTables checks that the tables can still be changed.
 func TestPublicationForAllTables(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	owner, conn := d.As(t, contract.RoleOwner), d.Conn(t)
@@ -140,7 +141,7 @@ func TestPublicationForAllTables(t *testing.T) {
 		t.Error(err)
 	}
 	if n := number(t, conn, "SELECT count(*) FROM load_batch"); n != 0 {
-		t.Errorf("%d batches stayed", n)
+		t.Errorf("%d batches remain", n)
 	}
 	if n := number(t, conn, `SELECT count(*) FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
 		AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)`); n != 0 {
@@ -148,8 +149,8 @@ func TestPublicationForAllTables(t *testing.T) {
 	}
 }
 
-// TestRetentionNamesWhatDependsOnADay keeps the day, as a partition, until the
-// object is gone.
+// TestRetentionNamesWhatDependsOnADay keeps the day attached until the
+// dependent object is dropped.
 func TestRetentionNamesWhatDependsOnADay(t *testing.T) {
 	for name, c := range map[string]struct{ add, remove string }{
 		"a view":              {"CREATE VIEW old AS SELECT * FROM events_20260131", "DROP VIEW old"},
@@ -175,8 +176,8 @@ func TestRetentionNamesWhatDependsOnADay(t *testing.T) {
 	}
 }
 
-// TestForcedRowSecurityStopsRecounts has policies that hide rows from the owner,
-// too: a recount or a retention that sees half of them must not happen.
+// TestForcedRowSecurityStopsRecounts has policies that hide rows even from the
+// owner: a recount or retention that sees only some of the rows must fail.
 func TestForcedRowSecurityStopsRecounts(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	load(t, d.As(t, contract.RoleLoader), chunk(rows(20, nil)))
@@ -190,8 +191,8 @@ func TestForcedRowSecurityStopsRecounts(t *testing.T) {
 	}
 }
 
-// TestASessionEndsWithItsFailure lets a failure's cause be repaired without a
-// restart, whatever the session remembers of it.
+// TestASessionEndsWithItsFailure repairs a failure's cause without a restart,
+// whatever the session has cached.
 func TestASessionEndsWithItsFailure(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db := d.As(t, contract.RoleLoader)
@@ -207,7 +208,7 @@ func TestASessionEndsWithItsFailure(t *testing.T) {
 	first := session()
 	load(t, db, chunk(rows(5, nil)))
 	if again := session(); again != first || first == 0 {
-		t.Errorf("sessions are %d and %d: a load that works keeps it", first, again)
+		t.Errorf("sessions are %d and %d: a successful load keeps the session", first, again)
 	}
 	execute(t, d, postgres.Master, "REVOKE INSERT ON load_batch FROM streamctl_loader")
 	if _, err := db.Load(t.Context(), chunk(rows(5, nil))); err == nil {
@@ -222,7 +223,7 @@ func TestASessionEndsWithItsFailure(t *testing.T) {
 }
 
 // TestAFailedLoadIsNotRepeated kills the session in the middle of a load: one
-// call works on a chunk once.
+// call processes a chunk once.
 func TestAFailedLoadIsNotRepeated(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db := d.As(t, contract.RoleLoader)
@@ -245,8 +246,8 @@ func TestAFailedLoadIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestReadsIgnoreTheDatabasesDefaults asks what queries ask, behind a view that
-// an operator's search_path finds first.
+// TestReadsIgnoreTheDatabasesDefaults runs the reads of queries while an
+// operator's search_path finds views of the same names first.
 func TestReadsIgnoreTheDatabasesDefaults(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	load(t, d.As(t, contract.RoleLoader), chunk(rows(20, nil)))

@@ -22,18 +22,18 @@ import (
 // outside is an object, a setting or a privilege that an operator adds.
 type outside struct {
 	name, add string
-	// remove repairs the schema. Empty: the rows of bot are at fault, and they
-	// are quarantined for a reason that contains reason.
+	// remove repairs the schema. If empty, the rows of bot are at fault, and
+	// are quarantined with a reason that contains reason.
 	remove, reason string
-	// harmless: everything loads, as if it weren't there.
+	// harmless: everything loads as usual.
 	harmless bool
-	// dropped rows vanish without an error, so that no limit applies.
+	// dropped: rows disappear without an error, so no limit applies.
 	dropped bool
-	// late is an object that can't be added to a table with a bad row.
+	// late: the object can't be added to a table that contains a bad row.
 	late bool
-	// pairs: only a second bad row of one time is at fault.
+	// pairs: only the second bad row with the same time is at fault.
 	pairs bool
-	// slow needs statements that are canceled.
+	// slow: statements have to be canceled.
 	slow bool
 }
 
@@ -44,7 +44,7 @@ func trigger(body string) string {
 
 const dropTrigger = "DROP TRIGGER outside ON events"
 
-// outsides are what operators do to their own database.
+// outsides are changes that operators make to their own database.
 var outsides = []outside{
 	{name: "an index row that is too large", add: "CREATE INDEX events_page ON events ((properties->>'page'))", reason: "54000", late: true},
 	{name: "a unique index", add: "CREATE UNIQUE INDEX once ON events ((properties->>'once'), timestamp, event_id); CREATE UNIQUE INDEX bots ON events (timestamp, (CASE WHEN user_id = 'bot' THEN 1 ELSE id END))", reason: "23505", pairs: true},
@@ -90,11 +90,11 @@ var outsides = []outside{
 	{name: "an index that fails for a value", add: "CREATE INDEX cents ON events (((properties->>'cents')::int))", reason: "22003", late: true},
 }
 
-// bot makes a row that violates every one of them.
+// bot changes a row so that it violates every one of these objects.
 func bot(r *warehouse.Row) {
 	r.Event.UserID = "bot"
 	r.Event.Timestamp = r.Event.Timestamp.Truncate(time.Hour)
-	// No two characters repeat in a way that compresses.
+	// No repeated characters, so that it doesn't compress.
 	page := strings.Builder{}
 	for i := range 1500 {
 		fmt.Fprintf(&page, "%04x", i*i*7919%65536)
@@ -102,7 +102,7 @@ func bot(r *warehouse.Row) {
 	r.Event.Properties = fmt.Appendf(nil, `{"page":"%s%s%s","zero":0,"cents":99999999999,"once":"x","kind":"none"}`, page.String(), r.Event.ID, page.String())
 }
 
-// cell is one object at one moment with a number of bad rows.
+// cell is one object, added at one moment, with a number of bad rows.
 type cell struct {
 	outside
 	d        *postgres.Database
@@ -121,7 +121,8 @@ func newCell(t *testing.T, o outside) *cell {
 	c.db.IsolateFast()
 	c.declared = metric.Definition{Name: "pages", EventType: "view", By: []string{"properties.page"}}
 	c.asOwner(t, func(owner *warehouse.DB) error { return owner.SetMetrics(t.Context(), []metric.Definition{c.declared}) })
-	// An hour of ordinary events, and one of a bot from before the object was there.
+	// An hour of ordinary events, and one event of a bot from before the object
+	// was added.
 	bots := 1
 	if o.late {
 		bots = 0
@@ -134,7 +135,8 @@ func newCell(t *testing.T, o outside) *cell {
 	return c
 }
 
-// asOwner lends a connection of the owner, who may have few.
+// asOwner runs work on a connection of the owner, whose connections are
+// limited.
 func (c *cell) asOwner(t *testing.T, work func(*warehouse.DB) error) {
 	t.Helper()
 	owners <- struct{}{}
@@ -145,10 +147,10 @@ func (c *cell) asOwner(t *testing.T, work func(*warehouse.DB) error) {
 	}
 }
 
-// owners has a place for each connection of the owner.
+// owners limits the owner's connections.
 var owners = make(chan struct{}, 3)
 
-// send adds rows of the stream, with the first of them made bad.
+// send appends rows to the stream and makes the first of these rows bad.
 func (c *cell) send(more []warehouse.Row, bots int) {
 	every := len(more) / max(bots, 1)
 	for i := range more {
@@ -163,7 +165,7 @@ func (c *cell) send(more []warehouse.Row, bots int) {
 	}
 }
 
-// load delivers all of the shard's records again, as after a crash.
+// load delivers all records of the shard again, as after a crash.
 func (c *cell) load(t *testing.T, rejectAll bool) (warehouse.Loaded, error) {
 	ch := chunk(c.all)
 	ch.RejectAll = rejectAll
@@ -182,7 +184,8 @@ func (c *cell) load(t *testing.T, rejectAll bool) (warehouse.Loaded, error) {
 	return c.db.Load(ctx, ch)
 }
 
-// cancelSleepers does at once what the server does after 40 seconds.
+// cancelSleepers cancels statements immediately that the server would cancel
+// after 40 seconds.
 func (c *cell) cancelSleepers(ctx context.Context) {
 	conn, err := pgx.Connect(ctx, c.d.URL("postgres"))
 	if err != nil {
@@ -204,9 +207,8 @@ func (c *cell) exec(t *testing.T, sql string) {
 	}
 }
 
-// settle delivers until the rows are loaded, and checks that it took no more
-// tries than it may.
-func (c *cell) settle(t *testing.T) {
+// deliver loads until all rows are loaded, and checks the number of tries.
+func (c *cell) deliver(t *testing.T) {
 	t.Helper()
 	var errs []error
 	repaired, late := false, false
@@ -220,11 +222,11 @@ func (c *cell) settle(t *testing.T) {
 		switch {
 		case c.remove != "" && !repaired:
 			if errors.Is(err, warehouse.ErrTooManyRejected) && !late {
-				late = true // the proof comes once the chunk is old
+				late = true // accepted once the chunk is old
 				continue
 			}
 			if len(c.bad) > 0 {
-				t.Fatalf("the schema is at fault, and %d rows were quarantined", len(c.bad))
+				t.Fatalf("the schema is at fault, but %d rows were quarantined", len(c.bad))
 			}
 			c.exec(t, c.remove)
 			repaired = true
@@ -239,7 +241,7 @@ func (c *cell) settle(t *testing.T) {
 		}
 	}
 	if c.remove != "" && !repaired {
-		t.Errorf("it loads although %s", c.name)
+		t.Errorf("it loads despite %s", c.name)
 	}
 	_, err := c.load(t, late)
 	for range 12 {
@@ -252,7 +254,7 @@ func (c *cell) settle(t *testing.T) {
 	}
 }
 
-// check counts what was stored and what was quarantined.
+// check counts the stored and the quarantined rows.
 func (c *cell) check(t *testing.T) {
 	t.Helper()
 	want := 0
@@ -290,7 +292,7 @@ func (c *cell) check(t *testing.T) {
 	c.reconcile(t)
 }
 
-// reconcile compares with an archive that has every line.
+// reconcile compares with an archive that contains every line.
 func (c *cell) reconcile(t *testing.T) {
 	t.Helper()
 	hour := noon.Truncate(time.Hour)
@@ -310,10 +312,10 @@ func (c *cell) reconcile(t *testing.T) {
 	})
 }
 
-// TestOutsideObjects adds each object before a load, in the middle of one and
-// before a new day, with 1, 11 of 40 and all 500 bad rows of a chunk.
+// TestOutsideObjects adds each object before a load, during a load and before a
+// new day, with 1, 11 of 40, and all 500 bad rows of a chunk.
 func TestOutsideObjects(t *testing.T) {
-	shared.Warehouse(t, noon, noon) // the roles, once for all databases
+	shared.Warehouse(t, noon, noon) // create the roles once for all databases
 	t.Parallel()
 	for _, o := range outsides {
 		for _, n := range []struct{ bots, of int }{{1, 20}, {11, 40}, {500, 500}} {
@@ -322,7 +324,7 @@ func TestOutsideObjects(t *testing.T) {
 				c := newCell(t, o)
 				c.exec(t, o.add)
 				c.send(rows(n.of, func(i int, r *warehouse.Row) { r.Event.Timestamp = noon.Add(time.Duration(i%3000) * time.Second) }), n.bots)
-				c.settle(t)
+				c.deliver(t)
 				c.check(t)
 			})
 		}
@@ -348,7 +350,7 @@ func TestOutsideObjects(t *testing.T) {
 				_, err := owner.EnsurePartitions(t.Context(), noon, tomorrow, pause.For)
 				return err
 			})
-			c.settle(t)
+			c.deliver(t)
 			c.check(t)
 		})
 		t.Run(o.name+"/in the middle of a chunk", func(t *testing.T) {
@@ -357,14 +359,14 @@ func TestOutsideObjects(t *testing.T) {
 			c.send(rows(20, nil), 0)
 			c.middle(t)
 			c.send(rows(20, nil), 1)
-			c.settle(t)
+			c.deliver(t)
 			c.check(t)
 		})
 	}
 }
 
-// middle adds the object while a chunk is loaded: it takes effect at once, or
-// waits for the end of the load.
+// middle adds the object while a chunk is loaded: it takes effect immediately,
+// or waits for the end of the load.
 func (c *cell) middle(t *testing.T) {
 	t.Helper()
 	ch := chunk(c.all)
@@ -377,7 +379,7 @@ func (c *cell) middle(t *testing.T) {
 			}()
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			select { // a setting or a privilege takes effect now
+			select { // a setting or a privilege takes effect immediately
 			case err := <-added:
 				added <- err
 			case <-ctx.Done():
@@ -390,7 +392,7 @@ func (c *cell) middle(t *testing.T) {
 		return "x", nil
 	}
 	if _, err := c.db.Load(t.Context(), ch); err != nil && c.remove == "" {
-		t.Errorf("the load during which it was added: %v", err)
+		t.Errorf("the load during the change: %v", err)
 	}
 	if err := <-added; err != nil {
 		t.Fatal(err)

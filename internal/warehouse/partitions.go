@@ -10,15 +10,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// DaysAhead is how many days after today have a partition ready.
+// DaysAhead is how many days after today have a partition.
 const DaysAhead = 7
 
-// dayTries is how often a day is tried whose making waits for a long query.
+// dayTries is how often creating or dropping a partition is tried while a long
+// query holds a lock.
 const dayTries = 5
 
-// EnsurePartitions gives every day from first to last, and every day that a load
-// requested, its partition. It is run as streamctl_owner. pause waits between
-// tries. A day that can't be made does not keep other days from being made.
+// EnsurePartitions creates the missing partitions of every day from first to
+// last, and of every day that a load requested. Run it as streamctl_owner.
+// pause waits between tries. If one partition can't be created, the others
+// still are.
 func (d *DB) EnsurePartitions(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error) {
 	days, err := d.missingDays(ctx, first, last)
 	if err != nil {
@@ -27,7 +29,7 @@ func (d *DB) EnsurePartitions(ctx context.Context, first, last time.Time, pause 
 	var errs []error
 	for _, day := range days {
 		if err := d.makeDay(ctx, day, pause); err != nil {
-			errs = append(errs, fmt.Errorf("make day %s: %w", day.Format(time.DateOnly), hinted(err)))
+			errs = append(errs, fmt.Errorf("create partition of %s: %w", day.Format(time.DateOnly), hinted(err)))
 			continue
 		}
 		made++
@@ -77,8 +79,8 @@ func (d *DB) makeDay(ctx context.Context, day time.Time, pause func(context.Cont
 	}
 }
 
-// deleteSatisfiedRequests removes the wishes that are fulfilled, or that lie below the
-// floor and never will be.
+// deleteSatisfiedRequests deletes the partition requests that are satisfied or
+// lie below the floor, where they never will be.
 func (d *DB) deleteSatisfiedRequests(ctx context.Context) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
@@ -87,12 +89,13 @@ func (d *DB) deleteSatisfiedRequests(ctx context.Context) error {
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("forget made days: %w", err)
+		return fmt.Errorf("delete satisfied partition requests: %w", err)
 	}
 	return nil
 }
 
-// Horizon is how many whole days after today have a partition, without a gap.
+// Horizon returns the number of whole days after today that have a partition,
+// without a gap.
 func (d *DB) Horizon(ctx context.Context, today time.Time) (days int, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `
@@ -105,11 +108,10 @@ func (d *DB) Horizon(ctx context.Context, today time.Time) (days int, err error)
 	return days, nil
 }
 
-// batchDays is how long load_batch remembers.
+// batchDays is how many days rows stay in load_batch.
 const batchDays = 14
 
-// ForgetBatches removes what load_batch needn't remember any longer. It is run
-// as streamctl_owner.
+// ForgetBatches deletes old rows of load_batch. Run it as streamctl_owner.
 func (d *DB) ForgetBatches(ctx context.Context) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
@@ -118,7 +120,7 @@ func (d *DB) ForgetBatches(ctx context.Context) error {
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("forget old batches: %w", err)
+		return fmt.Errorf("delete old batches: %w", err)
 	}
 	return nil
 }
@@ -139,7 +141,7 @@ func (e *missingDaysError) Error() string {
 
 func (e *missingDaysError) Unwrap() error { return e.err }
 
-// missingDays are the days of rows that no partition takes. A CHECK constraint
+// missingDays returns the days of rows without a partition. A CHECK constraint
 // fails with the same SQLSTATE as a missing partition, and so may a trigger.
 func missingDays(ctx context.Context, tx pgx.Tx, rows []Row) ([]time.Time, error) {
 	seen := map[time.Time]bool{}

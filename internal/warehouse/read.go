@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// MinuteRows reads whole minutes of a metric: every dimension and slot. A
+// MinuteRows reads complete minutes of a metric: every dimension and slot. A
 // minute without rows had no events.
 func (d *DB) MinuteRows(ctx context.Context, metric string, minutes []time.Time) (rows []MinuteRow, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -35,8 +35,8 @@ type Point struct {
 	Sum, Min, Max string
 }
 
-// Series adds a metric's minutes up, from (inclusive) to (exclusive), by steps
-// that begin at from. What had no events has no point.
+// Series sums a metric's minutes from (inclusive) to (exclusive), by steps that
+// begin at from. A step without events has no point.
 func (d *DB) Series(ctx context.Context, metric string, from, to time.Time, step time.Duration) (points []Point, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		answer, err := conn.Query(ctx, `
@@ -60,7 +60,7 @@ func (d *DB) Series(ctx context.Context, metric string, from, to time.Time, step
 	return points, nil
 }
 
-// CountUsers counts the distinct users of each day, UTC, from first to last.
+// CountUsers counts the distinct users of each day (UTC) from first to last.
 func (d *DB) CountUsers(ctx context.Context, first, last time.Time) (byDay map[string]int64, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
@@ -81,8 +81,8 @@ func (d *DB) CountUsers(ctx context.Context, first, last time.Time) (byDay map[s
 	return byDay, nil
 }
 
-// Floor is where retention ended: events before it were dropped. It is the zero
-// time if none were.
+// Floor returns the retention floor: events before it were dropped. It is the
+// zero time if none were dropped.
 func (d *DB) Floor(ctx context.Context) (floor time.Time, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		at, err := readFloor(ctx, conn)
@@ -94,8 +94,8 @@ func (d *DB) Floor(ctx context.Context) (floor time.Time, err error) {
 	return floor, err
 }
 
-// readFloor reads the floor by a connection or a transaction; nil means that
-// nothing was dropped.
+// readFloor reads the floor over a connection or a transaction; nil means that
+// no events were dropped.
 func readFloor(ctx context.Context, conn interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }) (floor *time.Time, err error) {
@@ -105,8 +105,8 @@ func readFloor(ctx context.Context, conn interface {
 	return floor, nil
 }
 
-// EachUser gives the distinct users of a span, from (inclusive) to
-// (exclusive), in portions.
+// EachUser passes the distinct users of a time range, from (inclusive) to
+// (exclusive), to each, in portions.
 func (d *DB) EachUser(ctx context.Context, from, to time.Time, each func(users []string) error) error {
 	const portion = 5000
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -135,23 +135,24 @@ func (d *DB) EachUser(ctx context.Context, from, to time.Time, each func(users [
 	return nil
 }
 
-// Change is what committed chunks changed.
+// Change is the result of Changed.
 type Change struct {
 	Minutes []time.Time
-	// Watermark is where the next look begins: a transaction, before which all
-	// have ended and are in this one, and when this look was.
+	// Watermark is the position of the next call: a transaction id, before
+	// which all transactions have ended and are included, and the time of this
+	// call.
 	Watermark string
 }
 
-// Changed tells which minutes since oldest were changed by the transactions
-// from watermark on, newest first. An empty watermark means all that have
-// rows. No clocks are compared: a transaction that began early and commits late
-// is seen by the next look. Those that began within the last minutes before the
-// watermark was made are looked at again: a crash of the server takes back the
-// ids of transactions that were rolled back just before it, and gives them anew.
+// Changed returns the minutes since oldest that transactions from watermark on
+// have changed, newest first. An empty watermark returns all minutes with rows.
+// It does not compare clocks: the next call sees a transaction that began early
+// and commits late. It rereads the transactions of the last minutes before the
+// watermark, because a crash of the server resets the transaction counter and
+// reassigns the ids of transactions that were rolled back just before it.
 func (d *DB) Changed(ctx context.Context, watermark string, oldest time.Time) (c Change, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		// One statement is one snapshot.
+		// One statement sees one snapshot.
 		const since = `
 			SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '@' || extract(epoch FROM now()),
 			       ARRAY(SELECT DISTINCT m FROM public.load_batch, unnest(minutes) m
@@ -172,7 +173,7 @@ func (d *DB) Changed(ctx context.Context, watermark string, oldest time.Time) (c
 	return c, nil
 }
 
-// Metrics names the metrics that have rollups.
+// Metrics lists the metrics that have rollups.
 func (d *DB) Metrics(ctx context.Context) (names []string, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, "SELECT DISTINCT metric FROM public.dimension ORDER BY 1")
@@ -188,5 +189,5 @@ func (d *DB) Metrics(ctx context.Context) (names []string, err error) {
 	return names, nil
 }
 
-// day is the beginning of a time's day, UTC.
+// day returns the beginning of a time's day (UTC).
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }

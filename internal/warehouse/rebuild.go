@@ -12,25 +12,24 @@ import (
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
-// BelowFloorError says that rollups can't be counted again, because retention
-// has dropped the events.
+// BelowFloorError means that rollups can't be rebuilt because retention has
+// dropped the events.
 type BelowFloorError struct{ From, Floor time.Time }
 
 func (e *BelowFloorError) Error() string {
-	return fmt.Sprintf("rebuild rollups from %s: events before %s were dropped", e.From.Format(time.RFC3339), e.Floor.Format(time.RFC3339))
+	return fmt.Sprintf("rebuild rollups from %s: events before %s were dropped by retention", e.From.Format(time.RFC3339), e.Floor.Format(time.RFC3339))
 }
 
-// Hint says what to do.
 func (e *BelowFloorError) Hint() string {
-	return "begin at " + e.Floor.Format(time.RFC3339) + " or later"
+	return "start at " + e.Floor.Format(time.RFC3339) + " or later"
 }
 
-// RebuildRollups counts events again, from (inclusive) to (exclusive), cut to
-// whole hours, an hour a transaction; loading waits meanwhile. It is run as
-// streamctl_owner. Each series is counted from its since on; those that code
-// makes only where analyze, the code, is given. Rows are never removed: what is
-// there no more has n = 0 and a larger revision, which the cache sees. Nothing
-// is changed below the floor; there the error is a *BelowFloorError.
+// RebuildRollups recounts events from (inclusive) to (exclusive), rounded to
+// whole hours, with one transaction per hour; loads are locked out meanwhile.
+// Run it as streamctl_owner. Each series is counted from its start (Since);
+// computed series only if analyze is given. Rows are never deleted: rows
+// without events get n = 0 and a larger revision, which the cache sees. Nothing
+// changes below the floor; the error is then a *BelowFloorError.
 func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze func(event.Event) []metric.Contribution) error {
 	from = from.UTC().Truncate(time.Hour)
 	for hour := from; hour.Before(to); hour = hour.Add(time.Hour) {
@@ -62,7 +61,8 @@ func rebuildHour(ctx context.Context, tx pgx.Tx, hour time.Time, analyze func(ev
 	if err != nil {
 		return fmt.Errorf("read metrics: %w", err)
 	}
-	// Series that begin within the hour are counted from there on, apart.
+	// Series that start within the hour are counted separately, from their
+	// start.
 	parts := map[time.Time]*rebuilding{}
 	var key string
 	var definition *string
@@ -96,7 +96,7 @@ func rebuildHour(ctx context.Context, tx pgx.Tx, hour time.Time, analyze func(ev
 	return nil
 }
 
-// rebuilding is a span of events and the series that are counted of it.
+// rebuilding is a time range of events and the series to count.
 type rebuilding struct {
 	from, to time.Time
 	events   bool
@@ -105,7 +105,7 @@ type rebuilding struct {
 	analyze  func(event.Event) []metric.Contribution
 }
 
-// keys are the series, those of skipped events among them.
+// keys returns the series, including those of skipped events.
 func (r rebuilding) keys() []string {
 	keys := slices.Clone(r.coded)
 	if r.events {
@@ -117,7 +117,7 @@ func (r rebuilding) keys() []string {
 	return keys
 }
 
-// rebuild writes the whole of each minute into slot 0 and empties the others.
+// rebuild writes each minute's total into slot 0 and clears the other slots.
 func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
 	keys := r.keys()
 	if len(keys) == 0 {
@@ -149,12 +149,12 @@ func rebuild(ctx context.Context, tx pgx.Tx, r rebuilding) error {
 	addToRollups(&batch, 0, measures, &l.Minutes)
 	l.note(&batch, minutes)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("add to rollups, note batch: %w", err)
+		return fmt.Errorf("add to rollups, record batch: %w", err)
 	}
 	return nil
 }
 
-// count reads the events of a span and adds them up.
+// count reads the events of a time range and computes their sums.
 func count(ctx context.Context, tx pgx.Tx, r rebuilding) ([]RollupDelta, error) {
 	rows, err := tx.Query(ctx, "SELECT event_id, user_id, event_type, timestamp, properties FROM public.events WHERE timestamp >= $1 AND timestamp < $2", r.from, r.to)
 	if err != nil {

@@ -8,41 +8,41 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ArchivedLine is a line of the archive, as it is compared with the warehouse.
+// ArchivedLine is a line of the archive to compare with the warehouse.
 type ArchivedLine struct {
 	Shard, Seq string
 	I          int
-	// ID and Timestamp are the event's identity; zero for a line that is no
-	// event, which has to be in quarantine.
+	// ID and Timestamp are the event's identity; zero for a line that is not a
+	// valid event and must be in quarantine.
 	ID        [16]byte
 	Timestamp time.Time
 }
 
-// HourState is what is known of an hour of arrival.
+// HourState is the result of comparing an hour of arrival.
 type HourState struct {
 	Hour time.Time
-	// Since is when it was first looked at.
+	// Since is when the hour was first compared.
 	Since time.Time
 	Lines int64
-	// Missing are lines of the archive that are neither in events nor in
-	// quarantine nor below the floor; Unarchived are rows of events that no
-	// line is.
+	// Missing is the number of archived lines that are neither in events nor in
+	// quarantine nor below the floor; Unarchived is the number of rows of
+	// events without an archived line.
 	Missing, Unarchived int64
 }
 
-// Clean says that archive and warehouse hold the same.
+// Clean reports whether archive and warehouse match.
 func (h HourState) Clean() bool { return h.Missing == 0 && h.Unarchived == 0 }
 
-// UnreconciledHours are at most limit hours of arrival, from oldest on and ended by
-// newest, that have still to be compared: first those that never were, then
-// those that differed when they were looked at last, unless that was after again.
-func (d *DB) UnreconciledHours(ctx context.Context, oldest, newest, again time.Time, limit int) (hours []time.Time, err error) {
+// UnreconciledHours returns up to limit hours of arrival, starting with oldest
+// and ended by newest, that must be compared: first those never compared, then
+// those that differed when they were last compared, before recheckBefore.
+func (d *DB) UnreconciledHours(ctx context.Context, oldest, newest, recheckBefore time.Time, limit int) (hours []time.Time, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
 			SELECT h FROM generate_series(date_trunc('hour', $1::timestamptz), $2::timestamptz - interval '1 hour', interval '1 hour') h
 			LEFT JOIN public.reconciled_hour r ON r.hour = h
 			WHERE r.hour IS NULL OR (r.missing > 0 OR r.unarchived > 0) AND r.checked_at < $3
-			ORDER BY r.checked_at NULLS FIRST, h LIMIT $4`, oldest, newest, again, limit)
+			ORDER BY r.checked_at NULLS FIRST, h LIMIT $4`, oldest, newest, recheckBefore, limit)
 		if err != nil {
 			return err
 		}
@@ -55,9 +55,9 @@ func (d *DB) UnreconciledHours(ctx context.Context, oldest, newest, again time.T
 	return hours, nil
 }
 
-// FirstArrival is when the oldest row of events arrived that was loaded from
-// the stack's own stream, by the batches that are remembered; ok is false
-// without any.
+// FirstArrival returns when the oldest event loaded from the stack's own stream
+// arrived, according to the recorded batches and hours; ok is false if nothing
+// is recorded.
 func (d *DB) FirstArrival(ctx context.Context) (at time.Time, ok bool, err error) {
 	var first *time.Time
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -72,8 +72,8 @@ func (d *DB) FirstArrival(ctx context.Context) (at time.Time, ok bool, err error
 	return first.UTC(), true, nil
 }
 
-// ComparedObjects are the archive objects of an hour that were compared and had
-// nothing missing: they needn't be read again.
+// ComparedObjects returns the archive objects of an hour that were compared
+// without missing lines and need not be read again.
 func (d *DB) ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, "SELECT key FROM public.reconciled_object WHERE hour = $1 AND missing = 0", hour)
@@ -93,8 +93,8 @@ func (d *DB) ComparedObjects(ctx context.Context, hour time.Time) (keys map[stri
 	return keys, nil
 }
 
-// CompareObject looks for the lines of an archive object, which must hold no
-// repeats, and notes what it found. It is run as streamctl_owner.
+// CompareObject compares the lines of an archive object, without repeats, with
+// the warehouse and records the result. Run it as streamctl_owner.
 func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, lines []ArchivedLine) error {
 	n := len(lines)
 	shards, seqs, is, hashes := make([]string, n), make([]string, n), make([]int32, n), make([]int64, n)
@@ -133,9 +133,9 @@ func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, line
 	return nil
 }
 
-// CloseHour adds up what the hour's objects had, once all of them were
-// compared, and gives the hour's state. keys are the objects there are; what was
-// noted of others is forgotten. It is run as streamctl_owner.
+// CloseHour combines the results of the hour's objects, all of which must have
+// been compared, and returns the hour's state. keys are the existing objects;
+// results of other objects are deleted. Run it as streamctl_owner.
 func (d *DB) CloseHour(ctx context.Context, hour time.Time, keys []string) (h HourState, err error) {
 	if keys == nil {
 		keys = []string{}
@@ -170,11 +170,11 @@ func (d *DB) CloseHour(ctx context.Context, hour time.Time, keys []string) (h Ho
 	return h, nil
 }
 
-// Unreconciled counts what somebody has to look at: hours of arrival in which
-// archive and warehouse differ, 6 hours after that was first seen and the loads
-// had got past the hour (or a day, if they never get there); hours that nobody
-// has compared for 8 hours; and days that retention keeps, because they can't be
-// shown to be archived.
+// Unreconciled counts the cases that need attention: hours of arrival in which
+// archive and warehouse differ, if the difference is at least 6 hours old and
+// loading has passed the hour (or is a day old in any case); hours that have
+// not been compared for 8 hours; and days that retention keeps because they may
+// not be archived.
 func (d *DB) Unreconciled(ctx context.Context, now time.Time) (n int, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `SELECT
@@ -187,7 +187,7 @@ func (d *DB) Unreconciled(ctx context.Context, now time.Time) (n int, err error)
 				AND relname ~ '^events_[0-9]{8}$' AND to_date(substr(relname, 8), 'YYYYMMDD') + 1 <= floor AT TIME ZONE 'UTC')`, now).Scan(&n)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("count what isn't reconciled: %w", err)
+		return 0, fmt.Errorf("count unreconciled hours: %w", err)
 	}
 	return n, nil
 }

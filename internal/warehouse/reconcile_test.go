@@ -8,7 +8,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// lines are the archive's, for rows that came from chunk.
+// lines returns the archive's lines for rows of chunk.
 func lines(all []warehouse.Row) []warehouse.ArchivedLine {
 	out := make([]warehouse.ArchivedLine, len(all))
 	for i, r := range all {
@@ -25,7 +25,7 @@ func TestReconcile(t *testing.T) {
 	setAside(&c, warehouse.Rejected{Seq: "100", Reason: "no JSON"})
 	c.Arrived = noon
 	load(t, db, c)
-	// The stream has a resend of row 7 as well: a line that made no row.
+	// The stream also contains a resend of row 7: a line without a row.
 	archived := append(lines(all), warehouse.ArchivedLine{Shard: c.Shard, Seq: "100"})
 	resend := lines(all[7:8])
 	resend[0].Seq = "101"
@@ -49,13 +49,13 @@ func TestReconcile(t *testing.T) {
 			t.Errorf("%s: compared are %v, %v", name, known, err)
 		}
 	}
-	compare("nothing is archived", 0, 100)
+	compare("no line is archived", 0, 100)
 	compare("half is archived", 0, 50, archived[:50])
 	if known, err := owner.ComparedObjects(t.Context(), noon); err != nil || len(known) != 1 {
 		t.Errorf("compared are %v, %v", known, err)
 	}
-	compare("a line is in no table", 1, 0, archived, lines(rows(1, func(_ int, r *warehouse.Row) { r.Seq = "102" })))
-	compare("a line that is no event and not in quarantine", 1, 0, archived, []warehouse.ArchivedLine{{Shard: c.Shard, Seq: "103"}})
+	compare("a line is missing from both tables", 1, 0, archived, lines(rows(1, func(_ int, r *warehouse.Row) { r.Seq = "102" })))
+	compare("a line that is not an event and not in quarantine", 1, 0, archived, []warehouse.ArchivedLine{{Shard: c.Shard, Seq: "103"}})
 	old := lines(rows(1, func(_ int, r *warehouse.Row) { r.Seq, r.Event.Timestamp = "104", noon.AddDate(0, 0, -9) }))
 	compare("above the floor", 1, 0, archived, old)
 	if _, err := d.Conn(t).Exec(t.Context(), "UPDATE events_floor SET floor = $1", noon.AddDate(0, 0, -1)); err != nil {
@@ -68,7 +68,7 @@ func TestReconcile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := owner.CloseHour(t.Context(), noon, []string{"x", "y"}); err == nil {
-		t.Error("an hour with an object that wasn't compared is closed")
+		t.Error("an hour was closed although an object wasn't compared")
 	}
 }
 
@@ -104,10 +104,11 @@ func TestHoursToCompare(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// 12 o'clock has an event that no object has; it has been looked at just now.
+	// The hour of 12:00 has an event that is in no object; it has just been
+	// compared.
 	hours(now.Add(-time.Hour), 2)
 	hours(now.Add(time.Hour), 2, 0)
-	for after, want := range map[time.Duration]int{0: 0, 7 * time.Hour: 0, 25 * time.Hour: 1} { // loads haven't got past the hour
+	for after, want := range map[time.Duration]int{0: 0, 7 * time.Hour: 0, 25 * time.Hour: 1} { // loading has not passed the hour yet
 		if n, err := owner.Unreconciled(t.Context(), now.Add(after)); err != nil || n-uncompared(now.Add(after)) != want {
 			t.Errorf("%s later %d are overdue, %v; want %d", after, n, err, want)
 		}
@@ -117,16 +118,17 @@ func TestHoursToCompare(t *testing.T) {
 	if n, err := owner.Unreconciled(t.Context(), now.Add(7*time.Hour)); err != nil || n-uncompared(now.Add(7*time.Hour)) != 1 {
 		t.Errorf("%d are overdue, %v", n, err)
 	}
-	// A day that is kept.
+	// A day that retention keeps.
 	if _, err := d.Conn(t).Exec(t.Context(), "UPDATE events_floor SET floor = $1", noon.Truncate(24*time.Hour).AddDate(0, 0, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := owner.Unreconciled(t.Context(), now); err != nil || n-uncompared(now) != 1 {
-		t.Errorf("%d are overdue with a day that is kept, %v", n, err)
+		t.Errorf("%d are overdue with a day that retention keeps, %v", n, err)
 	}
 }
 
-// uncompared are the hours since 14 o'clock that are over for eight.
+// uncompared returns the number of hours since 14:00 that ended at least eight
+// hours ago.
 func uncompared(now time.Time) int {
 	return max(0, int(now.Add(-9*time.Hour).Sub(noon.Add(2*time.Hour))/time.Hour)+1)
 }

@@ -13,16 +13,16 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// suspect is a row that failed alone, and its first error.
+// suspect is a row that failed alone, with its first error.
 type suspect struct {
 	row Row
 	err error
 }
 
-// insertSafely inserts the rows that are not stored yet. Rows that fail are
-// isolated by bisection, and each is rejected if it fails again alone after a
-// known-good row of its day loaded: a fault of the schema that is repaired at
-// any moment in between never rejects a row.
+// insertSafely inserts the rows that are not stored yet. It isolates failing
+// rows by bisection, and rejects a row only if it fails again alone after a
+// known-good row of the same day was loaded: a schema fault that is repaired in
+// the meantime never rejects a row.
 func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
 	if l.timeouts != nil {
 		rows = l.resume(rows)
@@ -30,7 +30,8 @@ func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, 
 			return nil, err
 		}
 	}
-	// A stored row can violate a constraint that came later. It is a duplicate.
+	// A stored row may violate a constraint that was added later. It is a
+	// duplicate.
 	stored, err := l.readBack(ctx, tx, rows)
 	if err != nil {
 		return nil, fmt.Errorf("look for duplicates: %w", err)
@@ -53,10 +54,10 @@ func (l *load) insertSafely(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, 
 	return inserted, l.restorePace(ctx, tx, nil)
 }
 
-// bisect inserts rows and halves those that fail down to single suspects;
-// failed reports that each of the rows is one. After a half in which every row
-// failed, the rows of the other half are tried one by one: if they fail as well,
-// halving them would try each of them again at every level.
+// bisect inserts rows and halves failing ones down to single suspects; failed
+// reports that every row is a suspect. If all rows of the first half failed, it
+// tries the rows of the second half one by one: if they fail as well, halving
+// would try each row at every level.
 func (l *load) bisect(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, failed bool, err error) {
 	if len(rows) == 0 {
 		return nil, false, nil
@@ -90,8 +91,8 @@ func (l *load) bisect(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Ro
 	return inserted, failed, nil
 }
 
-// attributable returns nil if an error may be a row's, and otherwise the error
-// with which the load ends.
+// attributable returns nil if a row may have caused the error, and otherwise
+// the error that ends the load.
 func (l *load) attributable(ctx context.Context, tx pgx.Tx, err error, rows int) error {
 	if !mayBeTheData(err) || l.isFirstTimeout(err) {
 		return fmt.Errorf("insert %d events: %w", rows, err)
@@ -112,8 +113,8 @@ func (l *load) suspect(row Row, err error) error {
 	return l.checkLimit()
 }
 
-// checkLimit ends the load when there are too many suspects: the chunk waits,
-// because it is rather the schema that is at fault.
+// checkLimit ends the load if there are too many suspects, because then the
+// schema is probably at fault: the chunk waits.
 func (l *load) checkLimit() error {
 	limit := max(10, l.in.events/10)
 	if l.RejectAll || len(l.suspects) <= limit {
@@ -139,7 +140,8 @@ func (l *load) retry(ctx context.Context, tx pgx.Tx, s suspect) ([]Row, error) {
 	return nil, nil
 }
 
-// try inserts rows so that a failure leaves the transaction usable.
+// try inserts rows in a savepoint, so that a failure leaves the transaction
+// usable.
 func (l *load) try(ctx context.Context, tx pgx.Tx, rows []Row) (inserted []Row, err error) {
 	var dropped []Rejected
 	err = savepoint(ctx, tx, func(tx pgx.Tx) error {
@@ -168,8 +170,8 @@ func (l *load) insertOnce(ctx context.Context, tx pgx.Tx, rows []Row) (inserted 
 	return inserted, nil, err
 }
 
-// prove loads a known-good row of each day of a suspect or of a dropped row, and
-// rolls it back. If the database rejects or drops it too, the rows are not at
+// prove loads and rolls back a known-good row for each day with a suspect or a
+// dropped row. If the database rejects or drops it too, the rows are not at
 // fault.
 func (l *load) prove(ctx context.Context, tx pgx.Tx, inserted []Row) error {
 	proven := map[time.Time]bool{}
@@ -191,9 +193,9 @@ func (l *load) prove(ctx context.Context, tx pgx.Tx, inserted []Row) error {
 	return nil
 }
 
-// proveDay tries, until one loads, copies of a row of the chunk that was
-// inserted, of the newest stored event of the day and of the newest of any day,
-// and then a plain event, which may itself violate an operator's constraint.
+// proveDay tries copies of several rows until one loads: a row of the chunk
+// that was inserted, the newest stored event of the day, the newest stored
+// event, and a plain event, which may itself violate an operator's constraint.
 func (l *load) proveDay(ctx context.Context, tx pgx.Tx, inserted []Row, s suspect) error {
 	of := day(s.row.Event.Timestamp)
 	candidates := []func() (Row, bool, error){
@@ -248,8 +250,8 @@ func (l *load) proveRow(ctx context.Context, tx pgx.Tx, row Row) error {
 	})
 }
 
-// newestEvent reads the newest stored event of a span, or of all time when the
-// span is zero.
+// newestEvent reads the newest stored event of a time range, or of all events
+// if the range is zero.
 func newestEvent(ctx context.Context, tx pgx.Tx, from, to time.Time) (r Row, ok bool, err error) {
 	where, args := "", []any(nil)
 	if !from.IsZero() {

@@ -14,8 +14,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// refusing is a wrong schema that looks like wrong data. The seventh row that is
-// tried, which is the second that is tried alone, waits before it is refused.
+// refusing is a schema fault that looks like a data fault. The seventh row
+// tried, which is the second row tried alone, waits before it is rejected.
 const refusing = `
 	CREATE SEQUENCE tries;
 	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -26,10 +26,11 @@ const refusing = `
 	CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse();
 	SELECT pg_advisory_lock(7, 7)`
 
-// TestASchemaIsNotMendedWithinALoad mends a schema while a load finds out which
-// of its events are to blame. Were that let in where a savepoint is rolled back,
-// the rest would be taken and the first events be set aside for good.
-func TestASchemaIsNotMendedWithinALoad(t *testing.T) {
+// TestASchemaIsNotRepairedWithinALoad repairs the schema while a load isolates
+// the failing events. If the repair took effect while a savepoint is rolled
+// back, the remaining events would load and the first ones be quarantined for
+// good.
+func TestASchemaIsNotRepairedWithinALoad(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, conn, mender := d.As(t, contract.RoleLoader), d.Conn(t), d.Conn(t)
 	if _, err := conn.Exec(t.Context(), refusing); err != nil {
@@ -37,7 +38,7 @@ func TestASchemaIsNotMendedWithinALoad(t *testing.T) {
 	}
 	c := chunk(rows(20, nil))
 	c.Keep = func(_ context.Context, bad []warehouse.Rejected) (string, error) {
-		t.Errorf("%d lines were set aside", len(bad))
+		t.Errorf("%d lines were quarantined", len(bad))
 		return "quarantine/v1/x", nil
 	}
 	loaded, mended := make(chan error, 1), make(chan error, 1)
@@ -61,11 +62,11 @@ func TestASchemaIsNotMendedWithinALoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	if done, err := db.Load(t.Context(), c); err != nil || done.Inserted != 20 {
-		t.Errorf("once it is mended: %+v, %v", done, err)
+		t.Errorf("after the repair: %+v, %v", done, err)
 	}
 }
 
-// waitsFor waits until a query counts one.
+// waitsFor waits until a query returns 1.
 func waitsFor(t *testing.T, conn *pgx.Conn, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -10,23 +10,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Retained tells what a retention did.
+// Retained is the result of DropDays.
 type Retained struct {
-	// Dropped are the days whose partitions went.
+	// Dropped lists the days whose partitions were dropped.
 	Dropped []time.Time
-	// Kept are the days below the floor that stay, because hours in which
-	// their rows arrived aren't known to be archived.
+	// Kept lists the days below the floor whose partitions remain, because some
+	// hours in which their rows arrived may not be archived.
 	Kept []time.Time
 }
 
-// DropDays drops what happened before a day, UTC. It is run as streamctl_owner.
+// DropDays drops the events before a day (UTC). Run it as streamctl_owner.
 //
-// Each step can be interrupted, and the next call goes on. First the floor is
-// raised, alone, so that from then on no load puts a row below it. A day is
-// dropped only where every hour in which its rows arrived was compared with the
-// archive and nothing was unarchived; else it is kept. A partition is detached
-// without locking out loads or reads, and then dropped. pause waits between
-// tries, where a long query holds a lock.
+// Each step can be interrupted and is continued by the next call. The floor is
+// raised first, in a transaction of its own, so that from then on no load
+// inserts a row below it. A day is dropped only if every hour in which its rows
+// arrived was compared with the archive without unarchived rows; otherwise it
+// is kept. A partition is first detached, without locking out loads or reads,
+// and then dropped. pause waits between tries while a long query holds a lock.
 func (d *DB) DropDays(ctx context.Context, before time.Time, pause func(context.Context, time.Duration) error) (Retained, error) {
 	var done Retained
 	before = day(before)
@@ -56,8 +56,8 @@ func (d *DB) DropDays(ctx context.Context, before time.Time, pause func(context.
 	return done, errors.Join(errs...)
 }
 
-// daysBefore are the days before another that have a table, a partition still
-// or detached already, oldest first.
+// daysBefore returns the days before another day that have a table, attached or
+// already detached, oldest first.
 func (d *DB) daysBefore(ctx context.Context, before time.Time) (days []time.Time, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `SELECT day FROM (
@@ -76,7 +76,7 @@ func (d *DB) daysBefore(ctx context.Context, before time.Time) (days []time.Time
 	return days, nil
 }
 
-// raiseFloor makes a day the first that is loaded.
+// raiseFloor makes a day the first one that can be loaded.
 func (d *DB) raiseFloor(ctx context.Context, floor time.Time) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
@@ -93,8 +93,8 @@ func (d *DB) raiseFloor(ctx context.Context, floor time.Time) error {
 	return nil
 }
 
-// archived says that every hour in which a day's own rows arrived is known to
-// be in the archive.
+// archived reports whether every hour in which a day's own rows arrived is
+// known to be in the archive.
 func (d *DB) archived(ctx context.Context, day time.Time) (ok bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var sql string
@@ -111,7 +111,7 @@ func (d *DB) archived(ctx context.Context, day time.Time) (ok bool, err error) {
 
 func dayTable(day time.Time) string { return "events_" + day.Format("20060102") }
 
-// dropDay detaches a day's partition, unless it is detached, and drops it.
+// dropDay detaches a day's partition, if it is attached, and drops it.
 func (d *DB) dropDay(ctx context.Context, day time.Time, pause func(context.Context, time.Duration) error) error {
 	for try := 1; ; try++ {
 		err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return dropDay(ctx, conn, dayTable(day)) })
@@ -128,8 +128,8 @@ func (d *DB) dropDay(ctx context.Context, day time.Time, pause func(context.Cont
 }
 
 func dropDay(ctx context.Context, conn *pgx.Conn, table string) (err error) {
-	// No transaction: CONCURRENTLY takes none. Ended before anything else uses
-	// the connection.
+	// CONCURRENTLY can't run in a transaction. The settings are reset before
+	// the connection is used again.
 	if _, err := conn.Exec(ctx, "SET ROLE streamctl_tables"); err != nil {
 		return err
 	}
@@ -142,14 +142,14 @@ func dropDay(ctx context.Context, conn *pgx.Conn, table string) (err error) {
 		_, lockErr := conn.Exec(ctx, "SET lock_timeout = 0")
 		err = errors.Join(err, roleErr, lockErr)
 	}()
-	// An object that would keep the table from being dropped has to be known
-	// before the day is detached: afterwards events would lack it.
+	// Check for dependent objects before detaching the day: afterwards its
+	// events would be missing although the table can't be dropped.
 	if err := dependents(ctx, conn, table); err != nil {
 		return err
 	}
 	for {
 		var step *string
-		// A detach that was interrupted has to be finished.
+		// An interrupted detach must be finalized.
 		err := conn.QueryRow(ctx, `SELECT CASE
 				WHEN t.id IS NULL THEN NULL
 				WHEN i.inhrelid IS NULL THEN format('DROP TABLE public.%I', $1)
@@ -163,15 +163,16 @@ func dropDay(ctx context.Context, conn *pgx.Conn, table string) (err error) {
 		if step == nil {
 			return nil
 		}
-		// The simple protocol: a prepared statement would be a transaction.
+		// The simple protocol, because a prepared statement would run in a
+		// transaction.
 		if _, err := conn.PgConn().Exec(ctx, *step).ReadAll(); err != nil {
 			return err
 		}
 	}
 }
 
-// dependents is an error that names the views, materialized views and foreign
-// keys that depend on a table itself; those on all of events don't count.
+// dependents returns an error that lists the views, materialized views and
+// foreign keys that depend on the table itself; those on events don't count.
 func dependents(ctx context.Context, conn *pgx.Conn, table string) error {
 	rows, err := conn.Query(ctx, `SELECT DISTINCT pg_describe_object('pg_class'::regclass, v.id, 0) FROM (
 			SELECT r.ev_class AS id FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid

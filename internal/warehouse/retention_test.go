@@ -14,7 +14,7 @@ import (
 
 func errorAs[E error](err error) (e E, ok bool) { ok = errors.As(err, &e); return e, ok }
 
-// sleep is a real pause, for what waits for a real lock.
+// sleep really sleeps, for tests that wait for a real lock.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
@@ -24,7 +24,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// threeDays has events on the 29th, 30th and 31st, which arrived at noon.
+// threeDays loads events of the 29th, 30th and 31st, which arrived at noon.
 func threeDays(t *testing.T) *postgres.Database {
 	t.Helper()
 	d := shared.Warehouse(t, noon.AddDate(0, 0, -2), noon)
@@ -34,7 +34,7 @@ func threeDays(t *testing.T) *postgres.Database {
 	return d
 }
 
-// reconciled notes that the hour of arrival is archived.
+// reconciled records that the hour of arrival is archived.
 func reconciled(t *testing.T, d *postgres.Database, unarchived int) {
 	t.Helper()
 	_, err := d.Conn(t).Exec(t.Context(), `INSERT INTO reconciled_hour (hour, lines, missing, unarchived) VALUES ($1, 300, 0, $2)
@@ -53,7 +53,7 @@ func TestDaysThatAreArchivedAreDropped(t *testing.T) {
 	d := threeDays(t)
 	owner := d.As(t, contract.RoleOwner)
 	today := noon.Truncate(24 * time.Hour)
-	for _, unarchived := range []int{-1, 1, 0} { // not compared, a row not archived, all archived
+	for _, unarchived := range []int{-1, 1, 0} { // not compared, one row not archived, all archived
 		if unarchived >= 0 {
 			reconciled(t, d, unarchived)
 		}
@@ -69,31 +69,31 @@ func TestDaysThatAreArchivedAreDropped(t *testing.T) {
 		if !slices.EqualFunc(dropped, want, time.Time.Equal) || len(kept) != 0 {
 			t.Errorf("%d unarchived: dropped %v, kept %v", unarchived, done.Dropped, done.Kept)
 		}
-		// Whether the day could be dropped or not, nothing is loaded there any more.
+		// In all cases nothing is loaded into the day any more.
 		late := load(t, d.As(t, contract.RoleLoader), chunk(rows(3, func(i int, r *warehouse.Row) { r.Event.Timestamp = noon.AddDate(0, 0, -i) })))
 		if late.Inserted != 1 || late.Expired != 2 {
 			t.Errorf("%d unarchived: %d inserted, %d expired", unarchived, late.Inserted, late.Expired)
 		}
 	}
 	if left := days(t, d); !slices.Equal(left, []string{"events_20260131"}) {
-		t.Errorf("left are %v", left)
+		t.Errorf("%v remain", left)
 	}
 	if done, err := owner.DropDays(t.Context(), noon, sleep); err != nil || len(done.Dropped)+len(done.Kept) != 0 {
 		t.Errorf("again: %+v, %v", done, err)
 	}
-	// Nor is a dropped day made again.
+	// A dropped day is not created again.
 	if made, err := owner.EnsurePartitions(t.Context(), noon, noon, sleep); made != 0 || err != nil {
-		t.Errorf("%d days made, %v", made, err)
+		t.Errorf("%d days created, %v", made, err)
 	}
 }
 
-// A detach has two halves, and the server or the function may die between them,
-// or between the detach and the drop.
-func TestADropThatWasCutShortGoesOn(t *testing.T) {
+// A detach has two steps, and the server or the function may crash between
+// them, or between detach and drop.
+func TestAnInterruptedDropIsResumed(t *testing.T) {
 	for name, half := range map[string]func(*testing.T, *postgres.Database){
-		"before the second half": func(t *testing.T, d *postgres.Database) {
-			// A transaction that has the table in use keeps the detach waiting,
-			// after its first half is committed.
+		"before the second step": func(t *testing.T, d *postgres.Database) {
+			// A transaction that uses the table keeps the detach waiting after
+			// its first step is committed.
 			reader := d.Conn(t)
 			if _, err := reader.Exec(t.Context(), "BEGIN; SELECT count(*) FROM events"); err != nil {
 				t.Fatal(err)
@@ -104,7 +104,7 @@ func TestADropThatWasCutShortGoesOn(t *testing.T) {
 				t.Error("it did not wait for the reader")
 			}
 			if n := number(t, d.Conn(t), "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"); n != 1 {
-				t.Errorf("%d are half detached", n)
+				t.Errorf("%d are partly detached", n)
 			}
 			if _, err := reader.Exec(t.Context(), "ROLLBACK"); err != nil {
 				t.Fatal(err)
@@ -125,7 +125,7 @@ func TestADropThatWasCutShortGoesOn(t *testing.T) {
 				t.Errorf("dropped %v, %v", done.Dropped, err)
 			}
 			if left := days(t, d); !slices.Equal(left, []string{"events_20260131"}) {
-				t.Errorf("left are %v", left)
+				t.Errorf("%v remain", left)
 			}
 		})
 	}

@@ -9,27 +9,28 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// Limits are the connection limits of the roles that log in often. Zero is
+// Limits are the connection limits of the loader and reader roles. Zero means
 // 40 % of the server's max_connections.
 type Limits struct {
 	Loader int
 	Reader int
 }
 
-// EnsureRoles makes the roles that are missing. It is run as the master, until
+// EnsureRoles creates missing roles. Run it as the master user, until
 // streamctl_owner can log in.
 //
-// The master may never become a member of a role that is a member of rds_iam,
-// however indirectly: RDS then asks it for a token instead of its password. But
-// from PostgreSQL 16 on whoever creates a role is a member of it. So the master
-// makes a role that makes the others, and drops it: the membership goes along.
-// streamctl_owner makes loader and reader itself and so may change them later.
+// The master user must never become a member, even indirectly, of a role that
+// is a member of rds_iam: RDS would then require a token instead of its
+// password. But from PostgreSQL 16 on, the creator of a role becomes a member
+// of it. So the master user creates a role that creates streamctl_owner, and
+// drops it, which removes the membership. streamctl_owner itself creates loader
+// and reader and so may alter them later.
 func (d *DB) EnsureRoles(ctx context.Context) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return transact(ctx, conn, func(tx pgx.Tx) error { return ensureRoles(ctx, tx) })
 	})
 	if err != nil {
-		return fmt.Errorf("make roles: %w", err)
+		return fmt.Errorf("create roles: %w", err)
 	}
 	return nil
 }
@@ -79,8 +80,9 @@ func ensureRoles(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// makeOwner ends with streamctl_owner as the current role. Before version 16
-// nobody is a member of what he creates, so that the way there is granted.
+// makeOwner leaves streamctl_owner as the current role. Before version 16,
+// CREATEROLE grants no membership in the new role, so the membership is granted
+// explicitly.
 var makeOwner = []string{
 	"CREATE ROLE streamctl_maker NOLOGIN CREATEROLE",
 	"GRANT streamctl_maker TO CURRENT_USER",
@@ -101,8 +103,8 @@ var makeOwner = []string{
 	"SET LOCAL ROLE streamctl_owner",
 }
 
-// SetRoles gives loader and reader their connection limits, and every role its
-// timeouts. It is run as streamctl_owner, at each deploy.
+// SetRoles sets the connection limits of loader and reader and the timeouts of
+// every role. Run it as streamctl_owner, at each deploy.
 func (d *DB) SetRoles(ctx context.Context, l Limits) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return transact(ctx, conn, func(tx pgx.Tx) error {
@@ -126,8 +128,8 @@ func (d *DB) SetRoles(ctx context.Context, l Limits) error {
 	return nil
 }
 
-// limit sets a role's connection limit. ALTER ROLE takes no parameters, so the
-// server itself writes the statement.
+// limit sets a role's connection limit. ALTER ROLE accepts no parameters, so
+// the server formats the statement.
 func limit(ctx context.Context, tx pgx.Tx, role string, connections int) error {
 	var sql string
 	err := tx.QueryRow(ctx, `SELECT format('ALTER ROLE %I CONNECTION LIMIT %s', $1::text,

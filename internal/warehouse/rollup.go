@@ -12,11 +12,11 @@ import (
 // MetricEvents is the built-in metric's series: events by type.
 const MetricEvents = "events"
 
-// Slots is how many rows of one minute and dimension there are: concurrent
-// shards then don't wait for each other at their commits.
+// Slots is the number of rows per minute and dimension, so that concurrent
+// shards don't wait for each other's commits.
 const Slots = 8
 
-// RollupDelta is what a chunk adds to one rollup row.
+// RollupDelta is the change of one rollup row by a chunk.
 type RollupDelta struct {
 	Metric    string
 	Minute    time.Time
@@ -27,13 +27,13 @@ type RollupDelta struct {
 	Sum, Min, Max string
 }
 
-// MinuteRow is a rollup row as it stands.
+// MinuteRow is a rollup row.
 type MinuteRow struct {
 	Metric    string
 	Minute    time.Time
 	Dimension string
 	Slot      int
-	// Rev rises by one with every change of the row.
+	// Rev increases by one with every change of the row.
 	Rev           int64
 	N             int64
 	Sum, Min, Max string
@@ -45,8 +45,8 @@ func slotOf(shard string) int {
 	return int(h.Sum32() % Slots)
 }
 
-// sortMeasures sorts by the key of metric_minute, as PostgreSQL's locks will
-// be taken.
+// sortMeasures sorts by the key of metric_minute, the order in which the rows
+// are locked.
 func sortMeasures(measures []RollupDelta) {
 	slices.SortFunc(measures, func(a, b RollupDelta) int {
 		if c := strings.Compare(a.Metric, b.Metric); c != 0 {
@@ -59,8 +59,8 @@ func sortMeasures(measures []RollupDelta) {
 	})
 }
 
-// addToRollups adds sorted measures, one for each key, and gives the rows as
-// they then stand.
+// addToRollups adds sorted measures, one per key, and sets changed to the rows'
+// new values.
 func addToRollups(batch *pgx.Batch, slot int, measures []RollupDelta, changed *[]MinuteRow) {
 	if len(measures) == 0 {
 		return
@@ -72,7 +72,7 @@ func addToRollups(batch *pgx.Batch, slot int, measures []RollupDelta, changed *[
 		metrics[i], minutes[i], dimensions[i], counts[i], sums[i] = m.Metric, m.Minute, m.Dimension, m.N, m.Sum
 		mins[i], maxs[i] = textOrNull(m.Min), textOrNull(m.Max)
 	}
-	// unnest keeps the order, so the rows are locked in it.
+	// unnest keeps this order, so the rows are locked in it.
 	batch.Queue(`
 		INSERT INTO public.metric_minute AS m (metric, bucket, dimension, slot, rev, n, sum, min, max)
 		SELECT metric, bucket, dimension, $1, 1, n, sum::numeric, min::numeric, max::numeric

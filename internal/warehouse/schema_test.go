@@ -13,8 +13,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// memberships finds the roles that the first is a member of, however
-// indirectly and with whatever options: pg_hba counts them all.
+// memberships selects the roles that a role is a member of, including indirect
+// memberships and all grant options: pg_hba.conf considers all of these.
 const memberships = `
 	WITH RECURSIVE m(role) AS (
 		SELECT roleid FROM pg_auth_members WHERE member = to_regrole($1)
@@ -23,17 +23,17 @@ const memberships = `
 
 func TestMasterKeepsItsPasswordAndOwnsTheTables(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
-	conn := d.Conn(t) // logs in with the password, after all roles were made
+	conn := d.Conn(t) // logs in with the password, after all roles were created
 	for _, role := range []string{contract.RoleOwner, contract.RoleLoader, contract.RoleReader} {
 		if n := number(t, conn, memberships, postgres.Master, role); n != 0 {
-			t.Errorf("the master is a member of %s", role)
+			t.Errorf("the master user is a member of %s", role)
 		}
 		if n := number(t, conn, memberships, role, "rds_iam"); n != 1 {
-			t.Errorf("%s is no member of rds_iam", role)
+			t.Errorf("%s is not a member of rds_iam", role)
 		}
 	}
 	if n := number(t, conn, "SELECT count(*) FROM pg_roles WHERE rolname = 'streamctl_maker'"); n != 0 {
-		t.Error("the role that made the others is still there")
+		t.Error("the temporary role still exists")
 	}
 	load(t, d.As(t, contract.RoleLoader), chunk(rows(10, nil)))
 	for _, sql := range []string{
@@ -42,13 +42,13 @@ func TestMasterKeepsItsPasswordAndOwnsTheTables(t *testing.T) {
 		"CREATE INDEX idx_events_timestamp ON events(timestamp)",
 	} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Errorf("as the master: %s: %v", sql, err)
+			t.Errorf("as the master user: %s: %v", sql, err)
 		}
 	}
 	if n := number(t, conn, "SELECT count(*) FROM events"); n != 10 {
-		t.Errorf("the master sees %d events", n)
+		t.Errorf("the master user sees %d events", n)
 	}
-	// Days that are made later get the master's indexes too.
+	// Days created later get the master user's indexes too.
 	if _, err := d.As(t, contract.RoleOwner).EnsurePartitions(t.Context(), noon, noon.AddDate(0, 0, 1), nil); err != nil {
 		t.Error(err)
 	}
@@ -66,7 +66,7 @@ func TestRolesAreBounded(t *testing.T) {
 	if a, b, c := limit(contract.RoleOwner), limit(contract.RoleLoader), limit(contract.RoleReader); a != 5 || b != 4 || c != 24 {
 		t.Errorf("limits are %d, %d, %d; want 5, 4 and 40 %% of 60", a, b, c)
 	}
-	if err := owner.SetRoles(t.Context(), warehouse.Limits{Loader: 50, Reader: 9}); err != nil { // for the other tests' sake, too
+	if err := owner.SetRoles(t.Context(), warehouse.Limits{Loader: 50, Reader: 9}); err != nil { // also for other tests
 		t.Fatal(err)
 	}
 	for role, denied := range map[string][]string{
@@ -92,7 +92,7 @@ func TestRolesAreBounded(t *testing.T) {
 	}
 }
 
-// newest is the number of the newest migration.
+// newest is the number of the latest migration.
 const newest = 6
 
 func TestEnsureRolesAndMigrateAgain(t *testing.T) {
@@ -142,7 +142,7 @@ func TestMigrationsThatDiffer(t *testing.T) {
 		return text
 	})
 	if version, err := owner.MigrateFrom(t.Context(), older); err != nil || version != newest {
-		t.Errorf("older code meets version %d, %v", version, err)
+		t.Errorf("older code returns version %d, %v", version, err)
 	}
 	changed := files(func(name, text string) string {
 		if strings.HasPrefix(name, "0002") {
@@ -151,15 +151,15 @@ func TestMigrationsThatDiffer(t *testing.T) {
 		return text
 	})
 	if _, err := owner.MigrateFrom(t.Context(), changed); err == nil || !strings.Contains(err.Error(), "0002_days") {
-		t.Errorf("a changed migration gives %v", err)
+		t.Errorf("with a changed migration: %v", err)
 	}
 	more := files(func(_, text string) string { return text })
 	more["migrations/0007_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (); SELECT 1/0;")}
 	if _, err := owner.MigrateFrom(t.Context(), more); err == nil || !strings.Contains(err.Error(), "0007_bad") {
-		t.Errorf("a failing migration gives %v", err)
+		t.Errorf("with a failing migration: %v", err)
 	}
 	if n := number(t, d.Conn(t), "SELECT count(*) FROM pg_class WHERE relname = 'half'"); n != 0 {
-		t.Error("half of the failed migration stayed")
+		t.Error("a part of the failed migration remains")
 	}
 	more["migrations/0007_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole ();")}
 	if version, err := owner.MigrateFrom(t.Context(), more); err != nil || version != newest+1 {

@@ -16,9 +16,9 @@ import (
 // setting is a PostgreSQL setting with a value in PostgreSQL's own syntax.
 type setting struct{ name, value string }
 
-// sessionSettings are pinned in every session, so that ALTER DATABASE … SET and
-// ALTER ROLE … SET change what an operator's statements do and never ours. A
-// setting that the server does not have is skipped: some are newer than 15.
+// sessionSettings are set in every session, so that ALTER DATABASE … SET and
+// ALTER ROLE … SET affect an operator's statements but never these. Settings
+// unknown to the server are skipped: some are newer than version 15.
 var sessionSettings = []setting{
 	{"TimeZone", "UTC"},
 	{"DateStyle", "ISO, YMD"},
@@ -43,12 +43,13 @@ var sessionSettings = []setting{
 	{"transaction_timeout", "0"},
 }
 
-// roleSettings are the timeouts of a role: the server itself ends what a frozen
-// function left open. They are below the timeouts of the functions that log in
-// as the role. SetRoles stores them with the role, and every session pins them.
+// roleSettings returns the timeouts of a role: the server itself ends sessions
+// that a frozen function left open. They are shorter than the timeouts of the
+// functions that use the role. SetRoles stores them with the role, and every
+// session sets them.
 //
-// Row-level security applies to loader and reader. The owner bypasses it, except
-// where an operator forces it: then its reads fail, because a recount or a
+// Row-level security applies to loader and reader. The owner bypasses it unless
+// an operator forces it; then the owner's reads fail, because a recount or
 // retention that does not see all rows would be wrong.
 func roleSettings(role string) []setting {
 	settings := []setting{
@@ -67,7 +68,7 @@ func roleSettings(role string) []setting {
 	case contract.RoleOwner:
 		return append(settings, setting{"statement_timeout", "40s"}, setting{"lock_timeout", "0"})
 	}
-	return []setting{{"row_security", "on"}, {"statement_timeout", "40s"}, {"lock_timeout", "0"}} // the master
+	return []setting{{"row_security", "on"}, {"statement_timeout", "40s"}, {"lock_timeout", "0"}} // the master user
 }
 
 // Timeouts of the loader's statements and locks.
@@ -76,21 +77,22 @@ const (
 	loadLockTimeout = 20 * time.Second
 )
 
-// millis is a duration as PostgreSQL reads it without a unit.
+// millis formats a duration for a PostgreSQL setting without a unit.
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// open connects and pins the session's settings.
+// open connects and sets the session's settings.
 func open(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 	settings := roleSettings(cfg.User)
 	startup := map[string]string{"application_name": "streamctl", "timezone": "UTC"}
 	for _, s := range settings {
-		// A default of a millisecond would end the statement that pins the rest.
+		// With a default of a millisecond, the statement that sets the other
+		// settings would fail.
 		if s.name == "statement_timeout" {
 			startup[s.name] = s.value
 		}
 	}
 	maps.Copy(cfg.RuntimeParams, startup)
-	// PGOPTIONS and PGTARGETSESSIONATTRS of a developer's shell are not for us.
+	// Ignore PGOPTIONS and PGTARGETSESSIONATTRS of a developer's shell.
 	delete(cfg.RuntimeParams, "options")
 	cfg.ValidateConnect = nil
 	conn, err := pgx.ConnectConfig(ctx, cfg)
@@ -104,10 +106,10 @@ func open(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// pin sets the session's settings. They are set after connecting, because a
-// server ends a connection whose startup parameters it does not know. The schema
-// public comes first in search_path, and the database's own value stays behind
-// it, where an operator's triggers find their objects.
+// pin sets the session's settings after connecting, because a server rejects a
+// connection with unknown startup parameters. It puts the schema public first
+// in search_path and keeps the database's own value behind it, where an
+// operator's triggers find their objects.
 func pin(ctx context.Context, conn *pgx.Conn, settings []setting) error {
 	names, values := make([]string, len(settings)), make([]string, len(settings))
 	for i, s := range settings {
@@ -124,25 +126,25 @@ func pin(ctx context.Context, conn *pgx.Conn, settings []setting) error {
 	return conn.SendBatch(ctx, &batch).Close()
 }
 
-// closeQuietly closes a connection on which nothing is left to write.
+// closeQuietly closes a connection that has nothing left to write.
 func closeQuietly(ctx context.Context, conn *pgx.Conn) {
 	_ = conn.Close(ctx) // the server ends the session in any case
 }
 
-// DB is the one connection of an execution environment, opened when it is first
-// needed. Its methods must not be called concurrently.
+// DB is the only connection of an execution environment. It is opened on first
+// use. Its methods must not be called concurrently.
 type DB struct {
 	connect func(context.Context) (*pgx.Conn, error)
 	conn    *pgx.Conn
-	// timeouts remembers, by shard, the chunk whose statements timed out.
+	// timeouts holds, by shard, the chunk whose statements timed out.
 	timeouts map[string]*timeouts
 	pace     pace
 }
 
-// NewDB makes a DB that connects by l.
+// NewDB returns a DB that connects with l.
 func NewDB(l Login) *DB { return &DB{connect: l.Connect, pace: defaultPace()} }
 
-// NewURL makes a DB that connects by a URL, for a server on this machine.
+// NewURL returns a DB that connects to a URL, for a server on this machine.
 func NewURL(url string) *DB {
 	return &DB{pace: defaultPace(), connect: func(ctx context.Context) (*pgx.Conn, error) {
 		cfg, err := pgx.ParseConfig(url)
@@ -153,7 +155,7 @@ func NewURL(url string) *DB {
 	}}
 }
 
-// Close ends the connection, if there is one.
+// Close closes the connection, if it is open.
 func (d *DB) Close(ctx context.Context) error {
 	if d.conn == nil {
 		return nil
@@ -163,10 +165,10 @@ func (d *DB) Close(ctx context.Context) error {
 	return err
 }
 
-// do runs work once, on the kept session if the server still answers on it and
-// otherwise on a new one. After an error the session is closed: a setting, a
+// do runs work once, on the existing session if the server still responds, and
+// otherwise on a new one. After an error it closes the session: a setting, a
 // cached plan or a privilege of the session may be the cause, and the next call
-// must not meet it again.
+// must not inherit it.
 func (d *DB) do(ctx context.Context, work func(context.Context, *pgx.Conn) error) error {
 	conn, err := d.session(ctx)
 	if err != nil {
@@ -179,8 +181,8 @@ func (d *DB) do(ctx context.Context, work func(context.Context, *pgx.Conn) error
 	return err
 }
 
-// session gives a connection that answers. The server ends the session of an
-// environment that was frozen for long.
+// session returns a connection that responds. The server ends the session of an
+// environment that was frozen for a long time.
 func (d *DB) session(ctx context.Context) (*pgx.Conn, error) {
 	if d.conn != nil && !d.conn.IsClosed() {
 		ping, cancel := context.WithTimeout(ctx, connectTimeout)

@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// SQLSTATEs that decisions depend on.
+// SQLSTATEs that change what the code does.
 const (
 	uniqueViolation      = "23505"
-	checkViolation       = "23514" // a missing partition has this code, too
+	checkViolation       = "23514" // also the code of a missing partition
 	lockNotAvailable     = "55P03"
 	cannotConnectNow     = "57P03"
 	invalidPassword      = "28P01"
@@ -32,14 +32,14 @@ func sqlState(err error) string {
 	return ""
 }
 
-// neverTheData are the classes of SQLSTATEs that no row causes: connection,
-// rollback, resources, object state, the operator's intervention, the server's
-// own system and internal errors.
+// neverTheData lists the classes of SQLSTATEs that no row causes: connection,
+// rollback, resources, object state, operator intervention, system and internal
+// errors.
 var neverTheData = []string{"08", "40", "53", "55", "57", "58", "XX"}
 
-// mayBeTheData reports whether the rows of a statement may be the cause of its
-// error. Only a known-good row decides whether they are: one row can raise
-// nearly any SQLSTATE through an operator's trigger, index or policy.
+// mayBeTheData reports whether the rows of a statement may have caused its
+// error. Only a known-good row proves whether they did: through an operator's
+// trigger, index or policy a single row can raise almost any SQLSTATE.
 func mayBeTheData(err error) bool {
 	var row *rowError
 	if errors.As(err, &row) {
@@ -57,8 +57,8 @@ type rowError struct{ reason string }
 
 func (e *rowError) Error() string { return e.reason }
 
-// explain describes an error with the objects that the server names. Details
-// are left out: they may repeat the row.
+// explain describes an error with the objects that the server reports. It omits
+// details, which may contain the row.
 func explain(err error) string {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
@@ -76,8 +76,7 @@ func explain(err error) string {
 	return text + ")"
 }
 
-// hinted adds what the server advises, and the objects that depend on what could
-// not be changed.
+// hinted adds the server's hint, and the objects that prevent the change.
 func hinted(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
@@ -92,17 +91,17 @@ func hinted(err error) error {
 	return err
 }
 
-// IsTimeout reports whether a load ended because its statements take too long.
+// IsTimeout reports whether a load failed because its statements take too long.
 func IsTimeout(err error) bool { return sqlState(err) == queryCanceled || errors.Is(err, errSlowRows) }
 
-// IsLoginRefused reports whether the server refused a login.
+// IsLoginRefused reports whether the server rejected a login.
 func IsLoginRefused(err error) bool {
 	code := sqlState(err)
 	return code == invalidPassword || code == invalidAuthorization
 }
 
-// IsUnreachable reports whether a server may still come up: there is no
-// connection, its name is unknown, or it is starting.
+// IsUnreachable reports whether a server may still come up: the connection
+// failed, its name can't be resolved, or it is starting.
 func IsUnreachable(err error) bool {
 	if sqlState(err) != "" {
 		return sqlState(err) == cannotConnectNow

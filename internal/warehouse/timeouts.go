@@ -9,15 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// pace has the timeouts of the statements that isolate slow rows.
+// pace holds the timeouts of the statements that isolate slow rows.
 type pace struct {
-	// row is the time of one row, perRow of each further one, group of any number.
+	// row is the timeout for one row, perRow is added for each further row,
+	// group is the maximum.
 	row, perRow, group time.Duration
-	// lock is less than row, so that the holder of a lock, which ends the load,
-	// never makes a row look slow.
+	// lock is shorter than row, so that a row never seems slow because another
+	// transaction holds a lock; a lock timeout ends the load.
 	lock time.Duration
-	// budget bounds the isolation in one call: with the proof and the rest of the
-	// load it fits into the function's timeout.
+	// budget limits the isolation in one call: together with the proof and the
+	// rest of the load it fits into the function's timeout.
 	budget time.Duration
 }
 
@@ -25,21 +26,21 @@ func defaultPace() pace {
 	return pace{row: 500 * time.Millisecond, perRow: 2 * time.Millisecond, group: 5 * time.Second, lock: 250 * time.Millisecond, budget: 35 * time.Second}
 }
 
-// timeouts remembers, from call to call, which rows of a chunk timed out alone:
-// one call has no time for many slow rows.
+// timeouts records across calls which rows of a chunk timed out alone: one call
+// does not have enough time for many slow rows.
 type timeouts struct {
 	firstSeq string
-	failed   map[identity]int // how often
-	began    time.Time        // this call's isolation
+	failed   map[identity]int // number of timeouts
+	began    time.Time        // when this call's isolation began
 }
 
-// twice reports whether a row has timed out alone often enough.
+// twice reports whether a row has timed out alone twice.
 func (t *timeouts) twice(r Row) bool { return t.failed[r.identity()] >= 2 }
 
 // errSlowRows means that the next call continues to isolate slow rows.
-var errSlowRows = errors.New("no time left to isolate slow events, the next call continues")
+var errSlowRows = errors.New("not enough time to isolate slow events; the next call continues")
 
-// timeoutsOf returns what is remembered of a chunk; nil without a timeout.
+// timeoutsOf returns a chunk's recorded timeouts; nil if there were none.
 func (d *DB) timeoutsOf(c Chunk) *timeouts {
 	t := d.timeouts[c.Shard]
 	if t == nil || t.firstSeq != c.FirstSeq {
@@ -49,8 +50,9 @@ func (d *DB) timeoutsOf(c Chunk) *timeouts {
 	return t
 }
 
-// rememberTimeouts keeps them for the next call. A chunk that was loaded, and a
-// database that is slow for known-good events too, begin again with a copy.
+// rememberTimeouts records the timeouts for the next call. A chunk that was
+// loaded, and a database that is slow even for known-good events, start over
+// with COPY.
 func (d *DB) rememberTimeouts(c Chunk, t *timeouts, err error) {
 	if err == nil || t == nil || errors.Is(err, ErrSchemaRejects) {
 		delete(d.timeouts, c.Shard)
@@ -62,9 +64,9 @@ func (d *DB) rememberTimeouts(c Chunk, t *timeouts, err error) {
 	d.timeouts[c.Shard] = t
 }
 
-// isFirstTimeout reports a statement timeout that is the chunk's first. It ends
-// the load: the database may just be slow. From the second one on the rows are
-// isolated.
+// isFirstTimeout reports whether an error is the chunk's first statement
+// timeout. It ends the load, because the database may just be slow. From
+// the second one on, slow rows are isolated.
 func (l *load) isFirstTimeout(err error) bool {
 	if sqlState(err) != queryCanceled || l.timeouts != nil {
 		return false
@@ -74,7 +76,7 @@ func (l *load) isFirstTimeout(err error) bool {
 }
 
 // resume makes suspects of the rows that timed out alone in earlier calls, and
-// returns the others.
+// returns the other rows.
 func (l *load) resume(rows []Row) (others []Row) {
 	for _, r := range rows {
 		if l.timeouts.failed[r.identity()] > 0 {
@@ -86,7 +88,7 @@ func (l *load) resume(rows []Row) (others []Row) {
 	return others
 }
 
-// setPace gives the next statement the time that so many rows may take, if the
+// setPace sets the timeouts for a statement with this number of rows, if the
 // chunk has timed out before.
 func (l *load) setPace(ctx context.Context, tx pgx.Tx, rows int) error {
 	if l.timeouts == nil {
@@ -98,7 +100,8 @@ func (l *load) setPace(ctx context.Context, tx pgx.Tx, rows int) error {
 	return setTimeouts(ctx, tx, min(l.pace.row+time.Duration(rows-1)*l.pace.perRow, l.pace.group), l.pace.lock)
 }
 
-// restorePace ends the short timeouts of setPace, unless the load failed.
+// restorePace restores the normal timeouts after setPace, unless the load
+// failed.
 func (l *load) restorePace(ctx context.Context, tx pgx.Tx, err error) error {
 	if l.timeouts == nil || err != nil {
 		return nil

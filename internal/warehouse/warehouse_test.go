@@ -79,8 +79,8 @@ func number(t *testing.T, conn *pgx.Conn, sql string, args ...any) (n int64) {
 	return n
 }
 
-// wrongRollups counts the buckets in which the rollups differ from a recount
-// of events.
+// wrongRollups counts the minutes in which the rollups differ from a recount of
+// events.
 const wrongRollups = `
 	SELECT count(*) FROM (
 		SELECT bucket, dimension, sum(n) AS n FROM metric_minute WHERE metric = 'events' GROUP BY 1, 2) r
@@ -100,7 +100,7 @@ func TestLoadIsExactlyOnce(t *testing.T) {
 	if users := first.Users["20260131"]; len(users) != 7 || !slices.IsSorted(users) {
 		t.Errorf("users are %v", users)
 	}
-	// The same again, cut otherwise, and some twice in one chunk.
+	// The same rows in other chunks, and some twice in one chunk.
 	again := load(t, db, chunk(slices.Concat(all[300:], all[900:])))
 	if again.Inserted != 410 || again.Duplicates != 390 {
 		t.Errorf("second load: %d inserted, %d duplicates", again.Inserted, again.Duplicates)
@@ -115,10 +115,10 @@ func TestLoadIsExactlyOnce(t *testing.T) {
 		t.Errorf("%d rollups differ from a recount", n)
 	}
 	if n := number(t, conn, "SELECT max(rev) FROM metric_minute"); n != 2 {
-		t.Errorf("largest rev is %d, want 2: minute 9 grew twice", n)
+		t.Errorf("largest rev is %d, want 2: minute 9 changed twice", n)
 	}
 	if n := number(t, conn, "SELECT count(*) FROM load_batch"); n != 3 {
-		t.Errorf("%d batches noted", n)
+		t.Errorf("%d batches recorded", n)
 	}
 }
 
@@ -132,15 +132,15 @@ func TestSameIdentityOtherContentKeepsTheFirst(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 	if n := number(t, conn, "SELECT count(*) FROM events WHERE user_id = 'user0'"); n != 1 {
-		t.Error("the first content is gone")
+		t.Error("the first content was replaced")
 	}
 }
 
-func TestUnloadableEventsAreHalvedOut(t *testing.T) {
+func TestUnloadableEventsAreIsolated(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	all := rows(200, func(i int, r *warehouse.Row) {
-		if i == 17 || i == 18 || i == 150 { // past what the validator lets through
+		if i == 17 || i == 18 || i == 150 { // values that validation rejects
 			r.Event.Properties = []byte(`{"n":1e200000}`)
 		}
 	})
@@ -155,9 +155,9 @@ func TestUnloadableEventsAreHalvedOut(t *testing.T) {
 	}
 	done := load(t, db, c)
 	if done.Inserted != 197 || done.Quarantined != 4 || done.Duplicates != 0 || !slices.Equal(kept, []int{9, 17, 18, 150}) {
-		t.Errorf("%d inserted, %d quarantined, kept %v", done.Inserted, done.Quarantined, kept)
+		t.Errorf("%d inserted, %d quarantined, stored %v", done.Inserted, done.Quarantined, kept)
 	}
-	load(t, db, c) // a second delivery
+	load(t, db, c) // a redelivery
 	if n := number(t, conn, "SELECT count(*) FROM quarantine WHERE object = 'quarantine/v1/y'"); n != 4 {
 		t.Errorf("%d rows in quarantine", n)
 	}
@@ -166,7 +166,7 @@ func TestUnloadableEventsAreHalvedOut(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatRefusesEverythingQuarantinesNothing(t *testing.T) {
+func TestADatabaseThatRejectsEverythingQuarantinesNothing(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	c := chunk(rows(50, func(i int, r *warehouse.Row) {
@@ -175,14 +175,14 @@ func TestADatabaseThatRefusesEverythingQuarantinesNothing(t *testing.T) {
 		}
 	}))
 	c.Keep = func(context.Context, []warehouse.Rejected) (string, error) {
-		t.Error("lines were set aside")
+		t.Error("lines were quarantined")
 		return "", nil
 	}
 	if _, err := db.Load(t.Context(), c); err == nil || !strings.Contains(err.Error(), warehouse.ErrTooManyRejected.Error()) {
 		t.Errorf("error is %v", err)
 	}
 	if n := number(t, conn, "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM quarantine)"); n != 0 {
-		t.Errorf("%d rows were left behind", n)
+		t.Errorf("%d rows remain", n)
 	}
 }
 
@@ -200,7 +200,7 @@ func TestFailedQuarantineLoadsNothing(t *testing.T) {
 	}
 }
 
-func TestMissingDayIsAskedForAndMade(t *testing.T) {
+func TestMissingDayIsRequestedAndCreated(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, owner, conn := d.As(t, contract.RoleLoader), d.As(t, contract.RoleOwner), d.Conn(t)
 	late := rows(3, func(i int, r *warehouse.Row) { r.Event.Timestamp = noon.AddDate(0, 0, -20*i) })
@@ -208,14 +208,14 @@ func TestMissingDayIsAskedForAndMade(t *testing.T) {
 		t.Fatal("an event without partition was loaded")
 	}
 	if n := number(t, conn, "SELECT count(*) FROM partition_wanted"); n != 2 {
-		t.Fatalf("%d days wanted", n)
+		t.Fatalf("%d days requested", n)
 	}
 	made, err := owner.EnsurePartitions(t.Context(), noon, noon.AddDate(0, 0, 2), nil)
 	if err != nil || made != 4 {
-		t.Fatalf("made %d days, %v", made, err)
+		t.Fatalf("created %d days, %v", made, err)
 	}
 	if n := number(t, conn, "SELECT count(*) FROM partition_wanted"); n != 0 {
-		t.Errorf("%d days still wanted", n)
+		t.Errorf("%d days still requested", n)
 	}
 	if done := load(t, db, chunk(late)); done.Inserted != 3 {
 		t.Errorf("%+v", done)
@@ -253,9 +253,9 @@ func TestDimensionsAreCapped(t *testing.T) {
 	}
 }
 
-// A schema that refuses every event with an error of the data is found out by a
-// plain event, however few there are.
-func TestASchemaThatRefusesIsNoFaultOfEvents(t *testing.T) {
+// A schema that rejects every event with a data error is detected with a plain
+// event, even for a small chunk.
+func TestASchemaThatRejectsIsNotTheEventsFault(t *testing.T) {
 	for name, c := range map[string]struct {
 		when        string
 		quarantined int
@@ -280,10 +280,10 @@ func TestASchemaThatRefusesIsNoFaultOfEvents(t *testing.T) {
 			}
 			done, err := d.As(t, contract.RoleLoader).Load(t.Context(), one)
 			if errors.Is(err, warehouse.ErrSchemaRejects) != (c.quarantined == 0) || kept != c.quarantined || done.Quarantined != c.quarantined {
-				t.Errorf("%d set aside, %+v, %v", kept, done, err)
+				t.Errorf("%d quarantined, %+v, %v", kept, done, err)
 			}
 			if n := number(t, conn, "SELECT count(*) FROM events"); n != int64(done.Inserted) {
-				t.Errorf("%d events, %d inserted: the plain one stayed", n, done.Inserted)
+				t.Errorf("%d events, %d inserted: the plain event was stored", n, done.Inserted)
 			}
 		})
 	}
@@ -321,7 +321,7 @@ func TestShardsLoadConcurrently(t *testing.T) {
 	}
 }
 
-func TestClosedConnectionIsMadeAgain(t *testing.T) {
+func TestClosedConnectionIsReopened(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	db, conn := d.As(t, contract.RoleLoader), d.Conn(t)
 	load(t, db, chunk(rows(1, nil)))

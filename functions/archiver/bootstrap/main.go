@@ -1,4 +1,4 @@
-// Command bootstrap is the archiver as a Lambda function.
+// Command bootstrap runs the archiver as a Lambda function.
 package main
 
 import (

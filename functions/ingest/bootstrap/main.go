@@ -1,4 +1,4 @@
-// Command bootstrap is ingest as a Lambda function.
+// Command bootstrap runs ingest as a Lambda function.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command bootstrap is maintenance as a Lambda function.
+// Command bootstrap runs maintenance as a Lambda function.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command bootstrap is the processor as a Lambda function.
+// Command bootstrap runs the processor as a Lambda function.
 package main
 
 import (

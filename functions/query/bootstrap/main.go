@@ -1,4 +1,4 @@
-// Command bootstrap is query as a Lambda function.
+// Command bootstrap runs query as a Lambda function.
 package main
 
 import (

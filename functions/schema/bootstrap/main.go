@@ -1,4 +1,4 @@
-// Command bootstrap is schema as a Lambda function.
+// Command bootstrap runs schema as a Lambda function.
 package main
 
 import (
@@ -18,7 +18,8 @@ func main() {
 	os.Exit(lambdarun.Run(os.Getenv, os.Stdout, os.Stderr, contract.LoadSchema, open))
 }
 
-// open's handler reports no TimeUsed: a first deploy may take all of its time.
+// open returns a handler that does not report TimeUsed: a first deploy may use
+// all of its time.
 func open(env contract.Schema, r lambdarun.Runtime) (lambda.Handler, error) {
 	client, err := awshttp.NewClient(r.Getenv)
 	if err != nil {

@@ -42,7 +42,7 @@ func Unprivileged(names ...string) (*Account, error) {
 	return nil, fmt.Errorf("look up an unprivileged user: none of %s exists", strings.Join(names, ", "))
 }
 
-// ID is the user id of the account; for nil it is the caller's.
+// ID returns the account's user id, or the caller's if the account is nil.
 func (a *Account) ID() int {
 	if a == nil {
 		return os.Geteuid()
@@ -50,11 +50,11 @@ func (a *Account) ID() int {
 	return a.UID
 }
 
-// PrivateDir makes dir with mode 0700 for the account, or for the caller if the
-// account is nil.
+// PrivateDir creates dir with mode 0700 for the account, or for the caller if
+// the account is nil.
 func PrivateDir(dir string, a *Account) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make folder: %w", err)
+		return fmt.Errorf("create folder: %w", err)
 	}
 	d, err := openDir(dir)
 	if err != nil {
@@ -72,9 +72,10 @@ func PrivateDir(dir string, a *Account) error {
 	return passParents(dir, a)
 }
 
-// passParents verifies that the account can pass the folders above dir. Folders
-// of the caller inside the machine's temporary folder are opened for passing;
-// any other one that the account can't pass is an error that names it.
+// passParents verifies that the account can traverse the folders above dir. It
+// makes the caller's folders inside the temporary directory traversable; for
+// any other folder that the account cannot traverse it returns an error with
+// the folder's path.
 func passParents(dir string, a *Account) error {
 	if a == nil {
 		return nil
@@ -89,7 +90,7 @@ func passParents(dir string, a *Account) error {
 			continue
 		}
 		if !strings.HasPrefix(up, tmp+string(filepath.Separator)) {
-			return fmt.Errorf("check folder: user %s, who runs the server because you are root, can't enter %s: use a data folder elsewhere", a.Name, up)
+			return fmt.Errorf("check folder: user %s runs the server because you are root, and can't enter %s: choose another data folder with --data-dir", a.Name, up)
 		}
 		if err := openForPassing(up); err != nil {
 			return fmt.Errorf("open folder for %s: %w", a.Name, err)
@@ -98,7 +99,7 @@ func passParents(dir string, a *Account) error {
 	return nil
 }
 
-// openForPassing lets other accounts pass a folder of the caller.
+// openForPassing lets other accounts traverse one of the caller's folders.
 func openForPassing(dir string) error {
 	d, err := openDir(dir)
 	if err != nil {
@@ -115,8 +116,8 @@ func openForPassing(dir string) error {
 	return d.Chmod(info.Mode().Perm() | 0o011)
 }
 
-// GiveTree makes the account the owner of dir and everything in it. It follows
-// no symbolic link.
+// GiveTree makes the account the owner of dir and everything in it. It does not
+// follow symbolic links.
 func GiveTree(dir string, a *Account) (err error) {
 	if a == nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package daemon runs a server program of the machine as a child process: it
-// finds the binary, drops root's rights, follows the process and stops it.
+// Package daemon runs a server program as a child process: it finds the binary,
+// drops root privileges, supervises the process and stops it.
 package daemon
 
 import (
@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-// NotFoundError says that a program is not on the machine.
+// NotFoundError is returned when a program is not installed.
 type NotFoundError struct {
 	// Program is the binary's name, such as "postgres".
 	Program string
@@ -24,9 +24,9 @@ type NotFoundError struct {
 	Install []string
 }
 
-func (e *NotFoundError) Error() string { return "find " + e.Program + ": not on this machine" }
+func (e *NotFoundError) Error() string { return "find " + e.Program + ": not installed" }
 
-// Hint tells how to install the program.
+// Hint lists the commands that install the program.
 func (e *NotFoundError) Hint() string {
 	return "install it: " + strings.Join(e.Install, ", or ")
 }
@@ -53,8 +53,8 @@ func Find(program string, patterns, install []string) (string, error) {
 	return "", &NotFoundError{Program: program, Install: install}
 }
 
-// FreePort gives a TCP port of 127.0.0.1 that nothing listened on a moment
-// ago. Another process may take it before the caller does.
+// FreePort returns a TCP port of 127.0.0.1 that was free a moment ago. Another
+// process may take it before the caller does.
 func FreePort(ctx context.Context) (int, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -75,27 +75,27 @@ type Process struct {
 	err  error
 }
 
-// Spec says what to start.
+// Spec describes the program to start.
 type Spec struct {
 	Path string
 	Args []string
 	Env  []string
 	// Dir is the working directory.
 	Dir string
-	// Account is who runs it; nil is the caller.
+	// Account runs the program; nil means the caller.
 	Account *Account
-	// In is what the program reads from its standard input; nil is nothing.
+	// In is the program's standard input; nil means none.
 	In io.Reader
-	// Log takes what the program prints to both outputs; nil drops it.
+	// Log receives standard output and standard error; nil drops them.
 	Log io.Writer
-	// Out takes what it prints to standard output, instead of Log.
+	// Out receives standard output instead of Log.
 	Out io.Writer
 	// Orphaned is the signal that the kernel sends to the program when the
-	// caller dies (Linux only); 0 is none.
+	// caller dies (Linux only); 0 means none.
 	Orphaned syscall.Signal
 }
 
-// Start starts the program. It outlives any context: Stop ends it.
+// Start starts the program. The process outlives any context: call Stop.
 func Start(s Spec) (*Process, error) {
 	cmd := exec.Command(s.Path, s.Args...) //nolint:noctx // it outlives the call that starts it; Stop ends it
 	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Env, s.Dir, s.In, s.Log, s.Log
@@ -114,7 +114,7 @@ func Start(s Spec) (*Process, error) {
 	return p, nil
 }
 
-// Run runs a program to its end and returns what it printed.
+// Run runs a program to completion and returns its combined output.
 func Run(ctx context.Context, s Spec) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, s.Path, s.Args...)
 	cmd.Env, cmd.Dir = s.Env, s.Dir
@@ -126,16 +126,16 @@ func Run(ctx context.Context, s Spec) ([]byte, error) {
 	return out, nil
 }
 
-// PID is the process id.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err is why the process ended; call it after Done is closed.
+// Err returns the process's exit error. Call it after Done is closed.
 func (p *Process) Err() error { return p.err }
 
-// Signal sends a signal; a process that has ended is no error.
+// Signal sends a signal. It returns nil if the process has already ended.
 func (p *Process) Signal(sig os.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("signal %s: %w", p.cmd.Path, err)
@@ -143,8 +143,8 @@ func (p *Process) Signal(sig os.Signal) error {
 	return nil
 }
 
-// Stop sends the signal and waits for the end. When ctx ends first, the
-// process is killed, and Stop says so.
+// Stop sends the signal and waits for the process to end. If ctx ends first,
+// Stop kills the process and returns an error.
 func (p *Process) Stop(ctx context.Context, sig os.Signal) error {
 	if err := p.Signal(sig); err != nil {
 		return err

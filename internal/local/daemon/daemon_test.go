@@ -33,7 +33,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestStopKillsWhatDoesNotEnd(t *testing.T) {
+func TestStopKillsAfterTimeout(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestStopKillsWhatDoesNotEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.Stop(ctx, syscall.SIGTERM); !errors.Is(err, context.Canceled) {
-		t.Errorf("stop returned %v, want that it had to kill", err)
+		t.Errorf("stop returned %v, want an error that it killed the process", err)
 	}
 	select {
 	case <-p.Done():

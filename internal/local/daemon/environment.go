@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// passed are the variables that a server program gets of the caller's. The others
-// may hold credentials, or settings such as PGOPTIONS.
+// passed lists the caller's environment variables that a server program
+// inherits. Other variables may hold credentials or settings such as PGOPTIONS.
 var passed = [...]string{"PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 
-// Environment returns the environment for a server program, with messages in
+// Environment returns the environment for a server program. Messages are in
 // English.
 func Environment() []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {

@@ -10,17 +10,17 @@ import (
 	"syscall"
 )
 
-// OwnDir makes dir a folder that only the caller can write to and, besides the
-// caller, only the account's group can pass: mode 0700, or 0710 if an account is
-// given. Its entries can't be exchanged by the account, whose own files are in
-// folders below it. A folder that the account owned is taken over; one of any
-// other user is refused.
+// OwnDir makes dir a folder that only the caller can write to and, apart from
+// the caller, only the account's group can traverse: mode 0700, or 0710 with an
+// account. The account cannot replace entries of dir; its own files are in
+// folders below. OwnDir takes over a folder that the account owns and rejects a
+// folder of any other user.
 func OwnDir(dir string, a *Account) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o711); err != nil {
-		return fmt.Errorf("make folder: %w", err)
+		return fmt.Errorf("create folder: %w", err)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make folder: %w", err)
+		return fmt.Errorf("create folder: %w", err)
 	}
 	d, err := openDir(dir)
 	if err != nil {
@@ -49,7 +49,7 @@ func OwnDir(dir string, a *Account) error {
 }
 
 // OwnerError is a file or folder that belongs to another user, who could
-// exchange its content.
+// replace its content.
 type OwnerError struct {
 	Path string
 	UID  int
@@ -59,27 +59,25 @@ func (e *OwnerError) Error() string {
 	return fmt.Sprintf("%s belongs to user %d, not to you (%d)", e.Path, e.UID, os.Geteuid())
 }
 
-// Hint is the way out.
 func (e *OwnerError) Hint() string {
-	return "use a folder of your own, or change the owner with chown after you have looked at what is in it"
+	return "use a folder that you own, or inspect its content and change the owner with chown"
 }
 
-// KindError is a path that isn't the plain file or folder that was expected:
-// a link, a device, or a file with a second name.
+// KindError is a path that is not the expected regular file or folder: a link,
+// a device, or a file with several hard links.
 type KindError struct{ Path, Kind string }
 
 func (e *KindError) Error() string { return e.Path + " is " + e.Kind }
 
-// Hint is the way out.
 func (e *KindError) Hint() string {
-	return "it was not made by streamctl: remove it after you have looked at it"
+	return "streamctl did not create it: inspect and remove it"
 }
 
-// openDir opens a folder that isn't a symbolic link.
+// openDir opens a folder and rejects symbolic links.
 func openDir(dir string) (*os.File, error) {
 	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_DIRECTORY, 0)
 	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, &KindError{Path: dir, Kind: "not a folder of its own: a link or a file"}
+		return nil, &KindError{Path: dir, Kind: "a link or a file, not a folder"}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open folder: %w", err)
@@ -87,14 +85,14 @@ func openDir(dir string) (*os.File, error) {
 	return d, nil
 }
 
-// CheckDir verifies that dir is a folder, not a link to one, of the caller or the
-// account.
+// CheckDir verifies that dir is a folder (not a link) that belongs to the
+// caller or the account.
 func CheckDir(dir string, a *Account) error {
 	d, err := openDir(dir)
 	if err != nil {
 		return err
 	}
-	defer d.Close() //nolint:errcheck // only looked at
+	defer d.Close() //nolint:errcheck // only inspected
 	info, err := d.Stat()
 	if err != nil {
 		return fmt.Errorf("check folder: %w", err)
@@ -105,9 +103,9 @@ func CheckDir(dir string, a *Account) error {
 	return nil
 }
 
-// CreateFile makes a new, empty file of the caller, mode 0600, in place of
-// whatever has its name: nothing that was linked there is touched. It can be
-// read and written.
+// CreateFile creates an empty file with mode 0600, open for reading and
+// writing. It removes any existing entry of that name first, so that the target
+// of a link is never touched.
 func CreateFile(path string) (*os.File, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -115,8 +113,8 @@ func CreateFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 }
 
-// WriteFile replaces a file of a folder of the caller: mode 0600, or, with an
-// account, 0640 and readable by its group.
+// WriteFile replaces a file in one of the caller's folders: mode 0600, or, with
+// an account, 0640 and readable by its group.
 func WriteFile(path string, content []byte, a *Account) (err error) {
 	temporary := path + ".new"
 	f, err := CreateFile(temporary)
@@ -136,10 +134,10 @@ func WriteFile(path string, content []byte, a *Account) (err error) {
 	return nil
 }
 
-// ReadFile reads a file (16 MiB at most) of the caller or the account. A
-// link, a file with a second name, anything that isn't a file, and the files of
-// other users are refused, so that a less trusted account can't have its caller
-// read another file.
+// ReadFile reads a file of the caller or the account, up to 16 MiB. It rejects
+// links, files with several hard links, anything that is not a regular file,
+// and files of other users, so that a less trusted account cannot make its
+// caller read another file.
 func ReadFile(path string, a *Account) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) {
@@ -158,7 +156,7 @@ func ReadFile(path string, a *Account) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, &KindError{Path: path, Kind: "not a file"}
 	case links > 1:
-		return nil, &KindError{Path: path, Kind: "a file with a second name (hard link)"}
+		return nil, &KindError{Path: path, Kind: "a file with several hard links"}
 	case uid != os.Geteuid() && uid != a.ID():
 		return nil, &OwnerError{Path: path, UID: uid}
 	}

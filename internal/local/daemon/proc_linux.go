@@ -16,8 +16,8 @@ func attributes(a *Account, orphaned syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Credential: credential(a), Pdeathsig: orphaned}
 }
 
-// Using lists the processes of the account that work in dir or a folder below
-// it, or name it in their arguments, with the name of their program.
+// Using lists the account's processes whose working directory is dir or below
+// it, or whose arguments mention it, with the program's name.
 func Using(_ context.Context, dir string, a *Account) (map[int]string, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -30,7 +30,7 @@ func Using(_ context.Context, dir string, a *Account) (map[int]string, error) {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		// Any of these files is gone when the process has ended.
+		// Each of these files disappears when the process ends.
 		at := filepath.Join("/proc", entry.Name())
 		info, err := os.Stat(at)
 		if err != nil {
@@ -52,15 +52,15 @@ func Using(_ context.Context, dir string, a *Account) (map[int]string, error) {
 	return found, nil
 }
 
-// StartTime identifies a process together with its number; an error if there is no
-// such process.
+// StartTime returns a process's start time, which together with the process id
+// identifies it. It returns an error if the process does not exist.
 func StartTime(_ context.Context, pid int) (string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return "", err
 	}
-	// The name, in parentheses, may hold spaces. The start is the 22nd field; an ended
-	// process that nobody waited for is in state Z.
+	// The name, in parentheses, may contain spaces. The start time is the 22nd
+	// field. A process that has ended but was not reaped is in state Z.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	const state, start = 0, 19
 	if len(fields) <= start || fields[state] == "Z" {

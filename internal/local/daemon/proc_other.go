@@ -11,13 +11,13 @@ import (
 	"syscall"
 )
 
-// Other systems have no signal for an orphan.
+// attributes ignores the signal: only Linux can signal an orphan.
 func attributes(a *Account, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Credential: credential(a)}
 }
 
-// Using lists the processes of the account that name dir or a folder below it
-// in their arguments, with the name of their program.
+// Using lists the account's processes whose arguments mention dir or a folder
+// below it, with the program's name.
 func Using(ctx context.Context, dir string, a *Account) (map[int]string, error) {
 	out, err := Run(ctx, Spec{Path: "/bin/ps", Args: []string{"-axo", "pid=,uid=,command="}})
 	if err != nil {
@@ -40,8 +40,8 @@ func Using(ctx context.Context, dir string, a *Account) (map[int]string, error) 
 	return found, nil
 }
 
-// StartTime identifies a process together with its number; an error if there is no
-// such process.
+// StartTime returns a process's start time, which together with the process id
+// identifies it. It returns an error if the process does not exist.
 func StartTime(ctx context.Context, pid int) (string, error) {
 	out, err := Run(ctx, Spec{Path: "/bin/ps", Args: []string{"-p", strconv.Itoa(pid), "-o", "lstart="}})
 	return strings.TrimSpace(string(out)), err

@@ -14,7 +14,7 @@ func credential(a *Account) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)}
 }
 
-// owner returns the user id of a file and how many names it has.
+// owner returns the user id of a file and its number of hard links.
 func owner(info fs.FileInfo) (uid, links int) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -23,7 +23,7 @@ func owner(info fs.FileInfo) (uid, links int) {
 	return int(st.Uid), int(st.Nlink)
 }
 
-// passable reports whether the account may pass through the folder.
+// passable reports whether the account may traverse the folder.
 func passable(info fs.FileInfo, a *Account) bool {
 	mode := info.Mode().Perm()
 	st, ok := info.Sys().(*syscall.Stat_t)

@@ -1,5 +1,5 @@
-// Package dirbucket is S3 for the archive in a folder: an object is a file, its key
-// the path.
+// Package dirbucket implements the S3 calls that the archive needs in a folder:
+// an object is a file whose path is its key.
 package dirbucket
 
 import (
@@ -21,14 +21,14 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// Bucket keeps objects below Dir. Several goroutines may use it.
+// Bucket stores objects below Dir. It is safe for concurrent use.
 type Bucket struct {
 	Dir string
 	// Volatile writes without waiting for the disk.
 	Volatile bool
 }
 
-// StatusError is an answer of S3 that isn't a success.
+// StatusError is an S3 response with an error status.
 type StatusError struct {
 	Status int
 	Key    string
@@ -36,10 +36,10 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return e.Key + ": " + http.StatusText(e.Status) }
 
-// HTTPStatusCode is the answer's status.
+// HTTPStatusCode returns the response's status code.
 func (e *StatusError) HTTPStatusCode() int { return e.Status }
 
-// path is an object's file. A key that would lead out of the folder is refused.
+// path returns an object's file. It rejects keys that lead out of the folder.
 func (f Bucket) path(key string) (string, error) {
 	local, err := filepath.Localize(key)
 	if err != nil || strings.HasSuffix(key, "/") {
@@ -48,8 +48,8 @@ func (f Bucket) path(key string) (string, error) {
 	return filepath.Join(f.Dir, local), nil
 }
 
-// PutObject writes an object whole or not at all. With IfNoneMatch one that is
-// there stays, and the error has status 412.
+// PutObject writes an object completely or not at all. With IfNoneMatch an
+// existing object is left unchanged and the error has status 412.
 func (f Bucket) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
 	key := aws.ToString(in.Key)
 	path, err := f.path(key)
@@ -67,7 +67,7 @@ func (f Bucket) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s
 	if aws.ToString(in.IfNoneMatch) != "*" {
 		err = os.Rename(temporary, path)
 	} else if err = os.Link(temporary, path); err == nil || errors.Is(err, fs.ErrExist) {
-		// A link fails where the name exists; a rename would write over it.
+		// A link fails if the name exists; a rename would overwrite it.
 		if errors.Is(err, fs.ErrExist) {
 			err = &StatusError{Status: http.StatusPreconditionFailed, Key: key}
 		}
@@ -82,7 +82,7 @@ func (f Bucket) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s
 	return &s3.PutObjectOutput{}, nil
 }
 
-// hidden begins the names of files that are no objects yet.
+// hidden is the name prefix of files that are not yet complete objects.
 const hidden = ".new-"
 
 func (f Bucket) write(dir string, body io.Reader) (path string, err error) {
@@ -99,13 +99,13 @@ func (f Bucket) write(dir string, body io.Reader) (path string, err error) {
 	return file.Name(), nil
 }
 
-// Put writes an object, whether it is there or not.
+// Put writes an object and replaces an existing one.
 func (f Bucket) Put(ctx context.Context, key string, object []byte) error {
 	_, err := f.PutObject(ctx, &s3.PutObjectInput{Key: aws.String(key), Body: strings.NewReader(string(object))})
 	return err
 }
 
-// GetObject gives an object, or an error with status 404.
+// GetObject returns an object, or an error with status 404.
 func (f Bucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	path, err := f.path(aws.ToString(in.Key))
 	if err != nil {
@@ -121,10 +121,11 @@ func (f Bucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s
 	return &s3.GetObjectOutput{Body: file}, nil
 }
 
-// ListObjectsV2 lists the keys with a prefix, all in one page, in order.
+// ListObjectsV2 lists the keys with a prefix, sorted, in a single page.
 func (f Bucket) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
 	prefix := aws.ToString(in.Prefix)
-	// The last part may be the beginning of a name: begin one folder up.
+	// The last part of the prefix may be the beginning of a name: start one
+	// folder up.
 	begin := filepath.Join(f.Dir, filepath.FromSlash(prefix[:strings.LastIndex(prefix, "/")+1]))
 	var objects []types.Object
 	err := filepath.WalkDir(begin, func(path string, entry fs.DirEntry, err error) error {

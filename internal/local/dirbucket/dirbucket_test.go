@@ -24,7 +24,7 @@ func status(err error) int {
 	return 0
 }
 
-// TestFirstWriterWins has many write one key with If-None-Match.
+// TestFirstWriterWins writes one key with If-None-Match concurrently.
 func TestFirstWriterWins(t *testing.T) {
 	f := dirbucket.Bucket{Dir: t.TempDir()}
 	var won, refused atomic.Int32
@@ -44,7 +44,7 @@ func TestFirstWriterWins(t *testing.T) {
 	}
 	wg.Wait()
 	if won.Load() != 1 || refused.Load() != 19 {
-		t.Errorf("%d won, %d refused", won.Load(), refused.Load())
+		t.Errorf("%d succeeded, %d were rejected", won.Load(), refused.Load())
 	}
 	entries, err := os.ReadDir(filepath.Join(f.Dir, "raw", "a"))
 	if err != nil || len(entries) != 1 {
@@ -84,11 +84,11 @@ func TestObjects(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 	if _, err := f.GetObject(t.Context(), &s3.GetObjectInput{Key: aws.String("nothing")}); status(err) != 404 {
-		t.Errorf("what isn't there: %v", err)
+		t.Errorf("a missing object: %v", err)
 	}
 	for _, key := range []string{"../out", "/etc/x", "a/../../b", "dir/"} {
 		if err := f.Put(t.Context(), key, nil); err == nil {
-			t.Errorf("key %q was taken", key)
+			t.Errorf("key %q was accepted", key)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package durable writes files that a crash leaves whole: the old one or the
-// new.
+// Package durable writes files that survive a crash: afterwards a file has
+// either its old or its new content.
 package durable
 
 import (
@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// WriteFile replaces a file; when it returns, the new one is on the disk.
+// WriteFile replaces a file. When it returns, the new content is on disk.
 func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	temporary := path + ".new"
 	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
@@ -27,7 +27,7 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// SyncDir brings a folder's names to the disk.
+// SyncDir flushes a folder's entries to disk.
 func SyncDir(dir string) (err error) {
 	d, err := os.Open(dir)
 	if err != nil {

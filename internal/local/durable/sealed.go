@@ -8,14 +8,15 @@ import (
 	"hash/crc32"
 )
 
-// sealed is a JSON file that detects its own damage.
+// sealed is a JSON file with a checksum that detects damage.
 type sealed struct {
 	// CRC32C is the checksum of Content as it is in the file.
 	CRC32C  *uint32         `json:"crc32c"`
 	Content json.RawMessage `json:"content"`
 }
 
-// ErrChecksum is a sealed file whose content doesn't match its checksum.
+// ErrChecksum is returned for a sealed file whose content does not match its
+// checksum.
 var ErrChecksum = errors.New("checksum does not match the content")
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
@@ -31,9 +32,9 @@ func Seal(content any) ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// Unseal reads a file that Seal made into content. Files of streamctl versions
-// before Seal hold the content alone: legacy reports that, and content is filled
-// without a check.
+// Unseal reads a file written by Seal into content. Earlier streamctl versions
+// wrote the content alone: Unseal then sets legacy and fills content without a
+// check.
 func Unseal(text []byte, content any) (legacy bool, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(text, &members); err != nil {
@@ -43,7 +44,7 @@ func Unseal(text []byte, content any) (legacy bool, err error) {
 	_, hasContent := members["content"]
 	if !hasSum && !hasContent {
 		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields() // a damaged name is no value left out
+		d.DisallowUnknownFields() // a damaged field name must not pass for a missing value
 		return true, d.Decode(content)
 	}
 	var s sealed

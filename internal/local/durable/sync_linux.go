@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// SyncData waits until a file's data, and the length needed to read it, are on
-// the disk. It doesn't wait for the modification time.
+// SyncData flushes a file's data, and the length needed to read it, to disk. It
+// does not wait for the modification time.
 func SyncData(f *os.File) error {
 	raw, err := f.SyscallConn()
 	if err != nil {

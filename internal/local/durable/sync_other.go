@@ -4,5 +4,5 @@ package durable
 
 import "os"
 
-// SyncData waits until a file's data is on the disk.
+// SyncData flushes a file's data to disk.
 func SyncData(f *os.File) error { return f.Sync() }

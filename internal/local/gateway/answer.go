@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// WriteAnswer writes a function's answer to a proxy event. false, with nothing
-// written, is a malformed one.
+// WriteAnswer writes a function's response to a proxy event. It returns false,
+// and writes nothing, if the response is malformed.
 func WriteAnswer(w http.ResponseWriter, payload []byte) bool {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &fields); err != nil || len(fields) == 0 {
@@ -67,7 +67,7 @@ func WriteAnswer(w http.ResponseWriter, payload []byte) bool {
 	return true
 }
 
-// setHeader renames what API Gateway keeps to itself.
+// setHeader renames the headers that API Gateway reserves.
 func setHeader(h http.Header, name, value string, more bool) {
 	switch http.CanonicalHeaderKey(name) {
 	case "Connection", "Date", "Host", "Content-Length", "Authorization", "Www-Authenticate", "Server":

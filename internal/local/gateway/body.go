@@ -14,32 +14,34 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// How much memory the bodies of all requests take at a time.
+// Memory limits for request bodies.
 const (
-	// maxPlain is the largest body that fits into an event, in base64.
+	// maxPlain is the largest body that fits into an event as base64.
 	maxPlain = MaxEvent / 4 * 3
-	// smallBody bytes may be held by every request without a reservation.
+	// smallBody is the number of bytes that every request may use without a
+	// reservation.
 	smallBody = 64 << 10
-	// smallBodies is how many requests may be under way.
+	// smallBodies is the maximum number of concurrent requests.
 	smallBodies = 512
-	// largeBytes is the limit of all reservations together.
+	// largeBytes is the limit for all reservations together.
 	largeBytes = 64 << 20
-	// perByte bytes are reserved per byte of a body until the function has it: the
-	// buffer, and 4/3 of it in the event.
+	// perByte is the number of bytes reserved per body byte until the function
+	// has the body: the buffer, and 4/3 of it in the event.
 	perByte = 3
-	// gzipRatio is the most that a byte of gzip can expand to.
+	// gzipRatio is the largest expansion of gzip.
 	gzipRatio = 1032
 	// roomTime is how long a request waits for memory.
 	roomTime = 2 * time.Second
-	// bodyTime is how long a client may take for a body, and again for the rest of
-	// one that is refused and only read so that the client sees the answer.
+	// bodyTime is the time a client has to send a body. It applies again to the
+	// rest of a rejected body, which is read only so that the client receives
+	// the response.
 	bodyTime = 30 * time.Second
 )
 
-// errNoRoom is for a body that the memory doesn't suffice for now.
+// errNoRoom is returned when there is currently not enough memory for a body.
 var errNoRoom = errors.New("no memory for the body")
 
-// memory bounds what requests hold.
+// memory limits the memory used by requests.
 type memory struct {
 	places *semaphore.Weighted // of smallBodies
 	large  *semaphore.Weighted // of largeBytes
@@ -53,16 +55,17 @@ func newMemory() *memory {
 type hold struct {
 	memory *memory
 	large  int64
-	// patience is how long the request may still wait for memory.
-	patience time.Duration
+	// patience is how much longer the request may wait for memory.
+	waitLeft time.Duration
 }
 
-// begin takes a place for a request; nil when none is free. The caller ends it.
+// begin reserves a place for a request and returns nil if none is free. The
+// caller must call end.
 func (m *memory) begin() *hold {
 	if !m.places.TryAcquire(1) {
 		return nil
 	}
-	return &hold{memory: m, patience: roomTime}
+	return &hold{memory: m, waitLeft: roomTime}
 }
 
 func (h *hold) end() {
@@ -77,20 +80,21 @@ func (h *hold) grow(ctx context.Context, n int64) error {
 	}
 	if !h.memory.large.TryAcquire(n) {
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, h.patience)
+		ctx, cancel := context.WithTimeout(ctx, h.waitLeft)
 		defer cancel()
 		if n > largeBytes || h.memory.large.Acquire(ctx, n) != nil {
 			return errNoRoom
 		}
-		h.patience -= time.Since(began)
+		h.waitLeft -= time.Since(began)
 	}
 	h.large += n
 	return nil
 }
 
-// read reads up to limit bytes. It reserves more than smallBody: all of
-// it if the length is declared (else length is -1), which lets those finish that
-// came first, or as it comes. A longer text is an *http.MaxBytesError.
+// read reads up to limit bytes. Beyond smallBody it reserves memory: all at
+// once if the length is declared, so that requests complete in the order they
+// came, otherwise (length -1) as data arrives. A longer body is an
+// *http.MaxBytesError.
 func (h *hold) read(ctx context.Context, r io.Reader, length int64, limit int) ([]byte, error) {
 	buf := make([]byte, 0, 4<<10)
 	free := smallBody
@@ -118,13 +122,13 @@ func (h *hold) read(ctx context.Context, r io.Reader, length int64, limit int) (
 	}
 }
 
-// readBody reads the body as it was sent.
+// readBody reads the body, still encoded.
 func (c *Call) readBody(w http.ResponseWriter, h *hold) *Refusal {
 	if c.ContentLength > maxPlain {
 		return &TooLarge
 	}
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // in process it is not supported, and not needed
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // not supported in process, and not needed
 	body, err := h.read(c.Context(), c.Request.Body, c.ContentLength, maxPlain)
 	_ = rc.SetReadDeadline(time.Time{})
 	if err == nil && bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
@@ -144,26 +148,26 @@ func (c *Call) readBody(w http.ResponseWriter, h *hold) *Refusal {
 	return &TooSlow
 }
 
-// drain reads the rest of a refused body and drops it: a connection that is
-// closed on a client that still sends is reset, and the answer is lost.
+// drain reads and discards the rest of a rejected body: closing a connection
+// while the client still sends resets it, and the response would be lost.
 func (c *Call) drain(w http.ResponseWriter) {
 	if c.Header.Get("Expect") != "" {
-		return // the client waits for the answer
+		return // the client waits for the response before it sends the body
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
 	_, _ = io.CopyN(io.Discard, c.Request.Body, 2*MaxBody)
 }
 
-// Decompress undoes the request's Content-Encoding as API Gateway does, or
-// gives its refusal.
+// Decompress decodes the request's Content-Encoding as API Gateway does, or
+// returns the refusal.
 func (c *Call) Decompress() *Refusal {
 	h := newMemory().begin()
 	defer h.end()
 	return c.decompress(h)
 }
 
-// decompress undoes the codings that API Gateway knows. It leaves the header
-// as it is; a function can't rely on it.
+// decompress decodes the encodings that API Gateway knows. It leaves the header
+// unchanged, so a function can't rely on it.
 func (c *Call) decompress(h *hold) *Refusal {
 	if len(c.Body) == 0 {
 		return nil
@@ -194,5 +198,5 @@ func (c *Call) decompress(h *hold) *Refusal {
 	case errors.Is(err, errNoRoom):
 		return &Overloaded
 	}
-	return &Unsupported // damaged, or cut off
+	return &Unsupported // damaged or truncated
 }

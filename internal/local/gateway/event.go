@@ -21,26 +21,26 @@ const (
 	MaxEvent = 6 << 20
 )
 
-// Call is a request on its way to a function.
+// Call is a request for a function.
 type Call struct {
 	*http.Request
-	// Body is the body, without its Content-Encoding; Binary reports that its
-	// media type is one of the API's binary ones.
+	// Body is the body without its Content-Encoding. Binary reports whether its
+	// media type is one of the API's binary media types.
 	Body   []byte
 	Binary bool
 	// Resource is the route, such as /metrics/{metric}, ResourceID its id, and
-	// Params are the path's parameters.
+	// Params its path parameters.
 	Resource, ResourceID string
 	Params               map[string]string
 	// Path is the path without the stage.
 	Path string
-	// APIID, Stage and Account are where the API is; RequestID is the call's.
+	// APIID, Stage and Account identify the API, RequestID the request.
 	APIID, Stage, Account, RequestID string
-	// Caller is who signed it; zero where nobody has to.
+	// Caller is the signer; zero if the API does not require signatures.
 	Caller sigv4.Credential
 }
 
-// Event is the proxy event, format 1.0, as JSON.
+// Event returns the proxy event, payload format 1.0, as JSON.
 func (c *Call) Event() ([]byte, error) {
 	headers, multiHeaders := map[string]string{}, map[string][]string{}
 	for name, values := range c.Header {
@@ -71,7 +71,7 @@ func (c *Call) Event() ([]byte, error) {
 		event["isBase64Encoded"] = true
 		delete(event, "body")
 	case len(c.Body) > 0:
-		event["body"] = strings.ToValidUTF8(string(c.Body), "�") // API Gateway damages a binary body of another type
+		event["body"] = strings.ToValidUTF8(string(c.Body), "�") // API Gateway damages a binary body of any other media type
 	}
 	payload, err := json.Marshal(event)
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *Call) Event() ([]byte, error) {
 	if !binary {
 		return payload, nil
 	}
-	// The body goes straight to its place: it may be the largest part by far.
+	// Append the body directly: it may be by far the largest part.
 	const name = `,"body":"`
 	payload = slices.Grow(payload[:len(payload)-1], len(name)+base64.StdEncoding.EncodedLen(len(c.Body))+len(`"}`))
 	payload = base64.StdEncoding.AppendEncode(append(payload, name...), c.Body)

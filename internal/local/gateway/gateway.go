@@ -1,5 +1,6 @@
-// Package gateway is API Gateway in front of the functions on this machine: its
-// routes, checks, limits and refusals, and the events that it makes of requests.
+// Package gateway simulates API Gateway in front of the local functions: its
+// routes, checks, limits and error responses, and the events that it creates
+// from requests.
 package gateway
 
 import (
@@ -19,20 +20,20 @@ import (
 	"github.com/streamctl/streamctl/internal/webguard"
 )
 
-// Where the local API is, as its events tell it.
+// The local API's identity in proxy events.
 const (
 	Account = "000000000000"
 	Stage   = "local"
 	apiID   = "local"
 )
 
-// integrationTime is how long API Gateway waits for a function.
+// integrationTime is API Gateway's integration timeout.
 const integrationTime = 29 * time.Second
 
-// Invoke runs a function with an event. An error is a function that failed.
+// Invoke runs a function with an event. The error is a function error.
 type Invoke func(ctx context.Context, payload []byte) ([]byte, error)
 
-// Route is a method of the API and the function behind it.
+// Route is a method of the API with the function that serves it.
 type Route struct {
 	Method string
 	// Path has at most one parameter, as its last part: /metrics/{metric}.
@@ -43,35 +44,34 @@ type Route struct {
 // Options describe an API.
 type Options struct {
 	Routes []Route
-	// Keys are the callers' keys: with them every request needs a signature
-	// for Region. Nil requires none.
+	// Keys are the callers' access keys. If set, every request needs a
+	// signature for Region.
 	Keys   *sigv4.Keys
 	Region string
-	// Origins are the web origins whose pages may call; "*" is every one. Without
-	// Keys a page of any other origin is refused.
+	// Origins are the web origins whose pages may call the API; "*" allows
+	// every origin. Without Keys, pages of any other origin are rejected.
 	Origins []string
-	// Addr is where the API listens, such as 127.0.0.1:4566. Without Keys only
-	// this and loopback names are answered for. Empty means that no browser can
-	// reach the API, and nothing is checked.
+	// Addr is the address the API listens on, such as 127.0.0.1:4566. Without
+	// Keys, the API answers only for this and loopback host names. Leave it
+	// empty if no browser can reach the API; then nothing is checked.
 	Addr string
-	// Rate and Burst are the stage's limits, in requests a second and requests.
+	// Rate (requests per second) and Burst (requests) are the stage's limits.
 	Rate, Burst int
 	Log         *slog.Logger
 }
 
-// API answers requests.
+// API serves requests.
 type API struct {
 	o      Options
 	limit  *rate.Limiter
 	memory *memory
 }
 
-// New makes an API.
 func New(o Options) *API {
 	return &API{o: o, limit: rate.NewLimiter(rate.Limit(o.Rate), o.Burst), memory: newMemory()}
 }
 
-// ServeHTTP does what API Gateway does, in its order.
+// ServeHTTP performs API Gateway's steps in the same order.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &Call{Request: r, Path: r.URL.Path, APIID: apiID, Stage: Stage, Account: Account, RequestID: uuid.NewString()}
 	w.Header().Set("X-Amzn-Requestid", c.RequestID)
@@ -95,7 +95,7 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 	}
 	c.Resource, c.Binary = route.Path, slices.Contains(api.BinaryMediaTypes(), "*/*")
 	scope := sigv4.Scope{Service: "execute-api", Region: a.o.Region}
-	if a.o.Keys != nil { // what the head shows is checked before a body is read
+	if a.o.Keys != nil { // check everything in the headers before reading the body
 		if err := a.o.Keys.Claim(c.Request, scope, time.Now()); err != nil {
 			return new(BadSignature(err))
 		}
@@ -123,9 +123,9 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 	return a.integrate(w, c, route.Invoke)
 }
 
-// guard refuses what a browser sends for a page of another site. With keys the
-// signature decides alone, as on AWS: no such page has a key, and a client may
-// sign for a host of its own.
+// guard rejects requests that a browser sends on behalf of another site's page.
+// With keys the signature alone decides, as on AWS: no such page has a key, and
+// a client may sign for a host name of its own.
 func (a *API) guard(c *Call) *Refusal {
 	if a.o.Addr == "" || a.o.Keys != nil {
 		return nil
@@ -140,8 +140,8 @@ func (a *API) guard(c *Call) *Refusal {
 	return nil
 }
 
-// find gives the route of a path and method; preflight is a browser's question
-// about one.
+// find returns the route for a path and method. preflight is true for a
+// browser's CORS preflight request.
 func (a *API) find(c *Call) (route *Route, preflight bool) {
 	for i, r := range a.o.Routes {
 		fixed, parameter, ok := strings.Cut(r.Path, "{")
@@ -170,13 +170,13 @@ func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal 
 	if len(payload) > MaxEvent {
 		return &TooLarge
 	}
-	c.Body = nil // the event has it
+	c.Body = nil // the event contains it
 	type outcome struct {
 		answer []byte
 		err    error
 	}
 	done := make(chan outcome, 1)
-	ctx := context.WithoutCancel(c.Context()) // the function goes on after a caller has gone
+	ctx := context.WithoutCancel(c.Context()) // the function continues after the client has disconnected
 	go func() {
 		answer, err := invoke(ctx, payload)
 		done <- outcome{answer, err}
@@ -198,7 +198,7 @@ func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal 
 	}
 }
 
-// preflight answers a browser, which can't sign its question.
+// preflight answers a CORS preflight request, which browsers can't sign.
 func (a *API) preflight(w http.ResponseWriter, c *Call, route *Route) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Headers", api.CORSRequestHeaders)
@@ -210,7 +210,8 @@ func (a *API) preflight(w http.ResponseWriter, c *Call, route *Route) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// origin is the only one that may call, or the one that does.
+// origin returns the only allowed origin, or the request's origin if there are
+// several.
 func (a *API) origin(c *Call) string {
 	if len(a.o.Origins) == 1 {
 		return a.o.Origins[0]
@@ -218,7 +219,7 @@ func (a *API) origin(c *Call) string {
 	return c.Header.Get("Origin")
 }
 
-// refuse answers as the stack's gateway responses do: a problem document.
+// refuse writes a problem document, like the stack's gateway responses.
 func (a *API) refuse(w http.ResponseWriter, c *Call, bad Refusal) {
 	h := w.Header()
 	h.Set("X-Amzn-Errortype", bad.ErrorType)

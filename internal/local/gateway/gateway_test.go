@@ -23,7 +23,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/gateway"
 )
 
-// echo is a function that keeps the event it was invoked with.
+// echo is a function that records the event it was invoked with.
 type echo struct{ event events.APIGatewayProxyRequest }
 
 func (e *echo) invoke(_ context.Context, payload []byte) ([]byte, error) {
@@ -34,11 +34,11 @@ func (e *echo) invoke(_ context.Context, payload []byte) ([]byte, error) {
 	return []byte(`{"statusCode":202,"body":"{}"}`), nil
 }
 
-// body is what the function was given.
+// body returns the body that the function received.
 func (e *echo) body(t *testing.T) string {
 	t.Helper()
 	if e.event.Body != "" && !e.event.IsBase64Encoded {
-		t.Errorf("the body came as text: %q", e.event.Body)
+		t.Errorf("the body is not base64: %q", e.event.Body)
 	}
 	text, err := base64.StdEncoding.DecodeString(e.event.Body)
 	if err != nil {
@@ -80,8 +80,8 @@ func closed(t *testing.T, b *bytes.Buffer, w io.WriteCloser, text string) string
 	return b.String()
 }
 
-// TestContentEncodingIsUndoneAsByAWS: gzip, deflate and identity are undone and
-// the header stays; anything else is 415.
+// TestContentEncodingIsUndoneAsByAWS: gzip, deflate and identity are decoded
+// and the header is kept; any other encoding returns 415.
 func TestContentEncodingIsUndoneAsByAWS(t *testing.T) {
 	const text = `{"userId":"ü","eventType":"x"}`
 	gz, zl := zipped(t, text), deflated(t, text)
@@ -106,7 +106,7 @@ func TestContentEncodingIsUndoneAsByAWS(t *testing.T) {
 		"plain as deflate":       {[]string{"deflate"}, text, 415, ""},
 		"gzip as deflate":        {[]string{"deflate"}, gz, 415, ""},
 		"deflate as gzip":        {[]string{"gzip"}, zl, 415, ""},
-		"gzip cut off":           {[]string{"gzip"}, gz[:len(gz)-9], 415, ""},
+		"truncated gzip":         {[]string{"gzip"}, gz[:len(gz)-9], 415, ""},
 		"gzip and more":          {[]string{"gzip"}, gz + "more", 415, ""},
 		"br":                     {[]string{"br"}, text, 415, ""},
 		"zstd":                   {[]string{"zstd"}, text, 415, ""},
@@ -179,8 +179,9 @@ func TestQueryStringsAreReadAsByAWS(t *testing.T) {
 	}
 }
 
-// FuzzQueryString reads any query string: it is never an error, all of it
-// arrives as UTF-8, and what Go's parser understands comes out the same.
+// FuzzQueryString parses arbitrary query strings: parsing never fails, all
+// values are UTF-8, and the result equals that of Go's parser where that
+// succeeds.
 func FuzzQueryString(f *testing.F) {
 	for _, s := range []string{"a=1&b=2", "a;b", "%", "%zz=%1", "+%2B=%20", "=&=", "a=%FC", "\xff=1", "a=1&a=2"} {
 		f.Add(s)

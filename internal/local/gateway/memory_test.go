@@ -19,8 +19,8 @@ import (
 
 const blank = "                                                                                                                                "
 
-// spaces is a body of n spaces that takes no memory. It stops before its last
-// byte until go on is closed.
+// spaces is a body of n spaces that takes no memory. It blocks before its last
+// byte until the channel is closed.
 type spaces struct {
 	left    int
 	stalled *sync.WaitGroup
@@ -47,7 +47,7 @@ func (s *spaces) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// peak samples the heap until it is stopped, and gives the largest.
+// peak samples the heap until stop is called, which returns the maximum.
 func peak() (stop func() uint64) {
 	debug.FreeOSMemory()
 	var most uint64
@@ -74,7 +74,7 @@ func peak() (stop func() uint64) {
 	}
 }
 
-// swallow is a function that decodes the event as the real one does.
+// swallow is a function that decodes the event like the real one.
 func swallow(_ context.Context, payload []byte) ([]byte, error) {
 	var e echo
 	return e.invoke(context.Background(), payload)
@@ -86,9 +86,10 @@ type outcome struct {
 	err        error
 }
 
-// TestLargeBodiesOfManyConnectionsTakeLittleMemory sends 60 large bodies at a
-// time: the heap stays within its bound, a normal request is answered meanwhile,
-// and each refused one gets its answer and no reset.
+// TestLargeBodiesOfManyConnectionsTakeLittleMemory sends 60 large bodies
+// concurrently: the heap stays within its limit, a normal request is served
+// meanwhile, and each rejected request gets its response and no connection
+// reset.
 func TestLargeBodiesOfManyConnectionsTakeLittleMemory(t *testing.T) {
 	const connections, bound = 60, 256 << 20
 	keys := sigv4.NewKeys(sigv4.Credential{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"})
@@ -164,7 +165,7 @@ func TestLargeBodiesOfManyConnectionsTakeLittleMemory(t *testing.T) {
 			}
 			small := post(strings.NewReader(`{"userId":"u","eventType":"x"}`), 30, "")
 			if small.status != want || small.err != nil {
-				t.Errorf("a normal request meanwhile: %+v", small)
+				t.Errorf("a normal request at the same time: %+v", small)
 			}
 			close(finish)
 			done.Wait()

@@ -2,10 +2,10 @@ package gateway
 
 import "strings"
 
-// parseQuery reads a query string as API Gateway does: only & separates
-// parameters, + is a space, and nothing is an error. A % that no two
-// hexadecimal digits follow stays as it is; bytes that aren't UTF-8 become
-// U+FFFD. The values of a name keep their order.
+// parseQuery parses a query string as API Gateway does: only & separates
+// parameters, + is a space, and nothing is an error. A % that is not followed
+// by two hexadecimal digits is kept; bytes that aren't UTF-8 become U+FFFD. The
+// values of a name keep their order.
 func parseQuery(raw string) map[string][]string {
 	query := map[string][]string{}
 	for part := range strings.SplitSeq(raw, "&") {
@@ -40,7 +40,7 @@ func unescape(s string) string {
 
 func validText(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
-// hex is the value of a hexadecimal digit, or -1.
+// hex returns the value of a hexadecimal digit, or -1.
 func hex(c byte) int {
 	switch {
 	case c >= '0' && c <= '9':

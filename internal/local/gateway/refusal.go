@@ -9,69 +9,70 @@ import (
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 )
 
-// Refusal is an answer of API Gateway itself.
+// Refusal is an error response of API Gateway itself.
 type Refusal struct {
 	Status int
-	// ResponseType is of a GatewayResponse; empty for a refusal that can't be
-	// changed by one.
+	// ResponseType is the type of the GatewayResponse; empty for a response
+	// that cannot be customized.
 	ResponseType string
 	// ErrorType is the header x-amzn-ErrorType.
 	ErrorType string
 	Message   string
-	// Validation is what a request validator has against a body; only the
-	// stand-in for AWS has validators.
+	// Validation is a request validator's message about the body; only the AWS
+	// stand-in has validators.
 	Validation string
 }
 
-// The refusals that don't depend on the request.
+// Refusals that don't depend on the request.
 var (
-	// Forbidden is for a host or a stage that doesn't exist.
+	// Forbidden is for a host or stage that doesn't exist.
 	Forbidden = Refusal{Status: http.StatusForbidden, ErrorType: "ForbiddenException", Message: "Forbidden"}
-	// NoRoute is also for a request without a signature, so that nobody can ask
-	// which routes there are.
+	// NoRoute is also for a request without a signature, so that callers
+	// without a key cannot probe for routes.
 	NoRoute = Refusal{Status: http.StatusForbidden, ResponseType: "MISSING_AUTHENTICATION_TOKEN", ErrorType: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
 	// TooLarge is for a body over MaxBody, or an event over MaxEvent.
 	TooLarge = Refusal{Status: http.StatusRequestEntityTooLarge, ResponseType: "REQUEST_TOO_LARGE", ErrorType: "RequestTooLargeException", Message: "Request Too Long"}
-	// Unsupported is a Content-Encoding that isn't known, or one that the body
-	// isn't in.
+	// Unsupported is for an unknown Content-Encoding, or a body that does not
+	// match it.
 	Unsupported = Refusal{Status: http.StatusUnsupportedMediaType, ResponseType: "UNSUPPORTED_MEDIA_TYPE", ErrorType: "UnsupportedMediaTypeException", Message: "Unsupported Media Type"}
-	// Overloaded is a body that this machine has no memory for now, TooSlow one
-	// that didn't come, or not as a whole. AWS has neither.
+	// Overloaded is for a body that doesn't fit in memory now, TooSlow for a
+	// body that did not arrive completely in time. AWS has neither.
 	Overloaded = Refusal{Status: http.StatusServiceUnavailable, ResponseType: "DEFAULT_5XX", ErrorType: "ServiceUnavailableException", Message: "too many large requests are under way: send the same again in a moment"}
 	TooSlow    = Refusal{Status: http.StatusRequestTimeout, ResponseType: "DEFAULT_4XX", ErrorType: "RequestTimeoutException", Message: "the body did not arrive completely within 30 s"}
 	Throttled  = Refusal{Status: http.StatusTooManyRequests, ResponseType: "THROTTLED", ErrorType: "TooManyRequestsException", Message: "Too Many Requests"}
-	// NotAllowed is an integration that may not, or can't, be called.
+	// NotAllowed is for an integration that may not, or cannot, be called.
 	NotAllowed = Refusal{Status: http.StatusInternalServerError, ResponseType: "API_CONFIGURATION_ERROR", ErrorType: "InternalServerErrorException", Message: "Internal server error"}
-	// Broken is a function that failed, or answered with what is no answer.
+	// Broken is for a function that failed or returned a malformed response.
 	Broken = Refusal{Status: http.StatusBadGateway, ResponseType: "INTEGRATION_FAILURE", ErrorType: "InternalServerErrorException", Message: "Internal server error"}
-	// TimedOut is a function that took longer than the integration may.
+	// TimedOut is for a function that exceeded the integration timeout.
 	TimedOut = Refusal{Status: http.StatusGatewayTimeout, ResponseType: "INTEGRATION_TIMEOUT", ErrorType: "InternalServerErrorException", Message: "Endpoint request timed out"}
 )
 
-// BadBody is a body that a request validator refuses.
+// BadBody is for a body that a request validator rejects.
 func BadBody(validation string) Refusal {
 	return Refusal{Status: http.StatusBadRequest, ResponseType: "BAD_REQUEST_BODY", ErrorType: "BadRequestException", Message: "Invalid request body", Validation: validation}
 }
 
-// MissingParameter is a required parameter that isn't there.
+// MissingParameter is for a missing required parameter.
 func MissingParameter(name string) Refusal {
 	return Refusal{Status: http.StatusBadRequest, ResponseType: "BAD_REQUEST_PARAMETERS", ErrorType: "BadRequestException", Message: "Missing required request parameters: [" + name + "]"}
 }
 
-// foreignHost is for a host that isn't this API's: the name may be of a page
-// elsewhere that was made to point here (DNS rebinding).
+// foreignHost is for a host name that isn't this API's: it may belong to
+// another site's page and point here (DNS rebinding).
 func foreignHost(host, use string) Refusal {
 	return Refusal{Status: http.StatusMisdirectedRequest, ResponseType: "ACCESS_DENIED", ErrorType: "ForbiddenException",
 		Message: "this API does not answer for the host " + strconv.Quote(shorten(host)) + ": send the request to http://" + use}
 }
 
-// foreignPage is for a request that a browser makes for another site's page.
+// foreignPage is for a request that a browser sends on behalf of another site's
+// page.
 func foreignPage(origin string) Refusal {
 	return Refusal{Status: http.StatusForbidden, ResponseType: "ACCESS_DENIED", ErrorType: "ForbiddenException",
 		Message: "a page of " + shorten(origin) + " may not call this API: add its origin to CorsAllowedOrigins in variables.yaml"}
 }
 
-// shorten bounds what an answer repeats of a request.
+// shorten limits how much of a request a response repeats.
 func shorten(s string) string {
 	const most = 100
 	if len(s) <= most {
@@ -80,7 +81,7 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// BadSignature is what API Gateway makes of an error of sigv4.
+// BadSignature converts an error of package sigv4 into API Gateway's response.
 func BadSignature(err error) Refusal {
 	var bad *sigv4.Error
 	if !errors.As(err, &bad) {

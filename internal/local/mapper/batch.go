@@ -10,8 +10,8 @@ import (
 // maxPayload is Lambda's limit for an event, in bytes.
 const maxPayload = 6 << 20
 
-// fits is how many of the records fill a batch: at most BatchSize, and their
-// event at most 6 MB.
+// fits returns how many of the records fill a batch: at most BatchSize, with an
+// event of at most 6 MB.
 func (o Options) fits(records []StreamRecord) int {
 	size := 0
 	for i, r := range records {
@@ -23,14 +23,14 @@ func (o Options) fits(records []StreamRecord) int {
 	return len(records)
 }
 
-// attempt is a batch with what was already tried.
+// attempt is a batch and the number of failed invocations.
 type attempt struct {
 	records []StreamRecord
 	tries   int // invocations that failed, 0 for a new batch
 }
 
-// handle invokes until every record of a batch is handled or given up. An
-// error is ctx's end; the checkpoint then is where the reading resumes.
+// handle invokes the function until every record of a batch is handled or given
+// up. The error is ctx's cause; reading then resumes at the checkpoint.
 func (s *shard) handle(ctx context.Context, l *lane, batch []StreamRecord) error {
 	m := s.m
 	work := []attempt{{records: batch}}
@@ -59,13 +59,13 @@ func (s *shard) handle(ctx context.Context, l *lane, batch []StreamRecord) error
 		}
 		rest := attempt{records: a.records[o.first:], tries: a.tries}
 		switch {
-		case o.first > 0: // it went forward: retries and pauses begin anew
+		case o.first > 0: // progress was made: reset retries and backoff
 			rest.tries, backoff = 1, m.o.Backoff
 		case o.invoked:
 			rest.tries++
 		}
 		switch {
-		case !o.invoked: // tried again as it is
+		case !o.invoked: // retry the batch unchanged
 		case m.o.TryFor > 0:
 			if len(rest.records) > 1 && rest.tries >= isolateAfter {
 				m.count(func(s *Stats) { s.Bisections++ })
@@ -88,7 +88,7 @@ func (s *shard) handle(ctx context.Context, l *lane, batch []StreamRecord) error
 		case m.o.Settings.Bisect && o.whole && len(rest.records) > 1:
 			m.count(func(s *Stats) { s.Bisections++ })
 			half := (len(rest.records) + 1) / 2
-			// Halving uses up no retry.
+			// Halving does not use up a retry.
 			work = append([]attempt{{rest.records[:half], a.tries}, {rest.records[half:], a.tries}}, work[1:]...)
 			continue
 		case m.o.Settings.Retries >= 0 && rest.tries > m.o.Settings.Retries:
@@ -109,8 +109,8 @@ func (s *shard) handle(ctx context.Context, l *lane, batch []StreamRecord) error
 	return nil
 }
 
-// expire gives up the records at a batch's head that are too old, before they
-// are tried (again); it gives the rest.
+// expire gives up the records at the head of a batch that are too old to be
+// tried (again) and returns the rest.
 func (m *Mapper) expire(ctx context.Context, shard string, a attempt) []StreamRecord {
 	limit := m.o.Settings.RecordAgeSeconds
 	if limit < 0 {
@@ -130,15 +130,15 @@ func (m *Mapper) expire(ctx context.Context, shard string, a attempt) []StreamRe
 	return a.records[n:]
 }
 
-// outcome is what an invocation did to a batch.
+// outcome is the result of one invocation for a batch.
 type outcome struct {
-	first   int  // the first record to try again
-	whole   bool // the batch failed as such
-	invoked bool // false when the function could not be run
+	first   int  // the first record to retry
+	whole   bool // the batch as a whole failed
+	invoked bool // false if the function could not be run
 	took    time.Duration
 }
 
-// invoke runs the function once; an error is ctx's end.
+// invoke runs the function once. The error is ctx's cause.
 func (m *Mapper) invoke(ctx context.Context, shard string, records []StreamRecord) (outcome, error) {
 	payload, err := m.event(shard, records)
 	if err != nil {
@@ -151,7 +151,8 @@ func (m *Mapper) invoke(ctx context.Context, shard string, records []StreamRecor
 	m.count(func(s *Stats) { s.Invocations++ })
 	began := time.Now()
 	res, err := m.o.Invoker.Invoke(ctx, payload)
-	// A machine that sleeps during an invocation doesn't try the record.
+	// Cap the time: a machine that sleeps during an invocation is not trying
+	// the record.
 	took := min(max(time.Since(began), 0), maxInvocation)
 	if ctx.Err() != nil {
 		return outcome{}, context.Cause(ctx)

@@ -12,7 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// kinesisEvent is the event as Lambda sends it.
+// kinesisEvent is the event that Lambda sends.
 type kinesisEvent struct {
 	Records []eventRecord `json:"Records"`
 }
@@ -36,7 +36,7 @@ type kinesisRecord struct {
 	Arrival        epochSeconds `json:"approximateArrivalTimestamp"`
 }
 
-// epochSeconds is a time as seconds since 1970 with three decimals.
+// epochSeconds is a time in seconds since 1970 with three decimals.
 type epochSeconds time.Time
 
 // MarshalJSON writes a number such as 1545084650.987.
@@ -64,13 +64,13 @@ func (m *Mapper) event(shard string, records []StreamRecord) ([]byte, error) {
 	return payload, nil
 }
 
-// recordSize is about what a record takes in the event, in bytes.
+// recordSize estimates a record's size in the event, in bytes.
 func recordSize(r StreamRecord) int {
 	const around = 400 // field names, ARNs and ids
 	return base64.StdEncoding.EncodedLen(len(r.Data)) + len(r.PartitionKey) + around
 }
 
-// failure is the object that Lambda writes for a batch that it gave up.
+// failure is the object that Lambda writes for a batch that was given up.
 type failure struct {
 	RequestContext struct {
 		RequestID   string `json:"requestId"`
@@ -97,8 +97,8 @@ type failure struct {
 	Payload string `json:"payload"`
 }
 
-// giveUp hands records to the on-failure sink, and tries until the sink has
-// taken them: nothing is dropped because a bucket was away for a moment.
+// giveUp writes records to the on-failure sink and retries until that succeeds:
+// nothing is dropped because a bucket is temporarily unavailable.
 func (m *Mapper) giveUp(ctx context.Context, shard string, records []StreamRecord, tries int, condition string) error {
 	m.count(func(s *Stats) { s.GivenUp += len(records) })
 	m.o.Log.WarnContext(ctx, "records given up", "shard", shard, "records", len(records), "condition", condition)
@@ -127,8 +127,8 @@ func (m *Mapper) giveUp(ctx context.Context, shard string, records []StreamRecor
 	if err != nil {
 		return fmt.Errorf("marshal on-failure object: %w", err)
 	}
-	// Lambda ends the key with a random id. This one is the same for the same
-	// records, so that writing them again makes no second object.
+	// Lambda ends the key with a random id. This id is derived from the
+	// records, so that a repeated write does not create a second object.
 	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte(m.o.UUID+"/"+shard+"/"+first.SequenceNumber+"/"+last.SequenceNumber))
 	key := fmt.Sprintf("aws/lambda/%s/%s/%s-%s", m.o.UUID, shard, now.Format("2006/01/02/2006-01-02T15.04.05"), id)
 	for delay := m.o.Backoff; ; delay = min(2*delay, m.o.MaxBackoff) {

@@ -11,7 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// KinesisAPI is what reading a stream takes; *kinesis.Client satisfies it.
+// KinesisAPI is the part of Kinesis that reading needs; *kinesis.Client
+// satisfies it.
 type KinesisAPI interface {
 	ListShards(context.Context, *kinesis.ListShardsInput, ...func(*kinesis.Options)) (*kinesis.ListShardsOutput, error)
 	GetShardIterator(context.Context, *kinesis.GetShardIteratorInput, ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error)
@@ -27,15 +28,15 @@ type Kinesis struct {
 	iterators map[string]iterator // by shard
 }
 
-// iterator is where the last read of a shard ended.
+// iterator is the position after the last read of a shard.
 type iterator struct{ after, next string }
 
-// NewKinesis reads the named stream.
+// NewKinesis returns a source that reads the named stream.
 func NewKinesis(api KinesisAPI, stream string) *Kinesis {
 	return &Kinesis{api: api, stream: stream, iterators: map[string]iterator{}}
 }
 
-// Shards lists every shard, closed ones that still hold records included.
+// Shards lists every shard, including closed ones that still hold records.
 func (k *Kinesis) Shards(ctx context.Context) ([]Shard, error) {
 	var out []Shard
 	in := &kinesis.ListShardsInput{StreamName: aws.String(k.stream)}
@@ -60,8 +61,8 @@ func (k *Kinesis) Shards(ctx context.Context) ([]Shard, error) {
 	}
 }
 
-// Read gives records after a sequence number; it goes on with the iterator of
-// the read before where it can.
+// Read returns records after a sequence number. It reuses the previous read's
+// iterator if possible.
 func (k *Kinesis) Read(ctx context.Context, shard, after string, limit int) ([]StreamRecord, bool, error) {
 	at, err := k.iterator(ctx, shard, after)
 	if err != nil {
@@ -72,7 +73,7 @@ func (k *Kinesis) Read(ctx context.Context, shard, after string, limit int) ([]S
 		k.forget(shard)
 		var expired *types.ExpiredIteratorException
 		if errors.As(err, &expired) {
-			return nil, false, nil // the next read takes a new one
+			return nil, false, nil // the next read requests a new iterator
 		}
 		return nil, false, fmt.Errorf("get records of %s: %w", shard, err)
 	}

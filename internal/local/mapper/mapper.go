@@ -1,8 +1,9 @@
-// Package mapper is the event source mapper between a stream and a function,
-// with Lambda's rules: records of a partition key in order, several batches of
-// a shard at a time, the lowest sequence number that isn't handled as the
-// checkpoint, bisection, caps on retries and on age, what is given up written
-// elsewhere, and a resharded stream read parents first.
+// Package mapper implements Lambda's event source mapping between a stream and
+// a function: records of a partition key are handled in order, several batches
+// of a shard run concurrently, the checkpoint is the lowest sequence number
+// that is not handled, batches are bisected, retries and record age are
+// limited, records that are given up are written to an on-failure destination,
+// and in a resharded stream parents are read before children.
 package mapper
 
 import (
@@ -24,41 +25,41 @@ type StreamRecord struct {
 	SequenceNumber string
 	PartitionKey   string
 	Data           []byte
-	// Arrival is when the stream took the record.
+	// Arrival is when the stream accepted the record.
 	Arrival time.Time
 }
 
 // Source is a sharded log.
 type Source interface {
-	// Shards lists the shards there are now.
+	// Shards lists the current shards.
 	Shards(ctx context.Context) ([]Shard, error)
-	// Read gives up to limit records of a shard after a sequence number, in
-	// order; the empty one means the oldest that is kept. ended says that a
-	// closed shard holds nothing more.
+	// Read returns up to limit records of a shard after a sequence number, in
+	// order; an empty sequence number means from the oldest record. ended
+	// reports that the shard is closed and holds no more records.
 	Read(ctx context.Context, shard, after string, limit int) (records []StreamRecord, ended bool, err error)
 }
 
 // Shard is a part of the stream.
 type Shard struct {
 	ID string
-	// Parents must be read to their end before this shard is begun.
+	// Parents must be read completely before this shard.
 	Parents []string
 }
 
-// Result is what an invocation gave: Payload is the function's answer, and
-// Failed says that the function failed as a whole.
+// Result is the result of an invocation: Payload is the function's response;
+// Failed reports that the function as a whole failed.
 type Result struct {
 	Payload []byte
 	Failed  bool
 }
 
-// Invoker runs the function. An error means that it could not be run at all,
-// which uses up no retry.
+// Invoker runs the function. An error means that the function could not be run
+// at all, which does not use up a retry.
 type Invoker interface {
 	Invoke(ctx context.Context, payload []byte) (Result, error)
 }
 
-// InvokerFunc is a function as an Invoker.
+// InvokerFunc adapts a function to Invoker.
 type InvokerFunc func(ctx context.Context, payload []byte) (Result, error)
 
 // Invoke calls f.
@@ -66,48 +67,50 @@ func (f InvokerFunc) Invoke(ctx context.Context, payload []byte) (Result, error)
 	return f(ctx, payload)
 }
 
-// Sink takes what was given up, under a key.
+// Sink stores records that were given up, under a key.
 type Sink interface {
 	Put(ctx context.Context, key string, object []byte) error
 }
 
-// Options describe a mapping.
+// Options configure a mapping.
 type Options struct {
 	// UUID identifies the mapping in on-failure keys.
 	UUID string
 	// FunctionARN and StreamARN appear in events and on-failure objects.
 	FunctionARN, StreamARN string
-	// Region is the events' awsRegion; RoleARN their invokeIdentityArn.
+	// Region is the events' awsRegion, RoleARN their invokeIdentityArn.
 	Region, RoleARN string
 	Settings        contract.Mapping
 	Source          Source
 	Invoker         Invoker
-	// OnFailure takes what is given up; nil drops it, with a log line.
+	// OnFailure stores records that are given up; nil drops them with a log
+	// line.
 	OnFailure Sink
-	// Checkpoints are where each shard's reading begins, by shard; a shard
-	// that isn't there begins with the oldest record.
+	// Checkpoints is the last handled sequence number by shard; a missing shard
+	// starts with the oldest record.
 	Checkpoints map[string]string
-	// Checkpoint is told every checkpoint that was reached, a shard's in order;
-	// it may be nil.
+	// Checkpoint receives every new checkpoint, in order within a shard; it may
+	// be nil.
 	Checkpoint func(shard, sequence string)
-	// Poll is the pause after a read that gave nothing, 1 s when zero.
+	// Poll is the pause after an empty read; zero means 1 s.
 	Poll time.Duration
-	// Backoff is the pause before the first retry, doubled up to MaxBackoff;
-	// 1 s and 1 min when zero.
+	// Backoff is the pause before the first retry. It doubles with each retry
+	// up to MaxBackoff. Zero means 1 s and 1 min.
 	Backoff, MaxBackoff time.Duration
-	// TryFor replaces AWS's record age on a machine that may be off: a batch that
-	// keeps failing at the same record is halved until that record is alone, and
-	// a record that failed alone for this long is given up. Only the time of its
-	// tries counts. Zero means AWS's rules.
+	// TryFor replaces AWS's maximum record age on a machine that may be
+	// switched off. A batch that keeps failing at the same record is halved
+	// until that record is alone; a record that has failed alone for this long
+	// is given up. Only the time of its tries counts. Zero means AWS's rules.
 	TryFor time.Duration
-	// Tried is how long records were tried before, by shard and sequence number.
+	// Tried is how long records have been tried so far, by shard and sequence
+	// number.
 	Tried map[string]map[string]time.Duration
-	// Trying receives how long a record was tried that fails alone; zero when it
-	// was handled or given up. It may be nil.
+	// Trying receives how long a record that fails alone has been tried, and zero
+	// once it was handled or given up. It may be nil.
 	Trying func(shard, sequence string, spent time.Duration)
-	// Blame reports whether a failure can be the record's fault: not if the
-	// function's database is down. Without blame the time of a try doesn't count.
-	// Nil means always.
+	// Blame reports whether a failure can be the record's fault; it cannot
+	// while the function's database is down. If Blame returns false, the time
+	// of the try does not count. Nil means always true.
 	Blame func(context.Context) bool
 	Log   *slog.Logger
 }
@@ -126,14 +129,14 @@ type Mapper struct {
 	tried       map[string]map[string]time.Duration // by shard and sequence number
 }
 
-// Stats count what a mapper did.
+// Stats are a mapper's counters.
 type Stats struct {
 	Invocations, Failures, Retries, Bisections, GivenUp int
-	// Records is how many records were handled, given up ones not included.
+	// Records is the number of handled records, without those given up.
 	Records int
 }
 
-// New makes an enabled mapper; Run starts it.
+// New returns an enabled mapper; call Run to start it.
 func New(o Options) (*Mapper, error) {
 	s := o.Settings
 	switch {
@@ -172,8 +175,8 @@ func New(o Options) (*Mapper, error) {
 	return m, nil
 }
 
-// Run reads every shard until ctx ends; it then waits for the invocations that
-// run. Its error is ctx's cause.
+// Run reads every shard until ctx ends, then waits for running invocations. It
+// returns ctx's cause.
 func (m *Mapper) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -182,7 +185,7 @@ func (m *Mapper) Run(ctx context.Context) error {
 	for {
 		shards, err := m.o.Source.Shards(ctx)
 		if wait = m.nextWait(wait, err); err != nil && ctx.Err() == nil {
-			m.o.Log.WarnContext(ctx, "shards not listed", "err", err, "retryIn", wait.String())
+			m.o.Log.WarnContext(ctx, "could not list shards", "err", err, "retryIn", wait.String())
 		}
 		for _, s := range shards {
 			if started[s.ID] || !m.parentsEnded(s, shards) {
@@ -197,8 +200,8 @@ func (m *Mapper) Run(ctx context.Context) error {
 	}
 }
 
-// nextWait is the pause after an attempt to read: Poll, and twice the pause before
-// while attempts fail, so that a lasting error makes one log line per minute.
+// nextWait returns the pause after a read: Poll, or after a failure twice the
+// previous pause, so that a lasting error logs one line per minute.
 func (m *Mapper) nextWait(wait time.Duration, err error) time.Duration {
 	if err == nil {
 		return m.o.Poll
@@ -206,7 +209,7 @@ func (m *Mapper) nextWait(wait time.Duration, err error) time.Duration {
 	return min(2*wait, max(m.o.MaxBackoff, m.o.Poll))
 }
 
-// parentsEnded says that no parent that still exists has records left.
+// parentsEnded reports whether all existing parents have been read completely.
 func (m *Mapper) parentsEnded(s Shard, all []Shard) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -220,7 +223,7 @@ func (m *Mapper) parentsEnded(s Shard, all []Shard) bool {
 	return true
 }
 
-// SetEnabled stops the reading, or lets it go on from the checkpoints.
+// SetEnabled stops reading, or resumes it at the checkpoints.
 func (m *Mapper) SetEnabled(enabled bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -231,26 +234,26 @@ func (m *Mapper) SetEnabled(enabled bool) {
 	}
 }
 
-// Drain waits until no invocation runs; it is for a mapper that was disabled.
+// Drain waits until no invocation is running. Disable the mapper first.
 func (m *Mapper) Drain() { m.inFlight.Wait() }
 
-// Enabled says whether the mapper reads.
+// Enabled reports whether the mapper is reading.
 func (m *Mapper) Enabled() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.enabled
 }
 
-// Stats gives the counts so far.
+// Stats returns the counters.
 func (m *Mapper) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.stats
 }
 
-// Checkpoints gives, for each shard, the last sequence number up to which all
-// is handled. With batches in parallel more may be: a mapper that begins there
-// delivers it again.
+// Checkpoints returns, by shard, the sequence number up to which every record
+// is handled. With parallel batches, later records may be handled too; a mapper
+// that resumes here delivers those again.
 func (m *Mapper) Checkpoints() map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -261,7 +264,8 @@ func (m *Mapper) Checkpoints() map[string]string {
 	return out
 }
 
-// begin waits until the mapper is enabled and counts an invocation in flight.
+// begin waits until the mapper is enabled and counts an invocation as in
+// flight.
 func (m *Mapper) begin(ctx context.Context) error {
 	for {
 		m.mu.Lock()
@@ -295,16 +299,17 @@ func (m *Mapper) checkpoint(shard, sequence string) {
 	}
 }
 
-// answer is what a function with ReportBatchItemFailures returns.
+// answer is the response of a function with ReportBatchItemFailures.
 type answer struct {
 	BatchItemFailures []struct {
 		ItemIdentifier *string `json:"itemIdentifier"`
 	} `json:"batchItemFailures"`
 }
 
-// firstFailed finds where a batch has to be tried again: len(records) when all
-// is handled. whole says that the batch failed as such, and may be halved: the
-// answer is unreadable, has no identifier, or one that is not in the batch.
+// firstFailed returns the index of the first record to retry, len(records) if
+// all are handled. whole reports that the entire batch failed and may be
+// halved: the response is unreadable, has no identifier, or has one that is not
+// in the batch.
 func firstFailed(payload []byte, records []StreamRecord) (first int, whole bool) {
 	var a answer
 	if len(payload) == 0 || string(payload) == "null" {

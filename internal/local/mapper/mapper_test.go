@@ -16,7 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
-// log is a source of one or more shards.
+// log is a source with one or more shards.
 type log struct {
 	mu      sync.Mutex
 	shards  []mapper.Shard
@@ -57,7 +57,7 @@ func (l *log) add(shard string, data ...string) {
 	}
 }
 
-// event is what a function sees.
+// event is the event that a function receives.
 type event struct {
 	Records []struct {
 		Kinesis struct {
@@ -68,7 +68,7 @@ type event struct {
 	}
 }
 
-// function records its batches and answers as told.
+// function records its batches and gives the configured responses.
 type function struct {
 	mu      sync.Mutex
 	batches []string // data joined by spaces
@@ -100,7 +100,7 @@ func (f *function) seen() []string {
 	return slices.Clone(f.batches)
 }
 
-// failAt answers that every record which holds word failed.
+// failAt responds that every record containing word failed.
 func failAt(word string) func(int, event) (mapper.Result, error) {
 	return func(_ int, e event) (mapper.Result, error) {
 		var failures []string
@@ -113,7 +113,7 @@ func failAt(word string) func(int, event) (mapper.Result, error) {
 	}
 }
 
-// sink keeps on-failure objects.
+// sink records on-failure objects.
 type sink struct {
 	mu      sync.Mutex
 	objects map[string][]byte
@@ -124,7 +124,7 @@ func (s *sink) Put(_ context.Context, key string, object []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail--; s.fail >= 0 {
-		return errors.New("bucket is away")
+		return errors.New("bucket is unavailable")
 	}
 	if s.objects == nil {
 		s.objects = map[string][]byte{}
@@ -137,7 +137,7 @@ func settings() contract.Mapping {
 	return contract.Mapping{BatchSize: 10, Parallelization: 1, Retries: -1, RecordAgeSeconds: -1}
 }
 
-// run runs a mapper until done says so.
+// run runs a mapper until done returns true.
 func run(t *testing.T, o mapper.Options, done func(*mapper.Mapper) bool) *mapper.Mapper {
 	t.Helper()
 	o.UUID, o.StreamARN, o.Region, o.RoleARN = "uuid-1", "arn:stream", "us-east-1", "arn:role"
@@ -211,7 +211,7 @@ func TestRules(t *testing.T) {
 			want: []string{"a b bad c", "a b", "bad c", "bad", "bad", "c"}, objects: 1},
 		{name: "bisect leaves a partial answer whole", data: []string{"bad", "b", "c"}, change: func(s *contract.Mapping) { s.Bisect, s.Retries = true, 1 }, answer: failAt("bad"), last: "s1-3",
 			want: []string{"bad b c", "bad b c"}, objects: 1},
-		{name: "what cannot be run uses up no retry", data: []string{"a"}, change: func(s *contract.Mapping) { s.Retries = 0 }, last: "s1-1",
+		{name: "a function that cannot be run uses up no retry", data: []string{"a"}, change: func(s *contract.Mapping) { s.Retries = 0 }, last: "s1-1",
 			answer: func(call int, _ event) (mapper.Result, error) {
 				if call < 3 {
 					return mapper.Result{}, errors.New("throttled")
@@ -284,7 +284,7 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestDisable stops reading, and goes on where it stopped.
+// TestDisable stops reading and then resumes.
 func TestDisable(t *testing.T) {
 	f, l, stopped := &function{}, newLog("a"), false
 	run(t, mapper.Options{Settings: settings(), Source: l, Invoker: f}, func(m *mapper.Mapper) bool {
@@ -295,7 +295,7 @@ func TestDisable(t *testing.T) {
 			l.add("s1", "b")
 			<-time.After(20 * time.Millisecond) // ten polls
 			if got := f.seen(); len(got) != 1 {
-				t.Errorf("a disabled mapper read on: %q", got)
+				t.Errorf("a disabled mapper continued to read: %q", got)
 			}
 			m.SetEnabled(true)
 		}
@@ -324,7 +324,7 @@ func TestReshard(t *testing.T) {
 	}
 }
 
-// TestResume begins after the checkpoints that it is given.
+// TestResume starts after the given checkpoints.
 func TestResume(t *testing.T) {
 	f := &function{}
 	run(t, mapper.Options{Settings: settings(), Source: newLog("a", "b"), Invoker: f, Checkpoints: map[string]string{"s1": "s1-1"}}, reached("s1-2"))

@@ -12,7 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
-// addKeyed adds a record for each word, such as a1: its key is the letter.
+// addKeyed adds a record per word, such as a1, whose key is its letter.
 func (l *log) addKeyed(shard string, words ...string) {
 	for _, w := range words {
 		l.add(shard, w)
@@ -23,7 +23,7 @@ func (l *log) addKeyed(shard string, words ...string) {
 	}
 }
 
-// perKey checks that each key's words came in order, repeats apart.
+// perKey checks that each key's words arrived in order, apart from repeats.
 func perKey(t *testing.T, batches []string) {
 	t.Helper()
 	last := map[string]string{}
@@ -38,7 +38,7 @@ func perKey(t *testing.T, batches []string) {
 	}
 }
 
-// TestParallel runs as many batches of a shard at a time as there may be, and
+// TestParallel runs the maximum number of batches of a shard concurrently and
 // keeps the order of each key.
 func TestParallel(t *testing.T) {
 	var words []string
@@ -54,7 +54,7 @@ func TestParallel(t *testing.T) {
 			o.Parallelization, o.BatchSize = factor, 7
 			var mu sync.Mutex
 			running, most := 0, 0
-			all := make(chan struct{}) // closed when as many run as may
+			all := make(chan struct{}) // closed when the maximum number is running
 			f := &function{}
 			invoke := mapper.InvokerFunc(func(ctx context.Context, payload []byte) (mapper.Result, error) {
 				mu.Lock()
@@ -90,13 +90,14 @@ func TestParallel(t *testing.T) {
 	}
 }
 
-// TestParallelCheckpoint stops the checkpoint at the first record that isn't
-// handled; another factor begins there and gets again what came after it.
+// TestParallelCheckpoint expects the checkpoint before the first unhandled
+// record; a mapper with another factor resumes there and receives the later
+// records again.
 func TestParallelCheckpoint(t *testing.T) {
 	words := []string{"a0", "b0", "c0", "a1", "b1", "c1", "b2"}
 	for _, tt := range []struct {
 		name, stuck, checkpoint string
-		again                   int // the records that a second mapper gets
+		again                   int // the number of records that a second mapper receives
 	}{
 		{"the first", "a0", "", 7},
 		{"in the middle", "c0", "s1-2", 5},
@@ -108,7 +109,7 @@ func TestParallelCheckpoint(t *testing.T) {
 				l.addKeyed("s1", words...)
 				o.Parallelization, o.BatchSize = 10, 1
 				f := &function{answer: failAt(tt.stuck)}
-				// All other keys go on meanwhile.
+				// All other keys continue meanwhile.
 				m := run(t, mapper.Options{Settings: o, Source: l, Invoker: f}, func(*mapper.Mapper) bool {
 					seen := f.seen()
 					for _, w := range words {
@@ -125,7 +126,7 @@ func TestParallelCheckpoint(t *testing.T) {
 				again := &function{}
 				run(t, mapper.Options{Settings: o, Source: l, Invoker: again, Checkpoints: m.Checkpoints()}, reached("s1-7"))
 				if got := again.seen(); len(got) != tt.again {
-					t.Errorf("then came %q", got)
+					t.Errorf("the second mapper received %q", got)
 				}
 				perKey(t, again.seen())
 			})
@@ -133,7 +134,7 @@ func TestParallelCheckpoint(t *testing.T) {
 	}
 }
 
-// times counts how often a batch came.
+// times counts how often a batch was received.
 func times(batches []string, batch string) (n int) {
 	for _, b := range batches {
 		if b == batch {
@@ -143,7 +144,7 @@ func times(batches []string, batch string) (n int) {
 	return n
 }
 
-// TestParallelStopsAhead reads a stuck shard no further than it has to.
+// TestParallelStopsAhead limits how far a stuck shard is read ahead.
 func TestParallelStopsAhead(t *testing.T) {
 	l, o := newLog(), settings()
 	o.Parallelization, o.BatchSize = 2, 2
@@ -170,7 +171,7 @@ func (c *counting) Read(ctx context.Context, shard, after string, limit int) ([]
 	return records, ended, err
 }
 
-// TestFamilies reads children after all of their parents, whatever the factor.
+// TestFamilies reads children after all of their parents, for any factor.
 func TestFamilies(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -224,7 +225,7 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestParallelWindow gathers for each lane by itself.
+// TestParallelWindow gathers batches per lane.
 func TestParallelWindow(t *testing.T) {
 	l, o := newLog(), settings()
 	l.addKeyed("s1", "a0", "b0") // two lanes of ten
@@ -239,7 +240,7 @@ func TestParallelWindow(t *testing.T) {
 	}
 }
 
-// TestParallelGivesUp gives up what one lane can't handle, and nothing else.
+// TestParallelGivesUp gives up only the records of the failing lane.
 func TestParallelGivesUp(t *testing.T) {
 	for _, bisect := range []bool{false, true} {
 		t.Run(fmt.Sprint("bisect ", bisect), func(t *testing.T) {
@@ -252,7 +253,8 @@ func TestParallelGivesUp(t *testing.T) {
 			for _, object := range s.objects {
 				given += strings.Count(string(object), `\"kinesisSchemaVersion\"`)
 			}
-			// A partial answer isn't halved: what comes after b1 in its batch goes with it.
+			// A batch with a partial response isn't halved: the records after
+			// b1 in its batch are given up with it.
 			if st := m.Stats(); st.GivenUp != given || given < 1 || given+st.Records != 8 {
 				t.Errorf("stats are %+v, %d records were given up", st, given)
 			}

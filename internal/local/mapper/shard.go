@@ -9,26 +9,26 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// ahead is how many full batches a shard is read ahead of each lane. A lane
-// that is stuck lets the others go on for that long.
+// ahead is how many full batches per lane a shard is read ahead. Other lanes
+// continue past a stuck lane for that many batches.
 const ahead = 4
 
-// shard is one shard's reading. Its records are spread over as many lanes as
-// batches may run at a time, by a hash of the partition key: a lane's records
-// stay in order, and so do those of a key.
+// shard reads one shard. A hash of the partition key spreads its records over
+// one lane per parallel batch: the records of a lane, and so those of a key,
+// stay in order.
 type shard struct {
 	m     *Mapper
 	id    string
 	lanes []*lane
-	room  chan struct{} // told when records were handled; holds one
+	room  chan struct{} // signaled when records were handled; capacity 1
 
 	mu      sync.Mutex
-	pending []place // what was read and lies after the checkpoint, in order
+	pending []place // records after the checkpoint, in order
 	size    int     // of pending, in bytes
 	ended   bool
 }
 
-// place is a record that lies after the checkpoint.
+// place is a record after the checkpoint.
 type place struct {
 	sequence string
 	lane     *lane
@@ -37,21 +37,21 @@ type place struct {
 
 // lane is a part of the shard's partition keys.
 type lane struct {
-	came chan struct{} // told of records and of the end; holds one
+	came chan struct{} // signaled for new records and for the shard's end; capacity 1
 
-	// The shard's mu guards both.
+	// Guarded by the shard's mu.
 	queue   []StreamRecord
-	handled int // how many of its records in pending are handled: its first ones
+	handled int // how many of the lane's records in pending are handled, from its first one
 }
 
-func tell(c chan struct{}) {
+func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
 	}
 }
 
-// readShard reads one shard until it ends or ctx does.
+// readShard reads one shard until the shard or ctx ends.
 func (m *Mapper) readShard(ctx context.Context, id string) {
 	s := &shard{m: m, id: id, room: make(chan struct{}, 1)}
 	var wg sync.WaitGroup
@@ -69,7 +69,7 @@ func (m *Mapper) readShard(ctx context.Context, id string) {
 	}
 }
 
-// read fills the lanes. It says whether the shard has ended.
+// read fills the lanes and reports whether the shard has ended.
 func (s *shard) read(ctx context.Context) (ended bool) {
 	s.m.mu.Lock()
 	after := s.m.checkpoints[s.id]
@@ -84,7 +84,7 @@ func (s *shard) read(ctx context.Context) (ended bool) {
 			return false
 		}
 		if wait = s.m.nextWait(wait, err); err != nil {
-			s.m.o.Log.WarnContext(ctx, "shard not read", "shard", s.id, "err", err, "retryIn", wait.String())
+			s.m.o.Log.WarnContext(ctx, "could not read shard", "shard", s.id, "err", err, "retryIn", wait.String())
 		}
 		if len(records) > 0 {
 			after = records[len(records)-1].SequenceNumber
@@ -102,7 +102,7 @@ func (s *shard) read(ctx context.Context) (ended bool) {
 	}
 }
 
-// waitForRoom waits while too much is read and not handled.
+// waitForRoom waits while too many records are read but not handled.
 func (s *shard) waitForRoom(ctx context.Context) error {
 	for {
 		s.mu.Lock()
@@ -119,7 +119,7 @@ func (s *shard) waitForRoom(ctx context.Context) error {
 	}
 }
 
-// spread gives each record to its key's lane.
+// spread appends each record to its key's lane.
 func (s *shard) spread(records []StreamRecord, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,16 +131,16 @@ func (s *shard) spread(records []StreamRecord, ended bool) {
 		l.queue = append(l.queue, r)
 		s.pending = append(s.pending, place{r.SequenceNumber, l, recordSize(r)})
 		s.size += recordSize(r)
-		tell(l.came)
+		signal(l.came)
 	}
 	if ended {
 		for _, l := range s.lanes {
-			tell(l.came)
+			signal(l.came)
 		}
 	}
 }
 
-// work handles a lane's batches until the shard ends or ctx does.
+// work handles a lane's batches until the shard or ctx ends.
 func (s *shard) work(ctx context.Context, l *lane) {
 	for {
 		batch, err := s.gather(ctx, l)
@@ -153,8 +153,9 @@ func (s *shard) work(ctx context.Context, l *lane) {
 	}
 }
 
-// gather takes a batch from the lane: a full one, or what is there when the
-// window after the first record is over. None is the shard's end.
+// gather takes a batch from the lane: a full one, or all available records when
+// the window after the first record has passed. An empty batch means the shard
+// has ended.
 func (s *shard) gather(ctx context.Context, l *lane) ([]StreamRecord, error) {
 	var over <-chan time.Time
 	closed := s.m.o.Settings.WindowSeconds == 0
@@ -184,8 +185,8 @@ func (s *shard) gather(ctx context.Context, l *lane) ([]StreamRecord, error) {
 	}
 }
 
-// done says that the lane's next n records are handled. The checkpoint is the
-// last record before the first of any lane that isn't.
+// done marks the lane's next n records as handled. The checkpoint is the last
+// record before the first unhandled one of any lane.
 func (s *shard) done(l *lane, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,9 +199,9 @@ func (s *shard) done(l *lane, n int) {
 		s.pending = s.pending[1:]
 		last = p.sequence
 	}
-	if last != "" { // still locked: checkpoints are told in order
+	if last != "" { // still locked: checkpoints are reported in order
 		s.m.checkpoint(s.id, last)
-		tell(s.room)
+		signal(s.room)
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Failing is a record that fails alone.
+// Failing is a record that fails even in a batch of its own.
 type Failing struct {
 	Shard, SequenceNumber string
-	// For is how long it was tried.
+	// For is how long it has been tried.
 	For time.Duration
 }
 
@@ -19,14 +19,15 @@ func (f Failing) String() string {
 	return fmt.Sprintf("record %s of %s fails alone, tried for %s", f.SequenceNumber, f.Shard, f.For.Round(time.Second))
 }
 
-// isolateAfter is how many failures at the same record, one after the other, are
-// taken for the fault of one of the batch's records.
+// isolateAfter is the number of consecutive failures at the same record after
+// which one of the batch's records is assumed to be at fault.
 const isolateAfter = 2
 
-// maxInvocation is the longest that Lambda runs a function.
+// maxInvocation is Lambda's maximum timeout.
 const maxInvocation = 15 * time.Minute
 
-// spend adds to the time that a record was tried alone, and returns it.
+// spend adds to the time that a record has been tried alone, and returns the
+// total.
 func (m *Mapper) spend(ctx context.Context, shard string, r StreamRecord, d time.Duration) time.Duration {
 	blame := m.o.Blame == nil || m.o.Blame(ctx)
 	m.mu.Lock()
@@ -47,7 +48,7 @@ func (m *Mapper) spend(ctx context.Context, shard string, r StreamRecord, d time
 	return spent
 }
 
-// forget ends the tries of records that were handled or given up.
+// forget removes the tries of records that were handled or given up.
 func (m *Mapper) forget(shard string, records []StreamRecord) {
 	m.mu.Lock()
 	var known []string
@@ -67,7 +68,7 @@ func (m *Mapper) forget(shard string, records []StreamRecord) {
 	}
 }
 
-// Failing lists the records that fail alone, the longest tried first.
+// Failing lists the records that fail alone, longest tried first.
 func (m *Mapper) Failing() (list []Failing) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

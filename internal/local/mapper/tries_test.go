@@ -14,8 +14,8 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// partialAt answers as the processor does: the first record that holds a word
-// failed, and no later one is named.
+// partialAt responds like the processor: the first record with the word failed;
+// later ones are not reported.
 func partialAt(word string) func(int, event) (mapper.Result, error) {
 	return func(_ int, e event) (mapper.Result, error) {
 		for _, r := range e.Records {
@@ -27,7 +27,7 @@ func partialAt(word string) func(int, event) (mapper.Result, error) {
 	}
 }
 
-// wait waits in the test's own time.
+// wait sleeps in the test's fake time.
 func wait(t *testing.T, d time.Duration) {
 	t.Helper()
 	if err := pause.For(t.Context(), d); err != nil {
@@ -35,7 +35,7 @@ func wait(t *testing.T, d time.Duration) {
 	}
 }
 
-// kept is what a mapping's owner keeps of its tries.
+// kept stores a mapping's tries like its owner.
 type kept struct {
 	mu    sync.Mutex
 	tried map[string]map[string]time.Duration
@@ -68,9 +68,10 @@ func localOptions(l *log, f *function, s *sink, k *kept) mapper.Options {
 	}
 }
 
-// TestRecordThatFailsAlone has one record among a thousand that the function can
-// never handle, and whose batches get partial answers: the others are handled, it
-// is isolated with few invocations, and after 24 hours of tries it is given up.
+// TestRecordThatFailsAlone has one record in a thousand that the function can
+// never handle, with partial responses: all other records are handled, the
+// record is isolated with few invocations, and after 24 hours of tries it is
+// given up.
 func TestRecordThatFailsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data := make([]string, 1000)
@@ -102,7 +103,7 @@ func TestRecordThatFailsAlone(t *testing.T) {
 		wait(t, 23*time.Hour)
 		synctest.Wait()
 		if m.Stats().GivenUp != 0 {
-			t.Error("given up before its time")
+			t.Error("given up too early")
 		}
 		wait(t, 2*time.Hour)
 		synctest.Wait()
@@ -117,8 +118,8 @@ func TestRecordThatFailsAlone(t *testing.T) {
 	})
 }
 
-// TestOnlyTriesCount turns the machine off for a week, with records that arrived
-// before: the week doesn't count, and what was counted before does.
+// TestOnlyTriesCount turns the machine off for a week after records have
+// arrived: the week does not count, the earlier tries do.
 func TestOnlyTriesCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, s, k := newLog("poison", "good"), &sink{}, &kept{}
@@ -157,7 +158,7 @@ func TestOnlyTriesCount(t *testing.T) {
 }
 
 // TestOutageHalvesNothingForGood fails everything for two days without blame:
-// all records are handled afterwards, in order.
+// afterwards all records are handled, in order.
 func TestOutageHalvesNothingForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var data []string
@@ -199,7 +200,7 @@ func TestOutageHalvesNothingForGood(t *testing.T) {
 	})
 }
 
-// failingSource can't be read for a while, in one of its shards.
+// failingSource has a shard that can't be read for a while.
 type failingSource struct {
 	*log
 	reads map[string]int
@@ -217,7 +218,8 @@ func (f *failingSource) Read(ctx context.Context, shard, after string, limit int
 	return f.log.Read(ctx, shard, after, limit)
 }
 
-// TestShardThatCannotBeRead is tried less and less often, and holds up no other.
+// TestShardThatCannotBeRead is retried less and less often and does not delay
+// other shards.
 func TestShardThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog("one")

@@ -19,7 +19,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// cluster is a data folder with what runs it.
+// cluster is a data folder with the binaries and the account that run it.
 type cluster struct {
 	dir     string
 	bin     string
@@ -33,7 +33,7 @@ func findBinaries(dir string) (string, error) {
 		}
 		return dir, nil
 	}
-	// initdb beside it is what tells a server's folder from a client's.
+	// Search for initdb: client installations have no initdb.
 	path, err := daemon.Find("initdb", []string{
 		"/usr/lib/postgresql/*/bin",
 		"/usr/pgsql-*/bin",
@@ -46,7 +46,7 @@ func findBinaries(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if path, err = filepath.EvalSymlinks(path); err != nil { // a folder of the PATH may hold links
+	if path, err = filepath.EvalSymlinks(path); err != nil { // a folder in the PATH may contain links
 		return "", fmt.Errorf("find postgres: %w", err)
 	}
 	return filepath.Dir(path), nil
@@ -56,17 +56,17 @@ func (c cluster) data() string         { return filepath.Join(c.dir, "data") }
 func (c cluster) passwordFile() string { return filepath.Join(c.dir, "password") }
 func (c cluster) rulesFile() string    { return filepath.Join(c.dir, "pg_hba.conf") }
 
-// Account returns the user that runs the server when the caller is root: it
-// must be able to pass the folders above Options.Dir. For any other caller it is nil.
+// Account returns the user that runs the server when the caller is root; it
+// must be able to traverse the folders above Options.Dir. For any other caller
+// it is nil.
 func Account() (*daemon.Account, error) { return daemon.Unprivileged("postgres", "nobody") }
 
-// unfinished begins the names of folders in which initdb runs.
+// unfinished is the name prefix of folders in which initdb runs.
 const unfinished = "init-"
 
-// prepare makes sure that the folder holds an initialized cluster, and reports
-// whether it was there before. The cluster
-// gets its name when it is complete: a start that was interrupted before leaves a
-// folder that is removed here.
+// prepare makes sure that the folder holds an initialized cluster and reports
+// whether it existed before. A cluster gets its final name only when it is
+// complete; prepare removes the folders of interrupted starts.
 func (c cluster) prepare(ctx context.Context, o Options) (existed bool, err error) {
 	if err := daemon.OwnDir(c.dir, c.account); err != nil {
 		return false, err
@@ -80,7 +80,7 @@ func (c cluster) prepare(ctx context.Context, o Options) (existed bool, err erro
 	}
 	for _, dir := range left {
 		if err := os.RemoveAll(dir); err != nil {
-			return false, fmt.Errorf("remove what an interrupted start left: %w", err)
+			return false, fmt.Errorf("remove the remains of an interrupted start: %w", err)
 		}
 	}
 	if o.Unused {
@@ -109,7 +109,8 @@ func (c cluster) prepare(ctx context.Context, o Options) (existed bool, err erro
 	if err := daemon.WriteFile(c.passwordFile(), password, nil); err != nil {
 		return false, fmt.Errorf("copy template: %w", err)
 	}
-	// The server's account copies its own files: root opens none of them.
+	// The server's account copies its own files, so that root opens none of its
+	// files.
 	return false, c.complete(func(fresh string) error {
 		_, err := daemon.Run(ctx, daemon.Spec{
 			Path: "/bin/cp", Args: []string{"-R", filepath.Join(kept, "data") + "/.", fresh}, Env: daemon.Environment(), Dir: "/", Account: c.account,
@@ -121,31 +122,31 @@ func (c cluster) prepare(ctx context.Context, o Options) (existed bool, err erro
 	})
 }
 
-// complete has make fill a folder of the server's account, and gives it the
-// cluster's name when that is done.
+// complete calls make to fill a folder of the server's account, and then
+// renames the folder to the cluster's final name.
 func (c cluster) complete(make func(fresh string) error) error {
 	fresh, err := os.MkdirTemp(c.dir, unfinished)
 	if err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+		return fmt.Errorf("create data folder: %w", err)
 	}
 	if c.account != nil {
 		if err := os.Lchown(fresh, c.account.UID, c.account.GID); err != nil {
-			return fmt.Errorf("make data folder: %w", err)
+			return fmt.Errorf("create data folder: %w", err)
 		}
 	}
 	if err := make(fresh); err != nil {
 		return errors.Join(err, os.RemoveAll(fresh))
 	}
 	if err := os.Rename(fresh, c.data()); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+		return fmt.Errorf("create data folder: %w", err)
 	}
 	return durable.SyncDir(c.dir)
 }
 
-// keep returns the template, which it makes if it is missing, or nothing if the
-// template's folder belongs to another user, who could have put anything into it.
-// Several processes may do so at a time: each initializes a folder of its own, one
-// wins the rename.
+// keep returns the template's path and creates the template if it is missing.
+// It returns "" if the template's folder belongs to another user, who could
+// have put anything into it. Several processes may call it concurrently: each
+// initializes a folder of its own, and one wins the rename.
 func (c cluster) keep(ctx context.Context, template string) (string, error) {
 	if err := daemon.OwnDir(template, c.account); err != nil {
 		var owner *daemon.OwnerError
@@ -162,7 +163,7 @@ func (c cluster) keep(ctx context.Context, template string) (string, error) {
 	}
 	fresh, err := os.MkdirTemp(template, "new-")
 	if err != nil {
-		return "", fmt.Errorf("make template: %w", err)
+		return "", fmt.Errorf("create template: %w", err)
 	}
 	n := cluster{dir: fresh, bin: c.bin, account: c.account}
 	if err := daemon.OwnDir(fresh, c.account); err != nil {
@@ -180,8 +181,8 @@ func (c cluster) keep(ctx context.Context, template string) (string, error) {
 	return kept, nil
 }
 
-// initialize runs initdb. The superuser's password goes by a file that only the
-// server's account can read, and that is removed afterwards.
+// initialize runs initdb. It passes the superuser's password in a file that
+// only the server's account can read, and then removes the file.
 func (c cluster) initialize(ctx context.Context) (err error) {
 	password := rand.Text() + "\n"
 	if err := daemon.WriteFile(c.passwordFile(), []byte(password), nil); err != nil {
@@ -216,8 +217,9 @@ func (c cluster) initialize(ctx context.Context) (err error) {
 	})
 }
 
-// rules are pg_hba.conf: every login needs a password, from wherever. The file is
-// the caller's, outside of the folder that the server's account can write to.
+// rules is the content of pg_hba.conf: every login needs a password, from every
+// address. The file belongs to the caller and lies outside the folder that the
+// server's account can write to.
 const rules = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 func (c cluster) arguments(o Options, port int) []string {
@@ -240,9 +242,10 @@ func (c cluster) arguments(o Options, port int) []string {
 	return args
 }
 
-// closeOldRules replaces the login rules that an older version wrote into the data
-// folder, some without a password. They aren't used, but a server that is started there
-// by hand would use them. The server writes its own file.
+// closeOldRules replaces the login rules that an older version wrote into the
+// data folder, some without a password. This server does not use them, but one
+// started there manually would. The server itself writes the file, which it
+// owns.
 func (c cluster) closeOldRules(ctx context.Context, s *Server) (err error) {
 	path := filepath.Join(c.data(), "pg_hba.conf")
 	text, err := daemon.ReadFile(path, c.account)
@@ -267,7 +270,7 @@ func (c cluster) closeOldRules(ctx context.Context, s *Server) (err error) {
 	return nil
 }
 
-// admitsAnyone reports whether a rule of pg_hba.conf asks for no password.
+// admitsAnyone reports whether a rule of pg_hba.conf requires no password.
 func admitsAnyone(rules string) bool {
 	for line := range strings.Lines(rules) {
 		fields := strings.Fields(line)

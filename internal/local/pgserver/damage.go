@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// DamageError is a data folder whose files are damaged: PostgreSQL would refuse
-// them or answer wrongly.
+// DamageError is a data folder with damaged files: PostgreSQL would reject them
+// or return wrong results.
 type DamageError struct {
 	// Dir is the data folder of Options.
 	Dir string
-	// Files name each damaged file and the reason, or are the server's own words.
+	// Files lists each damaged file with the reason, or the server's own
+	// messages.
 	Files []string
 }
 
@@ -25,8 +26,7 @@ func (e *DamageError) Error() string {
 	return "PostgreSQL's files are damaged:\n" + strings.Join(shown, "\n") + text
 }
 
-// Hint is the way out.
 func (e *DamageError) Hint() string {
-	return "nothing was changed. Put a copy of " + e.Dir + " back, which was made while local was stopped. Without a copy: every event is also in " +
-		filepath.Join(filepath.Dir(e.Dir), "archive") + "; save that folder, then start over with --reset, which drops everything"
+	return "nothing was changed. Restore " + e.Dir + " from a copy that was made while `streamctl local` was stopped. Without a copy: every event is also in " +
+		filepath.Join(filepath.Dir(e.Dir), "archive") + "; save that folder, then start over with --reset, which deletes everything"
 }

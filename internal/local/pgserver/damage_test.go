@@ -18,8 +18,8 @@ import (
 	"github.com/streamctl/streamctl/internal/local/pgserver"
 )
 
-// filled makes a stopped server with a table of 1,000 rows in dir; crashed leaves it
-// as a power cut does.
+// filled creates a stopped server in dir with a table of 1,000 rows; with
+// crashed, in the state after a power failure.
 func filled(t *testing.T, dir, template string, crashed bool) pgserver.Options {
 	t.Helper()
 	o := pgserver.Options{Dir: dir, Template: template, Verify: true}
@@ -44,7 +44,8 @@ func filled(t *testing.T, dir, template string, crashed bool) pgserver.Options {
 	return o
 }
 
-// intact starts the server and reports whether it has every row, or the refusal.
+// intact starts the server and checks that it has every row, or returns the
+// start's error.
 func intact(t *testing.T, o pgserver.Options) error {
 	t.Helper()
 	s, err := pgserver.Start(t.Context(), o)
@@ -59,9 +60,9 @@ func intact(t *testing.T, o pgserver.Options) error {
 	return nil
 }
 
-// TestDamagedPostgresFilesAreNamed damages a file of a stopped server, or of one that
-// crashed: the start is refused and names the file, or every row is there.
-// STREAMCTL_DAMAGE_SEEDS is the number of random ones, 6 by default.
+// TestDamagedPostgresFilesAreNamed damages a file of a stopped or crashed
+// server: either the start fails and reports the file, or every row exists.
+// STREAMCTL_DAMAGE_SEEDS is the number of random seeds, 6 by default.
 func TestDamagedPostgresFilesAreNamed(t *testing.T) {
 	template := filepath.Join(t.TempDir(), "template")
 	remove := func(t *testing.T, path string) {
@@ -123,9 +124,9 @@ func TestDamagedPostgresFilesAreNamed(t *testing.T) {
 				case !errors.As(err, &damaged):
 					t.Errorf("error is %v, want the damage", err)
 				case !strings.Contains(err.Error(), filepath.Base(path)) && tt.file != "wal":
-					t.Errorf("%s is not named: %v", path, err)
+					t.Errorf("%s is not reported: %v", path, err)
 				case !strings.Contains(damaged.Hint(), "archive") || !strings.Contains(damaged.Hint(), "--reset"):
-					t.Errorf("no way out: %s", damaged.Hint())
+					t.Errorf("no advice: %s", damaged.Hint())
 				}
 			})
 		}
@@ -147,13 +148,13 @@ func TestDamagedPostgresFilesAreNamed(t *testing.T) {
 				flip(random.IntN(1<<30))(t, path)
 			}
 			if err := intact(t, o); err != nil && !strings.Contains(err.Error(), filepath.Base(path)) && !strings.Contains(path, "pg_wal") {
-				t.Errorf("%s is not named: %v", path, err)
+				t.Errorf("%s is not reported: %v", path, err)
 			}
 		})
 	}
 }
 
-// regular lists the files below a folder that aren't empty.
+// regular lists the non-empty files below a folder.
 func regular(t *testing.T, dir string) (paths []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -172,8 +173,8 @@ func regular(t *testing.T, dir string) (paths []string) {
 	return paths
 }
 
-// file finds a file by its name in the data folder: "wal" is the newest segment,
-// "table" the largest relation that was written last.
+// file finds a file by its name in the data folder: "wal" is the newest
+// segment, "table" the largest relation of those written last.
 func file(t *testing.T, o pgserver.Options, name string) string {
 	t.Helper()
 	data := filepath.Join(o.Dir, "data")
@@ -202,8 +203,8 @@ func file(t *testing.T, o pgserver.Options, name string) string {
 	return filepath.Join(data, name)
 }
 
-// TestInterruptedInitdb leaves what an interrupted first start of this and of an
-// older version leaves: the next one completes it.
+// TestInterruptedInitdb simulates an interrupted first start of this and of an
+// older version: the next start completes it.
 func TestInterruptedInitdb(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"init-123/base", "data/base", "data/global"} {

@@ -16,23 +16,22 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// VersionError is a data folder that another major version made.
+// VersionError is a data folder of another major version.
 type VersionError struct {
 	Dir           string
 	Made, Program string
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("data folder %s was made by PostgreSQL %s, and this machine's is %s", e.Dir, e.Made, e.Program)
+	return fmt.Sprintf("data folder %s was created by PostgreSQL %s, but this machine has version %s", e.Dir, e.Made, e.Program)
 }
 
-// Hint is what helps.
 func (e *VersionError) Hint() string {
-	return "put PostgreSQL " + e.Made + " first in the PATH, or start over with another folder"
+	return "put PostgreSQL " + e.Made + " first in the PATH, or set --data-dir to another folder"
 }
 
-// check refuses a cluster that isn't the server account's own, that another
-// version made, or that lacks a file which every cluster has.
+// check rejects a cluster that does not belong to the server's account, that
+// another version created, or that lacks a file which every cluster has.
 func (c cluster) check(ctx context.Context) error {
 	if err := daemon.CheckDir(c.data(), c.account); err != nil {
 		return err
@@ -61,17 +60,17 @@ func (c cluster) check(ctx context.Context) error {
 	return nil
 }
 
-// essential are files without which a cluster can't be started.
+// essential are the files that a cluster needs to start.
 var essential = [...]string{"PG_VERSION", "global/pg_control", "postgresql.conf"}
 
-// discardUnusable removes a cluster that an older version's interrupted start left
-// without an essential file. Nothing was stored in it.
+// discardUnusable removes a cluster without an essential file, which an
+// interrupted start of an older version leaves. Nothing was stored in it.
 func (c cluster) discardUnusable() error {
 	for _, name := range essential {
 		_, err := os.Lstat(filepath.Join(c.data(), name))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			if err := os.RemoveAll(c.data()); err != nil {
-				return fmt.Errorf("remove an unfinished data folder: %w", err)
+				return fmt.Errorf("remove the unfinished data folder: %w", err)
 			}
 			return nil
 		}
@@ -82,20 +81,21 @@ func (c cluster) discardUnusable() error {
 	return nil
 }
 
-// orphanTime is how long a server of an earlier start may take to end.
+// orphanTime is how long a server of an earlier start may take to stop.
 const orphanTime = 30 * time.Second
 
-// endOrphans ends the processes that an earlier start of this folder left behind
-// when it was killed: a server in order, initdb at once. On Linux the kernel has
-// signaled them already. Processes of other accounts or folders are left alone.
+// endOrphans ends the processes that an earlier start of this folder left
+// behind when it was killed: servers with a fast shutdown, initdb with SIGKILL.
+// On Linux the kernel has already signaled them. It does not touch processes of
+// other accounts or folders.
 func (c cluster) endOrphans(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, orphanTime, errors.New("processes of an earlier start still run on "+c.dir))
+	ctx, cancel := context.WithTimeoutCause(ctx, orphanTime, errors.New("processes of an earlier start are still running in "+c.dir))
 	defer cancel()
 	signaled := map[int]bool{}
 	for {
 		all, err := daemon.Using(ctx, c.dir, c.account)
 		if err != nil {
-			return fmt.Errorf("end the server of an earlier start: %w", err)
+			return fmt.Errorf("stop the server of an earlier start: %w", err)
 		}
 		running := 0
 		for pid, name := range all {
@@ -112,20 +112,21 @@ func (c cluster) endOrphans(ctx context.Context) error {
 			}
 			signaled[pid] = true
 			if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-				return fmt.Errorf("end the server of an earlier start: %w", err)
+				return fmt.Errorf("stop the server of an earlier start: %w", err)
 			}
 		}
 		if running == 0 {
 			return c.removePIDFile()
 		}
 		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("end the server of an earlier start: %w", err)
+			return fmt.Errorf("stop the server of an earlier start: %w", err)
 		}
 	}
 }
 
-// removePIDFile removes what a killed server left: no process uses the folder,
-// but the number in the file may be another's by now, or damaged.
+// removePIDFile removes the file that a killed server left: no process uses the
+// folder, but the process id in the file may by now belong to another process,
+// or be damaged.
 func (c cluster) removePIDFile() error {
 	if _, err := os.Lstat(c.data()); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -134,7 +135,7 @@ func (c cluster) removePIDFile() error {
 		return err
 	}
 	if err := os.Remove(filepath.Join(c.data(), "postmaster.pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove an old postmaster.pid: %w", err)
+		return fmt.Errorf("remove the old postmaster.pid: %w", err)
 	}
 	return nil
 }

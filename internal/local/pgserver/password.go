@@ -32,10 +32,10 @@ func (c cluster) password() (string, error) {
 	return password, daemon.WriteFile(c.passwordFile(), text, nil)
 }
 
-// Password returns the password of a role that the server itself admits: the
-// superuser, and every role that AdmitRoles gave one. It is the same after a
-// restart, different for each role and each data folder, and reveals none of the
-// others.
+// Password returns the password of a role that the server itself authenticates:
+// the superuser, and every role to which AdmitRoles gave a password. It
+// survives a restart, differs between roles and data folders, and does not
+// reveal other passwords.
 func (s *Server) Password(role string) string { return passwordOf(role, s.password) }
 
 func passwordOf(role, superuser string) string {
@@ -47,22 +47,22 @@ func passwordOf(role, superuser string) string {
 	return strings.TrimRight(base32.StdEncoding.EncodeToString(m.Sum(nil)), "=")
 }
 
-// AdmitRoles gives every role that may log in and has no password the one of
-// Password. Call it after roles were created: without a password they can't log in.
+// AdmitRoles sets the passwords (see Password) of all login roles that have
+// none. Call it after creating roles: without a password they can't log in.
 func (s *Server) AdmitRoles(ctx context.Context) error {
 	config, err := pgx.ParseConfig(s.URL(Superuser, "postgres"))
 	if err != nil {
-		return errors.New("set passwords: the server's address is invalid") // pgx's error would hold the password
+		return errors.New("set passwords: the server's address is invalid") // pgx's error would contain the password
 	}
 	_, err = Admit(ctx, config, Superuser)
 	return err
 }
 
-// admitLock is the advisory lock of those who set passwords.
+// admitLock is the advisory lock held while passwords are set.
 const admitLock = 7_203_115
 
-// Admit is AdmitRoles by a superuser's connection to any server of this package. It
-// returns the password of role.
+// Admit is AdmitRoles over a superuser's connection to any server of this
+// package. It returns the password of role.
 func Admit(ctx context.Context, superuser *pgx.ConnConfig, role string) (password string, err error) {
 	conn, err := pgx.ConnectConfig(ctx, superuser)
 	if err != nil {
@@ -100,8 +100,8 @@ type execer interface {
 	QueryRow(ctx context.Context, sql string, arguments ...any) pgx.Row
 }
 
-// setPassword stores a password's verifier. The server never sees the password,
-// so that it can't log it.
+// setPassword stores a password's verifier. The server never sees the password
+// itself, so it can't log it.
 func setPassword(ctx context.Context, conn execer, role, password string) error {
 	stored, err := verifier(password)
 	if err != nil {
@@ -117,8 +117,8 @@ func setPassword(ctx context.Context, conn execer, role, password string) error 
 	return nil
 }
 
-// verifier is what PostgreSQL stores of a password (RFC 5803). One that isn't
-// ASCII is left to the server, which normalizes it first.
+// verifier returns what PostgreSQL stores for a password (RFC 5803). A password
+// that isn't ASCII is returned unchanged: the server normalizes and hashes it.
 func verifier(password string) (string, error) {
 	for _, b := range []byte(password) {
 		if b < 0x20 || b > 0x7e {
@@ -128,7 +128,7 @@ func verifier(password string) (string, error) {
 	const iterations = 4096
 	salt := make([]byte, 16)
 	if _, err := rand.Read(salt); err != nil {
-		return "", fmt.Errorf("make salt: %w", err)
+		return "", fmt.Errorf("create salt: %w", err)
 	}
 	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package pgserver runs the machine's own PostgreSQL as a private server: in a
-// data folder of its own, on a free port of 127.0.0.1, as an unprivileged user
-// when the caller is root.
+// Package pgserver runs the installed PostgreSQL as a private server: in a data
+// folder of its own, on a free port of 127.0.0.1, as an unprivileged user when
+// the caller is root.
 package pgserver
 
 import (
@@ -23,35 +23,36 @@ import (
 	"github.com/streamctl/streamctl/internal/local/daemon"
 )
 
-// Superuser is the role that initdb makes.
+// Superuser is the role that initdb creates.
 const Superuser = "postgres"
 
-// Options say where and how the server runs.
+// Options configure a server.
 type Options struct {
-	// Dir is the private data folder. It is made when missing; a folder of an
-	// earlier Start is used again with what it holds.
+	// Dir is the private data folder. It is created if missing; a folder of an
+	// earlier Start keeps its data.
 	Dir string
-	// BinDir holds postgres and initdb. Empty looks in the PATH, in
-	// /usr/lib/postgresql/*/bin and in Homebrew's folders.
+	// BinDir contains postgres and initdb. If empty, Start searches the PATH,
+	// /usr/lib/postgresql/*/bin and Homebrew's folders.
 	BinDir string
-	// Port is the TCP port on 127.0.0.1; 0 takes a free one.
+	// Port is the TCP port on 127.0.0.1; 0 selects a free one.
 	Port int
-	// Template is a folder that keeps an initialised cluster for later starts
-	// with the same Template: copying it is several times faster than initdb.
-	// Empty runs initdb.
+	// Template is a folder with an initialized cluster that is shared by all
+	// starts with the same Template: copying it is several times faster than
+	// initdb. If empty, Start runs initdb.
 	Template string
-	// Unused is set while nothing was stored in the folder: a cluster without an
-	// essential file, which an interrupted initdb leaves, is made again.
+	// Unused reports that nothing was stored in the folder yet: a cluster
+	// without an essential file, which an interrupted initdb leaves, is
+	// recreated.
 	Unused bool
 	// Verify checks the files of an earlier start before they are used: a
-	// *DamageError names what is damaged. After a stop in order they are compared
-	// with what that noted; after a crash the server recovers first, and is started a
-	// second time.
+	// *DamageError lists the damaged ones. After a clean stop they are compared
+	// with the manifest written then; after a crash the server recovers first
+	// and is then started a second time.
 	Verify bool
-	// Volatile switches fsync off: faster, but a crash of the machine loses
-	// the data. A crash of the server alone does not.
+	// Volatile turns fsync off: faster, but a crash of the machine loses data.
+	// A crash of the server alone does not.
 	Volatile bool
-	// Settings are further server settings, such as max_connections.
+	// Settings are additional server settings, such as max_connections.
 	Settings map[string]string
 }
 
@@ -59,18 +60,18 @@ type Options struct {
 type Server struct {
 	Host string
 	Port int
-	// Dir is the data folder of Options; server.log in it has the log.
+	// Dir is the data folder of Options; it contains the log, server.log.
 	Dir string
 
 	cluster  cluster
-	notes    bool // a stop in order notes the files
+	notes    bool // a clean stop writes the manifest
 	password string
 	process  *daemon.Process
 	log      *os.File
 }
 
-// Start starts the server and returns when it answers SQL. ctx bounds the
-// start only; Stop ends the server.
+// Start starts the server and returns when it answers SQL. ctx applies to the
+// start only; call Stop to end the server.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -107,8 +108,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// startVerified checks the files of a server that started on what a crash left. It
-// stops the server for that, and starts it again.
+// startVerified checks the files of a server that recovered from a crash. It
+// stops the server for the check and starts it again.
 func (c cluster) startVerified(ctx context.Context, o Options, s *Server) (*Server, error) {
 	missing, err := s.missingFiles(ctx, c)
 	var rejected *pgconn.PgError
@@ -129,7 +130,7 @@ func (c cluster) startVerified(ctx context.Context, o Options, s *Server) (*Serv
 	return c.startOnFreePort(ctx, o)
 }
 
-// startOnFreePort starts the server on Options.Port, or on a free one.
+// startOnFreePort starts the server on Options.Port, or on a free port.
 func (c cluster) startOnFreePort(ctx context.Context, o Options) (*Server, error) {
 	const attempts = 5 // another process may take the free port first
 	for i := 1; ; i++ {
@@ -146,7 +147,7 @@ func (c cluster) startOnFreePort(ctx context.Context, o Options) (*Server, error
 	}
 }
 
-// ErrPortTaken is a start on a port that another program uses.
+// ErrPortTaken is returned if another program uses the port.
 var ErrPortTaken = errors.New("port is taken")
 
 func (c cluster) start(ctx context.Context, o Options) (*Server, error) {
@@ -189,11 +190,11 @@ func (s *Server) abandon(ctx context.Context) error {
 	return s.Stop(ctx)
 }
 
-// bound is what the server logs when it listens on its port. Until then another
-// program may be listening there, which must not see a password.
+// bound is the line that the server logs when it listens on its port. Until
+// then another program may be listening there, which must not see a password.
 const bound = "database system is ready to accept connections"
 
-// ready waits until the server listens on our port and answers.
+// ready waits until the server listens on its port and responds.
 func (s *Server) ready(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -207,7 +208,8 @@ func (s *Server) ready(ctx context.Context) error {
 			if err == nil {
 				return nil
 			}
-			// It listens and refuses us: its catalogs are damaged, or the password.
+			// The server listens and rejects the login: its catalogs are
+			// damaged, or its password is.
 			var rejected *pgconn.PgError
 			if errors.As(err, &rejected) && rejected.Code[:2] != "57" && rejected.Code[:2] != "53" {
 				return &DamageError{Dir: s.Dir, Files: []string{rejected.Message + " (SQLSTATE " + rejected.Code + ")"}}
@@ -261,8 +263,9 @@ func tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// URL is the connection URL of a role in a database, TLS off, with the password
-// of Password. The master's password is the one that CreateRDS was given: replace it.
+// URL returns the connection URL of a role in a database, without TLS and with
+// the password of Password. For the master user replace the password by the one
+// given to CreateRDS.
 func (s *Server) URL(user, db string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, s.Password(user)), Path: "/" + db, RawQuery: "sslmode=disable",
@@ -271,14 +274,15 @@ func (s *Server) URL(user, db string) string {
 	return u.String()
 }
 
-// Done is closed when the server has ended, for whatever reason.
+// Done is closed when the server has ended, for any reason.
 func (s *Server) Done() <-chan struct{} { return s.process.Done() }
 
-// PID is the id of the server's main process.
+// PID returns the process id of the server's main process.
 func (s *Server) PID() int { return s.process.PID() }
 
-// Stop ends the server, once or more: it cuts the open connections and keeps all that was
-// committed. When ctx ends first, the server is killed.
+// Stop stops the server; it may be called repeatedly. It closes open
+// connections and keeps everything that was committed. If ctx ends first, the
+// server is killed.
 func (s *Server) Stop(ctx context.Context) error {
 	ended := false
 	select {
@@ -293,8 +297,8 @@ func (s *Server) Stop(ctx context.Context) error {
 	return err
 }
 
-// Crash ends the server at once, as a power cut of the server alone would:
-// the next Start on the folder recovers from the log.
+// Crash stops the server immediately, like a power failure of the server alone:
+// the next Start on the folder recovers from the WAL.
 func (s *Server) Crash(ctx context.Context) error {
 	return errors.Join(s.process.Stop(ctx, syscall.SIGQUIT), s.closeLog())
 }

@@ -9,13 +9,13 @@ import (
 )
 
 // CreateRDS makes the server look like a new RDS instance: the roles rds_iam
-// and rds_superuser, a master that is no superuser but may create roles and
-// databases and grant rds_iam, and the database db that the master owns. What
-// exists already stays, so that it completes an interrupted call; the master gets
-// the password in any case.
+// and rds_superuser, a master user that is not a superuser but may create roles
+// and databases and grant rds_iam, and the database db, which the master user
+// owns. Existing roles and databases are left unchanged, so that a repeated
+// call completes an interrupted one; the master user's password is always set.
 //
-// Members of rds_iam log in with the passwords of AdmitRoles; a proxy that checks
-// their tokens knows them.
+// Members of rds_iam log in with the passwords of AdmitRoles; a proxy that
+// checks their tokens knows the passwords.
 func (s *Server) CreateRDS(ctx context.Context, master, password, db string) (err error) {
 	conn, err := pgx.Connect(ctx, s.URL(Superuser, "postgres"))
 	if err != nil {
@@ -46,8 +46,9 @@ func (s *Server) CreateRDS(ctx context.Context, master, password, db string) (er
 		return fmt.Errorf("read server version: %w", err)
 	}
 	grants := []string{"GRANT rds_superuser, pg_monitor, pg_signal_backend TO " + name}
-	// Before version 16 CREATEROLE is enough to grant rds_iam. From then on it
-	// takes ADMIN, which RDS arranges in its own way: here the master is a member.
+	// Before version 16, CREATEROLE is enough to grant rds_iam. Since then it
+	// takes the ADMIN option, which RDS handles in its own way: here the master
+	// user is a member.
 	if version >= 160000 {
 		grants = append(grants, "GRANT rds_iam TO "+name+" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
 	}
@@ -59,7 +60,7 @@ func (s *Server) CreateRDS(ctx context.Context, master, password, db string) (er
 	return setPassword(ctx, conn, master, password)
 }
 
-// quoteLiteral lets the server quote a value for a statement that takes no
+// quoteLiteral has the server quote a value for a statement that takes no
 // parameters.
 func quoteLiteral(ctx context.Context, conn execer, value string) (string, error) {
 	var quoted string

@@ -19,8 +19,9 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// manifest is what a stopped server's folder held: name, length and CRC-32C of
-// every file but the WAL's, of which PostgreSQL needs and checks only the end.
+// manifest describes a stopped server's folder: length and CRC-32C of every
+// file by path, except the WAL, of which PostgreSQL needs and checks only the
+// end.
 type manifest map[string]fileSum
 
 type fileSum struct {
@@ -30,7 +31,8 @@ type fileSum struct {
 
 func (c cluster) manifestFile() string { return filepath.Join(c.dir, "manifest.json") }
 
-// sums reads all files of a stopped server. It follows no link out of the folder.
+// sums reads all files of a stopped server. It follows no link out of the
+// folder.
 func (c cluster) sums() (m manifest, err error) {
 	root, err := os.OpenRoot(c.data())
 	if err != nil {
@@ -62,7 +64,7 @@ func (c cluster) sums() (m manifest, err error) {
 	return m, nil
 }
 
-// writeManifest notes the files of a server that has just stopped in order.
+// writeManifest records the files of a server after a clean stop.
 func (c cluster) writeManifest() error {
 	m, err := c.sums()
 	if err != nil {
@@ -75,8 +77,9 @@ func (c cluster) writeManifest() error {
 	return daemon.WriteFile(c.manifestFile(), text, nil)
 }
 
-// verify compares the files with those of the last stop, if that was one in order.
-// It reports whether they are as they were: otherwise the server has to check them.
+// verify compares the files with the manifest of the last stop, if that was a
+// clean one. It reports whether they are unchanged: otherwise the server has to
+// check them.
 func (c cluster) verify(ctx context.Context) (verified bool, err error) {
 	text, err := daemon.ReadFile(c.manifestFile(), nil)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +90,7 @@ func (c cluster) verify(ctx context.Context) (verified bool, err error) {
 	}
 	var kept manifest
 	if _, err := durable.Unseal(text, &kept); err != nil {
-		return false, nil //nolint:nilerr // the list itself is damaged
+		return false, nil //nolint:nilerr // the manifest itself is damaged
 	}
 	now, err := c.sums()
 	if err != nil {
@@ -101,9 +104,9 @@ func (c cluster) verify(ctx context.Context) (verified bool, err error) {
 		case !ok:
 			damage = append(damage, name+": missing")
 		case got.Size != want.Size:
-			damage = append(damage, fmt.Sprintf("%s: %d bytes, %d when the server stopped", name, got.Size, want.Size))
+			damage = append(damage, fmt.Sprintf("%s: has %d bytes, but had %d when the server stopped", name, got.Size, want.Size))
 		case got.CRC != want.CRC:
-			damage = append(damage, name+": its content changed after the server stopped")
+			damage = append(damage, name+": content changed after the server stopped")
 		}
 	}
 	if len(damage) == 0 {
@@ -111,13 +114,13 @@ func (c cluster) verify(ctx context.Context) (verified bool, err error) {
 	}
 	control := filepath.Join("global", "pg_control")
 	if got, ok := now[control]; ok && got != kept[control] && got.Size == kept[control].Size && c.validControl(ctx) {
-		return false, nil // another program ran a server on the folder meanwhile
+		return false, nil // another program has run a server on the folder since
 	}
 	slices.Sort(damage)
 	return false, &DamageError{Dir: c.dir, Files: damage}
 }
 
-// validControl reports whether pg_control has its checksum.
+// validControl reports whether the checksum of pg_control is valid.
 func (c cluster) validControl(ctx context.Context) bool {
 	out, err := c.tool(ctx, "pg_controldata", c.data())
 	return err == nil && !strings.Contains(string(out), "WARNING")
@@ -127,15 +130,15 @@ func (c cluster) tool(ctx context.Context, program string, args ...string) ([]by
 	return daemon.Run(ctx, daemon.Spec{Path: filepath.Join(c.bin, program), Args: args, Env: daemon.Environment(), Dir: c.dir, Account: c.account, Orphaned: syscall.SIGKILL})
 }
 
-// verifyPages has PostgreSQL check every page of a stopped server. A folder of a
-// version without checksums gets them.
+// verifyPages has PostgreSQL check every page of a stopped server. A folder of
+// a version without checksums gets checksums.
 func (c cluster) verifyPages(ctx context.Context) error {
 	out, err := c.tool(ctx, "pg_checksums", "--check", "-D", c.data())
 	if err != nil && strings.Contains(string(out), "checksums are not enabled") {
 		out, err = c.tool(ctx, "pg_checksums", "--enable", "-D", c.data())
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return nil // not every package has the program
+		return nil // not every package contains the program
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -143,7 +146,7 @@ func (c cluster) verifyPages(ctx context.Context) error {
 	return &DamageError{Dir: c.dir, Files: errorLines(string(out))}
 }
 
-// missingFiles names relations without their file, of every database.
+// missingFiles lists the relations of every database whose file is missing.
 func (s *Server) missingFiles(ctx context.Context, c cluster) (damage []string, err error) {
 	names, err := s.column(ctx, "postgres", "SELECT datname::text FROM pg_database WHERE datallowconn")
 	if err != nil {
@@ -175,7 +178,7 @@ func (s *Server) column(ctx context.Context, db, sql string) (values []string, e
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// errorLines are the lines of a program's output that report an error.
+// errorLines returns the lines of a program's output that report an error.
 func errorLines(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -192,18 +195,19 @@ func errorLines(text string) []string {
 	return lines
 }
 
-// damageWords are in the log of a server that does not start because of its files.
+// damageWords occur in the log of a server that does not start because of its
+// files.
 var damageWords = [...]string{
 	"could not open file", "could not read", "could not access", "could not find the database system", "could not locate", "could not stat file",
 	"invalid", "incorrect checksum", "corrupt", "No such file", "bogus data", "syntax error in file", "configuration file", "unexpected", "not a valid", "could not open directory", "could not fsync",
 	"incompatible with server", "incorrect resource manager", "missing", "terminated by signal",
 }
 
-// damageIn returns the damage that a server's log reports, or nil.
+// damageIn returns the damage reported in a server's log, or nil.
 func (c cluster) damageIn(log string) error {
 	lines := errorLines(log)
 	for i, line := range lines {
-		if strings.Contains(line, "control file") { // the server doesn't name it
+		if strings.Contains(line, "control file") { // the server doesn't give its path
 			lines[i] += " (" + filepath.Join(c.data(), "global", "pg_control") + ")"
 		}
 	}

@@ -1,6 +1,6 @@
-// Package redisserver runs the machine's own valkey-server or redis-server as a
+// Package redisserver runs the installed valkey-server or redis-server as a
 // private server: on a free port of 127.0.0.1, as an unprivileged user when the
-// caller is root. It keeps nothing on the disk.
+// caller is root. The server writes nothing to disk.
 package redisserver
 
 import (
@@ -20,17 +20,17 @@ import (
 	"github.com/streamctl/streamctl/internal/local/daemon"
 )
 
-// Options say where and how the server runs.
+// Options configure a server.
 type Options struct {
-	// Dir is the working folder, for the log; it is made when missing. Only the
-	// caller can enter it.
+	// Dir is the working folder, for the log; it is created if missing. Only
+	// the caller can enter it.
 	Dir string
-	// Program is the server's path; empty looks for valkey-server, which is what
-	// runs on AWS, and then for redis-server.
+	// Program is the server's path. If empty, Start searches for valkey-server,
+	// which also runs on AWS, and then for redis-server.
 	Program string
-	// Port is the TCP port on 127.0.0.1; 0 takes a free one.
+	// Port is the TCP port on 127.0.0.1; 0 selects a free one.
 	Port int
-	// Password is asked of every client; empty asks for none.
+	// Password is required from every client; empty means no password.
 	Password string
 }
 
@@ -39,7 +39,7 @@ type Server struct {
 	// Addr is host:port.
 	Addr string
 	Port int
-	// Program is the path of what runs.
+	// Program is the path of the running program.
 	Program string
 
 	password string
@@ -47,11 +47,11 @@ type Server struct {
 	log      *os.File
 }
 
-// programs are looked for in this order.
+// programs lists the server programs in order of preference.
 var programs = [...]string{"valkey-server", "redis-server"}
 
-// Find returns the path of the server program: valkey-server if it is on the
-// machine, otherwise redis-server.
+// Find returns the path of valkey-server if it is installed, otherwise of
+// redis-server.
 func Find() (string, error) {
 	var missing *daemon.NotFoundError
 	for _, program := range programs {
@@ -68,14 +68,14 @@ func Find() (string, error) {
 	return "", missing
 }
 
-// pidFile names the process, for the start after a kill.
+// pidFile records the process, so that a start after a kill can end it.
 const pidFile = "server.pid"
 
-// ErrPortTaken is a start on a port that another program uses.
+// ErrPortTaken is returned if another program uses the port.
 var ErrPortTaken = errors.New("port is taken")
 
-// Start starts the server and returns when it answers. ctx bounds the start
-// only; Stop ends the server.
+// Start starts the server and returns when it responds. ctx applies to the
+// start only; call Stop to end the server.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -121,8 +121,9 @@ func start(ctx context.Context, o Options, account *daemon.Account) (*Server, er
 		return nil, fmt.Errorf("open server log: %w", err)
 	}
 	s := &Server{Addr: "127.0.0.1:" + strconv.Itoa(o.Port), Port: o.Port, Program: o.Program, password: o.Password, log: log}
-	// The configuration goes by standard input: the password is in no file and no
-	// process list. The server writes no file, and its account can enter no folder.
+	// Pass the configuration on standard input, so that the password is in no
+	// file and in no process list. The server writes no file, and its account
+	// can enter no folder.
 	s.process, err = daemon.Start(daemon.Spec{
 		Path: o.Program, Args: []string{"-"}, In: strings.NewReader(configuration(o)), Dir: "/", Env: daemon.Environment(), Account: account, Log: log, Orphaned: syscall.SIGTERM,
 	})
@@ -156,11 +157,11 @@ func configuration(o Options) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// bound is what the server logs when it listens on its port. Until then another
-// program may be listening there, which must not see the password.
+// bound is the line that the server logs when it listens on its port. Until
+// then another program may be listening there, which must not see the password.
 const bound = "Ready to accept connections"
 
-// ready waits until the server listens on our port and answers.
+// ready waits until the server listens on its port and responds.
 func (s *Server) ready(ctx context.Context) error {
 	client := redis.NewClient(&redis.Options{Addr: s.Addr, Password: s.password, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
 	defer client.Close() //nolint:errcheck // only read from
@@ -205,18 +206,18 @@ func (s *Server) died() error {
 	return fmt.Errorf("server ended: %w\n%s", s.process.Err(), strings.TrimSpace(text))
 }
 
-// Done is closed when the server has ended, for whatever reason.
+// Done is closed when the server has ended, for any reason.
 func (s *Server) Done() <-chan struct{} { return s.process.Done() }
 
-// PID is the id of the server's process.
+// PID returns the server's process id.
 func (s *Server) PID() int { return s.process.PID() }
 
-// Stop ends the server. When ctx ends first, it is killed.
+// Stop stops the server. If ctx ends first, the server is killed.
 func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(s.process.Stop(ctx, syscall.SIGTERM), s.closeLog())
 }
 
-// Crash ends the server at once.
+// Crash kills the server.
 func (s *Server) Crash(ctx context.Context) error {
 	return errors.Join(s.process.Stop(ctx, syscall.SIGKILL), s.closeLog())
 }

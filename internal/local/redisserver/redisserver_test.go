@@ -43,7 +43,8 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// TestValkeyIsPreferred has both programs on the machine, only valkey-server, and none.
+// TestValkeyIsPreferred runs with both programs, with valkey-server only, and
+// with neither.
 func TestValkeyIsPreferred(t *testing.T) {
 	real, err := redisserver.Find()
 	if err != nil {
@@ -55,7 +56,7 @@ func TestValkeyIsPreferred(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(base) })
 	both, only := filepath.Join(base, "both"), filepath.Join(base, "only")
-	if err := errors.Join(os.Chmod(base, 0o755), os.Mkdir(both, 0o755), os.Mkdir(only, 0o755)); err != nil { // the server's account starts it
+	if err := errors.Join(os.Chmod(base, 0o755), os.Mkdir(both, 0o755), os.Mkdir(only, 0o755)); err != nil { // the server's account executes it
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Join(both, "valkey-server"), filepath.Join(both, "redis-server"), filepath.Join(only, "valkey-server")} {
@@ -78,7 +79,8 @@ func TestValkeyIsPreferred(t *testing.T) {
 	}
 }
 
-// TestOrphanIsEnded starts a second server on the folder of one that still runs.
+// TestOrphanIsEnded starts a second server on the folder of one that is still
+// running.
 func TestOrphanIsEnded(t *testing.T) {
 	o := redisserver.Options{Dir: t.TempDir()}
 	first, err := redisserver.Start(t.Context(), o)

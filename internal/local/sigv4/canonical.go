@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// parse reads a signature from the Authorization header, else from the query.
+// parse reads a signature from the Authorization header, or else from the
+// query.
 func parse(r *http.Request) (signature, error) {
 	if auth := r.Header.Get("Authorization"); auth != "" {
 		return parseHeader(auth, r)
@@ -76,7 +77,7 @@ func (s *signature) fill(credential, at string) error {
 	return nil
 }
 
-// canonicalPath encodes the path as sent once more; S3 alone does not.
+// canonicalPath encodes the path that was sent a second time, except for S3.
 func canonicalPath(u *url.URL, service string) string {
 	path := u.EscapedPath()
 	if path == "" {
@@ -136,7 +137,8 @@ func unescape(s string) string {
 	return s
 }
 
-// escape encodes all but RFC 3986's unreserved characters, in upper-case hex.
+// escape encodes all characters except RFC 3986's unreserved ones, in
+// upper-case hex.
 func escape(s string, keepSlash bool) string {
 	var b strings.Builder
 	for i := range len(s) {

@@ -1,20 +1,20 @@
 // Package sigv4 verifies AWS Signature Version 4 with known test keys: signed
-// requests, presigned URLs and the login tokens made from them.
+// requests, presigned URLs and login tokens made from presigned URLs.
 package sigv4
 
 import "sync"
 
-// Credential is one access key that is known.
+// Credential is a known access key.
 type Credential struct {
 	AccessKeyID     string
 	SecretAccessKey string
-	// SessionToken must come with every request of this key; empty for a
-	// person's long-lived key.
+	// SessionToken must come with every request of this key; empty for a user's
+	// long-lived key.
 	SessionToken string
-	// Principal names the holder in recorded calls: a function's logical id,
-	// or "user" for the person's key.
+	// Principal identifies the holder in recorded calls: a function's logical
+	// id, or "user" for the user's key.
 	Principal string
-	// ARN is the holder as STS and API Gateway tell it.
+	// ARN is the holder's ARN as STS and API Gateway report it.
 	ARN string
 }
 
@@ -24,7 +24,7 @@ type Keys struct {
 	byID map[string]Credential
 }
 
-// NewKeys holds the given credentials.
+// NewKeys returns a set with the given credentials.
 func NewKeys(known ...Credential) *Keys {
 	k := &Keys{byID: map[string]Credential{}}
 	for _, c := range known {
@@ -33,21 +33,21 @@ func NewKeys(known ...Credential) *Keys {
 	return k
 }
 
-// Add makes c known; it replaces a credential with the same key id.
+// Add adds c and replaces a credential with the same key id.
 func (k *Keys) Add(c Credential) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.byID[c.AccessKeyID] = c
 }
 
-// Remove forgets a key id.
+// Remove removes a key id.
 func (k *Keys) Remove(accessKeyID string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.byID, accessKeyID)
 }
 
-// Lookup finds a credential by its key id.
+// Lookup returns the credential of a key id.
 func (k *Keys) Lookup(accessKeyID string) (Credential, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// Kind says what is wrong with a signature.
+// Kind classifies an invalid signature.
 type Kind int
 
-// What Verify can find wrong.
+// Kinds of invalid signatures.
 const (
-	Missing    Kind = iota + 1 // no signature at all
+	Missing    Kind = iota + 1 // no signature
 	Malformed                  // a signature that cannot be parsed
-	UnknownKey                 // a key id or session token that nobody has
+	UnknownKey                 // an unknown key id or session token
 	Mismatch                   // not what this secret would have signed
 	WrongScope                 // signed for another service or region
 	Expired                    // too old, or from the future
 )
 
-// Error is a refused signature; its text is what AWS would say.
+// Error is an invalid signature; it has the message that AWS returns.
 type Error struct {
 	Kind    Kind
 	Message string
@@ -33,7 +33,8 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Scope is what a signature must be made for. An empty field accepts any.
+// Scope is the service and region that a signature must be made for. An empty
+// field accepts any.
 type Scope struct {
 	Service string
 	Region  string
@@ -43,9 +44,10 @@ const (
 	timeFormat   = "20060102T150405Z"
 	algorithm    = "AWS4-HMAC-SHA256"
 	maxClockSkew = 5 * time.Minute
-	// EmptyPayload is the SHA-256 of no bytes, in hex.
+	// EmptyPayload is the SHA-256 of an empty body, in hex.
 	EmptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	// UnsignedPayload stands for a body that the signature leaves out.
+	// UnsignedPayload replaces the hash of a body that the signature does not
+	// cover.
 	UnsignedPayload = "UNSIGNED-PAYLOAD"
 )
 
@@ -57,8 +59,8 @@ type signature struct {
 	value, token                 string
 }
 
-// CredentialScope reads the service and the region that a request claims to be
-// signed for, without verifying anything.
+// CredentialScope returns the service and region that a request claims to be
+// signed for. It verifies nothing.
 func CredentialScope(r *http.Request) (Scope, bool) {
 	s, err := parse(r)
 	if err != nil {
@@ -67,8 +69,8 @@ func CredentialScope(r *http.Request) (Scope, bool) {
 	return Scope{Service: s.service, Region: s.region}, true
 }
 
-// Claim checks what a request's head shows: that there is a signature, for
-// want, by a known key, of this time. It verifies nothing; Request does, with
+// Claim checks a request's headers: that they have a current signature, for
+// want, by a known key. It does not verify the signature; Request does, with
 // the body.
 func (k *Keys) Claim(r *http.Request, want Scope, now time.Time) error {
 	s, err := parse(r)
@@ -84,9 +86,9 @@ func (k *Keys) Claim(r *http.Request, want Scope, now time.Time) error {
 	return err
 }
 
-// Request verifies a request signed by header or by query. body is the body as
-// sent; a payload hash header, when there is one, must match it unless it says
-// that the body is unsigned or streamed.
+// Request verifies a request signed by header or query. body is the body as
+// sent; a payload hash header, if present, must match the body unless its value
+// is for an unsigned or streamed body.
 func (k *Keys) Request(r *http.Request, body []byte, want Scope, now time.Time) (Credential, error) {
 	s, err := parse(r)
 	if err != nil {
@@ -114,8 +116,8 @@ func (k *Keys) Request(r *http.Request, body []byte, want Scope, now time.Time) 
 }
 
 // Token verifies a login token: a presigned GET URL without its scheme. It
-// gives the URL's query for the caller to judge, and the holder of the key.
-// No token lives longer than maxAge, whatever it says.
+// returns the holder of the key and the URL, whose query the caller must check.
+// No token is valid for longer than maxAge, whatever expiry it has.
 func (k *Keys) Token(token string, want Scope, maxAge time.Duration, now time.Time) (Credential, *url.URL, error) {
 	u, err := url.Parse("https://" + token)
 	if err != nil || u.RawQuery == "" {
@@ -169,7 +171,8 @@ func (k *Keys) check(s signature, method string, u *url.URL, h http.Header, host
 	return c, nil
 }
 
-// holder is whose key a signature claims to be made with, for want.
+// holder returns the credential of the key that a signature claims, and checks
+// the claimed scope against want.
 func (k *Keys) holder(s signature, want Scope) (Credential, error) {
 	if want.Service != "" && s.service != want.Service {
 		return Credential{}, &Error{WrongScope, fmt.Sprintf("Credential should be scoped to correct service: '%s'. ", want.Service)}
@@ -184,8 +187,7 @@ func (k *Keys) holder(s signature, want Scope) (Credential, error) {
 	return c, nil
 }
 
-// current checks that a signature by header is at most maxClockSkew old or
-// ahead.
+// current checks that the date of a header signature is within maxClockSkew.
 func (s signature) current(now time.Time) error {
 	if s.at.Before(now.Add(-maxClockSkew)) {
 		return &Error{Expired, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",

@@ -11,7 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// removedDir keeps what was removed from the stream's files, in its folder.
+// removedDir is the folder for bytes and files removed from the stream's files.
 const removedDir = "removed"
 
 // keepRemoved saves bytes that are about to be cut off a shard's file.
@@ -23,7 +23,7 @@ func (s *Stream) keepRemoved(shard, path string, content []byte) (string, error)
 	return to, durable.WriteFile(to, content, 0o600)
 }
 
-// removedPath is a free name among the removed files.
+// removedPath returns an unused path in removedDir.
 func (s *Stream) removedPath(shard, base string) (string, error) {
 	dir := filepath.Join(s.o.Dir, removedDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -40,12 +40,12 @@ func (s *Stream) removedPath(shard, base string) (string, error) {
 	}
 }
 
-// displaced is a file that lies in the place of another.
+// displaced is a file in the place of another file.
 type displaced struct{ path, aside, home string }
 
-// settle moves files that lie in the place of another to their own place, or
-// into the folder of removed files if that place is taken.
-func (s *Stream) settle(d description) (damage []Damage, err error) {
+// restoreDisplaced moves displaced files to their own place, or into removedDir
+// if that place is taken.
+func (s *Stream) restoreDisplaced(d description) (damage []Damage, err error) {
 	var moves []displaced
 	for _, e := range d.Shards {
 		found, err := s.findDisplaced(e, d)
@@ -73,12 +73,12 @@ func (s *Stream) settle(d description) (damage []Damage, err error) {
 				to = m.home
 			}
 		}
-		damage = append(damage, Damage{File: m.path, What: "lay in the place of another file; moved to " + to})
+		damage = append(damage, Damage{File: m.path, What: "was in the place of another file; moved to " + to})
 	}
 	return damage, nil
 }
 
-// findDisplaced lists the files of a shard's folder that belong elsewhere.
+// findDisplaced lists the files in a shard's folder that belong elsewhere.
 func (s *Stream) findDisplaced(e shardEntry, d description) (moves []displaced, err error) {
 	dir := filepath.Join(s.o.Dir, e.ID)
 	home := func(shard string, epoch int64, base string) string {

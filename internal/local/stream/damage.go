@@ -6,23 +6,22 @@ import (
 	"strings"
 )
 
-// Damage is one fault that was found in the stream's files or in a consumer's
-// checkpoints.
+// Damage is one fault in the stream's files or in a consumer's checkpoints.
 type Damage struct {
 	// File is the path of the damaged or missing file.
 	File string `json:"file"`
-	// Offset and Bytes are the unreadable part of the file. Zero bytes is the
-	// file as a whole.
+	// Offset and Bytes locate the unreadable part of the file. Zero bytes means
+	// the whole file.
 	Offset int64 `json:"offset,omitempty"`
 	Bytes  int64 `json:"bytes,omitempty"`
-	// What is the fault.
+	// What describes the fault.
 	What string `json:"what"`
-	// Shard, First and Last are the accepted records that can't be read, by
-	// sequence number, both included. First is empty if none is missing.
+	// Shard, First and Last give the accepted records that can't be read, by
+	// sequence number, inclusive. First is empty if none is missing.
 	Shard string `json:"shard,omitempty"`
 	First string `json:"firstSequenceNumber,omitempty"`
 	Last  string `json:"lastSequenceNumber,omitempty"`
-	// Records is how many are missing.
+	// Records is the number of missing records.
 	Records uint64 `json:"records"`
 }
 
@@ -40,11 +39,11 @@ func (d Damage) String() string {
 	return text
 }
 
-// DamageError is a stream that isn't opened because records that it accepted
+// DamageError is a stream that was not opened because records that it accepted
 // may be missing.
 type DamageError struct{ Damage []Damage }
 
-// shown is how many damages an error lists.
+// shown is how many faults an error lists.
 const shown = 10
 
 func (e *DamageError) Error() string {
@@ -59,7 +58,7 @@ func (e *DamageError) Error() string {
 	return strings.Join(lines, "\n  ")
 }
 
-// Missing is the number of accepted records that can't be read.
+// Missing returns the number of accepted records that can't be read.
 func (e *DamageError) Missing() (records uint64) {
 	for _, d := range e.Damage {
 		records += d.Records
@@ -67,7 +66,7 @@ func (e *DamageError) Missing() (records uint64) {
 	return records
 }
 
-// span is a range of record numbers, both ends included.
+// span is a range of record numbers, inclusive.
 type span struct {
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
@@ -97,7 +96,7 @@ func (s span) without(known []span) []span {
 	return rest
 }
 
-// merge sorts spans and joins those that touch.
+// merge sorts spans and joins adjacent ones.
 func merge(spans []span) []span {
 	slices.SortFunc(spans, func(a, b span) int {
 		if a.First < b.First {
@@ -116,8 +115,8 @@ func merge(spans []span) []span {
 	return out
 }
 
-// missingIn lists the absent records among places, the first of which is number
-// first, up to end (exclusive).
+// missingIn lists the records without a place from number first, which is
+// places[0], up to end (exclusive).
 func missingIn(places []place, first, end uint64) (spans []span) {
 	for n := first; n < end; n++ {
 		if i := n - first; i < uint64(len(places)) && places[i].bytes > 0 {

@@ -24,7 +24,7 @@ const (
 
 func segmentName(first int) string { return fmt.Sprintf("%020d.log", first) }
 
-// encodeRecord is a record as it is stored.
+// encodeRecord returns a record as it is stored.
 func encodeRecord(number uint64, key, data string) []byte {
 	b := make([]byte, 4, headBytes)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(key)))
@@ -47,8 +47,8 @@ func change(t *testing.T, path string, f func([]byte) []byte) {
 	}
 }
 
-// TestInterruptedWriteIsCut ends the last file with a part of a record that was
-// never acknowledged: the removed bytes are kept, and the stream goes on.
+// TestInterruptedWriteIsCut appends a part of a record, never acknowledged, to
+// the last file: the bytes are saved and the stream continues.
 func TestInterruptedWriteIsCut(t *testing.T) {
 	whole := encodeRecord(4, "k", "never acknowledged")
 	for cut := 1; cut <= len(whole); cut++ {
@@ -64,7 +64,7 @@ func TestInterruptedWriteIsCut(t *testing.T) {
 		s = open(t, stream.Options{Dir: dir, Shards: 1, Note: func(n string) { notes = append(notes, n) }})
 		want := []string{"first", "second", "third"}
 		rest := tail
-		if cut == len(whole) { // it is whole: a client that tries again is recognized by the event's identity
+		if cut == len(whole) { // complete: a client that retries is recognized by the event's id
 			want, rest = append(want, "never acknowledged"), tail[cut:]
 		}
 		put(t, s, "k", "next")
@@ -86,7 +86,7 @@ func TestInterruptedWriteIsCut(t *testing.T) {
 	}
 }
 
-// data reads all shards.
+// data returns the data of all shards.
 func data(t *testing.T, s *stream.Stream) (all []string) {
 	t.Helper()
 	shards, err := s.Shards(t.Context())
@@ -103,7 +103,7 @@ func data(t *testing.T, s *stream.Stream) (all []string) {
 }
 
 // TestDamageIsRefusedAndAccepted damages a stream with two shards of several
-// segments. It isn't opened then, with the file in the error; when the damage is
+// segments. Opening fails with the file in the error; when the damage is
 // accepted, exactly the reported records are missing.
 func TestDamageIsRefusedAndAccepted(t *testing.T) {
 	second := "shardId-000000000001"
@@ -245,7 +245,7 @@ func TestDamageIsRefusedAndAccepted(t *testing.T) {
 				r := put(t, s, fmt.Sprint(i), d)
 				for place := range given {
 					if strings.HasSuffix(place, " "+r[0]) {
-						t.Fatalf("sequence number %s was given twice", r[0])
+						t.Fatalf("sequence number %s was assigned twice", r[0])
 					}
 				}
 				after++
@@ -254,7 +254,7 @@ func TestDamageIsRefusedAndAccepted(t *testing.T) {
 				t.Fatal(err)
 			}
 			o.AcceptDamage = false
-			s = open(t, o) // what was accepted is known
+			s = open(t, o) // accepted damage is remembered
 			if all := read(t, s); len(all) != after {
 				t.Errorf("%d records after another start, want %d", len(all), after)
 			}
@@ -274,7 +274,7 @@ func keyOf(t *testing.T, s *stream.Stream, shard string) string {
 	return ""
 }
 
-// read gives all records by shard and sequence number.
+// read returns the data of all records by shard and sequence number.
 func read(t *testing.T, s *stream.Stream) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -317,7 +317,8 @@ func TestOnePageOfTheMark(t *testing.T) {
 	}
 }
 
-// TestCheckpointsAreCompared opens a stream with checkpoints that don't fit it.
+// TestCheckpointsAreCompared opens a stream with checkpoints that don't match
+// it.
 func TestCheckpointsAreCompared(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, stream.Options{Dir: dir, Shards: 1})
@@ -337,7 +338,7 @@ func TestCheckpointsAreCompared(t *testing.T) {
 		{"after the end", map[string]string{firstShard: epoch + "000000000007"}, "checkpoint after the end", 4},
 		{"another stream", map[string]string{firstShard: "1600000000000000000000001"}, "checkpoint of another stream", 0},
 		{"no number", map[string]string{firstShard: "x"}, "checkpoint of another stream", 0},
-		{"unknown shard", map[string]string{"shardId-000000000009": sequences[0]}, "which the stream doesn't have", 0},
+		{"unknown shard", map[string]string{"shardId-000000000009": sequences[0]}, "which is not a shard of the stream", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := stream.Options{Dir: t.TempDir(), Shards: 1, Consumers: []stream.Consumer{{File: "processor.json", At: tt.at}}}
@@ -399,7 +400,7 @@ func TestDamageThatAllHaveReadIsHarmless(t *testing.T) {
 	s = open(t, o)
 	next := put(t, s, "k", "next")
 	if next[0] <= sequences[9] {
-		t.Errorf("%s after %s: a number is given twice", next[0], sequences[9])
+		t.Errorf("%s after %s: a number was assigned twice", next[0], sequences[9])
 	}
 	if n, _ := s.Unread(o.Consumers[0].At); n != 1 {
 		t.Errorf("%d unread, want 1", n)

@@ -12,33 +12,34 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// descriptionFile is the stream's description in its folder.
+// descriptionFile is the file in the stream's folder that describes it.
 const descriptionFile = "stream.json"
 
-// descriptionFormat is the version of the stream's files. Files of version 0 have
-// segments without a header, and no marks.
+// descriptionFormat is the version of the stream's files. Files of version 0
+// have segments without headers, and no marks.
 const descriptionFormat = 2
 
 // description is the content of the description file.
 type description struct {
 	Format int `json:"format"`
-	// Epoch begins the sequence numbers of shards without one of their own.
+	// Epoch is the first part of the sequence numbers of shards that have no
+	// Epoch.
 	Epoch  int64        `json:"epoch"`
 	Shards []shardEntry `json:"shards"`
 }
 
-// shardEntry is a shard in the description: it takes the keys whose hash lies
-// from Low to High, both included.
+// shardEntry is a shard in the description. It takes the keys whose hash is
+// from Low to High, inclusive.
 type shardEntry struct {
 	ID      string   `json:"id"`
 	Parents []string `json:"parents,omitempty"`
 	Low     uint32   `json:"low"`
 	High    uint32   `json:"high"`
 	Closed  bool     `json:"closed,omitempty"`
-	// Epoch begins the shard's sequence numbers.
+	// Epoch is the first part of the shard's sequence numbers.
 	Epoch int64 `json:"epoch,omitempty"`
-	// Made reports whether the shard's files were made: from then on a missing
-	// file is damage.
+	// Made reports whether the shard's files were created: from then on a
+	// missing file is damage.
 	Made bool `json:"made,omitempty"`
 	// Missing are accepted records that were lost and reported (AcceptDamage).
 	// Skipped are numbers of records that were never acknowledged.
@@ -48,7 +49,8 @@ type shardEntry struct {
 
 func (s *Stream) descriptionPath() string { return filepath.Join(s.o.Dir, descriptionFile) }
 
-// readDescription reads the description. found is false if there is none.
+// readDescription reads the description. found is false if the file doesn't
+// exist.
 func (s *Stream) readDescription() (d description, found bool, err error) {
 	text, err := os.ReadFile(s.descriptionPath())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,7 +106,7 @@ func (s *Stream) shardFolders() (ids []string, err error) {
 	return ids, nil
 }
 
-// open counts the shards that take records.
+// open lists the shards that accept records.
 func (d description) open() (ids []string) {
 	for _, e := range d.Shards {
 		if !e.Closed {
@@ -114,7 +116,7 @@ func (d description) open() (ids []string) {
 	return ids
 }
 
-// reshard closes all shards and adds new ones, whose parents they are.
+// reshard closes all shards and adds new ones as their children.
 func (d *description) reshard(shards int, epoch int64) {
 	parents := d.open()
 	first := 0
@@ -134,7 +136,7 @@ func (d *description) reshard(shards int, epoch int64) {
 	}
 }
 
-// saveDescription replaces the description.
+// saveDescription replaces the description file.
 func (s *Stream) saveDescription(d description) error {
 	d.Format = descriptionFormat
 	text, err := durable.Seal(d)

@@ -9,10 +9,10 @@ func (s *Stream) failMarks(fail func(op, path string) error) {
 	}
 }
 
-// ShardOf is the id of the shard that takes a key.
+// ShardOf returns the id of the shard that accepts a key.
 func (s *Stream) ShardOf(key string) string { return s.shardOf(key).ID }
 
-// WithoutMarks makes the stream acknowledge without its marks.
+// WithoutMarks makes the stream acknowledge records without writing marks.
 func (s *Stream) WithoutMarks() {
 	for _, sh := range s.shards {
 		sh.mark.off = true

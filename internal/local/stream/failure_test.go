@@ -33,8 +33,9 @@ func tryPut(t *testing.T, s *stream.Stream, key, data string) error {
 	return nil
 }
 
-// TestSegmentThatCannotBeBegun fails the opening of the next file with what a
-// machine under load gives: no record is rejected, and the file is begun later.
+// TestSegmentThatCannotBeBegun fails the creation of the next file with an
+// error of an overloaded machine: no record is rejected, and the file is
+// created later.
 func TestSegmentThatCannotBeBegun(t *testing.T) {
 	for _, cause := range []error{syscall.EMFILE, syscall.ENOSPC, syscall.EACCES} {
 		t.Run(cause.Error(), func(t *testing.T) {
@@ -73,8 +74,8 @@ func TestSegmentThatCannotBeBegun(t *testing.T) {
 }
 
 // TestFailuresPass fails writes and syncs of segment and mark while several
-// clients write: acknowledged records are read in the order of their numbers, no
-// number is given twice, and writing goes on without a restart.
+// clients write: acknowledged records are read in the order of their numbers,
+// no number is assigned twice, and writing resumes without a restart.
 func TestFailuresPass(t *testing.T) {
 	for _, op := range []string{"write .log", "sync .log", "write mark", "open .log"} {
 		t.Run(op, func(t *testing.T) {
@@ -147,8 +148,8 @@ func TestFailuresPass(t *testing.T) {
 	}
 }
 
-// TestFilesRemovedWhileOpen removes or replaces the files that are written: the
-// records that were acknowledged are written again from the open file.
+// TestFilesRemovedWhileOpen removes or replaces the files being written: the
+// acknowledged records are rewritten from the open file.
 func TestFilesRemovedWhileOpen(t *testing.T) {
 	for _, name := range []string{segmentName(1), "mark"} {
 		for _, how := range []string{"removed", "replaced"} {
@@ -190,8 +191,8 @@ func TestFilesRemovedWhileOpen(t *testing.T) {
 	}
 }
 
-// TestReadErrors damages a file while the stream is open: the shard names its
-// trouble, and other shards are read.
+// TestReadErrors damages a file while the stream is open: the shard reports the
+// error, and other shards are still read.
 func TestReadErrors(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, stream.Options{Dir: dir, Shards: 2})
@@ -216,8 +217,8 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// BenchmarkPutRecords reports what the acknowledged mark costs: throughput with
-// it, in relation to the same stream without.
+// BenchmarkPutRecords reports the cost of the acknowledged mark: throughput
+// with marks relative to the same stream without.
 func BenchmarkPutRecords(b *testing.B) {
 	for _, writers := range []int{1, 8} {
 		b.Run(fmt.Sprint(writers, " writers"), func(b *testing.B) {

@@ -8,7 +8,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// finish makes the shard ready for reading and, unless it is closed, for writing.
+// finish prepares the shard for reading and, unless it is closed, for writing.
 func (i *inspection) finish() error {
 	sh, s := i.shard, i.shard.stream
 	for _, path := range i.obsolete {
@@ -40,15 +40,15 @@ func (i *inspection) finish() error {
 	return err
 }
 
-// openTail opens the last segment for writing, without what follows its last
-// record, or begins one.
+// openTail opens the last segment for writing and cuts off what follows its
+// last record, or creates a segment.
 func (i *inspection) openTail() error {
 	sh, s := i.shard, i.shard.stream
 	if len(sh.segments) == 0 {
 		return sh.begin(i.end + 1)
 	}
 	g := sh.tail()
-	if i.short || i.end >= g.next() { // the numbers up to the end are taken
+	if i.short || i.end >= g.next() { // the numbers up to the end are in use
 		g.pad(i.end + 1)
 		return sh.begin(i.end + 1)
 	}
@@ -64,7 +64,7 @@ func (i *inspection) openTail() error {
 		return err
 	}
 	g.file = file
-	if g.size < segmentHeader { // its making was interrupted
+	if g.size < segmentHeader { // its creation was interrupted
 		if _, err := file.WriteAt(sh.identity(g.first).encode(), 0); err != nil {
 			return fmt.Errorf("write %s: %w", g.path, err)
 		}
@@ -73,8 +73,8 @@ func (i *inspection) openTail() error {
 	if err := file.Truncate(g.size); err != nil {
 		return fmt.Errorf("cut %s: %w", g.path, err)
 	}
-	// What a killed program had written and not waited for is read from now on:
-	// so it has to be on the disk.
+	// Records that a killed program wrote but did not sync are readable from
+	// now on, so they must be on disk.
 	if s.o.Volatile {
 		return nil
 	}

@@ -10,37 +10,37 @@ import (
 	"strings"
 )
 
-// inspection is a shard whose files were compared with each other, and not
+// inspection is a shard whose files have been compared with each other, but not
 // changed yet.
 type inspection struct {
 	shard *shard
-	read  uint64 // every consumer has handled the records up to this one
+	read  uint64 // every consumer has handled the records up to this number
 	found foundMark
-	// marked reports that the mark could be read.
+	// marked reports whether the mark was readable.
 	marked bool
-	// fresh reports that the shard's files have to be made.
+	// fresh reports whether the shard's files have to be created.
 	fresh bool
-	// short reports that records are missing at the end of the last segment.
+	// short reports whether records are missing at the end of the last segment.
 	short bool
-	// end is the last record that was acknowledged or is there.
+	// end is the last record that was acknowledged or exists.
 	end uint64
-	// torn is what follows the last record of the last segment; it was never
-	// acknowledged.
+	// torn holds the bytes after the last record of the last segment; they were
+	// never acknowledged.
 	torn []byte
-	// headers are segments whose header has to be written again.
+	// headers are segments whose header has to be rewritten.
 	headers []*segment
-	// obsolete are files that retention had dropped.
+	// obsolete are files that retention had already dropped.
 	obsolete []string
 	damage   []Damage
 }
 
-// segmentFile is a file whose name is a segment's.
+// segmentFile is a file with the name of a segment.
 type segmentFile struct {
 	path  string
 	first uint64
 }
 
-// segmentFiles lists a shard's segments in order. Other files are passed over.
+// segmentFiles lists a shard's segments in order. It skips other files.
 func segmentFiles(dir string) (files []segmentFile, err error) {
 	entries, err := os.ReadDir(dir) // sorted: names have the same length
 	if err != nil {
@@ -56,7 +56,7 @@ func segmentFiles(dir string) (files []segmentFile, err error) {
 	return files, nil
 }
 
-// readIdentity reads a segment's header; ok is false if it is damaged.
+// readIdentity reads a segment's header; ok is false if the header is damaged.
 func readIdentity(path string) (i identity, ok bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -68,7 +68,7 @@ func readIdentity(path string) (i identity, ok bool, err error) {
 	return i, ok, file.Close()
 }
 
-// inspect compares the files of a shard with its mark and its consumers.
+// inspect compares a shard's files with its mark and its consumers.
 func (s *Stream) inspect(e shardEntry) (*inspection, error) {
 	sh := &shard{shardEntry: e, stream: s, dir: filepath.Join(s.o.Dir, e.ID)}
 	i := &inspection{shard: sh, read: s.readByAll(e)}
@@ -106,11 +106,11 @@ func (s *Stream) inspect(e shardEntry) (*inspection, error) {
 		switch {
 		case ok && id != sh.identity(f.first):
 			if unread {
-				i.damage = append(i.damage, Damage{File: f.path, What: fmt.Sprintf("is the segment %d of %s (epoch %d), not of this place", id.First, id.Shard, id.Epoch)})
+				i.damage = append(i.damage, Damage{File: f.path, What: fmt.Sprintf("is segment %d of %s (epoch %d) and belongs elsewhere", id.First, id.Shard, id.Epoch)})
 			}
 			continue
 		case !ok && unread && n+1 == len(files) && i.marked && f.first > i.found.Acked:
-			// A crash interrupted its making.
+			// A crash interrupted its creation.
 		case !ok && unread:
 			i.damage = append(i.damage, Damage{File: f.path, Bytes: segmentHeader, What: "the header is damaged"})
 			i.headers = append(i.headers, g)
@@ -120,7 +120,7 @@ func (s *Stream) inspect(e shardEntry) (*inspection, error) {
 	return i, i.records()
 }
 
-// readByAll is the last record that all consumers have handled.
+// readByAll returns the last record that all consumers have handled.
 func (s *Stream) readByAll(e shardEntry) uint64 {
 	if len(s.o.Consumers) == 0 {
 		return 0
@@ -153,7 +153,7 @@ func (i *inspection) readMark() (err error) {
 	case err != nil:
 		return err
 	case i.found.Shard != sh.ID || i.found.Epoch != sh.Epoch:
-		what = fmt.Sprintf("is of %s (epoch %d), not of this place", i.found.Shard, i.found.Epoch)
+		what = fmt.Sprintf("belongs to %s (epoch %d)", i.found.Shard, i.found.Epoch)
 	}
 	if i.marked = what == ""; !i.marked {
 		i.found = foundMark{}
@@ -162,7 +162,8 @@ func (i *inspection) readMark() (err error) {
 	return nil
 }
 
-// records reads the segments that not every consumer has read, and the last one.
+// records reads the segments that some consumer has not read completely, and
+// the last one.
 func (i *inspection) records() error {
 	sh := i.shard
 	sh.low = max(i.found.Low, 1)
@@ -172,7 +173,7 @@ func (i *inspection) records() error {
 		return nil
 	}
 	first := sh.segments[0].first
-	if !i.marked { // retention may have dropped what all consumers had read
+	if !i.marked { // retention may have dropped records that all consumers had read
 		sh.low = min(first, i.read+1)
 	}
 	i.miss(segmentPath(sh.dir, sh.low), "is missing", span{sh.low, first - 1})
@@ -192,7 +193,7 @@ func (i *inspection) records() error {
 	return nil
 }
 
-// segment reads a segment that another one follows, with record next.
+// segment reads a segment whose successor starts with record next.
 func (i *inspection) segment(g *segment, next uint64) error {
 	content, err := os.ReadFile(g.path)
 	if err != nil {
@@ -205,8 +206,8 @@ func (i *inspection) segment(g *segment, next uint64) error {
 	return nil
 }
 
-// last reads the last segment. After the acknowledged records it may end in one
-// that a crash interrupted.
+// last reads the last segment. After the acknowledged records it may end with a
+// record whose write was interrupted by a crash.
 func (i *inspection) last(g *segment) error {
 	content, err := os.ReadFile(g.path)
 	if err != nil {
@@ -227,14 +228,14 @@ func (i *inspection) last(g *segment) error {
 	}
 	if n := acked - g.first; i.marked && i.found.Segment == g.first && acked >= g.first && n < uint64(len(found.places)) {
 		if p := found.places[n]; p.bytes > 0 && p.at+int64(p.bytes) != i.found.Size {
-			i.damage = append(i.damage, Damage{File: g.path, What: fmt.Sprintf("record %d ends at byte %d, and its mark was set at %d: it is an old copy, or the mark is", acked, p.at+int64(p.bytes), i.found.Size)})
+			i.damage = append(i.damage, Damage{File: g.path, What: fmt.Sprintf("record %d ends at byte %d, but the mark has %d: the file or the mark is an old copy", acked, p.at+int64(p.bytes), i.found.Size)})
 		}
 	}
 	g.set(found, i.end+1)
 	return nil
 }
 
-// set takes over where the records are, up to record end (exclusive).
+// set takes the records' places from found, up to record end (exclusive).
 func (g *segment) set(found scanned, end uint64) {
 	g.places, g.size, g.indexed = found.places, found.end, true
 	g.pad(end)
@@ -247,7 +248,7 @@ func (g *segment) pad(end uint64) {
 	}
 }
 
-// cutShort reports the records at a segment's end that are not there.
+// cutShort reports the missing records at a segment's end.
 func (i *inspection) cutShort(g *segment, found scanned, size int64, end uint64) {
 	next := g.first + uint64(len(found.places))
 	if next >= end {
@@ -272,7 +273,7 @@ func (i *inspection) gaps(g *segment, found scanned) {
 			i.shard.stream.note(fmt.Sprintf("%s: %d bytes at %d are not a record; all records around them are readable", g.path, gap.end-gap.at, gap.at))
 			continue
 		}
-		if i.marked && gap.first > i.found.Acked { // a crash of the machine
+		if i.marked && gap.first > i.found.Acked { // the machine crashed before it was acknowledged
 			i.shard.Skipped = merge(append(i.shard.Skipped, span{gap.first, gap.last}))
 			i.shard.changed = true
 			i.shard.stream.note(fmt.Sprintf("%s: records %d to %d were never acknowledged and can't be read", g.path, gap.first, gap.last))
@@ -285,14 +286,14 @@ func (i *inspection) gaps(g *segment, found scanned) {
 	}
 }
 
-// missing reports records that are not there, unless they were reported before,
-// were never acknowledged, or were read by all consumers.
+// missing reports missing records, except those that were already reported,
+// never acknowledged, or read by all consumers.
 func (i *inspection) missing(file, what string, lost span) (damage []Damage) {
 	sh := i.shard
 	if lost.First > lost.Last {
 		return nil
 	}
-	if lost.First <= i.read { // harmless, also when a consumer begins again
+	if lost.First <= i.read { // harmless, even if a consumer starts over
 		sh.Skipped = merge(append(sh.Skipped, span{lost.First, min(lost.Last, i.read)}))
 		sh.changed = true
 	}
@@ -309,8 +310,8 @@ func (i *inspection) miss(file, what string, lost span) {
 	i.damage = append(i.damage, i.missing(file, what, lost)...)
 }
 
-// lost reports missing records; if the damage is accepted, they are known from
-// then on.
+// lost reports missing records. If damage is accepted, it also adds them to the
+// shard's known missing records.
 func (i *inspection) lost(file, what string, lost span) []Damage {
 	sh := i.shard
 	if sh.stream.o.AcceptDamage {

@@ -13,25 +13,26 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// markFile is the file in a shard's folder that holds its high-water mark.
+// markFile is the file in a shard's folder with its high-water mark.
 const markFile = "mark"
 
-// mark is a shard's acknowledged high-water mark. It is on the disk before any
-// record it covers is acknowledged or read, so records up to Acked must exist.
+// mark is a shard's high-water mark of acknowledged records. It is on disk
+// before any record it covers is acknowledged or read, so records up to Acked
+// must exist.
 type mark struct {
 	Shard string
 	Epoch int64
-	// Low is the first record that is kept; retention moves it.
+	// Low is the first retained record; retention moves it.
 	Low uint64
-	// Acked is the last acknowledged record, 0 for none. It ends at byte Size of
-	// the segment that begins with record Segment.
+	// Acked is the last acknowledged record, or 0. It ends at
+	// byte Size of the segment that starts with record Segment.
 	Acked   uint64
 	Segment uint64
 	Size    int64
 }
 
 // The file has two slots, written in turn, so that an interrupted write never
-// loses the mark before it. Each slot holds two copies in pages of their own, so
+// loses the previous mark. Each slot holds two copies in separate pages, so
 // that damage to one page leaves the newest mark readable. All numbers are
 // little-endian.
 const (
@@ -41,7 +42,7 @@ const (
 	markMagic = "STRMMRK1"
 )
 
-// maxShardName bounds a shard's id in files, in bytes.
+// maxShardName is the maximum length of a shard's id in files, in bytes.
 const maxShardName = 32
 
 func (m mark) encode(generation uint64) []byte {
@@ -65,11 +66,11 @@ func decodeMark(b []byte) (m mark, generation uint64, ok bool) {
 	return m, n(0), true
 }
 
-// errMarkDamaged is a mark file of which no copy is readable.
+// errMarkDamaged is returned for a mark file without a readable copy.
 var errMarkDamaged = errors.New("no readable copy of the acknowledged mark")
 
-// readMark reads the newest mark of a shard's folder. The error is fs.ErrNotExist
-// if there is no file.
+// readMark reads the newest mark in a shard's folder. The error is
+// fs.ErrNotExist if the file doesn't exist.
 func readMark(dir string) (f foundMark, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, markFile))
 	if err != nil {
@@ -90,14 +91,14 @@ func readMark(dir string) (f foundMark, err error) {
 	return f, nil
 }
 
-// foundMark is a mark and where it is in its file.
+// foundMark is a mark with its position in the file.
 type foundMark struct {
 	mark
 	generation uint64
 	slot       int64
 }
 
-// openMark continues with the mark file that f was read from.
+// openMark continues the mark file that f was read from.
 func openMark(dir string, f foundMark, volatile bool, fail func(op, path string) error) (*markWriter, error) {
 	w := &markWriter{path: filepath.Join(dir, markFile), generation: f.generation, slot: f.slot, volatile: volatile, fail: fail}
 	var err error
@@ -110,13 +111,13 @@ type markWriter struct {
 	path       string
 	file       *os.File
 	generation uint64
-	slot       int64 // that holds the newest mark, 0 or 1
+	slot       int64 // the slot with the newest mark, 0 or 1
 	volatile   bool
 	fail       func(op, path string) error
 	off        bool // for the benchmark that measures the mark's cost
 }
 
-// replaceMark writes a mark into a new file, which replaces the one there is.
+// replaceMark writes a mark into a new file, which replaces the existing one.
 func replaceMark(dir string, m mark, generation uint64, volatile bool, fail func(op, path string) error) (*markWriter, error) {
 	w := &markWriter{path: filepath.Join(dir, markFile), generation: generation + 1, volatile: volatile, fail: fail}
 	b := make([]byte, markBytes)
@@ -136,7 +137,7 @@ func replaceMark(dir string, m mark, generation uint64, volatile bool, fail func
 	return w, nil
 }
 
-// write replaces the older slot; when it returns, the mark is on the disk.
+// write replaces the older slot. When it returns, the mark is on disk.
 func (w *markWriter) write(m mark) error {
 	if w.off {
 		return nil
@@ -170,8 +171,8 @@ func (w *markWriter) close() error {
 	return file.Close()
 }
 
-// samePath reports an open file that was removed or replaced under its name:
-// what is written into it would be gone with this process.
+// samePath returns an error if an open file was removed or replaced: what is
+// written to it would be lost when this process ends.
 func samePath(file *os.File, path string) error {
 	opened, err := file.Stat()
 	if err != nil {

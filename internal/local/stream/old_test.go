@@ -15,7 +15,7 @@ import (
 const oldDescription = `{"epoch":1700000000000,"shards":[{"id":"shardId-000000000000","low":0,"high":4294967295,"closed":true},` +
 	`{"id":"shardId-000000000001","parents":["shardId-000000000000"],"low":0,"high":4294967295}]}`
 
-// oldFolder writes a stream as versions without headers and marks did.
+// oldFolder writes a stream in the format without headers and marks.
 func oldFolder(t *testing.T) (dir string, want []string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -44,8 +44,8 @@ func oldFolder(t *testing.T) (dir string, want []string) {
 	return dir, want
 }
 
-// TestOldFolderIsUpgraded opens a folder of a version without headers and marks,
-// also after an upgrade that was interrupted.
+// TestOldFolderIsUpgraded opens a folder of a version without headers and
+// marks, also after an interrupted upgrade.
 func TestOldFolderIsUpgraded(t *testing.T) {
 	for interrupted := range 6 {
 		dir, want := oldFolder(t)
@@ -85,7 +85,7 @@ func TestOldFolderIsUpgraded(t *testing.T) {
 	}
 }
 
-// TestOldFolderWithDamage has damage before the upgrade.
+// TestOldFolderWithDamage damages the folder before the upgrade.
 func TestOldFolderWithDamage(t *testing.T) {
 	last := "shardId-000000000001/" + segmentName(9)
 	for _, tt := range []struct {

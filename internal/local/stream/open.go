@@ -11,10 +11,11 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// Open opens the stream of a folder; Close closes it. It verifies everything that
-// some consumer hasn't read yet. The error is a *DamageError if accepted records
-// may be missing, unless AcceptDamage is set. A write that a crash interrupted was
-// never acknowledged: its bytes are moved into the folder "removed".
+// Open opens the stream in a folder; call Close to close it. It verifies
+// everything that some consumer has not read yet. The error is a *DamageError
+// if accepted records may be missing, unless AcceptDamage is set. If a crash
+// interrupted a write, that record was never acknowledged: Open moves its bytes
+// into the folder "removed".
 func Open(o Options) (*Stream, error) {
 	if o.Shards < 1 || o.Shards > 200 {
 		return nil, fmt.Errorf("open stream: %d shards are outside 1..200", o.Shards)
@@ -42,7 +43,7 @@ func (s *Stream) open() error {
 	}
 	upgrade := d.Format == 0
 	if s.o.AcceptDamage {
-		moved, err := s.settle(d)
+		moved, err := s.restoreDisplaced(d)
 		if err != nil {
 			return err
 		}
@@ -86,8 +87,8 @@ func (s *Stream) open() error {
 	return s.complete(d, len(damage) > 0, upgrade)
 }
 
-// describe reads the description, or makes it for a new stream or from what is
-// left of a damaged one.
+// describe reads the description. It creates one for a new stream and
+// reconstructs a damaged one from the remaining files.
 func (s *Stream) describe() (d description, damage []Damage, err error) {
 	d, exists, err := s.readDescription()
 	if err != nil {
@@ -99,7 +100,7 @@ func (s *Stream) describe() (d description, damage []Damage, err error) {
 	}
 	used := len(folders) > 0 || slices.ContainsFunc(s.o.Consumers, func(c Consumer) bool { return len(c.At) > 0 })
 	if !exists && used {
-		damage = append(damage, Damage{File: s.descriptionPath(), What: "is missing, although the stream was used"})
+		damage = append(damage, Damage{File: s.descriptionPath(), What: "is missing, although the stream has been used"})
 	}
 	if len(damage) > 0 {
 		return s.rebuild(folders), damage, nil
@@ -116,7 +117,7 @@ func (s *Stream) describe() (d description, damage []Damage, err error) {
 	return d, damage, nil
 }
 
-// rebuild describes the stream by its folders. No shard takes records any more.
+// rebuild describes the stream by its folders. All its shards are closed.
 func (s *Stream) rebuild(folders []string) description {
 	d := description{Format: descriptionFormat}
 	for _, id := range folders {
@@ -124,7 +125,7 @@ func (s *Stream) rebuild(folders []string) description {
 	}
 	d.Epoch = s.newEpoch(d)
 	for i := range d.Shards {
-		if d.Shards[i].Epoch == 0 { // neither mark nor header: of an old version
+		if d.Shards[i].Epoch == 0 { // neither mark nor header: an old version's shard
 			d.Shards[i].Epoch = d.Epoch
 			d.Format = 0
 		}
@@ -149,7 +150,7 @@ func (s *Stream) guess(id string) shardEntry {
 	return e
 }
 
-// newEpoch is later than every epoch that was used.
+// newEpoch returns an epoch later than all epochs in use.
 func (s *Stream) newEpoch(d description) int64 {
 	epoch := max(s.o.Clock.Now().UnixMilli(), d.Epoch)
 	for _, e := range d.Shards {
@@ -171,7 +172,7 @@ func (s *Stream) compare(d description, found []*inspection) (damage []Damage, e
 		for id, at := range c.At {
 			k := slices.IndexFunc(d.Shards, func(e shardEntry) bool { return e.ID == id })
 			if k < 0 {
-				damage = append(damage, Damage{File: c.File, What: "has a checkpoint of " + id + ", which the stream doesn't have"})
+				damage = append(damage, Damage{File: c.File, What: "has a checkpoint of " + id + ", which is not a shard of the stream"})
 				continue
 			}
 			n, err := d.Shards[k].counter(at)
@@ -188,15 +189,15 @@ func (s *Stream) compare(d description, found []*inspection) (damage []Damage, e
 	return damage, nil
 }
 
-// complete brings the stream to the wanted number of shards, saves the
-// description, and makes new shards' files.
+// complete adjusts the stream to the requested number of shards, saves the
+// description, and creates the files of new shards.
 func (s *Stream) complete(d description, damaged, upgraded bool) error {
 	save := upgraded
 	for _, sh := range s.shards {
 		save = save || !sh.Made || sh.changed
 	}
 	if damaged || len(d.open()) != s.o.Shards {
-		if damaged { // numbers after the known ones may have been given
+		if damaged { // numbers after the known ones may have been assigned
 			d.Epoch = s.newEpoch(d)
 		}
 		old := len(d.Shards)
@@ -229,8 +230,8 @@ func (s *Stream) complete(d description, damaged, upgraded bool) error {
 	return s.saveDescription(d)
 }
 
-// upgrade brings a shard of a version without headers and marks to this one's
-// files. It can be interrupted and repeated.
+// upgrade converts a shard of a version without headers and marks to the
+// current format. It can be interrupted and repeated.
 func (s *Stream) upgrade(e shardEntry) error {
 	dir := filepath.Join(s.o.Dir, e.ID)
 	files, err := segmentFiles(dir)

@@ -10,14 +10,13 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// repairPause is between two attempts to write again after a failure.
+// repairPause is the time between two attempts to repair a shard.
 const repairPause = time.Second
 
-// repair makes a shard writable again after a failed write: what is on the disk
-// is verified up to the last record that reached it, later records are dropped
-// (they were not acknowledged), and writing continues in a new file. It returns
-// why the shard can't be written if that fails, and nil for a shard without a
-// failure.
+// repair makes a shard writable again after a failed write: it verifies the
+// data on disk up to the last record that reached it, drops later records (they
+// were not acknowledged), and continues in a new file. If the repair fails, it
+// returns the reason. For a shard without a failure it returns nil.
 func (sh *shard) repair() error {
 	sh.mu.Lock()
 	broken := sh.broken
@@ -40,12 +39,12 @@ func (sh *shard) repair() error {
 	if err := sh.reopen(); err != nil {
 		return fmt.Errorf("%w; not repaired: %w", sh.broken, err)
 	}
-	sh.stream.note(fmt.Sprintf("%s is written again after: %v", sh.ID, sh.broken))
+	sh.stream.note(fmt.Sprintf("%s is writable again after: %v", sh.ID, sh.broken))
 	sh.broken = nil
 	return nil
 }
 
-// reopen verifies the tail, drops what isn't on the disk for sure, and replaces
+// reopen verifies the tail, drops records that may not be on disk, and replaces
 // the mark. The caller holds syncing and mu.
 func (sh *shard) reopen() error {
 	tail := sh.tail()
@@ -58,7 +57,7 @@ func (sh *shard) reopen() error {
 		size = kept[n-1].at + int64(kept[n-1].bytes)
 	}
 	content, err := readPart(tail.path, 0, size)
-	if errors.Is(err, fs.ErrNotExist) && tail.file != nil { // the open file still has the records
+	if errors.Is(err, fs.ErrNotExist) && tail.file != nil { // the open file still contains the records
 		content = make([]byte, size)
 		_, err = tail.file.ReadAt(content, 0)
 	}
@@ -69,12 +68,12 @@ func (sh *shard) reopen() error {
 		return fmt.Errorf("%s: its header is damaged", tail.path)
 	}
 	if found := scan(content, segmentHeader, tail.first, sh.durable+1); len(found.gaps) > 0 || found.end != size {
-		return fmt.Errorf("%s: records that were on the disk can't be read any more", tail.path)
+		return fmt.Errorf("%s: records that were on disk can no longer be read", tail.path)
 	}
 	if err := sh.stream.fail("open", tail.path); err != nil {
 		return err
 	}
-	// A new file: the kernel may have given up the old one's pages.
+	// Write a new file: the kernel may have dropped the old file's dirty pages.
 	if err := durable.WriteFile(tail.path, content, 0o600); err != nil {
 		return err
 	}

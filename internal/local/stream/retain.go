@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Trim removes the files whose records all arrived before a time and lie at or
-// before every one of the readers' checkpoints. Kinesis doesn't wait for
-// readers; a machine that was off for a weekend should.
+// Trim removes the files whose records all arrived before a time and which all
+// readers have read, according to their checkpoints. Kinesis does not wait for
+// consumers; a machine that was off over a weekend should.
 func (s *Stream) Trim(before time.Time, readers ...map[string]string) (files int, err error) {
 	s.mu.RLock()
 	shards := s.shards
@@ -33,8 +33,8 @@ func (s *Stream) Trim(before time.Time, readers ...map[string]string) (files int
 	return files, nil
 }
 
-// trim writes the new first record into the mark before it removes files: a crash
-// in between leaves files that the next opening removes.
+// trim writes the new first record into the mark before it removes files: if it
+// crashes in between, the next Open removes the remaining files.
 func (sh *shard) trim(before time.Time, read uint64) (files int, err error) {
 	sh.syncing.Lock()
 	defer sh.syncing.Unlock()
@@ -46,7 +46,7 @@ func (sh *shard) trim(before time.Time, read uint64) (files int, err error) {
 			sh.mu.Unlock()
 			return 0, err
 		}
-		if err == nil && !info.ModTime().Before(before) { // written last when its last record came
+		if err == nil && !info.ModTime().Before(before) { // its last write was its last record
 			break
 		}
 		drop++

@@ -2,25 +2,26 @@ package stream
 
 import "encoding/binary"
 
-// scanned is what a segment's file holds.
+// scanned is the content of a segment's file.
 type scanned struct {
-	// places are by record number from the segment's first on, missing records
-	// between readable ones included.
+	// places are the records' places, from the segment's first number on,
+	// including missing records between readable ones.
 	places []place
-	// end is where the last readable record ends.
+	// end is the offset after the last readable record.
 	end int64
-	// gaps are the parts of the file without a readable record, up to end.
+	// gaps are the unreadable parts of the file, up to end.
 	gaps []gap
 }
 
-// gap is an unreadable part of a file. No record is missing if Last is First-1.
+// gap is an unreadable part of a file. If last is first-1, no record is
+// missing.
 type gap struct {
 	at, end     int64
 	first, last uint64
 }
 
-// scan finds the records of a segment in the content of its file. Behind an
-// unreadable part it looks for the next record with a number below limit.
+// scan finds a segment's records in the content of its file. After an
+// unreadable part it searches for the next record with a number below limit.
 func scan(b []byte, begin int64, first, limit uint64) scanned {
 	s := scanned{end: begin}
 	at, n := int(begin), first
@@ -46,8 +47,8 @@ func scan(b []byte, begin int64, first, limit uint64) scanned {
 	return s
 }
 
-// resync finds the first record after an unreadable part that begins at byte at,
-// where record n was expected; -1 if there is none.
+// resync finds the first record after an unreadable part that begins at byte
+// at, where record n was expected. It returns -1 if no record follows.
 func resync(b []byte, at int, n, limit uint64) (next int, number uint64) {
 	possible := func(q int) (uint64, bool) {
 		if len(b)-q < headerBytes {
@@ -60,7 +61,7 @@ func resync(b []byte, at int, n, limit uint64) (next int, number uint64) {
 		r, err := parse(b[q:])
 		return m, err == nil && r.number == m
 	}
-	// The damaged record's lengths usually still lead to the next one.
+	// Usually the damaged record's lengths still lead to the next record.
 	if len(b)-at >= headerBytes {
 		length := uint64(binary.LittleEndian.Uint32(b[at+4:])) + uint64(binary.LittleEndian.Uint32(b[at+8:]))
 		if length <= MaxRecord {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzScan reads damaged segments: places lie within the file, in order, and a
-// record that is found is one that was written or valid by itself.
+// FuzzScan reads damaged segments: places lie within the file, in order, and
+// every record found was written, or is valid.
 func FuzzScan(f *testing.F) {
 	g := &segment{first: 1}
 	for i := range 5 {

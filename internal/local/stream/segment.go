@@ -14,18 +14,20 @@ import (
 	"github.com/streamctl/streamctl/internal/local/durable"
 )
 
-// suffix of a segment's file, whose name is its first record's number.
+// suffix is the extension of segment files, whose names are their first
+// records' numbers.
 const suffix = ".log"
 
-// A segment begins with a header: magic, epoch, first record's number, shard,
-// four unused bytes and CRC-32C of all that, all little-endian.
+// A segment starts with a header: magic, epoch, number of the first record,
+// shard, four unused bytes and a CRC-32C of these fields, all little-endian.
 const (
 	segmentMagic  = "STRMSEG2"
 	segmentHeader = 8 + 8 + 8 + maxShardName + 4 + 4
 )
 
-// headerBytes come before a record's key and data, all little-endian: CRC-32C
-// of what follows it, lengths of key and data, number, arrival in milliseconds.
+// headerBytes is the size of a record's header, all little-endian: CRC-32C of
+// everything after it, lengths of key and data, number, arrival in
+// milliseconds.
 const headerBytes = 4 + 4 + 4 + 8 + 8
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -34,9 +36,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type segment struct {
 	path  string
 	first uint64
-	// file is open while records are added or not yet on the disk.
+	// file is open while records are being added or are not yet on disk.
 	file *os.File
-	// places are where the records are, known once the file was read or written.
+	// places are the records' positions, known once the file has been read or
+	// written.
 	places  []place
 	indexed bool
 	size    int64
@@ -45,7 +48,8 @@ type segment struct {
 	pendingPlaces []place
 }
 
-// place is a record's part of the file; without bytes the record is missing.
+// place is a record's position in the file; bytes is 0 if the record is
+// missing.
 type place struct {
 	at    int64
 	bytes int32
@@ -71,7 +75,7 @@ func (i identity) encode() []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// decodeIdentity reads the header that a segment begins with.
+// decodeIdentity decodes the header at the beginning of a segment.
 func decodeIdentity(b []byte) (i identity, ok bool) {
 	if len(b) < segmentHeader || string(b[:8]) != segmentMagic ||
 		crc32.Checksum(b[:segmentHeader-4], castagnoli) != binary.LittleEndian.Uint32(b[segmentHeader-4:]) {
@@ -83,14 +87,14 @@ func decodeIdentity(b []byte) (i identity, ok bool) {
 	}, true
 }
 
-// newSegment makes an empty segment, on the disk unless volatile.
+// newSegment creates an empty segment, on disk unless volatile.
 func newSegment(dir string, i identity, volatile bool, fail func(op, path string) error) (*segment, error) {
 	path := segmentPath(dir, i.First)
 	if err := fail("open", path); err != nil {
 		return nil, err
 	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) { // begun before, without a record
+	if errors.Is(err, fs.ErrExist) { // created before, without a record
 		if err := os.Remove(path); err != nil {
 			return nil, err
 		}
@@ -106,15 +110,15 @@ func newSegment(dir string, i identity, volatile bool, fail func(op, path string
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("begin %s: %w", path, err), file.Close(), os.Remove(path))
+		return nil, errors.Join(fmt.Errorf("create %s: %w", path, err), file.Close(), os.Remove(path))
 	}
 	return &segment{path: path, first: i.First, file: file, size: segmentHeader, indexed: true}, nil
 }
 
-// next is the number of the record after the last one.
+// next returns the number after the last record's.
 func (g *segment) next() uint64 { return g.first + uint64(len(g.places)) }
 
-// buffer adds a record to what flush writes.
+// buffer adds a record to the bytes that flush writes.
 func (g *segment) buffer(number uint64, arrival int64, key string, data []byte) {
 	g.pendingPlaces = append(g.pendingPlaces, place{g.size + int64(len(g.pending)), int32(headerBytes + len(key) + len(data))})
 	at := len(g.pending)
@@ -128,7 +132,7 @@ func (g *segment) buffer(number uint64, arrival int64, key string, data []byte) 
 	g.pending = b
 }
 
-// flush writes what was buffered; after an error undo takes it back.
+// flush writes the buffered records; after an error, call undo.
 func (g *segment) flush() error {
 	if _, err := g.file.WriteAt(g.pending, g.size); err != nil {
 		return fmt.Errorf("write %s: %w", g.path, err)
@@ -151,7 +155,7 @@ func (g *segment) undo() error {
 	return g.file.Truncate(g.size)
 }
 
-// sync waits until all records of the segment are on the disk.
+// sync waits until all of the segment's records are on disk.
 func (g *segment) sync(fail func(op, path string) error) error {
 	err := fail("sync", g.path)
 	if err == nil {
@@ -182,9 +186,9 @@ type block struct {
 	first     uint64
 }
 
-// locate finds the first records numbered from to end (exclusive) that are there,
-// at most limit and as many as one read returns. ok is false when all of them are
-// missing.
+// locate finds the first existing records numbered from (inclusive) to end
+// (exclusive), at most limit and at most the bytes of one read. ok is false if
+// all of these records are missing.
 func (g *segment) locate(from, end uint64, limit int) (b block, ok bool) {
 	for from < end && g.places[from-g.first].bytes == 0 {
 		from++
@@ -229,7 +233,7 @@ func (b block) load() (records []record, err error) {
 	return records, nil
 }
 
-// record is one as it is stored.
+// record is a stored record.
 type record struct {
 	number uint64
 	millis int64
@@ -241,7 +245,7 @@ func (r record) arrival() time.Time { return time.UnixMilli(r.millis).UTC() }
 
 var errDamaged = errors.New("damaged record")
 
-// parse reads the record that b begins with; its data is a part of b.
+// parse decodes the record at the beginning of b; its data is a part of b.
 func parse(b []byte) (record, error) {
 	if len(b) < headerBytes {
 		return record{}, errDamaged

@@ -15,7 +15,8 @@ import (
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
-// maxRead is the most that one read gives, in bytes, but for one record.
+// maxRead is the maximum number of bytes that one read returns, unless a single
+// record is larger.
 const maxRead = 10 << 20
 
 // shard is a folder of segments, of which the last is written to. Its records
@@ -25,28 +26,29 @@ type shard struct {
 	stream *Stream
 	dir    string
 
-	syncing sync.Mutex // held while the disk is waited for; taken before mu
+	syncing sync.Mutex // held while waiting for the disk; locked before mu
 	mark    *markWriter
-	low     uint64 // the mark's, guarded by syncing
+	low     uint64 // the mark's Low, guarded by syncing
 	changed bool   // the description has to be saved
 
 	mu       sync.Mutex
 	segments []*segment
-	// durable is the last record whose bytes are on the disk.
+	// durable is the last record whose bytes are on disk.
 	durable uint64
-	// synced is the last record that the mark on the disk covers. Readers see no
-	// later one: after a crash of the machine its number may be another's.
+	// synced is the last record that the mark on disk covers. Readers see no
+	// later record: after a crash of the machine its number may be assigned to
+	// another record.
 	synced uint64
-	// broken is why nothing can be written until repair succeeds: after a failed
-	// write the disk's content is unknown.
+	// broken explains why nothing can be written until repair succeeds: after a
+	// failed write the content on disk is unknown.
 	broken error
-	// dropped counts repairs. A repair drops records that were not acknowledged,
-	// and gives their numbers to others.
+	// dropped counts repairs. A repair drops records that were not acknowledged
+	// and reassigns their numbers.
 	dropped  int
 	repairAt time.Time
-	// rollFailed bounds the notes about it.
+	// rollFailed prevents repeated notes about the same failure.
 	rollFailed bool
-	// unreadable is why the last read failed.
+	// unreadable is the error of the last read.
 	unreadable error
 }
 
@@ -56,7 +58,7 @@ func (sh *shard) identity(first uint64) identity {
 
 func (sh *shard) sequence(n uint64) string { return sequence(sh.Epoch, n) }
 
-// begin adds an empty segment whose first record is numbered n.
+// begin adds an empty segment whose first record has number n.
 func (sh *shard) begin(n uint64) error {
 	g, err := newSegment(sh.dir, sh.identity(n), sh.stream.o.Volatile, sh.stream.fail)
 	if err != nil {
@@ -68,8 +70,9 @@ func (sh *shard) begin(n uint64) error {
 
 func (sh *shard) tail() *segment { return sh.segments[len(sh.segments)-1] }
 
-// append stores the records at the indexes and gives the first one's number.
-// All of them are on the disk, or none is acknowledged.
+// append stores the records at the given indexes and returns the first one's
+// number. It acknowledges either all of these records, which are then on disk,
+// or none.
 func (sh *shard) append(records []types.PutRecordsRequestEntry, indexes []int) (first uint64, err error) {
 	if err := sh.repair(); err != nil {
 		return 0, err
@@ -81,10 +84,10 @@ func (sh *shard) append(records []types.PutRecordsRequestEntry, indexes []int) (
 	return w.first, sh.sync(w)
 }
 
-// written is what one append wrote.
+// written describes the records of one append.
 type written struct {
 	first, last uint64
-	dropped     int // the shard's count at that time
+	dropped     int // the shard's dropped count at that time
 }
 
 func (sh *shard) write(records []types.PutRecordsRequestEntry, indexes []int) (w written, err error) {
@@ -116,9 +119,9 @@ func (sh *shard) write(records []types.PutRecordsRequestEntry, indexes []int) (w
 	return written{first, tail.next() - 1, sh.dropped}, nil
 }
 
-// roll ends the tail, which is on the disk from now on, and begins the next. If
-// the next can't be begun, records go on into the tail, and the next append
-// tries again: a segment may be longer than SegmentBytes.
+// roll completes the tail, syncs it and creates the next segment. If that
+// fails, records continue to be appended to the tail and the next append tries
+// again: a segment may exceed SegmentBytes.
 func (sh *shard) roll() error {
 	tail := sh.tail()
 	if !sh.stream.o.Volatile {
@@ -130,16 +133,16 @@ func (sh *shard) roll() error {
 	sh.durable = tail.next() - 1
 	err := sh.begin(tail.next())
 	if err != nil && !sh.rollFailed {
-		sh.stream.note("new segment not begun, the one before it is continued: " + err.Error())
+		sh.stream.note("could not create a new segment, continuing the previous one: " + err.Error())
 	}
 	sh.rollFailed = err != nil
 	return nil
 }
 
-var errDropped = errors.New("not stored: the disk failed before the records were on it")
+var errDropped = errors.New("not stored: the disk failed before the records were written")
 
-// sync returns when what was written is on the disk and the mark covers it.
-// Those that wait at the same time share one wait.
+// sync returns when the written records are on disk and the mark covers them.
+// Concurrent calls share one fsync.
 func (sh *shard) sync(w written) error {
 	sh.syncing.Lock()
 	defer sh.syncing.Unlock()
@@ -175,8 +178,8 @@ func (sh *shard) sync(w written) error {
 	return sh.closeRolled()
 }
 
-// closeRolled closes the files of segments that are complete and on the disk.
-// Readers open files themselves.
+// closeRolled closes the files of completed segments that are on disk. Readers
+// open files themselves.
 func (sh *shard) closeRolled() error {
 	var errs []error
 	for i := len(sh.segments) - 2; i >= 0 && sh.segments[i].file != nil; i-- {
@@ -185,7 +188,7 @@ func (sh *shard) closeRolled() error {
 	return errors.Join(errs...)
 }
 
-// markAt is the mark that covers the records up to the one numbered n.
+// markAt returns the mark that covers the records up to number n.
 func (sh *shard) markAt(n uint64) mark {
 	m := mark{Shard: sh.ID, Epoch: sh.Epoch, Low: sh.low, Acked: n}
 	for i := len(sh.segments) - 1; i >= 0; i-- {
@@ -202,8 +205,8 @@ func (sh *shard) markAt(n uint64) mark {
 	return m
 }
 
-// read gives records after the one numbered n; last says that there is none
-// after them.
+// read returns records after number n; last reports that no record follows
+// them.
 func (sh *shard) read(n uint64, limit int) (records []mapper.StreamRecord, last bool, err error) {
 	sh.mu.Lock()
 	b, synced, ok := block{}, sh.synced, false
@@ -251,7 +254,7 @@ func (sh *shard) load(b block) ([]mapper.StreamRecord, error) {
 	return records, nil
 }
 
-// after counts the records after the one numbered n that can be read.
+// after counts the readable records after number n.
 func (sh *shard) after(n uint64) int {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -280,7 +283,8 @@ func (sh *shard) close() error {
 	return errors.Join(errs...)
 }
 
-// trouble is why the shard can't be written or read at the moment; nil if it can.
+// trouble returns the error because of which the shard can't be written or read
+// now, or nil.
 func (sh *shard) trouble() error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -290,8 +294,8 @@ func (sh *shard) trouble() error {
 	return nil
 }
 
-// index finds out where a segment's records are, the first time it is read: when
-// the stream was opened, all consumers had read it. The caller holds mu.
+// index determines the places of a segment's records on first use: when the
+// stream was opened, all consumers had read the segment. The caller holds mu.
 func (sh *shard) index(g *segment, end uint64) error {
 	if g.indexed {
 		return nil
@@ -311,8 +315,8 @@ func (sh *shard) index(g *segment, end uint64) error {
 	return nil
 }
 
-// arrivalAfter is the arrival of the first record after the one numbered n; zero
-// if it can't be read.
+// arrivalAfter returns the arrival time of the first record after number n;
+// zero if it can't be read.
 func (sh *shard) arrivalAfter(n uint64) time.Time {
 	sh.mu.Lock()
 	b, ok := block{}, false
@@ -331,7 +335,7 @@ func (sh *shard) arrivalAfter(n uint64) time.Time {
 	}
 	head, err := readPart(b.path, b.from, headerBytes)
 	if err != nil {
-		return time.Time{} // reading the record reports it
+		return time.Time{} // reading the record reports the error
 	}
 	return record{millis: int64(binary.LittleEndian.Uint64(head[20:]))}.arrival()
 }

@@ -1,7 +1,7 @@
-// Package stream is a durable sharded log in a folder: Kinesis for ingest and
-// for the mapper, on one machine. Acknowledged records survive a crash of the
-// program and of the machine. Damage to the files is detected when they are
-// opened, and sequence numbers are never given twice.
+// Package stream is a durable sharded log in a folder. It replaces Kinesis for
+// ingest and the mapper on one machine. Acknowledged records survive a crash of
+// the program and of the machine. Damage to the files is detected when the
+// stream is opened, and no sequence number is assigned twice.
 package stream
 
 import (
@@ -23,61 +23,63 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// MaxRecord is the most that a record's key and data may have, in bytes.
+// MaxRecord is the maximum size of a record's key and data, in bytes.
 const MaxRecord = 1 << 20
 
-// Options describe a stream.
+// Options configure a stream.
 type Options struct {
-	// Dir is the stream's folder; it is made when missing.
+	// Dir is the stream's folder; it is created if missing.
 	Dir string
-	// Shards is how many take new records, 1 to 200. With another number than
-	// the folder was made with, the old shards are closed and new ones opened.
+	// Shards is the number of shards that accept records, 1 to 200. If it
+	// differs from the folder's number, the old shards are closed and new ones
+	// opened.
 	Shards int
 	// Volatile writes without waiting for the disk: a crash of the machine
-	// loses records, one of the program doesn't.
+	// loses records, a crash of the program does not.
 	Volatile bool
-	// SegmentBytes is when a shard begins a new file; 0 means 32 MiB.
+	// SegmentBytes is the size at which a shard starts a new file; 0 means 32
+	// MiB.
 	SegmentBytes int64
-	// Consumers are those whose checkpoints are compared with the stream. Damage
-	// to records that all of them have read is harmless. Without consumers no
-	// record counts as read.
+	// Consumers are the consumers whose checkpoints are compared with the
+	// stream. Damage to records that all consumers have read is harmless. Without
+	// consumers no record counts as read.
 	Consumers []Consumer
-	// AcceptDamage opens a damaged stream without the records that can't be read.
-	// Accepted lists them then.
+	// AcceptDamage opens a damaged stream without the records that can't be
+	// read, and makes Accepted list the damage.
 	AcceptDamage bool
-	// Report receives the damage before it is accepted; an error of it leaves
-	// the records as they are. It may be nil.
+	// Report receives the damage before it is accepted; if it returns an error,
+	// the records stay as they are. It may be nil.
 	Report func([]Damage) error
-	// Clock gives the times of arrival.
+	// Clock gives the arrival times.
 	Clock pause.Clock
-	// Note receives a sentence about each repair and each failure that is being
-	// worked around; it may be nil.
+	// Note receives a sentence about each repair and each failure that the
+	// stream works around; it may be nil.
 	Note func(string)
 }
 
-// Consumer is a reader of the stream with its checkpoints.
+// Consumer is a consumer of the stream with its checkpoints.
 type Consumer struct {
-	// File is where the checkpoints are kept, for messages.
+	// File is the checkpoints' file, for messages.
 	File string
-	// At has the last handled sequence number by shard.
+	// At is the last handled sequence number by shard.
 	At map[string]string
 }
 
-// Stream is an open log. It may be used concurrently, by one process at a time.
+// Stream is an open log. It is safe for concurrent use by one process.
 type Stream struct {
 	o        Options
 	accepted []Damage
-	fail     func(op, path string) error // replaced by tests
+	fail     func(op, path string) error // replaced in tests
 
-	mu     sync.RWMutex // guards the list, not the shards
+	mu     sync.RWMutex // guards shards, not their content
 	shards []*shard
 }
 
-// Accepted lists the damage that AcceptDamage accepted at this opening.
+// Accepted lists the damage that was accepted when the stream was opened.
 func (s *Stream) Accepted() []Damage { return s.accepted }
 
-// Missing counts the accepted records that were lost by damage, at this opening
-// or before.
+// Missing counts the accepted records that were lost through damage, now or
+// earlier.
 func (s *Stream) Missing() (records uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -89,8 +91,7 @@ func (s *Stream) Missing() (records uint64) {
 	return records
 }
 
-// Troubles returns an error for each shard that can't be written or read at the
-// moment.
+// Troubles returns an error for each shard that can't be written or read now.
 func (s *Stream) Troubles() (errs []error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -108,7 +109,7 @@ func (s *Stream) note(text string) {
 	}
 }
 
-// Close closes the files; what was acknowledged is on the disk.
+// Close closes the files. All acknowledged records are on disk.
 func (s *Stream) Close() error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -119,7 +120,7 @@ func (s *Stream) Close() error {
 	return errors.Join(errs...)
 }
 
-// Shards lists the shards, closed ones that still hold records included.
+// Shards lists the shards, including closed ones that still hold records.
 func (s *Stream) Shards(context.Context) ([]mapper.Shard, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -130,8 +131,8 @@ func (s *Stream) Shards(context.Context) ([]mapper.Shard, error) {
 	return out, nil
 }
 
-// PutRecords stores records and acknowledges those that are on the disk, as
-// Kinesis does: each has a result of its own.
+// PutRecords stores records and acknowledges each one that is on disk, with a
+// result per record as in Kinesis.
 func (s *Stream) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
 	results := make([]types.PutRecordsResultEntry, len(in.Records))
 	parts := map[*shard][]int{}
@@ -156,7 +157,7 @@ func (s *Stream) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ ..
 	return out, nil
 }
 
-// put stores the records of a shard and fills in their results.
+// put stores the records of a shard and sets their results.
 func (s *Stream) put(sh *shard, records []types.PutRecordsRequestEntry, indexes []int, results []types.PutRecordsResultEntry) {
 	first, err := sh.append(records, indexes)
 	for n, i := range indexes {
@@ -168,7 +169,7 @@ func (s *Stream) put(sh *shard, records []types.PutRecordsRequestEntry, indexes 
 	}
 }
 
-// shardOf finds the shard that takes a key.
+// shardOf returns the shard that accepts a key.
 func (s *Stream) shardOf(key string) *shard {
 	sum := md5.Sum([]byte(key)) // as Kinesis does
 	hash := binary.BigEndian.Uint32(sum[:])
@@ -182,12 +183,13 @@ func (s *Stream) shardOf(key string) *shard {
 	return s.shards[len(s.shards)-1] // the ranges have no gap
 }
 
-// counterDigits are the last digits of a sequence number, a shard's counter.
+// counterDigits is the number of trailing digits of a sequence number that hold
+// the shard's counter.
 const counterDigits = 12
 
 func sequence(epoch int64, n uint64) string { return fmt.Sprintf("%d%0*d", epoch, counterDigits, n) }
 
-// split takes a sequence number apart.
+// split splits a sequence number into epoch and counter.
 func split(sequence string) (epoch int64, n uint64, err error) {
 	at := len(sequence) - counterDigits
 	if at > 0 {
@@ -202,7 +204,8 @@ func split(sequence string) (epoch int64, n uint64, err error) {
 	return epoch, n, nil
 }
 
-// counter reads a sequence number of the shard; the empty one is before the first.
+// counter returns the counter of one of the shard's sequence numbers; 0, which
+// is before the first record, if sequence is empty.
 func (e shardEntry) counter(sequence string) (uint64, error) {
 	if sequence == "" {
 		return 0, nil
@@ -212,7 +215,7 @@ func (e shardEntry) counter(sequence string) (uint64, error) {
 		return 0, err
 	}
 	if epoch != e.Epoch {
-		return 0, fmt.Errorf("sequence number %s is not of %s", sequence, e.ID)
+		return 0, fmt.Errorf("sequence number %s does not belong to %s", sequence, e.ID)
 	}
 	return n, nil
 }
@@ -225,7 +228,7 @@ func (s *Stream) shard(id string) (*shard, error) {
 			return sh, nil
 		}
 	}
-	return nil, fmt.Errorf("shard %s: not there", id)
+	return nil, fmt.Errorf("shard %s: not found", id)
 }
 
 // Has reports whether a sequence number can be a checkpoint of the shard.
@@ -238,8 +241,8 @@ func (s *Stream) Has(id, sequence string) bool {
 	return err == nil
 }
 
-// Read gives up to limit records after a sequence number, and at most about
-// 10 MB; ended reports that the shard is closed and holds nothing more.
+// Read returns up to limit records after a sequence number, and at most about
+// 10 MB. ended reports that the shard is closed and holds no more records.
 func (s *Stream) Read(_ context.Context, id, after string, limit int) (records []mapper.StreamRecord, ended bool, err error) {
 	sh, err := s.shard(id)
 	if err != nil {
@@ -256,16 +259,15 @@ func (s *Stream) Read(_ context.Context, id, after string, limit int) (records [
 	return records, sh.Closed && last, nil
 }
 
-// Unread counts, over all shards, the records after the checkpoints, and returns
-// the arrival of the oldest of them. It is zero if there is none, or if it can't
-// be read.
+// Unread returns the number of records after the checkpoints, over all shards,
+// and the arrival of the oldest; zero if every record is handled or it can't be read.
 func (s *Stream) Unread(checkpoints map[string]string) (records int, oldest time.Time) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, sh := range s.shards {
 		n, err := sh.counter(checkpoints[sh.ID])
 		if err != nil {
-			n = 0 // nothing of this stream was read
+			n = 0 // the consumer has not read this stream
 		}
 		left := sh.after(n)
 		if left == 0 {

@@ -73,7 +73,7 @@ func TestRecordsComeBackInOrder(t *testing.T) {
 		sequences = append(sequences, put(t, s, "k", d)...)
 	}
 	for i, limit := range []int{1, 7, 1000} {
-		if i == 1 { // the same after it was opened anew
+		if i == 1 { // the same after reopening
 			s = open(t, o)
 		}
 		records, ended := readAll(t, s, "shardId-000000000000", "", limit)
@@ -95,7 +95,8 @@ func TestRecordsComeBackInOrder(t *testing.T) {
 	}
 }
 
-// TestAnotherNumberOfShards closes the old shards; their records are read first.
+// TestAnotherNumberOfShards closes the old shards; their records are read
+// first.
 func TestAnotherNumberOfShards(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, stream.Options{Dir: dir, Shards: 1})
@@ -107,7 +108,7 @@ func TestAnotherNumberOfShards(t *testing.T) {
 	}
 	for _, sh := range shards[1:] {
 		if len(sh.Parents) != 1 || sh.Parents[0] != shards[0].ID {
-			t.Errorf("%+v has another parent", sh)
+			t.Errorf("%+v has a different parent", sh)
 		}
 	}
 	for i := range 60 {
@@ -143,10 +144,10 @@ func TestTrimWaitsForReaders(t *testing.T) {
 		readers []map[string]string
 		files   int
 	}{
-		{later, []map[string]string{at(4), {}}, 0},                         // one has read nothing
-		{time.Now().Add(-time.Hour), []map[string]string{at(4), at(9)}, 0}, // all is new
+		{later, []map[string]string{at(4), {}}, 0},                         // one consumer has read nothing
+		{time.Now().Add(-time.Hour), []map[string]string{at(4), at(9)}, 0}, // all records are recent
 		{later, []map[string]string{at(4), at(9)}, 5},
-		{later, []map[string]string{at(9), at(9)}, 4}, // the file that is written stays
+		{later, []map[string]string{at(9), at(9)}, 4}, // the current file stays
 	} {
 		files, err := s.Trim(tt.before, tt.readers...)
 		if err != nil || files != tt.files {
@@ -159,7 +160,7 @@ func TestTrimWaitsForReaders(t *testing.T) {
 	}
 }
 
-// TestManyWriters has writers and a reader at the same time.
+// TestManyWriters writes and reads concurrently.
 func TestManyWriters(t *testing.T) {
 	s := open(t, stream.Options{Dir: t.TempDir(), Shards: 1, SegmentBytes: 8 << 10})
 	const writers, each = 8, 100

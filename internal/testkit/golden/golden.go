@@ -1,5 +1,5 @@
-// Package golden compares what a test made with a file that was read by a
-// person once.
+// Package golden compares a test's output with a file that a person has
+// reviewed.
 package golden
 
 import (
@@ -14,10 +14,10 @@ import (
 // update rewrites the files instead: go test ./... -update, or make golden.
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// Updating says that golden files are being rewritten.
+// Updating reports whether golden files are being rewritten.
 func Updating() bool { return *update }
 
-// Equal fails the test where got differs from the file.
+// Equal fails the test if got differs from the file.
 func Equal(t testing.TB, path string, got []byte) {
 	t.Helper()
 	if *update {

@@ -1,5 +1,5 @@
-// Package must decides what happens to a test whose tool is missing: it skips,
-// unless the tool is on the list of those that have to be there.
+// Package must handles tests whose tools are missing: a test is skipped unless
+// the tool is on the list of required tools.
 package must
 
 import (
@@ -10,12 +10,11 @@ import (
 	"testing"
 )
 
-// variable lists the tools that have to be there, separated by commas; `make
-// test` sets it.
+// variable lists the required tools, separated by commas; `make test` sets it.
 const variable = "STREAMCTL_TEST_MUST_RUN"
 
-// Have gives the path of a program, or ends the test: as a failure where the
-// program has to be there, as a skip elsewhere. Hint says how to get it.
+// Have returns the path of a program, or ends the test: as a failure if the
+// program is required, otherwise as a skip. hint explains how to install it.
 func Have(t testing.TB, program, hint string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -23,7 +22,7 @@ func Have(t testing.TB, program, hint string) string {
 		return path
 	}
 	if slices.Contains(strings.Split(os.Getenv(variable), ","), program) {
-		t.Fatalf("%s must be here: %s", program, hint)
+		t.Fatalf("%s is required: %s", program, hint)
 	}
 	t.Skipf("%s is not here: %s", program, hint)
 	return ""

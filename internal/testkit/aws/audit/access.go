@@ -7,7 +7,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// statement is one statement of a policy.
+// statement is a statement of a policy.
 type statement struct {
 	effect             string
 	principal          any
@@ -15,7 +15,7 @@ type statement struct {
 	condition          any
 }
 
-// statements reads a policy document.
+// statements parses a policy document.
 func statements(document any) []statement {
 	var out []statement
 	for _, s := range list(at(document, "Statement")) {
@@ -27,17 +27,17 @@ func statements(document any) []statement {
 	return out
 }
 
-// covers says that a statement is about an action on a resource.
+// covers reports whether a statement applies to an action on a resource.
 func (s statement) covers(action, resource string) bool {
 	return slices.ContainsFunc(s.actions, func(p string) bool { return match(strings.ToLower(p), strings.ToLower(action)) }) &&
 		slices.ContainsFunc(s.resources, func(p string) bool { return match(p, resource) })
 }
 
-// services are the service principals of a statement.
+// services returns a statement's service principals.
 func (s statement) services() []string { return texts(at(s.principal, "Service")) }
 
-// grants are the statements of a role: its own, those of policies that are
-// resources of their own, and those of managed policies in the template.
+// grants returns the statements of a role: its inline policies, policies that
+// are separate resources, and managed policies in the template.
 func (v *View) grants(role cfn.Resource) []statement {
 	var out []statement
 	for _, p := range list(role.Properties["Policies"]) {
@@ -54,7 +54,7 @@ func (v *View) grants(role cfn.Resource) []statement {
 	return out
 }
 
-// attached are the policies that name a role, instead of being named by it.
+// attached returns the policies that refer to a role, rather than the reverse.
 func (v *View) attached(role cfn.Resource) []cfn.Resource {
 	name := v.physicalID(role)
 	return slices.DeleteFunc(v.of("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy"), func(p cfn.Resource) bool {
@@ -62,8 +62,7 @@ func (v *View) attached(role cfn.Resource) []cfn.Resource {
 	})
 }
 
-// allows says that a role may do an action on a resource, going by policies
-// alone.
+// allows reports whether policies allow a role an action on a resource.
 func (v *View) allows(role cfn.Resource, action, resource string) bool {
 	allowed := false
 	for _, s := range v.grants(role) {
@@ -78,19 +77,19 @@ func (v *View) allows(role cfn.Resource, action, resource string) bool {
 	return allowed
 }
 
-// role is the role that a function runs with.
+// role returns a function's execution role.
 func (v *View) role(function cfn.Resource) (cfn.Resource, bool) {
 	return v.find(function.Properties["Role"], "AWS::IAM::Role")
 }
 
-// policyDocument is a policy somewhere in a resource.
+// policyDocument is a policy anywhere in a resource.
 type policyDocument struct {
 	resource   string
-	trust      bool // says who may take a role
+	trust      bool // a trust policy
 	statements []statement
 }
 
-// documents are all policies of the template.
+// documents returns all policies of the template.
 func (v *View) documents() []policyDocument {
 	var out []policyDocument
 	for _, r := range v.all() {

@@ -18,7 +18,7 @@ func dimensions(value any) map[string]string {
 	return out
 }
 
-// reads are the metrics that an alarm looks at.
+// reads returns the metrics of an alarm.
 func reads(alarm cfn.Resource) []metric {
 	p := alarm.Properties
 	if p["Metrics"] == nil {
@@ -36,7 +36,7 @@ func reads(alarm cfn.Resource) []metric {
 	return out
 }
 
-// alarmMetrics finds alarms that would stay without data.
+// alarmMetrics finds alarms that would never have data.
 func alarmMetrics(v *View) []Problem {
 	var out report
 	for _, a := range v.of("AWS::CloudWatch::Alarm") {
@@ -53,8 +53,8 @@ func alarmMetrics(v *View) []Problem {
 	return out
 }
 
-// switchedOn finds alarms on metrics that are published only where something
-// asks for them.
+// switchedOn finds alarms on metrics that are published only if a setting
+// enables them.
 func switchedOn(v *View) []Problem {
 	var out report
 	for _, a := range v.of("AWS::CloudWatch::Alarm") {
@@ -111,14 +111,14 @@ func databaseMetricOff(r cfn.Resource, name string) string {
 	case name == "CPUCreditBalance" && !strings.HasPrefix(text(r.Properties["DBInstanceClass"]), "db.t"):
 		return r.ID + " is of no burstable class"
 	case name == "ReplicaLag" && r.Properties["SourceDBInstanceIdentifier"] == nil:
-		return r.ID + " is no replica"
+		return r.ID + " is not a replica"
 	case name == "DBLoad" && !yes(r.Properties["EnablePerformanceInsights"]):
 		return r.ID + " has no Performance Insights"
 	}
 	return ""
 }
 
-// alarmWindows finds alarms that CloudWatch refuses or that can't reach their
+// alarmWindows finds alarms that CloudWatch rejects or that can't reach their
 // threshold.
 func alarmWindows(v *View) []Problem {
 	var out report
@@ -157,23 +157,23 @@ func alarmWindows(v *View) []Problem {
 	return out
 }
 
-// alarmActions finds alarms that nobody hears of.
+// alarmActions finds alarms without an effective action.
 func alarmActions(v *View) []Problem {
 	var out report
 	for _, a := range v.of("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm") {
-		told := false
+		notifies := false
 		for _, action := range list(a.Properties["AlarmActions"]) {
 			topic, ok := v.find(action, "AWS::SNS::Topic")
-			told = told || ok && v.publishes(topic)
+			notifies = notifies || ok && v.publishes(topic)
 		}
-		if !told || text(a.Properties["ActionsEnabled"]) == "false" {
+		if !notifies || text(a.Properties["ActionsEnabled"]) == "false" {
 			out.add(a.ID, "has no action on a topic that CloudWatch may publish to")
 		}
 	}
 	return out
 }
 
-// publishes says that a topic's policy lets CloudWatch publish.
+// publishes reports whether a topic's policy lets CloudWatch publish.
 func (v *View) publishes(topic cfn.Resource) bool {
 	arn := text(v.value(topic, "TopicArn"))
 	for _, p := range v.of("AWS::SNS::TopicPolicy") {

@@ -7,7 +7,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// apiIDs finds a model where a validator belongs, and the like.
+// apiIDs finds ids of the wrong type, such as a model's id in place of a
+// validator's.
 func apiIDs(v *View) []Problem {
 	const api = "AWS::ApiGateway::"
 	out := misplaced(v, map[string][]string{
@@ -27,8 +28,8 @@ func apiIDs(v *View) []Problem {
 	return out
 }
 
-// deployments finds deployments that may be made before a part of their API:
-// the stage then lacks it, without an error.
+// deployments finds deployments that may be created before a part of their API:
+// the stage then lacks that part, without an error.
 func deployments(v *View) []Problem {
 	var out report
 	for _, d := range v.of("AWS::ApiGateway::Deployment") {
@@ -44,8 +45,8 @@ func deployments(v *View) []Problem {
 	return out
 }
 
-// authorization finds routes that anybody may call, and a preflight that
-// nobody can: browsers send it without a signature.
+// authorization finds routes that everyone can call, and preflight requests
+// that require a signature, which browsers don't send.
 func authorization(v *View) []Problem {
 	var out report
 	for _, m := range v.of("AWS::ApiGateway::Method") {
@@ -57,18 +58,18 @@ func authorization(v *View) []Problem {
 	return out
 }
 
-// bodyModels finds request models and validators: they have one message for
-// every malformed body, and ingest has one for each mistake.
+// bodyModels finds request models and validators: they give one message for
+// every malformed body, while ingest gives one per mistake.
 func bodyModels(v *View) []Problem {
 	var out report
 	for _, r := range v.of("AWS::ApiGateway::Model", "AWS::ApiGateway::RequestValidator") {
-		out.add(r.ID, "judges bodies before ingest")
+		out.add(r.ID, "validates bodies before ingest does")
 	}
 	return out
 }
 
-// stages finds stages that may be made before the account has the role that
-// their logs need, and destinations that API Gateway refuses.
+// stages finds stages that may be created before the account has the role for
+// their logs, and log destinations that API Gateway rejects.
 func stages(v *View) []Problem {
 	var out report
 	for _, s := range v.of("AWS::ApiGateway::Stage") {
@@ -99,8 +100,8 @@ func stages(v *View) []Problem {
 	return out
 }
 
-// bodyRules are the managed rules that look into a request's body, where
-// events are: a page's HTML or a URL in a property is no attack.
+// bodyRules are the managed rules that inspect a request's body, which contains
+// events: a page's HTML or a URL in a property is not an attack.
 func bodyRules() map[string][]string {
 	return map[string][]string{
 		"AWSManagedRulesCommonRuleSet":         {"SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "EC2MetaDataSSRF_BODY"},
@@ -109,7 +110,7 @@ func bodyRules() map[string][]string {
 	}
 }
 
-// webACLs finds rules on the body that block, and rules that WAF refuses.
+// webACLs finds body rules that block requests, and rules that WAF rejects.
 func webACLs(v *View) []Problem {
 	var out report
 	for _, acl := range v.of("AWS::WAFv2::WebACL") {
@@ -117,19 +118,19 @@ func webACLs(v *View) []Problem {
 			name := text(at(r, "Name"))
 			managed := at(r, "Statement", "ManagedRuleGroupStatement")
 			if (at(r, "Action") != nil) == (at(r, "OverrideAction") != nil) || (managed != nil) != (at(r, "OverrideAction") != nil) {
-				out.add(acl.ID, "%s: a managed group has an OverrideAction, a rule of one's own an Action", name)
+				out.add(acl.ID, "%s: a managed rule group needs an OverrideAction, any other rule an Action", name)
 			}
 			counted := at(r, "OverrideAction", "Count") != nil
 			for _, rule := range bodyRules()[text(at(managed, "Name"))] {
 				if !counted && !slices.ContainsFunc(list(at(managed, "RuleActionOverrides")), func(o any) bool {
 					return text(at(o, "Name")) == rule && at(o, "ActionToUse", "Count") != nil
 				}) {
-					out.add(acl.ID, "%s blocks by %s, which looks into events", name, rule)
+					out.add(acl.ID, "%s blocks requests by %s, which inspects events", name, rule)
 				}
 			}
 			visit(at(r, "Statement"), nil, func(_ []string, key string, value any) {
 				if key == "FieldToMatch" && (at(value, "Body") != nil || at(value, "JsonBody") != nil) && at(r, "Action", "Block") != nil {
-					out.add(acl.ID, "%s blocks by what stands in events", name)
+					out.add(acl.ID, "%s blocks requests by their events' content", name)
 				}
 			})
 		}

@@ -2,14 +2,14 @@ package audit
 
 import "fmt"
 
-// Check is one thing that a template has to get right.
+// Check is one property that a template must have.
 type Check struct {
 	Name string
 	Find func(*View) []Problem
 }
 
-// Checks are all of them. Each is told apart from the others: a template with
-// one fault has problems of one check.
+// Checks returns all checks. They are disjoint: a template with one fault fails
+// one check.
 func Checks() []Check {
 	return []Check{
 		{"functions reach what they must, and nothing else", reaches},
@@ -66,8 +66,7 @@ func Checks() []Check {
 	}
 }
 
-// Run gives every check's problems by its name, and nothing for a check
-// without any.
+// Run returns each failed check's problems by its name.
 func Run(v *View) map[string][]Problem {
 	out := map[string][]Problem{}
 	for _, c := range Checks() {

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// searched is what a SEARCH looks through: a namespace and its dimensions.
+// searched matches the scope of a SEARCH: a namespace and its dimensions.
 var searched = regexp.MustCompile(`\{([A-Za-z/0-9]+)((?:,[A-Za-z]+)*)\}`)
 
-// dashboards reads each body as CloudWatch does: JSON, a region for each
-// widget of metrics, metrics that exist.
+// dashboards checks each body like CloudWatch: it must be JSON, each metric
+// widget needs a region, and its metrics must exist.
 func dashboards(v *View) []Problem {
 	var out report
 	for _, d := range v.of("AWS::CloudWatch::Dashboard") {
@@ -22,7 +22,7 @@ func dashboards(v *View) []Problem {
 			}
 		}
 		if err := json.Unmarshal([]byte(text(d.Properties["DashboardBody"])), &body); err != nil {
-			out.add(d.ID, "the body is no JSON: %v", err)
+			out.add(d.ID, "the body is not JSON: %v", err)
 			continue
 		}
 		if len(body.Widgets) == 0 {
@@ -59,8 +59,9 @@ func (v *View) searchable(namespace, names string) bool {
 	return slices.ContainsFunc(v.published(namespace), func(s series) bool { return slices.Equal(s.dimensions, wanted) })
 }
 
-// shown are a widget's metrics. A row may repeat the one before: "." takes its
-// entry at the same place, "..." everything but what follows.
+// shown returns a widget's metrics. A row may repeat the previous one: "."
+// repeats the entry at the same position, "..." all entries before the ones
+// that follow.
 func shown(rows any) []metric {
 	var out []metric
 	var last []string

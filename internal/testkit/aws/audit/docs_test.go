@@ -21,8 +21,8 @@ func document(t *testing.T, name string) string {
 	return string(text)
 }
 
-// having are the resources of some types in all rendered templates, without
-// the number that tells several of the same apart.
+// having returns the resources of some types in all rendered templates, without
+// the number of repeated ones.
 func having(t *testing.T, types ...string) []string {
 	t.Helper()
 	out := map[string]bool{}
@@ -36,26 +36,26 @@ func having(t *testing.T, types ...string) []string {
 	return slices.Sorted(maps.Keys(out))
 }
 
-// compare says what lacks a line, and which line is for nothing.
+// compare reports resources without a line, and lines without a resource.
 func compare(t *testing.T, name string, rendered, written []string) {
 	t.Helper()
 	for _, id := range rendered {
 		if !slices.Contains(written, id) {
-			t.Errorf("docs/%s has nothing on %s", name, id)
+			t.Errorf("docs/%s does not cover %s", name, id)
 		}
 	}
 	for i, id := range written {
 		if !slices.Contains(rendered, id) {
-			t.Errorf("docs/%s writes on %s, which no template has", name, id)
+			t.Errorf("docs/%s covers %s, which is in no template", name, id)
 		}
 		if slices.Contains(written[:i], id) {
-			t.Errorf("docs/%s writes on %s twice", name, id)
+			t.Errorf("docs/%s covers %s twice", name, id)
 		}
 	}
 }
 
-// TestOperations wants a section for each alarm: what it means, how urgent it
-// is, where to look and what to do.
+// TestOperations requires a section per alarm: its meaning, its urgency, where
+// to look and what to do.
 func TestOperations(t *testing.T) {
 	text := document(t, "operations.md")
 	var written []string
@@ -72,7 +72,7 @@ func TestOperations(t *testing.T) {
 	compare(t, "operations.md", having(t, "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"), written)
 }
 
-// rows are the first cells of a section's table.
+// rows returns the first cells of a section's table.
 func rows(t *testing.T, text, heading string) []string {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, "\n## "+heading+"\n")
@@ -87,7 +87,7 @@ func rows(t *testing.T, text, heading string) []string {
 	return out
 }
 
-// TestSecurity wants a row for each role, policy, key and security group.
+// TestSecurity requires a row for each role, policy, key and security group.
 func TestSecurity(t *testing.T) {
 	text := document(t, "security.md")
 	for _, section := range []struct {

@@ -8,7 +8,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
 )
 
-// everything is an environment with every option on.
+// everything returns an environment with every option on.
 func everything(t testing.TB, environment string) config.Variables {
 	t.Helper()
 	v, err := config.Load(strings.NewReader(everyoption.All()), "everything.yaml", environment)

@@ -87,7 +87,7 @@ func nameFaults() []fault {
 	}
 }
 
-// optionFaults are planted where every option is on.
+// optionFaults are planted in a template with every option on.
 func optionFaults() []fault {
 	const copies = "replication may read and write"
 	return []fault{

@@ -1,6 +1,6 @@
 package audit_test
 
-// overNodes are the alarms that look at every node of the cache.
+// overNodes lists the alarms that cover every node of the cache.
 var overNodes = []string{"CacheCpuAlarm", "CacheMemoryAlarm", "CacheEvictionsAlarm", "CacheLagAlarm", "CreditsAlarm"}
 
 func monitoringFaults() []fault {
@@ -39,7 +39,7 @@ func monitoringFaults() []fault {
 			metric(t, "AWS/ApiGateway", "Latency", dimension("ApiName", ref("AWS::StackName")), dimension("Stage", "prod"), dimension("Resource", "/events"), dimension("Method", "POST"))
 			t.set("ApiStage", "MethodSettings", 0, "MetricsEnabled", false)
 		}},
-		{"a lag behind a database that is no replica", on, func(t tree) { metric(t, "AWS/RDS", "ReplicaLag", dimension("DBInstanceIdentifier", ref("Database"))) }},
+		{"a lag of a database that is not a replica", on, func(t tree) { metric(t, "AWS/RDS", "ReplicaLag", dimension("DBInstanceIdentifier", ref("Database"))) }},
 		{"a lag of one node", on, func(t tree) {
 			t.set("Cache", "NumCacheClusters", 1)
 			t.set("Cache", "AutomaticFailoverEnabled", false)
@@ -56,7 +56,7 @@ func monitoringFaults() []fault {
 		}},
 		{"an alarm without an action", told, func(t tree) { t.set("StreamLagAlarm", "AlarmActions", nil) }},
 		{"a topic that CloudWatch may not publish to", told, func(t tree) { t.replace("AlarmTopicPolicy", "sns:Publish", "sns:Subscribe") }},
-		{"a dashboard that is no JSON", boards, func(t tree) { t.replace("Dashboard", `{\"start\"`, `{{\"start\"`) }},
+		{"a dashboard that is not JSON", boards, func(t tree) { t.replace("Dashboard", `{\"start\"`, `{{\"start\"`) }},
 		{"a widget without a region", boards, func(t tree) { t.replace("Dashboard", `\"region\":`, `\"area\":`) }},
 		{"a widget on a metric that isn't there", boards, func(t tree) { t.replace("Dashboard", `\"Latency\"`, `\"Lateness\"`) }},
 	}
@@ -74,7 +74,7 @@ func functionFaults() []fault {
 		{"records given up after they expired", start, func(t tree) { t.set("EventStream", "RetentionPeriodHours", 24) }},
 		{"on-failure permission on a chosen prefix", failed, func(t tree) { t.replace("ProcessorRole", "/aws/lambda/*", "/quarantine/failed/*") }},
 		{"on-failure without listing the bucket", failed, func(t tree) { t.replace("ProcessorRole", "s3:ListBucket", "s3:GetBucketLocation") }},
-		{"records given up for nobody", failed, func(t tree) { t.set("ArchiverMapping", "MaximumRetryAttempts", 3) }},
+		{"given-up records that are lost", failed, func(t tree) { t.set("ArchiverMapping", "MaximumRetryAttempts", 3) }},
 		{"reserved concurrency by default", "no concurrency is reserved by default", func(t tree) { t.set("IngestFunction", "ReservedConcurrentExecutions", 10) }},
 		{"a retired runtime", "functions have a runtime that isn't retired", func(t tree) { t.set("IngestFunction", "Runtime", "provided.al2") }},
 		{"a custom resource without its rule", answers, func(t tree) { t.waitNot("Migrations", "S3ClientsEgress") }},

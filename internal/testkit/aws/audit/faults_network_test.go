@@ -57,7 +57,7 @@ func reachFaults() []fault {
 		{"a database open to the network", closed, func(t tree) {
 			t.set("DatabaseSecurityGroup", "SecurityGroupIngress", []any{everybody, clients("DatabaseClientsGroup")})
 		}},
-		{"somebody else among the database's clients", closed, func(t tree) {
+		{"another client of the database", closed, func(t tree) {
 			t.set("Cache", "SecurityGroupIds", []any{getAtt("CacheSecurityGroup", "GroupId"), getAtt("DatabaseClientsGroup", "GroupId")})
 		}},
 		{"an endpoint that lets everything through", endpoint, func(t tree) { t.set("S3Endpoint", "PolicyDocument", nil) }},
@@ -67,12 +67,12 @@ func reachFaults() []fault {
 	}
 }
 
-// clients is the ingress rule of the database's group as it is rendered.
+// clients is the rendered ingress rule of the database's group.
 func clients(group string) map[string]any {
 	return map[string]any{"SourceSecurityGroupId": getAtt(group, "GroupId"), "IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432}
 }
 
-// passes leaves out one statement of the endpoint's policy, or one of its
+// passes removes one statement of the endpoint's policy, or one of its
 // resources.
 func passes(but int, resource string) func(tree) {
 	return func(t tree) {

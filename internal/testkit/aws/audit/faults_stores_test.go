@@ -64,9 +64,9 @@ func identityFaults() []fault {
 		return map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Action": action, "Resource": resource}}}
 	}
 	return []fault{
-		{"a misspelt service principal", exist, func(t tree) { t.replace("IngestRole", "lambda.amazonaws.com", "lamda.amazonaws.com") }},
-		{"a misspelt principal of a permission", exist, func(t tree) { t.replace("RefreshPermission", "events.amazonaws.com", "event.amazonaws.com") }},
-		{"a misspelt IAM service", exist, func(t tree) { t.replace("IngestRole", "xray:PutTraceSegments", "x-ray:PutTraceSegments") }},
+		{"a misspelled service principal", exist, func(t tree) { t.replace("IngestRole", "lambda.amazonaws.com", "lamda.amazonaws.com") }},
+		{"a misspelled principal of a permission", exist, func(t tree) { t.replace("RefreshPermission", "events.amazonaws.com", "event.amazonaws.com") }},
+		{"a misspelled IAM service", exist, func(t tree) { t.replace("IngestRole", "xray:PutTraceSegments", "x-ray:PutTraceSegments") }},
 		{"a role for another service", trust, func(t tree) { t.replace("IngestRole", "lambda.amazonaws.com", "events.amazonaws.com") }},
 		{"a permission for another service", trust, func(t tree) { t.replace("IngestPermission", "apigateway.amazonaws.com", "events.amazonaws.com") }},
 		{"a permission for every account", trust, func(t tree) { t.set("IngestPermission", "SourceArn", nil) }},

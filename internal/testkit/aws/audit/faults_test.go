@@ -11,7 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/audit"
 )
 
-// tree is a rendered template that a fault is planted in.
+// tree is a rendered template in which to plant a fault.
 type tree struct {
 	*testing.T
 	all map[string]any
@@ -29,8 +29,8 @@ func (t tree) properties(id string) map[string]any {
 	return t.resource(id)["Properties"].(map[string]any)
 }
 
-// set changes a property; the last argument is the value, those before it the
-// keys and indexes down to it.
+// set changes a property; the last argument is the value, the arguments before
+// it are the keys and indexes of the property.
 func (t tree) set(id string, path ...any) {
 	var at any = t.properties(id)
 	value, last := path[len(path)-1], path[len(path)-2]
@@ -54,12 +54,12 @@ func (t tree) set(id string, path ...any) {
 	}
 }
 
-// add puts a resource into the template.
+// add adds a resource to the template.
 func (t tree) add(id, kind string, properties map[string]any) {
 	t.all["Resources"].(map[string]any)[id] = map[string]any{"Type": kind, "Properties": properties}
 }
 
-// waitNot takes something out of a resource's DependsOn.
+// waitNot removes an entry of a resource's DependsOn.
 func (t tree) waitNot(id, other string) {
 	r := t.resource(id)
 	list, _ := r["DependsOn"].([]any)
@@ -69,7 +69,7 @@ func (t tree) waitNot(id, other string) {
 	}
 }
 
-// first is the id of the only resource, or the first, of a type.
+// first returns the id of the first resource of a type.
 func (t tree) first(kind string) string {
 	all := t.all["Resources"].(map[string]any)
 	for _, id := range slices.Sorted(maps.Keys(all)) {
@@ -81,15 +81,14 @@ func (t tree) first(kind string) string {
 	return ""
 }
 
-// replace changes a text wherever it stands in a resource; it has to stand
-// there.
+// replace replaces a text everywhere in a resource; it must occur.
 func (t tree) replace(id, old, with string) {
 	body, err := json.Marshal(t.resource(id))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(body), old) {
-		t.Fatalf("%s holds no %s: %s", id, old, body)
+		t.Fatalf("%s does not contain %s: %s", id, old, body)
 	}
 	var out map[string]any
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(string(body), old, with)), &out); err != nil {
@@ -104,15 +103,15 @@ func getAtt(id, attribute string) map[string]any {
 	return map[string]any{"Fn::GetAtt": []any{id, attribute}}
 }
 
-// fault is one thing wrong with a template that no linter notices.
+// fault is a fault in a template that linters don't notice.
 type fault struct {
 	name string
-	// check is the one that has to complain.
+	// check is the check that must find it.
 	check string
 	plant func(tree)
 }
 
-// found runs the checks on a copy of a template with a fault, or without one.
+// found runs the checks on a copy of a template, with or without a fault.
 func found(t *testing.T, body map[string]any, o audit.Options, plant func(tree)) map[string][]audit.Problem {
 	t.Helper()
 	planted := tree{t, clone(body).(map[string]any)}
@@ -144,8 +143,8 @@ func clone(value any) any {
 	return value
 }
 
-// TestFaults plants one fault at a time. The one check that is for it has to
-// complain, and no other.
+// TestFaults plants one fault at a time. Exactly the intended check must find
+// it.
 func TestFaults(t *testing.T) {
 	complained := map[string]bool{}
 	long, short := longest(options(t, "events")), options(t, "events")
@@ -164,19 +163,19 @@ func TestFaults(t *testing.T) {
 		for _, f := range part.faults {
 			t.Run(part.name+"/"+f.name, func(t *testing.T) {
 				t.Parallel()
-				var told []string
+				var failed []string
 				after := found(t, part.body, part.options, f.plant)
 				for check, problems := range after {
 					for _, p := range problems {
 						if !slices.Contains(before[check], p) {
-							told = append(told, check)
+							failed = append(failed, check)
 							t.Logf("%s: %s", check, p)
 						}
 					}
 				}
-				slices.Sort(told)
-				if told = slices.Compact(told); !slices.Equal(told, []string{f.check}) {
-					t.Errorf("%q complained, want %q", told, f.check)
+				slices.Sort(failed)
+				if failed = slices.Compact(failed); !slices.Equal(failed, []string{f.check}) {
+					t.Errorf("%q found it, want %q", failed, f.check)
 				}
 			})
 			complained[f.check] = true

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// mappingStart finds mappings that Lambda refuses, or that would begin with
-// what arrives after they were made.
+// mappingStart finds mappings that Lambda rejects, or that would skip records
+// from before their creation.
 func mappingStart(v *View) []Problem {
 	var out report
 	for _, m := range v.of("AWS::Lambda::EventSourceMapping") {
 		if start := text(m.Properties["StartingPosition"]); start != "TRIM_HORIZON" {
-			out.add(m.ID, "begins at %q: what is in the stream already is lost", start)
+			out.add(m.ID, "starts at %q: existing records in the stream are lost", start)
 		}
 		stream, ok := v.find(m.Properties["EventSourceArn"], "AWS::Kinesis::Stream")
 		if !ok {
@@ -28,15 +28,15 @@ func mappingStart(v *View) []Problem {
 	return out
 }
 
-// onFailure finds mappings whose given-up records nobody may write. The key
-// can't be chosen: aws/lambda/<mapping>/<shard>/…
+// onFailure finds mappings whose function may not write given-up records. The
+// key is fixed: aws/lambda/<mapping>/<shard>/…
 func onFailure(v *View) []Problem {
 	var out report
 	for _, m := range v.of("AWS::Lambda::EventSourceMapping") {
 		destination := text(at(m.Properties, "DestinationConfig", "OnFailure", "Destination"))
 		if destination == "" {
 			if retries := number(m.Properties["MaximumRetryAttempts"]); retries >= 0 || number(m.Properties["MaximumRecordAgeInSeconds"]) > 0 {
-				out.add(m.ID, "gives records up and keeps them nowhere")
+				out.add(m.ID, "gives up records without storing them")
 			}
 			continue
 		}
@@ -56,8 +56,8 @@ func onFailure(v *View) []Problem {
 	return out
 }
 
-// reservedConcurrency finds what a new account refuses: it has ten concurrent
-// executions in all.
+// reservedConcurrency finds values that a new account rejects: it has ten
+// concurrent executions in total.
 func reservedConcurrency(v *View) []Problem {
 	var out report
 	if !v.Defaults {
@@ -66,15 +66,14 @@ func reservedConcurrency(v *View) []Problem {
 	for _, f := range v.of("AWS::Lambda::Function", "AWS::Lambda::Alias", "AWS::Lambda::Version") {
 		for _, property := range []string{"ReservedConcurrentExecutions", "ProvisionedConcurrencyConfig"} {
 			if f.Properties[property] != nil {
-				out.add(f.ID, "%s without being asked for", property)
+				out.add(f.ID, "%s is set by default", property)
 			}
 		}
 	}
 	return out
 }
 
-// runtimes finds runtimes that Lambda no longer takes, and sizes that it never
-// did.
+// runtimes finds runtimes that Lambda no longer accepts, and invalid sizes.
 func runtimes(v *View) []Problem {
 	var out report
 	for _, f := range v.of("AWS::Lambda::Function") {
@@ -99,9 +98,9 @@ func asMap(value any) map[string]any {
 	return m
 }
 
-// customResources finds a custom resource whose answer can't leave while its
-// network is made or taken apart: nothing refers to a rule or an association,
-// so only DependsOn keeps them.
+// customResources finds custom resources that can't send their response while
+// their network is created or deleted: nothing refers to a rule or an
+// association, so only DependsOn keeps these in place.
 func customResources(v *View) []Problem {
 	var out report
 	for _, r := range v.all() {
@@ -110,7 +109,7 @@ func customResources(v *View) []Problem {
 			continue
 		}
 		if timeout := number(r.Properties["ServiceTimeout"]); timeout < 1 || timeout >= 3600 {
-			out.add(r.ID, "without a ServiceTimeout a lost answer takes an hour")
+			out.add(r.ID, "without a ServiceTimeout a lost response delays the deploy by an hour")
 		} else if timeout < number(f.Properties["Timeout"]) {
 			out.add(r.ID, "waits %v s for a function that may take %v s", timeout, number(f.Properties["Timeout"]))
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// principals are the services that may stand in a policy here.
+// principals returns the service principals that policies may use.
 func (v *View) principals() []string {
 	out := []string{v.regionalLogs()}
 	for _, name := range []string{"apigateway", "application-autoscaling", "backup", "cloudformation", "cloudwatch", "config", "delivery.logs", "edgelambda", "elasticache", "events",
@@ -17,51 +17,51 @@ func (v *View) principals() []string {
 	return append(out, "cognito-identity.amazonaws.com")
 }
 
-// regionalLogs is CloudWatch Logs where it uses a key. Of the services here it is
-// the only one whose principal ends as its partition's hosts do.
+// regionalLogs is the principal of CloudWatch Logs for using a key. It is the
+// only principal here that ends with the partition's DNS suffix.
 func (v *View) regionalLogs() string { return "logs." + v.stack.Region + "." + v.stack.URLSuffix }
 
-// prefixes are the services whose actions may stand in a policy here.
+// prefixes returns the services whose actions policies may use.
 func prefixes() []string {
 	return []string{"acm", "apigateway", "application-autoscaling", "cloudwatch", "dynamodb", "ec2", "elasticache", "events", "execute-api", "firehose", "iam", "kinesis", "kms",
 		"lambda", "logs", "rds", "rds-db", "route53", "s3", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts", "wafv2", "xray"}
 }
 
-// servicesExist finds a principal or an action's service that is spelt wrong.
-// IAM takes any action, and the permission just isn't there.
+// servicesExist finds misspelled principals and action prefixes. IAM accepts
+// any action, and the permission has no effect.
 func servicesExist(v *View) []Problem {
 	var out report
 	for _, d := range v.documents() {
 		for _, s := range d.statements {
 			for _, name := range s.services() {
 				if !slices.Contains(v.principals(), name) {
-					out.add(d.resource, "no service principal %s", name)
+					out.add(d.resource, "unknown service principal %s", name)
 				}
 			}
 			for _, action := range s.actions {
 				service, name, ok := strings.Cut(action, ":")
 				if action != "*" && (!ok || name == "" || !slices.Contains(prefixes(), service)) {
-					out.add(d.resource, "no action %s", action)
+					out.add(d.resource, "unknown action prefix %s", action)
 				}
 			}
 		}
 	}
 	for _, p := range v.of("AWS::Lambda::Permission") {
 		if name := text(p.Properties["Principal"]); !slices.Contains(v.principals(), name) {
-			out.add(p.ID, "no service principal %s", name)
+			out.add(p.ID, "unknown service principal %s", name)
 		}
 	}
 	return out
 }
 
-// roleUse is a property that names a role, and the service that takes it.
+// roleUse is a property that refers to a role, and the service that assumes it.
 type roleUse struct {
 	user    cfn.Resource
 	value   any
 	service string
 }
 
-// roleUses are all uses of roles.
+// roleUses returns all uses of roles.
 func (v *View) roleUses() []roleUse {
 	services := map[string]string{
 		"AWS::Lambda::Function": "lambda", "AWS::EC2::FlowLog": "vpc-flow-logs", "AWS::ApiGateway::Account": "apigateway", "AWS::RDS::DBInstance": "monitoring.rds",
@@ -83,20 +83,20 @@ func (v *View) roleUses() []roleUse {
 	return out
 }
 
-// roleARNs finds a role's name, or something else, where its ARN belongs.
+// roleARNs finds a role's name, or anything else, where its ARN is required.
 func roleARNs(v *View) []Problem {
 	var out report
 	for _, u := range v.roleUses() {
 		role, ok := v.find(u.value, "AWS::IAM::Role")
 		if ok && text(u.value) != text(v.value(role, "Arn")) || !ok && !strings.HasPrefix(text(u.value), "arn:") {
-			out.add(u.user.ID, "wants a role's ARN, got %s", v.whose(u.value))
+			out.add(u.user.ID, "needs a role's ARN, got %s", v.whose(u.value))
 		}
 	}
 	return out
 }
 
-// trusted compares who uses a role with whom it lets take it, and what a
-// function lets invoke it with where the call comes from.
+// trusted compares the users of a role with its trust policy, and the
+// permissions to invoke a function with the callers.
 func trusted(v *View) []Problem {
 	var out report
 	for _, u := range v.roleUses() {
@@ -112,7 +112,7 @@ func trusted(v *View) []Problem {
 		}
 		unknown := slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(v.principals(), name) })
 		if !unknown && !slices.Contains(names, u.service+".amazonaws.com") {
-			out.add(role.ID, "is used by %s, and trusts %s", u.user.ID, strings.Join(names, ", "))
+			out.add(role.ID, "is used by %s, but trusts %s", u.user.ID, strings.Join(names, ", "))
 		}
 	}
 	callers := map[string]string{"execute-api": "apigateway", "events": "events", "s3": "s3", "sns": "sns", "logs": "logs", "scheduler": "scheduler"}
@@ -122,7 +122,7 @@ func trusted(v *View) []Problem {
 		}
 		parts := strings.Split(text(p.Properties["SourceArn"]), ":")
 		if len(parts) < 6 {
-			out.add(p.ID, "lets every account's %s in", text(p.Properties["Principal"]))
+			out.add(p.ID, "allows %s of every account", text(p.Properties["Principal"]))
 		} else if want := callers[parts[2]] + ".amazonaws.com"; slices.Contains(v.principals(), text(p.Properties["Principal"])) && text(p.Properties["Principal"]) != want {
 			out.add(p.ID, "%s for a source of %s", text(p.Properties["Principal"]), parts[2])
 		}
@@ -130,13 +130,13 @@ func trusted(v *View) []Problem {
 	return out
 }
 
-// onBuckets are the actions that are granted on a bucket, not on its objects.
+// onBuckets returns the actions on a bucket itself, not on its objects.
 func onBuckets() []string {
 	return []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads", "s3:GetBucketLocation", "s3:GetReplicationConfiguration", "s3:GetBucketVersioning"}
 }
 
-// bucketActions finds an action on a bucket that is granted on objects only,
-// and the other way round.
+// bucketActions finds bucket actions that are granted on objects only, and
+// object actions granted on the bucket.
 func bucketActions(v *View) []Problem {
 	var out report
 	for _, d := range v.documents() {
@@ -159,8 +159,8 @@ func bucketActions(v *View) []Problem {
 	return out
 }
 
-// separatePolicies finds policies that are resources of their own and that
-// nothing waits for: what uses the role is made before it has them.
+// separatePolicies finds policies in separate resources that nothing depends
+// on: users of the role are created before the role has these policies.
 func separatePolicies(v *View) []Problem {
 	var out report
 	for _, role := range v.of("AWS::IAM::Role") {
@@ -171,15 +171,15 @@ func separatePolicies(v *View) []Problem {
 				waits = waits || r.ID != p.ID && v.before(r.ID, p.ID)
 			}
 			if !waits {
-				out.add(p.ID, "nothing waits for it, so what uses %s (%s) may come first", name, arn)
+				out.add(p.ID, "no resource depends on it, so users of %s (%s) may be created first", name, arn)
 			}
 		}
 	}
 	return out
 }
 
-// follows says that whatever uses a role comes before a policy of it, because
-// the policy names what uses it.
+// follows reports whether every user of a role is created before a policy of
+// the role, because the policy refers to the user.
 func (v *View) follows(p cfn.Resource, role string) bool {
 	users := 0
 	for _, u := range v.roleUses() {
@@ -193,7 +193,7 @@ func (v *View) follows(p cfn.Resource, role string) bool {
 	return users > 0
 }
 
-// secretsStay finds a password anywhere but where a login is set up.
+// secretsStay finds a password anywhere except where a login is configured.
 func secretsStay(v *View) []Problem {
 	var out report
 	for _, parameter := range v.Secrets {
@@ -206,22 +206,22 @@ func secretsStay(v *View) []Problem {
 				s, ok := value.(string)
 				allowed := r.Type == "AWS::RDS::DBInstance" && key == "MasterUserPassword" || cfn.IsCustom(r.Type) && len(path) == 0
 				if ok && strings.Contains(s, secret) && !allowed {
-					out.add(r.ID, "%s holds %s", key, parameter)
+					out.add(r.ID, "%s contains %s", key, parameter)
 				}
 			})
 		}
 		for _, name := range sortedNames(v.Outputs) {
 			if strings.Contains(text(v.Outputs[name]), secret) {
-				out.add(name, "holds %s", parameter)
+				out.add(name, "contains %s", parameter)
 			}
 		}
 	}
 	return out
 }
 
-// dynamicReferences finds references to a secret that a parameter fills: the
-// reference doesn't change with the parameter, so nobody reads it again. In a
-// custom resource they aren't resolved at all.
+// dynamicReferences finds references to a secret that contain a parameter: they
+// don't change with the parameter, so they are not resolved again. In a custom
+// resource they are not resolved at all.
 func dynamicReferences(v *View) []Problem {
 	var out report
 	for _, r := range v.all() {

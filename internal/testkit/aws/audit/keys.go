@@ -7,8 +7,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// keyPolicies finds keys that a service may not use though something of its
-// is encrypted with them, and keys that the account locked itself out of.
+// keyPolicies finds keys that a service may not use although its data is
+// encrypted with them, and keys that the account can't manage.
 func keyPolicies(v *View) []Problem {
 	var out report
 	for _, k := range v.of("AWS::KMS::Key") {
@@ -16,7 +16,7 @@ func keyPolicies(v *View) []Problem {
 		if !slices.ContainsFunc(statements(k.Properties["KeyPolicy"]), func(s statement) bool {
 			return s.effect == "Allow" && s.covers("kms:PutKeyPolicy", "*") && text(at(s.principal, "AWS")) == root
 		}) {
-			out.add(k.ID, "nobody can change its policy again")
+			out.add(k.ID, "its policy can never be changed again")
 		}
 	}
 	for _, g := range v.of("AWS::Logs::LogGroup") {
@@ -26,7 +26,7 @@ func keyPolicies(v *View) []Problem {
 		}
 		k, ok := v.find(key, "AWS::KMS::Key")
 		if ok && text(key) != text(v.value(k, "Arn")) || !ok && !strings.HasPrefix(text(key), "arn:") {
-			out.add(g.ID, "wants the key's ARN, got %s", v.whose(key))
+			out.add(g.ID, "needs the key's ARN, got %s", v.whose(key))
 		}
 		if arn := strings.TrimSuffix(text(v.value(g, "Arn")), ":*"); ok && !v.mayUse(k, v.regionalLogs(), arn) {
 			out.add(k.ID, "doesn't let CloudWatch Logs encrypt %s", g.ID)
@@ -50,7 +50,7 @@ func keyPolicies(v *View) []Problem {
 	return append(out, roleKeys(v)...)
 }
 
-// publishers are the services that a topic's policy lets publish.
+// publishers returns the services that a topic's policy lets publish.
 func (v *View) publishers(topic cfn.Resource) []string {
 	var out []string
 	for _, p := range v.of("AWS::SNS::TopicPolicy") {
@@ -65,8 +65,8 @@ func (v *View) publishers(topic cfn.Resource) []string {
 	return out
 }
 
-// mayUse says that a key's policy lets a service encrypt and decrypt. With a
-// log group, its condition on the group has to match.
+// mayUse reports whether a key's policy lets a service encrypt and decrypt. For
+// a log group, the policy's condition must match the group.
 func (v *View) mayUse(key cfn.Resource, service, logGroup string) bool {
 	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
 		if !slices.ContainsFunc(statements(key.Properties["KeyPolicy"]), func(s statement) bool {
@@ -79,8 +79,8 @@ func (v *View) mayUse(key cfn.Resource, service, logGroup string) bool {
 	return true
 }
 
-// roleKeys finds roles that may read or write something encrypted and may not
-// use its key: S3 and Kinesis use it with the caller's permission.
+// roleKeys finds roles that may read or write encrypted data but may not use
+// its key: S3 and Kinesis use it with the caller's permissions.
 func roleKeys(v *View) []Problem {
 	var out report
 	check := func(f, role, holder cfn.Resource, key any, resource string, writes, reads []string) {
@@ -113,8 +113,8 @@ func roleKeys(v *View) []Problem {
 	return out
 }
 
-// touches says that a role has an action on something that begins with a
-// resource.
+// touches reports whether a role has an action on a resource or a path below
+// it.
 func (v *View) touches(role cfn.Resource, action, resource string) bool {
 	return slices.ContainsFunc(v.grants(role), func(s statement) bool {
 		return s.effect == "Allow" && slices.Contains(s.actions, action) &&

@@ -9,16 +9,16 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// series are metrics that a service publishes with exactly these dimensions.
-// An alarm with one more or one less never has data, and says nothing of it.
+// series are metrics that a service publishes with exactly these dimensions. An
+// alarm with one dimension more or less never has data, without an error.
 type series struct {
 	dimensions []string // sorted
-	// counts are sums of events; gauges are levels, of which a sum means
-	// nothing; rates are either.
+	// counts are sums of events; gauges are levels, whose sum is meaningless;
+	// rates can be both.
 	counts, gauges, rates []string
 }
 
-// published is what CloudWatch has by namespace.
+// published lists CloudWatch's metrics by namespace.
 func published() map[string][]series {
 	lambda := series{counts: []string{"Errors", "Invocations", "Throttles", "DeadLetterErrors", "DestinationDeliveryFailures", "AsyncEventsDropped", "RecursiveInvocationsDropped", "ProvisionedConcurrencySpilloverInvocations"},
 		gauges: []string{"Duration", "ConcurrentExecutions", "IteratorAge", "PostRuntimeExtensionsDuration", "ProvisionedConcurrencyUtilization", "AsyncEventAge"}}
@@ -50,20 +50,20 @@ func published() map[string][]series {
 	}
 }
 
-// by is the same metrics with other dimensions.
+// by returns the same metrics with other dimensions.
 func (s series) by(dimensions ...string) series {
 	s.dimensions = dimensions
 	return s
 }
 
-// metric is a metric as an alarm or a dashboard names it.
+// metric is a metric as an alarm or a dashboard refers to it.
 type metric struct {
 	namespace, name, statistic string
 	dimensions                 map[string]string
 	seconds                    int
 }
 
-// published is what there is under a namespace, the functions' own included.
+// published returns the metrics of a namespace, including the functions' own.
 func (v *View) published(namespace string) []series {
 	if namespace == contract.MetricNamespace {
 		return []series{{dimensions: []string{contract.DimensionStack}, rates: v.OwnMetrics}}
@@ -71,7 +71,7 @@ func (v *View) published(namespace string) []series {
 	return v.series[namespace]
 }
 
-// unknown says why a metric has no data; empty when it has.
+// unknown explains why a metric has no data; empty if it has.
 func (v *View) unknown(m metric) string {
 	names := sortedNames(m.dimensions)
 	table := v.published(m.namespace)
@@ -96,20 +96,21 @@ func (v *View) unknown(m metric) string {
 	return fmt.Sprintf("%s publishes nothing by %s", m.namespace, strings.Join(names, ", "))
 }
 
-// statistic says why a statistic of a metric means nothing.
+// statistic explains why a statistic of a metric is meaningless.
 func (s series) statistic(m metric) string {
 	switch {
 	case m.statistic == "":
 		return ""
 	case slices.Contains(s.counts, m.name) && m.statistic != "Sum":
-		return fmt.Sprintf("%s counts events, so %s of it says little", m.name, m.statistic)
+		return fmt.Sprintf("%s counts events, so its %s is hardly meaningful", m.name, m.statistic)
 	case slices.Contains(s.gauges, m.name) && (m.statistic == "Sum" || m.statistic == "SampleCount"):
-		return fmt.Sprintf("%s is a level, so %s of it says nothing", m.name, m.statistic)
+		return fmt.Sprintf("%s is a level, so its %s is meaningless", m.name, m.statistic)
 	}
 	return ""
 }
 
-// dimension says that a dimension's value is what a resource publishes under.
+// dimension reports whether a resource publishes metrics under a dimension's
+// value.
 func (v *View) dimension(name, value string) bool {
 	named := func(kind string) bool { _, ok := v.find(value, kind); return ok }
 	switch name {
@@ -152,8 +153,8 @@ func (v *View) dimension(name, value string) bool {
 	return false
 }
 
-// nodes are the member ids that a replication group's metrics are under; there
-// are none under the group's own id.
+// nodes returns the member ids under which a replication group's metrics are
+// published; the group's own id has no metrics.
 func (v *View) nodes(r cfn.Resource) []string {
 	var out []string
 	shards, replicas := int(number(r.Properties["NumNodeGroups"])), int(number(r.Properties["ReplicasPerNodeGroup"]))

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// limit is how long a property may be, and what it may hold.
+// limit is the maximum length and the allowed characters of a property.
 type limit struct {
 	most    int
 	pattern *regexp.Regexp
 }
 
-// limits are by type and property.
+// limits returns the limits by type and property.
 func limits() map[string]limit {
 	plain := regexp.MustCompile(`^[A-Za-z0-9_.+=,@-]+$`)
 	return map[string]limit{
@@ -46,8 +46,9 @@ func limits() map[string]limit {
 	}
 }
 
-// names finds names that are too long, or hold what a service refuses. With the
-// longest stack and project names it finds those that would be in some stack.
+// names finds names that are too long, or that a service rejects. With the
+// longest stack and project names, it finds names that would be too long in
+// some stack.
 func names(v *View) []Problem {
 	var out report
 	table := limits()
@@ -58,7 +59,7 @@ func names(v *View) []Problem {
 				if len(s) > l.most {
 					out.add(r.ID, "%s %q has %d characters, %d is the most", property, s, len(s), l.most)
 				} else if l.pattern != nil && !l.pattern.MatchString(s) || property == "ReplicationGroupId" && strings.Contains(s, "--") {
-					out.add(r.ID, "%s %q holds what the service refuses", property, s)
+					out.add(r.ID, "%s %q contains characters that the service rejects", property, s)
 				}
 			}
 		}
@@ -71,14 +72,14 @@ func names(v *View) []Problem {
 	return out
 }
 
-// global are the types whose names are one for all regions of an account, or
-// for all accounts.
+// global returns the types whose names are shared by all regions of an account,
+// or by all accounts.
 func global() []string {
 	return []string{"AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::User", "AWS::IAM::Group", "AWS::S3::Bucket", "AWS::CloudWatch::Dashboard"}
 }
 
-// sharedNames makes the same stack again under another name, and in another
-// region, and finds names that both would want.
+// sharedNames evaluates the same stack under another name and in another
+// region, and finds names that occur in both.
 func sharedNames(v *View) []Problem {
 	var out report
 	again, err := v.other("other", v.Region)
@@ -91,7 +92,8 @@ func sharedNames(v *View) []Problem {
 		out.add("template", "%v", err)
 		return out
 	}
-	// Part of another resource's name, which is looked at itself.
+	// Such a name is a part of another resource's name, which is checked
+	// itself.
 	inside := []string{"AWS::ApiGateway::Stage", "AWS::ApiGateway::Model"}
 	for _, r := range v.all() {
 		id := v.physicalID(r)
@@ -99,10 +101,10 @@ func sharedNames(v *View) []Problem {
 			continue
 		}
 		if other, ok := again.Resources[r.ID]; ok && again.physicalID(other) == id {
-			out.add(r.ID, "another stack's would be %s too", id)
+			out.add(r.ID, "in another stack it would also be %s", id)
 		}
 		if other, ok := abroad.Resources[r.ID]; ok && slices.Contains(global(), r.Type) && abroad.physicalID(other) == id {
-			out.add(r.ID, "another region's would be %s too", id)
+			out.add(r.ID, "in another region it would also be %s", id)
 		}
 		if r.Type == "AWS::ApiGateway::RestApi" && text(r.Properties["Name"]) == text(at(again.Resources[r.ID].Properties, "Name")) {
 			out.add(r.ID, "two APIs named %s share their metrics", text(r.Properties["Name"]))

@@ -8,11 +8,11 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// rule is a security group's rule, inline or a resource of its own.
+// rule is a security group's rule, inline or a separate resource.
 type rule struct {
 	resource, protocol string
 	from, to           int
-	// One of them: another group, a prefix list, a block of addresses.
+	// One of these is set: another group, a prefix list, a block of addresses.
 	group, prefixList, block string
 }
 
@@ -24,8 +24,8 @@ func newRule(resource, side string, p any) rule {
 	return r
 }
 
-// harmless says that a rule is there only to take the place of the one that
-// EC2 adds where none is.
+// harmless reports whether a rule only replaces the rule that EC2 adds to a
+// group without rules.
 func (r rule) harmless() bool { return r.block == "127.0.0.1/32" || r.block == "::1/128" }
 
 func (r rule) lets(port int) bool { return r.protocol == "tcp" && r.from == port && r.to == port }
@@ -53,7 +53,7 @@ func (v *View) ingress(group string) []rule {
 	return v.rules(group, "SecurityGroupIngress", "AWS::EC2::SecurityGroupIngress", "Source")
 }
 
-// routeTable is the route table that a subnet is associated with.
+// routeTable returns the route table associated with a subnet.
 func (v *View) routeTable(subnet string) (string, bool) {
 	for _, a := range v.of("AWS::EC2::SubnetRouteTableAssociation") {
 		if text(a.Properties["SubnetId"]) == subnet {
@@ -63,8 +63,8 @@ func (v *View) routeTable(subnet string) (string, bool) {
 	return "", false
 }
 
-// noInternet finds whatever leads out of the VPC, a function outside of it
-// aside.
+// noInternet finds every route out of the VPC; functions outside the VPC are
+// exempt.
 func noInternet(v *View) []Problem {
 	var out report
 	for _, r := range v.of("AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::EgressOnlyInternetGateway", "AWS::EC2::VPCPeeringConnection",
@@ -78,14 +78,14 @@ func noInternet(v *View) []Problem {
 	}
 	for _, r := range v.of("AWS::RDS::DBInstance") {
 		if text(r.Properties["PubliclyAccessible"]) != "false" {
-			out.add(r.ID, "doesn't say that it isn't public")
+			out.add(r.ID, "PubliclyAccessible is not set to false")
 		}
 	}
 	return out
 }
 
-// inlineEgress finds groups that EC2 would open: without an inline egress rule
-// it adds one that allows everything.
+// inlineEgress finds groups that EC2 would open: to a group without an inline
+// egress rule it adds one that allows everything.
 func inlineEgress(v *View) []Problem {
 	var out report
 	for _, g := range v.of("AWS::EC2::SecurityGroup") {
@@ -96,7 +96,7 @@ func inlineEgress(v *View) []Problem {
 	return out
 }
 
-// subnetsFit compares the subnets' blocks with their VPC's and each other's.
+// subnetsFit compares the subnets' blocks with their VPC's and with each other.
 func subnetsFit(v *View) []Problem {
 	var out report
 	type placed struct {
@@ -114,10 +114,10 @@ func subnetsFit(v *View) []Problem {
 			continue
 		}
 		if own.Bits() < whole.Bits() || !whole.Contains(own.Addr()) {
-			out.add(s.ID, "%s lies outside of its VPC's %s", own, whole)
+			out.add(s.ID, "%s is outside its VPC's %s", own, whole)
 		}
 		if own.Bits() > 28 || own.Bits() < 16 {
-			out.add(s.ID, "%s is no size for a subnet", own)
+			out.add(s.ID, "%s is not a valid size for a subnet", own)
 		}
 		for _, other := range taken {
 			if other.vpc == vpc.ID && other.block.Overlaps(own) {
@@ -129,13 +129,14 @@ func subnetsFit(v *View) []Problem {
 	}
 	for _, g := range v.of("AWS::RDS::DBSubnetGroup") {
 		if len(list(g.Properties["SubnetIds"])) < 2 || len(zones) < 2 {
-			out.add(g.ID, "RDS wants subnets in two zones")
+			out.add(g.ID, "RDS needs subnets in two zones")
 		}
 	}
 	return out
 }
 
-// belongs are the properties that hold an id, and the types that it may be of.
+// belongs returns the properties that hold an id, with the types that the id
+// may refer to.
 func belongs() map[string][]string {
 	return map[string][]string{
 		"VpcId":                      {"AWS::EC2::VPC"},
@@ -156,12 +157,13 @@ func belongs() map[string][]string {
 	}
 }
 
-// networkIDs finds a group's id where a subnet's belongs, and the like.
+// networkIDs finds ids of the wrong type, such as a group's id in place of a
+// subnet's.
 func networkIDs(v *View) []Problem {
 	return misplaced(v, belongs(), func(cfn.Resource) bool { return true })
 }
 
-// misplaced finds values that are of another type than their property wants.
+// misplaced finds values of another type than their property requires.
 func misplaced(v *View, wanted map[string][]string, judged func(cfn.Resource) bool) []Problem {
 	var out report
 	for _, r := range v.all() {

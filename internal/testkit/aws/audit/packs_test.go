@@ -10,8 +10,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/audit"
 )
 
-// asked is what rule packs ask of a template, and whether production's answers
-// it. The document says the same, and where it doesn't, why.
+// asked is a rule of a rule pack, and whether production's template satisfies
+// it. The document must agree, and give the reason if it doesn't.
 type asked struct {
 	what  string
 	holds func(*audit.View) bool
@@ -35,7 +35,8 @@ func get(value any, path ...any) any {
 	return value
 }
 
-// every says that all resources of a type, and there is one, pass.
+// every reports whether all resources of a type pass, and there is at least
+// one.
 func every(kind string, pass func(p map[string]any) bool) func(*audit.View) bool {
 	return func(v *audit.View) bool {
 		n := 0
@@ -51,12 +52,12 @@ func every(kind string, pass func(p map[string]any) bool) func(*audit.View) bool
 	}
 }
 
-// is says that a property of all resources of a type has a value.
+// is reports whether a property has a value in all resources of a type.
 func is(kind, want string, path ...any) func(*audit.View) bool {
 	return every(kind, func(p map[string]any) bool { return fmt.Sprint(get(p, path...)) == want })
 }
 
-// set says that all resources of a type have a property.
+// set reports whether all resources of a type have a property.
 func set(kind string, path ...any) func(*audit.View) bool {
 	return every(kind, func(p map[string]any) bool { return get(p, path...) != nil })
 }
@@ -65,7 +66,7 @@ func exists(kind string) func(*audit.View) bool {
 	return every(kind, func(map[string]any) bool { return true })
 }
 
-// says is whether a property, as text, holds something.
+// says reports whether a property, as text, contains a text.
 func says(kind, part string, path ...any) func(*audit.View) bool {
 	return every(kind, func(p map[string]any) bool { return strings.Contains(fmt.Sprint(get(p, path...)), part) })
 }
@@ -190,7 +191,7 @@ func packs() []asked {
 	}
 }
 
-// TestPacks compares what the document says about rule packs with production's
+// TestPacks compares the document's answers to the rule packs with production's
 // template.
 func TestPacks(t *testing.T) {
 	v := look(t, rendered(t, config.Default(config.Production)), options(t, "events"))
@@ -215,6 +216,6 @@ func TestPacks(t *testing.T) {
 		delete(answers, a.what)
 	}
 	for what := range answers {
-		t.Errorf("docs/security.md: %s: nobody asks", what)
+		t.Errorf("docs/security.md: %s: no rule pack has this rule", what)
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// need is what a function in the VPC has to reach.
+// need is a target that a function in the VPC must reach.
 type need struct {
 	// store is the logical id of a database or cache.
 	store string
-	// service is an AWS service such as s3; action and resource are what for.
+	// service is an AWS service such as s3; action and resource are the call.
 	service, action, resource string
 }
 
@@ -23,13 +23,13 @@ func (n need) String() string {
 	return n.action + " on " + n.resource
 }
 
-// elsewhere are the services whose calls a function's role allows and that
-// don't leave through the VPC: Lambda makes them, or they are signed locally,
-// or another service makes them for the function.
+// elsewhere returns the services whose calls a function's role allows but that
+// don't leave through the VPC: Lambda or another service makes them, or they
+// are signed locally.
 func elsewhere() []string { return []string{"logs", "xray", "ec2", "kms"} }
 
-// polled are the calls that an event source mapping makes with the function's
-// role, from Lambda's own network.
+// polled returns the calls that an event source mapping makes with the
+// function's role, from Lambda's own network.
 func (v *View) polled(function cfn.Resource, action, resource string) bool {
 	for _, m := range v.of("AWS::Lambda::EventSourceMapping") {
 		if f, ok := v.function(m.Properties["FunctionName"]); !ok || f.ID != function.ID {
@@ -47,8 +47,8 @@ func (v *View) polled(function cfn.Resource, action, resource string) bool {
 	return false
 }
 
-// needs are what a function's permissions and its part in the stack make it
-// reach.
+// needs returns what a function must reach according to its permissions and its
+// role in the stack.
 func (v *View) needs(function cfn.Resource) []need {
 	if known, ok := v.needed[function.ID]; ok {
 		return known
@@ -82,13 +82,13 @@ func (v *View) needs(function cfn.Resource) []need {
 	return v.needed[function.ID]
 }
 
-// answers is where CloudFormation takes a custom resource's answer; the region
-// stands in the bucket's name without dashes.
+// answers is the bucket to which a custom resource sends its response; its name
+// contains the region without dashes.
 func (v *View) answers() string {
 	return "arn:" + v.stack.Partition + ":s3:::cloudformation-custom-resource-response-" + strings.ReplaceAll(v.stack.Region, "-", "") + "/answer"
 }
 
-// store is the database or cache whose login an ARN stands for.
+// store returns the database or cache that a login's ARN refers to.
 func (v *View) store(arn string) (cfn.Resource, bool) {
 	for _, r := range v.stores() {
 		id := v.physicalID(r)
@@ -106,7 +106,7 @@ func (v *View) stores() []cfn.Resource {
 	return v.of("AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup")
 }
 
-// storeAccess is a store's groups and port.
+// storeAccess returns a store's groups and port.
 func storeAccess(r cfn.Resource) (groups []string, port int) {
 	if r.Type == "AWS::RDS::DBInstance" {
 		groups, port = texts(r.Properties["VPCSecurityGroups"]), 5432
@@ -119,13 +119,13 @@ func storeAccess(r cfn.Resource) (groups []string, port int) {
 	return groups, port
 }
 
-// reaches follows each function from its subnets and groups to what it needs,
-// and says which rules lead to something else.
+// reaches follows each function from its subnets and groups to its needs, and
+// finds rules that lead elsewhere.
 func reaches(v *View) []Problem {
 	var out report
 	for _, f := range v.of("AWS::Lambda::Function") {
 		needs := v.needs(f)
-		told(v, f, needs, &out)
+		configured(v, f, needs, &out)
 		groups := texts(at(f.Properties, "VpcConfig", "SecurityGroupIds"))
 		if len(groups) == 0 {
 			for _, n := range needs {
@@ -143,7 +143,7 @@ func reaches(v *View) []Problem {
 		for _, g := range groups {
 			for _, r := range v.egress(g) {
 				if !slices.ContainsFunc(needs, func(n need) bool { return v.serves(r, n) }) {
-					out.add(f.ID, "may go where it needs nothing, by %s: %s", r.resource, target(v, r))
+					out.add(f.ID, "can reach a target that it doesn't need, by %s: %s", r.resource, target(v, r))
 				}
 			}
 		}
@@ -151,9 +151,9 @@ func reaches(v *View) []Problem {
 	return out
 }
 
-// told finds a function whose environment names a store that it may not log
-// in to.
-func told(v *View, f cfn.Resource, needs []need, out *report) {
+// configured finds a function whose environment refers to a store that it may
+// not log in to.
+func configured(v *View, f cfn.Resource, needs []need, out *report) {
 	environment := texts(at(f.Properties, "Environment", "Variables"))
 	for _, s := range v.stores() {
 		attribute := "PrimaryEndPoint.Address"
@@ -162,7 +162,7 @@ func told(v *View, f cfn.Resource, needs []need, out *report) {
 		}
 		named := strings.Contains(strings.Join(environment, " "), text(v.value(s, attribute)))
 		if named && !slices.Contains(needs, need{store: s.ID}) {
-			out.add(f.ID, "is told of %s and may not log in to it", s.ID)
+			out.add(f.ID, "its environment has %s, but it may not log in to it", s.ID)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func target(v *View, r rule) string {
 	return fmt.Sprintf("%s %d-%d to %s", r.protocol, r.from, r.to, to)
 }
 
-// serves says that an egress rule is for a need.
+// serves reports whether an egress rule is for a need.
 func (v *View) serves(r rule, n need) bool {
 	if n.store == "" {
 		return n.service == "s3" && r.prefixList != "" && r.lets(443) || n.service != "s3" && r.group != "" && r.lets(443)
@@ -184,7 +184,7 @@ func (v *View) serves(r rule, n need) bool {
 	return slices.Contains(groups, r.group) && r.lets(port)
 }
 
-// blocked says why a function doesn't reach something; empty when it does.
+// blocked explains why a function can't reach its need; empty if it can.
 func (v *View) blocked(f cfn.Resource, groups []string, n need) string {
 	leaves := false
 	for _, g := range groups {
@@ -205,7 +205,7 @@ func (v *View) blocked(f cfn.Resource, groups []string, n need) string {
 	return "no rule lets it in"
 }
 
-// throughEndpoint says why a call doesn't get through the service's endpoint.
+// throughEndpoint explains why a call doesn't pass the service's endpoint.
 func (v *View) throughEndpoint(f cfn.Resource, n need) string {
 	for _, e := range v.of("AWS::EC2::VPCEndpoint") {
 		if !strings.HasSuffix(text(e.Properties["ServiceName"]), "."+n.service) {
@@ -230,10 +230,10 @@ func (v *View) throughEndpoint(f cfn.Resource, n need) string {
 		}
 		return "the policy of " + e.ID + " doesn't allow it"
 	}
-	return "there is no endpoint for " + n.service
+	return "no endpoint exists for " + n.service
 }
 
-// endpointPolicies finds what an endpoint lets through and no function needs.
+// endpointPolicies finds statements of endpoints that no function needs.
 func endpointPolicies(v *View) []Problem {
 	var out report
 	var needs []need
@@ -244,18 +244,18 @@ func endpointPolicies(v *View) []Problem {
 	}
 	for _, e := range v.of("AWS::EC2::VPCEndpoint") {
 		if e.Properties["PolicyDocument"] == nil {
-			out.add(e.ID, "has no policy, so everything passes")
+			out.add(e.ID, "has no policy, so it allows everything")
 		}
 		for _, s := range statements(e.Properties["PolicyDocument"]) {
 			if text(s.principal) != "*" {
-				out.add(e.ID, "a statement for %s: an endpoint's policy applies to everybody", text(s.principal))
+				out.add(e.ID, "a statement for %s: an endpoint's policy must apply to all principals", text(s.principal))
 			}
 			for _, resource := range s.resources {
 				for _, action := range s.actions {
 					one := statement{actions: []string{action}, resources: []string{resource}}
 					wide := strings.HasSuffix(action, "*") || resource == "*" || strings.HasSuffix(resource, ":::*")
 					if wide || !slices.ContainsFunc(needs, func(n need) bool { return one.covers(n.action, n.resource) }) {
-						out.add(e.ID, "lets through %s on %s, which no function needs", action, resource)
+						out.add(e.ID, "allows %s on %s, which no function needs", action, resource)
 					}
 				}
 			}
@@ -264,12 +264,12 @@ func endpointPolicies(v *View) []Problem {
 	return out
 }
 
-// storesAreClosed finds whoever gets at a store without being a function that
-// needs it.
+// storesAreClosed finds everything that can reach a store without being a
+// function that needs it.
 func storesAreClosed(v *View) []Problem {
 	var out report
 	for _, s := range v.stores() {
-		data := s.ID // a replica has its source's, and so its clients
+		data := s.ID // a replica has its source's data, and so its clients
 		if source, ok := v.find(s.Properties["SourceDBInstanceIdentifier"], "AWS::RDS::DBInstance"); ok {
 			data = source.ID
 		}
@@ -294,7 +294,7 @@ func storesAreClosed(v *View) []Problem {
 	return out
 }
 
-// members are the resources in a security group.
+// members returns the resources in a security group.
 func (v *View) members(group string) []cfn.Resource {
 	var out []cfn.Resource
 	for _, r := range v.all() {

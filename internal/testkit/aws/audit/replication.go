@@ -2,8 +2,8 @@ package audit
 
 import "strings"
 
-// replication finds a bucket whose copies are never made: S3 takes the role
-// without looking at what it may do, and objects just stay in status FAILED.
+// replication finds buckets whose copies are never made: S3 accepts the role
+// without checking its permissions, and objects just get the status FAILED.
 func replication(v *View) []Problem {
 	var out report
 	for _, b := range v.of("AWS::S3::Bucket") {

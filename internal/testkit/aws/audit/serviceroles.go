@@ -5,19 +5,20 @@ import (
 	"strings"
 )
 
-// duty is what a service other than Lambda does with a role.
+// duty describes the calls that a service other than Lambda makes with a role.
 type duty struct {
-	// must is what it calls; may is what it calls where something is on.
+	// must lists its required calls; may lists calls that an option requires.
 	must, may []string
-	// managed is AWS's own policy for it, which it wants instead.
+	// managed is AWS's own policy to use instead.
 	managed string
 }
 
-// duties are by the service that takes the role. What a function calls is
-// recorded while it runs, and compared with its role there.
+// duties returns the duties by service principal. Calls of functions are
+// recorded at run time instead and compared with their roles there.
 func duties() map[string]duty {
 	return map[string]duty{
-		// What replication must have is on certain resources, and checked there.
+		// The actions that replication requires apply to specific resources;
+		// the check replication covers them.
 		"s3.amazonaws.com": {may: []string{"s3:GetReplicationConfiguration", "s3:ListBucket", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging",
 			"s3:GetObjectRetention", "s3:GetObjectLegalHold", "s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags", "kms:Decrypt", "kms:Encrypt"}},
 		"vpc-flow-logs.amazonaws.com":  {must: []string{"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams", "logs:DescribeLogGroups"}},
@@ -26,9 +27,9 @@ func duties() map[string]duty {
 	}
 }
 
-// serviceRoles finds roles of services that allow more or less than the service
-// calls. A service says nothing of a permission it lacks, or says it in a place
-// where nobody looks.
+// serviceRoles finds service roles that allow more or less than the service
+// calls. A service does not report a missing permission, or reports it where it
+// is rarely noticed.
 func serviceRoles(v *View) []Problem {
 	var out report
 	known := duties()

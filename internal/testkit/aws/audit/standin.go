@@ -12,7 +12,7 @@ import (
 
 const account = "111122223333"
 
-// guid is a stack's UUID, the same for the same name.
+// guid returns a UUID derived from a name.
 func guid(of string) string {
 	sum := hex.EncodeToString(hash(of))
 	return strings.Join([]string{sum[:8], sum[8:12], "4" + sum[13:16], "a" + sum[17:20], sum[20:32]}, "-")
@@ -23,20 +23,20 @@ func hash(s string) []byte {
 	return sum[:]
 }
 
-// shape is what a type's physical id and attributes look like. In a pattern
-// {id} is the physical id, {logical} the logical id, {hash} 17 hexadecimal
-// digits, {uuid} a UUID, {generated} a generated name, {bucket} one for a bucket,
-// {=Name} one of the resource's properties.
+// shape describes a type's physical id and attributes. In a pattern, {id} is
+// the physical id, {logical} the logical id, {hash} 17 hexadecimal digits,
+// {uuid} a UUID, {generated} a generated name, {bucket} a generated bucket
+// name, and {=Name} a property of the resource.
 type shape struct {
-	// name is the property that names the resource, where there is one.
+	// name is the property with the resource's name, if the type has one.
 	name string
 	// id is the physical id of a resource without such a name.
 	id         string
 	attributes map[string]string
 }
 
-// shapes are the types whose ids or attributes something is checked against.
-// Any other type has a generated name, and any attribute.
+// shapes returns the types whose ids or attributes a check uses. Every other
+// type has a generated name and arbitrary attributes.
 func shapes() map[string]shape {
 	return map[string]shape{
 		"AWS::ApiGateway::Account":           {id: "{hash}"},
@@ -77,7 +77,7 @@ func shapes() map[string]shape {
 	}
 }
 
-// standIn answers Ref (attribute "") and GetAtt for a resource.
+// standIn returns the value of Ref (attribute "") or GetAtt for a resource.
 func (v *View) standIn(r cfn.Resource, attribute string, property func(string) any) any {
 	key := r.ID + "." + attribute
 	if _, known := v.values[key]; !known {
@@ -91,7 +91,7 @@ func (v *View) makeStandIn(r cfn.Resource, attribute string, property func(strin
 	logical := strings.ToLower(r.ID)
 	generated := v.stack.Name + "-" + r.ID + "-" + strings.ToUpper(hex.EncodeToString(hash(v.stack.ID + r.ID))[:12])
 	sum := hex.EncodeToString(hash(v.stack.ID + r.ID + "id"))
-	// As CloudFormation names a bucket: small letters, at most 63 of them.
+	// The form of CloudFormation's bucket names: small letters, at most 63.
 	bucket := strings.ToLower(v.stack.Name[:min(24, len(v.stack.Name))] + "-" + r.ID[:min(24, len(r.ID))] + "-" + sum[:12])
 	fill := strings.NewReplacer("{p}", v.stack.Partition, "{r}", v.stack.Region, "{a}", account, "{logical}", logical, "{hash}", sum[:17], "{uuid}", guid(sum), "{bucket}", bucket)
 	expand := func(pattern, id string) string {
@@ -126,17 +126,17 @@ func (v *View) makeStandIn(r cfn.Resource, attribute string, property func(strin
 		return expand(pattern, id)
 	}
 	if known {
-		return nil // CloudFormation refuses it
+		return nil // CloudFormation rejects it
 	}
 	return expand("arn:{p}:"+strings.ToLower(r.Type)+":{r}:{a}:{logical}/"+attribute, id)
 }
 
-// value is Ref or GetAtt of an evaluated resource.
+// value returns Ref or GetAtt of an evaluated resource.
 func (v *View) value(r cfn.Resource, attribute string) any {
 	return v.standIn(r, attribute, func(name string) any { return r.Properties[name] })
 }
 
-// own remembers that a resource's values are its.
+// own records the values of a resource.
 func (v *View) own(r cfn.Resource) {
 	values := []string{v.physicalID(r)}
 	s := v.shapes[r.Type]

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// databaseVersions are PostgreSQL's majors with standard support on RDS.
+// databaseVersions returns PostgreSQL's major versions with standard support on
+// RDS.
 func databaseVersions() []string { return []string{"15", "16", "17", "18"} }
 
 func major(version string) string {
@@ -18,7 +19,7 @@ func databaseEngine(v *View) []Problem {
 	var out report
 	for _, d := range v.of("AWS::RDS::DBInstance") {
 		if d.Properties["SourceDBInstanceIdentifier"] != nil {
-			continue // has its source's
+			continue // uses its source's
 		}
 		if text(d.Properties["Engine"]) != "postgres" || !slices.Contains(databaseVersions(), major(text(d.Properties["EngineVersion"]))) {
 			out.add(d.ID, "%s %s is retired or unknown", text(d.Properties["Engine"]), text(d.Properties["EngineVersion"]))
@@ -47,8 +48,8 @@ func parameterGroups(v *View) []Problem {
 	return out
 }
 
-// databaseStorage is gp3's rules: 20 to 65536 GiB; below 400 no IOPS and no
-// throughput; growth of at least a tenth.
+// databaseStorage checks gp3's limits: 20 to 65536 GiB; below 400 GiB neither
+// IOPS nor throughput; growth of at least a tenth.
 func databaseStorage(v *View) []Problem {
 	var out report
 	for _, d := range v.of("AWS::RDS::DBInstance") {
@@ -63,7 +64,7 @@ func databaseStorage(v *View) []Problem {
 			out.add(d.ID, "%v GiB: gp3 is 20 to 65536", size)
 		}
 		if most != 0 && most < size*1.1 {
-			out.add(d.ID, "grows from %v to %v GiB: RDS wants a tenth more at least", size, most)
+			out.add(d.ID, "grows from %v to %v GiB: RDS requires growth of at least a tenth", size, most)
 		}
 		if size < 400 && (d.Properties["Iops"] != nil || d.Properties["StorageThroughput"] != nil) {
 			out.add(d.ID, "IOPS and throughput can't be set below 400 GiB")
@@ -79,10 +80,10 @@ func databaseName(v *View) []Problem {
 	for _, d := range v.of("AWS::RDS::DBInstance") {
 		name, user := text(d.Properties["DBName"]), text(d.Properties["MasterUsername"])
 		if name != "" && (!goodDatabaseName.MatchString(name) || slices.Contains([]string{"admin", "postgres", "rdsadmin", "template0", "template1", "user"}, strings.ToLower(name))) {
-			out.add(d.ID, "RDS refuses the database name %q", name)
+			out.add(d.ID, "RDS rejects the database name %q", name)
 		}
 		if slices.Contains([]string{"admin", "rdsadmin", "user", "public", "rds_superuser", "rds_iam", "rds_replication", "rds_password"}, user) || strings.HasPrefix(user, "pg_") || len(user) > 16 {
-			out.add(d.ID, "RDS refuses the master's name %q", user)
+			out.add(d.ID, "RDS rejects the master user's name %q", user)
 		}
 	}
 	return out
@@ -98,8 +99,8 @@ func monitoringRole(v *View) []Problem {
 	return out
 }
 
-// cacheSizes are the sizes of ElastiCache's node families; "most" stands for
-// large to 16xlarge.
+// cacheSizes returns the sizes of ElastiCache's node families; "most" is large
+// to 16xlarge.
 func cacheSizes() map[string][]string {
 	small := []string{"micro", "small", "medium"}
 	most := []string{"large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge"}
@@ -115,7 +116,7 @@ func cacheNodeType(v *View) []Problem {
 	for _, c := range v.of("AWS::ElastiCache::ReplicationGroup") {
 		parts := strings.Split(text(c.Properties["CacheNodeType"]), ".")
 		if len(parts) != 3 || parts[0] != "cache" || !slices.Contains(cacheSizes()[parts[1]], parts[2]) {
-			out.add(c.ID, "no node type %s", text(c.Properties["CacheNodeType"]))
+			out.add(c.ID, "unknown node type %s", text(c.Properties["CacheNodeType"]))
 		}
 	}
 	return out
@@ -135,8 +136,8 @@ func cacheFailover(v *View) []Problem {
 	return out
 }
 
-// cacheUsers knows the difference between the engines: a group for redis needs
-// a user named default, one for valkey none.
+// cacheUsers checks a difference between the engines: a user group for redis
+// needs a user named default, one for valkey doesn't.
 func cacheUsers(v *View) []Problem {
 	var out report
 	for _, g := range v.of("AWS::ElastiCache::UserGroup") {
@@ -151,10 +152,10 @@ func cacheUsers(v *View) []Problem {
 	}
 	for _, u := range v.of("AWS::ElastiCache::User") {
 		if text(at(u.Properties, "AuthenticationMode", "Type")) == "iam" && text(u.Properties["UserId"]) != text(u.Properties["UserName"]) {
-			out.add(u.ID, "with IAM the id and the name have to be the same")
+			out.add(u.ID, "with IAM the id and the name must be the same")
 		}
 		if access := text(u.Properties["AccessString"]); !strings.HasPrefix(access, "on ") && !strings.HasPrefix(access, "off ") {
-			out.add(u.ID, "the access string says neither on nor off, which is off")
+			out.add(u.ID, "the access string has neither on nor off, which means off")
 		}
 	}
 	return out

@@ -12,7 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/audit"
 )
 
-// tests are the names of all tests of the module.
+// tests lists the names of all tests of the module.
 func tests(t *testing.T) []string {
 	t.Helper()
 	var out []string
@@ -36,8 +36,8 @@ func tests(t *testing.T) []string {
 	return out
 }
 
-// TestTraps keeps what the list of traps points at there: files, tests and
-// checks. Every check is for a trap.
+// TestTraps checks that the files, tests and checks in the list of traps exist,
+// and that every check has a trap.
 func TestTraps(t *testing.T) {
 	text := document(t, "pitfalls.md")
 	names := tests(t)
@@ -45,7 +45,7 @@ func TestTraps(t *testing.T) {
 		switch what := m[1]; {
 		case strings.HasPrefix(what, "Test"):
 			if !slices.Contains(names, what) {
-				t.Errorf("no test %s", what)
+				t.Errorf("test %s does not exist", what)
 			}
 		case strings.HasPrefix(what, "internal/") || strings.HasPrefix(what, "functions/") || strings.HasPrefix(what, "docs/"):
 			if _, err := os.Stat(filepath.Join(root, what)); err != nil {
@@ -63,11 +63,11 @@ func TestTraps(t *testing.T) {
 	}
 	for _, c := range audit.Checks() {
 		if !mentioned[c.Name] {
-			t.Errorf("no trap for the check %q", c.Name)
+			t.Errorf("the check %q has no trap", c.Name)
 		}
 		delete(mentioned, c.Name)
 	}
 	for name := range mentioned {
-		t.Errorf("no check %q", name)
+		t.Errorf("check %q does not exist", name)
 	}
 }

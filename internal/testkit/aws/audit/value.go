@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// at follows keys into maps; nil where one is missing.
+// at follows keys into maps; nil if a key is missing.
 func at(value any, keys ...string) any {
 	for _, key := range keys {
 		m, ok := value.(map[string]any)
@@ -21,7 +21,7 @@ func at(value any, keys ...string) any {
 	return value
 }
 
-// list is a value that may be one or several; nil is none.
+// list returns a single value or a list as a list; nil gives an empty list.
 func list(value any) []any {
 	switch value := value.(type) {
 	case nil:
@@ -42,7 +42,7 @@ func texts(value any) []string {
 	return out
 }
 
-// text is a scalar as it is written, and anything else as JSON.
+// text returns a scalar as text, and anything else as JSON.
 func text(value any) string {
 	switch value := value.(type) {
 	case nil:
@@ -62,7 +62,7 @@ func text(value any) string {
 	}
 }
 
-// number is a number or its text; 0 where there is none.
+// number returns a number or a text's number; 0 if there isn't one.
 func number(value any) float64 {
 	n, err := strconv.ParseFloat(text(value), 64)
 	if err != nil {
@@ -71,11 +71,11 @@ func number(value any) float64 {
 	return n
 }
 
-// yes is true or its text.
+// yes reports whether a value is true or "true".
 func yes(value any) bool { return text(value) == "true" }
 
-// visit calls f for every map entry inside a value, in order; path is the keys
-// down to it.
+// visit calls f for every map entry inside a value, in order; path is the list
+// of keys above it.
 func visit(value any, path []string, f func(path []string, key string, value any)) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -90,8 +90,8 @@ func visit(value any, path []string, f func(path []string, key string, value any
 	}
 }
 
-// match is IAM's wildcard: a star stands for any text, slashes too, a question
-// mark for one character.
+// match implements IAM's wildcards: a star matches any text, including slashes,
+// a question mark one character.
 func match(pattern, s string) bool {
 	if pattern == "" {
 		return s == ""
@@ -107,10 +107,10 @@ func match(pattern, s string) bool {
 	return s != "" && (pattern[0] == '?' || pattern[0] == s[0]) && match(pattern[1:], s[1:])
 }
 
-// sample is a string that a pattern stands for.
+// sample returns a string that a pattern matches.
 func sample(pattern string) string { return strings.NewReplacer("*", "x", "?", "x").Replace(pattern) }
 
-// between says that the text between two marks is there, and what it is.
+// between returns the text between two marks.
 func between(s, before, after string) (string, bool) {
 	_, rest, ok := strings.Cut(s, before)
 	if !ok {

@@ -1,10 +1,10 @@
-// Package audit reads a rendered template as AWS would, and finds what neither
-// CloudFormation's own checks nor a linter notice: a function that doesn't
-// reach its database, an alarm on a metric that nobody publishes, a policy that
-// grants the wrong half of a bucket.
+// Package audit evaluates a rendered template like AWS and finds faults that
+// neither CloudFormation's own checks nor a linter notice: a function that
+// can't reach its database, an alarm on a metric that is never published, a
+// policy that grants only half of the needed bucket actions.
 //
-// It takes a template as it is rendered, by resource types and references, so
-// a resource that is added later is checked without a change here.
+// It works on the rendered template, by resource types and references, so that
+// a resource added later is checked without a change here.
 package audit
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// Problem is something that would fail, never fire or let too much through.
+// Problem is something that would fail, never fire, or allow too much.
 type Problem struct {
 	// Resource is a logical id, or the name of an output.
 	Resource, What string
@@ -24,35 +24,35 @@ type Problem struct {
 
 func (p Problem) String() string { return p.Resource + ": " + p.What }
 
-// Options say which stack a template is looked at for.
+// Options describe the stack for which to evaluate a template.
 type Options struct {
-	// StackName is at most 40 characters; empty stands for "events".
+	// StackName has at most 40 characters; empty means "events".
 	StackName string
 	// Region is empty for us-east-1.
 	Region string
-	// Values are parameter values beside the template's defaults.
+	// Values are parameter values; others have the template's defaults.
 	Values map[string]string
-	// Defaults says that the variables are an environment's defaults: nothing
-	// may be on that costs money or fails in a new account.
+	// Defaults reports whether the variables are an environment's defaults:
+	// options that cost money or fail in a new account must then be off.
 	Defaults bool
-	// OwnMetrics are the metrics that the functions publish.
+	// OwnMetrics lists the metrics that the functions publish.
 	OwnMetrics []string
 }
 
-// View is a template with parameters filled and functions evaluated. What only
-// AWS would know, such as a VPC's id, is a stand-in that is the same in every
-// run and belongs to one resource.
+// View is a template with parameters filled in and functions evaluated. A value
+// that only AWS would know, such as a VPC's id, is replaced by a stand-in that
+// is unique to its resource and the same in every run.
 type View struct {
 	Options
 	*cfn.Evaluated
 
 	stack  cfn.Stack
 	parsed *cfn.Template
-	owners map[string][]string // a physical id or attribute to logical ids; made when it is asked for
+	owners map[string][]string // physical id or attribute to logical ids; created on first use
 	shapes map[string]shape
 	series map[string][]series
 	sorted []cfn.Resource    // by logical id
-	values map[string]any    // stand-ins that were asked for before
+	values map[string]any    // stand-ins used so far
 	needed map[string][]need // by function
 }
 
@@ -65,7 +65,7 @@ func New(body string, o Options) (*View, error) {
 	return view(parsed, o, shapes(), published())
 }
 
-// FromTree is New for a template that is parsed already.
+// FromTree is New for a parsed template.
 func FromTree(tree map[string]any, o Options) (*View, error) {
 	parsed, err := cfn.LoadTree(tree)
 	if err != nil {
@@ -101,7 +101,7 @@ func view(parsed *cfn.Template, o Options, shapes map[string]shape, series map[s
 	return v, nil
 }
 
-// partition is a region's, with the end of its host names.
+// partition returns a region's partition and its DNS suffix.
 func partition(region string) (name, suffix string) {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
@@ -112,14 +112,14 @@ func partition(region string) (name, suffix string) {
 	return "aws", "amazonaws.com"
 }
 
-// other is the same template in another stack or region.
+// other returns the same template in another stack or region.
 func (v *View) other(stackName, region string) (*View, error) {
 	o := v.Options
 	o.StackName, o.Region = stackName, region
 	return view(v.parsed, o, v.shapes, v.series)
 }
 
-// of lists the resources of a type, by logical id.
+// of returns the resources of some types, by logical id.
 func (v *View) of(types ...string) []cfn.Resource {
 	var out []cfn.Resource
 	for _, r := range v.sorted {
@@ -130,11 +130,11 @@ func (v *View) of(types ...string) []cfn.Resource {
 	return out
 }
 
-// all lists every resource, by logical id.
+// all returns every resource, by logical id.
 func (v *View) all() []cfn.Resource { return v.sorted }
 
-// find is the resource of a type that a value stands for: its physical id or
-// one of its attributes.
+// find returns the resource of a type that a value identifies: by physical id
+// or by one of its attributes.
 func (v *View) find(value any, types ...string) (cfn.Resource, bool) {
 	if v.owners == nil {
 		v.owners = map[string][]string{}
@@ -150,7 +150,7 @@ func (v *View) find(value any, types ...string) (cfn.Resource, bool) {
 	return cfn.Resource{}, false
 }
 
-// whose says in a message what a value is.
+// whose describes a value in a message.
 func (v *View) whose(value any) string {
 	if r, ok := v.find(value); ok {
 		return r.ID + ", which is of type " + r.Type
@@ -158,11 +158,11 @@ func (v *View) whose(value any) string {
 	return fmt.Sprintf("%q", text(value))
 }
 
-// physicalID is what Ref gives.
+// physicalID returns the value of Ref.
 func (v *View) physicalID(r cfn.Resource) string { return text(v.value(r, "")) }
 
-// before says that a resource exists before another is made, by references and
-// DependsOn, however long the chain.
+// before reports whether a resource exists before another is created, through
+// any chain of references and DependsOn.
 func (v *View) before(id, first string) bool {
 	seen := map[string]bool{}
 	var walk func(string) bool
@@ -183,8 +183,8 @@ func (v *View) before(id, first string) bool {
 	return walk(id)
 }
 
-// function is the function that a name, an ARN, a version or an alias stands
-// for.
+// function returns the function that a name, an ARN, a version or an alias
+// refers to.
 func (v *View) function(value any) (cfn.Resource, bool) {
 	r, ok := v.find(value, "AWS::Lambda::Function", "AWS::Lambda::Alias", "AWS::Lambda::Version")
 	if ok && r.Type != "AWS::Lambda::Function" {

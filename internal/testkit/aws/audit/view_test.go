@@ -24,7 +24,7 @@ var environments = []string{config.Production, config.Staging, config.Developmen
 
 const root = "../../../.."
 
-// rendered is an environment's template as JSON.
+// rendered returns an environment's template as JSON.
 func rendered(t testing.TB, v config.Variables) string {
 	t.Helper()
 	keys := map[string]string{}
@@ -42,7 +42,7 @@ func rendered(t testing.TB, v config.Variables) string {
 	return string(body)
 }
 
-// options are a stack of the template, with a password that is found again.
+// options describe a stack of the template, with a recognizable password.
 func options(t testing.TB, name string) audit.Options {
 	return audit.Options{StackName: name, OwnMetrics: ownMetrics(t), Values: map[string]string{"DatabasePassword": "the-only-secret-there-is"}}
 }
@@ -56,8 +56,8 @@ func look(t testing.TB, body string, o audit.Options) *audit.View {
 	return v
 }
 
-// ownMetrics are the metrics that a function's code writes: contract names
-// them, and one that no function mentions has no data.
+// ownMetrics returns the metrics that the functions' code writes: those
+// declared in package contract and used by a function.
 func ownMetrics(t testing.TB) []string {
 	t.Helper()
 	values := map[string]string{}
@@ -86,13 +86,12 @@ func ownMetrics(t testing.TB) []string {
 		}
 	}
 	if len(out) < 5 {
-		t.Fatalf("only %v are written", out)
+		t.Fatalf("only %v are used", out)
 	}
 	return out
 }
 
-// source is the functions' code without its tests, and what runs their
-// handlers.
+// source returns the functions' code and package lambdarun, without tests.
 func source(t testing.TB) string {
 	t.Helper()
 	var out strings.Builder
@@ -112,8 +111,8 @@ func source(t testing.TB) string {
 	return out.String()
 }
 
-// TestEveryInvocationIsTimed wants each function that runs by itself to tell
-// when its timeout comes near; the schema's runs in a deploy.
+// TestEveryInvocationIsTimed requires that each function reports when it comes
+// close to its timeout, except schema, which runs in a deploy.
 func TestEveryInvocationIsTimed(t *testing.T) {
 	for _, f := range contract.Functions() {
 		text, err := os.ReadFile(filepath.Join(root, "functions", f.Name, "bootstrap", "main.go"))
@@ -126,14 +125,13 @@ func TestEveryInvocationIsTimed(t *testing.T) {
 	}
 }
 
-// subject is a rendered template that has to pass.
+// subject is a rendered template that must pass.
 type subject struct {
 	name, body string
 	defaults   bool
 }
 
-// subjects are the environments' defaults, and each with everything on that
-// the options offer.
+// subjects are the environments with defaults, and with every option on.
 func subjects(t testing.TB) []subject {
 	t.Helper()
 	var out []subject
@@ -144,7 +142,7 @@ func subjects(t testing.TB) []subject {
 	return out
 }
 
-// longest is the longest of names, and the smallest of networks.
+// longest returns options with the longest names and the smallest networks.
 func longest(o audit.Options) audit.Options {
 	o.StackName = "A" + strings.Repeat("b", 39)
 	o.Values = maps.Clone(o.Values)
@@ -152,8 +150,8 @@ func longest(o audit.Options) audit.Options {
 	return o
 }
 
-// TestPasses has every check judge every template, under a short name and
-// under the longest that is allowed.
+// TestPasses runs every check on every template, with a short name and with the
+// longest allowed name.
 func TestPasses(t *testing.T) {
 	for _, s := range subjects(t) {
 		t.Run(s.name, func(t *testing.T) {
@@ -166,14 +164,14 @@ func TestPasses(t *testing.T) {
 	}
 }
 
-// TestPartitions looks at stacks in China and in GovCloud, where ARNs, hosts and
-// one principal are others.
+// TestPartitions evaluates stacks in China and in GovCloud, where ARNs, hosts
+// and one principal differ.
 func TestPartitions(t *testing.T) {
 	for _, region := range []string{"cn-north-1", "us-gov-west-1"} {
 		v, all := config.Default(config.Production), everything(t, config.Production)
 		v.Region, v.S3PrefixListId = region, "pl-0123abcd"
 		all.Region, all.S3PrefixListId = region, "pl-0123abcd"
-		all.DomainName, all.DomainCertificateArn, all.DomainHostedZoneId = "", "", "" // a certificate is of one region
+		all.DomainName, all.DomainCertificateArn, all.DomainHostedZoneId = "", "", "" // a certificate belongs to one region
 		body := rendered(t, v)
 		if strings.Contains(body, "arn:aws:") {
 			t.Errorf("%s: an ARN of another partition", region)
@@ -185,8 +183,8 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
-// open are problems that are known and not solved yet, by the beginning of
-// their text. A line goes when its problem does.
+// open lists known problems that are not solved yet, by the beginning of their
+// text. Remove a line when its problem is solved.
 func open() []string { return nil }
 
 func report(t *testing.T, problems map[string][]audit.Problem) {
@@ -202,7 +200,7 @@ func report(t *testing.T, problems map[string][]audit.Problem) {
 	}
 }
 
-// TestOpen keeps the list of open problems to those that are there.
+// TestOpen checks that every open problem still exists.
 func TestOpen(t *testing.T) {
 	var all []string
 	for _, problems := range audit.Run(look(t, rendered(t, everything(t, config.Production)), longest(options(t, "events")))) {

@@ -1,5 +1,5 @@
-// Package everyoption lists what variables.yaml offers beside its defaults, for
-// tests that render, judge or deploy with it.
+// Package everyoption lists the options of variables.yaml, for tests that
+// render, check or deploy a template with each option.
 package everyoption
 
 import (
@@ -7,28 +7,28 @@ import (
 	"strings"
 )
 
-// Option switches something on that is off in production by default, or the
-// other way round.
+// Option turns on a setting that is off in production by default, or the
+// reverse.
 type Option struct {
 	// Name is the golden file's.
 	Name string
 	// Lines are for a variables file.
 	Lines string
-	// Alone says that it can't be on together with all the others.
+	// Alone reports whether it can't be combined with all other options.
 	Alone bool
 }
 
-// Replica is the bucket of the archive's copies; whoever deploys makes it, with
-// versions.
+// Replica is the bucket of the archive's copies; the test that deploys must
+// create it, with versioning.
 const Replica = "archive-copy"
 
-// Domain is the API's own name, which one stack of an account can have.
+// Domain is the API's domain name, which only one stack of an account can have.
 const Domain = "events.example.com"
 
-// ObjectLock is the option that only a new stack can have.
+// ObjectLock is an option that only a new stack can have.
 const ObjectLock = "object-lock"
 
-// List gives every option, by name.
+// List returns every option, by name.
 func List() []Option {
 	return []Option{
 		{Name: "account-role-existing", Lines: "ApiGatewayAccountRole: existing", Alone: true},
@@ -55,7 +55,7 @@ func List() []Option {
 	}
 }
 
-// All is every option that can be on at once, but for some by name, as lines
+// All returns every option that can be combined, except some by name, as lines
 // for a variables file.
 func All(but ...string) string {
 	var lines []string

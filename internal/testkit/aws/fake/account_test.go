@@ -9,7 +9,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// logging is a stack whose API logs with a role that the stack keeps.
+// logging is a stack whose API logs with a role that the stack retains.
 const logging = `
 Resources:
   Role:
@@ -41,8 +41,8 @@ Outputs:
   Api: {Value: !Ref Api}
 `
 
-// TestAccount does with the AWS CLI what ends a kept role: looks for who logs
-// with it, takes it from the account and deletes it.
+// TestAccount removes a retained role with the AWS CLI: it finds the users of
+// the role, removes it from the account and deletes it.
 func TestAccount(t *testing.T) {
 	f := start(t, awsfake.Options{})
 	c, s := created(t, f, "logs", logging)
@@ -73,14 +73,14 @@ func TestAccount(t *testing.T) {
 	check("prod arn:aws:logs:us-east-1:123456789012:log-group:theirs None test None INFO", "apigateway", "get-stages", "--rest-api-id", foreign, "--query", fields)
 	check(socket+" WEBSOCKET", "apigatewayv2", "get-apis", "--query", "Items[].[ApiId,ProtocolType]")
 	check("prod ERROR", "apigatewayv2", "get-stages", "--api-id", socket, "--query", "Items[].[StageName,DefaultRouteSettings.LoggingLevel]")
-	refused("Invalid API identifier specified", "apigateway", "get-stages", "--rest-api-id", "nobody")
+	refused("Invalid API identifier specified", "apigateway", "get-stages", "--rest-api-id", "absent")
 
 	check("more own", "iam", "list-role-policies", "--role-name", "kept", "--query", "PolicyNames")
 	remove(t, f, c, "logs", types.StackStatusDeleteComplete)
-	// API Gateway's documentation has no removal of the role, only its replacement.
+	// API Gateway documents no removal of the role, only its replacement.
 	refused("BadRequestException", "apigateway", "update-account", "--patch-operations", "op=remove,path=/cloudwatchRoleArn")
 	check("None", "apigateway", "update-account", "--patch-operations", "op=replace,path=/cloudwatchRoleArn", "--query", "cloudwatchRoleArn")
-	refused("The role ARN does not have required permissions configured.", "apigateway", "update-account", "--patch-operations", "op=replace,path=/cloudwatchRoleArn,value=arn:aws:iam::123456789012:role/nobody")
+	refused("The role ARN does not have required permissions configured.", "apigateway", "update-account", "--patch-operations", "op=replace,path=/cloudwatchRoleArn,value=arn:aws:iam::123456789012:role/absent")
 
 	role := func(action string, more ...string) []string {
 		return append([]string{"iam", action, "--role-name", "kept"}, more...)

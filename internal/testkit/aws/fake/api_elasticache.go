@@ -6,7 +6,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// serve answers DescribeReplicationGroups.
+// serve handles DescribeReplicationGroups.
 func (f elastiCacheAPI) serve(w http.ResponseWriter, r *request) {
 	if r.call.Action != "DescribeReplicationGroups" {
 		f.refuse(w, r, notThere(r))

@@ -11,26 +11,25 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// ForeignStage is a stage of the account that no stack made: another team's.
-// It is listed, not served.
+// ForeignStage is another team's stage, which no stack created. It is listed,
+// but not served.
 type ForeignStage struct {
-	// API is the id of its API; AddStage makes one for an empty id.
+	// API is its API's id; AddStage creates one if it is empty.
 	API string
-	// Name is prod when empty.
+	// Name is prod if empty.
 	Name string
-	// V2 makes it a stage of an API of version 2, not of a REST API; Protocol
-	// is HTTP or WEBSOCKET, HTTP when empty.
+	// V2 makes it a stage of an HTTP or WebSocket API instead of a REST API;
+	// Protocol is HTTP or WEBSOCKET, HTTP if empty.
 	V2       bool
 	Protocol string
-	// AccessLogs is the ARN that access logs go to; empty is nowhere.
+	// AccessLogs is the ARN of the access log destination; empty means none.
 	AccessLogs string
-	// LoggingLevel of the execution logs is ERROR, INFO or OFF; empty says
-	// nothing of them, as a stage without method settings.
+	// LoggingLevel of the execution logs is ERROR, INFO or OFF; empty is a
+	// stage without method settings.
 	LoggingLevel string
 }
 
-// AddStage puts another team's stage into the account, and its API where it
-// has no stage yet.
+// AddStage adds another team's stage to the account, and its API if it is new.
 func (f Surroundings) AddStage(s ForeignStage) (apiID string) {
 	if s.API == "" {
 		s.API = strings.ToLower(wire.NewID(5))
@@ -47,19 +46,20 @@ func (f Surroundings) AddStage(s ForeignStage) (apiID string) {
 	return s.API
 }
 
-// SetAPIGatewayRole sets the account's CloudWatch role, as another team would
-// have; empty unsets it.
+// SetAPIGatewayRole sets the account's CloudWatch role, as another team would;
+// empty removes it.
 func (f Surroundings) SetAPIGatewayRole(arn string) { f.apis.setAccountRole(arn) }
 
-// foreignStages are those of one kind of API, of all APIs when apiID is empty.
+// foreignStages returns those of one kind of API, of all APIs if apiID is
+// empty.
 func (a *apis) foreignStages(v2 bool, apiID string) []ForeignStage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(a.foreign), func(s ForeignStage) bool { return s.V2 != v2 || apiID != "" && s.API != apiID })
 }
 
-// serve answers for the account's settings and the lists of APIs and
-// stages, of version 2 under /v2.
+// serve handles the account's settings and lists of APIs and stages; those of
+// version 2 are under /v2.
 func (f gatewayAPI) serve(w http.ResponseWriter, r *request) {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	version2 := strings.HasPrefix(path, "/v2/")
@@ -134,8 +134,7 @@ func (f gatewayAPI) answer(r *request, operation string, version2 bool, parts []
 	return page(r, f.apiList(false), "item", "limit", "position", "position"), nil
 }
 
-// page gives up to limit entries, 25 by default, from the one that the token
-// names.
+// page returns up to limit entries, 25 by default, starting at the token.
 func page(r *request, all []map[string]any, list, limit, token, next string) map[string]any {
 	n, err := strconv.Atoi(r.URL.Query().Get(limit))
 	if err != nil || n < 1 {
@@ -161,8 +160,8 @@ func (f gatewayAPI) describeAccount() map[string]any {
 	return out
 }
 
-// updateAccount takes what API Gateway does: a replacement of the role, by
-// nothing too, and no removal of it.
+// updateAccount accepts what API Gateway accepts: replacing the role, also by
+// an empty one, but not removing it.
 func (f gatewayAPI) updateAccount(body []byte) error {
 	var in struct {
 		PatchOperations []struct{ Op, Path, Value string }
@@ -182,7 +181,7 @@ func (f gatewayAPI) updateAccount(body []byte) error {
 	return nil
 }
 
-// apiList lists the stacks' APIs and the other teams'.
+// apiList lists the stacks' APIs and those of other teams.
 func (f gatewayAPI) apiList(version2 bool) []map[string]any {
 	out := []map[string]any{}
 	if !version2 {
@@ -205,7 +204,7 @@ func (f gatewayAPI) apiList(version2 bool) []map[string]any {
 	return out
 }
 
-// stages lists an API's stages; ok is false where there is no such API.
+// stages lists an API's stages; ok is false if the API doesn't exist.
 func (f gatewayAPI) stages(version2 bool, apiID string) (out []map[string]any, ok bool) {
 	out = []map[string]any{}
 	if !version2 {

@@ -15,7 +15,8 @@ import (
 
 const iamNamespace = "https://iam.amazonaws.com/doc/2010-05-08/"
 
-// serve answers for the roles that stacks made, also those that they left.
+// serve handles calls for the roles that stacks created, including retained
+// ones.
 func (f iamAPI) serve(w http.ResponseWriter, r *request) {
 	name := r.form.Get("RoleName")
 	answer, known := map[string]func(*request, *physical) ([]wire.Node, error){
@@ -64,14 +65,14 @@ func (f iamAPI) getRole(_ *request, role *physical) ([]wire.Node, error) {
 	return []wire.Node{wire.Group("Role", nodes...)}, nil
 }
 
-// holder is a resource that gives a role policies, and the property that does.
+// holder is a resource that attaches policies to a role, and its property.
 type holder struct {
 	resource *physical
 	property string
 }
 
-// attachments are the managed policies of a role by ARN: its own list, and
-// those that name the role.
+// attachments returns a role's managed policies by ARN: its own list, and
+// policies that list the role.
 func (f iamAPI) attachments(role *physical) map[string]holder {
 	out := map[string]holder{}
 	for _, policy := range f.registry.list("AWS::IAM::ManagedPolicy") {
@@ -85,7 +86,8 @@ func (f iamAPI) attachments(role *physical) map[string]holder {
 	return out
 }
 
-// inline are a role's inline policies by name: its own, and AWS::IAM::Policy.
+// inline returns a role's inline policies by name: its own, and
+// AWS::IAM::Policy.
 func (f iamAPI) inline(role *physical) map[string]holder {
 	out := map[string]holder{}
 	for _, policy := range f.registry.list("AWS::IAM::Policy") {
@@ -137,8 +139,8 @@ func (f iamAPI) deleteInlinePolicy(r *request, role *physical) ([]wire.Node, err
 	return nil, nil
 }
 
-// take changes a resource beside its stack: the items that gone names leave
-// the property's list.
+// take changes a resource outside its stack: it removes the items for which
+// gone returns true from the property's list.
 func (f iamAPI) take(from holder, gone func(item any) bool) {
 	changed := *from.resource
 	changed.props = maps.Clone(changed.props)

@@ -8,7 +8,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// serve answers DescribeKey.
+// serve handles DescribeKey.
 func (f kmsAPI) serve(w http.ResponseWriter, r *request) {
 	var in struct{ KeyId string }
 	if err := json.Unmarshal(r.body, &in); err != nil || r.call.Action != "DescribeKey" {

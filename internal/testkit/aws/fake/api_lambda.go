@@ -11,7 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// serve answers Lambda's REST API.
+// serve handles Lambda's REST API.
 func (f lambdaAPI) serve(w http.ResponseWriter, r *request) {
 	const mappingsPath, functionsPath = "/2015-03-31/event-source-mappings", "/2015-03-31/functions/"
 	path := strings.TrimSuffix(r.URL.Path, "/")
@@ -32,13 +32,13 @@ func (f lambdaAPI) serve(w http.ResponseWriter, r *request) {
 	}
 }
 
-// is names the call for the record.
+// is sets the call's action and resource for the record.
 func (r *request) is(action, resource string) {
 	r.call.Action, r.call.Operation, r.call.Resource = action, action, resource
 }
 
-// faulty answers with an injected fault of a REST call, whose action is known
-// late.
+// faulty responds with an injected fault of a REST call, whose action is known
+// only after routing.
 func (f *account) faulty(w http.ResponseWriter, r *request) bool {
 	if injected := f.recorder.take(r.call.Service, r.call.Action, r.call.Operation); injected != nil {
 		f.refuse(w, r, injected)

@@ -11,15 +11,15 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// metrics are what a test says that CloudWatch knows, by namespace, metric and
-// the value of the dimension.
+// metrics are the values that a test has set, by namespace, metric and
+// dimension value.
 type metrics struct {
 	mu  sync.Mutex
 	all map[[3]string]func(minute time.Time) (value float64, ok bool)
 }
 
-// SetMetric has CloudWatch know a metric's value in each minute; ok is false
-// where it has none. dimension is the dimension's value.
+// SetMetric sets a metric's value per minute; ok is false for minutes without a
+// value. dimension is the dimension's value.
 func (f Surroundings) SetMetric(namespace, metric, dimension string, of func(minute time.Time) (value float64, ok bool)) {
 	f.metrics.mu.Lock()
 	defer f.metrics.mu.Unlock()
@@ -29,8 +29,8 @@ func (f Surroundings) SetMetric(namespace, metric, dimension string, of func(min
 	f.metrics.all[[3]string{namespace, metric, dimension}] = of
 }
 
-// metric is a value in a minute: as a test said, else of a stream that each
-// mapping reads to its end at once.
+// metric returns a value in a minute: the one set by a test, or else the value
+// of a stream that each mapping reads immediately.
 func (f cloudWatchAPI) metric(namespace, metric, dimension string, minute time.Time) (float64, bool) {
 	f.metrics.mu.Lock()
 	of := f.metrics.all[[3]string{namespace, metric, dimension}]
@@ -52,8 +52,8 @@ func (f cloudWatchAPI) metric(namespace, metric, dimension string, minute time.T
 	return 0, false
 }
 
-// serve answers GetMetricData, in the binary protocol that the Go SDK
-// speaks: one value a minute, the newest first, in one page.
+// serve handles GetMetricData in the binary protocol of the Go SDK: one value
+// per minute, newest first, in one page.
 func (f cloudWatchAPI) serve(w http.ResponseWriter, r *request) {
 	decoded, err := cbor.Decode(r.body)
 	in, ok := decoded.(cbor.Map)

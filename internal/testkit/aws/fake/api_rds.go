@@ -11,7 +11,7 @@ import (
 
 const rdsNamespace = "http://rds.amazonaws.com/doc/2014-10-31/"
 
-// serve answers for instances and their final snapshots.
+// serve handles calls for instances and their final snapshots.
 func (f rdsAPI) serve(w http.ResponseWriter, r *request) {
 	id, snapshot := r.form.Get("DBInstanceIdentifier"), r.form.Get("DBSnapshotIdentifier")
 	if id != "" {
@@ -63,8 +63,8 @@ func (f rdsAPI) serve(w http.ResponseWriter, r *request) {
 	}
 }
 
-// modifyInstance changes the deletion protection, which is all that the fake
-// lets be changed beside the stack.
+// modifyInstance changes the deletion protection; the fake supports no other
+// change outside the stack.
 func (f rdsAPI) modifyInstance(r *request, p *physical) {
 	changed := *p
 	changed.props = map[string]any{}

@@ -9,8 +9,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// makeSnapshot answers CreateDBSnapshot and CopyDBSnapshot; a snapshot is there
-// at once.
+// makeSnapshot handles CreateDBSnapshot and CopyDBSnapshot; a snapshot is
+// available immediately.
 func (f rdsAPI) makeSnapshot(w http.ResponseWriter, r *request) {
 	s := Snapshot{ID: r.form.Get("DBSnapshotIdentifier"), Created: time.Now()}
 	if r.call.Action == "CopyDBSnapshot" {

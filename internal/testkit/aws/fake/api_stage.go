@@ -12,8 +12,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// stageOrDeployment answers for one stage, and for deployments that no stack
-// made.
+// stageOrDeployment handles calls for one stage, and for deployments that no
+// stack created.
 func (f gatewayAPI) stageOrDeployment(operation string, parts []string, body []byte) (any, error) {
 	api := parts[1]
 	switch operation {
@@ -35,8 +35,8 @@ func (f gatewayAPI) stageOrDeployment(operation string, parts []string, body []b
 	return f.describeStage(s), nil
 }
 
-// createDeployment takes a snapshot beside the stack, and points a stage at it
-// where one is named.
+// createDeployment takes a snapshot outside the stack, and points a stage at it
+// if one is given.
 func (f gatewayAPI) createDeployment(api string, body []byte) (any, error) {
 	var in struct{ StageName string }
 	if err := json.Unmarshal(body, &in); err != nil && len(body) > 0 {
@@ -52,7 +52,7 @@ func (f gatewayAPI) createDeployment(api string, body []byte) (any, error) {
 	if in.StageName != "" {
 		s, ok := f.registry.find("AWS::ApiGateway::Stage", partID(api, in.StageName))
 		if !ok {
-			return nil, wire.Errorf("BadRequestException", "the fake makes no stage beside a stack")
+			return nil, wire.Errorf("BadRequestException", "the fake can't create a stage outside a stack")
 		}
 		f.changeStage(s, func(props map[string]any) { props["DeploymentId"] = id })
 	}
@@ -70,15 +70,15 @@ func (f gatewayAPI) deleteDeployment(api, id string) error {
 	return nil
 }
 
-// stageInUse refuses to delete a deployment that a stage points at.
+// stageInUse is the error for deleting a deployment that a stage uses.
 const stageInUse = "Active stages pointing to this deployment must be moved or deleted"
 
-// deployed says that a stage points at a deployment.
+// deployed reports whether a stage uses a deployment.
 func (f gatewayAPI) deployed(api, id string) bool {
 	return slices.ContainsFunc(f.partsOf("AWS::ApiGateway::Stage", api), func(s *physical) bool { return str(s.props, "DeploymentId") == id })
 }
 
-// changeStage changes a stage beside its stack.
+// changeStage changes a stage outside its stack.
 func (f gatewayAPI) changeStage(s *physical, change func(props map[string]any)) *physical {
 	changed := *s
 	changed.props = maps.Clone(s.props)
@@ -87,8 +87,8 @@ func (f gatewayAPI) changeStage(s *physical, change func(props map[string]any)) 
 	return &changed
 }
 
-// patchStage takes the patches of a throttle for all methods, of variables and
-// of the deployment: all or none of them.
+// patchStage supports patches of the throttle for all methods, of variables and
+// of the deployment. It applies either all patches or none.
 func (f gatewayAPI) patchStage(s *physical, body []byte) (*physical, error) {
 	var in struct {
 		PatchOperations []struct{ Op, Path, Value string }

@@ -18,7 +18,7 @@ type apis struct {
 
 func newAPIs(f *account) *apis { return &apis{fake: f, deployments: map[string]*deployment{}} }
 
-// deployment is what an API looked like when it was deployed.
+// deployment is a snapshot of an API.
 type deployment struct {
 	apiID     string
 	routes    []route
@@ -41,7 +41,7 @@ type route struct {
 	timeout  int      // milliseconds
 }
 
-// gatewayResponse is a response that the gateway gives by itself.
+// gatewayResponse is a response of the gateway itself.
 type gatewayResponse struct {
 	status    string
 	headers   map[string]string
@@ -60,7 +60,7 @@ func (a *apis) setAccountRole(arn string) {
 	a.role = arn
 }
 
-// has says that there is a deployment, of a stack or beside it.
+// has reports whether a deployment exists, in a stack or outside.
 func (a *apis) has(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -108,8 +108,8 @@ func (a *apis) deploy(id, apiID string) error {
 	return nil
 }
 
-// mockResponse is what a MOCK integration answers: its headers are fixed, since
-// mapping templates aren't evaluated.
+// mockResponse is the response of a MOCK integration: its headers are fixed,
+// since mapping templates aren't evaluated.
 type mockResponse struct {
 	status  int
 	headers map[string]string
@@ -152,7 +152,7 @@ func (f gatewayAPI) route(apiID string, props map[string]any) (route, error) {
 	return r, nil
 }
 
-// pathOf is a resource's whole path.
+// pathOf returns a resource's full path.
 func (f gatewayAPI) pathOf(apiID, resourceID string) string {
 	if resourceID == rootOf(apiID) {
 		return "/"
@@ -172,8 +172,8 @@ func texts(m map[string]any) map[string]string {
 	return out
 }
 
-// find gives the stage's deployment and the route of a path; params are the
-// path's parameters. stage is nil without a stage, route without a route.
+// find returns the stage's deployment and the route of a path; params are the
+// path parameters. stage is nil if the stage is unknown, route if the route is.
 func (a *apis) find(apiID, stageName, method, path string) (stage *physical, d *deployment, r *route, params map[string]string) {
 	for _, s := range a.fake.gateway.partsOf("AWS::ApiGateway::Stage", apiID) {
 		if s.id == partID(apiID, stageName) {
@@ -196,7 +196,7 @@ func (a *apis) find(apiID, stageName, method, path string) (stage *physical, d *
 			continue
 		}
 		if p, ok := candidate.match(parts); ok && (r == nil || len(p) < len(params)) {
-			r, params = candidate, p // a literal part goes before a parameter
+			r, params = candidate, p // a literal part takes precedence over a parameter
 		}
 	}
 	return stage, d, r, params

@@ -9,9 +9,9 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// checkBucket wants versions where Object Lock or replication does, and a
-// destination for copies that is there and has versions too. Buckets of other
-// accounts and regions are looked for among the fake's own.
+// checkBucket requires versioning for Object Lock and replication, and for
+// replication an existing destination with versioning. Buckets of other
+// accounts and regions are looked up among the fake's own.
 func checkBucket(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("S3", 400, message, "InvalidRequest") }

@@ -31,7 +31,7 @@ func checkCache(f *account, r cfn.Request) error {
 	return nil
 }
 
-// cacheUsers are the users of a replication group's user groups.
+// cacheUsers returns the users of a replication group's user groups.
 func (f elastiCacheAPI) cacheUsers(props map[string]any) []CacheUser {
 	var out []CacheUser
 	for _, groupID := range items(props, "UserGroupIds") {
@@ -87,7 +87,8 @@ func updateCache(ctx context.Context, f *account, r cfn.Request) (map[string]any
 	return nil, c.SetUsers(ctx, f.elasticache.cacheUsers(r.Properties))
 }
 
-// updateCacheUser gives every cache of the user its new access string.
+// updateCacheUser passes a user's new access string to every cache that uses
+// it.
 func updateCacheUser(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	for _, group := range f.registry.list("AWS::ElastiCache::ReplicationGroup") {
 		users := f.elasticache.cacheUsers(group.props)

@@ -10,28 +10,28 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// PrincipalUser is the Principal of the person's own key.
+// PrincipalUser is the Principal of the user's own key.
 const PrincipalUser = "user"
 
-// Call is one request that the fake answered.
+// Call is one request that the fake served.
 type Call struct {
 	At time.Time
 	// Principal is a function's logical id, or PrincipalUser.
 	Principal string
-	// Service and Action are named as IAM names them: "s3", "PutObject".
+	// Service and Action are IAM's names: "s3", "PutObject".
 	Service, Action string
-	// Operation is the API's name where IAM's differs: HeadObject is judged as
-	// GetObject.
+	// Operation is the API's name if it differs from IAM's: HeadObject is
+	// authorized as GetObject.
 	Operation string
-	// Resource is what IAM judges the call by; "*" where there is none, or
-	// where the fake doesn't know it.
+	// Resource is the resource by which IAM authorizes the call; "*" if there
+	// isn't one or the fake doesn't know it.
 	Resource string
-	// Status is the HTTP status; Code the error code of a refused call.
+	// Status is the HTTP status; Code is the error code of a failed call.
 	Status int
 	Code   string
 }
 
-// recorder keeps calls and the faults to inject into those to come.
+// recorder stores calls and the faults to inject into later calls.
 type recorder struct {
 	mu     sync.Mutex
 	calls  []Call
@@ -50,7 +50,7 @@ func (r *recorder) add(c Call) {
 	r.calls = append(r.calls, c)
 }
 
-// take gives the fault that a call shall meet, if any.
+// take returns the fault to inject into a call, if any.
 func (r *recorder) take(service, action, operation string) *wire.Error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,14 +63,14 @@ func (r *recorder) take(service, action, operation string) *wire.Error {
 	return nil
 }
 
-// Calls lists the calls so far, oldest first.
+// Calls lists all calls, oldest first.
 func (f Recording) Calls() []Call {
 	f.recorder.mu.Lock()
 	defer f.recorder.mu.Unlock()
 	return slices.Clone(f.recorder.calls)
 }
 
-// ResetCalls forgets the calls so far and the faults that are left.
+// ResetCalls deletes the recorded calls and the remaining faults.
 func (f Recording) ResetCalls() {
 	f.recorder.mu.Lock()
 	defer f.recorder.mu.Unlock()
@@ -87,13 +87,14 @@ func (f Recording) FailCall(service, action string, status int, code, message st
 	})
 }
 
-// Throttle makes the next n calls of an action fail as the service throttles.
+// Throttle makes the next n calls of an action fail with the service's
+// throttling error.
 func (f Recording) Throttle(service, action string, n int) {
 	status, code := throttled(service)
 	f.FailCall(service, action, status, code, "Rate exceeded", n)
 }
 
-// Throttled is a service's refusal of a call too many, for Options.Before.
+// Throttled returns a service's throttling error, for Options.Before.
 func Throttled(service string) error {
 	status, code := throttled(service)
 	return &wire.Error{Status: status, Code: code, Message: "Rate exceeded"}
@@ -113,7 +114,7 @@ func throttled(service string) (status int, code string) {
 	return http.StatusBadRequest, "ThrottlingException"
 }
 
-// answer remembers a response's status and error code for the record.
+// answer buffers a response's status and error code for the record.
 type answer struct {
 	http.ResponseWriter
 	status int
@@ -124,8 +125,9 @@ func (a *answer) WriteHeader(status int) { a.status = status }
 
 func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
-// send is called once the call is recorded: who has the answer finds it there.
+// send is called after the call is recorded, so that a client that has the
+// response finds the record.
 func (a *answer) send() {
 	a.ResponseWriter.WriteHeader(a.status)
-	_, _ = a.body.WriteTo(a.ResponseWriter) // the client is gone where it fails
+	_, _ = a.body.WriteTo(a.ResponseWriter) // fails only if the client has disconnected
 }

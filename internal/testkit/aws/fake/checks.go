@@ -8,7 +8,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// unusedBy refuses to delete a resource that a resource of another type names.
+// unusedBy rejects the deletion of a resource that a resource of another type
+// refers to.
 func unusedBy(resourceType, property string) func(context.Context, *account, cfn.Request) error {
 	return func(_ context.Context, f *account, r cfn.Request) error {
 		for _, p := range f.registry.list(resourceType) {
@@ -20,7 +21,7 @@ func unusedBy(resourceType, property string) func(context.Context, *account, cfn
 	}
 }
 
-// validJSON reports whether a property is JSON: its text, or the property itself.
+// validJSON reports whether a property is JSON, as text or as a value.
 func validJSON(v any) bool {
 	if s, ok := v.(string); ok {
 		return json.Valid([]byte(s))

@@ -2,5 +2,5 @@ package fake
 
 import "syscall"
 
-// childAttributes end a bootstrap when this process dies.
+// childAttributes makes the kernel end a bootstrap when this process dies.
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

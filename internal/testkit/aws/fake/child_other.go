@@ -4,6 +4,6 @@ package fake
 
 import "syscall"
 
-// childAttributes has nothing to set: elsewhere a child can outlive a parent
+// childAttributes sets nothing: on other systems a child can outlive a parent
 // that is killed.
 func childAttributes() *syscall.SysProcAttr { return nil }

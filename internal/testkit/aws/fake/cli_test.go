@@ -14,8 +14,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
-// aws runs the AWS CLI against the fake; it gives stdout, stderr and the exit
-// code.
+// awsCLI returns a function that runs the AWS CLI against the fake and returns
+// stdout, stderr and the exit code.
 func awsCLI(t *testing.T, f *awsfake.Fake) func(args ...string) (string, string, int) {
 	t.Helper()
 	path := must.Have(t, "aws", "pip install awscli")
@@ -36,7 +36,8 @@ func awsCLI(t *testing.T, f *awsfake.Fake) func(args ...string) (string, string,
 	}
 }
 
-// pyenv is where a pyenv shim finds its Pythons, whatever HOME is.
+// pyenv returns the folder in which a pyenv shim finds its Pythons, independent
+// of HOME.
 func pyenv() string {
 	if root := os.Getenv("PYENV_ROOT"); root != "" {
 		return root
@@ -94,14 +95,14 @@ func TestCLI(t *testing.T) {
 	ok("cloudformation", "delete-stack", "--stack-name", "by-hand")
 	ok("cloudformation", "wait", "stack-delete-complete", "--stack-name", "by-hand")
 	if left := f.Existing(); len(left) != 0 {
-		t.Errorf("left is %+v", left)
+		t.Errorf("leftovers are %+v", left)
 	}
-	if _, errs, code := run("sns", "list-topics"); code == 0 || !strings.Contains(errs, "the fake has no sns:ListTopics") {
+	if _, errs, code := run("sns", "list-topics"); code == 0 || !strings.Contains(errs, "the fake does not support sns:ListTopics") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 
-// TestProtected deletes what CloudFormation would not.
+// TestProtected deletes resources that CloudFormation protects.
 func TestProtected(t *testing.T) {
 	f := start(t, awsfake.Options{})
 	run := awsCLI(t, f)
@@ -127,7 +128,7 @@ func TestProtected(t *testing.T) {
 	}
 	id, _ := f.PhysicalID("prod", "Database")
 	for _, args := range [][]string{
-		// AWS CLI 1 asks rds at its own address, whatever AWS_ENDPOINT_URL says.
+		// AWS CLI 1 ignores AWS_ENDPOINT_URL for rds.
 		{"--endpoint-url", f.Endpoint, "rds", "modify-db-instance", "--db-instance-identifier", id, "--no-deletion-protection"},
 		{"cloudformation", "delete-stack", "--stack-name", "prod"},
 		{"cloudformation", "wait", "stack-delete-complete", "--stack-name", "prod"},
@@ -146,7 +147,7 @@ func TestProtected(t *testing.T) {
 	}
 	for _, e := range f.Existing() {
 		if e.Type != "AWS::RDS::DBSnapshot" && e.LogicalID != "Key" {
-			t.Errorf("left is %+v", e)
+			t.Errorf("leftovers are %+v", e)
 		}
 	}
 }

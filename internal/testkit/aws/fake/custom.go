@@ -13,18 +13,18 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// responsePath is where custom resources PUT their answers.
+// responsePath is the URL path to which custom resources PUT their responses.
 const responsePath = "/_cloudformation-custom-resource-response/"
 
-// maxAnswer is the largest answer that CloudFormation takes, in bytes.
+// maxAnswer is CloudFormation's limit for a response, in bytes.
 const maxAnswer = 4096
 
-// customKind is every custom resource's declaration.
+// customKind is the declaration of every custom resource.
 func customKind() kind {
 	return kind{Kind: cfn.Kind{Attributes: []string{"*"}, Required: []string{"ServiceToken"}}}
 }
 
-// customAnswer is what a custom resource's function answers with.
+// customAnswer is the response of a custom resource's function.
 type customAnswer struct {
 	Status, Reason, PhysicalResourceId    string
 	StackId, RequestId, LogicalResourceId string
@@ -32,7 +32,7 @@ type customAnswer struct {
 	Data                                  map[string]any
 }
 
-// answers hold the custom resources that wait, by the token in their URL.
+// answers holds the waiting custom resources, by the token in their URL.
 type answers struct {
 	mu      sync.Mutex
 	waiting map[string]chan customAnswer
@@ -52,8 +52,9 @@ func (a *answers) expect() (token string, answer chan customAnswer, forget func(
 	}
 }
 
-// serve is the presigned PUT of CloudFormation's bucket: a Content-Type is not
-// in its signature, and a chunked body has no length for S3.
+// serve handles the presigned PUT to CloudFormation's bucket: the signature
+// does not include a Content-Type, and S3 requires a length, which a chunked
+// body lacks.
 func (a *answers) serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	a.mu.Lock()
 	answer := a.waiting[strings.TrimPrefix(r.URL.Path, responsePath)]
@@ -68,7 +69,7 @@ func (a *answers) serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	case r.ContentLength < 0:
 		refuse(http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented")
 	case answer == nil:
-		w.WriteHeader(http.StatusOK) // S3 takes it; nobody waits any more
+		w.WriteHeader(http.StatusOK) // S3 accepts it; the caller no longer waits
 	case len(body) > maxAnswer:
 		w.WriteHeader(http.StatusOK)
 		answer <- customAnswer{Status: "FAILED", Reason: "Response object is too long."}
@@ -79,7 +80,7 @@ func (a *answers) serve(w http.ResponseWriter, r *http.Request, body []byte) {
 		}
 		select {
 		case answer <- in:
-		default: // a second answer changes nothing
+		default: // a second response changes nothing
 		}
 	}
 }
@@ -112,9 +113,9 @@ func (f customResources) delete(ctx context.Context, r cfn.Request) error {
 	return err
 }
 
-// call invokes the function behind ServiceToken and waits for its
-// answer, as long as ServiceTimeout says (3600 s at most). When every attempt
-// crashed, nobody can answer any more and the fake doesn't wait.
+// call invokes the function behind ServiceToken and waits for its response up
+// to ServiceTimeout (3600 s at most). If every attempt crashed, no response can
+// come and the fake doesn't wait.
 func (f customResources) call(ctx context.Context, requestType string, r cfn.Request) (customAnswer, error) {
 	fn, ok := f.functions.find(str(r.Properties, "ServiceToken"))
 	if !ok {
@@ -155,7 +156,7 @@ func (f customResources) call(ctx context.Context, requestType string, r cfn.Req
 		return a, a.judge(requestID)
 	case <-crashed:
 		select {
-		case a := <-answer: // it answered before it crashed
+		case a := <-answer: // it responded before it crashed
 			return a, a.judge(requestID)
 		default:
 			return customAnswer{}, silent
@@ -167,8 +168,8 @@ func (f customResources) call(ctx context.Context, requestType string, r cfn.Req
 	}
 }
 
-// answerHere is a custom resource without its function; the physical id is the
-// logical one.
+// answerHere handles a custom resource without its function; the physical id is
+// the logical one.
 func (f customResources) answerHere(ctx context.Context, requestType string, event map[string]any, requestID string) (customAnswer, error) {
 	a := customAnswer{Status: "SUCCESS", PhysicalResourceId: fmt.Sprint(event["LogicalResourceId"])}
 	data, err := f.options.Answer(ctx, requestType, event)
@@ -189,7 +190,7 @@ func (a customAnswer) judge(requestID string) error {
 	return cfn.Reasonf("Invalid Status in the response of the custom resource")
 }
 
-// asStrings turns every scalar into its text, as CloudFormation sends them.
+// asStrings converts every scalar to text, as CloudFormation does.
 func asStrings(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

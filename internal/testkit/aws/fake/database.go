@@ -12,8 +12,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// closedPort is where the endpoint of a store without a backend points; port
-// 1 is nobody's.
+// closedPort is the port of a store's endpoint without a backend; nothing
+// listens on port 1.
 const closedPort = 1
 
 func checkDatabase(f *account, r cfn.Request) error {
@@ -48,9 +48,9 @@ func checkDatabase(f *account, r cfn.Request) error {
 	return f.rds.checkDatabaseGroups(p, str(p, "EngineVersion"))
 }
 
-// checkReplica wants a source with backups, and nothing of what a read replica
-// has from it. The source may be deleted later: the replica is then a database
-// of its own.
+// checkReplica requires a source with backups, and none of the properties that
+// a read replica inherits. The source may be deleted later: the replica is then
+// an independent database.
 func checkReplica(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("Rds", 400, message, "InvalidRequest") }
@@ -75,14 +75,14 @@ func checkReplica(f *account, r cfn.Request) error {
 	return f.rds.checkDatabaseGroups(p, "")
 }
 
-// sourceOf is the instance that a read replica copies, if it is still there.
+// sourceOf returns the instance that a read replica copies, if it still exists.
 func (f rdsAPI) sourceOf(props map[string]any) (*physical, bool) {
 	id := str(props, "SourceDBInstanceIdentifier")
 	return f.registry.find("AWS::RDS::DBInstance", id[strings.LastIndexByte(id, ':')+1:])
 }
 
-// instanceProperties are an instance's, with what a read replica has from its
-// source.
+// instanceProperties returns an instance's properties, including those that a
+// read replica inherits from its source.
 func (f rdsAPI) instanceProperties(p *physical) map[string]any {
 	source, ok := f.sourceOf(p.props)
 	if !ok {
@@ -96,8 +96,8 @@ func (f rdsAPI) instanceProperties(p *physical) map[string]any {
 	return out
 }
 
-// checkDatabaseGroups wants groups that are there and fit the version; an
-// empty version fits any.
+// checkDatabaseGroups requires existing groups that match the version; an empty
+// version matches any.
 func (f rdsAPI) checkDatabaseGroups(p map[string]any, version string) error {
 	for property, resourceType := range map[string]string{"DBSubnetGroupName": "AWS::RDS::DBSubnetGroup", "DBParameterGroupName": "AWS::RDS::DBParameterGroup"} {
 		if name := str(p, property); name != "" {
@@ -144,8 +144,8 @@ func createDatabase(ctx context.Context, f *account, r cfn.Request) (map[string]
 	return map[string]any{"Endpoint.Address": host, "Endpoint.Port": fmt.Sprint(port), "DbiResourceId": resourceID}, nil
 }
 
-// recordLogin adds a login to the calls, judged as IAM does; a refused one has
-// status 403.
+// recordLogin adds a login to the recorded calls, authorized like a call to
+// IAM; a rejected login has status 403.
 func (f rdsAPI) recordLogin(l Login, service, action, resource string) {
 	c := Call{At: l.At, Principal: l.Principal, Service: service, Action: action, Operation: action, Resource: resource, Status: 200}
 	if !l.OK {
@@ -176,7 +176,7 @@ func removeDatabase(ctx context.Context, f *account, r cfn.Request) error {
 	if err := f.stores.stopDatabase(ctx, r.PhysicalID); err != nil {
 		return err
 	}
-	if r.SnapshotID != "" && str(p.props, "SourceDBInstanceIdentifier") == "" { // RDS takes none of a read replica
+	if r.SnapshotID != "" && str(p.props, "SourceDBInstanceIdentifier") == "" { // RDS takes no snapshot of a read replica
 		f.stores.mu.Lock()
 		f.stores.snapshots = append(f.stores.snapshots, Snapshot{
 			ID: r.SnapshotID, Instance: r.PhysicalID, ARN: f.arn("rds", "snapshot:"+r.SnapshotID), Engine: str(p.props, "Engine"),

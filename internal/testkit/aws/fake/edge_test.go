@@ -12,7 +12,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// created makes a stack from a template.
+// created creates a stack from a template.
 func created(t *testing.T, f *awsfake.Fake, name, body string, params ...types.Parameter) (*cloudformation.Client, types.Stack) {
 	t.Helper()
 	c := cloudformation.NewFromConfig(config(f))
@@ -27,8 +27,8 @@ func created(t *testing.T, f *awsfake.Fake, name, body string, params ...types.P
 	return c, s
 }
 
-// refusal creates a stack of one resource and gives the reason why it fails;
-// nothing is left of the stack.
+// refusal creates a stack of one resource and returns the reason of its
+// failure; nothing of the stack remains.
 func refusal(t *testing.T, f *awsfake.Fake, resource string) string {
 	t.Helper()
 	c := cloudformation.NewFromConfig(config(f))
@@ -47,7 +47,7 @@ func refusal(t *testing.T, f *awsfake.Fake, resource string) string {
 	return failure(t, c, id, "It", types.ResourceStatusCreateFailed)
 }
 
-// failure is the last reason of a resource's event of a status.
+// failure returns the last reason of a resource's events with a status.
 func failure(t *testing.T, c *cloudformation.Client, stack, logicalID string, status types.ResourceStatus) (reason string) {
 	t.Helper()
 	for _, e := range events(t, c, stack) {
@@ -58,7 +58,7 @@ func failure(t *testing.T, c *cloudformation.Client, stack, logicalID string, st
 	return reason
 }
 
-// remove deletes a stack and gives its id.
+// remove deletes a stack and returns its id.
 func remove(t *testing.T, f *awsfake.Fake, c *cloudformation.Client, name string, want types.StackStatus) string {
 	t.Helper()
 	out, err := c.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{StackName: aws.String(name)})
@@ -73,7 +73,7 @@ func remove(t *testing.T, f *awsfake.Fake, c *cloudformation.Client, name string
 	return id
 }
 
-// filled puts a stack's outputs into a text: {Key} becomes the value.
+// filled replaces {Key} in a text by the stack's output.
 func filled(s types.Stack, text string) string {
 	for _, o := range s.Outputs {
 		text = strings.ReplaceAll(text, "{"+aws.ToString(o.OutputKey)+"}", aws.ToString(o.OutputValue))
@@ -130,7 +130,7 @@ func TestEdgeRefusals(t *testing.T) {
 		{"logs of no acl", "{Type: AWS::WAFv2::LoggingConfiguration, Properties: {ResourceArn: 'arn:aws:wafv2:x', LogDestinationConfigs: [x]}}", gone},
 		{"logs to another prefix", logs + "/vpc']}}", badARN + "LOG_DESTINATION, parameter: arn:aws:logs:us-east-1:123456789012:log-group:/vpc"},
 		{"logs to an ARN of streams", logs + "aws-waf-logs-edge:*']}}", badARN + "LOG_DESTINATION"},
-		{"logs to no group", logs + "aws-waf-logs-nobody']}}", gone},
+		{"logs to no group", logs + "aws-waf-logs-absent']}}", gone},
 		{"stage that isn't there", joined + "arn:aws:apigateway:us-east-1::/restapis/{Api}/stages/test'}}", gone},
 		{"stage with an account", joined + "arn:aws:apigateway:us-east-1:123456789012:/restapis/{Api}/stages/prod'}}", badARN + "RESOURCE_ARN"},
 		{"no acl", strings.Replace(joined, "{AclArn}", "arn:aws:wafv2:x", 1) + "arn:aws:apigateway:us-east-1::/restapis/{Api}/stages/prod'}}", gone},
@@ -148,8 +148,8 @@ func TestEdgeRefusals(t *testing.T) {
 		{"flow log of no network", flow + "vpc-1, LogGroupName: /vpc, " + role + "}}", "The vpc ID 'vpc-1' does not exist"},
 		{"flow log without a role", flow + "'{Vpc}', LogGroupName: /vpc}}", "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."},
 		{"flow log without a group", flow + "'{Vpc}', " + role + "}}", "LogDestination can't be empty if LogGroupName is not provided."},
-		{"flow log to no group", flow + "'{Vpc}', LogGroupName: /nobody, " + role + "}}", "there is no log group /nobody"},
-		{"flow log with no role", flow + "'{Vpc}', LogGroupName: /vpc, DeliverLogsPermissionArn: 'arn:aws:iam::123456789012:role/nobody'}}", "there is no role arn:aws:iam::123456789012:role/nobody"},
+		{"flow log to no group", flow + "'{Vpc}', LogGroupName: /absent, " + role + "}}", "missing log group /absent"},
+		{"flow log with no role", flow + "'{Vpc}', LogGroupName: /vpc, DeliverLogsPermissionArn: 'arn:aws:iam::123456789012:role/absent'}}", "missing role arn:aws:iam::123456789012:role/absent"},
 		{"flow log twice", strings.Replace(flow, "ALL", "REJECT", 1) + "'{Vpc}', LogGroupName: /vpc, " + role + "}}", "There is an existing Flow Log with the same configuration and log destination."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestEdgeRefusals(t *testing.T) {
 	}
 }
 
-// TestEdgeInUse deletes what another stack still uses.
+// TestEdgeInUse deletes resources that another stack still uses.
 func TestEdgeInUse(t *testing.T) {
 	f := start(t, awsfake.Options{})
 	c, s := created(t, f, "edge", *read(t, "edge.yaml"))
@@ -172,7 +172,7 @@ Resources:
 	if got := refusal(t, f, filled(s, "{Type: AWS::ApiGateway::BasePathMapping, Properties: {DomainName: events.example.com, RestApiId: '{Api}'}}")); !strings.Contains(got, "Base path already exists for this domain name") {
 		t.Errorf("reason is %q", got)
 	}
-	f.FailDelete("edge/Domain", "not yet") // with the domain goes its mapping
+	f.FailDelete("edge/Domain", "not yet") // the mapping is deleted with the domain
 	id := remove(t, f, c, "edge", types.StackStatusDeleteFailed)
 	for logicalID, want := range map[string]string{
 		"Acl":   "your resource is being used by another resource or it’s associated with another resource.",

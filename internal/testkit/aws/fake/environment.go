@@ -18,7 +18,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// environmentSpec says what an execution environment runs.
+// environmentSpec describes an execution environment.
 type environmentSpec struct {
 	path      string
 	variables []string
@@ -27,25 +27,25 @@ type environmentSpec struct {
 	spawn     func(func(context.Context))
 }
 
-// environment is one execution environment: a bootstrap process and the
-// Runtime API that it polls.
+// environment is one execution environment: a bootstrap process and the Runtime
+// API that it polls.
 type environment struct {
 	spec   environmentSpec
 	cmd    *exec.Cmd
-	next   chan *invocation // handed to the bootstrap's next poll
+	next   chan *invocation // for the bootstrap's next poll
 	exited chan struct{}    // closed when the process has ended
 	kill   func()
 
 	mu      sync.Mutex
 	current *invocation
-	fatal   []byte // what init/error reported
+	fatal   []byte // the body of init/error
 }
 
-// invocation is one event on its way through a bootstrap.
+// invocation is one event for a bootstrap.
 type invocation struct {
 	id      string
 	payload []byte
-	timeout time.Duration // from when the bootstrap takes the event
+	timeout time.Duration // starts when the bootstrap fetches the event
 	done    chan result
 }
 
@@ -60,7 +60,7 @@ func startEnvironment(ctx context.Context, spec environmentSpec) (*environment, 
 		return nil, fmt.Errorf("open runtime API: %w", err)
 	}
 	e := &environment{spec: spec, next: make(chan *invocation), exited: make(chan struct{})}
-	e.cmd = exec.CommandContext(context.WithoutCancel(ctx), spec.path) // it outlives its first invocation; kill ends it
+	e.cmd = exec.CommandContext(context.WithoutCancel(ctx), spec.path) // it outlives its first invocation; call kill
 	e.cmd.Dir = filepath.Dir(spec.path)
 	e.cmd.Env = append(spec.variables, "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String())
 	e.cmd.SysProcAttr = childAttributes()
@@ -72,13 +72,13 @@ func startEnvironment(ctx context.Context, spec environmentSpec) (*environment, 
 		return nil, fmt.Errorf("start bootstrap: %w", err)
 	}
 	e.kill = sync.OnceFunc(func() {
-		_ = e.cmd.Process.Kill() // it may have ended
+		_ = e.cmd.Process.Kill() // it may have ended already
 		_ = server.Close()
 	})
 	go func() { _ = server.Serve(listener) }() // ErrServerClosed after kill
 	go e.copyLog(output)
 	go func() {
-		_ = e.cmd.Wait() // the exit status is in ProcessState
+		_ = e.cmd.Wait() // ProcessState has the exit status
 		_ = input.Close()
 		close(e.exited)
 	}()
@@ -116,11 +116,11 @@ func (e *environment) copyLog(output io.Reader) {
 	}
 }
 
-// run hands one event to the bootstrap and waits for its answer, its end or
-// the timeout; alive says that it can take another.
+// run passes one event to the bootstrap and waits for its response, its exit or
+// the timeout; alive reports whether it can handle another event.
 func (e *environment) run(ctx context.Context, id string, payload []byte, timeout time.Duration) (res result, alive bool) {
 	inv := &invocation{id: id, payload: payload, timeout: timeout, done: make(chan result, 1)}
-	const initLimit = 10 * time.Second // Lambda's for the init phase
+	const initLimit = 10 * time.Second // Lambda's limit for the init phase
 	limit := time.NewTimer(initLimit)
 	defer limit.Stop()
 	select {
@@ -141,7 +141,7 @@ func (e *environment) run(ctx context.Context, id string, payload []byte, timeou
 	case <-e.exited:
 		res, alive = e.crashed(id), false
 		select {
-		case res = <-inv.done: // answered, then ended
+		case res = <-inv.done: // it responded and then ended
 		default:
 		}
 	case <-limit.C:
@@ -208,7 +208,7 @@ func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Invoked-Function-Arn", e.spec.function.arn)
 		h.Set("Lambda-Runtime-Trace-Id", "Root=1-"+wire.NewID(4)+"-"+wire.NewID(12)+";Sampled=0")
 		h.Set("Content-Type", "application/json")
-		_, _ = w.Write(inv.payload) // a bootstrap that died is seen by its exit
+		_, _ = w.Write(inv.payload) // a crash of the bootstrap is detected by its exit
 	case <-r.Context().Done():
 	case <-e.exited:
 	}
@@ -217,7 +217,7 @@ func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 func (e *environment) serveAnswer(w http.ResponseWriter, r *http.Request, path string) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the bootstrap died while it answered
+		return // the bootstrap crashed while it responded
 	}
 	rest, ok := strings.CutPrefix(path, "invocation/")
 	id, verb, _ := strings.Cut(rest, "/")
@@ -234,7 +234,7 @@ func (e *environment) serveAnswer(w http.ResponseWriter, r *http.Request, path s
 		return
 	}
 	res := result{payload: body}
-	const limit = 6<<20 + 100 // Lambda's for an answer
+	const limit = 6<<20 + 100 // Lambda's limit for a response
 	switch {
 	case verb == "error":
 		res.functionError = "Unhandled"

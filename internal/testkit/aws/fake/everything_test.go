@@ -18,7 +18,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// codeKeys are the keys of code that putCode puts into a bucket.
+// codeKeys returns the keys of the code that putCode stores.
 func codeKeys() map[string]string {
 	keys := map[string]string{}
 	for _, fn := range contract.Functions() {
@@ -27,10 +27,10 @@ func codeKeys() map[string]string {
 	return keys
 }
 
-// putCode puts the functions' code into a bucket.
+// putCode stores the functions' code in a bucket.
 func putCode(t *testing.T, f *awsfake.Fake, bucket string) {
 	t.Helper()
-	_ = f.Objects().CreateBucket(bucket) // a second stack finds it there
+	_ = f.Objects().CreateBucket(bucket) // it exists for a second stack
 	for function, key := range codeKeys() {
 		if err := f.Objects().Put(bucket, key, []byte(function)); err != nil {
 			t.Fatal(err)
@@ -38,11 +38,11 @@ func putCode(t *testing.T, f *awsfake.Fake, bucket string) {
 	}
 }
 
-// codeBucket is where the product's template looks for code.
+// codeBucket returns the bucket in which the product's template expects the
+// code.
 func codeBucket() string { return template.ArtifactBucketName("123456789012", "us-east-1") }
 
-// prepare puts what the product's template needs beside its stack into the
-// account.
+// prepare creates what the product's template needs outside its stack.
 func prepare(t *testing.T, f *awsfake.Fake) {
 	t.Helper()
 	putCode(t, f, codeBucket())
@@ -52,7 +52,7 @@ func prepare(t *testing.T, f *awsfake.Fake) {
 	}
 }
 
-// putTemplate gives the URL of a template's body.
+// putTemplate returns the URL of a template's body.
 func putTemplate(t *testing.T, f *awsfake.Fake, name, body string) (url string) {
 	t.Helper()
 	if err := f.Objects().Put(codeBucket(), name, []byte(body)); err != nil {
@@ -61,7 +61,7 @@ func putTemplate(t *testing.T, f *awsfake.Fake, name, body string) (url string) 
 	return f.Endpoint + "/" + codeBucket() + "/" + name
 }
 
-// everything gives the URL of the product's template with every option on.
+// everything returns the URL of the product's template with every option on.
 func everything(t *testing.T, f *awsfake.Fake, domain string) (url string) {
 	t.Helper()
 	prepare(t, f)
@@ -80,11 +80,11 @@ func everything(t *testing.T, f *awsfake.Fake, domain string) (url string) {
 	return putTemplate(t, f, domain+".yaml", string(body))
 }
 
-// migrated answers the migrations in place of their function.
+// migrated handles the migrations in place of their function.
 func migrated(context.Context, string, map[string]any) (map[string]any, error) { return nil, nil }
 
-// TestEverything takes two of the product's stacks with every option on up
-// side by side, and down one after the other.
+// TestEverything creates two of the product's stacks with every option on side
+// by side, and deletes them one after the other.
 func TestEverything(t *testing.T) {
 	f := start(t, awsfake.Options{Answer: migrated})
 	c := cloudformation.NewFromConfig(config(f))
@@ -124,7 +124,7 @@ func TestEverything(t *testing.T) {
 		}
 		wantStatus(t, f, c, settle(t, c, aws.ToString(stacks[name].StackId)), types.StackStatusDeleteComplete)
 		for _, left := range resources(f, name) {
-			// What the template keeps.
+			// The resources that the template retains.
 			if !slices.Contains([]string{"AWS::ApiGateway::Account ApiAccount", "AWS::IAM::Role ApiAccountRole", "AWS::KMS::Key Key"}, left) {
 				t.Errorf("%s left %s", name, left)
 			}
@@ -133,12 +133,12 @@ func TestEverything(t *testing.T) {
 			t.Errorf("%d snapshots after %s, want one of the database and none of its replicas", n, name)
 		}
 		if i == 0 && !slices.Equal(resources(f, "second"), whole) {
-			t.Errorf("with the first stack the second lost some of its own and has %v", resources(f, "second"))
+			t.Errorf("deleting the first stack changed the second, which has %v", resources(f, "second"))
 		}
 	}
 }
 
-// resources lists what a stack made, by type and logical id.
+// resources lists the resources of a stack by type and logical id.
 func resources(f *awsfake.Fake, stack string) []string {
 	var out []string
 	for _, e := range f.Existing() {
@@ -150,7 +150,7 @@ func resources(f *awsfake.Fake, stack string) []string {
 	return out
 }
 
-// unprotect lets the database be deleted.
+// unprotect turns off the database's deletion protection.
 func unprotect(t *testing.T, f *awsfake.Fake, stack string) {
 	t.Helper()
 	id, ok := f.PhysicalID(stack, "Database")

@@ -1,8 +1,7 @@
-// Package fake is a behavioural fake of AWS: an HTTP server that the AWS CLI
-// and aws-sdk-go-v2 talk to through AWS_ENDPOINT_URL. It creates stacks from
-// templates, runs their functions as real processes, reads the stream for them
-// and serves their REST API. docs/awsfake.md says what it does and what it
-// doesn't.
+// Package fake is a behavioral fake of AWS: an HTTP server for the AWS CLI and
+// aws-sdk-go-v2, through AWS_ENDPOINT_URL. It creates stacks from templates,
+// runs their functions as real processes, reads the stream for them and serves
+// their REST API. docs/awsfake.md describes what it supports.
 package fake
 
 import (
@@ -27,57 +26,59 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/servers/testca"
 )
 
-// Options say what stands behind the fake.
+// Options configure the fake.
 type Options struct {
-	// Account is the account's number, 123456789012 when empty.
+	// Account is the account number, 123456789012 if empty.
 	Account string
-	// Region is us-east-1 when empty.
+	// Region is us-east-1 if empty.
 	Region string
-	// Dir is a scratch folder for certificates, functions and data; it must
-	// exist and is the caller's to remove.
+	// Dir is an existing scratch folder for certificates, functions and data;
+	// the caller removes it.
 	Dir string
-	// KinesisEndpoint is the URL of a server that keeps the streams; without
-	// it a stream is a name only.
+	// KinesisEndpoint is the URL of a Kinesis server; without it streams exist
+	// only as names.
 	KinesisEndpoint string
-	// Databases starts what an AWS::RDS::DBInstance is; nil gives an endpoint
-	// that refuses connections.
+	// Databases starts the server of an AWS::RDS::DBInstance; nil gives an
+	// endpoint that refuses connections.
 	Databases DatabaseBackend
-	// Caches starts what an AWS::ElastiCache::ReplicationGroup is; nil gives
-	// an endpoint that refuses connections.
+	// Caches starts the server of an AWS::ElastiCache::ReplicationGroup; nil
+	// gives an endpoint that refuses connections.
 	Caches CacheBackend
-	// Bootstrap gives this machine's build of a function by its code's S3 key;
-	// nil makes every invocation fail.
+	// Bootstrap returns this machine's build of a function by the S3 key of its
+	// code; nil makes every invocation fail.
 	Bootstrap func(ctx context.Context, codeKey string) (path string, err error)
-	// Answer answers custom resources in place of their functions, for a test
-	// without bootstraps: it gets RequestType and the event, and gives the
-	// attributes. Its error is the reason of a failure.
+	// Answer handles custom resources in place of their functions, for tests
+	// without bootstraps: it receives RequestType and the event, and returns
+	// the attributes. Its error is the reason of a failure.
 	Answer func(ctx context.Context, requestType string, event map[string]any) (data map[string]any, err error)
-	// Credentials are the person's key; the zero value is the AWS examples'.
+	// Credentials are the user's key; the zero value is the key in AWS's
+	// examples.
 	Credentials sigv4.Credential
-	// Delay is how long a resource of a type takes for each step of its life;
-	// nil is no time.
+	// Delay returns how long each lifecycle step of a resource type takes; nil
+	// means no delay.
 	Delay func(resourceType string) time.Duration
-	// Before is told of each call, signed by a known key, before it is answered;
-	// an error refuses it. It may be called concurrently.
+	// Before receives each call that is signed by a known key before it is
+	// served; an error rejects the call. It may be called concurrently.
 	Before func(Call) error
-	// Concurrency is how many execution environments a function has at most, 2
-	// when zero.
+	// Concurrency is the maximum number of execution environments of a
+	// function, 2 if zero.
 	Concurrency int
 	// Skew is how far this account's clock is ahead of the machine's, in the dates
-	// of answers and where signatures are judged.
+	// of responses and for verifying signatures.
+
 	Skew time.Duration
 	// InterfacesLinger is how long the network interfaces of a deleted function
-	// stay, and with them its security groups and subnets; zero leaves none.
+	// remain, and with them its security groups and subnets; zero means not at all.
 	InterfacesLinger time.Duration
-	// Timer runs the rules' schedules by the clock, counted from a rule's
-	// creation; without it only Fire does.
+	// Timer runs the rules' schedules by the clock, starting at a rule's
+	// creation; without it only Fire runs rules.
 	Timer bool
-	// Log takes what the fake does; nil drops it.
+	// Log receives the fake's actions; nil drops them.
 	Log *slog.Logger
 }
 
-// Fake is a running fake of one account in one region. What tests do with it is in
-// the parts that it embeds, one for each purpose.
+// Fake is a running fake of one account in one region. Its embedded parts have
+// the methods for tests, grouped by purpose.
 type Fake struct {
 	*account
 	Recording
@@ -95,11 +96,11 @@ type account struct {
 
 	// Endpoint is the URL for AWS_ENDPOINT_URL.
 	Endpoint string
-	// APIAddress is host:port of the HTTPS listener of the REST APIs.
+	// APIAddress is host:port of the REST APIs' HTTPS listener.
 	APIAddress string
-	// CAFile holds the certificate of the CA that issued all certificates.
+	// CAFile contains the certificate of the CA that issued all certificates.
 	CAFile string
-	// Credentials are the person's key.
+	// Credentials are the user's key.
 	Credentials sigv4.Credential
 
 	options    Options
@@ -119,10 +120,10 @@ type account struct {
 	kinesis    *httputil.ReverseProxy
 
 	registry registry
-	spawn    func(func(context.Context)) // background work that Stop ends
+	spawn    func(func(context.Context)) // background work that ends with Stop
 }
 
-// Start starts the fake; Stop, or the end of ctx, ends all that it runs.
+// Start starts the fake; Stop, or the end of ctx, ends everything it runs.
 func Start(ctx context.Context, o Options) (*Fake, error) {
 	f, err := newFake(o)
 	if err != nil {
@@ -222,17 +223,18 @@ func (f endpoint) listen(ctx context.Context) ([]io.Closer, error) {
 	quiet := slog.NewLogLogger(f.options.Log.Handler(), slog.LevelDebug)
 	endpoint := &http.Server{Handler: http.HandlerFunc(f.serve), ReadHeaderTimeout: 30 * time.Second, BaseContext: base, ErrorLog: quiet}
 	api := &http.Server{Handler: http.HandlerFunc(f.apis.serve), ReadHeaderTimeout: 30 * time.Second, BaseContext: base, ErrorLog: quiet}
-	f.spawn(func(context.Context) { _ = endpoint.Serve(plain) }) // ErrServerClosed at Stop
+	f.spawn(func(context.Context) { _ = endpoint.Serve(plain) }) // returns ErrServerClosed at Stop
 	f.spawn(func(context.Context) {
 		_ = api.Serve(tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}))
 	})
 	return []io.Closer{endpoint, api}, nil
 }
 
-// Stop ends everything that the fake runs. It may be called twice.
+// Stop ends everything the fake runs. It may be called twice.
 func (f *Fake) Stop() error { return f.stop() }
 
-// Environment is what a program needs to talk to the fake as the person.
+// Environment returns the environment variables with which a program talks to
+// the fake as the user.
 func (f *Fake) Environment() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + f.Endpoint,
@@ -246,18 +248,17 @@ func (f *Fake) Environment() []string {
 	}
 }
 
-// Objects is the fake's S3, for tests that fill or look into buckets.
+// Objects returns the fake's S3, for tests that fill or inspect buckets.
 func (f *Fake) Objects() *s3fake.Store { return f.objects }
 
-// FailResource makes the next creation or update of a logical id fail. Here as
-// elsewhere stack/logical id names one of several stacks' resources.
+// FailResource makes the next creation or update of a logical id fail. Here and
+// elsewhere, stack/logical id selects a resource of one of several stacks.
 func (f Faults) FailResource(logicalID, reason string) { f.stacks.FailResource(logicalID, reason) }
 
 // FailDelete makes the next deletion of a logical id fail.
 func (f Faults) FailDelete(logicalID, reason string) { f.stacks.FailDelete(logicalID, reason) }
 
-// SetStackStatus gives a stack a status, as if it had got there by itself;
-// nothing runs on it.
+// SetStackStatus sets a stack's status; no operation is running then.
 func (f Faults) SetStackStatus(name, status string) error { return f.stacks.SetStatus(name, status) }
 
 func (f *account) zones() []string {

@@ -17,9 +17,9 @@ func flowLogKind() kind {
 	}
 }
 
-// checkFlowLog wants a network that is there, and a role and a log group to
-// write with and to. EC2 takes a group or a role that isn't there and then logs
-// nothing; the fake refuses, except where the role may make the group.
+// checkFlowLog requires an existing network, and a role and a log group to
+// write to. EC2 accepts a missing group or role and then logs nothing; the fake
+// rejects them, unless the role may create the group.
 func checkFlowLog(f *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("Ec2", 400, message, "InvalidRequest") }
@@ -40,7 +40,7 @@ func checkFlowLog(f *account, r cfn.Request) error {
 		return refuse("The request must contain the parameter trafficType")
 	}
 	if kind := str(p, "LogDestinationType"); kind != "" && kind != "cloud-watch-logs" {
-		return refuse("the fake has no flow log to " + kind)
+		return refuse("the fake does not support flow logs to " + kind)
 	}
 	group := str(p, "LogGroupName")
 	if _, after, ok := strings.Cut(str(p, "LogDestination"), ":log-group:"); ok {
@@ -54,10 +54,10 @@ func checkFlowLog(f *account, r cfn.Request) error {
 		return refuse("DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs.")
 	}
 	if _, ok := f.registry.find("AWS::IAM::Role", roleName(role)); !ok {
-		return refuse("the fake refuses a flow log that logs nothing: there is no role " + role)
+		return refuse("the fake rejects a flow log that logs nothing: missing role " + role)
 	}
 	if !f.logs.exists(group) && !f.lambda.mayCreateGroups(role) {
-		return refuse("the fake refuses a flow log that logs nothing: there is no log group " + group + ", and the role may not make it")
+		return refuse("the fake rejects a flow log that logs nothing: missing log group " + group + ", which the role may not create")
 	}
 	for _, other := range f.registry.list(r.Type) {
 		if other.id != r.PhysicalID && str(other.props, "ResourceId") == id && str(other.props, "TrafficType") == str(p, "TrafficType") &&

@@ -26,8 +26,8 @@ type functions struct {
 	mu sync.Mutex
 	// byName holds functions by name, and their versions by name:number.
 	byName map[string]*function
-	// aliases give the version of name:alias; published is the last version
-	// of a name, which outlives the function.
+	// aliases maps name:alias to a version; published is the last version of a
+	// name, which is kept after the function's deletion.
 	aliases   map[string]string
 	published map[string]int
 }
@@ -43,15 +43,15 @@ type function struct {
 	version              string // latest, or a number
 	stackName, logicalID string
 	props                map[string]any
-	codeHash             string // as CodeSha256 shows it
+	codeHash             string // the value of CodeSha256
 	credential           sigv4.Credential
 
-	slots   chan struct{} // one per execution environment that may run
+	slots   chan struct{} // one per possible execution environment
 	invokes *atomic.Int64 // of all versions
 
 	mu         sync.Mutex
 	idle       []*environment
-	generation int // raised by an update; environments of an older one are retired
+	generation int // increased by an update; environments of older generations are retired
 }
 
 // properties returns the function's current properties. Do not modify them.
@@ -72,12 +72,13 @@ func (fn *function) logGroup(props map[string]any) string {
 // result is what an invocation gave.
 type result struct {
 	payload []byte
-	// functionError is empty, or Unhandled as Lambda names a failure.
+	// functionError is empty, or Unhandled, Lambda's value for a failure.
 	functionError string
 	requestID     string
 }
 
-// put makes a function, or changes it: its environments then start anew.
+// put creates or changes a function; after a change, new environments are
+// started.
 func (fs *functions) put(r cfn.Request) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -100,7 +101,7 @@ func (fs *functions) put(r cfn.Request) {
 	fn.retire()
 }
 
-// remove takes a function away, with its versions and aliases.
+// remove deletes a function with its versions and aliases.
 func (fs *functions) remove(name string) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -123,8 +124,8 @@ func (fs *functions) remove(name string) {
 	}
 }
 
-// find takes a function's name or ARN; one with a version's number or an
-// alias behind it finds that version.
+// find looks up a function by name or ARN, optionally followed by a version
+// number or an alias.
 func (fs *functions) find(nameOrARN string) (*function, bool) {
 	name, qualifier := splitFunction(nameOrARN)
 	fs.mu.Lock()
@@ -136,7 +137,7 @@ func (fs *functions) find(nameOrARN string) (*function, bool) {
 	return fn, ok
 }
 
-// byLogicalID finds a function by what the template calls it.
+// byLogicalID looks up a function by its logical id in the template.
 func (fs *functions) byLogicalID(id string) (*function, bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -148,8 +149,8 @@ func (fs *functions) byLogicalID(id string) (*function, bool) {
 	return nil, false
 }
 
-// invoke runs one invocation to its end. An error means that Lambda itself
-// could not; a function that fails is a result.
+// invoke runs one invocation to completion. An error means that Lambda itself
+// failed; a function error is a result.
 func (fs *functions) invoke(ctx context.Context, fn *function, payload []byte) (result, error) {
 	select {
 	case fn.slots <- struct{}{}:
@@ -193,10 +194,10 @@ func failedResult(requestID, kind, message string) result {
 	return result{payload: payload, functionError: "Unhandled", requestID: requestID}
 }
 
-// start starts an execution environment; the process begins to initialise.
+// start starts an execution environment, which begins to initialize.
 func (fs *functions) start(ctx context.Context, fn *function, props map[string]any) (*environment, error) {
 	if fs.fake.options.Bootstrap == nil {
-		return nil, fmt.Errorf("no bootstrap: the fake was started without Options.Bootstrap")
+		return nil, fmt.Errorf("no bootstrap: Options.Bootstrap is not set")
 	}
 	path, err := fs.fake.options.Bootstrap(ctx, str(child(props, "Code"), "S3Key"))
 	if err != nil {
@@ -213,8 +214,8 @@ func (fs *functions) start(ctx context.Context, fn *function, props map[string]a
 	})
 }
 
-// variables are the environment of a bootstrap: the template's, Lambda's own,
-// and two more, the endpoint and the CA.
+// variables returns the environment of a bootstrap: the template's variables,
+// Lambda's own, and two more for the endpoint and the CA.
 func (fs *functions) variables(fn *function, props map[string]any, root, stream string) []string {
 	f := fs.fake
 	env := []string{
@@ -233,8 +234,8 @@ func (fs *functions) variables(fn *function, props map[string]any, root, stream 
 	return env
 }
 
-// invokeAsync queues an event as Lambda does: a failed invocation is tried
-// again, twice by default. done is told when it has succeeded or been given up.
+// invokeAsync queues an event like Lambda: a failed invocation is retried,
+// twice by default. done is called when it has succeeded or been given up.
 func (fs *functions) invokeAsync(fn *function, payload []byte, done func(ok bool)) {
 	const delay = 200 * time.Millisecond // minutes with Lambda
 	retries := 2
@@ -259,12 +260,12 @@ func (fs *functions) invokeAsync(fn *function, payload []byte, done func(ok bool
 	})
 }
 
-// Invoke invokes a function by its logical id and gives its answer; an error
-// is also what the function itself failed with.
+// Invoke invokes a function by its logical id and returns its response; a
+// function error is also returned as an error.
 func (f Functions) Invoke(ctx context.Context, logicalID string, payload []byte) ([]byte, error) {
 	fn, ok := f.functions.byLogicalID(logicalID)
 	if !ok {
-		return nil, fmt.Errorf("invoke %s: no such function", logicalID)
+		return nil, fmt.Errorf("invoke %s: function not found", logicalID)
 	}
 	res, err := f.functions.invoke(ctx, fn, payload)
 	if err != nil {
@@ -276,8 +277,9 @@ func (f Functions) Invoke(ctx context.Context, logicalID string, payload []byte)
 	return res.payload, nil
 }
 
-// EndEnvironments ends every execution environment, one at work after its
-// answer, as Lambda does from time to time: the next invocation starts another.
+// EndEnvironments ends every execution environment, busy ones after their
+// response, as Lambda does from time to time: the next invocation starts a new
+// one.
 func (f Functions) EndEnvironments() {
 	f.functions.mu.Lock()
 	defer f.functions.mu.Unlock()
@@ -297,8 +299,8 @@ func (fn *function) retire() {
 	fn.idle = nil
 }
 
-// Invocations counts a function's invocations so far, of all its versions, by
-// logical id.
+// Invocations returns the number of a function's invocations so far, over all
+// its versions, by logical id.
 func (f Functions) Invocations(logicalID string) int {
 	fn, ok := f.functions.byLogicalID(logicalID)
 	if !ok {
@@ -307,8 +309,8 @@ func (f Functions) Invocations(logicalID string) int {
 	return int(fn.invokes.Load())
 }
 
-// writeLog writes a line to the function's log group. A group that is gone is
-// made again only where the role may do so.
+// writeLog writes a line to the function's log group. A deleted group is
+// recreated only if the role may do so.
 func (f lambdaAPI) writeLog(fn *function, props map[string]any, stream, line string) {
 	group := fn.logGroup(props)
 	if !f.logs.exists(group) && !f.mayCreateGroups(str(props, "Role")) {
@@ -326,7 +328,7 @@ func (f lambdaAPI) mayCreateGroups(role string) bool {
 	return err == nil && (strings.Contains(string(text), "logs:CreateLogGroup") || strings.Contains(string(text), "AWSLambdaBasicExecutionRole"))
 }
 
-// executable says that a bootstrap can be started.
+// executable checks that a bootstrap can be started.
 func executable(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -68,7 +68,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	for !condition() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not in time", what)
+			t.Fatalf("%s: timed out", what)
 		case <-tick.C:
 		}
 	}
@@ -179,7 +179,7 @@ func TestCustomResource(t *testing.T) {
 	if got := reason(); !strings.Contains(got, "CloudFormation did not receive a response from your Custom Resource.") {
 		t.Errorf("reason is %q", got)
 	}
-	if n := f.Invocations("Worker") - before; n != 4 { // three attempts, and the update back
+	if n := f.Invocations("Worker") - before; n != 4 { // three attempts, and the update that rolls back
 		t.Errorf("%d invocations", n)
 	}
 	wantStatus(t, f, c, update("replace"), types.StackStatusUpdateComplete)
@@ -313,7 +313,7 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// TestCurl sends docs/awsfake.md's line.
+// TestCurl runs the command in docs/awsfake.md.
 func TestCurl(t *testing.T) {
 	path := must.Have(t, "curl", "apt-get install curl")
 	f, _, s := working(t, awsfake.Options{})

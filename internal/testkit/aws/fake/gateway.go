@@ -17,7 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// exchange is one request at the REST API's listener.
+// exchange is one request at the REST APIs' listener.
 type exchange struct {
 	*http.Request
 	w         http.ResponseWriter
@@ -32,7 +32,7 @@ type exchange struct {
 	holder    sigv4.Credential
 }
 
-// serve answers for https://<api id>.execute-api.<region>.amazonaws.com.
+// serve handles https://<api id>.execute-api.<region>.amazonaws.com.
 func (a *apis) serve(w http.ResponseWriter, r *http.Request) {
 	host, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -53,7 +53,8 @@ func (a *apis) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// handle does what API Gateway does, in its order; it gives what it refuses.
+// handle performs API Gateway's steps in order; it returns a refusal if one
+// rejects the request.
 func (a *apis) handle(x *exchange) *gateway.Refusal {
 	if x.stage == nil || x.d == nil {
 		return &gateway.Forbidden
@@ -100,8 +101,8 @@ func (a *apis) stageName(x *exchange) string {
 	return name
 }
 
-// throttled says that a method setting of the stage has a rate of 0; the fake
-// has no other throttle.
+// throttled reports whether a method setting of the stage has a rate of 0; the
+// fake has no other throttle.
 func (a *apis) throttled(x *exchange) bool {
 	for _, m := range children(x.stage.props, "MethodSettings") {
 		applies := str(m, "ResourcePath") == "/*" || strings.ReplaceAll(strings.TrimPrefix(str(m, "ResourcePath"), "/"), "~1", "/") == x.route.template
@@ -112,8 +113,8 @@ func (a *apis) throttled(x *exchange) bool {
 	return false
 }
 
-// validate checks what the route's validator wants. A content type without a
-// model is not validated, as with API Gateway.
+// validate applies the route's validator. As in API Gateway, a content type
+// without a model is not validated.
 func (x *exchange) validate() *gateway.Refusal {
 	for _, name := range x.route.required {
 		parts := strings.SplitN(name, ".", 4)
@@ -138,13 +139,13 @@ func (x *exchange) validate() *gateway.Refusal {
 	return nil
 }
 
-// isBinary says that the body's media type is one of the API's binary ones.
+// isBinary reports whether the body has one of the API's binary media types.
 func (x *exchange) isBinary() bool {
 	mediaType, _, err := mime.ParseMediaType(x.Header.Get("Content-Type"))
 	return slices.Contains(x.d.binary, "*/*") || err == nil && slices.Contains(x.d.binary, mediaType)
 }
 
-// integrate invokes the function and writes its answer.
+// integrate invokes the function and writes its response.
 func (a *apis) integrate(x *exchange) *gateway.Refusal {
 	fn, ok := a.fake.functions.find(x.route.function)
 	if !ok || !a.fake.lambda.permitted(x.route.function, "apigateway.amazonaws.com", a.fake.arn("execute-api", x.apiID+"/"+a.stageName(x)+"/"+x.Method+x.route.template)) {
@@ -171,7 +172,7 @@ func (a *apis) integrate(x *exchange) *gateway.Refusal {
 		err error
 	}
 	done := make(chan outcome, 1)
-	go func() { // the function goes on after the gateway gave up
+	go func() { // the function continues after the gateway's timeout
 		res, err := a.fake.functions.invoke(context.WithoutCancel(x.Context()), fn, payload)
 		done <- outcome{res, err}
 	}()
@@ -186,8 +187,8 @@ func (a *apis) integrate(x *exchange) *gateway.Refusal {
 	}
 }
 
-// refuse answers by itself, through the stack's GatewayResponse if there is
-// one for the type or its default.
+// refuse responds without the function, using the stack's GatewayResponse for
+// the type or its default, if there is one.
 func (a *apis) refuse(x *exchange, bad gateway.Refusal) {
 	var g gatewayResponse
 	found := false
@@ -218,8 +219,8 @@ func (a *apis) refuse(x *exchange, bad gateway.Refusal) {
 	_, _ = io.WriteString(x.w, body)
 }
 
-// setMapped sets a header to a fixed text, or to a header of the request; one
-// that isn't there leaves it out.
+// setMapped sets a header to a fixed text, or to a header of the request; a
+// missing request header is omitted.
 func (x *exchange) setMapped(header, value string) {
 	if from, ok := strings.CutPrefix(value, "method.request.header."); ok {
 		value = x.Header.Get(from)
@@ -229,7 +230,7 @@ func (x *exchange) setMapped(header, value string) {
 	}
 }
 
-// substitute fills the $context variables of a response template.
+// substitute replaces the $context variables of a response template.
 func (a *apis) substitute(x *exchange, bad gateway.Refusal, template string) string {
 	stage := ""
 	if x.stage != nil {
@@ -255,5 +256,5 @@ func quoted(text string) string {
 	return string(data)
 }
 
-// escaped is a text for inside a JSON string.
+// escaped returns a text for use inside a JSON string.
 func escaped(text string) string { return strings.Trim(quoted(text), `"`) }

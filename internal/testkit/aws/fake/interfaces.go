@@ -16,32 +16,34 @@ import (
 type Interface struct {
 	ID, Subnet string
 	Groups     []string
-	// Type is EC2's: "lambda" for a function's, "interface" for an instance's.
+	// Type is EC2's type: "lambda" for a function, "interface" for an instance.
 	Type        string
 	Description string
 }
 
-// interfaces are those that keep their subnet and groups from being deleted.
+// interfaces are the network interfaces, which prevent the deletion of their
+// subnet and groups.
 type interfaces struct {
 	mu  sync.Mutex
 	all []Interface
 }
 
-// AttachInterface adds a network interface, as something outside the stacks does.
+// AttachInterface adds a network interface, like something outside the stacks.
 func (f Surroundings) AttachInterface(i Interface) {
 	f.interfaces.mu.Lock()
 	defer f.interfaces.mu.Unlock()
 	f.interfaces.all = append(f.interfaces.all, i)
 }
 
-// DetachInterface takes one away.
+// DetachInterface removes a network interface.
 func (f Surroundings) DetachInterface(id string) {
 	f.interfaces.mu.Lock()
 	defer f.interfaces.mu.Unlock()
 	f.interfaces.all = slices.DeleteFunc(f.interfaces.all, func(i Interface) bool { return i.ID == id })
 }
 
-// in gives those in a group or a subnet; an empty filter is met by all.
+// in returns the interfaces in the given groups and subnets; an empty filter
+// matches all.
 func (n *interfaces) in(groups, subnets []string) []Interface {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -51,7 +53,7 @@ func (n *interfaces) in(groups, subnets []string) []Interface {
 	})
 }
 
-// linger leaves a deleted function's interfaces for a while, one for each of its
+// linger keeps a deleted function's interfaces for a while, one in each of its
 // subnets.
 func (f ec2API) linger(function string) {
 	p, ok := f.registry.find("AWS::Lambda::Function", function)
@@ -74,7 +76,7 @@ func (f ec2API) linger(function string) {
 	}
 }
 
-// removeSubnet refuses while an interface is in it.
+// removeSubnet rejects the deletion while the subnet has an interface.
 func removeSubnet(_ context.Context, f *account, r cfn.Request) error {
 	if len(f.interfaces.in(nil, []string{r.PhysicalID})) > 0 {
 		return handlerError("Ec2", 400, "The subnet '"+r.PhysicalID+"' has dependencies and cannot be deleted.", "InvalidRequest")
@@ -82,7 +84,7 @@ func removeSubnet(_ context.Context, f *account, r cfn.Request) error {
 	return nil
 }
 
-// serve answers DescribeNetworkInterfaces, filtered by group or subnet.
+// serve handles DescribeNetworkInterfaces, filtered by group or subnet.
 func (f ec2API) serve(w http.ResponseWriter, r *request) {
 	if r.call.Action != "DescribeNetworkInterfaces" {
 		f.refuse(w, r, notThere(r))
@@ -98,7 +100,7 @@ func (f ec2API) serve(w http.ResponseWriter, r *request) {
 			filters[name] = append(filters[name], r.form.Get(fmt.Sprintf("Filter.%d.Value.%d", n, v)))
 		}
 		if name != "group-id" && name != "subnet-id" {
-			f.refuse(w, r, &wire.Error{Status: http.StatusNotImplemented, Code: "NotImplemented", Message: "the fake has no filter " + name})
+			f.refuse(w, r, &wire.Error{Status: http.StatusNotImplemented, Code: "NotImplemented", Message: "the fake does not support the filter " + name})
 			return
 		}
 	}
@@ -114,7 +116,7 @@ func (f ec2API) serve(w http.ResponseWriter, r *request) {
 		})))
 }
 
-// writeEC2Error refuses as EC2 does, whose errors look like no other service's.
+// writeEC2Error writes an error in EC2's own format.
 func writeEC2Error(w http.ResponseWriter, err error) {
 	e := wire.AsError(err)
 	wire.WriteXML(w, e.Status, wire.Group("Response",

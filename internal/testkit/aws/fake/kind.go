@@ -12,26 +12,26 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// kind declares a resource type: its schema in CloudFormation, and the work of its
+// kind declares a resource type: its schema in CloudFormation, and its
 // handlers. The file kinds_<service>.go has the types of a service.
 type kind struct {
 	cfn.Kind
-	// id makes the physical id; identify does for a type whose id only the
-	// account can give, and may refuse.
+	// id creates the physical id; identify does so for types whose id depends
+	// on the account, and may fail.
 	id       func(r cfn.Request) string
 	identify func(f *account, r cfn.Request) (string, error)
 	// attributes of GetAtt as text with {id}, {account} and {region}.
 	attributes map[string]string
-	// check judges the properties before creation and update.
+	// check validates the properties before creation and update.
 	check func(f *account, r cfn.Request) error
-	// create, update and remove do what the type really does; create and
-	// update may give attributes beyond those of the table.
+	// create, update and remove implement the type; create and update may
+	// return attributes in addition to the table.
 	create func(ctx context.Context, f *account, r cfn.Request) (map[string]any, error)
 	update func(ctx context.Context, f *account, r cfn.Request) (map[string]any, error)
 	remove func(ctx context.Context, f *account, r cfn.Request) error
 }
 
-// Kind finds a type's declaration, for the stacks.
+// Kind looks up a type's declaration, for the stacks.
 func (f provider) Kind(resourceType string) (cfn.Kind, bool) {
 	k, ok := f.kind(resourceType)
 	if !ok {
@@ -59,7 +59,7 @@ func (f provider) kind(resourceType string) (kind, bool) {
 	return kind{}, false
 }
 
-// Create makes a resource, for the stacks.
+// Create creates a resource, for the stacks.
 func (f provider) Create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	k, _ := f.kind(r.Type)
 	if k.check != nil {
@@ -125,7 +125,7 @@ func (f provider) Update(ctx context.Context, r cfn.Request) (cfn.Result, error)
 	return cfn.Result{PhysicalID: r.PhysicalID, Attributes: attrs}, nil
 }
 
-// Delete takes a resource away, for the stacks.
+// Delete deletes a resource, for the stacks.
 func (f provider) Delete(ctx context.Context, r cfn.Request) error {
 	if cfn.IsCustom(r.Type) {
 		return f.custom.delete(ctx, r)
@@ -143,8 +143,9 @@ func (f provider) Delete(ctx context.Context, r cfn.Request) error {
 	return nil
 }
 
-// registryID is the physical id, with what it is unique in before it: the API,
-// or for a DNS record, which others may share the name with, the stack.
+// registryID returns the physical id, prefixed with the scope in which it is
+// unique: the API, or, for a DNS record, whose name others may share, the
+// stack.
 func registryID(r cfn.Request) string {
 	switch r.Type {
 	case "AWS::ApiGateway::Stage", "AWS::ApiGateway::Model":
@@ -168,13 +169,13 @@ func (f provider) fill(k kind, r cfn.Request) map[string]any {
 	return out
 }
 
-// arn makes an ARN of this account and region.
+// arn returns an ARN in this account and region.
 func (f *account) arn(service, resource string) string {
 	return "arn:aws:" + service + ":" + f.options.Region + ":" + f.options.Account + ":" + resource
 }
 
-// named takes a property as the physical id, else makes one from stack,
-// logical id and random capitals, at most limit characters long.
+// named uses a property as the physical id, or else generates one from stack,
+// logical id and random capitals, with at most limit characters.
 func named(property string, limit int) func(cfn.Request) string {
 	return func(r cfn.Request) string {
 		if s, ok := r.Properties[property].(string); ok && s != "" {
@@ -184,7 +185,7 @@ func named(property string, limit int) func(cfn.Request) string {
 	}
 }
 
-// lower is named for ids that take small letters only.
+// lower is named for ids in small letters.
 func lower(property string, limit int) func(cfn.Request) string {
 	return func(r cfn.Request) string { return strings.ToLower(named(property, limit)(r)) }
 }
@@ -200,23 +201,23 @@ func generated(r cfn.Request, limit int) string {
 	return stack + "-" + logical + "-" + suffix
 }
 
-// prefixed makes ids such as vpc-0a1b2c.
+// prefixed generates ids such as vpc-0a1b2c.
 func prefixed(prefix string) func(cfn.Request) string {
 	return func(cfn.Request) string { return prefix + wire.NewID(9)[:17] }
 }
 
-// short makes ids of ten small letters and digits, as API Gateway does.
+// short generates ids of ten small letters and digits, like API Gateway.
 func short(cfn.Request) string { return strings.ToLower(rand.Text()[:10]) }
 
 func uuid(cfn.Request) string { return wire.NewUUID() }
 
-// handlerError is an error as a resource handler reports it.
+// handlerError is an error in the format of a resource handler.
 func handlerError(service string, status int, message, code string) error {
 	return cfn.Reasonf("Resource handler returned message: \"%s (Service: %s, Status Code: %d, Request ID: %s)\" (RequestToken: %s, HandlerErrorCode: %s)",
 		message, service, status, wire.NewUUID(), wire.NewUUID(), code)
 }
 
-// str reads a property that is a string or another scalar; absent is empty.
+// str reads a property that is a string or another scalar; "" if missing.
 func str(props map[string]any, name string) string {
 	switch v := props[name].(type) {
 	case nil:
@@ -242,7 +243,7 @@ func number(props map[string]any, name string, fallback int) int {
 	return n
 }
 
-// child reads a property that is a map; absent is an empty one.
+// child reads a property that is a map; empty if missing.
 func child(props map[string]any, name string) map[string]any {
 	m, _ := props[name].(map[string]any)
 	return m
@@ -269,7 +270,7 @@ func children(props map[string]any, name string) []map[string]any {
 	return out
 }
 
-// float reads a property that is a number with a fraction, or its text.
+// float reads a property that is a decimal number, or its text.
 func float(props map[string]any, name string, fallback float64) float64 {
 	n, err := strconv.ParseFloat(str(props, name), 64)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// badLogRole refuses an account's CloudWatch role.
+// badLogRole is the error for an invalid CloudWatch role of the account.
 const badLogRole = "The role ARN does not have required permissions configured. Please grant trust permission for API Gateway and add the required role policy."
 
-// apiGatewayKinds declares API Gateway's types. Only a Deployment's snapshot of them
-// is served.
+// apiGatewayKinds declares API Gateway's types. Only a Deployment's snapshot is
+// served.
 func apiGatewayKinds() map[string]kind {
 	part := func(createOnly ...string) cfn.Kind {
 		return cfn.Kind{Required: []string{"RestApiId"}, CreateOnly: append(createOnly, "RestApiId")}
@@ -97,7 +97,7 @@ func apiGatewayKinds() map[string]kind {
 	}
 }
 
-// rootOf is the id of an API's root resource.
+// rootOf returns the id of an API's root resource.
 func rootOf(apiID string) string { return "r" + apiID[1:] }
 
 // partsOf lists an API's parts of a type.
@@ -123,7 +123,7 @@ func checkRestAPI(_ *account, r cfn.Request) error {
 		return cfn.Reasonf("Resource handler returned message: \"Name must be specified\"")
 	}
 	if r.Properties["Body"] != nil {
-		return errors.New("the fake builds no API from an OpenAPI Body")
+		return errors.New("the fake does not support an OpenAPI Body")
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func checkMethod(f *account, r cfn.Request) error {
 		}
 	case "MOCK":
 	default:
-		return refuse("the fake has no integration " + str(integration, "Type"))
+		return refuse("the fake does not support the integration type " + str(integration, "Type"))
 	}
 	if ms := number(integration, "TimeoutInMillis", 29000); ms < 50 || ms > 29000 {
 		return refuse("Timeout should be between 50 ms and 29000 ms")

@@ -7,12 +7,12 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// regionalZone is Route 53's zone of API Gateway's own names in us-east-1;
-// the other regions have others.
+// regionalZone is the Route 53 zone of API Gateway's own names in us-east-1;
+// other regions have other zones.
 const regionalZone = "Z1UJRXOUMOOFQ8"
 
-// apiGatewayDomainKinds declares API Gateway's types for a domain name. The stand-in serves no
-// request by it; certificates are names only.
+// apiGatewayDomainKinds declares API Gateway's types for a domain name. The
+// fake serves no requests under it; certificates exist only as names.
 func apiGatewayDomainKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::ApiGateway::DomainName": {
@@ -23,7 +23,7 @@ func apiGatewayDomainKinds() map[string]kind {
 			remove: func(_ context.Context, f *account, r cfn.Request) error {
 				for _, m := range f.registry.list("AWS::ApiGateway::BasePathMapping") {
 					if str(m.props, "DomainName") == r.PhysicalID {
-						f.registry.remove(m.kind, m.id) // it is a part of the domain name
+						f.registry.remove(m.kind, m.id) // it is part of the domain name
 					}
 				}
 				return nil
@@ -52,7 +52,7 @@ func checkDomain(f *account, r cfn.Request) error {
 		return refuse("Invalid domain name specified: " + name)
 	}
 	if types := items(child(r.Properties, "EndpointConfiguration"), "Types"); len(types) != 1 || types[0] != "REGIONAL" {
-		return refuse("the fake has no domain name but a REGIONAL one")
+		return refuse("the fake supports only REGIONAL domain names")
 	}
 	certificate := str(r.Properties, "RegionalCertificateArn")
 	switch parts := strings.Split(certificate, ":"); {
@@ -86,8 +86,8 @@ func checkBasePath(f *account, r cfn.Request) error {
 	return nil
 }
 
-// unmapped refuses to delete an API, or a stage of it, that a domain name
-// leads to.
+// unmapped rejects the deletion of an API or a stage that a domain name maps
+// to.
 func (f gatewayAPI) unmapped(apiID, stage string) error {
 	var domains []string
 	for _, m := range f.partsOf("AWS::ApiGateway::BasePathMapping", apiID) {

@@ -23,7 +23,8 @@ func cloudWatchKinds() map[string]kind {
 	}
 }
 
-// checkAlarm wants one metric or one returned expression, and M of at most N.
+// checkAlarm requires one metric or one returned expression, and M of at most
+// N.
 func checkAlarm(_ *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("CloudWatch", 400, message, "InvalidRequest") }

@@ -51,7 +51,7 @@ func ec2Kinds() map[string]kind {
 	}
 }
 
-// existing checks that a property names a resource that exists.
+// existing checks that a property refers to an existing resource.
 func existing(property, resourceType, message string) func(*account, cfn.Request) error {
 	return func(f *account, r cfn.Request) error {
 		id := str(r.Properties, property)
@@ -86,8 +86,8 @@ func removeVPC(_ context.Context, f *account, r cfn.Request) error {
 	return nil
 }
 
-// removeGroup refuses while a rule, a function, a store or a network interface
-// uses the group.
+// removeGroup rejects the deletion while a rule, a function, a store or a
+// network interface uses the group.
 func removeGroup(_ context.Context, f *account, r cfn.Request) error {
 	if len(f.interfaces.in([]string{r.PhysicalID}, nil)) > 0 {
 		return handlerError("Ec2", 400, "resource "+r.PhysicalID+" has a dependent object", "InvalidRequest")
@@ -126,7 +126,7 @@ func checkSubnet(f *account, r cfn.Request) error {
 	return nil
 }
 
-// checkRule wants a known group, exactly one peer, and no rule twice.
+// checkRule requires a known group, exactly one peer, and a unique rule.
 func checkRule(f *account, r cfn.Request) error {
 	if _, ok := f.registry.find("AWS::EC2::SecurityGroup", str(r.Properties, "GroupId")); !ok {
 		return handlerError("Ec2", 400, "The security group '"+str(r.Properties, "GroupId")+"' does not exist", "NotFound")

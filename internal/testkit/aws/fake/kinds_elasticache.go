@@ -68,7 +68,7 @@ func checkUserGroup(f *account, r cfn.Request) error {
 	return nil
 }
 
-// removeCacheUser takes a user out of the groups that name it.
+// removeCacheUser rejects the deletion of a user that is in a group.
 func removeCacheUser(_ context.Context, f *account, r cfn.Request) error {
 	for _, group := range f.registry.list("AWS::ElastiCache::UserGroup") {
 		if slices.Contains(items(group.props, "UserIds"), r.PhysicalID) {

@@ -60,5 +60,5 @@ func removePolicy(_ context.Context, f *account, r cfn.Request) error {
 	return nil
 }
 
-// roleName is the name at the end of a role's ARN.
+// roleName returns the name at the end of a role's ARN.
 func roleName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

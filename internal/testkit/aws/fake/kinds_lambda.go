@@ -61,7 +61,7 @@ func lambdaKinds() map[string]kind {
 	}
 }
 
-// needsFunction checks that a property names a function, a version or an
+// needsFunction checks that a property refers to a function, a version or an
 // alias, by name or ARN.
 func needsFunction(property string) func(*account, cfn.Request) error {
 	return func(f *account, r cfn.Request) error { return f.lambda.needsFunction(str(r.Properties, property)) }

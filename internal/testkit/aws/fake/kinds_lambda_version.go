@@ -81,7 +81,7 @@ func checkAlias(f *account, r cfn.Request) error {
 		}
 	}
 	if r.Properties["RoutingConfig"] != nil {
-		return refuse("the fake has no alias with two versions")
+		return refuse("the fake does not support aliases with two versions")
 	}
 	if version == latest && r.Properties["ProvisionedConcurrencyConfig"] != nil {
 		return refuse("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
@@ -89,8 +89,8 @@ func checkAlias(f *account, r cfn.Request) error {
 	return f.lambda.checkProvisioned(r)
 }
 
-// checkProvisioned wants provisioned concurrency, of all the function's
-// versions and aliases together, within what is reserved for it.
+// checkProvisioned checks that the provisioned concurrency of all versions and
+// aliases of the function is within its reserved concurrency.
 func (f lambdaAPI) checkProvisioned(r cfn.Request) error {
 	if r.Properties["ProvisionedConcurrencyConfig"] == nil {
 		return nil

@@ -34,7 +34,7 @@ func rdsKinds() map[string]kind {
 	}
 }
 
-// checkSubnetGroup wants subnets that exist, in two zones at least for RDS.
+// checkSubnetGroup requires existing subnets, in at least two zones for RDS.
 func checkSubnetGroup(f *account, r cfn.Request) error {
 	zones := map[string]bool{}
 	for _, id := range items(r.Properties, "SubnetIds") {

@@ -6,7 +6,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// route53Kinds declares Route 53's types. Hosted zones are names only.
+// route53Kinds declares Route 53's types. Hosted zones exist only as names.
 func route53Kinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Route53::RecordSet": {
@@ -16,8 +16,8 @@ func route53Kinds() map[string]kind {
 	}
 }
 
-// checkRecord wants one zone, one kind of target and no record twice; an alias
-// to API Gateway names a domain name that is there, and its zone.
+// checkRecord requires one zone, one kind of target and a unique record; an
+// alias to API Gateway must refer to an existing domain name and its zone.
 func checkRecord(f *account, r cfn.Request) error {
 	p := r.Properties
 	name, kind := strings.TrimSuffix(str(p, "Name"), ".")+".", str(p, "Type")

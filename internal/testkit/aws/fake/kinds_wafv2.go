@@ -9,15 +9,15 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// WAF's own words, apostrophes and all.
+// WAF's own messages, including the apostrophes.
 const (
 	wafMissing    = "AWS WAF couldn’t perform the operation because your resource doesn’t exist."
 	wafDuplicate  = "AWS WAF couldn’t perform the operation because some resource in your request is a duplicate of an existing one."
 	wafAssociated = "AWS WAF couldn’t perform the operation because your resource is being used by another resource or it’s associated with another resource."
 )
 
-// wafv2Kinds declares web ACLs and what hangs on them. Nothing of a web ACL is
-// applied to requests.
+// wafv2Kinds declares web ACLs and their associations. Web ACLs are not applied
+// to requests.
 func wafv2Kinds() map[string]kind {
 	return map[string]kind{
 		"AWS::WAFv2::WebACL": {
@@ -55,8 +55,8 @@ const (
 	wafOneOf  = "You have used none or multiple values for a field that requires exactly one value."
 )
 
-// checkWebACL wants one default action, and rules that are whole, of
-// different priorities, each with the one kind of action that it takes.
+// checkWebACL requires one default action, and complete rules with different
+// priorities, each with exactly one action of the right kind.
 func checkWebACL(f *account, r cfn.Request) error {
 	if scope := str(r.Properties, "Scope"); scope != "REGIONAL" && (scope != "CLOUDFRONT" || f.options.Region != "us-east-1") {
 		return wafInvalid("The scope is not valid.", "SCOPE_VALUE", scope)
@@ -103,7 +103,7 @@ func createWebACL(_ context.Context, f *account, r cfn.Request) (map[string]any,
 	}, nil
 }
 
-// removeWebACL refuses while a stage is behind the web ACL.
+// removeWebACL rejects the deletion while a stage uses the web ACL.
 func removeWebACL(_ context.Context, f *account, r cfn.Request) error {
 	acl, _ := f.registry.find(r.Type, r.PhysicalID)
 	for _, a := range f.registry.list("AWS::WAFv2::WebACLAssociation") {
@@ -123,8 +123,8 @@ func (f *account) webACL(arn string) bool {
 	return false
 }
 
-// checkWAFLogging wants a log group that is there and that WAF may write to:
-// its name begins as WAF wants it, its ARN doesn't end in :*.
+// checkWAFLogging requires an existing log group that WAF may write to: its
+// name has WAF's prefix, and the ARN doesn't end in :*.
 func checkWAFLogging(f *account, r cfn.Request) error {
 	if !f.webACL(str(r.Properties, "ResourceArn")) {
 		return wafError(wafMissing, "NotFound")
@@ -143,7 +143,7 @@ func checkWAFLogging(f *account, r cfn.Request) error {
 	return nil
 }
 
-// checkWebACLAssociation wants a web ACL and a stage that are there.
+// checkWebACLAssociation requires an existing web ACL and stage.
 func checkWebACLAssociation(f *account, r cfn.Request) error {
 	resource := str(r.Properties, "ResourceArn")
 	stage := regexp.MustCompile(`^arn:aws:apigateway:` + f.options.Region + `::/restapis/([^/]+)/stages/([^/]+)$`).FindStringSubmatch(resource)

@@ -12,7 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// logGroups are CloudWatch Logs' groups with what functions printed.
+// logGroups are CloudWatch Logs' groups with the output of functions.
 type logGroups struct {
 	mu     sync.Mutex
 	groups map[string]*logGroup
@@ -20,7 +20,7 @@ type logGroups struct {
 
 type logGroup struct {
 	created time.Time
-	events  []logEvent // of all streams, in the order of arrival
+	events  []logEvent // of all streams, in order of arrival
 }
 
 type logEvent struct {
@@ -70,12 +70,12 @@ func (l *logGroups) write(group, stream, message string) {
 	defer l.mu.Unlock()
 	g, ok := l.groups[group]
 	if !ok {
-		return // removed just now
+		return // it was deleted just now
 	}
 	g.events = append(g.events, logEvent{id: wire.NewID(16), stream: stream, message: message, at: time.Now()})
 }
 
-// Logs gives the lines of a log group, oldest first.
+// Logs returns the lines of a log group, oldest first.
 func (f Functions) Logs(group string) []string {
 	f.logs.mu.Lock()
 	defer f.logs.mu.Unlock()
@@ -90,11 +90,11 @@ func (f Functions) Logs(group string) []string {
 	return out
 }
 
-// WriteLog writes a line into a log group, which is made where it isn't there, as
-// a service of AWS would.
+// WriteLog writes a line into a log group, which is created if missing, like an
+// AWS service.
 func (f Functions) WriteLog(group, line string) { f.logs.write(group, "late", line) }
 
-// FunctionLogs gives what a function printed, by its logical id.
+// FunctionLogs returns the log of a function, by its logical id.
 func (f Functions) FunctionLogs(logicalID string) []string {
 	fn, ok := f.functions.byLogicalID(logicalID)
 	if !ok {
@@ -103,7 +103,7 @@ func (f Functions) FunctionLogs(logicalID string) []string {
 	return f.Logs(fn.logGroup(fn.properties()))
 }
 
-// logsRequest has the fields of the calls that the fake answers.
+// logsRequest has the fields of the supported calls.
 type logsRequest struct {
 	LogGroupName, LogGroupIdentifier, LogGroupNamePrefix string
 	LogStreamName, LogStreamNamePrefix                   string
@@ -197,8 +197,8 @@ func (l *logGroups) streams(f *account, name string, g *logGroup, prefix string)
 	return out
 }
 
-// page gives up to Limit events, 10,000 when zero; a filter pattern is taken
-// as words that a line must hold.
+// page returns up to Limit events, 10,000 if zero; a filter pattern is a list
+// of words that a line must contain.
 func (l *logGroups) page(g *logGroup, in logsRequest) (events []map[string]any, next string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -25,12 +25,12 @@ type mappings struct {
 
 func newMappings(f *account) *mappings { return &mappings{fake: f, all: map[string]*mapping{}} }
 
-// mapping is one event source mapping and the mapper that works for it.
+// mapping is one event source mapping with its mapper.
 type mapping struct {
 	uuid, functionARN, streamARN string
 	props                        map[string]any
 	state                        string // Enabled, Disabling, Disabled, Enabling
-	result                       string // of the last processing; OK when empty
+	result                       string // of the last processing; OK if empty
 	modified                     time.Time
 	mapper                       *mapper.Mapper
 	stop                         func()
@@ -75,7 +75,7 @@ func settings(p map[string]any) contract.Mapping {
 	}
 }
 
-// put makes a mapping, or changes it: its mapper goes on from its checkpoints.
+// put creates or changes a mapping: its mapper resumes at its checkpoints.
 func (ms *mappings) put(r cfn.Request) error {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -101,7 +101,7 @@ func (ms *mappings) put(r cfn.Request) error {
 	return ms.run(m, fn, checkpoints, enabled)
 }
 
-// run starts the mapper; without a stream server there is nothing to read.
+// run starts the mapper; without a Kinesis server there is nothing to read.
 func (ms *mappings) run(m *mapping, fn *function, checkpoints map[string]string, enabled bool) error {
 	f := ms.fake
 	client := f.streaming.streams()
@@ -114,9 +114,9 @@ func (ms *mappings) run(m *mapping, fn *function, checkpoints map[string]string,
 		Settings: settings(m.props), Source: mapper.NewKinesis(client, stream), Checkpoints: checkpoints,
 		Poll: 100 * time.Millisecond, Backoff: 100 * time.Millisecond, MaxBackoff: 2 * time.Second, Log: f.options.Log,
 		Invoker: mapper.InvokerFunc(func(ctx context.Context, payload []byte) (mapper.Result, error) {
-			fn, ok := f.functions.find(m.functionARN) // an alias may have moved
+			fn, ok := f.functions.find(m.functionARN) // an alias may have changed
 			if !ok {
-				return mapper.Result{}, fmt.Errorf("invoke %s: no such function", m.functionARN)
+				return mapper.Result{}, fmt.Errorf("invoke %s: function not found", m.functionARN)
 			}
 			res, err := f.functions.invoke(ctx, fn, payload)
 			return mapper.Result{Payload: res.payload, Failed: res.functionError != ""}, err
@@ -144,13 +144,13 @@ func (ms *mappings) run(m *mapping, fn *function, checkpoints map[string]string,
 			case <-ctx.Done():
 			}
 		}()
-		_ = m.mapper.Run(ctx) // it ends with ctx only
+		_ = m.mapper.Run(ctx) // returns only when ctx ends
 	})
 	return nil
 }
 
-// bucketSink writes what a mapping gave up, as Lambda does with the function's
-// role; it is no call of the function.
+// bucketSink writes given-up records, as Lambda does with the function's role;
+// the write is not recorded as a call of the function.
 type bucketSink struct {
 	fake   *account
 	bucket string
@@ -170,7 +170,7 @@ func (ms *mappings) remove(uuid string) {
 	}
 }
 
-// setEnabled changes the state in the background, as Lambda does: a mapping is
+// setEnabled changes the state in the background, like Lambda: a mapping is
 // Disabled once its running invocation has ended.
 func (ms *mappings) setEnabled(m *mapping, enabled bool) {
 	passing, final := "Enabling", "Enabled"
@@ -204,7 +204,7 @@ func (ms *mappings) settle() time.Duration {
 	return ms.fake.options.Delay("AWS::Lambda::EventSourceMapping")
 }
 
-// list gives the mappings by UUID, of one function or stream if named.
+// list returns the mappings by UUID, optionally of one function or stream.
 func (ms *mappings) list(function, stream string) []*mapping {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -218,8 +218,8 @@ func (ms *mappings) list(function, stream string) []*mapping {
 	return out
 }
 
-// SetProcessingResult has a mapping say of its last invocation what Lambda says
-// when that failed.
+// SetProcessingResult sets the result of a mapping's last invocation as Lambda
+// reports it after a failure.
 func (f Faults) SetProcessingResult(logicalID, result string) {
 	for _, p := range f.registry.list("AWS::Lambda::EventSourceMapping") {
 		if !called(logicalID, p.stackName, p.logicalID) {
@@ -231,8 +231,8 @@ func (f Faults) SetProcessingResult(logicalID, result string) {
 	}
 }
 
-// MappingStats gives what the mapper of a mapping did, by logical id; ok is
-// false where there is no such mapping or nothing to read from.
+// MappingStats returns the counters of a mapping's mapper, by logical id; ok is
+// false if the mapping doesn't exist or has nothing to read.
 func (f Functions) MappingStats(logicalID string) (stats mapper.Stats, ok bool) {
 	for _, p := range f.registry.list("AWS::Lambda::EventSourceMapping") {
 		if !called(logicalID, p.stackName, p.logicalID) {

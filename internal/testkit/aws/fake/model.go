@@ -16,7 +16,7 @@ import (
 // bodyModel is a JSON schema that a request validator applies to bodies.
 type bodyModel struct{ schema *jsonschema.Schema }
 
-// compileModel reads a model's schema, an object or its text, as draft 04.
+// compileModel compiles a model's schema, an object or its text, as draft 04.
 func compileModel(schema any) (*bodyModel, error) {
 	text, ok := schema.(string)
 	if !ok {
@@ -45,8 +45,8 @@ func compileModel(schema any) (*bodyModel, error) {
 	return &bodyModel{compiled}, nil
 }
 
-// check gives the first problem of a body, as API Gateway's
-// $context.error.validationErrorString does; empty is none.
+// check returns the first problem of a body, like API Gateway's
+// $context.error.validationErrorString; empty if the body is valid.
 func (m *bodyModel) check(body []byte) string {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {

@@ -51,8 +51,8 @@ func (b *bootstraps) build(ctx context.Context, source string) (string, error) {
 	return path, nil
 }
 
-// platform builds the function that a code key names; where there is no source
-// for it, the tests' own.
+// platform builds the function of a code key, or the tests' own function without
+// a source for it.
 func (b *bootstraps) platform(ctx context.Context, key string) (string, error) {
 	name := strings.Split(key, "/")[1]
 	source := filepath.Join("..", "..", "..", "..", "functions", name, "bootstrap", "main.go")
@@ -62,7 +62,7 @@ func (b *bootstraps) platform(ctx context.Context, key string) (string, error) {
 	return b.build(ctx, "github.com/streamctl/streamctl/functions/"+name+"/bootstrap")
 }
 
-// test is the tests' own function.
+// test builds the tests' own function.
 func (b *bootstraps) test(ctx context.Context, _ string) (string, error) {
 	return b.build(ctx, "./testdata/bootstrap")
 }
@@ -87,7 +87,7 @@ func startMoto(t *testing.T) string {
 	return server.URL
 }
 
-// TestPlatform takes the product's own development stack up and down.
+// TestPlatform creates and deletes the product's own development stack.
 func TestPlatform(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts every server")
@@ -151,7 +151,7 @@ func TestPlatform(t *testing.T) {
 		}
 		wantStatus(t, f, c, settle(t, c, aws.ToString(out.StackId)), want)
 		if err := f.Objects().Empty(output(s, "ArchiveBucket")); err != nil && want == types.StackStatusDeleteFailed {
-			t.Fatal(err) // what stopped the first deletion goes
+			t.Fatal(err) // the cause of the failed first deletion is removed
 		}
 	}
 	t.Logf("deleted in %v", time.Since(remove))
@@ -162,7 +162,7 @@ func TestPlatform(t *testing.T) {
 	}
 }
 
-// mainJob sends an event and looks for it everywhere.
+// mainJob sends an event and finds it in every store.
 func mainJob(t *testing.T, f *awsfake.Fake, s types.Stack) {
 	t.Helper()
 	ctx := t.Context()

@@ -1,8 +1,8 @@
 package fake
 
-// Properties are a resource's properties as the template gave them, with every
-// intrinsic evaluated; nil where there is no such resource. They are the
-// fake's own: a test that changes them copies them first.
+// Properties returns a resource's properties from the template with every
+// intrinsic function evaluated; nil if the resource doesn't exist. The map
+// belongs to the fake: copy it before changing it.
 func (f Inventory) Properties(stackName, logicalID string) map[string]any {
 	for _, p := range f.registry.list("") {
 		if p.stackName == stackName && p.logicalID == logicalID {

@@ -42,7 +42,7 @@ func TestCancelUpdate(t *testing.T) {
 	wantError(t, err, "ValidationError", "CancelUpdateStack cannot be called from current stack status")
 }
 
-// TestContinueRollback lets the way back fail once.
+// TestContinueRollback lets the rollback fail once.
 func TestContinueRollback(t *testing.T) {
 	f := start(t, awsfake.Options{Delay: func(kind string) time.Duration {
 		if kind == "AWS::EC2::SecurityGroup" {
@@ -89,11 +89,11 @@ func TestOnFailure(t *testing.T) {
 		wantStatus(t, f, c, settle(t, c, aws.ToString(out.StackId)), types.StackStatusDeleteComplete)
 	}
 	if left := f.Existing(); len(left) != 0 {
-		t.Errorf("left is %+v", left)
+		t.Errorf("leftovers are %+v", left)
 	}
 }
 
-// TestReview makes a stack by a change set, from a template in S3.
+// TestReview creates a stack with a change set, from a template in S3.
 func TestReview(t *testing.T) {
 	f := start(t, awsfake.Options{})
 	c := cloudformation.NewFromConfig(config(f))

@@ -9,7 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// physical is a resource that exists, whoever still knows of it.
+// physical is an existing resource, even if its stack no longer knows it.
 type physical struct {
 	kind, id             string
 	stackName, logicalID string
@@ -17,7 +17,7 @@ type physical struct {
 	created              time.Time
 }
 
-// registry is what exists in the account, by type and physical id.
+// registry holds the account's resources, by type and physical id.
 type registry struct {
 	mu  *sync.Mutex
 	all map[[2]string]*physical
@@ -49,7 +49,7 @@ func (r registry) find(kind, id string) (*physical, bool) {
 	return p, ok
 }
 
-// list gives the resources of a type, by id.
+// list returns the resources of a type, by id.
 func (r registry) list(kind string) []*physical {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,14 +65,14 @@ func (r registry) list(kind string) []*physical {
 	return out
 }
 
-// Exists is something that is there in the account.
+// Exists is an existing resource of the account.
 type Exists struct {
 	StackName, LogicalID, Type, PhysicalID string
 }
 
-// Existing lists everything that stacks made and that still exists, snapshots
-// (as AWS::RDS::DBSnapshot) and log groups that functions made by themselves
-// included. A key waiting for its deletion doesn't count.
+// Existing lists all existing resources that stacks created, including
+// snapshots (as AWS::RDS::DBSnapshot) and log groups that functions created. A
+// key pending deletion doesn't count.
 func (f Inventory) Existing() []Exists {
 	var out []Exists
 	for _, p := range f.registry.list("") {
@@ -89,11 +89,11 @@ func (f Inventory) Existing() []Exists {
 	return out
 }
 
-// Leftovers lists what deleted or failed stacks left behind, with the policy
-// or the reason.
+// Leftovers lists the resources that deleted or failed stacks left behind, with
+// the policy or the reason.
 func (f Inventory) Leftovers() []cfn.Leftover { return f.stacks.Leftovers() }
 
-// PhysicalID finds the resource that a stack's logical id stands for.
+// PhysicalID returns the physical id of a stack's logical id.
 func (f Inventory) PhysicalID(stackName, logicalID string) (string, bool) {
 	for _, p := range f.registry.list("") {
 		if p.stackName == stackName && p.logicalID == logicalID {
@@ -103,8 +103,8 @@ func (f Inventory) PhysicalID(stackName, logicalID string) (string, bool) {
 	return "", false
 }
 
-// called says that a test means this resource: it names the logical id, or
-// stack/logical id where two stacks have it.
+// called reports whether a test's id refers to this resource: the logical id,
+// or stack/logical id if two stacks have it.
 func called(id, stackName, logicalID string) bool {
 	return id == logicalID || id == stackName+"/"+logicalID
 }

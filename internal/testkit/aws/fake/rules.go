@@ -14,8 +14,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// checkEventRule wants a schedule that is written as EventBridge takes it, and
-// targets that exist.
+// checkEventRule requires a schedule that EventBridge accepts, and existing
+// targets.
 func checkEventRule(f *account, r cfn.Request) error {
 	expression := str(r.Properties, "ScheduleExpression")
 	if expression == "" && r.Properties["EventPattern"] == nil {
@@ -29,13 +29,13 @@ func checkEventRule(f *account, r cfn.Request) error {
 			return handlerError("EventBridge", 400, "JSON syntax error in input for target "+str(target, "Id"), "InvalidRequest")
 		}
 		if _, ok := f.functions.find(str(target, "Arn")); !ok {
-			return handlerError("EventBridge", 400, "the fake has no target "+str(target, "Arn"), "InvalidRequest")
+			return handlerError("EventBridge", 400, "the fake does not support the target "+str(target, "Arn"), "InvalidRequest")
 		}
 	}
 	return nil
 }
 
-// period reads rate(1 minute) and rate(5 minutes).
+// period parses rate(1 minute) and rate(5 minutes).
 func period(expression string) (time.Duration, bool) {
 	m := regexp.MustCompile(`^rate\((\d+) (minute|hour|day)(s?)\)$`).FindStringSubmatch(expression)
 	if m == nil {
@@ -56,14 +56,14 @@ func (f Functions) Fire(ctx context.Context, ruleLogicalID string) error {
 			return f.schedules.fire(ctx, p)
 		}
 	}
-	return fmt.Errorf("fire %s: no such rule", ruleLogicalID)
+	return fmt.Errorf("fire %s: rule not found", ruleLogicalID)
 }
 
 func (f schedules) fire(ctx context.Context, rule *physical) error {
 	for _, target := range children(rule.props, "Targets") {
 		fn, ok := f.functions.find(str(target, "Arn"))
 		if !ok {
-			return fmt.Errorf("fire %s: no function %s", rule.logicalID, str(target, "Arn"))
+			return fmt.Errorf("fire %s: function %s not found", rule.logicalID, str(target, "Arn"))
 		}
 		if !f.lambda.permitted(str(target, "Arn"), "events.amazonaws.com", f.arn("events", "rule/"+rule.id)) {
 			return fmt.Errorf("fire %s: no permission to invoke %s", rule.logicalID, fn.logicalID)
@@ -114,15 +114,15 @@ func (f schedules) startTimer(ruleID string) {
 				continue
 			}
 			if err := f.fire(ctx, rule); err != nil {
-				f.options.Log.WarnContext(ctx, "rule not run", "err", err)
+				f.options.Log.WarnContext(ctx, "could not run rule", "err", err)
 			}
 		}
 	})
 }
 
-// permitted says that an AWS::Lambda::Permission lets a service invoke a
-// function for a source ARN. A permission for an alias or a version is for
-// that alone, and one for the function is for neither.
+// permitted reports whether an AWS::Lambda::Permission lets a service invoke a
+// function for a source ARN. A permission for an alias or a version applies
+// only to that alias or version, and a permission for the function to neither.
 func (f lambdaAPI) permitted(function, principal, source string) bool {
 	for _, p := range f.registry.list("AWS::Lambda::Permission") {
 		if f.functionARN(str(p.props, "FunctionName")) == f.functionARN(function) && str(p.props, "Principal") == principal &&
@@ -133,7 +133,8 @@ func (f lambdaAPI) permitted(function, principal, source string) bool {
 	return false
 }
 
-// matches is ArnLike: * stands for any text; an empty pattern takes all.
+// matches implements ArnLike: * matches any text; an empty pattern matches
+// everything.
 func matches(pattern, value string) bool {
 	if pattern == "" {
 		return true

@@ -64,7 +64,7 @@ func TestS3(t *testing.T) {
 	_, err = c.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: aws.String("a/é b")})
 	wantError(t, err, "NoSuchKey", "")
 	if err := put("a/é b", "third", aws.String("*")); err != nil {
-		t.Errorf("a delete marker counts as absent: %v", err)
+		t.Errorf("a key with a delete marker counts as missing: %v", err)
 	}
 	_, err = c.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: bucket})
 	wantError(t, err, "BucketNotEmpty", "You must delete all versions in the bucket.")
@@ -77,7 +77,7 @@ func TestS3(t *testing.T) {
 	}
 }
 
-// TestEmpty empties a bucket page by page, both ways of paging.
+// TestEmpty empties a bucket page by page, with both ways of paging.
 func TestEmpty(t *testing.T) {
 	f := start(t, awsfake.Options{})
 	c := s3.NewFromConfig(config(f), func(o *s3.Options) { o.UsePathStyle = true })

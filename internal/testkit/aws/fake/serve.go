@@ -15,10 +15,10 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// maxBody is the largest request that the endpoint reads, in bytes.
+// maxBody is the largest request body that the endpoint reads, in bytes.
 const maxBody = 256 << 20
 
-// request is a call with what the fake found out about it.
+// request is a call with the fake's information about it.
 type request struct {
 	*http.Request
 	body   []byte
@@ -27,7 +27,7 @@ type request struct {
 	holder sigv4.Credential
 }
 
-// serve answers everything that comes to the plain endpoint.
+// serve handles every request to the plain endpoint.
 func (f endpoint) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -50,7 +50,7 @@ func (f endpoint) serve(w http.ResponseWriter, r *http.Request) {
 	out.send()
 }
 
-// now is the time in AWS.
+// now returns the time in AWS.
 func (f *account) now() time.Time { return time.Now().Add(f.options.Skew) }
 
 func (f endpoint) answer(w http.ResponseWriter, r *request) {
@@ -105,16 +105,16 @@ func (f endpoint) answer(w http.ResponseWriter, r *request) {
 	}
 }
 
-// notThere is the answer to what the fake doesn't do.
+// notThere returns the error for unsupported calls.
 func notThere(r *request) error {
 	action := r.call.Action
 	if action == "" {
 		action = r.Method + " " + r.URL.Path
 	}
-	return &wire.Error{Status: http.StatusNotImplemented, Code: "NotImplemented", Message: fmt.Sprintf("the fake has no %s:%s", r.call.Service, action)}
+	return &wire.Error{Status: http.StatusNotImplemented, Code: "NotImplemented", Message: fmt.Sprintf("the fake does not support %s:%s", r.call.Service, action)}
 }
 
-// refuse answers with an error in the protocol of the service.
+// refuse writes an error in the service's protocol.
 func (f *account) refuse(w http.ResponseWriter, r *request, err error) {
 	w.Header().Set("X-Amzn-Errortype", wire.AsError(err).Code)
 	switch {
@@ -129,14 +129,14 @@ func (f *account) refuse(w http.ResponseWriter, r *request, err error) {
 	}
 }
 
-// identify finds the action, and for S3 and Kinesis the resource.
+// identify determines the action, and for S3 and Kinesis the resource.
 func (r *request) identify() {
 	target := r.Header.Get("X-Amz-Target")
 	switch {
 	case r.call.Service == "s3":
 		o := s3fake.Identify(r.Request)
 		r.call.Action, r.call.Operation, r.call.Resource = o.Action, o.Name, o.Resource()
-	case r.call.Service == "monitoring": // as IAM doesn't call it
+	case r.call.Service == "monitoring": // IAM uses another name
 		r.call.Service, r.call.Action = "cloudwatch", r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	case target != "":
 		_, r.call.Action, _ = strings.Cut(target, ".")
@@ -154,7 +154,7 @@ func (r *request) identify() {
 	}
 }
 
-// signatureError turns a refused signature into the code that a service uses.
+// signatureError converts an invalid signature into the service's error code.
 func signatureError(service string, err error) error {
 	var bad *sigv4.Error
 	if !errors.As(err, &bad) {

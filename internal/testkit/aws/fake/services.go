@@ -1,21 +1,21 @@
 package fake
 
-// The parts of a Fake.
+// Parts of a Fake.
 type (
-	// Recording lists the calls of the fake's clients, and makes calls fail.
+	// Recording lists the calls of the fake's clients and makes calls fail.
 	Recording struct{ *account }
 	// Faults make steps of stacks and invocations fail.
 	Faults struct{ *account }
-	// Inventory lists what exists in the account.
+	// Inventory lists the account's resources.
 	Inventory struct{ *account }
 	// Functions runs functions and reads their logs.
 	Functions struct{ *account }
-	// Surroundings is what other teams have in the account.
+	// Surroundings adds resources of other teams to the account.
 	Surroundings struct{ *account }
 )
 
-// services answer the calls of one service each, or do one part of an account's
-// work. Each sees all of the account.
+// services each serve the calls of one service, or do one part of an account's
+// work. Each has access to the whole account.
 type services struct {
 	gateway     gatewayAPI
 	iam         iamAPI
@@ -35,35 +35,35 @@ type services struct {
 }
 
 type (
-	// gatewayAPI is API Gateway: its control plane and what its stages serve.
+	// gatewayAPI is API Gateway: its control plane and its stages.
 	gatewayAPI struct{ *account }
-	// iamAPI is IAM's calls for roles.
+	// iamAPI serves IAM's calls for roles.
 	iamAPI struct{ *account }
-	// lambdaAPI is Lambda's calls for functions and mappings.
+	// lambdaAPI serves Lambda's calls for functions and mappings.
 	lambdaAPI struct{ *account }
-	// cloudWatchAPI is CloudWatch's metrics.
+	// cloudWatchAPI serves CloudWatch's metrics.
 	cloudWatchAPI struct{ *account }
-	// rdsAPI is RDS's calls for instances and snapshots.
+	// rdsAPI serves RDS's calls for instances and snapshots.
 	rdsAPI struct{ *account }
-	// elastiCacheAPI is ElastiCache's calls for replication groups.
+	// elastiCacheAPI serves ElastiCache's calls for replication groups.
 	elastiCacheAPI struct{ *account }
-	// kmsAPI is KMS's calls for keys.
+	// kmsAPI serves KMS's calls for keys.
 	kmsAPI struct{ *account }
-	// stsAPI is STS's GetCallerIdentity.
+	// stsAPI serves STS's GetCallerIdentity.
 	stsAPI struct{ *account }
-	// ec2API is EC2's calls for network interfaces.
+	// ec2API serves EC2's calls for network interfaces.
 	ec2API struct{ *account }
 	// logsAPI is CloudWatch Logs.
 	logsAPI struct{ *account }
-	// kinesisAPI hands Kinesis' calls on.
+	// kinesisAPI forwards Kinesis' calls.
 	kinesisAPI struct{ *account }
 	// customResources invokes the functions of custom resources.
 	customResources struct{ *account }
-	// provider makes, changes and deletes resources for the stacks.
+	// provider creates, changes and deletes resources for the stacks.
 	provider struct{ *account }
 	// schedules fires rules.
 	schedules struct{ *account }
-	// endpoint serves the two listeners, and finds the service of a call.
+	// endpoint serves the two listeners and determines the service of a call.
 	endpoint struct{ *account }
 )
 

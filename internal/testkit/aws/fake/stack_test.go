@@ -52,7 +52,7 @@ func read(t *testing.T, name string) *string {
 	return aws.String(string(data))
 }
 
-// settle waits until a stack has ended what it does.
+// settle waits until a stack's operation has ended.
 func settle(t *testing.T, c *cloudformation.Client, stack string) types.Stack {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -86,7 +86,7 @@ func wantStatus(t *testing.T, f *awsfake.Fake, c *cloudformation.Client, s types
 	t.Fatalf("status is %s (%s), want %s", s.StackStatus, aws.ToString(s.StackStatusReason), want)
 }
 
-// events gives all events of a stack, oldest first.
+// events returns all events of a stack, oldest first.
 func events(t *testing.T, c *cloudformation.Client, stack string) []types.StackEvent {
 	t.Helper()
 	var all []types.StackEvent
@@ -153,7 +153,7 @@ func TestStackLife(t *testing.T) {
 	}
 	for _, p := range s.Parameters {
 		if aws.ToString(p.ParameterKey) == "Password" && aws.ToString(p.ParameterValue) != "****" {
-			t.Error("a NoEcho parameter is shown")
+			t.Error("a NoEcho parameter is visible")
 		}
 	}
 	if err := create(param("Password", "longenough")); err != nil {

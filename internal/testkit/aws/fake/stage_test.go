@@ -31,8 +31,8 @@ Outputs:
   Bucket: {Value: !Ref Bucket}
 `
 
-// TestStageBesideItsStack throttles a stage, points it at a deployment of
-// nobody's, and writes where a policy denies it.
+// TestStageBesideItsStack throttles a stage, points it at a deployment outside
+// the stack, and writes where a policy denies it.
 func TestStageBesideItsStack(t *testing.T) {
 	f := start(t, awsfake.Options{})
 	ctx := t.Context()

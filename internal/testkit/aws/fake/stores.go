@@ -11,43 +11,43 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/servers/testca"
 )
 
-// DatabaseSpec is what a database backend starts.
+// DatabaseSpec describes a database to start.
 type DatabaseSpec struct {
-	// ID is the instance's identifier; Dir a folder of its own.
+	// ID is the instance's identifier, Dir its own folder.
 	ID, Dir string
-	// Source is the database that a read replica copies; nil for a database of
-	// its own. A replica has none of the next three.
+	// Source is the database that a read replica copies; nil for other
+	// databases. A replica has none of the next three fields.
 	Source Database
 	// MasterUsername, MasterPassword and DBName are the instance's properties.
 	MasterUsername, MasterPassword, DBName string
-	// ResourceARN is what rds-db:connect is judged by, without the user.
+	// ResourceARN is the resource of rds-db:connect, without the user.
 	ResourceARN string
 	Region      string
 	CA          *testca.CA
 	Keys        *sigv4.Keys
-	// Login is told every login that was tried.
+	// Login receives every login attempt.
 	Login func(Login)
 }
 
-// Database is a running database behind its endpoint.
+// Database is a running database with its endpoint.
 type Database interface {
-	// Endpoint is where clients connect, with TLS.
+	// Endpoint returns the address for clients, with TLS.
 	Endpoint() (host string, port int)
 	SetMasterPassword(ctx context.Context, password string) error
 	Stop(ctx context.Context) error
 }
 
-// DatabaseBackend starts what an AWS::RDS::DBInstance is.
+// DatabaseBackend starts the server of an AWS::RDS::DBInstance.
 type DatabaseBackend func(ctx context.Context, spec DatabaseSpec) (Database, error)
 
-// CacheUser is an AWS::ElastiCache::User of the cache's user group.
+// CacheUser is an AWS::ElastiCache::User in the cache's user group.
 type CacheUser struct {
 	ID, Name, AccessString string
 }
 
-// CacheSpec is what a cache backend starts.
+// CacheSpec describes a cache to start.
 type CacheSpec struct {
-	// ID is the replication group's; Dir a folder of its own.
+	// ID is the replication group's id, Dir its own folder.
 	ID, Dir string
 	Users   []CacheUser
 	Region  string
@@ -56,21 +56,21 @@ type CacheSpec struct {
 	Login   func(Login)
 }
 
-// Cache is a running cache behind its endpoint.
+// Cache is a running cache with its endpoint.
 type Cache interface {
 	Endpoint() (host string, port int)
-	// SetUsers replaces the users and what they may do.
+	// SetUsers replaces the users and their permissions.
 	SetUsers(ctx context.Context, users []CacheUser) error
 	Stop(ctx context.Context) error
 }
 
-// CacheBackend starts what an AWS::ElastiCache::ReplicationGroup is.
+// CacheBackend starts the server of an AWS::ElastiCache::ReplicationGroup.
 type CacheBackend func(ctx context.Context, spec CacheSpec) (Cache, error)
 
-// Login is one login that somebody tried at a database or a cache.
+// Login is a login attempt at a database or a cache.
 type Login struct {
 	At time.Time
-	// Store is the instance's or the replication group's id.
+	// Store is the id of the instance or replication group.
 	Store string
 	User  string
 	// Kind is "iam" or "password".
@@ -78,7 +78,7 @@ type Login struct {
 	// Principal is the holder of the key that signed an IAM token.
 	Principal string
 	OK        bool
-	// Reason says why a login was refused.
+	// Reason explains why a login was rejected.
 	Reason string
 }
 
@@ -88,7 +88,7 @@ type Snapshot struct {
 	Created                             time.Time
 }
 
-// stores are the running databases and caches, and what is left of them.
+// stores are the running databases and caches, and their snapshots.
 type stores struct {
 	mu        sync.Mutex
 	databases map[string]Database
@@ -107,15 +107,15 @@ func (s *stores) login(l Login) {
 	s.logins = append(s.logins, l)
 }
 
-// Logins lists every login tried at databases and caches, oldest first.
+// Logins lists every login attempt at databases and caches, oldest first.
 func (f Inventory) Logins() []Login {
 	f.stores.mu.Lock()
 	defer f.stores.mu.Unlock()
 	return append([]Login(nil), f.stores.logins...)
 }
 
-// Database finds a running database by its instance's physical id, for a test
-// that looks inside.
+// Database returns a running database by its instance's physical id, for
+// inspection by tests.
 func (f Inventory) Database(id string) (Database, bool) {
 	f.stores.mu.Lock()
 	defer f.stores.mu.Unlock()
@@ -123,7 +123,7 @@ func (f Inventory) Database(id string) (Database, bool) {
 	return d, ok
 }
 
-// Cache finds a running cache by its replication group's id.
+// Cache returns a running cache by its replication group's id.
 func (f Inventory) Cache(id string) (Cache, bool) {
 	f.stores.mu.Lock()
 	defer f.stores.mu.Unlock()
@@ -166,7 +166,7 @@ func (s *stores) stopCache(ctx context.Context, id string) error {
 	return nil
 }
 
-// stopAll ends every store; it takes up to ten seconds.
+// stopAll stops every store; it takes up to ten seconds.
 func (s *stores) stopAll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -63,7 +63,7 @@ Resources:
     DeletionPolicy: Delete
     Properties: {Engine: postgres, DBInstanceClass: db.t3.micro, DBInstanceIdentifier: bare, AllocatedStorage: "20", MasterUsername: chief, MasterUserPassword: a-password, BackupRetentionPeriod: 0}`)
 	for _, tt := range []struct{ name, resource, want string }{
-		{"no source", replica + "nobody}}", "DBInstance nobody not found."},
+		{"no source", replica + "absent}}", "DBInstance absent not found."},
 		{"no backups", replica + "bare}}", "Automated backups are not enabled for this database instance."},
 		{"a master", replica + "warehouse, MasterUsername: chief}}", "The parameter MasterUsername can't be specified for a read replica"},
 		{"a password", replica + "warehouse, MasterUserPassword: a-password}}", "The parameter MasterUserPassword can't be specified for a read replica"},
@@ -76,7 +76,7 @@ Resources:
 			}
 		})
 	}
-	// A replica outlives its source.
+	// A replica survives its source.
 	created(t, f, "far", "Resources:\n  Far: {Type: AWS::RDS::DBInstance, Properties: {SourceDBInstanceIdentifier: warehouse, DBInstanceClass: db.t3.micro}}")
 	remove(t, f, c, "data", types.StackStatusDeleteComplete)
 	remove(t, f, c, "far", types.StackStatusDeleteComplete)
@@ -85,7 +85,7 @@ Resources:
 	}
 }
 
-// TestReplicaServer reads from a replica what its source holds.
+// TestReplicaServer reads the source's data from a replica.
 func TestReplicaServer(t *testing.T) {
 	f := start(t, awsfake.Options{Databases: backends.Postgres("")})
 	c, s := created(t, f, "data", replicated)
@@ -98,7 +98,7 @@ func TestReplicaServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = conn.Close(context.Background()) }) // the stack is gone by then
+		t.Cleanup(func() { _ = conn.Close(context.Background()) }) // the stack has been deleted by then
 		return conn
 	}
 	if _, err := connect(output(s, "SourcePort")).Exec(t.Context(), "CREATE TABLE said AS SELECT 'hello' AS word"); err != nil {
@@ -106,7 +106,7 @@ func TestReplicaServer(t *testing.T) {
 	}
 	var got string
 	if err := connect(output(s, "Port")).QueryRow(t.Context(), "SELECT word FROM said").Scan(&got); err != nil || got != "hello" {
-		t.Errorf("the replica says %q, %v", got, err)
+		t.Errorf("the replica returns %q, %v", got, err)
 	}
 	if !slices.ContainsFunc(f.Logins(), func(l awsfake.Login) bool { return l.Store == "replica" && l.User == "chief" && l.OK }) {
 		t.Errorf("logins are %+v", f.Logins())
@@ -132,7 +132,7 @@ func TestBucketRefusals(t *testing.T) {
 	for _, tt := range []struct{ name, properties, want string }{
 		{"copies", versions + copied + "copies'}}]}", ""},
 		{"copies without versions", copied + "copies'}}]}", "Versioning must be 'Enabled' on the bucket to apply a replication configuration"},
-		{"copies to nowhere", versions + copied + "nobody'}}]}", "Destination bucket must exist."},
+		{"copies to nowhere", versions + copied + "absent'}}]}", "Destination bucket must exist."},
 		{"copies without versions there", versions + copied + "plain'}}]}", "Destination bucket must have versioning enabled."},
 		{"locked copies", "ObjectLockEnabled: true, " + copied + "copies'}}]}", ""},
 		{"locked", "ObjectLockEnabled: true, " + retained + "Days: 3}}}", ""},

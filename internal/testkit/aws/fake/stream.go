@@ -19,7 +19,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// streams talks to the server behind the streams; nil without one.
+// streams returns a client of the Kinesis server; nil without one.
 func (f kinesisAPI) streams() *kinesis.Client {
 	if f.options.KinesisEndpoint == "" {
 		return nil
@@ -140,7 +140,7 @@ func (f kinesisAPI) serve(w http.ResponseWriter, r *request) {
 	forwarded := r.Clone(r.Context())
 	forwarded.Body = io.NopCloser(bytes.NewReader(r.body))
 	forwarded.ContentLength = int64(len(r.body))
-	// Under its own keys the server takes the caller for another account.
+	// With the fake's own keys the server would use a different account.
 	forwarded.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), r.holder.AccessKeyID, "AKIAFAKE", 1))
 	forwarded.Header.Del("X-Amz-Security-Token")
 	f.kinesis.ServeHTTP(w, forwarded)

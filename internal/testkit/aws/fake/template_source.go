@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// fetchTemplate reads a template from a URL of the fake's S3: path style, or
+// fetchTemplate reads a template from a URL of the fake's S3: path-style, or
 // the virtual-hosted form that deploy may print.
 func (f *account) fetchTemplate(_ context.Context, raw string) (string, error) {
 	u, err := url.Parse(raw)

@@ -59,7 +59,8 @@ func TestChangeSets(t *testing.T) {
 	})
 	wantError(t, err, "ValidationError", "No updates are to be performed.")
 
-	// The group's description replaces the group; the bucket's tag changes in place.
+	// A changed description replaces the group; a changed tag changes the
+	// bucket in place.
 	out, err = c.CreateChangeSet(ctx, changeSet("sets", "group", param("Group", "another group")))
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func TestRollback(t *testing.T) {
 	wantError(t, err, "ValidationError", "is in ROLLBACK_COMPLETE state and can not be updated.")
 	for _, e := range f.Existing() {
 		if e.StackName == "fails" {
-			t.Errorf("left after the rollback: %+v", e)
+			t.Errorf("leftovers after the rollback: %+v", e)
 		}
 	}
 }
@@ -186,7 +187,7 @@ func TestDelete(t *testing.T) {
 	}
 	wantStatus(t, f, c, settle(t, c, aws.ToString(s.StackId)), types.StackStatusDeleteComplete)
 	if left := f.Existing(); len(left) != 1 || left[0].LogicalID != "Bucket" {
-		t.Errorf("left is %+v", left)
+		t.Errorf("leftovers are %+v", left)
 	}
 	_, err = c.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: name})
 	wantError(t, err, "ValidationError", "Stack with id gone does not exist")
@@ -223,7 +224,7 @@ func TestBusy(t *testing.T) {
 	}
 	wantStatus(t, f, c, settle(t, c, aws.ToString(stacks.StackSummaries[0].StackId)), types.StackStatusDeleteComplete)
 	if left := f.Existing(); len(left) != 0 {
-		t.Errorf("left is %+v", left)
+		t.Errorf("leftovers are %+v", left)
 	}
 }
 
@@ -232,8 +233,8 @@ func TestTemplateErrors(t *testing.T) {
 	c := cloudformation.NewFromConfig(config(f))
 	head := "Parameters:\n  P: {Type: String, Default: x}\nResources:\n"
 	for _, tt := range []struct{ name, body, want string }{
-		{"dangling ref", head + "  A: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref Nobody}}", "Unresolved resource dependencies [Nobody] in the Resources block of the template"},
-		{"dangling sub", head + "  A: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Sub 'x ${Nobody}'}}", "Unresolved resource dependencies [Nobody]"},
+		{"dangling ref", head + "  A: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref Absent}}", "Unresolved resource dependencies [Absent] in the Resources block of the template"},
+		{"dangling sub", head + "  A: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Sub 'x ${Absent}'}}", "Unresolved resource dependencies [Absent]"},
 		{"dangling depends", head + "  A: {Type: AWS::SNS::Topic, DependsOn: B}", "Unresolved resource dependencies [B]"},
 		{"attribute", head + "  A: {Type: AWS::SNS::Topic}\n  B: {Type: AWS::SNS::Topic, Properties: {DisplayName: !GetAtt A.Colour}}", "resource A does not support attribute type Colour in Fn::GetAtt"},
 		{"cycle", head + "  A: {Type: AWS::SNS::Topic, DependsOn: B}\n  B: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref A}}", "Circular dependency between resources: [A, B]"},

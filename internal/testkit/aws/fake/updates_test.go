@@ -21,16 +21,17 @@ import (
 
 // change changes one variable of a stack.
 type change struct {
-	variable      string // in docs/updates.md
+	variable      string // as in docs/updates.md
 	before, after string // lines of a variables file
-	refused       bool   // before anything is sent
-	// replaced and conditional are what the change set would replace, or may;
-	// added and removed are what comes and goes. A deployment of the API and a
-	// version of a function stand without their hash.
+	refused       bool   // before any call
+	// replaced and conditional are the resources that the change set replaces
+	// or may replace; added and removed are the new and deleted ones. A
+	// deployment of the API and a version of a function are listed without
+	// their hash.
 	replaced, conditional, added, removed string
 }
 
-// updates has every variable that is in the template, at least once.
+// updates covers every variable in the template at least once.
 func updates() []change {
 	const zone = "PrivateSubnetC PrivateSubnetCAssociation"
 	option := map[string]string{}
@@ -102,7 +103,7 @@ func updates() []change {
 	}
 }
 
-// outside are the variables that no template holds, each with what has it.
+// outside lists the variables that no template contains, each with its user.
 func outside() map[string]string {
 	return map[string]string{
 		"DatabasePassword":      "a parameter, with a test of its own",
@@ -115,7 +116,7 @@ func outside() map[string]string {
 }
 
 // TestUpdates changes each variable of a stack and compares the change set with
-// what docs/updates.md says of it.
+// docs/updates.md.
 func TestUpdates(t *testing.T) {
 	rows := updatesPage(t)
 	for _, u := range updates() {
@@ -127,7 +128,7 @@ func TestUpdates(t *testing.T) {
 			}
 			if u.refused {
 				if !strings.Contains(page, "refused") {
-					t.Errorf("docs/updates.md doesn't say that it is refused: %s", page)
+					t.Errorf("docs/updates.md doesn't mention that it is rejected: %s", page)
 				}
 				return
 			}
@@ -137,11 +138,11 @@ func TestUpdates(t *testing.T) {
 				t.Errorf("got %v, want %v", got, want)
 			}
 			if u.conditional == "Database" && !strings.Contains(page, "--allow-replace Database") && !strings.Contains(page, "Conditional as above") {
-				t.Errorf("docs/updates.md doesn't say that it needs --allow-replace: %s", page)
+				t.Errorf("docs/updates.md doesn't mention --allow-replace: %s", page)
 			}
 			for _, id := range []string{"EventStream", "Database", "Cache", "ArchiveBucket", "Key"} {
 				if slices.Contains(strings.Fields(got["replaced"]+" "+got["removed"]), id) {
-					t.Errorf("%s would be lost and nothing refuses it", id)
+					t.Errorf("%s would be lost and the deploy doesn't reject it", id)
 				}
 			}
 		})
@@ -152,7 +153,7 @@ func TestUpdates(t *testing.T) {
 	}
 	for variable := range rows {
 		if _, known := outside()[variable]; known == seen[variable] {
-			t.Errorf("%s: has no case here, or needs none", variable)
+			t.Errorf("%s: a case is missing here, or superfluous", variable)
 		}
 	}
 }
@@ -162,7 +163,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// updatesPage are the rows of docs/updates.md.
+// updatesPage returns the rows of docs/updates.md.
 func updatesPage(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../../../../docs/updates.md")
@@ -176,7 +177,8 @@ func updatesPage(t *testing.T) map[string]string {
 	return rows
 }
 
-// rendered is production's template with more lines, and its parameters.
+// rendered returns production's template with additional lines, and its
+// parameters.
 func (u change) rendered(t *testing.T, lines string) (streamctl.Variables, string, []types.Parameter) {
 	t.Helper()
 	v, err := streamctl.Load(strings.NewReader(lines), "updates.yaml", "")
@@ -211,18 +213,18 @@ func (u change) refusals(t *testing.T) bool {
 	}
 	for _, r := range refusals {
 		if r.Variable != u.variable {
-			t.Errorf("refused for %s", r.Variable)
+			t.Errorf("rejected for %s", r.Variable)
 		}
 	}
 	return len(refusals) > 0
 }
 
-// changes makes the stack and the change set.
+// changes creates the stack and the change set.
 func (u change) changes(t *testing.T) map[string]string {
 	t.Helper()
 	f := start(t, awsfake.Options{Answer: migrated})
 	prepare(t, f)
-	f.SetAPIGatewayRole("arn:aws:iam::123456789012:role/somebody's") // for stacks that bring none
+	f.SetAPIGatewayRole("arn:aws:iam::123456789012:role/somebody's") // for stacks without a role of their own
 	if strings.Contains(u.after, "ArtifactBucket") {
 		putCode(t, f, "our-code")
 	}

@@ -12,10 +12,10 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 )
 
-// latest is the qualifier of a function itself.
+// latest is the qualifier of the function itself.
 const latest = "$LATEST"
 
-// splitFunction takes a function's name or ARN apart; qualifier is empty, a
+// splitFunction splits a function's name or ARN; qualifier is empty, a
 // version's number or an alias.
 func splitFunction(nameOrARN string) (name, qualifier string) {
 	if _, after, ok := strings.Cut(nameOrARN, ":function:"); ok {
@@ -28,7 +28,7 @@ func splitFunction(nameOrARN string) (name, qualifier string) {
 	return name, qualifier
 }
 
-// functionName is the name alone.
+// functionName returns the name without a qualifier.
 func functionName(nameOrARN string) string {
 	name, _ := splitFunction(nameOrARN)
 	return name
@@ -41,12 +41,13 @@ func qualified(name, qualifier string) string {
 	return name + ":" + qualifier
 }
 
-// functionARN is the ARN of a function, a version or an alias.
+// functionARN returns the ARN of a function, a version or an alias.
 func (f lambdaAPI) functionARN(nameOrARN string) string {
 	return f.arn("lambda", "function:"+qualified(splitFunction(nameOrARN)))
 }
 
-// codeHash is CodeSha256 of what a function's code is in its bucket now.
+// codeHash returns the CodeSha256 of a function's code as it is now in its
+// bucket.
 func (f lambdaAPI) codeHash(props map[string]any) string {
 	code := child(props, "Code")
 	data, err := f.objects.Get(str(code, "S3Bucket"), str(code, "S3Key"))
@@ -57,7 +58,8 @@ func (f lambdaAPI) codeHash(props map[string]any) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// configuration is what a version is a snapshot of, beside the code.
+// configuration returns the properties that a version is a snapshot of, without
+// the code.
 func configuration(props map[string]any) map[string]any {
 	out := maps.Clone(props)
 	for _, name := range []string{"Code", "Tags", "ReservedConcurrentExecutions", "CodeSigningConfigArn", "RuntimeManagementConfig", "RecursiveLoop"} {
@@ -66,9 +68,9 @@ func configuration(props map[string]any) map[string]any {
 	return out
 }
 
-// publish makes a version of a function as it is now. Lambda answers with the
-// version that is there when nothing changed since, and CloudFormation takes
-// that for another resource's.
+// publish creates a version of a function in its current state. If nothing has
+// changed, Lambda returns the existing version, which CloudFormation takes for
+// another resource's.
 func (fs *functions) publish(name string) (*function, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -93,7 +95,7 @@ func (fs *functions) publish(name string) (*function, error) {
 	return version, nil
 }
 
-// unpublish takes a version away, unless an alias points at it.
+// unpublish deletes a version, unless an alias uses it.
 func (fs *functions) unpublish(arn string) error {
 	name, number := splitFunction(arn)
 	fs.mu.Lock()
@@ -106,7 +108,7 @@ func (fs *functions) unpublish(arn string) error {
 	return nil
 }
 
-// aliasesOf names a version's aliases. The functions are locked.
+// aliasesOf lists a version's aliases. The functions are locked.
 func (fs *functions) aliasesOf(name, number string) []string {
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(fs.aliases)) {
@@ -117,8 +119,8 @@ func (fs *functions) aliasesOf(name, number string) []string {
 	return out
 }
 
-// point makes an alias or moves it; an empty version removes it. The
-// environments of a version that nothing points at any more end.
+// point creates or changes an alias; an empty version removes it. The
+// environments of a version without aliases end.
 func (fs *functions) point(name, alias, version string) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

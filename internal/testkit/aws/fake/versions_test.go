@@ -61,7 +61,7 @@ func TestVersions(t *testing.T) {
 	physical("Version1", "")
 	physical("Version2", worker+":2")
 
-	// Nothing changed since version 2.
+	// Nothing has changed since version 2.
 	s = reversioned(t, c, "two", "3")
 	wantStatus(t, f, c, s, types.StackStatusUpdateRollbackComplete)
 	want := "A version for this Lambda function exists ( 2 ). Modify the function to create a new version."
@@ -77,7 +77,7 @@ func TestVersions(t *testing.T) {
 	_, err = lc.GetFunction(t.Context(), &lambda.GetFunctionInput{FunctionName: aws.String("worker"), Qualifier: aws.String("1")})
 	wantError(t, err, "ResourceNotFoundException", "Function not found: "+worker+":1")
 
-	// Another stack's alias holds the version.
+	// Another stack's alias uses the version.
 	created(t, f, "other", "Resources:\n  Held: {Type: AWS::Lambda::Alias, Properties: {FunctionName: worker, Name: held, FunctionVersion: '2'}}")
 	id := remove(t, f, c, "work", types.StackStatusDeleteFailed)
 	want = "Unable to delete version because the following aliases reference it: [held]"
@@ -87,7 +87,7 @@ func TestVersions(t *testing.T) {
 	remove(t, f, c, "other", types.StackStatusDeleteComplete)
 	remove(t, f, c, "work", types.StackStatusDeleteComplete)
 	if left := f.Existing(); len(left) != 0 {
-		t.Errorf("left is %+v", left)
+		t.Errorf("leftovers are %+v", left)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestVersionRefusals(t *testing.T) {
 	f, _, _ := versioned(t, awsfake.Options{})
 	const alias = "{Type: AWS::Lambda::Alias, Properties: {FunctionName: worker, "
 	for _, tt := range []struct{ name, resource, want string }{
-		{"no function", "{Type: AWS::Lambda::Version, Properties: {FunctionName: nobody}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:nobody"},
+		{"no function", "{Type: AWS::Lambda::Version, Properties: {FunctionName: absent}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:absent"},
 		{"other code", "{Type: AWS::Lambda::Version, Properties: {FunctionName: worker, CodeSha256: x}}", "CodeSHA256 (x) is different from current CodeSHA256 in $LATEST"},
 		{"unchanged", "{Type: AWS::Lambda::Version, Properties: {FunctionName: worker}}", "A version for this Lambda function exists ( 1 )."},
 		{"no version", alias + "Name: a, FunctionVersion: '7'}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:worker:7"},
@@ -106,7 +106,7 @@ func TestVersionRefusals(t *testing.T) {
 		{"provisioned and not published", alias + "Name: a, FunctionVersion: $LATEST, ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 1}}}", "Provisioned Concurrency Configs cannot be applied to unpublished function versions."},
 		{"provisioned above reserved", alias + "Name: a, FunctionVersion: '1', ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 4}}}", "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function"},
 		{"provisioned within reserved", alias + "Name: a, FunctionVersion: '1', ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 3}}}", ""},
-		{"permission for no alias", "{Type: AWS::Lambda::Permission, Properties: {FunctionName: 'worker:nobody', Action: lambda:InvokeFunction, Principal: events.amazonaws.com}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:worker:nobody"},
+		{"permission for no alias", "{Type: AWS::Lambda::Permission, Properties: {FunctionName: 'worker:absent', Action: lambda:InvokeFunction, Principal: events.amazonaws.com}}", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:worker:absent"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := refusal(t, f, tt.resource); !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
@@ -116,7 +116,7 @@ func TestVersionRefusals(t *testing.T) {
 	}
 }
 
-// TestAlias comes to the function's process through its alias.
+// TestAlias reaches the function's process through its alias.
 func TestAlias(t *testing.T) {
 	b := newBootstraps(t)
 	if _, err := b.test(t.Context(), ""); err != nil {
@@ -144,26 +144,26 @@ func TestAlias(t *testing.T) {
 			}
 		}
 		if got := aws.ToString(out.ExecutedVersion); got != version {
-			t.Errorf("version %s was run, and says %s", got, version)
+			t.Errorf("version %s ran and returned %s", got, version)
 		}
 		return greeting, version
 	}
 	live := aws.String("live")
 	if greeting, version := seen(live); greeting != "one" || version != "1" {
-		t.Errorf("live says %s, version %s", greeting, version)
+		t.Errorf("live returns %s, version %s", greeting, version)
 	}
-	// The function changes and its alias doesn't, until it points at a new version.
+	// The function changes; its alias doesn't until it points at a new version.
 	wantStatus(t, f, c, reversioned(t, c, "two", "1"), types.StackStatusUpdateComplete)
 	if greeting, version := seen(live); greeting != "one" || version != "1" {
-		t.Errorf("live says %s, version %s", greeting, version)
+		t.Errorf("live returns %s, version %s", greeting, version)
 	}
 	if greeting, version := seen(nil); greeting != "two" || version != "$LATEST" {
-		t.Errorf("the function says %s, version %s", greeting, version)
+		t.Errorf("the function returns %s, version %s", greeting, version)
 	}
 	s := reversioned(t, c, "two", "2")
 	wantStatus(t, f, c, s, types.StackStatusUpdateComplete)
 	if greeting, version := seen(live); greeting != "two" || version != "2" {
-		t.Errorf("live says %s, version %s", greeting, version)
+		t.Errorf("live returns %s, version %s", greeting, version)
 	}
 
 	for method, want := range map[string]int{"GET": 202, "POST": 500} {

@@ -1,4 +1,4 @@
-// Package moto runs moto's server, an AWS for tests that keeps Kinesis streams.
+// Package moto runs moto's server, a test AWS that provides Kinesis streams.
 package moto
 
 import (
@@ -16,29 +16,28 @@ import (
 	"github.com/streamctl/streamctl/internal/local/daemon"
 )
 
-// Options say where moto comes from.
+// Options configure moto.
 type Options struct {
-	// Dir is a private folder for the log and, where moto has to be installed,
-	// for its virtual environment; it must exist. A folder that is kept saves
-	// the next start the installation.
+	// Dir is an existing private folder for the log and, if moto has to be
+	// installed, for its virtual environment. If the folder is kept, the next
+	// start needs no installation.
 	Dir string
 }
 
 // Server is a running moto server.
 type Server struct {
-	// URL is its endpoint.
+	// URL is the server's endpoint.
 	URL string
 
 	process *daemon.Process
 	log     *os.File
 }
 
-// readyWithin is how long the server may take to answer: it is a Python
-// program.
+// readyWithin is the server's start timeout: it is a Python program.
 const readyWithin = 60 * time.Second
 
-// Start starts moto on a free port of 127.0.0.1 and returns when it answers.
-// ctx bounds the start only; Stop ends the server.
+// Start starts moto on a free port of 127.0.0.1 and returns when it responds.
+// ctx applies to the start only; call Stop to end the server.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	path, err := find(ctx, o.Dir)
 	if err != nil {
@@ -99,13 +98,13 @@ func (s *Server) answers(ctx context.Context) bool {
 	return res.Body.Close() == nil && res.StatusCode < http.StatusInternalServerError
 }
 
-// Stop ends the server. When ctx ends first, it is killed.
+// Stop stops the server. If ctx ends first, the server is killed.
 func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(s.process.Stop(ctx, syscall.SIGTERM), s.log.Close())
 }
 
-// find looks for moto_server in the PATH, beside a pyenv, and in the folder's
-// virtual environment, which it makes where Python and pip can.
+// find searches for moto_server in the PATH, in a pyenv, and in the folder's
+// virtual environment, which it creates if Python and pip can.
 func find(ctx context.Context, dir string) (string, error) {
 	own := filepath.Join(dir, "moto-venv", "bin", "moto_server")
 	candidates := []string{own}
@@ -116,7 +115,7 @@ func find(ctx context.Context, dir string) (string, error) {
 		candidates = append(candidates, filepath.Join(home, ".pyenv", "shims", "moto_server"))
 	}
 	for _, path := range candidates {
-		// A pyenv shim may stand for a Python that isn't selected.
+		// A pyenv shim may belong to a Python that isn't selected.
 		if _, err := os.Stat(path); err == nil && exec.CommandContext(ctx, path, "--help").Run() == nil {
 			return path, nil
 		}
@@ -137,8 +136,8 @@ func find(ctx context.Context, dir string) (string, error) {
 	return own, nil
 }
 
-// Python finds the Python that moto runs in, which has boto3 too. Dir is that of
-// Options.
+// Python returns the Python that runs moto, which also has boto3. Dir is
+// Options.Dir.
 func Python(ctx context.Context, dir string) (string, error) {
 	server, err := find(ctx, dir)
 	if err != nil {
@@ -153,7 +152,7 @@ func Python(ctx context.Context, dir string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("find the Python of %s: no boto3 in %s", server, strings.Join(candidates, ", "))
+	return "", fmt.Errorf("find the Python of %s: boto3 is in none of %s", server, strings.Join(candidates, ", "))
 }
 
 func notFound(err error) error {

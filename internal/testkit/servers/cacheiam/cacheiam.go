@@ -1,7 +1,7 @@
 // Package cacheiam is a proxy in front of a redis-server that logs clients in
-// as ElastiCache does with IAM: TLS only, and a presigned connect URL for this
-// replication group and this user as the password. What a user may do is
-// enforced by redis-server itself, from the user's access string.
+// like ElastiCache with IAM: TLS only, with a presigned connect URL for the
+// replication group and the user as the password. redis-server itself enforces
+// a user's permissions, from the user's access string.
 package cacheiam
 
 import (
@@ -25,21 +25,22 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/servers/testca"
 )
 
-// tokenLifetime is how long a token logs in.
+// tokenLifetime is how long a token is valid.
 const tokenLifetime = 15 * time.Minute
 
 // User is a user of the cache.
 type User struct {
-	// Name is the user's id and name, which IAM wants to be the same.
+	// Name is the user's id and name, which must be the same with IAM.
 	Name string
-	// AccessString is as in AWS::ElastiCache::User, such as "on ~m:* +@read".
+	// AccessString is that of AWS::ElastiCache::User, such as "on ~m:* +@read".
 	AccessString string
 }
 
-// Options say what stands behind the proxy and who may log in.
+// Options configure the proxy.
 type Options struct {
 	// Backend is redis-server's address; Password is that of its default user,
-	// which must have one, or clients would pass without a login.
+	// which must have one, because clients could otherwise pass without a
+	// login.
 	Backend, Password string
 	// ReplicationGroup is the id that tokens are signed for, in small letters.
 	ReplicationGroup string
@@ -47,13 +48,13 @@ type Options struct {
 	Keys             *sigv4.Keys
 	Region           string
 	CA               *testca.CA
-	// Now is the clock, time.Now when nil.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Login is told every login that was tried; it may be nil.
+	// Login receives every login attempt; it may be nil.
 	Login func(Login)
 }
 
-// Login is one login that somebody tried.
+// Login is a login attempt.
 type Login struct {
 	At   time.Time
 	User string
@@ -65,7 +66,7 @@ type Login struct {
 
 // Proxy is a running proxy.
 type Proxy struct {
-	// Host and Port are where clients connect.
+	// Host and Port are the address for clients.
 	Host string
 	Port int
 
@@ -75,12 +76,12 @@ type Proxy struct {
 	conns *connections.Set
 
 	mu        sync.Mutex
-	passwords map[string]string // of redis-server's users, which clients never see
+	passwords map[string]string // of redis-server's users; clients never see them
 	logins    []Login
 }
 
-// Start makes the users and listens on a free port of 127.0.0.1. Stop ends the
-// proxy.
+// Start creates the users and listens on a free port of 127.0.0.1. Call Stop to
+// end the proxy.
 func Start(ctx context.Context, o Options) (*Proxy, error) {
 	certificate, err := o.CA.Issue("127.0.0.1", "localhost")
 	if err != nil {
@@ -95,7 +96,7 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 		tls:   &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	}
 	if err := p.SetUsers(ctx, o.Users); err != nil {
-		_ = p.admin.Close() // the start is what went wrong
+		_ = p.admin.Close() // report the start's error
 		return nil, err
 	}
 	var lc net.ListenConfig
@@ -110,7 +111,7 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// SetUsers replaces the users; one that is no longer there is logged out.
+// SetUsers replaces the users; removed users are logged out.
 func (p *Proxy) SetUsers(ctx context.Context, users []User) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,14 +138,14 @@ func (p *Proxy) SetUsers(ctx context.Context, users []User) error {
 	return nil
 }
 
-// Logins lists every login that was tried, oldest first.
+// Logins lists every login attempt, oldest first.
 func (p *Proxy) Logins() []Login {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]Login(nil), p.logins...)
 }
 
-// Stop cuts every connection and waits for their ends.
+// Stop closes every connection and waits until all have ended.
 func (p *Proxy) Stop() error {
 	if err := errors.Join(p.conns.Stop(), p.admin.Close()); err != nil {
 		return fmt.Errorf("stop cache proxy: %w", err)
@@ -152,9 +153,9 @@ func (p *Proxy) Stop() error {
 	return nil
 }
 
-// serve hands every command to redis-server, logins with another password, and
-// every answer back. What is refused, redis-server refuses: in its words, and
-// in the order of the commands.
+// serve forwards every command to redis-server, logins with another password,
+// and every response back. redis-server itself rejects commands, with its own
+// messages and in the order of the commands.
 func (p *Proxy) serve(ctx context.Context, client net.Conn) {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	backend, err := dialer.DialContext(ctx, "tcp", p.o.Backend)
@@ -164,7 +165,7 @@ func (p *Proxy) serve(ctx context.Context, client net.Conn) {
 	defer p.conns.Forget(backend)
 	var answers sync.WaitGroup
 	answers.Go(func() {
-		_, _ = io.Copy(client, backend) // either end of a connection is an end
+		_, _ = io.Copy(client, backend) // the connection ends when either side ends
 		_ = client.Close()
 	})
 	commands := newReader(client)
@@ -208,7 +209,7 @@ func (p *Proxy) rewrite(command []string) []string {
 	return command
 }
 
-// judge gives redis-server's password for a user whose token is good.
+// judge returns redis-server's password for a user with a valid token.
 func (p *Proxy) judge(user, token string) string {
 	holder, reason := p.checkToken(user, token)
 	l := Login{At: p.o.Now(), User: user, Principal: holder.Principal, OK: reason == "", Reason: reason}
@@ -248,5 +249,5 @@ func (p *Proxy) checkToken(user, token string) (sigv4.Credential, string) {
 	return holder, ""
 }
 
-// Addr is host:port.
+// Addr returns host:port.
 func (p *Proxy) Addr() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }

@@ -51,7 +51,7 @@ func start(t *testing.T) (*cacheiam.Proxy, *testca.CA) {
 	return p, ca
 }
 
-// token presigns a connect URL as the documentation says.
+// token presigns a connect URL as documented by AWS.
 func token(t *testing.T, group, user, secret string, at time.Time) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+group+"/?Action=connect&User="+user+"&X-Amz-Expires=900", nil)

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// Limits of redis-server for one command.
+// redis-server's limits for one command.
 const (
 	maxArguments = 1 << 20
 	maxArgument  = 512 << 20 // bytes
 )
 
-// reader reads commands as clients send them.
+// reader reads clients' commands.
 type reader struct{ in *bufio.Reader }
 
 func newReader(r io.Reader) *reader { return &reader{bufio.NewReader(r)} }
 
-// read gives one command: an array of bulk strings, or a line of words.
+// read returns one command: an array of bulk strings, or a line of words.
 func (r *reader) read() ([]string, error) {
 	line, err := r.line()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package connections accepts connections and cuts them all at the end.
+// Package connections accepts connections and closes all connections at the end.
 package connections
 
 import (
@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Set is a listener with the connections that it took, and those that were made
-// on their behalf.
+// Set is a listener with its accepted connections and the connections opened on
+// their behalf.
 type Set struct {
 	listener net.Listener
 	running  sync.WaitGroup
@@ -18,14 +18,13 @@ type Set struct {
 	open   map[net.Conn]bool
 }
 
-// New takes over a listener; Stop closes it.
+// New takes ownership of a listener; Stop closes it.
 func New(listener net.Listener) *Set {
 	return &Set{listener: listener, open: map[net.Conn]bool{}}
 }
 
-// Accept begins to hand each connection to handle, in a goroutine of its own,
-// until Stop. A connection is closed when its handle returns; handle's context
-// ends then too.
+// Accept runs handle for each connection, in a goroutine, until Stop. When
+// handle returns, its connection is closed and its context ends.
 func (s *Set) Accept(ctx context.Context, handle func(context.Context, net.Conn)) {
 	base := context.WithoutCancel(ctx)
 	s.running.Go(func() { s.accept(base, handle) })
@@ -49,8 +48,8 @@ func (s *Set) accept(ctx context.Context, handle func(context.Context, net.Conn)
 	}
 }
 
-// Track remembers an open connection for Stop; false says that it is too late,
-// and the connection is closed.
+// Track registers an open connection for Stop; it returns false, and closes the
+// connection, after Stop.
 func (s *Set) Track(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +61,7 @@ func (s *Set) Track(c net.Conn) bool {
 	return true
 }
 
-// Forget closes a connection that Track remembered.
+// Forget closes a connection that was registered with Track.
 func (s *Set) Forget(c net.Conn) {
 	_ = c.Close()
 	s.mu.Lock()
@@ -70,13 +69,13 @@ func (s *Set) Forget(c net.Conn) {
 	delete(s.open, c)
 }
 
-// Stop cuts every connection and waits until every handle has returned.
+// Stop closes every connection and waits until every handle has returned.
 func (s *Set) Stop() error {
 	s.mu.Lock()
 	s.closed = true
 	err := s.listener.Close()
 	for c := range s.open {
-		_ = c.Close() // cut, not ended in order
+		_ = c.Close() // abort, without an orderly close
 	}
 	s.mu.Unlock()
 	s.running.Wait()

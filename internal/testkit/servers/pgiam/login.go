@@ -18,7 +18,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 )
 
-// loginTimeout bounds a login, from the first byte to ReadyForQuery.
+// loginTimeout is the time for a login, from the first byte to ReadyForQuery.
 const loginTimeout = 30 * time.Second
 
 // serve logs one client in and then copies bytes.
@@ -28,7 +28,7 @@ func (p *Proxy) serve(ctx context.Context, plain net.Conn) {
 	}
 	conn, startup, err := p.greet(ctx, plain)
 	if err != nil || startup == nil {
-		return // gone, refused, or a cancel request
+		return // disconnected, rejected, or a cancel request
 	}
 	client := pgproto3.NewBackend(conn, conn)
 	backend, err := p.login(ctx, client, startup)
@@ -44,7 +44,7 @@ func (p *Proxy) serve(ctx context.Context, plain net.Conn) {
 	pipe(conn, backend.Conn)
 }
 
-// greet answers SSLRequest, and refuses a startup without TLS.
+// greet responds to SSLRequest and rejects a startup without TLS.
 func (p *Proxy) greet(ctx context.Context, plain net.Conn) (net.Conn, *pgproto3.StartupMessage, error) {
 	conn := plain
 	for {
@@ -78,7 +78,7 @@ func (p *Proxy) greet(ctx context.Context, plain net.Conn) (net.Conn, *pgproto3.
 	}
 }
 
-// cancel hands a cancel request to the server.
+// cancel forwards a cancel request to the server.
 func (p *Proxy) cancel(ctx context.Context, m *pgproto3.CancelRequest) error {
 	message, err := m.Encode(nil)
 	if err != nil {
@@ -93,7 +93,7 @@ func (p *Proxy) cancel(ctx context.Context, m *pgproto3.CancelRequest) error {
 	return errors.Join(err, conn.Close())
 }
 
-// login asks for the password, judges it and connects to the server.
+// login asks for the password, verifies it and connects to the server.
 func (p *Proxy) login(ctx context.Context, client *pgproto3.Backend, startup *pgproto3.StartupMessage) (*pgconn.HijackedConn, error) {
 	client.Send(&pgproto3.AuthenticationCleartextPassword{})
 	if err := client.Flush(); err != nil {
@@ -133,7 +133,8 @@ func (p *Proxy) login(ctx context.Context, client *pgproto3.Backend, startup *pg
 			p.record(l)
 			return nil, &pgconn.PgError{Severity: "FATAL", Code: "28000", Message: fmt.Sprintf("PAM authentication failed for user %q", l.User)}
 		}
-		// The server itself asks for the role's password, which only the proxy knows.
+		// The server itself requires the role's password, which only the proxy
+		// knows.
 		if config.Password, err = pgserver.Admit(ctx, p.backend.Copy(), l.User); err != nil {
 			return nil, err
 		}
@@ -181,7 +182,7 @@ func (p *Proxy) usesIAM(ctx context.Context, user string) (member bool, err erro
 	return member, nil
 }
 
-// checkToken judges a token for this host, this port and this user.
+// checkToken verifies a token for this host, port and user.
 func (p *Proxy) checkToken(user, token string) (sigv4.Credential, error) {
 	holder, u, err := p.o.Keys.Token(token, sigv4.Scope{Service: "rds-db", Region: p.o.Region}, tokenLifetime, p.o.Now())
 	if err != nil {
@@ -199,7 +200,7 @@ func (p *Proxy) checkToken(user, token string) (sigv4.Credential, error) {
 	return holder, nil
 }
 
-// welcome tells the client what the server told the proxy.
+// welcome forwards the server's startup messages to the client.
 func welcome(client *pgproto3.Backend, backend *pgconn.HijackedConn) error {
 	client.Send(&pgproto3.AuthenticationOk{})
 	for name, value := range backend.ParameterStatuses {
@@ -210,8 +211,8 @@ func welcome(client *pgproto3.Backend, backend *pgconn.HijackedConn) error {
 	return client.Flush()
 }
 
-// refuse sends an error as the server would; one of the server's own goes
-// through as it is.
+// refuse sends an error like the server; an error of the server itself is
+// passed on unchanged.
 func refuse(client *pgproto3.Backend, err error) {
 	out := &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "08006", Message: err.Error()}
 	var pg *pgconn.PgError
@@ -221,5 +222,5 @@ func refuse(client *pgproto3.Backend, err error) {
 		out.Message = strings.ReplaceAll(out.Message, "\n", " ")
 	}
 	client.Send(out)
-	_ = client.Flush() // the client may be gone
+	_ = client.Flush() // the client may have disconnected
 }

@@ -1,6 +1,6 @@
 // Package pgiam is a proxy in front of a PostgreSQL server that logs clients in
-// as RDS does: TLS only; members of rds_iam by a presigned rds-db:connect URL
-// as the password, everybody else by password.
+// like RDS: TLS only; members of rds_iam with a presigned rds-db:connect URL as
+// the password, all other roles with a password.
 package pgiam
 
 import (
@@ -24,23 +24,23 @@ import (
 // tokenLifetime is how long a token opens connections.
 const tokenLifetime = 15 * time.Minute
 
-// Options say what stands behind the proxy and who may log in.
+// Options configure the proxy.
 type Options struct {
-	// BackendURL connects to the server as a superuser; the proxy looks up
-	// rds_iam with it and takes the server's address from it.
+	// BackendURL connects to the server as a superuser; the proxy uses it to look
+	// up rds_iam, and takes the server's address from it.
 	BackendURL string
 	// Master is the role that always logs in by password.
 	Master string
 	Keys   *sigv4.Keys
 	Region string
 	CA     *testca.CA
-	// Now is the clock, time.Now when nil.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Login is told every login that was tried; it may be nil.
+	// Login receives every login attempt; it may be nil.
 	Login func(Login)
 }
 
-// Login is one login that somebody tried.
+// Login is a login attempt.
 type Login struct {
 	At       time.Time
 	User     string
@@ -55,7 +55,7 @@ type Login struct {
 
 // Proxy is a running proxy.
 type Proxy struct {
-	// Host and Port are where clients connect; tokens are signed for them.
+	// Host and Port are the address for clients; tokens are signed for it.
 	Host string
 	Port int
 
@@ -68,11 +68,11 @@ type Proxy struct {
 	logins []Login
 }
 
-// Start listens on a free port of 127.0.0.1. Stop ends the proxy.
+// Start listens on a free port of 127.0.0.1. Call Stop to end the proxy.
 func Start(ctx context.Context, o Options) (*Proxy, error) {
 	backend, err := pgx.ParseConfig(o.BackendURL)
 	if err != nil {
-		return nil, errors.New("start login proxy: the backend's URL is invalid") // pgx's error would hold it
+		return nil, errors.New("start login proxy: the backend's URL is invalid") // pgx's error would contain the URL
 	}
 	certificate, err := o.CA.Issue("127.0.0.1", "localhost")
 	if err != nil {
@@ -94,17 +94,17 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr is host:port.
+// Addr returns host:port.
 func (p *Proxy) Addr() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }
 
-// Logins lists every login that was tried, oldest first.
+// Logins lists every login attempt, oldest first.
 func (p *Proxy) Logins() []Login {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]Login(nil), p.logins...)
 }
 
-// Stop cuts every connection and waits for their ends.
+// Stop closes every connection and waits until all have ended.
 func (p *Proxy) Stop() error {
 	if err := p.conns.Stop(); err != nil {
 		return fmt.Errorf("stop login proxy: %w", err)
@@ -126,7 +126,7 @@ func (p *Proxy) record(l Login) {
 func pipe(a, b net.Conn) {
 	var wg sync.WaitGroup
 	oneWay := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from) // either end of a connection is an end
+		_, _ = io.Copy(to, from) // the connection ends when either side ends
 		_ = to.Close()
 		_ = from.Close()
 	}

@@ -38,7 +38,7 @@ func start(t *testing.T) (*pgiam.Proxy, *testca.CA, *atomic.Int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	later := new(atomic.Int64) // seconds that the proxy's clock is ahead
+	later := new(atomic.Int64) // how far the proxy's clock is ahead, in seconds
 	p, err := pgiam.Start(t.Context(), pgiam.Options{
 		BackendURL: server.URL(pgserver.Superuser, "postgres"), Master: "chief", Region: "us-east-1", CA: ca,
 		Keys: sigv4.NewKeys(sigv4.Credential{AccessKeyID: "AKID", SecretAccessKey: "secret", SessionToken: "session", Principal: "Loader"}),

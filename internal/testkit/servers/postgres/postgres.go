@@ -1,6 +1,7 @@
-// Package postgres gives tests a real PostgreSQL that looks like RDS: the
-// master is no superuser, and rds_iam exists. Nothing is ever skipped: a
-// machine without PostgreSQL fails the tests and says what to install.
+// Package postgres provides tests with a real PostgreSQL that looks like RDS:
+// the master user is not a superuser, and rds_iam exists. Tests are never
+// skipped: on a machine without PostgreSQL they fail with installation
+// instructions.
 package postgres
 
 import (
@@ -23,20 +24,21 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Master is the master's name, and MasterPassword its password.
+// Master is the master user's name, and MasterPassword its password.
 const (
 	Master         = "analytics_admin"
 	MasterPassword = "Master-Password-1"
 )
 
-// BinVariable names the folder of another PostgreSQL's binaries.
+// BinVariable is the environment variable with the folder of another
+// PostgreSQL's binaries.
 const BinVariable = "STREAMCTL_TEST_POSTGRES_BIN"
 
-// Shared is one server for the tests of a package; TestMain makes and closes
-// it. It starts with the first test that needs it.
+// Shared is one server for the tests of a package, created by TestMain. It
+// starts with the first test that needs it.
 type Shared struct {
-	// Durable has the server wait for its disk at each commit, as it does by
-	// default: for who measures.
+	// Durable makes the server wait for its disk at each commit, as it does by
+	// default: for benchmarks.
 	Durable bool
 
 	once   sync.Once
@@ -46,14 +48,14 @@ type Shared struct {
 	mu     sync.Mutex
 }
 
-// Run runs a package's tests and stops the server. It is the body of TestMain:
+// Run runs a package's tests and stops the server. Use it in TestMain:
 // os.Exit(shared.Run(m)).
 func (s *Shared) Run(m *testing.M) int {
 	code := m.Run()
 	if s.server == nil {
 		return code
 	}
-	if err := s.server.close(context.Background()); err != nil { // TestMain is main
+	if err := s.server.close(context.Background()); err != nil { // called by TestMain
 		fmt.Fprintln(os.Stderr, err)
 		return max(code, 1)
 	}
@@ -66,7 +68,8 @@ type Server struct {
 	dir string
 }
 
-// Options are the server's, for tests that start one of their own.
+// Options returns the server's options, for tests that start a server of their
+// own.
 func Options(dir string) pgserver.Options {
 	return pgserver.Options{
 		Dir: dir, BinDir: os.Getenv(BinVariable), Volatile: true,
@@ -75,15 +78,15 @@ func Options(dir string) pgserver.Options {
 	}
 }
 
-// Template is the folder that keeps an initialized cluster for later tests. Its name
-// can be predicted: pgserver uses it only if it is this user's own, and a link to
-// nowhere else.
+// Template is the folder with an initialized cluster for later tests. Its name
+// is predictable: pgserver uses it only if it belongs to this user and is not a
+// link.
 func Template() string {
 	return filepath.Join(os.TempDir(), "streamctl-postgres-template-"+strconv.Itoa(os.Geteuid()))
 }
 
-// Start starts a server of the test's own, without any role of the project,
-// stopped when the test ends. Its database is "postgres".
+// Start starts a server for one test, without roles of the project. It stops
+// when the test ends. Its database is "postgres".
 func Start(t testing.TB) *Server {
 	t.Helper()
 	s, err := start(t.Context(), false)
@@ -129,13 +132,13 @@ func hinted(err error) error {
 	return err
 }
 
-// Database is one test's own database.
+// Database is the database of one test.
 type Database struct {
 	Name   string
 	server *Server
 }
 
-// Empty makes a database that the master owns, without the schema.
+// Empty creates a database that the master user owns, without the schema.
 func (s *Shared) Empty(t testing.TB) *Database {
 	t.Helper()
 	s.once.Do(func() { s.server, s.err = start(context.WithoutCancel(t.Context()), s.Durable) })
@@ -150,7 +153,7 @@ func (s *Shared) Empty(t testing.TB) *Database {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing is left to write
+	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing left to write
 	sql := "CREATE DATABASE " + d.Name + " OWNER " + Master + " TEMPLATE template0"
 	if _, err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatal(err)
@@ -158,7 +161,7 @@ func (s *Shared) Empty(t testing.TB) *Database {
 	return d
 }
 
-// Warehouse makes a database with roles, schema and the partitions of
+// Warehouse creates a database with roles, schema and the partitions of
 // firstDay to lastDay.
 func (s *Shared) Warehouse(t testing.TB, firstDay, lastDay time.Time) *Database {
 	t.Helper()
@@ -177,14 +180,14 @@ func (s *Shared) Warehouse(t testing.TB, firstDay, lastDay time.Time) *Database 
 	return d
 }
 
-// URL is the connection URL of a role that AdmitRoles was called for, or of the
-// superuser.
+// URL returns the connection URL of a role that AdmitRoles was called for, or
+// of the superuser.
 func (d *Database) URL(user string) string { return d.server.URL(user, d.Name) }
 
-// MasterURL is the master's connection URL.
+// MasterURL returns the master user's connection URL.
 func (d *Database) MasterURL() string { return d.server.MasterURL(d.Name) }
 
-// MasterURL is the master's connection URL to a database.
+// MasterURL returns the master user's connection URL to a database.
 func (s *Server) MasterURL(db string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(Master, MasterPassword), Path: "/" + db, RawQuery: "sslmode=disable",
@@ -205,7 +208,7 @@ func (d *Database) As(t testing.TB, user string) *warehouse.DB {
 	return db
 }
 
-// Conn opens a plain connection as the master, until the test ends.
+// Conn opens a plain connection as the master user, until the test ends.
 func (d *Database) Conn(t testing.TB) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), d.MasterURL())

@@ -1,5 +1,5 @@
-// Package redis gives tests a real Redis. Nothing is ever skipped: a machine
-// without Redis fails the tests and says what to install.
+// Package redis provides tests with a real Redis. Tests are never skipped: on a
+// machine without Redis they fail with installation instructions.
 package redis
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local/redisserver"
 )
 
-// Start starts an empty server for the test, stopped when it ends.
+// Start starts an empty server, which stops when the test ends.
 func Start(t testing.TB) *redisserver.Server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "streamctl-redis-")
@@ -44,7 +44,7 @@ func Start(t testing.TB) *redisserver.Server {
 	return s
 }
 
-// Client is a client of the server, closed when the test ends.
+// Client returns a client of the server, which is closed when the test ends.
 func Client(t testing.TB, s *redisserver.Server) *redis.Client {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})

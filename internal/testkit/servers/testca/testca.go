@@ -1,4 +1,4 @@
-// Package testca is a certificate authority in memory for tests that speak TLS
+// Package testca is an in-memory certificate authority for tests that use TLS
 // on this machine.
 package testca
 
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// lifetime is how long the CA and its certificates are valid.
+// lifetime is the validity of the CA and its certificates.
 const lifetime = 24 * time.Hour
 
 // CA issues certificates; it is safe for concurrent use.
@@ -26,11 +26,11 @@ type CA struct {
 	pem         []byte
 }
 
-// New makes a CA with its own key (ECDSA P-256), valid for a day.
+// New creates a CA with its own key (ECDSA P-256), valid for a day.
 func New() (*CA, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make CA key: %w", err)
+		return nil, fmt.Errorf("create CA key: %w", err)
 	}
 	template, err := blank("streamctl test CA")
 	if err != nil {
@@ -40,7 +40,7 @@ func New() (*CA, error) {
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return nil, fmt.Errorf("make CA certificate: %w", err)
+		return nil, fmt.Errorf("create CA certificate: %w", err)
 	}
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -49,18 +49,18 @@ func New() (*CA, error) {
 	return &CA{certificate: certificate, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
 }
 
-// PEM is the CA's certificate.
+// PEM returns the CA's certificate.
 func (c *CA) PEM() []byte { return c.pem }
 
-// Pool trusts this CA alone.
+// Pool returns a pool that trusts only this CA.
 func (c *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(c.certificate)
 	return pool
 }
 
-// Issue makes a server certificate for hosts, each a name, a wildcard name or
-// an IP address, valid for a day.
+// Issue creates a server certificate for hosts (names, wildcard names or IP
+// addresses), valid for a day.
 func (c *CA) Issue(hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *CA) Issue(hosts ...string) (tls.Certificate, error) {
 func blank(name string) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		return nil, fmt.Errorf("make serial number: %w", err)
+		return nil, fmt.Errorf("create serial number: %w", err)
 	}
 	now := time.Now()
 	return &x509.Certificate{

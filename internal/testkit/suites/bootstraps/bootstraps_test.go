@@ -1,5 +1,5 @@
 // Package bootstraps_test runs each function's program on every kind of event
-// that it serves: this machine's build, and the bytes that are shipped.
+// that it handles: first this machine's build, then the released zips.
 package bootstraps_test
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/platform"
 )
 
-// TestBootstraps runs this machine's builds, then the programs out of the very
-// zips that the stack names.
+// TestBootstraps runs this machine's builds, then the programs from the zips
+// that the stack uses.
 func TestBootstraps(t *testing.T) {
 	s := deploy(t)
 	t.Run("here", s.answer)
@@ -35,14 +35,15 @@ func TestBootstraps(t *testing.T) {
 	})
 }
 
-// answer sends every kind of event to every function. The order matters: what
-// ingest accepts is what the others find.
+// answer sends every kind of event to every function. The order matters: the
+// other functions use the events that ingest accepted.
 func (s stack) answer(t *testing.T) {
 	before := map[string]int{}
 	for _, f := range contract.Functions() {
 		before[f.Name] = s.platform.Fake.Invocations(id(f.Name))
 	}
-	// Events of a type of their own, so that those of another run aren't found.
+	// Use event types of this run only, so that events of other runs aren't
+	// found.
 	types := eventTypes(path.Base(t.Name()))
 	t.Run("ingest", func(t *testing.T) { s.ingest(t, types) })
 	t.Run("archiver", func(t *testing.T) { s.archiver(t, types) })
@@ -57,11 +58,11 @@ func (s stack) answer(t *testing.T) {
 	}
 }
 
-// id is a function's logical id.
+// id returns a function's logical id.
 func id(function string) string { return strings.ToUpper(function[:1]) + function[1:] + "Function" }
 
-// ranShipped finds the running process of a function, and compares the program
-// that it runs with the zip that the stack names.
+// ranShipped finds the running process of a function, and compares its program
+// with the zip that the stack uses.
 func (s stack) ranShipped(t *testing.T, function string) {
 	code, _ := s.platform.Fake.Properties(stackName, id(function))["Code"].(map[string]any)
 	bucket, key := fmt.Sprint(code["S3Bucket"]), fmt.Sprint(code["S3Key"])
@@ -70,7 +71,7 @@ func (s stack) ranShipped(t *testing.T, function string) {
 		t.Fatal(err)
 	}
 	if now := artifact.New(function, archive).Key(); now != key {
-		t.Errorf("the stack names %s, the bytes are %s", key, now)
+		t.Errorf("the stack uses %s, but the content is %s", key, now)
 	}
 	shipped, err := platform.Unpack(archive)
 	if err != nil {
@@ -78,7 +79,7 @@ func (s stack) ranShipped(t *testing.T, function string) {
 	}
 	program, err := elf.NewFile(bytes.NewReader(shipped))
 	if err != nil || program.Machine != elf.EM_AARCH64 {
-		t.Fatalf("the zip holds no arm64 program: %v", err)
+		t.Fatalf("the zip does not contain an arm64 program: %v", err)
 	}
 	running := runningIn(t, filepath.Join(s.dir, "shipped-"+function+"-"))
 	if len(running) == 0 {
@@ -87,13 +88,13 @@ func (s stack) ranShipped(t *testing.T, function string) {
 	for _, file := range running {
 		ran, err := os.ReadFile(file)
 		if err != nil || !bytes.Equal(ran, shipped) {
-			t.Errorf("%s isn't what was shipped: %v", file, err)
+			t.Errorf("%s differs from the released program: %v", file, err)
 		}
 	}
 }
 
-// runningIn gives the programs, by a path's prefix, that processes have as
-// their last argument.
+// runningIn returns the programs below a path prefix that are the last argument
+// of a process.
 func runningIn(t *testing.T, prefix string) []string {
 	t.Helper()
 	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -104,7 +105,7 @@ func runningIn(t *testing.T, prefix string) []string {
 	for _, process := range processes {
 		line, err := os.ReadFile(process)
 		if err != nil {
-			continue // it ended
+			continue // it has ended
 		}
 		arguments := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
 		if last := arguments[len(arguments)-1]; strings.HasPrefix(last, prefix) {

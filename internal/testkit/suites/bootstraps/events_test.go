@@ -17,17 +17,18 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// event is one with a type, without a timestamp: it happens when it arrives.
+// event returns an event with a type and without a timestamp: its time is its
+// arrival.
 func event(eventType string) string {
 	return `{"userId": "user123", "eventType": "` + eventType + `", "properties": {"page": "/dashboard"}}`
 }
 
-// eventTypes are the types of the four events that ingest accepts.
+// eventTypes returns the types of the four events that ingest accepts.
 func eventTypes(prefix string) []string {
 	return []string{prefix + "_single", prefix + "_first", prefix + "_second", prefix + "_packed"}
 }
 
-// ingest takes proxy events: what API Gateway makes of requests.
+// ingest handles proxy events, which API Gateway creates from requests.
 func (s stack) ingest(t *testing.T, types []string) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -59,7 +60,7 @@ func (s stack) ingest(t *testing.T, types []string) {
 	}
 }
 
-// call sends a signed request and looks into its answer.
+// call sends a signed request and checks its response.
 func (s stack) call(t *testing.T, method, path, body string, header http.Header, want int, says string) {
 	t.Helper()
 	status, answer, err := s.platform.Call(t.Context(), method, s.outputs["ApiEndpoint"]+path, []byte(body), header)
@@ -68,7 +69,7 @@ func (s stack) call(t *testing.T, method, path, body string, header http.Header,
 	}
 }
 
-// archiver gets the stream's batches from its mapping.
+// archiver receives the stream's batches from its mapping.
 func (s stack) archiver(t *testing.T, types []string) {
 	eventually(t, func(context.Context) error {
 		var lines strings.Builder
@@ -93,8 +94,8 @@ func (s stack) archiver(t *testing.T, types []string) {
 	})
 }
 
-// processor gets the stream's batches from its mapping; the events of both
-// stores come back through the API.
+// processor receives the stream's batches from its mapping; the API returns the
+// events of both stores.
 func (s stack) processor(t *testing.T, types []string) {
 	eventually(t, func(ctx context.Context) error {
 		_, answer, err := s.platform.Call(ctx, "GET", s.outputs["ApiEndpoint"]+"/metrics/summary", nil, nil)
@@ -118,7 +119,7 @@ func has(text string, words ...string) error {
 	return nil
 }
 
-// query takes proxy events of each route.
+// query handles proxy events of each route.
 func (s stack) query(t *testing.T) {
 	today := time.Now().UTC().Format(time.DateOnly)
 	for _, tt := range []struct {
@@ -130,7 +131,7 @@ func (s stack) query(t *testing.T) {
 		{"/metrics/events?step=5m&eventType=here_single", http.StatusOK, `"metric":"events"`},
 		{"/metrics/users?from=" + today, http.StatusOK, `"metric":"users"`},
 		{"/metrics/users?step=5m", http.StatusBadRequest, "step"},
-		{"/metrics/revenue", http.StatusNotFound, "there is no metric"},
+		{"/metrics/revenue", http.StatusNotFound, "does not exist"},
 	} {
 		t.Run(tt.path[len("/metrics/"):], func(t *testing.T) {
 			s.call(t, "GET", tt.path, "", nil, tt.status, tt.says)
@@ -138,7 +139,7 @@ func (s stack) query(t *testing.T) {
 	}
 }
 
-// schema takes CloudFormation's events and answers at their URL.
+// schema handles CloudFormation's events and responds at their URL.
 func (s stack) schema(t *testing.T) {
 	properties := contract.MigrationProperties{
 		CodeKey: "key", DatabaseResourceID: "db-1", MasterUsername: "analytics_admin", MasterPassword: password,
@@ -187,7 +188,7 @@ func (s stack) schema(t *testing.T) {
 	}
 }
 
-// maintenance gets its tasks from the rules, as their schedules send them.
+// maintenance receives its tasks from the rules.
 func (s stack) maintenance(t *testing.T) {
 	for _, rule := range []string{"RefreshSchedule", "UpkeepSchedule"} {
 		t.Run(rule, func(t *testing.T) {

@@ -63,7 +63,7 @@ func deploy(t *testing.T) stack {
 	return s
 }
 
-// streamctl runs the program and gives what it printed as its answer.
+// streamctl runs the program and returns its standard output.
 func (s stack) streamctl(args ...string) []byte {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 4*time.Minute)
@@ -79,7 +79,7 @@ func (s stack) streamctl(args ...string) []byte {
 	return stdout
 }
 
-// eventually tries until it works or a minute is over.
+// eventually retries until success, for at most a minute.
 func eventually(t *testing.T, try func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Behind starts a front before a server, and returns a client that retries like the
-// program, with shorter pauses.
+// Behind starts a front for a server, and returns a client that retries like
+// the program, with shorter pauses.
 func Behind(t testing.TB, server http.Handler) (*Front, *s3.Client) {
 	t.Helper()
 	front := &Front{Server: server}

@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Fill makes a bucket as Memory.Fill does, on any server: much slower.
+// Fill creates a bucket like Memory.Fill, on any server, but much more slowly.
 func Fill(ctx context.Context, client *s3.Client, bucket string, versions, markers int) error {
 	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-		return fmt.Errorf("make bucket %s: %w", bucket, err)
+		return fmt.Errorf("create bucket %s: %w", bucket, err)
 	}
 	_, err := client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
 		Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	})
 	if err != nil {
-		return fmt.Errorf("version bucket %s: %w", bucket, err)
+		return fmt.Errorf("turn on versioning of bucket %s: %w", bucket, err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)

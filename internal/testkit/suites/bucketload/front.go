@@ -1,5 +1,5 @@
-// Package bucketload puts S3 servers that somebody else wrote under the load that
-// emptying a bucket of a live stream is: many versions, and writers that go on.
+// Package bucketload tests the emptying of a bucket of a live stream on
+// independent S3 servers: many versions, and writers that continue.
 package bucketload
 
 import (
@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// Front stands before an S3 server. It adds bucket policies, as far as one denies
-// everybody to put objects, to a server that applies none; it can be busy; and
-// it keeps count.
+// Front is a proxy for an S3 server. It applies bucket policies that deny
+// everyone to put objects, for servers that ignore policies; it can throttle;
+// and it counts calls.
 type Front struct {
-	// Server answers what is let through.
+	// Server handles the calls that pass.
 	Server http.Handler
-	// BusyOfTen is how many of ten listings and deletes are answered with
+	// BusyOfTen is how many of ten listings and deletions get the response
 	// SlowDown, 0 to 9.
 	BusyOfTen int
 
@@ -30,22 +30,22 @@ type Front struct {
 	inFlight int
 }
 
-// Seen is what a Front counted.
+// Seen holds a Front's counters.
 type Seen struct {
-	// Lists and Deletes are listings of versions and DeleteObjects calls that were
-	// let through, Busy those that weren't.
+	// Lists and Deletes count the listings of versions and DeleteObjects calls
+	// that passed, Busy those that were throttled.
 	Lists, Deletes, Busy int
-	// Keys is how many keys there were in all deletes, MostKeys in the largest.
+	// Keys is the number of keys in all deletions, MostKeys in the largest.
 	Keys, MostKeys int
-	// AtATime is how many deletes there were at a time at most.
+	// AtATime is the maximum number of concurrent deletions.
 	AtATime int
-	// Serving is how long the server took for both, added up.
+	// Serving is the server's total time for both.
 	Serving time.Duration
-	// Denied are objects that the policy kept out.
+	// Denied counts objects that the policy rejected.
 	Denied int
 }
 
-// Seen gives what was counted until now.
+// Seen returns the current counters.
 func (f *Front) Seen() Seen {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -80,7 +80,7 @@ func (f *Front) count(how func(*Seen)) {
 	how(&f.seen)
 }
 
-// busy refuses a call if it is one of those.
+// busy throttles a call if it is its turn.
 func (f *Front) busy(w http.ResponseWriter) bool {
 	f.mu.Lock()
 	n := f.seen.Lists + f.seen.Deletes + f.seen.Busy
@@ -119,14 +119,14 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request) {
 	f.count(func(s *Seen) { s.Serving += time.Since(began) })
 }
 
-// denies counts what it denies.
+// denies reports, and counts, whether the policy denies a put.
 func (f *Front) denies(bucket string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var policy struct {
 		Statement []struct{ Effect, Principal, Action string }
 	}
-	if json.Unmarshal(f.policies[bucket], &policy) != nil { // none, or other statements
+	if json.Unmarshal(f.policies[bucket], &policy) != nil { // no policy, or other statements
 		return false
 	}
 	for _, s := range policy.Statement {
@@ -172,7 +172,7 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	answer(w, fmt.Appendf(nil, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, message))
 }
 
-// answer writes to a client that may be gone by now, which is its own affair.
+// answer writes to a client; it ignores that the client may have disconnected.
 func answer(w http.ResponseWriter, body []byte) {
 	if _, err := w.Write(body); err != nil {
 		return

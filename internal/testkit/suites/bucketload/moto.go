@@ -10,8 +10,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/moto"
 )
 
-// StartMoto runs moto until the test ends; the handler hands on to it, for a
-// Front before it.
+// StartMoto runs moto until the test ends; the handler forwards to it, for use
+// with a Front.
 func StartMoto(tb testing.TB) (endpoint string, server http.Handler) {
 	tb.Helper()
 	s, err := moto.Start(tb.Context(), moto.Options{Dir: tb.TempDir()})

@@ -12,23 +12,25 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Paged is a stand-in that does next to nothing, so that a client's own limits
-// show: one bucket, of any name, with a version a key. Unlike Memory and moto it
-// pages on as S3 does, from where a page ended, deleted or not.
+// Paged is a stand-in that does almost nothing, so that a client's own limits
+// are visible: one bucket of any name, with one version per key. Unlike Memory
+// and moto it continues a listing like S3, after the end of the previous page,
+// even if that was deleted.
 type Paged struct {
-	// Listing and Deleting are how long such a call takes; 0 is at once.
+	// Listing and Deleting are the duration of such a call; 0 means
+	// immediately.
 	Listing, Deleting time.Duration
 
 	mu      sync.Mutex
 	deleted []bool
-	first   int // none before it is left
+	first   int // all before it are deleted
 	left    int
 }
 
-// NewPaged makes a stand-in with so many versions.
+// NewPaged returns a stand-in with a number of versions.
 func NewPaged(versions int) *Paged { return &Paged{deleted: make([]bool, versions), left: versions} }
 
-// Left is how many versions there are.
+// Left returns the number of remaining versions.
 func (p *Paged) Left() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,7 +40,7 @@ func (p *Paged) Left() int {
 const (
 	pageSize  = 1000
 	pagedHead = `<?xml version="1.0" encoding="UTF-8"?><%s xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`
-	// keyWidth is how long a key is: its number, so that they sort.
+	// keyWidth is the length of a key: a padded number, so that keys sort.
 	keyWidth     = 10
 	pagedVersion = `<Version><Key>%0*d</Key><VersionId>3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY</VersionId><IsLatest>true</IsLatest>` +
 		`<LastModified>2026-11-23T12:00:00.000Z</LastModified><ETag>&quot;9b2cf535f27731c974343645a3985328&quot;</ETag><Size>1</Size>` +

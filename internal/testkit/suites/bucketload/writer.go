@@ -12,8 +12,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Writer adds objects to a bucket at a steady rate, some of them as new versions
-// of others.
+// Writer adds objects to a bucket at a steady rate, some as new versions of
+// others.
 type Writer struct {
 	client *s3.Client
 	bucket string
@@ -22,14 +22,14 @@ type Writer struct {
 
 	mu    sync.Mutex
 	wrote Wrote
-	more  chan struct{} // closed, and made anew, when wrote changes
+	more  chan struct{} // closed and replaced when wrote changes
 }
 
-// Wrote is what a Writer did.
+// Wrote is the result of a Writer.
 type Wrote struct {
-	// Written are objects that the server took, Denied those that it refused.
+	// Written counts the accepted objects, Denied the rejected ones.
 	Written, Denied int
-	// Err is what else went wrong.
+	// Err is any other error.
 	Err error
 }
 
@@ -41,7 +41,7 @@ func Write(ctx context.Context, client *s3.Client, bucket string, perSecond int)
 	return w
 }
 
-// run doesn't wait for a slow answer: the rate stays.
+// run does not wait for slow responses, to keep the rate.
 func (w *Writer) run(ctx context.Context, every time.Duration) {
 	defer close(w.done)
 	tick := time.NewTicker(every)
@@ -75,7 +75,7 @@ func (w *Writer) put(ctx context.Context, key string) {
 	w.more = make(chan struct{})
 }
 
-// Until waits until what was written satisfies enough.
+// Until waits until the result so far satisfies enough.
 func (w *Writer) Until(ctx context.Context, enough func(Wrote) bool) error {
 	for {
 		w.mu.Lock()
@@ -92,7 +92,7 @@ func (w *Writer) Until(ctx context.Context, enough func(Wrote) bool) error {
 	}
 }
 
-// Stop ends the writer once all it sent is answered.
+// Stop ends the writer after all responses have arrived.
 func (w *Writer) Stop() Wrote {
 	w.cancel()
 	<-w.done

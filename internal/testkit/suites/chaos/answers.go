@@ -13,7 +13,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// reply is an answer of the query function, as a client reads it.
+// reply is a response of the query function, as a client decodes it.
 type reply struct {
 	question
 	asked, read time.Time
@@ -41,18 +41,18 @@ type reply struct {
 	}
 }
 
-// Limits that the answers tell of.
+// Limits stated in the responses.
 const (
 	staleAfter   = 3 * time.Minute
 	settledAfter = 48 * time.Hour
-	// estimate is by how much a day's users may be off; there are few.
+	// estimate is how far a day's users may be off; there are few users.
 	estimate = 2
 )
 
-// whole is the time as of which the answer has to be whole.
+// whole returns the time up to which the response must be complete.
 func (r *reply) whole() time.Time {
 	switch {
-	case r.Source == "warehouse": // what it tells is cut to the minute
+	case r.Source == "warehouse": // its time is truncated to the minute
 		return r.asked
 	case r.AsOf != nil:
 		return *r.AsOf
@@ -60,10 +60,10 @@ func (r *reply) whole() time.Time {
 	return time.Time{}
 }
 
-// check looks at what an answer says about itself, and at what must be in it.
+// check verifies a response's metadata and the data it must contain.
 func (d *Dashboard) check(r *reply) {
 	if source := r.used.source(); source != r.Source && (!r.used.failed || r.Skipped != nil) {
-		d.complain(r.question, "its source is %s, it says %s", source, r.Source)
+		d.complain(r.question, "its source is %s, but the response has %s", source, r.Source)
 	}
 	end := r.to
 	if r.Next != "" {
@@ -72,11 +72,11 @@ func (d *Dashboard) check(r *reply) {
 	settled := r.asked.Sub(end) > settledAfter
 	switch {
 	case r.AsOf == nil && !r.Stale && !settled:
-		d.complain(r.question, "it says neither as of when it is nor that it is stale")
+		d.complain(r.question, "it has no asOf and is not marked as stale")
 	case r.AsOf != nil && r.AsOf.After(r.read):
 		d.complain(r.question, "it is as of %s, read at %s", r.AsOf, r.read)
 	case r.AsOf != nil && (r.asked.Sub(*r.AsOf) > staleAfter) != r.Stale:
-		d.complain(r.question, "as of %s at %s it says stale = %t", r.AsOf, r.asked, r.Stale)
+		d.complain(r.question, "as of %s at %s it has stale = %t", r.AsOf, r.asked, r.Stale)
 	}
 	if r.name == "users" {
 		d.checkLeastUsers(r)
@@ -102,12 +102,12 @@ func (d *Dashboard) check(r *reply) {
 	}
 }
 
-// stepAt is the step that begins at a time.
+// stepAt returns the step that begins at a time.
 func (r *reply) stepAt(at int64) [2]time.Time {
 	return [2]time.Time{time.Unix(at, 0), time.Unix(at+r.StepSeconds, 0)}
 }
 
-// counts are the answer's by step and dimension.
+// counts returns the response's counts by step and dimension.
 func (r *reply) counts() map[minuteOf]int64 {
 	counts := map[minuteOf]int64{}
 	for _, p := range r.Points {
@@ -123,7 +123,7 @@ func (r *reply) counts() map[minuteOf]int64 {
 	return counts
 }
 
-// bySteps adds minutes up as the answer does.
+// bySteps sums minutes by step, like the response.
 func (r *reply) bySteps(minutes map[minuteOf]int64) map[minuteOf]int64 {
 	steps := map[minuteOf]int64{}
 	for m, n := range minutes {
@@ -139,8 +139,9 @@ func (r *reply) bySteps(minutes map[minuteOf]int64) map[minuteOf]int64 {
 	return steps
 }
 
-// mixed says that a span of the answer may be partly of before a recount. One
-// statement of the warehouse's sees all or nothing of it.
+// mixed reports whether a span of the response may be partly from before a
+// recount. A single statement of the warehouse sees all of a recount or
+// nothing.
 func (d *Dashboard) mixed(r *reply, span [2]time.Time) bool {
 	for m := span[0]; m.Before(span[1]); m = m.Add(time.Minute) {
 		if r.Source != "warehouse" && d.w.Commits.Mixed(m, r.whole()) {
@@ -158,7 +159,7 @@ func (d *Dashboard) checkLeastUsers(r *reply) {
 		}
 		want := d.w.Commits.Users(day.Format("20060102"), r.whole())
 		if one.Exact != (r.Source == "warehouse") {
-			d.complain(r.question, "from %s it says exact = %t", r.Source, one.Exact)
+			d.complain(r.question, "from %s it has exact = %t", r.Source, one.Exact)
 		}
 		if !one.Exact {
 			want -= estimate
@@ -172,7 +173,7 @@ func (d *Dashboard) checkLeastUsers(r *reply) {
 	}
 }
 
-// Compare compares answers with PostgreSQL, which may have more by now, but
+// Compare compares responses with PostgreSQL, which may have more by now, but
 // never less.
 func (d *Dashboard) Compare(ctx context.Context) {
 	for len(d.open) > 0 {
@@ -181,7 +182,7 @@ func (d *Dashboard) Compare(ctx context.Context) {
 				_ = d.truth.Close(ctx)
 			}
 			d.truth = nil
-			return // it is away
+			return // it is unavailable
 		}
 		d.open = d.open[1:]
 	}
@@ -224,7 +225,7 @@ func (d *Dashboard) compare(ctx context.Context, r *reply) (err error) {
 	return d.compareMetric(ctx, r)
 }
 
-// compareSums compares sums where an answer has all that there is.
+// compareSums compares sums if a response is complete.
 func (d *Dashboard) compareSums(r *reply, totals map[minuteOf]*total) {
 	for _, p := range r.Points {
 		dimension := metric.Dimension(p.Values...)
@@ -243,7 +244,7 @@ func (d *Dashboard) compareSums(r *reply, totals map[minuteOf]*total) {
 	}
 }
 
-// compareMetric compares what an answer tells of the whole metric.
+// compareMetric compares a response's totals for the metric.
 func (d *Dashboard) compareMetric(ctx context.Context, r *reply) error {
 	skipped, err := d.rows(ctx, metric.SkippedKey(r.key), r.From, r.To)
 	if err != nil {
@@ -289,7 +290,7 @@ func (d *Dashboard) compareUsers(ctx context.Context, r *reply) error {
 	return nil
 }
 
-// reportQueries adds up what the query function answered.
+// reportQueries summarizes the query function's responses.
 func (w *World) reportQueries(ctx context.Context, r *Report) {
 	d := w.Dashboard
 	d.Compare(ctx)

@@ -5,23 +5,23 @@ import (
 	"sync"
 )
 
-// What may be away for a while.
+// Parts that may be unavailable for a while.
 const (
 	awayPostgres = "postgres"
 	awayRedis    = "redis"
-	// awaySchema says that a schema is wrong.
+	// awaySchema means that a schema is wrong.
 	awaySchema = "schema"
 )
 
-// Away remembers what can't be used just now. Something is away from before it
-// is taken until after it is back.
+// Away records the parts that are unavailable now. A part counts as unavailable
+// from before it is taken down until after it is restored.
 type Away struct {
 	mu      sync.Mutex
 	things  map[string]bool
 	changes map[string]int
 }
 
-// Set notes that something goes or is back.
+// Set records that a part goes down or is restored.
 func (a *Away) Set(thing string, away bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -35,7 +35,8 @@ func (a *Away) Set(thing string, away bool) {
 	a.changes[thing]++
 }
 
-// Since gives a question to ask later: was something away at any time since?
+// Since returns a function that reports whether a part has been unavailable at
+// any time since the call of Since.
 func (a *Away) Since() func(thing string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -16,24 +16,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Bucket is S3 in memory: objects, conditional puts, lists.
+// Bucket is an in-memory S3: objects, conditional puts, lists.
 type Bucket struct {
 	mu      sync.Mutex
 	objects map[string][]byte
-	// conflicts is how many of the next conditional puts are answered 409.
+	// conflicts is how many of the next conditional puts get a 409.
 	conflicts int
 }
 
-// NewBucket makes an empty bucket.
+// NewBucket returns an empty bucket.
 func NewBucket() *Bucket { return &Bucket{objects: map[string][]byte{}} }
 
-// statusError is a response of S3 that isn't a success.
+// statusError is an S3 response with an error status.
 type statusError int
 
 func (e statusError) Error() string       { return fmt.Sprintf("status %d", int(e)) }
 func (e statusError) HTTPStatusCode() int { return int(e) }
 
-// PutObject stores an object; with If-None-Match it never writes over one.
+// PutObject stores an object; with If-None-Match it never overwrites one.
 func (b *Bucket) PutObject(ctx context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -57,14 +57,14 @@ func (b *Bucket) PutObject(ctx context.Context, in *s3.PutObjectInput, _ ...func
 	return &s3.PutObjectOutput{}, nil
 }
 
-// Conflict answers the next n conditional puts with 409.
+// Conflict makes the next n conditional puts return 409.
 func (b *Bucket) Conflict(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.conflicts = n
 }
 
-// Put stores what a mapping gave up.
+// Put stores the records that a mapping gave up.
 func (b *Bucket) Put(_ context.Context, key string, body []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -72,7 +72,7 @@ func (b *Bucket) Put(_ context.Context, key string, body []byte) error {
 	return nil
 }
 
-// GetObject gives an object.
+// GetObject returns an object.
 func (b *Bucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,7 +83,7 @@ func (b *Bucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*
 	return &s3.GetObjectOutput{Body: io.NopCloser(bytes.NewReader(body))}, nil
 }
 
-// ListObjectsV2 lists all keys below a prefix on one page.
+// ListObjectsV2 lists all keys with a prefix on one page.
 func (b *Bucket) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
 	out := &s3.ListObjectsV2Output{IsTruncated: aws.Bool(false)}
 	for _, key := range b.Keys(aws.ToString(in.Prefix)) {
@@ -92,7 +92,7 @@ func (b *Bucket) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ .
 	return out, nil
 }
 
-// Keys lists the keys below a prefix, sorted.
+// Keys lists the keys with a prefix, sorted.
 func (b *Bucket) Keys(prefix string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,7 +100,7 @@ func (b *Bucket) Keys(prefix string) []string {
 	return slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, prefix) })
 }
 
-// Object gives an object's bytes, nil where there is none.
+// Object returns an object's bytes, or nil.
 func (b *Bucket) Object(key string) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()

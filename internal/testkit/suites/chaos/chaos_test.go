@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// seeds are what is run: 25 that are always the same, as many as
-// STREAMCTL_CHAOS_RUNS says, or STREAMCTL_CHAOS_SEED alone.
+// seeds returns the seeds to run: 25 fixed ones, STREAMCTL_CHAOS_RUNS new ones,
+// or only STREAMCTL_CHAOS_SEED.
 func seeds(t *testing.T) []uint64 {
 	t.Helper()
 	number := func(name string) (uint64, bool) {
@@ -47,12 +47,12 @@ func TestNothingLostNothingTwice(t *testing.T) {
 			t.Logf("%v (%.1fs)", r, time.Since(began).Seconds())
 			killed, frozen = killed+r.Killed, frozen+r.Frozen
 			if len(r.Failed) > 0 {
-				t.Errorf("run it again with STREAMCTL_CHAOS_SEED=%d", seed)
+				t.Errorf("to repeat, set STREAMCTL_CHAOS_SEED=%d", seed)
 			}
 		})
 	}
 	t.Logf("%d runs: %d invocations killed, %d frozen", len(all), killed, frozen)
 	if len(all) >= 25 && (killed == 0 || frozen == 0) {
-		t.Error("the runs break too little to prove anything")
+		t.Error("the runs break too little for a meaningful test")
 	}
 }

@@ -17,10 +17,10 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Check is one of the things that must hold.
+// Check is one of the conditions that must hold.
 type Check string
 
-// The checks.
+// The conditions.
 const (
 	Lost        Check = "lost"
 	Duplicate   Check = "duplicate"
@@ -34,18 +34,18 @@ const (
 	Invocations Check = "invocations"
 )
 
-// Report is what a run came to.
+// Report is the result of a run.
 type Report struct {
 	Seed uint64
 	In   int
-	// Killed and Frozen count what was done to the functions.
+	// Killed and Frozen count the faults of the functions.
 	Killed, Frozen int
 	counts         []count
-	// Failed has the first few complaints of each check that isn't satisfied.
+	// Failed has the first few complaints of each failed check.
 	Failed map[Check][]string
 }
 
-// count is a part of the summary, right unless its check complains.
+// count is a line of the summary, correct unless its check complains.
 type count struct {
 	check Check
 	text  string
@@ -55,7 +55,7 @@ func (r *Report) count(c Check, format string, args ...any) {
 	r.counts = append(r.counts, count{c, fmt.Sprintf(format, args...)})
 }
 
-// complaints is how many of a check are kept.
+// complaints is the maximum number of complaints per check.
 const complaints = 5
 
 func (r *Report) complain(c Check, format string, args ...any) {
@@ -64,7 +64,7 @@ func (r *Report) complain(c Check, format string, args ...any) {
 	}
 }
 
-// String is the summary.
+// String returns the summary.
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: events in %d", r.Seed, r.In)
@@ -82,7 +82,8 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// Report looks at everything, once all is handled and the cache refreshed.
+// Report runs all checks, after all records are handled and the cache is
+// refreshed.
 func (w *World) Report(ctx context.Context, seed uint64) (r *Report, err error) {
 	r = &Report{Seed: seed, In: len(w.Client.Events), Failed: map[Check][]string{}}
 	conn, err := w.connect(ctx)
@@ -105,7 +106,7 @@ func (w *World) Report(ctx context.Context, seed uint64) (r *Report, err error) 
 	for _, wrong := range w.Reader.Wrong {
 		r.complain(Answers, "%s", wrong)
 	}
-	r.count(Answers, "%d answers right, %d of them from PostgreSQL", w.Reader.Answers+w.Reader.Filled-len(w.Reader.Wrong), w.Reader.Filled)
+	r.count(Answers, "%d correct reads, %d from PostgreSQL", w.Reader.Answers+w.Reader.Filled-len(w.Reader.Wrong), w.Reader.Filled)
 	w.reportQueries(ctx, r)
 	if n := w.Processor.invocations; w.MostInvocations > 0 && n > w.MostInvocations {
 		r.complain(Invocations, "%d of the processor, want at most %d", n, w.MostInvocations)
@@ -119,12 +120,12 @@ func (w *World) Report(ctx context.Context, seed uint64) (r *Report, err error) 
 	return r, nil
 }
 
-// connect opens a connection that may read everything.
+// connect opens a connection that can read everything.
 func (w *World) connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, w.Servers.URL(pgserver.Superuser, w.Database))
 }
 
-// rollupRows reads rollups; an empty where means all of them.
+// rollupRows reads rollups; an empty where reads all.
 func rollupRows(ctx context.Context, conn *pgx.Conn, where string, args ...any) ([]warehouse.MinuteRow, error) {
 	rows, err := conn.Query(ctx, `SELECT metric, bucket, dimension, slot, rev, n, sum::text, coalesce(min::text, ''), coalesce(max::text, '')
 		FROM metric_minute `+where, args...)
@@ -137,8 +138,8 @@ func rollupRows(ctx context.Context, conn *pgx.Conn, where string, args ...any) 
 	})
 }
 
-// checkEvents compares events with what was accepted: each once, but for what
-// retention dropped.
+// checkEvents compares events with the accepted ones: each exists once, except
+// those that retention dropped.
 func (w *World) checkEvents(ctx context.Context, conn *pgx.Conn, r *Report, _ []warehouse.MinuteRow) error {
 	stored := map[Identity]int{}
 	numbers := map[int]int{}
@@ -183,7 +184,7 @@ func (w *World) checkEvents(ctx context.Context, conn *pgx.Conn, r *Report, _ []
 	return nil
 }
 
-// storedEvents reads events as a client would know them.
+// storedEvents reads events in the client's form.
 func storedEvents(ctx context.Context, conn *pgx.Conn) ([]*Sent, error) {
 	rows, err := conn.Query(ctx, `SELECT event_id, timestamp, event_type, properties->>'country', coalesce(properties->>'amount', '') FROM events`)
 	if err != nil {
@@ -250,7 +251,7 @@ func compare(r *Report, c Check, got, want map[series]*total) {
 	}
 }
 
-// String writes a total for people.
+// String formats a total.
 func (t *total) String() string {
 	text := fmt.Sprintf("n=%d", t.n)
 	if t.sum != nil {
@@ -262,7 +263,8 @@ func (t *total) String() string {
 	return text
 }
 
-// checkFrozen compares the rollups below the floor with those of its raise.
+// checkFrozen compares the rollups below the floor with those at the time it
+// was raised.
 func (w *World) checkFrozen(_ context.Context, _ *pgx.Conn, r *Report, rows []warehouse.MinuteRow) error {
 	if w.Floor.IsZero() {
 		return nil
@@ -275,7 +277,7 @@ func (w *World) below(rows []warehouse.MinuteRow) []warehouse.MinuteRow {
 	return slices.DeleteFunc(slices.Clone(rows), func(row warehouse.MinuteRow) bool { return !row.Minute.Before(w.Floor) })
 }
 
-// checkQuarantine wants in quarantine what is no event, and nothing else.
+// checkQuarantine expects exactly the invalid events in quarantine.
 func (w *World) checkQuarantine(ctx context.Context, conn *pgx.Conn, r *Report, _ []warehouse.MinuteRow) error {
 	want := map[string]bool{}
 	for shard, records := range w.Stream.Records() {

@@ -49,7 +49,7 @@ func (w *World) checkRedis(ctx context.Context, conn *pgx.Conn, r *Report, rows 
 		if err != nil {
 			return err
 		}
-		if len(fields) == 0 { // its time was over a moment ago
+		if len(fields) == 0 { // it has just expired
 			found[key] = false
 			continue
 		}
@@ -76,8 +76,8 @@ func (w *World) checkRedis(ctx context.Context, conn *pgx.Conn, r *Report, rows 
 	return w.checkUsers(ctx, conn, r, rows)
 }
 
-// checkUsers compares the estimates of today, and of the days in which minutes
-// lie that the cache has, with the exact numbers.
+// checkUsers compares the estimates of today, and of the days with cached
+// minutes, with the exact numbers.
 func (w *World) checkUsers(ctx context.Context, conn *pgx.Conn, r *Report, rows []warehouse.MinuteRow) error {
 	now := w.Clock.Now()
 	days := map[time.Time]bool{now.Truncate(day): true}
@@ -103,7 +103,7 @@ func (w *World) checkUsers(ctx context.Context, conn *pgx.Conn, r *Report, rows 
 	return nil
 }
 
-// archivedLine is a line as it reads in an object.
+// archivedLine is a decoded line of an object.
 type archivedLine struct {
 	Shard string
 	Seq   string
@@ -114,9 +114,9 @@ type archivedLine struct {
 	Data  []byte `json:"data64"`
 }
 
-// checkArchive puts the archive's lines together again, repeats left out, and
-// compares them with the stream byte for byte. It knows of an object's name
-// only that it lies below raw/v1/ and its hour.
+// checkArchive reassembles the archive's lines, without repeats, and compares
+// them with the stream byte for byte. About an object's key it only assumes the
+// prefix raw/v1/ and the hour.
 func (w *World) checkArchive(r *Report) error {
 	type place struct {
 		shard, seq string

@@ -20,7 +20,7 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Variables of a child: where its database is, through a proxy, and its Redis.
+// Variables of a child process: its database, through a proxy, and its Redis.
 const (
 	childPostgres = "STREAMCTL_CHAOS_CHILD_POSTGRES"
 	childDatabase = "STREAMCTL_CHAOS_CHILD_DATABASE"
@@ -28,15 +28,15 @@ const (
 	childPassword = "STREAMCTL_CHAOS_CHILD_PASSWORD"
 )
 
-// IsChild says that this process is to be a processor for one invocation.
+// IsChild reports whether this process is a processor for one invocation.
 func IsChild(getenv func(string) string) bool { return getenv(childPostgres) != "" }
 
-// noObjects keeps nothing; a child is given no line that would need it.
+// noObjects stores nothing; a child receives no line that would be stored.
 type noObjects struct{}
 
 func (noObjects) Put(context.Context, string, []byte) error { return errRefused }
 
-// Child answers one invocation, from in to out.
+// Child handles one invocation, from in to out.
 func Child(ctx context.Context, getenv func(string) string, in io.Reader, out io.Writer) error {
 	var e events.KinesisEvent
 	if err := json.NewDecoder(in).Decode(&e); err != nil {
@@ -49,30 +49,33 @@ func Child(ctx context.Context, getenv func(string) string, in io.Reader, out io
 	if err != nil {
 		return err
 	}
-	_ = db.Close(ctx) // the answer counts
+	_ = db.Close(ctx) // only the response matters
 	return errors.Join(client.Close(), json.NewEncoder(out).Encode(resp))
 }
 
-// freezeTimeout is when the frozen function's invocation is given up.
+// freezeTimeout is the time after which the frozen function's invocation is
+// given up.
 const freezeTimeout = 300 * time.Millisecond
 
-// idleTimeout is after how long the server itself ends a loader's transaction.
+// idleTimeout is the time after which the server ends an idle transaction of
+// the loader.
 const idleTimeout = 10 * time.Second
 
-// endIdle terminates the sessions that have been idle in a transaction for idle.
+// endIdle terminates the sessions that have been idle in a transaction for
+// idle.
 func (w *World) endIdle(ctx context.Context, idle time.Duration) {
 	if pause.For(ctx, idle) != nil {
 		return
 	}
-	// If it fails the server ends them, later.
+	// If this fails, the server ends them later.
 	_ = w.superuser(ctx, fmt.Sprintf(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		WHERE datname = '%s' AND state LIKE 'idle in transaction%%' AND state_change < clock_timestamp() - interval '%d ms'`, w.Database, idle.Milliseconds()*9/10))
 }
 
-// Freeze stops the next invocation of the processor, in a process of its own,
-// within its transaction, as Lambda may freeze an environment. Its locks stay
-// for idle, until the server ends the session. The loader's own timeout is
-// pinned to 10 seconds; for a shorter time the session is terminated.
+// Freeze freezes the next invocation of the processor, in a separate process,
+// within its transaction, as Lambda may freeze an environment. Its locks are
+// held for idle, until the server ends the session. The loader's timeout is
+// fixed at 10 seconds; for a shorter time Freeze terminates the session.
 func (w *World) Freeze(idle time.Duration) {
 	w.Processor.note(func() {
 		w.Processor.instead = func(ctx context.Context, payload []byte) (mapper.Result, error) {
@@ -93,7 +96,7 @@ func (w *World) freeze(ctx context.Context, payload []byte, idle time.Duration) 
 	if err != nil {
 		return errors.Join(err, proxy.Close())
 	}
-	cmd := exec.Command(self) //nolint:noctx // it outlives the invocation, which is the point
+	cmd := exec.Command(self) //nolint:noctx // must outlive the invocation
 	cmd.Env = append(os.Environ(), childPostgres+"=127.0.0.1:"+proxy.Port(), childDatabase+"="+w.Database, childRedis+"="+w.Servers.RedisAddr(), childPassword+"="+w.Servers.Password(contract.RoleLoader))
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -110,7 +113,7 @@ func (w *World) freeze(ctx context.Context, payload []byte, idle time.Duration) 
 	}
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // it is killed, or its answer comes too late
+		_ = cmd.Wait() // it is killed, or its response comes too late
 		_ = proxy.Close()
 	}()
 	_, writeErr := in.Write(payload)
@@ -123,7 +126,7 @@ func (w *World) freeze(ctx context.Context, payload []byte, idle time.Duration) 
 		if idle < idleTimeout {
 			go w.endIdle(ctx, idle)
 		}
-		// Long after the server has given it up it wakes, and goes on.
+		// It wakes up and continues long after the server has given it up.
 		go func() {
 			if pause.For(ctx, 2*idle) != nil {
 				_ = cmd.Process.Kill() // it may have ended
@@ -131,7 +134,7 @@ func (w *World) freeze(ctx context.Context, payload []byte, idle time.Duration) 
 			_ = cmd.Process.Signal(syscall.SIGCONT)
 		}()
 		return pause.For(ctx, freezeTimeout)
-	case <-ended: // nothing to load, or the server was away: a later one
+	case <-ended: // nothing to load, or the server was unavailable: freeze a later one
 		w.Freeze(idle)
 		w.Processor.note(func() { w.Processor.pass = 1 + w.Random.IntN(5) })
 		return nil

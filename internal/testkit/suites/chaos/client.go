@@ -19,48 +19,48 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Sent is an event as the client knows it, from its first try on.
+// Sent is an event in the client's form, from its first try on.
 type Sent struct {
-	// Number is in the event's properties, as k.
+	// Number is stored in the event's properties as k.
 	Number                      int
 	Kind, User, Country, Amount string
-	// ID and At are the identity: the client's own, or what the first answer
-	// said. At is empty for an event that is always sent without a time.
+	// ID and At are the identity: the client's own, or the one in the first
+	// response. At is empty for an event that is always sent without a time.
 	ID, At string
-	// Identity is what the API last said it was; Accepted says that it was
-	// acknowledged.
+	// Identity is the identity in the API's last response; Accepted reports
+	// whether the event was acknowledged.
 	Identity Identity
 	Accepted bool
 	bareID   bool
 }
 
-// Identity is an event's.
+// Identity identifies an event.
 type Identity struct {
 	ID uuid.UUID
 	At int64 // in microseconds since 1970
 }
 
-// Client sends events through ingest, and sends them again.
+// Client sends events through ingest, and resends them.
 type Client struct {
 	Handler *ingest.Handler
 	Events  []*Sent
-	// Kinds is how many event types there are.
+	// Kinds is the number of event types.
 	Kinds int
-	// Late are how old a late event is, chosen at random.
+	// Late are the possible ages of late events, chosen at random.
 	Late []time.Duration
-	// Receive changes what ingest gets of an event; nil changes nothing.
+	// Receive changes the events that ingest receives; nil changes nothing.
 	Receive func(body map[string]any)
 	clock   *Clock
 	random  *Random
 	number  int
 }
 
-// nothing takes no metrics.
+// nothing drops metrics.
 type nothing struct{}
 
 func (nothing) Emit(context.Context, ...emf.Metric) {}
 
-// NewClient makes a client of a stream.
+// NewClient returns a client of a stream.
 func NewClient(stream ingest.Stream, clock *Clock, random *Random) *Client {
 	return &Client{
 		clock: clock, random: random, Kinds: 6,
@@ -81,8 +81,8 @@ func (c *Client) Send(ctx context.Context, n int) error {
 	return c.Request(ctx, batch)
 }
 
-// Resend sends n old events again, as the client has to: with the identity
-// that it gave or got.
+// Resend resends n old events as clients must: with the identity that they sent
+// or received.
 func (c *Client) Resend(ctx context.Context, n int) error {
 	var batch []*Sent
 	for range min(n, len(c.Events)) {
@@ -109,7 +109,7 @@ func (c *Client) Finish(ctx context.Context) error {
 	}
 }
 
-// Old invents an event that happened at a time.
+// Old creates an event that happened at a time.
 func (c *Client) Old(at time.Time) *Sent {
 	e := c.invent()
 	e.ID, e.At, e.bareID = c.newID(false, at).String(), at.UTC().Format(timeLayout), false
@@ -145,10 +145,10 @@ func (c *Client) invent() *Sent {
 	return e
 }
 
-// newID makes an id: one with a time, version 7, or one without, version 4.
+// newID creates an id: version 7 with a time, or version 4 without.
 func (c *Client) newID(timed bool, at time.Time) uuid.UUID {
 	var id uuid.UUID
-	_, _ = c.random.Read(id[:]) // it can't fail
+	_, _ = c.random.Read(id[:]) // never fails
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	if timed {
 		id[6] = id[6]&0x0f | 0x70
@@ -160,7 +160,7 @@ func (c *Client) newID(timed bool, at time.Time) uuid.UUID {
 	return id
 }
 
-// body is the event as it is sent.
+// body returns the event as it is sent.
 func (e *Sent) body(timed bool) map[string]any {
 	properties := map[string]any{"k": e.Number, "country": e.Country}
 	if e.Amount != "" {
@@ -176,11 +176,11 @@ func (e *Sent) body(timed bool) map[string]any {
 	return body
 }
 
-// Request sends events and learns from the answer.
+// Request sends events and stores the results.
 func (c *Client) Request(ctx context.Context, batch []*Sent) error {
 	bodies := make([]map[string]any, len(batch))
 	for i, e := range batch {
-		// The time is inside the id: it may be told as well or not.
+		// The id contains the time, so the time may be sent or omitted.
 		bodies[i] = e.body(!e.bareID || c.random.Percent(50))
 		if c.Receive != nil {
 			c.Receive(bodies[i])

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Clock is the run's time. No two readings are the same, so that what was read
-// later did happen later.
+// Clock is the run's time. Two readings are never equal, so a later reading
+// always has a later time.
 type Clock struct {
 	mu sync.Mutex
 	at time.Time
 }
 
-// NewClock makes a clock that stands at a time.
+// NewClock returns a clock that starts at a time.
 func NewClock(at time.Time) *Clock { return &Clock{at: at} }
 
 // Now reads the clock.
@@ -23,7 +23,7 @@ func (c *Clock) Now() time.Time {
 	return c.at
 }
 
-// Advance lets time pass.
+// Advance moves the clock forward.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,18 +9,19 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Commits remember what was surely committed, and when it was known to be.
+// Commits records data that is known to be committed, and since when.
 type Commits struct {
 	clock *Clock
 
 	mu      sync.Mutex
 	minutes map[minuteKey]map[fieldKey][]commit
-	// least is what the slots of a dimension come to at least, from a time on.
+	// least is the minimum of a dimension's slots, from a time on.
 	least map[minuteKey]map[string][]amount
-	// users are those of a day (YYYYMMDD), and when each was first known.
+	// users are the users of a day (YYYYMMDD), with the time when each was
+	// first known.
 	users map[string]map[string]time.Time
-	// recounts are the hours that were counted anew, and when that was over; zero
-	// while it goes on. Their rows may have become nothing.
+	// recounts are the recounted hours, with the end of the recount; zero while
+	// it is running. Their rows may have become empty.
 	recounts map[int64]time.Time
 }
 
@@ -34,7 +35,7 @@ type fieldKey struct {
 	slot      int
 }
 
-// commit is a revision that was committed before a time, and its number.
+// commit is a revision and its number, committed before a time.
 type commit struct {
 	at  time.Time
 	rev int64
@@ -46,7 +47,7 @@ type amount struct {
 	n  int64
 }
 
-// NewCommits makes an empty memory.
+// NewCommits returns an empty record.
 func NewCommits(clock *Clock) *Commits {
 	return &Commits{
 		clock: clock, minutes: map[minuteKey]map[fieldKey][]commit{}, least: map[minuteKey]map[string][]amount{},
@@ -54,7 +55,7 @@ func NewCommits(clock *Clock) *Commits {
 	}
 }
 
-// Add notes what is committed by now.
+// Add records data that is committed now.
 func (c *Commits) Add(l warehouse.Loaded) {
 	at := c.clock.Now()
 	c.mu.Lock()
@@ -83,8 +84,8 @@ func (c *Commits) Add(l warehouse.Loaded) {
 	}
 }
 
-// sum is what a row's dimension comes to at least. A recount moves numbers from
-// slot to slot: then it is what the row has.
+// sum returns the minimum of a row's dimension. A recount moves numbers between
+// slots: then it is the row's value.
 func (c *Commits) sum(m minuteKey, r warehouse.MinuteRow) (n int64) {
 	if _, recounted := c.recounts[hourOf(m.at)]; recounted {
 		return r.N
@@ -103,7 +104,7 @@ func (c *Commits) sum(m minuteKey, r warehouse.MinuteRow) (n int64) {
 
 func hourOf(at int64) int64 { return at - at%3600 }
 
-// Recounting says that hours are counted anew from now on, until the returned
+// Recounting records that hours are being recounted, until the returned
 // function is called.
 func (c *Commits) Recounting(from, to time.Time) (done func()) {
 	mark := func(at time.Time) {
@@ -117,8 +118,9 @@ func (c *Commits) Recounting(from, to time.Time) (done func()) {
 	return func() { mark(c.clock.Now()) }
 }
 
-// Mixed says that a minute of the cache as of a time may be partly of before a
-// recount and partly of after it: it is one again from the next refresh on.
+// Mixed reports whether a minute of the cache, as of a time, may be partly from
+// before a recount and partly from after it: the next refresh makes it
+// consistent.
 func (c *Commits) Mixed(minute, asOf time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +128,7 @@ func (c *Commits) Mixed(minute, asOf time.Time) bool {
 	return recounted && (over.IsZero() || !asOf.After(over))
 }
 
-// Least gives what a metric's minutes came to at least at a time, by minute and
+// Least returns the minimum of a metric's minutes at a time, by minute and
 // dimension.
 func (c *Commits) Least(metric string, from, to, asOf time.Time) map[minuteOf]int64 {
 	c.mu.Lock()
@@ -144,13 +146,13 @@ func (c *Commits) Least(metric string, from, to, asOf time.Time) map[minuteOf]in
 	return least
 }
 
-// minuteOf is a minute, since 1970 in seconds, of one dimension.
+// minuteOf is a minute, in Unix seconds, of one dimension.
 type minuteOf struct {
 	at        int64
 	dimension string
 }
 
-// Users is how many users of a day were surely known at a time.
+// Users returns the number of users of a day that were known at a time.
 func (c *Commits) Users(day string, asOf time.Time) (n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,8 +164,8 @@ func (c *Commits) Users(day string, asOf time.Time) (n int64) {
 	return n
 }
 
-// Behind tells what an answer lacks: for every dimension and slot it must hold
-// a revision at least as high as was committed by asOf.
+// Behind returns what a response lacks: every dimension and slot must have a
+// revision at least as high as was committed by asOf.
 func (c *Commits) Behind(metric string, minute time.Time, rows []warehouse.MinuteRow, asOf time.Time) string {
 	have := map[fieldKey]int64{}
 	for _, r := range rows {

@@ -20,8 +20,9 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Dashboard asks the query function, as it is deployed, and checks each answer
-// against what is known to be committed. It isn't for concurrent use.
+// Dashboard queries the query function as it is deployed, and checks each
+// response against the data known to be committed. It is not safe for
+// concurrent use.
 type Dashboard struct {
 	w *World
 	h *query.Handler
@@ -29,17 +30,17 @@ type Dashboard struct {
 	declared string
 	db       *warehouse.DB
 	redis    *redis.Client
-	// asked is when the question was asked that is answered now; used is what
-	// its answer was made of.
+	// asked is the time of the current question; used records the sources of
+	// its response.
 	asked time.Time
 	used  used
-	// truth reads what the answers are compared with, open those that are still
-	// to be compared: PostgreSQL may be away.
+	// truth reads the data to compare with, open lists the responses still to
+	// be compared, because PostgreSQL may be unavailable.
 	truth *pgx.Conn
 	open  []reply
 
-	// Answers counts answers by their source, Refused those that there were none
-	// of; Wrong has what was wrong with them.
+	// Answers counts responses by source, Refused counts requests without a
+	// response; Wrong lists the errors found.
 	Answers map[string]int
 	Refused int
 	Wrong   []string
@@ -47,21 +48,21 @@ type Dashboard struct {
 
 // question is one request.
 type question struct {
-	// name is the metric's in the path; key is its series, for a series.
+	// name is the metric's name in the path; key is its series, for a series.
 	name, key  string
 	parameters map[string]string
-	// from and to are what it is about, whole days for users.
+	// from and to are the requested range, whole days for users.
 	from, to time.Time
 }
 
-// series asks for a metric by steps.
+// series returns a request for a metric by steps.
 func (d *Dashboard) series(name string, from, to time.Time, step time.Duration) question {
 	return question{name: name, from: from, to: to, parameters: map[string]string{
 		"from": from.Format(time.RFC3339), "to": to.Format(time.RFC3339), "step": step.String(),
 	}}
 }
 
-// users asks for the days of two times and between.
+// users returns a request for the days of two times and between.
 func (d *Dashboard) users(first, last time.Time) question {
 	first, last = first.Truncate(day), last.Truncate(day)
 	return question{name: "users", from: first, to: last.Add(day), parameters: map[string]string{
@@ -69,8 +70,8 @@ func (d *Dashboard) users(first, last time.Time) question {
 	}}
 }
 
-// question is one that a dashboard asks: mostly of the last hours, also of days
-// ago, some so wide that the cache isn't asked.
+// question returns a request that a dashboard might send: mostly for the last
+// hours, also for past days, some too long for the cache.
 func (d *Dashboard) question() question {
 	random := d.w.Random
 	now := d.w.Clock.Now().Truncate(time.Minute).Add(time.Minute)
@@ -95,14 +96,14 @@ func (d *Dashboard) question() question {
 	return q
 }
 
-// NewDashboard makes one of a run.
+// NewDashboard returns a dashboard of a run.
 func NewDashboard(w *World) *Dashboard {
 	d := &Dashboard{w: w, redis: w.redis(), Answers: map[string]int{}}
 	d.db = warehouse.NewURL(w.Servers.URL(contract.RoleReader, w.Database))
 	return d
 }
 
-// handler makes the function anew with what is declared now.
+// handler recreates the function with the current declarations.
 func (d *Dashboard) handler(now metric.Definition) (*query.Handler, error) {
 	if d.h != nil && d.declared == now.Key() {
 		return d.h, nil
@@ -127,10 +128,10 @@ func (d *Dashboard) handler(now metric.Definition) (*query.Handler, error) {
 	return d.h, err
 }
 
-// answerTime is what an answer may take, the API's timeout.
+// answerTime is the API's timeout.
 const answerTime = 29 * time.Second
 
-// Ask asks one question and looks at the answer. Servers that are away are no
+// Ask sends a request and checks the response. Unavailable servers are not an
 // error.
 func (d *Dashboard) Ask(ctx context.Context, q question) error {
 	limited, cancel := context.WithTimeout(ctx, answerTime)
@@ -156,7 +157,7 @@ func (d *Dashboard) Ask(ctx context.Context, q question) error {
 		return fmt.Errorf("ask for %s: %w", q.name, err)
 	case resp.StatusCode == http.StatusServiceUnavailable:
 		d.Refused++
-		// Without Redis there is the warehouse.
+		// Without Redis the warehouse must answer.
 		if !away(awayPostgres) && (q.name != "users" || !away(awaySchema)) {
 			d.complain(q, "status %d while PostgreSQL can be reached", resp.StatusCode)
 		}
@@ -166,8 +167,8 @@ func (d *Dashboard) Ask(ctx context.Context, q question) error {
 	}
 	r := reply{question: q, asked: d.asked, read: d.w.Clock.Now(), used: d.used}
 	body := resp.Body
-	if d.w.Variants.Told != nil {
-		body = d.w.Variants.Told(body)
+	if d.w.Variants.Response != nil {
+		body = d.w.Variants.Response(body)
 	}
 	if err := json.Unmarshal([]byte(body), &r); err != nil {
 		return fmt.Errorf("read answer: %w", err)
@@ -183,7 +184,7 @@ func (d *Dashboard) complain(q question, format string, args ...any) {
 	d.Wrong = append(d.Wrong, fmt.Sprintf("%s %v: ", q.name, q.parameters)+fmt.Sprintf(format, args...))
 }
 
-// Close ends its connections.
+// Close closes its connections.
 func (d *Dashboard) Close(ctx context.Context) error {
 	if d.truth != nil {
 		_ = d.truth.Close(ctx) // only read from
@@ -192,10 +193,10 @@ func (d *Dashboard) Close(ctx context.Context) error {
 	return d.redis.Close()
 }
 
-// used is what an answer was made of.
+// used records the sources of a response.
 type used struct {
 	cache, warehouse bool
-	// failed says that the warehouse couldn't answer some of it.
+	// failed reports whether a read of the warehouse failed.
 	failed bool
 }
 
@@ -210,7 +211,7 @@ func (u used) source() string {
 	return strings.Join(sources, "+")
 }
 
-// read notes that the warehouse was asked for numbers.
+// read records a read of the warehouse.
 func (u *used) read(err error) {
 	if err != nil {
 		u.failed = true
@@ -219,7 +220,7 @@ func (u *used) read(err error) {
 	u.warehouse = true
 }
 
-// watchedCache notes whether the cache had something to give.
+// watchedCache records whether the cache returned data.
 type watchedCache struct {
 	query.Cache
 	used *used
@@ -233,11 +234,11 @@ func (c watchedCache) Minutes(ctx context.Context, metric string, minutes []time
 
 func (c watchedCache) CountUsers(ctx context.Context, days []string) (map[string]int64, time.Time, error) {
 	counts, asOf, err := c.Cache.CountUsers(ctx, days)
-	c.used.cache = err == nil && len(counts) == len(days) // all or none of it is used
+	c.used.cache = err == nil && len(counts) == len(days) // either all of it or nothing is used
 	return counts, asOf, err
 }
 
-// watchedWarehouse notes whether the warehouse had.
+// watchedWarehouse records whether the warehouse returned data.
 type watchedWarehouse struct {
 	query.Warehouse
 	used *used

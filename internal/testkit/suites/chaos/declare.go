@@ -14,7 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Declared is the metric that the runs count beside events by type.
+// Declared is the metric that the runs count in addition to events by type.
 func Declared() metric.Definition {
 	return metric.Definition{
 		Name: "revenue", EventType: "purchase", By: []string{"properties.country"},
@@ -22,57 +22,58 @@ func Declared() metric.Definition {
 	}
 }
 
-// declaredAnew is the same metric, told apart by more: another series.
+// declaredAnew is the same metric with other dimensions: another series.
 func declaredAnew() metric.Definition {
 	d := Declared()
 	d.By = []string{"properties.country", "eventType"}
 	return d
 }
 
-// declaration is a declared metric; it counts everything since a time, the zero
-// one for always.
+// declaration is a declared metric; it counts everything since a time, or
+// always for the zero time.
 type declaration struct {
 	metric.Definition
 	since time.Time
 }
 
-// dimension is an event's, written without the product's own code.
+// dimension returns an event's dimension, computed without the product's own
+// code.
 func (d declaration) dimension(e *Sent) string {
 	if len(d.By) == 1 {
 		return e.Country
 	}
 	text, err := json.Marshal([]string{e.Country, e.Kind})
 	if err != nil {
-		return "" // strings alone can't fail
+		return "" // strings always marshal
 	}
 	return string(text)
 }
 
-// Declarations are the metric's, one after the other.
+// Declarations are the metric's successive declarations.
 type Declarations struct {
-	// changing is held while one is changed.
+	// changing is held during a change.
 	changing sync.Mutex
 
 	mu  sync.Mutex
 	now declaration
-	// ended are those that aren't counted any more.
+	// ended are the inactive declarations.
 	ended []ended
 }
 
-// ended is a declaration, and what it came to in the end.
+// ended is a declaration with its final totals.
 type ended struct {
 	declaration
 	totals map[series]*total
 }
 
-// Now is what is declared.
+// Now returns the current declaration.
 func (d *Declarations) Now() declaration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.now
 }
 
-// next notes what is declared now, and what the last one came to.
+// next records the new declaration, and the totals of the last one.
 func (d *Declarations) next(now declaration, last ended) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -80,14 +81,14 @@ func (d *Declarations) next(now declaration, last ended) {
 	d.ended = slices.DeleteFunc(append(d.ended, last), func(e ended) bool { return e.Key() == now.Key() })
 }
 
-// shifted lets now() be the run's time for who has the schema in the search path,
-// in which a series begins.
+// shifted redefines now() as the run's time, for sessions with this schema in
+// the search path.
 const shifted = `
 	CREATE SCHEMA IF NOT EXISTS shifted;
 	GRANT USAGE ON SCHEMA shifted TO PUBLIC;
 	CREATE OR REPLACE FUNCTION shifted.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT timestamptz '%s' $$`
 
-// redeclare changes the declared metric, while events come in.
+// redeclare changes the declared metric while events are loaded.
 func (w *World) redeclare(ctx context.Context, to metric.Definition) error {
 	w.Declarations.changing.Lock()
 	defer w.Declarations.changing.Unlock()
@@ -95,7 +96,7 @@ func (w *World) redeclare(ctx context.Context, to metric.Definition) error {
 	if err := w.superuser(ctx, fmt.Sprintf(shifted, now.Format(time.RFC3339Nano))); err != nil {
 		return err
 	}
-	done := w.Commits.Recounting(now.Add(-time.Minute), now.Add(time.Hour)) // from its minute on, for a series that comes back
+	done := w.Commits.Recounting(now.Add(-time.Minute), now.Add(time.Hour)) // from its minute on, for a series that is reactivated
 	defer done()
 	owner := warehouse.NewURL(w.Servers.URL(contract.RoleOwner, w.Database) + "&search_path=shifted,pg_catalog,public")
 	defer func() { _ = owner.Close(ctx) }()
@@ -126,10 +127,11 @@ func (w *World) redeclare(ctx context.Context, to metric.Definition) error {
 	return nil
 }
 
-// only leaves the rows of the metric's two series.
+// only returns the rows of the metric's two series.
 func (d declaration) only(rows []warehouse.MinuteRow) []warehouse.MinuteRow {
 	return slices.DeleteFunc(slices.Clone(rows), func(row warehouse.MinuteRow) bool { return !d.has(row.Metric) })
 }
 
-// has says that a series is the metric's, or that of the events it passed over.
+// has reports whether a series belongs to the metric, including its skipped
+// events.
 func (d declaration) has(key string) bool { return key == d.Key() || key == metric.SkippedKey(d.Key()) }

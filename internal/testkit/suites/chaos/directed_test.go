@@ -10,9 +10,9 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// TestFrozenHandler stops a handler within its transaction, with the timeouts
+// TestFrozenHandler freezes a handler within its transaction, with the timeouts
 // of a deployed stack: the server ends the transaction, and the next try of the
-// same records gets through.
+// same records succeeds.
 func TestFrozenHandler(t *testing.T) {
 	const within = 30 * time.Second
 	var took time.Duration
@@ -41,14 +41,15 @@ func TestFrozenHandler(t *testing.T) {
 		t.Error(r)
 	}
 	if took < time.Second || took > within {
-		t.Errorf("the next try got through after %v, want less than %v and not at once", took, within)
+		t.Errorf("the next try succeeded after %v, want less than %v and not immediately", took, within)
 	}
-	t.Logf("the next try got through after %.1f s", took.Seconds())
+	t.Logf("the next try succeeded after %.1f s", took.Seconds())
 }
 
-// TestRefusedDeploys has each of the wrong schemas refuse what comes in, and one that looks like wrong data: nothing reaches quarantine, and all is loaded
-// once they are mended. In a batch of up to ten events wrong data and a wrong
-// schema look the same; here there are more.
+// TestRefusedDeploys uses schemas that reject all events, and one that looks
+// like wrong data: no event is quarantined, and all are loaded after the
+// repair. In a batch of up to ten events, wrong data and a wrong schema can't
+// be distinguished; these batches are larger.
 func TestRefusedDeploys(t *testing.T) {
 	const looksLikeData = `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '22P02'; END $$;
 		CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse()`
@@ -57,7 +58,7 @@ func TestRefusedDeploys(t *testing.T) {
 			r := scenario(t, 1, nil, func(ctx context.Context, w *World) error {
 				w.Stream.WholeReads()
 				w.processorMapping.stop()
-				// Enough in each batch that it can't be the data's fault.
+				// Each batch has too many events to be wrong data.
 				if err := errors.Join(w.superuser(ctx, sql), w.Client.Send(ctx, 60)); err != nil {
 					return err
 				}
@@ -69,10 +70,11 @@ func TestRefusedDeploys(t *testing.T) {
 						return err
 					}
 				}
-				// Mended between two savepoints of a load, the first events of its
-				// batch would be refused and the rest taken.
+				// If the repair happened between two savepoints of a load, the
+				// first events of its batch would be rejected and the rest
+				// accepted.
 				w.processorMapping.stop()
-				if err := errors.Join(w.superuser(ctx, "DROP TRIGGER IF EXISTS refuse ON events"), w.mend(ctx)); err != nil {
+				if err := errors.Join(w.superuser(ctx, "DROP TRIGGER IF EXISTS refuse ON events"), w.repair(ctx)); err != nil {
 					return err
 				}
 				return w.StartProcessor(ctx, settings(1000, 1), w.processorMapping.m.Checkpoints())
@@ -94,14 +96,14 @@ func (w *World) invocations() (n int) {
 	return n
 }
 
-// TestRestoredDatabase goes back to smaller revisions, as a restored database
-// does: a refresh can't mend the cache then, building it anew does.
+// TestRestoredDatabase returns to smaller revisions, like a restored database:
+// a refresh can't repair the cache then, a rebuild can.
 func TestRestoredDatabase(t *testing.T) {
 	restored := func(ctx context.Context, w *World) error {
 		return errors.Join(load(ctx, w, 60), load(ctx, w, 60), w.Refresh(ctx), w.superuser(ctx, "UPDATE metric_minute SET rev = 1"))
 	}
 	if r := scenario(t, 3, nil, restored); len(r.Failed) != 1 || len(r.Failed[Redis]) == 0 {
-		t.Errorf("want the cache to differ before it is built anew: %v", r)
+		t.Errorf("want the cache to differ before the rebuild: %v", r)
 	}
 	r := scenario(t, 3, nil, func(ctx context.Context, w *World) error {
 		now := w.Clock.Now()

@@ -20,19 +20,19 @@ import (
 )
 
 // Variants replace parts of the product by wrong ones. The zero value replaces
-// none.
+// nothing.
 type Variants struct {
 	Warehouse func(processor.Warehouse) processor.Warehouse
 	Archive   func(archiver.Objects) archiver.Objects
 	Refresh   func(cache.Warehouse) cache.Warehouse
-	// Script replaces the only writer of minutes.
+	// Script replaces the script that writes minutes.
 	Script string
-	// Answer replaces the processor's answer.
+	// Answer replaces the processor's response.
 	Answer func(events.KinesisEventResponse) (events.KinesisEventResponse, error)
-	// Cache and Query are what the query function reads, Told is what it says.
-	Cache func(query.Cache) query.Cache
-	Query func(query.Warehouse) query.Warehouse
-	Told  func(body string) string
+	// Cache and Query replace the query function's sources, Response its response.
+	Cache    func(query.Cache) query.Cache
+	Query    func(query.Warehouse) query.Warehouse
+	Response func(body string) string
 }
 
 // processing is an environment of the processor.
@@ -45,7 +45,7 @@ type processing struct {
 	cache *cache.Cache
 	h     *processor.Handler
 
-	// of the invocation that runs
+	// for the current invocation
 	fault Fault
 	kill  func()
 }
@@ -65,11 +65,11 @@ func (w *World) openProcessor(ctx context.Context) (handler, error) {
 	return p, nil
 }
 
-// loaderAt logs in as the processor does, at an address.
+// loaderAt logs in like the processor, at an address.
 func loaderAt(addr, database, password string) *warehouse.DB {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		host = addr // it won't connect, and say so
+		host = addr // connecting fails with an error
 	}
 	return warehouse.NewDB(warehouse.Login{Host: host, Port: port, Database: database, User: contract.RoleLoader, Password: func(context.Context) (string, error) { return password, nil }})
 }
@@ -94,14 +94,14 @@ func (p *processing) handle(ctx context.Context, e events.KinesisEvent, f Fault,
 }
 
 func (p *processing) close(ctx context.Context) error {
-	// The proxy goes first: a killed process says no farewell.
+	// Close the proxy first: a killed process does not close its connections.
 	err := p.proxy.Close()
 	_ = p.db.Close(ctx)
 	return errors.Join(err, p.redis.Close())
 }
 
-// Load loads, notes what was surely committed, and may be the last that the
-// environment did.
+// Load loads and records what is known to be committed; it may be the
+// environment's last action.
 func (p *processing) Load(ctx context.Context, c warehouse.Chunk) (warehouse.Loaded, error) {
 	loaded, err := p.next.Load(ctx, c)
 	if err != nil {
@@ -114,12 +114,12 @@ func (p *processing) Load(ctx context.Context, c warehouse.Chunk) (warehouse.Loa
 	return loaded, nil
 }
 
-// MinuteRows reads whole minutes.
+// MinuteRows reads complete minutes.
 func (p *processing) MinuteRows(ctx context.Context, metric string, minutes []time.Time) ([]warehouse.MinuteRow, error) {
 	return p.next.MinuteRows(ctx, metric, minutes)
 }
 
-// Update tells Redis, which may be the last that the environment did.
+// Update updates Redis; it may be the environment's last action.
 func (p *processing) Update(ctx context.Context, source cache.Source, rows []warehouse.MinuteRow, users map[string][]string) error {
 	err := p.cache.Update(ctx, source, rows, users)
 	if p.fault == KillAfterRedis {
@@ -154,7 +154,7 @@ func (a *archiving) handle(ctx context.Context, e events.KinesisEvent, f Fault, 
 
 func (a *archiving) close(context.Context) error { return nil }
 
-// Put writes an object, which may be the last that the environment did.
+// Put writes an object; it may be the environment's last action.
 func (a *archiving) Put(ctx context.Context, key string, body []byte) error {
 	switch a.fault {
 	case KillBeforePut:
@@ -174,11 +174,11 @@ func (w *World) writer() archive.Writer {
 	return archive.Writer{API: w.Bucket, Bucket: "chaos"}
 }
 
-// redis makes a client, of the product's own kind, with the run's script.
+// redis returns a client like the product's, with the run's script.
 func (w *World) redis() *redis.Client { return w.scripted(cache.Local(w.Servers.RedisAddr(), "")) }
 
-// patientRedis makes a client that doesn't refuse to connect for a second
-// after it failed to a few times.
+// patientRedis returns a client that does not stop connecting for a second
+// after a few failures.
 func (w *World) patientRedis() *redis.Client {
 	return w.scripted(redis.NewClient(&redis.Options{Addr: w.Servers.RedisAddr(), PoolSize: 1000, MaxRetries: -1, DialerRetries: 1}))
 }

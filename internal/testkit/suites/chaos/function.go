@@ -13,52 +13,53 @@ import (
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
-// Fault is what happens to one invocation.
+// Fault is a fault of one invocation.
 type Fault int
 
-// Faults. A cut loses the connection, a kill the whole execution environment.
+// Faults. A cut closes the connection, a kill ends the whole execution
+// environment.
 const (
 	NoFault Fault = iota
 	CutBeforeCommit
 	CutAfterCommit
 	KillBeforeCommit
-	KillAfterCommit // before Redis is told
-	KillAfterRedis  // before the answer
+	KillAfterCommit // before Redis is updated
+	KillAfterRedis  // before the response
 	KillBeforePut
 	KillAfterPut
 	RefusePut
 	KillAtEnd
 )
 
-// errKilled ends everything that a killed environment does.
+// errKilled ends everything in a killed environment.
 var errKilled = errors.New("killed")
 
-// functionTimeout is the function's, much shorter than the real one.
+// functionTimeout is the function's timeout, much shorter than the real one.
 const functionTimeout = 20 * time.Second
 
-// atATime is how many environments there are at most.
+// atATime is the maximum number of environments.
 const atATime = 8
 
 // handler is one execution environment.
 type handler interface {
-	// handle answers an invocation; kill ends the environment.
+	// handle handles an invocation; kill ends the environment.
 	handle(ctx context.Context, e events.KinesisEvent, f Fault, kill func()) (events.KinesisEventResponse, error)
 	close(ctx context.Context) error
 }
 
-// Function runs invocations in environments that are kept, as Lambda does.
+// Function runs invocations in reused environments, like Lambda.
 type Function struct {
 	open func(context.Context) (handler, error)
-	// fault chooses what happens to an invocation; nil is nothing.
+	// fault chooses the fault of an invocation; nil means none.
 	fault func() Fault
 	slots chan struct{}
 
 	mu   sync.Mutex
 	free []handler
-	// counts
+	// counters
 	invocations, errors, killed int
 	lastError                   error
-	// instead runs one invocation in another way, after as many as pass says.
+	// instead runs one invocation differently, after pass invocations.
 	instead func(ctx context.Context, payload []byte) (mapper.Result, error)
 	pass    int
 }
@@ -145,7 +146,7 @@ func (f *Function) put(h handler) {
 	f.free = append(f.free, h)
 }
 
-// Close ends all environments.
+// Close closes all environments.
 func (f *Function) Close(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,10 +11,10 @@ type journal struct {
 	lines []string
 }
 
-// journalLines is how many lines are kept.
+// journalLines is the number of lines to keep.
 const journalLines = 30
 
-// Write takes one line.
+// Write adds one line.
 func (j *journal) Write(line []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -24,7 +24,7 @@ func (j *journal) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// String is what was kept.
+// String returns the kept lines.
 func (j *journal) String() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// shared are the servers of all tests, started with the first.
+// shared holds the servers of all tests, started with the first.
 var shared struct {
 	once    sync.Once
 	servers *Servers

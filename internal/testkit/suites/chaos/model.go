@@ -8,17 +8,17 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// series is a rollup row with its slots added up.
+// series is a rollup row with its slots summed.
 type series struct {
 	metric    string
 	minute    int64
 	dimension string
 }
 
-// total is what a series comes to.
+// total holds a series' totals.
 type total struct {
 	n             int64
-	sum, min, max *big.Rat // nil for none
+	sum, min, max *big.Rat // nil if missing
 }
 
 func (t *total) equal(o *total) bool {
@@ -26,7 +26,7 @@ func (t *total) equal(o *total) bool {
 	return t.n == o.n && same(t.sum, o.sum) && same(t.min, o.min) && same(t.max, o.max)
 }
 
-// add adds a part: a number of events, and what their values came to.
+// add adds a number of events and the totals of their values.
 func (t *total) add(n int64, sum, low, high *big.Rat) {
 	t.n += n
 	if t.sum == nil {
@@ -43,8 +43,8 @@ func (t *total) add(n int64, sum, low, high *big.Rat) {
 	}
 }
 
-// recount counts events from the floor on, without anything of the product but
-// the metrics' names.
+// recount counts events from the floor on, using nothing of the product but the
+// metrics' names.
 func recount(events []*Sent, floor time.Time, known map[string]map[string]bool, d declaration) map[series]*total {
 	totals := map[series]*total{}
 	add := func(name string, at int64, dimension string, value *big.Rat) {
@@ -76,7 +76,7 @@ func recount(events []*Sent, floor time.Time, known map[string]map[string]bool, 
 	return totals
 }
 
-// addUp adds the slots of rollup rows.
+// addUp sums the slots of rollup rows.
 func addUp(rows []warehouse.MinuteRow) map[series]*total {
 	totals := map[series]*total{}
 	for _, r := range rows {
@@ -92,7 +92,7 @@ func addUp(rows []warehouse.MinuteRow) map[series]*total {
 	return totals
 }
 
-// number reads a decimal number; the empty text is none.
+// number parses a decimal number; nil for the empty text.
 func number(text string) *big.Rat {
 	r, ok := new(big.Rat).SetString(text)
 	if !ok {

@@ -12,23 +12,23 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// plan says what happens at which step of a run.
+// plan determines the actions at each step of a run.
 type plan struct {
 	w     *World
 	steps map[int][]deed
-	// running are deeds that take their time beside the traffic.
+	// running are actions that run in parallel with the traffic.
 	running sync.WaitGroup
 	mu      sync.Mutex
 	errs    []error
 }
 
-// deed is something that happens.
+// deed is a planned action.
 type deed struct {
 	name string
 	do   func(context.Context) error
 }
 
-// plan makes a seed's plan.
+// plan creates a seed's plan.
 func (w *World) plan(seed uint64) *plan {
 	p := &plan{w: w, steps: map[int][]deed{}}
 	sometime := func() int { return 2 + w.Steps.IntN(steps-4) }
@@ -37,7 +37,7 @@ func (w *World) plan(seed uint64) *plan {
 		p.add(sometime(), "restart processor", w.restartProcessor)
 		p.add(sometime(), "restart archiver", w.restartArchiver)
 		p.add(sometime(), "wipe redis", func(ctx context.Context) error {
-			_ = w.raw.FlushAll(ctx).Err() // it may be away
+			_ = w.raw.FlushAll(ctx).Err() // it may be unavailable
 			return nil
 		})
 	}
@@ -46,7 +46,7 @@ func (w *World) plan(seed uint64) *plan {
 	if seed%2 == 1 {
 		p.add(drop, "kill postgres", p.beside(w.crashPostgres))
 	}
-	// An outage of Redis that is longer than an hour, and one that is short.
+	// One outage of Redis longer than an hour, and a short one.
 	away := 2 + w.Steps.IntN(steps-outage-6)
 	p.add(away, "kill redis", w.loseRedis)
 	p.add(away+outage, "start redis", w.findRedis)
@@ -56,13 +56,13 @@ func (w *World) plan(seed uint64) *plan {
 	}
 	bad := sometime()
 	p.add(bad, "bad deploy", func(ctx context.Context) error { return w.deploy(ctx, int(seed)) })
-	p.add(bad+4, "deploy mended", w.mend)
+	p.add(bad+4, "deploy repaired", w.repair)
 	p.add(sometime(), "recount", p.beside(w.recount))
 	if seed%2 == 0 {
 		p.add(sometime(), "freeze", func(context.Context) error { w.Freeze(time.Second); return nil })
 	}
 	p.add(drop, "retention", w.retention)
-	if seed%3 == 0 { // a series of its own from then on, and in half of the runs back
+	if seed%3 == 0 { // another series from then on, and in half of the runs back again
 		first := 4 + w.Steps.IntN(steps/2)
 		p.add(first, "declare anew", p.beside(func(ctx context.Context) error { return w.redeclare(ctx, declaredAnew()) }))
 		if seed%2 == 0 {
@@ -77,7 +77,7 @@ func (p *plan) add(step int, name string, do func(context.Context) error) {
 	p.steps[step] = append(p.steps[step], deed{name, do})
 }
 
-// at does what is planned for a step.
+// at runs the actions planned for a step.
 func (p *plan) at(ctx context.Context, step int) error {
 	for _, d := range p.steps[step] {
 		if err := d.do(ctx); err != nil {
@@ -87,7 +87,7 @@ func (p *plan) at(ctx context.Context, step int) error {
 	return nil
 }
 
-// beside lets the traffic go on meanwhile.
+// beside runs an action in parallel with the traffic.
 func (p *plan) beside(do func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		p.running.Go(func() {
@@ -101,19 +101,20 @@ func (p *plan) beside(do func(context.Context) error) func(context.Context) erro
 	}
 }
 
-// end waits for what runs beside and brings everything back.
+// end waits for parallel actions and restores everything.
 func (p *plan) end(ctx context.Context) error {
 	p.running.Wait()
 	if len(p.errs) > 0 {
 		return p.errs[0]
 	}
-	if err := p.w.mend(ctx); err != nil {
+	if err := p.w.repair(ctx); err != nil {
 		return err
 	}
 	return p.w.Servers.StartRedis(ctx)
 }
 
-// outage is how many steps Redis is away: of eight minutes or more each.
+// outage is the length of Redis' outage in steps, of at least eight minutes
+// each.
 const outage = 10
 
 func (w *World) loseRedis(ctx context.Context) error {
@@ -126,7 +127,7 @@ func (w *World) findRedis(ctx context.Context) error {
 	return w.Servers.StartRedis(ctx)
 }
 
-// crashPostgres kills the server, within a moment and for a moment.
+// crashPostgres kills the server at a random moment, for a short time.
 func (w *World) crashPostgres(ctx context.Context) error {
 	if err := pause.For(ctx, time.Duration(w.Random.IntN(300))*time.Millisecond); err != nil {
 		return err
@@ -154,8 +155,8 @@ func (w *World) restartArchiver(ctx context.Context) error {
 	return w.StartArchiver(ctx, 1+w.Random.IntN(200), checkpoints)
 }
 
-// deploys are ways in which a wrong schema refuses every event; none of them
-// may bring one to quarantine.
+// deploys are wrong schemas that reject every event; none of these may cause an
+// event to be quarantined.
 var deploys = []string{
 	"ALTER TABLE events ADD CONSTRAINT wrong CHECK (user_id = '') NOT VALID",
 	"ALTER TABLE events ADD COLUMN wrong text NOT NULL DEFAULT 'x', ADD CONSTRAINT wrong CHECK (wrong = 'y') NOT VALID",
@@ -182,18 +183,18 @@ func (w *World) deploy(ctx context.Context, n int) error {
 	return w.superuser(ctx, deploys[n%len(deploys)])
 }
 
-func (w *World) mend(ctx context.Context) error {
+func (w *World) repair(ctx context.Context) error {
 	err := w.superuser(ctx, mended...)
 	w.Servers.Away.Set(awaySchema, err != nil)
 	return err
 }
 
-// superuser runs statements, and tries again while the server is away.
+// superuser runs statements, and retries while the server is unavailable.
 func (w *World) superuser(ctx context.Context, statements ...string) error {
 	return w.patiently(ctx, func() error { return w.Servers.exec(ctx, w.Database, statements...) })
 }
 
-// patiently does something until it works.
+// patiently retries an action until it succeeds.
 func (w *World) patiently(ctx context.Context, do func() error) error {
 	for {
 		err := do()
@@ -206,7 +207,7 @@ func (w *World) patiently(ctx context.Context, do func() error) error {
 	}
 }
 
-// recount counts the last hours anew, while events come in.
+// recount recounts the last hours while events are loaded.
 func (w *World) recount(ctx context.Context) error {
 	now := w.Clock.Now()
 	from, to := now.Add(-2*time.Hour), now.Add(time.Hour)
@@ -217,14 +218,14 @@ func (w *World) recount(ctx context.Context) error {
 	return w.patiently(ctx, func() error { return owner.RebuildRollups(ctx, from, to, nil) })
 }
 
-// lastKept is the oldest day that retention keeps.
+// lastKept returns the oldest day that retention keeps.
 func (w *World) lastKept() time.Time { return w.Servers.Begin.Truncate(day).Add(-4 * day) }
 
-// retention drops the oldest days, and then tries to bring them back: by
-// replay, by what clients send again, by new events of those days.
+// retention drops the oldest days, and then tries to load them again: by
+// replay, by resends, and with new events of those days.
 func (w *World) retention(ctx context.Context) error {
 	floor := w.lastKept()
-	if err := w.mend(ctx); err != nil {
+	if err := w.repair(ctx); err != nil {
 		return err
 	}
 	if err := w.Drain(ctx); err != nil {

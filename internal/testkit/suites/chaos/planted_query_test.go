@@ -12,8 +12,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// plantedQueries are the bugs that show in what the query function answers, and
-// one of a metric that is declared anew.
+// plantedQueries are bugs that are visible in the query function's responses,
+// and one of a redeclared metric.
 var plantedQueries = []bug{
 	{"key begun with own rows, seen by a dashboard", Queries, fragments, wipedThen(askSeries), "want at least"},
 	{"numbers of the cache taken twice", Queries, withCache(func(m *cache.Minutes) {
@@ -26,15 +26,15 @@ var plantedQueries = []bug{
 			m.Rows[i].Sum = "0.01"
 		}
 	}), refreshedThen(askSeries), "want"},
-	{"as of now, whatever the cache says", Queries, asOfNow, lagging, "want at least"},
+	{"as of now, whatever the cache has", Queries, asOfNow, lagging, "want at least"},
 	{"unavailable with PostgreSQL there", Queries, unavailable, wipedThen(askSeries), "status 503"},
 	{"users of a past day forgotten", Queries, forgetful, refreshedThen(askUsers), "want at least"},
-	{"a source that it isn't from", Queries, telling(`"source":"cache"`, `"source":"warehouse"`), refreshedThen(askUsers), "it says warehouse"},
+	{"a source that it isn't from", Queries, telling(`"source":"cache"`, `"source":"warehouse"`), refreshedThen(askUsers), "the response has warehouse"},
 	{"stale without a reason", Queries, telling(`"stale":false`, `"stale":true`), refreshedThen(askSeries), "stale = true"},
 	{"a series that begins without what is loaded", Rollups, emptySeries, declaredInMidMinute, "revenue"},
 }
 
-// askSeries asks for the last minutes of both metrics.
+// askSeries requests the last minutes of both metrics.
 func askSeries(ctx context.Context, w *World) error {
 	to := w.Clock.Now().Truncate(time.Minute).Add(time.Minute)
 	return errors.Join(
@@ -43,14 +43,14 @@ func askSeries(ctx context.Context, w *World) error {
 	)
 }
 
-// yesterday is how long ago yesterday's noon is: whenever a test runs, what is so
-// late is of one day.
+// yesterday returns how long ago yesterday's noon is, so that late events
+// belong to one day, whenever a test runs.
 func (w *World) yesterday() time.Duration {
 	now := w.Clock.Now()
 	return now.Sub(now.Truncate(day).Add(-day / 2))
 }
 
-// askUsers asks for the users of today and of the day before.
+// askUsers requests the users of today and of yesterday.
 func askUsers(ctx context.Context, w *World) error {
 	now := w.Clock.Now()
 	return errors.Join(
@@ -73,14 +73,15 @@ func refreshedThen(ask func(context.Context, *World) error) func(context.Context
 	}
 }
 
-// refreshLater refreshes a second later: the cache knows milliseconds.
+// refreshLater refreshes a second later, because the cache's times are in
+// milliseconds.
 func (w *World) refreshLater(ctx context.Context) error {
 	w.Clock.Advance(time.Second)
 	return w.Refresh(ctx)
 }
 
-// lagging asks when the processor has died between its commit and Redis, in all
-// tries: what is committed is a duplicate the next time.
+// lagging sends a request after the processor was killed between its commit and
+// Redis in every try: the committed events are duplicates in the next try.
 func lagging(ctx context.Context, w *World) error {
 	if err := errors.Join(load(ctx, w, 60), w.refreshLater(ctx)); err != nil {
 		return err
@@ -99,7 +100,7 @@ func lagging(ctx context.Context, w *World) error {
 	return err
 }
 
-// changedCache changes what the query function reads.
+// changedCache changes the query function's reads of the cache.
 type changedCache struct {
 	query.Cache
 	minutes func(*cache.Minutes)
@@ -129,8 +130,8 @@ func withCache(change func(*cache.Minutes)) func(context.Context, *World) error 
 	}
 }
 
-// fragments has keys begun with own rows, whose time is that of Redis and not of
-// the run.
+// fragments creates keys with single rows, whose times are Redis', not the
+// run's.
 func fragments(ctx context.Context, w *World) error {
 	return errors.Join(withScript(ownRows)(ctx, w), asOfNow(ctx, w))
 }
@@ -146,7 +147,7 @@ func asOfNow(ctx context.Context, w *World) error {
 func forgetful(_ context.Context, w *World) error {
 	w.Variants.Cache = func(next query.Cache) query.Cache {
 		return changedCache{Cache: next, users: func(counts map[string]int64) {
-			delete(counts, w.Clock.Now().Format(cache.DayLayout)) // today's from PostgreSQL
+			delete(counts, w.Clock.Now().Format(cache.DayLayout)) // today's users from PostgreSQL
 			for day := range counts {
 				counts[day] /= 2
 			}
@@ -155,11 +156,11 @@ func forgetful(_ context.Context, w *World) error {
 	return nil
 }
 
-// refusing is a warehouse that gives no minutes.
+// refusing is a warehouse that fails to read minutes.
 type refusing struct{ query.Warehouse }
 
 func (refusing) MinuteRows(context.Context, string, []time.Time) ([]warehouse.MinuteRow, error) {
-	return nil, errors.New("the database is away")
+	return nil, errors.New("the database is unavailable")
 }
 
 func unavailable(_ context.Context, w *World) error {
@@ -167,23 +168,23 @@ func unavailable(_ context.Context, w *World) error {
 	return nil
 }
 
-// telling has answers say something else.
+// telling replaces a text in responses.
 func telling(text, instead string) func(context.Context, *World) error {
 	return func(_ context.Context, w *World) error {
-		w.Variants.Told = func(body string) string { return strings.ReplaceAll(body, text, instead) }
+		w.Variants.Response = func(body string) string { return strings.ReplaceAll(body, text, instead) }
 		return nil
 	}
 }
 
-// emptySeries lets nothing be counted when a series begins.
+// emptySeries prevents counting when a series starts.
 func emptySeries(ctx context.Context, w *World) error {
 	return w.superuser(ctx, `CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN RETURN CASE WHEN current_user = 'streamctl_tables' THEN NULL ELSE NEW END; END $$`,
 		"CREATE TRIGGER lose BEFORE INSERT ON metric_minute FOR EACH ROW EXECUTE FUNCTION lose()")
 }
 
-// declaredInMidMinute begins a series in a minute of which something is loaded,
-// and the first one again.
+// declaredInMidMinute starts a series in a minute with loaded events, and then
+// reactivates the first one.
 func declaredInMidMinute(ctx context.Context, w *World) error {
 	return errors.Join(load(ctx, w, 60), w.redeclare(ctx, declaredAnew()), load(ctx, w, 60), w.Refresh(ctx), askSeries(ctx, w),
 		w.redeclare(ctx, Declared()), load(ctx, w, 60), askSeries(ctx, w))

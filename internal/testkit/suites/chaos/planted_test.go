@@ -21,18 +21,18 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// bug is one that a check has to find: that which is for it, and no other. The
-// same scenario without the bug has no complaint.
+// bug is a bug that exactly the intended check must find. The same scenario
+// without the bug must pass.
 type bug struct {
 	name  string
 	check Check
 	plant func(context.Context, *World) error
 	run   func(context.Context, *World) error
-	// says is in the complaint, of a check that complains of many things.
+	// says is a text in the complaint, for checks with different complaints.
 	says string
 }
 
-// planted are the bugs of loading and archiving.
+// planted are bugs of loading and archiving.
 var planted = []bug{
 	{"INCR instead of totals", Redis, withScript(incr), threeLoads, ""},
 	{"larger value instead of larger rev", Redis, withScript(largerValue), recounted, ""},
@@ -54,7 +54,7 @@ func TestPlantedBugs(t *testing.T) {
 			}
 			r := scenario(t, 3, tt.plant, tt.run)
 			if len(r.Failed) != 1 || len(r.Failed[tt.check]) == 0 {
-				t.Fatalf("want a complaint of %q alone: %v", tt.check, r)
+				t.Fatalf("want only %q to complain: %v", tt.check, r)
 			}
 			if complaint := r.Failed[tt.check][0]; !strings.Contains(complaint, tt.says) {
 				t.Errorf("want a complaint of %q: %s", tt.says, complaint)
@@ -64,7 +64,7 @@ func TestPlantedBugs(t *testing.T) {
 	}
 }
 
-// scenario runs a small world of so many shards, with a bug or without.
+// scenario runs a small world with a number of shards, with or without a bug.
 func scenario(t *testing.T, shards int, plant, run func(context.Context, *World) error) *Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -147,7 +147,8 @@ func resent(ctx context.Context, w *World) error {
 	return w.Client.Request(ctx, w.Client.Events)
 }
 
-// early answers for a chunk at once and commits it with the next.
+// early reports success for a chunk immediately and commits it with the next
+// one.
 type early struct {
 	processor.Warehouse
 	waiting *warehouse.Chunk
@@ -175,14 +176,14 @@ func killedAfterAnswer(ctx context.Context, w *World) error {
 func errorAnswer(_ context.Context, w *World) error {
 	w.Variants.Answer = func(resp events.KinesisEventResponse) (events.KinesisEventResponse, error) {
 		if len(resp.BatchItemFailures) > 0 {
-			return events.KinesisEventResponse{}, errors.New("the database is away")
+			return events.KinesisEventResponse{}, errors.New("the database is unavailable")
 		}
 		return resp, nil
 	}
 	return nil
 }
 
-// flaky refuses three loads of four.
+// flaky fails three of four loads.
 type flaky struct {
 	processor.Warehouse
 	calls int
@@ -190,13 +191,13 @@ type flaky struct {
 
 func (f *flaky) Load(ctx context.Context, c warehouse.Chunk) (warehouse.Loaded, error) {
 	if f.calls++; f.calls%4 != 0 {
-		return warehouse.Loaded{}, errors.New("the database is away")
+		return warehouse.Loaded{}, errors.New("the database is unavailable")
 	}
 	return f.Warehouse.Load(ctx, c)
 }
 
-// flakyDatabase has four invocations for each of its few batches, and allows
-// for twice as many.
+// flakyDatabase expects four invocations for each of its few batches, and
+// allows twice as many.
 func flakyDatabase(ctx context.Context, w *World) error {
 	w.processorMapping.stop()
 	if err := w.Client.Send(ctx, 90); err != nil {
@@ -218,7 +219,7 @@ func flakyDatabase(ctx context.Context, w *World) error {
 	return w.StartProcessor(ctx, settings(100, 1), nil)
 }
 
-// shortNamed leaves the last sequence number and the count out of names.
+// shortNamed omits the last sequence number and the count from keys.
 type shortNamed struct{ next archiver.Objects }
 
 func cutLonger(ctx context.Context, w *World) error {
@@ -241,7 +242,7 @@ func cutLonger(ctx context.Context, w *World) error {
 	return w.StartArchiver(ctx, 100, w.ends())
 }
 
-// ends are checkpoints at the end of every shard.
+// ends returns checkpoints at the end of every shard.
 func (w *World) ends() map[string]string {
 	ends := map[string]string{}
 	for shard, records := range w.Stream.Records() {
@@ -252,7 +253,7 @@ func (w *World) ends() map[string]string {
 	return ends
 }
 
-// lifting loads below the floor, as if there were none.
+// lifting loads below the floor, as if none existed.
 type lifting struct {
 	processor.Warehouse
 	w *World
@@ -287,7 +288,7 @@ func droppedAndReplayed(ctx context.Context, w *World) error {
 	return w.retention(ctx)
 }
 
-// byClock remembers when it looked last instead of which transactions it saw.
+// byClock uses times instead of transaction ids as the watermark.
 type byClock struct {
 	cache.Warehouse
 	w *World
@@ -319,7 +320,7 @@ func refreshByClock(_ context.Context, w *World) error {
 }
 
 // lateCommit has a transaction that begins before a refresh and commits after
-// it, in an environment that dies before it tells Redis.
+// it, in an environment that is killed before it updates Redis.
 func lateCommit(ctx context.Context, w *World) error {
 	if err := errors.Join(load(ctx, w, 30), w.Refresh(ctx)); err != nil {
 		return err
@@ -369,7 +370,7 @@ func (w *World) commitLate(ctx context.Context, e events.KinesisEvent) error {
 
 var lastAndCount = regexp.MustCompile(`-\d+-\d+\.ndjson`)
 
-// Put writes the object under its shorter name.
+// Put writes the object under its shorter key.
 func (s shortNamed) Put(ctx context.Context, key string, body []byte) error {
 	return s.next.Put(ctx, lastAndCount.ReplaceAllString(key, ".ndjson"), body)
 }
@@ -379,7 +380,7 @@ func shortName(_ context.Context, w *World) error {
 	return nil
 }
 
-// fromStream makes records what the archive's package calls them.
+// fromStream converts records to package archive's type.
 func fromStream(shard string, records []mapper.StreamRecord) []archive.ArchivedRecord {
 	out := make([]archive.ArchivedRecord, len(records))
 	for i, r := range records {

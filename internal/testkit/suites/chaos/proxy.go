@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// Proxy stands between a function and PostgreSQL. It can act on what the
-// function says, which is how a commit is lost on its way there or back.
+// Proxy is a proxy between a function and PostgreSQL. It can react to the
+// function's messages, for example to lose a commit or its response.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -22,19 +22,19 @@ type Proxy struct {
 	ended bool
 }
 
-// Rule is what happens once, at the first message that holds Match.
+// Rule is applied once, to the first message that contains Match.
 type Rule struct {
 	Match []byte
-	// Hook is called before the message goes on; it may be nil.
+	// Hook is called before the message is forwarded; it may be nil.
 	Hook func()
-	// CutBefore loses the message, CutAfter the answer to it.
+	// CutBefore loses the message, CutAfter its response.
 	CutBefore, CutAfter bool
 }
 
-// commitMessage is COMMIT as the driver sends it.
+// commitMessage is the driver's COMMIT message.
 var commitMessage = []byte("Q\x00\x00\x00\x0bcommit\x00")
 
-// NewProxy makes a proxy to an address.
+// NewProxy returns a proxy to an address.
 func NewProxy(ctx context.Context, target string) (*Proxy, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -46,10 +46,10 @@ func NewProxy(ctx context.Context, target string) (*Proxy, error) {
 	return p, nil
 }
 
-// Port is where the proxy listens.
+// Port returns the proxy's port.
 func (p *Proxy) Port() string { return strconv.Itoa(p.listener.Addr().(*net.TCPAddr).Port) }
 
-// Arm sets the rule; nil takes it away.
+// Arm sets the rule; nil removes it.
 func (p *Proxy) Arm(r *Rule) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,7 +113,7 @@ func (p *Proxy) connect(ctx context.Context, client net.Conn) {
 	})
 }
 
-// pass hands bytes on until either side ends or allow says no.
+// pass forwards bytes until either side ends or allow returns false.
 func (p *Proxy) pass(from, to net.Conn, allow func(message []byte) bool) {
 	defer p.drop(from, to)
 	buffer := make([]byte, 64<<10)
@@ -133,7 +133,7 @@ func (p *Proxy) pass(from, to net.Conn, allow func(message []byte) bool) {
 	}
 }
 
-// take gives the rule when the message is the one that it waits for.
+// take returns the rule if the message matches it.
 func (p *Proxy) take(message []byte) *Rule {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,12 +158,12 @@ func (p *Proxy) drop(conns ...net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range conns {
-		_ = c.Close() // it is only cut
+		_ = c.Close() // abort the connection
 		delete(p.conns, c)
 	}
 }
 
-// flag is a truth that is set once.
+// flag is a boolean that is set once.
 type flag struct {
 	mu sync.Mutex
 	on bool

@@ -9,21 +9,21 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Reader asks the cache as query does: the cache first, then PostgreSQL, which fills the
-// cache; and it checks each answer.
+// Reader reads like query: first the cache, then PostgreSQL, which fills the
+// cache; and it checks each result.
 type Reader struct {
 	Cache   *cache.Cache
 	DB      *warehouse.DB
 	Commits *Commits
 	clock   *Clock
 
-	// Answers counts the minutes that the cache had, Filled those that it had
-	// not; Wrong has what was wrong with them.
+	// Answers counts the minutes found in the cache, Filled the missing ones;
+	// Wrong lists the errors found.
 	Answers, Filled int
 	Wrong           []string
 }
 
-// Ask reads minutes of a metric. Servers that are away are no error.
+// Ask reads minutes of a metric. Unavailable servers are not an error.
 func (r *Reader) Ask(ctx context.Context, metric string, minutes []time.Time) error {
 	var missing []time.Time
 	for _, m := range minutes {

@@ -11,8 +11,8 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// TestCrashTakesTransactionIDsBack refreshes the cache after transactions that
-// were rolled back, and kills PostgreSQL before it has written their ids.
+// TestCrashTakesTransactionIDsBack refreshes the cache after transactions were
+// rolled back, and kills PostgreSQL before it has written their ids.
 func TestCrashTakesTransactionIDsBack(t *testing.T) {
 	r := scenario(t, 3, nil, func(ctx context.Context, w *World) error {
 		if err := load(ctx, w, 30); err != nil {
@@ -51,7 +51,8 @@ func TestCrashTakesTransactionIDsBack(t *testing.T) {
 			return err
 		}
 		t.Logf("last rolled back %s, watermark %s, after the crash %s", last, mark, now)
-		// The cache isn't told of these: the processor dies after its commit.
+		// The cache does not receive these: the processor is killed after its
+		// commit.
 		w.Processor.fault = func() Fault { return KillAfterCommit }
 
 		if err := w.Client.Send(ctx, 30); err != nil {
@@ -71,7 +72,7 @@ func TestCrashTakesTransactionIDsBack(t *testing.T) {
 	}
 }
 
-// slowSource waits after it has read.
+// slowSource waits after reading.
 type slowSource struct {
 	cache.Source
 	read, goOn chan struct{}
@@ -84,7 +85,7 @@ func (s slowSource) MinuteRows(ctx context.Context, metric string, minutes []tim
 	return rows, err
 }
 
-// during does something within a refresh.
+// during runs an action within a refresh.
 type during struct {
 	cache.Warehouse
 	do func() error
@@ -95,8 +96,8 @@ func (d during) Changed(ctx context.Context, watermark string, oldest time.Time)
 	return c, errors.Join(err, d.do())
 }
 
-// TestWipeDuringRefresh wipes Redis within a refresh; a fill that read before
-// a commit that was refreshed already writes after it.
+// TestWipeDuringRefresh wipes Redis during a refresh; a fill writes data that
+// it read before a commit which has already been refreshed.
 func TestWipeDuringRefresh(t *testing.T) {
 	r := scenario(t, 3, nil, func(ctx context.Context, w *World) error {
 		now := w.Clock.Now().Truncate(time.Minute)

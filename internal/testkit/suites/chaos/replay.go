@@ -17,10 +17,10 @@ func (w *World) owner() *warehouse.DB {
 	return warehouse.NewURL(w.Servers.URL(contract.RoleOwner, w.Database))
 }
 
-// reader reads the archive.
+// reader returns a reader of the archive.
 func (w *World) reader() archive.Reader { return archive.Reader{API: w.Bucket, Bucket: "chaos"} }
 
-// Replay loads what the archive holds of a span, through the processor.
+// Replay loads the archive's records of a time range, through the processor.
 func (w *World) Replay(ctx context.Context, from, to time.Time) error {
 	h, err := w.openProcessor(ctx)
 	if err != nil {
@@ -40,7 +40,7 @@ func (w *World) Replay(ctx context.Context, from, to time.Time) error {
 	return err
 }
 
-// toEvent makes records of the archive what they were when they came.
+// toEvent converts records of the archive to a Lambda event.
 func toEvent(records []archive.ArchivedRecord) events.KinesisEvent {
 	var e events.KinesisEvent
 	for _, r := range records {
@@ -53,7 +53,8 @@ func toEvent(records []archive.ArchivedRecord) events.KinesisEvent {
 	return e
 }
 
-// reconcile compares every hour of arrival with the archive, closed or not.
+// reconcile compares every hour of arrival with the archive, even if it isn't
+// over.
 func (w *World) reconcile(ctx context.Context, owner *warehouse.DB) error {
 	for hour := w.Servers.Begin; hour.Before(w.Clock.Now()); hour = hour.Add(time.Hour) {
 		objects, err := w.reader().Objects(ctx, hour)

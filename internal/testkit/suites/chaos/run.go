@@ -13,15 +13,15 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// steps is how many requests a run's clients send, with minutes of event time
-// between them.
+// steps is the number of the clients' requests in a run, with minutes of event
+// time in between.
 const steps = 60
 
 // day is a day of event time.
 const day = 24 * time.Hour
 
-// Run is one run of a seed: a platform under load, to which about everything
-// happens that can happen. Its end is a report.
+// Run runs one seed: a platform under load with nearly every possible fault. It
+// returns a report.
 func Run(t testing.TB, servers *Servers, seed uint64) *Report {
 	t.Helper()
 	w := NewWorld(t, servers, seed, 1+int(seed%3), Variants{})
@@ -37,7 +37,7 @@ func Run(t testing.TB, servers *Servers, seed uint64) *Report {
 func (w *World) run(ctx context.Context, seed uint64) (*Report, error) {
 	w.Client.Late = []time.Duration{26 * time.Hour, missingDay * day, 4 * day, 5 * day}
 	if seed%4 == 1 {
-		w.Client.Kinds = 130 // more than a metric tells apart
+		w.Client.Kinds = 130 // more than a metric's limit
 	}
 	w.Stream.SetTrouble(3)
 	w.Processor.fault = w.faults(CutBeforeCommit, KillAfterRedis, KillAtEnd)
@@ -81,8 +81,8 @@ func (w *World) run(ctx context.Context, seed uint64) (*Report, error) {
 	return w.settle(ctx, seed)
 }
 
-// faults chooses for a fifth of the invocations one fault from first to last,
-// or another.
+// faults chooses, for a fifth of the invocations, a fault from first to last or
+// another one.
 func (w *World) faults(first, last, other Fault) func() Fault {
 	return func() Fault {
 		if !w.Random.Percent(20) {
@@ -96,7 +96,7 @@ func (w *World) faults(first, last, other Fault) func() Fault {
 	}
 }
 
-// traffic is what clients do in a few minutes of event time.
+// traffic is the clients' activity in a few minutes of event time.
 func (w *World) traffic(ctx context.Context, step int) error {
 	w.Clock.Advance(time.Duration(60+w.Steps.IntN(180)) * time.Second)
 	if w.hurry {
@@ -119,14 +119,15 @@ func (w *World) traffic(ctx context.Context, step int) error {
 	return pause.For(ctx, time.Duration(w.Steps.IntN(15))*time.Millisecond)
 }
 
-// keepRefreshing does maintenance's work for the cache; servers may be away.
+// keepRefreshing refreshes the cache like maintenance; servers may be
+// unavailable.
 func (w *World) keepRefreshing(ctx context.Context) {
 	for pause.For(ctx, 60*time.Millisecond) == nil {
-		_ = w.Refresh(ctx) // done again the next time
+		_ = w.Refresh(ctx) // repeated the next time
 	}
 }
 
-// keepAsking reads what dashboards read: the last hour, and hours ago.
+// keepAsking reads like dashboards: the last hour, and past hours.
 func (w *World) keepAsking(ctx context.Context) error {
 	for pause.For(ctx, 4*time.Millisecond) == nil {
 		now := w.Clock.Now().Truncate(time.Minute)
@@ -157,7 +158,7 @@ func (w *World) keepAsking(ctx context.Context) error {
 	return nil
 }
 
-// askAll asks for everything that there is, in one step each and in minutes.
+// askAll requests all data, in one step each and by minutes.
 func (w *World) askAll(ctx context.Context) error {
 	now := w.Clock.Now().Truncate(time.Minute).Add(time.Minute)
 	for _, q := range []question{
@@ -174,8 +175,8 @@ func (w *World) askAll(ctx context.Context) error {
 	return nil
 }
 
-// settle brings everything to rest and looks at it, at last after the cache
-// was built anew and the whole archive was replayed.
+// settle waits until all work is done and runs the checks, and again after a
+// rebuild of the cache and a replay of the whole archive.
 func (w *World) settle(ctx context.Context, seed uint64) (*Report, error) {
 	if err := w.patiently(ctx, func() error { return w.Refresh(ctx) }); err != nil {
 		return nil, err

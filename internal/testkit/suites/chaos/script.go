@@ -8,12 +8,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// script puts the run's own text, if it has one, in the place of the only
-// writer of minutes.
+// script replaces the product's script that writes minutes by the run's own, if
+// it has one.
 type script struct{ w *World }
 
 // writerMark is in the first line of the product's script.
-const writerMark = "The only writer of minutes"
+const writerMark = "The only script that writes minutes"
 
 // DialHook changes nothing.
 func (s script) DialHook(next redis.DialHook) redis.DialHook {

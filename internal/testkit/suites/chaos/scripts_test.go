@@ -1,6 +1,6 @@
 package chaos
 
-// The three wrong writers of minutes.
+// Three wrong scripts for writing minutes.
 const (
 	incr = `
 local whole = tonumber(ARGV[1])

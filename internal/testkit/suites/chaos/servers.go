@@ -22,20 +22,20 @@ import (
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// template is the database that every run's is a copy of.
+// template is the database that each run copies.
 const template = "chaos_template"
 
 // Servers are one PostgreSQL and one Redis, shared by the runs.
 type Servers struct {
-	// Begin is when the runs' time begins: hours ago, so that no key that is
-	// fresh for a run is old for Redis.
+	// Begin is the start of the runs' time: hours ago, so that a new key's
+	// expiry is never in the past for Redis.
 	Begin time.Time
 
 	pgDir, redisDir string
-	// Away has what was killed and isn't back.
+	// Away records killed servers.
 	Away Away
 
-	// The first servers: those that follow them have the same addresses.
+	// The first servers; restarted ones have the same addresses.
 	firstPG    *pgserver.Server
 	firstRedis *redisserver.Server
 
@@ -46,7 +46,7 @@ type Servers struct {
 	databases int
 }
 
-// StartServers starts both and makes the template, with roles, schema, days
+// StartServers starts both and creates the template, with roles, schema, days
 // and the declared metrics.
 func StartServers(ctx context.Context, declared []metric.Definition) (s *Servers, err error) {
 	s = &Servers{Begin: time.Now().UTC().Truncate(time.Hour).Add(-5 * time.Hour)}
@@ -74,7 +74,7 @@ func StartServers(ctx context.Context, declared []metric.Definition) (s *Servers
 	return s, s.prepare(ctx, declared)
 }
 
-// missingDay is how many days before the begin there is no partition yet.
+// missingDay is how many days before Begin a partition is missing.
 const missingDay = 3
 
 func (s *Servers) prepare(ctx context.Context, declared []metric.Definition) (err error) {
@@ -98,7 +98,7 @@ func (s *Servers) prepare(ctx context.Context, declared []metric.Definition) (er
 	if err := owner.SetMetrics(ctx, declared); err != nil {
 		return err
 	}
-	// The runs' events lie before now, and are counted all the same.
+	// The runs' events are in the past and must be counted nevertheless.
 	return s.exec(ctx, template, "UPDATE metric SET since = '-infinity'")
 }
 
@@ -117,7 +117,7 @@ func (s *Servers) exec(ctx context.Context, database string, statements ...strin
 	return nil
 }
 
-// Database makes a run's own database.
+// Database creates a database for a run.
 func (s *Servers) Database(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	s.databases++
@@ -126,26 +126,26 @@ func (s *Servers) Database(ctx context.Context) (string, error) {
 	return name, s.exec(ctx, "postgres", "CREATE DATABASE "+name+" OWNER "+postgres.Master+" TEMPLATE "+template)
 }
 
-// Drop removes a run's database.
+// Drop drops a run's database.
 func (s *Servers) Drop(ctx context.Context, name string) error {
 	return s.exec(ctx, "postgres", "DROP DATABASE "+name+" WITH (FORCE)")
 }
 
-// URL is a role's connection URL.
+// URL returns a role's connection URL.
 func (s *Servers) URL(user, database string) string { return s.firstPG.URL(user, database) }
 
-// Password is the password of a role.
+// Password returns a role's password.
 func (s *Servers) Password(role string) string { return s.firstPG.Password(role) }
 
-// PostgresAddr is where PostgreSQL listens.
+// PostgresAddr returns PostgreSQL's address.
 func (s *Servers) PostgresAddr() string {
 	return net.JoinHostPort(s.firstPG.Host, strconv.Itoa(s.firstPG.Port))
 }
 
-// RedisAddr is where Redis listens.
+// RedisAddr returns Redis' address.
 func (s *Servers) RedisAddr() string { return s.firstRedis.Addr }
 
-// KillPostgres kills the server; StartPostgres brings it back.
+// KillPostgres kills the server; StartPostgres restarts it.
 func (s *Servers) KillPostgres(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,8 +156,8 @@ func (s *Servers) KillPostgres(ctx context.Context) error {
 	return s.pg.Stop(ctx)
 }
 
-// StartPostgres starts the killed server on its data, at its port. The killed
-// one's children hold its memory for a moment.
+// StartPostgres restarts the killed server on its data and port. The killed
+// server's children hold its shared memory for a moment.
 func (s *Servers) StartPostgres(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +179,7 @@ func (s *Servers) StartPostgres(ctx context.Context) error {
 	}
 }
 
-// KillRedis kills the server, and with it all that it holds.
+// KillRedis kills the server, which loses all its data.
 func (s *Servers) KillRedis(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +194,7 @@ func (s *Servers) KillRedis(ctx context.Context) error {
 	return s.redis.Stop(ctx)
 }
 
-// StartRedis starts the killed server, empty, at its port.
+// StartRedis restarts the killed server, empty, on its port.
 func (s *Servers) StartRedis(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,7 +217,7 @@ func (s *Servers) StartRedis(ctx context.Context) error {
 	}
 }
 
-// Close stops both servers and removes what they kept.
+// Close stops both servers and removes their data.
 func (s *Servers) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

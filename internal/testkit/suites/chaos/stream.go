@@ -18,7 +18,8 @@ import (
 	"github.com/streamctl/streamctl/internal/local/mapper"
 )
 
-// Stream is a sharded log in memory: Kinesis for ingest and for the mapper.
+// Stream is an in-memory sharded log, which replaces Kinesis for ingest and the
+// mapper.
 type Stream struct {
 	clock *Clock
 
@@ -26,13 +27,13 @@ type Stream struct {
 	random *rand.Rand
 	shards []*shard
 	next   int64
-	// trouble is how many of a hundred calls go wrong.
+	// trouble is the percentage of failing calls.
 	trouble int
-	// whole makes each read give all that it can.
+	// whole makes each read return as many records as possible.
 	whole bool
 }
 
-// shard takes the keys whose hash lies from low to high, both included.
+// shard accepts the keys whose hash is from low to high, inclusive.
 type shard struct {
 	mapper.Shard
 	low, high uint32
@@ -41,7 +42,7 @@ type shard struct {
 	index     map[string]int // by sequence number
 }
 
-// NewStream makes a stream of n shards.
+// NewStream returns a stream of n shards.
 func NewStream(clock *Clock, random *rand.Rand, n int) *Stream {
 	s := &Stream{clock: clock, random: random}
 	step := (1 << 32) / uint64(n)
@@ -62,8 +63,8 @@ func (s *Stream) open(low, high uint32, parents ...string) {
 	})
 }
 
-// PutRecords stores records. When there is trouble a record may be refused, or
-// the answer may get lost after all were stored.
+// PutRecords stores records. With trouble, a record may be rejected, or the
+// response may be lost after everything was stored.
 func (s *Stream) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,12 +78,12 @@ func (s *Stream) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ ..
 		out.Records = append(out.Records, types.PutRecordsResultEntry{SequenceNumber: aws.String(sequence)})
 	}
 	if s.random.IntN(100) < s.trouble {
-		return nil, errors.New("the answer got lost")
+		return nil, errors.New("the response was lost")
 	}
 	return out, nil
 }
 
-// Put stores one record, whatever it holds.
+// Put stores one record with any content.
 func (s *Stream) Put(key string, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +91,7 @@ func (s *Stream) Put(key string, data []byte) {
 }
 
 func (s *Stream) put(key string, data []byte) (sequence string) {
-	sum := md5.Sum([]byte(key)) // as Kinesis does
+	sum := md5.Sum([]byte(key)) // like Kinesis
 	hash := binary.BigEndian.Uint32(sum[:])
 	for _, sh := range s.shards {
 		if sh.closed || hash < sh.low || hash > sh.high {
@@ -107,7 +108,7 @@ func (s *Stream) put(key string, data []byte) (sequence string) {
 	return ""
 }
 
-// Reshard splits an open shard, or merges two neighbours.
+// Reshard splits an open shard, or merges two neighbors.
 func (s *Stream) Reshard() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,21 +133,21 @@ func (s *Stream) Reshard() {
 	s.open(middle+1, sh.high, sh.ID)
 }
 
-// SetTrouble makes that many of a hundred puts fail.
+// SetTrouble sets the percentage of failing puts.
 func (s *Stream) SetTrouble(percent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trouble = percent
 }
 
-// WholeReads makes each read give all that it can from now on.
+// WholeReads makes each later read return as many records as possible.
 func (s *Stream) WholeReads() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.whole = true
 }
 
-// Shards lists all shards there ever were.
+// Shards lists all shards, including closed ones.
 func (s *Stream) Shards(context.Context) ([]mapper.Shard, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +158,7 @@ func (s *Stream) Shards(context.Context) ([]mapper.Shard, error) {
 	return out, nil
 }
 
-// Read gives records after a sequence number, seldom as many as it could.
+// Read returns records after a sequence number, usually fewer than it could.
 func (s *Stream) Read(_ context.Context, id, after string, limit int) ([]mapper.StreamRecord, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,7 +179,7 @@ func (s *Stream) find(id string) *shard {
 	return s.shards[slices.IndexFunc(s.shards, func(sh *shard) bool { return sh.ID == id })]
 }
 
-// Records gives a copy of all records by shard.
+// Records returns a copy of all records by shard.
 func (s *Stream) Records() map[string][]mapper.StreamRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,8 +190,8 @@ func (s *Stream) Records() map[string][]mapper.StreamRecord {
 	return out
 }
 
-// Rewind gives checkpoints that lie up to most records before the given ones,
-// as after a mapping that was made anew.
+// Rewind returns checkpoints up to most records before the given ones, as after
+// recreating a mapping.
 func (s *Stream) Rewind(checkpoints map[string]string, most int) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,7 +208,7 @@ func (s *Stream) Rewind(checkpoints map[string]string, most int) map[string]stri
 	return out
 }
 
-// Behind are the shards whose checkpoint doesn't lie at their end, with the
+// Behind returns the shards whose checkpoint is not at their end, with the
 // number of records after it.
 func (s *Stream) Behind(checkpoints map[string]string) map[string]int {
 	s.mu.Lock()

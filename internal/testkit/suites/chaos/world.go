@@ -23,7 +23,8 @@ type World struct {
 	Servers  *Servers
 	Database string
 	Clock    *Clock
-	// Random is for what runs concurrently, Steps for what the seed decides.
+	// Random is for concurrent parts, Steps for everything that the seed
+	// determines.
 	Random, Steps *Random
 	Stream        *Stream
 	Bucket        *Bucket
@@ -36,29 +37,30 @@ type World struct {
 	Log           *slog.Logger
 	journal       *journal
 
-	// Owner is the warehouse as maintenance sees it, Cache the same for Redis.
+	// Owner is the warehouse with maintenance's login, Cache its cache.
 	Owner *warehouse.DB
 	Cache *cache.Cache
 	raw   *redis.Client
-	// hurry lets more time pass with each step.
+	// hurry makes more time pass per step.
 	hurry bool
-	// crash is held while PostgreSQL is away.
+	// crash is held while PostgreSQL is unavailable.
 	crash sync.Mutex
 
 	Processor, Archiver               *Function
 	processorMapping, archiverMapping *Mapping
 
-	// Frozens counts the invocations that were frozen.
+	// Frozens counts the frozen invocations.
 	Frozens int
-	// MostInvocations is how many the processor may have needed; 0 is any.
+	// MostInvocations is the processor's maximum number of invocations; 0 means
+	// no limit.
 	MostInvocations int
 
-	// Floor is where retention ended; Frozen are the rollups below it.
+	// Floor is the retention floor; Frozen are the rollups below it.
 	Floor  time.Time
 	Frozen []warehouse.MinuteRow
 }
 
-// NewWorld makes a run's platform, of n shards, until the test ends.
+// NewWorld returns a run's platform with n shards, which ends with the test.
 func NewWorld(t testing.TB, servers *Servers, seed uint64, shards int, v Variants) *World {
 	t.Helper()
 	name, err := servers.Database(t.Context())
@@ -99,25 +101,25 @@ func (w *World) close(ctx context.Context) error {
 	)
 }
 
-// Mapping is a mapper that runs.
+// Mapping is a running mapper.
 type Mapping struct {
 	m    *mapper.Mapper
 	stop func()
 }
 
-// settings are those of a test: batches of that size, that many at a time.
+// settings returns a test's settings: batch size and parallelization.
 func settings(batch, parallel int) contract.Mapping {
 	return contract.Mapping{BatchSize: batch, Parallelization: parallel, Bisect: true, Retries: -1, RecordAgeSeconds: -1}
 }
 
-// StartProcessor begins the processor's mapping after checkpoints.
+// StartProcessor starts the processor's mapping after checkpoints.
 func (w *World) StartProcessor(ctx context.Context, s contract.Mapping, checkpoints map[string]string) error {
 	m, err := w.start(ctx, w.Processor, s, checkpoints)
 	w.processorMapping = m
 	return err
 }
 
-// StartArchiver begins the archiver's mapping after checkpoints.
+// StartArchiver starts the archiver's mapping after checkpoints.
 func (w *World) StartArchiver(ctx context.Context, batch int, checkpoints map[string]string) error {
 	s := settings(batch, 1)
 	s.Bisect = false
@@ -138,7 +140,7 @@ func (w *World) start(ctx context.Context, f *Function, s contract.Mapping, chec
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = m.Run(ctx) // it ends with ctx only
+		_ = m.Run(ctx) // returns only when ctx ends
 	}()
 	return &Mapping{m: m, stop: sync.OnceFunc(func() { cancel(); <-ended })}, nil
 }
@@ -163,8 +165,8 @@ func (w *World) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Refresh is what maintenance does each minute. Servers that are away are no
-// error.
+// Refresh refreshes like maintenance every minute. Unavailable servers are not
+// an error.
 func (w *World) Refresh(ctx context.Context) error {
 	today := w.Clock.Now()
 	_, err := w.Owner.EnsurePartitions(ctx, today, today, pause.For)

@@ -20,16 +20,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// event is the documented one.
+// event is the documented event.
 const event = `{"userId": "user123", "eventType": "page_view", "properties": {"page": "/dashboard", "timestamp": "2023-12-01T10:00:00Z"}}`
 
 // count is the documented query.
 const count = `SELECT event_type, COUNT(*) FROM events WHERE timestamp >= NOW() - INTERVAL '1 hour' GROUP BY event_type`
 
-// patience is how long an event may take to be everywhere.
+// patience is how long to wait for the event in each store.
 const patience = time.Minute
 
-// follow sends the event to the deployed API and looks for it in SQL, in the
+// follow sends the event to the deployed API and finds it in SQL, in the
 // metrics and in the archive.
 func (d *demo) follow(ctx context.Context) error {
 	outputs, err := d.outputs(ctx)
@@ -40,17 +40,17 @@ func (d *demo) follow(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	d.say("Asking PostgreSQL as the master, over verified TLS.")
+	d.say("Querying PostgreSQL as the master user, over verified TLS")
 	fmt.Fprintf(d.out, "analytics=> %s;\n", count)
 	if err := d.eventually(ctx, func(ctx context.Context) (string, error) { return d.row(ctx, outputs) }); err != nil {
 		return fmt.Errorf("find the event in SQL: %w", err)
 	}
-	d.say("In SQL %.1f s after it was accepted. Asking the API for the metric, which comes from Redis.", time.Since(began).Seconds())
+	d.say("Found in SQL %.1f s after it was accepted. Requesting the metric from the API, which reads it from Redis", time.Since(began).Seconds())
 	fmt.Fprintln(d.out, "GET /metrics/summary")
 	if err := d.eventually(ctx, func(ctx context.Context) (string, error) { return d.metric(ctx, outputs) }); err != nil {
 		return fmt.Errorf("read the metric: %w", err)
 	}
-	d.say("Looking into the archive bucket.")
+	d.say("Reading the archive bucket")
 	if err := d.eventually(ctx, func(context.Context) (string, error) { return d.archived(outputs) }); err != nil {
 		return fmt.Errorf("find the event in the archive: %w", err)
 	}
@@ -82,12 +82,12 @@ func (d *demo) send(ctx context.Context, outputs map[string]string) error {
 	}
 	fmt.Fprintf(d.out, "%d %s\n", status, answer)
 	if status != http.StatusAccepted {
-		return fmt.Errorf("send the event: the API answered %d", status)
+		return fmt.Errorf("send the event: the API returned status %d", status)
 	}
 	return nil
 }
 
-// eventually tries until there is something to show, and shows it.
+// eventually retries until there is a result, and prints it.
 func (d *demo) eventually(ctx context.Context, look func(context.Context) (string, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -107,7 +107,7 @@ func (d *demo) eventually(ctx context.Context, look func(context.Context) (strin
 	}
 }
 
-var errNotYet = errors.New("it isn't there yet")
+var errNotYet = errors.New("not there yet")
 
 func (d *demo) row(ctx context.Context, outputs map[string]string) (_ string, err error) {
 	pem, err := os.ReadFile(d.platform.Fake.CAFile)

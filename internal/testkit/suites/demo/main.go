@@ -1,6 +1,6 @@
-// Command demo runs a stack's whole life on this machine with the real program:
-// package, deploy, outputs, an event, where it went, destroy. It says what it
-// does and leaves nothing running.
+// Command demo runs a stack's whole lifecycle on this machine with the real
+// program: package, deploy, outputs, an event and its way through the stores,
+// destroy. It prints its steps and leaves nothing running.
 package main
 
 import (
@@ -19,10 +19,11 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/platform"
 )
 
-// environment is what the demo deploys.
+// environment is the environment that the demo deploys.
 const environment = "development"
 
-// password is the demo database's, which lives for a minute on this machine.
+// password is the password of the demo database, which exists for a minute on
+// this machine.
 const password = "demo-Password-123"
 
 func main() {
@@ -34,7 +35,7 @@ func main() {
 	}
 }
 
-// demo is a demonstration under way.
+// demo is a running demonstration.
 type demo struct {
 	out      io.Writer
 	platform *platform.Platform
@@ -45,13 +46,13 @@ type demo struct {
 func run(ctx context.Context, out io.Writer) (err error) {
 	d := &demo{out: out, began: time.Now()}
 	if d.dir, err = os.MkdirTemp("", "streamctl-demo-"); err != nil {
-		return fmt.Errorf("make a folder: %w", err)
+		return fmt.Errorf("create a folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
 	if err := os.Chmod(d.dir, 0o755); err != nil { // PostgreSQL runs as another user
-		return fmt.Errorf("make a folder: %w", err)
+		return fmt.Errorf("create a folder: %w", err)
 	}
-	d.say("Starting a stand-in for AWS on 127.0.0.1, with a real PostgreSQL and Redis behind it (docs/awsfake.md).")
+	d.say("Starting an AWS stand-in on 127.0.0.1 with a real PostgreSQL and Redis (docs/awsfake.md)")
 	if d.platform, err = platform.Start(ctx, platform.Options{Dir: d.dir}); err != nil {
 		return err
 	}
@@ -60,35 +61,35 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		defer cancel()
 		err = errors.Join(err, d.platform.Stop(stop))
 		if err == nil {
-			d.say("Everything is stopped; nothing is left on this machine. %.0f s in all.", time.Since(d.began).Seconds())
+			d.say("Stopped everything after %.0f s. Nothing remains on this machine.", time.Since(d.began).Seconds())
 		}
 	}()
 	return d.life(ctx)
 }
 
-// life is the stack's, from its code to its end.
+// life runs the stack's lifecycle.
 func (d *demo) life(ctx context.Context) error {
 	if err := d.copyVariables(); err != nil {
 		return err
 	}
-	d.say("Building the six functions for Lambda and uploading their code.")
+	d.say("Building the six functions for Lambda and uploading their code")
 	if _, err := d.streamctl(ctx, "package", "--source", d.platform.Root); err != nil {
 		return err
 	}
-	d.say("Creating the stack. On AWS that takes many minutes, most of them for RDS; here it takes seconds.")
+	d.say("Creating the stack. On AWS this takes many minutes, mainly for RDS; here it takes seconds")
 	if _, err := d.streamctl(ctx, "deploy", "--source", d.platform.Root); err != nil {
 		return err
 	}
 	if err := d.follow(ctx); err != nil {
 		return err
 	}
-	d.say("Taking it down again, archive and all.")
+	d.say("Deleting the stack, including the archive")
 	_, err := d.streamctl(ctx, "destroy", "--yes")
 	return err
 }
 
-// copyVariables puts the shipped variables file where the demo works, so that
-// the checkout isn't touched.
+// copyVariables copies the released variables file to the demo's folder, so
+// that the checkout stays unchanged.
 func (d *demo) copyVariables() error {
 	text, err := os.ReadFile(filepath.Join(d.platform.Root, "variables.yaml"))
 	if err != nil {
@@ -102,7 +103,7 @@ func (d *demo) copyVariables() error {
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, "\n# "+format+"\n", args...) }
 
-// streamctl runs the program as a person would type it, and shows that.
+// streamctl runs the program and prints the command as a user would type it.
 func (d *demo) streamctl(ctx context.Context, args ...string) (answer string, err error) {
 	args = append(args, "--env", environment)
 	shown := strings.Join(args, " ")

@@ -1,6 +1,6 @@
-// Command demolocal shows the platform on this machine with the real program: it
-// starts it, sends generated traffic, and asks for the numbers. On a terminal it
-// stays until Ctrl-C; elsewhere it ends by itself. Nothing is kept.
+// Command demolocal shows the platform on this machine with the real program:
+// it starts it, sends generated traffic, and queries the metrics. On a terminal
+// it runs until Ctrl-C; otherwise it ends. It keeps no data.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// patience is how long a first event may take to be on the page.
+// patience is how long to wait for the first event on the dashboard.
 const patience = 60 * time.Second
 
 func main() {
@@ -35,7 +35,8 @@ func main() {
 	}
 }
 
-// began is when the caller began, in Unix seconds in DEMO_BEGAN, else now.
+// began returns when the caller began, from DEMO_BEGAN in Unix seconds, or the
+// current time.
 func began() time.Time {
 	var seconds int64
 	if _, err := fmt.Sscan(os.Getenv("DEMO_BEGAN"), &seconds); err != nil {
@@ -55,13 +56,13 @@ type demo struct {
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, "\n# "+format+"\n", args...) }
 
 func (d *demo) run(ctx context.Context) (err error) {
-	d.say("Starting the whole platform on 127.0.0.1: the deployed functions, a stream, PostgreSQL, Redis, an archive.")
+	d.say("Starting the whole platform on 127.0.0.1: the deployed functions, a stream, PostgreSQL, Redis and an archive")
 	platform, err := d.start(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.end(platform)) }()
-	d.say("Sending events of a shop's users.")
+	d.say("Sending events of a shop's users")
 	fmt.Fprintf(d.out, "$ streamctl send --url %s --rate 200 --for 8s --seed 1 --verify\n", d.where.API)
 	traffic := d.streamctl(ctx, "send", "--url", d.where.API, "--rate", "200", "--for", "8s", "--seed", "1", "--verify")
 	if err := traffic.Start(); err != nil {
@@ -78,14 +79,14 @@ func (d *demo) run(ctx context.Context) (err error) {
 		}
 	}
 	if !d.stay {
-		d.say("Done; on a terminal this would go on. Everything stops, nothing is kept.")
+		d.say("Done. On a terminal the platform would run until Ctrl-C. Stopping everything and deleting the data.")
 		return nil
 	}
-	d.say("Open %s and watch. Traffic goes on until Ctrl-C.", d.where.Dashboard)
+	d.say("Open %s to watch the traffic, which continues until Ctrl-C.", d.where.Dashboard)
 	return d.streamctl(ctx, "send", "--url", d.where.API, "--rate", "50", "--for", "24h", "--rejects", os.DevNull).Run()
 }
 
-// streamctl makes a call of the program, ended by an interrupt.
+// streamctl returns a command of the program that an interrupt ends.
 func (d *demo) streamctl(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.program, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -93,12 +94,12 @@ func (d *demo) streamctl(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start starts the platform and waits until it says where it is.
+// start starts the platform and waits until it prints its addresses.
 func (d *demo) start(ctx context.Context) (*exec.Cmd, error) {
 	const variables = "testdata/variables/shop.yaml"
 	fmt.Fprintf(d.out, "$ streamctl local --ephemeral --variables %s\n", variables)
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), d.program, "local", "--ephemeral", "--port", "0", "--dashboard-port", "0", "--variables", variables, "-o", "json")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on, after the traffic
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // forward Ctrl-C only after the traffic has ended
 	answer, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -107,7 +108,7 @@ func (d *demo) start(ctx context.Context) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(log.Name()); err != nil { // it goes with the process
+	if err := os.Remove(log.Name()); err != nil { // it disappears with the process
 		return nil, err
 	}
 	cmd.Stderr = log
@@ -116,32 +117,32 @@ func (d *demo) start(ctx context.Context) (*exec.Cmd, error) {
 	}
 	if err := json.NewDecoder(answer).Decode(&d.where); err != nil {
 		text := make([]byte, 64<<10)
-		n, _ := log.ReadAt(text, 0) // as much as there is
+		n, _ := log.ReadAt(text, 0) // as much as is available
 		return nil, fmt.Errorf("start the platform: %w\n%s", errors.Join(err, d.end(cmd)), text[:n])
 	}
 	fmt.Fprintf(d.out, "Dashboard  %s\nAPI        %s\n", d.where.Dashboard, d.where.API)
 	return cmd, nil
 }
 
-// end interrupts the platform and waits for it.
+// end interrupts the platform and waits until it has ended.
 func (d *demo) end(platform *exec.Cmd) error {
 	if err := platform.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	if err := platform.Wait(); err != nil {
-		return fmt.Errorf("end the platform: %w", err)
+		return fmt.Errorf("stop the platform: %w", err)
 	}
 	return nil
 }
 
-// firstEvent waits until the page has an event to show.
+// firstEvent waits until the dashboard shows an event.
 func (d *demo) firstEvent(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		n, err := d.events(ctx)
 		if err == nil && n > 0 {
-			d.say("The dashboard shows its first events, %.0f s after the command was given.", time.Since(d.began).Seconds())
+			d.say("The dashboard showed its first events %.0f s after the command was started.", time.Since(d.began).Seconds())
 			return nil
 		}
 		if waitErr := pause.For(ctx, 50*time.Millisecond); waitErr != nil {
@@ -150,7 +151,7 @@ func (d *demo) firstEvent(ctx context.Context) error {
 	}
 }
 
-// events is what the page is told.
+// events returns the number of events that the dashboard receives.
 func (d *demo) events(ctx context.Context) (n int, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.where.Dashboard+"/metrics/summary", http.NoBody)
 	if err != nil {

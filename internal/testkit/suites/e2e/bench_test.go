@@ -10,8 +10,8 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// BenchmarkNoChange has a deploy that has nothing to do beside that of the AWS
-// CLI, of the same template, on the same stand-in.
+// BenchmarkNoChange compares a deploy without changes with that of the AWS CLI,
+// with the same template and AWS stand-in.
 func BenchmarkNoChange(b *testing.B) {
 	w := newWorkplace(b, "")
 	w.variables("StackName: nochange\n")
@@ -28,7 +28,7 @@ func BenchmarkNoChange(b *testing.B) {
 	var ours, theirs []time.Duration
 	for b.Loop() {
 		ours = append(ours, took(func() result { return w.streamctl("deploy", "--env", "development") }, "No change"))
-		if err := pause.For(b.Context(), time.Second); err != nil { // its change set is named by the second, and stays
+		if err := pause.For(b.Context(), time.Second); err != nil { // its change set has a name with the time in seconds, and stays
 			b.Fatal(err)
 		}
 		theirs = append(theirs, took(func() result {

@@ -60,14 +60,14 @@ func TestBriefCommands(t *testing.T) {
 	w.aws("kinesis", "describe-stream", "--stream-name", s.outputs["StreamName"]).want(0).says("ACTIVE")
 	s.deleteProtected()
 
-	// Again at once, this time with the program; the first one's snapshot and
-	// key are still there.
+	// Immediately again, now with the program; the first stack's snapshot and
+	// key still exist.
 	w.streamctl("deploy").want(0).says("Created stack event-streaming-platform.")
 	w.streamctl("destroy", "--yes", "--lift-protection", "--no-drain").want(8).says("AWS::RDS::DBSnapshot")
 }
 
-// settled asks for a stack's status with the documented command until it has
-// ended what it does.
+// settled requests a stack's status with the documented command until its
+// operation has ended.
 func (w *workplace) settled(name string) (status string) {
 	w.t.Helper()
 	eventually(w.t, "settle", func(context.Context) error {
@@ -85,7 +85,7 @@ func (w *workplace) settled(name string) (status string) {
 }
 
 // deleteProtected deletes production with the AWS CLI, which stops where AWS
-// would, and finishes it with the program.
+// would, and completes the deletion with the program.
 func (s stack) deleteProtected() {
 	s.t.Helper()
 	s.aws("cloudformation", "delete-stack", "--stack-name", s.name).want(0)
@@ -104,8 +104,8 @@ func (s stack) deleteProtected() {
 	}
 }
 
-// TestDeleteStackAlone deletes a development stack whose archive is empty with
-// the AWS CLI alone.
+// TestDeleteStackAlone deletes a development stack with an empty archive using
+// only the AWS CLI.
 func TestDeleteStackAlone(t *testing.T) {
 	have(t, "aws")
 	w := newWorkplace(t, "StackName: alone")
@@ -114,8 +114,8 @@ func TestDeleteStackAlone(t *testing.T) {
 	if status := w.settled("alone"); status != "gone" {
 		t.Errorf("delete-stack: %s", status)
 	}
-	// CloudFormation alone leaves the account-wide role, with which other APIs
-	// may write their logs.
+	// CloudFormation leaves the account-wide role, which other APIs may use to
+	// write their logs.
 	if left := existing(w.platform.Fake, "alone"); left != "AWS::IAM::Role ApiAccountRole" {
 		t.Errorf("left:\n%s", left)
 	}

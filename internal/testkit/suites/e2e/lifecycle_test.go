@@ -11,7 +11,7 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// fill puts versions and delete markers into a bucket.
+// fill adds versions and delete markers to a bucket.
 func fill(t testing.TB, f *awsfake.Fake, bucket string, versions, markers int) {
 	t.Helper()
 	for i := range versions {
@@ -22,7 +22,7 @@ func fill(t testing.TB, f *awsfake.Fake, bucket string, versions, markers int) {
 	deleteObjects(t, f, bucket, markers)
 }
 
-// TestDevelopment is a stack's whole life with the program.
+// TestDevelopment runs a stack's whole lifecycle with the program.
 func TestDevelopment(t *testing.T) {
 	w := newWorkplace(t, "StackName: life\nEventTypes: [signup, Order Completed]")
 	w.streamctl("deploy", "--env", "development").want(0).says("Created stack life.").says("ApiEndpoint")
@@ -49,13 +49,13 @@ func TestDevelopment(t *testing.T) {
 	w.streamctl("destroy", "--env", "development", "--yes").want(0).says("There is no stack life in account 123456789012, us-east-1.")
 	w.streamctl("status", "--env", "development").want(1).says("stack does not exist")
 
-	// Again at once.
+	// Immediately again.
 	w.streamctl("deploy", "--env", "development").want(0).says("Created stack life.")
 	w.deployed("life", "--env", "development").exercise()
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
 
-// TestUnsigned sends the documented curl as it is written: without a signature.
+// TestUnsigned sends the documented curl as it is: without a signature.
 func TestUnsigned(t *testing.T) {
 	have(t, "curl")
 	w := newWorkplace(t, "StackName: curl\nCorsAllowedOrigins: [https://a.example]")
@@ -74,7 +74,7 @@ func TestUnsigned(t *testing.T) {
 	w.run("curl", signed...).want(0).says("202 ").says("eventId")
 	s.findInSQL()
 
-	// ingest is the only judge of bodies.
+	// Only ingest validates bodies.
 	for _, tt := range []struct {
 		body string
 		want int
@@ -84,7 +84,8 @@ func TestUnsigned(t *testing.T) {
 		}
 	}
 	s.answersAsLocal(t)
-	// The documented indexes, as the master, beside those that are there.
+	// Create the documented indexes, as the master user, in addition to the
+	// existing ones.
 	conn := s.master()
 	for _, statement := range []string{"CREATE INDEX idx_events_user_id ON events(user_id)", "CREATE INDEX idx_events_timestamp ON events(timestamp)"} {
 		if _, err := conn.Exec(t.Context(), statement); err != nil {
@@ -94,7 +95,7 @@ func TestUnsigned(t *testing.T) {
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
 
-// stopHalfWay leaves a mapping as a destroy does that was interrupted.
+// stopHalfWay leaves a mapping in the state of an interrupted destroy.
 func (w *workplace) stopHalfWay() { w.stopReading("life") }
 
 func (w *workplace) stopReading(stack string) {
@@ -103,7 +104,8 @@ func (w *workplace) stopReading(stack string) {
 	w.aws("lambda", "update-event-source-mapping", "--uuid", id, "--no-enabled").want(0)
 }
 
-// refusesReplacement changes what would be another database; nothing is sent.
+// refusesReplacement changes a property that would replace the database; no
+// call is made.
 func (w *workplace) refusesReplacement() {
 	w.t.Helper()
 	path := w.dir + "/variables.yaml"

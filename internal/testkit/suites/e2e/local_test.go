@@ -23,8 +23,8 @@ type ask struct {
 	unsigned                   bool
 }
 
-// answersAsLocal has the deployed API and `streamctl local` answer the same
-// requests: status, headers and body have to be the same, but for ids and times.
+// answersAsLocal sends the same requests to the deployed API and `streamctl
+// local`: status, headers and body must be equal, except for ids and times.
 func (s *stack) answersAsLocal(t *testing.T) {
 	l := localrun.At(s.platform.Streamctl).Start(t, localrun.Spec{Dir: s.dir, Args: []string{"--auth", "iam", "--env", "development", "--data-dir", t.TempDir() + "/data"}})
 	web, err := s.platform.Client()
@@ -96,7 +96,7 @@ func asks(t *testing.T) []ask {
 	}
 }
 
-// kept are the headers that are compared.
+// kept lists the headers to compare.
 var kept = []string{
 	"Content-Type", "X-Amzn-Errortype", "Retry-After", "Cache-Control", "Etag", "Vary",
 	"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Expose-Headers", "Access-Control-Max-Age",

@@ -1,4 +1,4 @@
-// Package e2e_test runs the program against the stand-in for AWS as a user does.
+// Package e2e_test runs the program against the AWS stand-in like a user.
 package e2e_test
 
 import (
@@ -19,8 +19,8 @@ import (
 
 const password = "YourSecurePassword123!"
 
-// shared is the platform of this package's tests; it starts when the first one
-// asks for it.
+// shared is the platform of this package's tests; it starts when the first test
+// needs it.
 var shared struct {
 	once     sync.Once
 	dir      string
@@ -71,8 +71,8 @@ type workplace struct {
 	environ  []string
 }
 
-// newWorkplace prepares a folder as `streamctl init` leaves it; more lines go
-// to the variables file.
+// newWorkplace prepares a folder like `streamctl init`; more is appended to the
+// variables file.
 func newWorkplace(t testing.TB, more string) *workplace {
 	t.Helper()
 	p := start(t)
@@ -84,7 +84,7 @@ func newWorkplace(t testing.TB, more string) *workplace {
 	return w
 }
 
-// result is what a program did.
+// result is the result of a program.
 type result struct {
 	t              testing.TB
 	command        string
@@ -92,7 +92,7 @@ type result struct {
 	stdout, stderr string
 }
 
-// run runs a program to its end.
+// run runs a program to completion.
 func (w *workplace) run(program string, args ...string) result {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 4*time.Minute)
@@ -121,7 +121,7 @@ func (w *workplace) streamctl(args ...string) result {
 	return w.run(w.platform.Streamctl, args...)
 }
 
-// want ends the test where the exit code is another one.
+// want ends the test if the exit code differs.
 func (r result) want(code int) result {
 	r.t.Helper()
 	if r.code != code {
@@ -130,7 +130,7 @@ func (r result) want(code int) result {
 	return r
 }
 
-// says ends the test where the program didn't print a text.
+// says ends the test if the program did not print a text.
 func (r result) says(text string) result {
 	r.t.Helper()
 	if !strings.Contains(r.stdout+r.stderr, text) {

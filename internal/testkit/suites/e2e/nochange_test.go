@@ -8,9 +8,9 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// TestNoChange counts the calls of a deploy that has nothing to do. What it must
-// not take for nothing is a test of internal/deploy, but for mappings that a
-// destroy stopped.
+// TestNoChange counts the calls of a deploy without changes. internal/deploy
+// tests which changes must not be overlooked, except mappings that a destroy
+// stopped.
 func TestNoChange(t *testing.T) {
 	w := newWorkplace(t, "")
 	w.variables("StackName: nochange\n")
@@ -27,7 +27,8 @@ func TestNoChange(t *testing.T) {
 			calls = append(calls, c.Service+":"+c.Operation)
 		}
 	}
-	// The others are made at a time: what a destroy that was interrupted may have left.
+	// The remaining calls run concurrently: they check what an interrupted
+	// destroy may have left.
 	want := []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:GetTemplate", "apigateway:GetStage", "cloudformation:DescribeStackResource", "lambda:ListEventSourceMappings", "s3:GetBucketPolicy"}
 	slices.Sort(calls[min(3, len(calls)):])
 	if !slices.Equal(calls, want) {

@@ -24,8 +24,8 @@ func objects(f *awsfake.Fake) *s3.Client {
 	}, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
-// arrivedEarlier has the platform believe that what is archived arrived three
-// hours ago as well: an hour that is closed, for maintenance to compare.
+// arrivedEarlier copies the archived objects as if they had arrived three hours
+// ago, too: a closed hour, which maintenance compares.
 func (s stack) arrivedEarlier() {
 	t, client := s.t, objects(s.platform.Fake)
 	t.Helper()

@@ -10,8 +10,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
 )
 
-// options are every option but some, for a stack whose domain is its own. The
-// bucket for the archive's copies is there, as it has to be.
+// options returns every option except some, for a stack with its own domain. It
+// creates the bucket for the archive's copies.
 func (w *workplace) options(domain string, but ...string) string {
 	w.t.Helper()
 	objects := w.platform.Fake.Objects()
@@ -23,10 +23,10 @@ func (w *workplace) options(domain string, but ...string) string {
 	return strings.ReplaceAll(everyoption.All(but...), everyoption.Domain, domain)
 }
 
-// soon lets the archiver write after a second, where tests wait for it.
+// soon makes the archiver write after a second, for tests that wait for it.
 const soon = "ArchiverMapping: {WindowSeconds: 1}\n"
 
-// set writes the variables: those of `streamctl init`, with more lines.
+// set writes the variables: those of `streamctl init` and more lines.
 func (w *workplace) set(lines string) {
 	w.t.Helper()
 	path := w.dir + "/variables.yaml"
@@ -43,7 +43,7 @@ func (w *workplace) set(lines string) {
 	}
 }
 
-// TestEveryOptionFromTheStart creates production with everything on.
+// TestEveryOptionFromTheStart creates production with every option on.
 func TestEveryOptionFromTheStart(t *testing.T) {
 	w := newWorkplace(t, "")
 	w.set("StackName: full\n" + soon + w.options("full.example.com"))
@@ -58,12 +58,12 @@ func TestEveryOptionFromTheStart(t *testing.T) {
 	}
 }
 
-// TestEveryOptionLater switches everything on in a stack that has the defaults,
-// and off again: nothing that holds data is touched, and each function's role
-// allows what it calls and nothing else.
+// TestEveryOptionLater turns on every option in a stack with defaults, and off
+// again: stateful resources are not changed, and each function's role allows
+// exactly the calls that it makes.
 func TestEveryOptionLater(t *testing.T) {
 	w := newWorkplace(t, "StackName: grown")
-	w.platform.Fake.ResetCalls() // those of other stacks' functions
+	w.platform.Fake.ResetCalls() // the calls of other stacks' functions
 	w.streamctl("deploy", "--env", "development").want(0)
 	s := w.deployed("grown", "--env", "development")
 	s.exercise()
@@ -96,8 +96,8 @@ func (s stack) physical(ids []string) (out []string) {
 	return out
 }
 
-// TestSideBySide has two environments in one account and region. One goes, the
-// other goes on.
+// TestSideBySide has two environments in one account and region. One is
+// deleted, the other continues to work.
 func TestSideBySide(t *testing.T) {
 	w := newWorkplace(t, soon)
 	w.streamctl("deploy", "--env", "staging").want(0)
@@ -105,7 +105,8 @@ func TestSideBySide(t *testing.T) {
 	staging := w.deployed("event-streaming-platform-staging", "--env", "staging")
 	development := w.deployed("event-streaming-platform-development", "--env", "development")
 	for name, value := range staging.outputs {
-		// Ports, the database's name and the hosts of this machine's servers are the same.
+		// The ports, the database's name and the hosts of this machine's
+		// servers are equal.
 		if !strings.HasPrefix(name, "Database") && !strings.HasPrefix(name, "Cache") && value == development.outputs[name] {
 			t.Errorf("%s is %s in both", name, value)
 		}

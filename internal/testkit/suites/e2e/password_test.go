@@ -19,7 +19,7 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// traffic is what was said to AWS, by way of a proxy that passes all on.
+// traffic records the traffic with AWS, through a proxy.
 type traffic struct {
 	mu     sync.Mutex
 	bodies []string
@@ -34,7 +34,7 @@ func (w *workplace) listen() *traffic {
 	said := &traffic{}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
-		r.Out.Host = r.In.Host // what was signed
+		r.Out.Host = r.In.Host // the signed host
 		body, err := io.ReadAll(r.In.Body)
 		if err != nil {
 			w.t.Error(err)
@@ -63,7 +63,7 @@ func arguments(t *testing.T) func() string {
 				return
 			default:
 			}
-			paths, _ := filepath.Glob("/proc/[0-9]*/cmdline") // none where there is no /proc
+			paths, _ := filepath.Glob("/proc/[0-9]*/cmdline") // empty on systems without /proc
 			for _, path := range paths {
 				text, err := os.ReadFile(path)
 				if err == nil && bytes.Contains(text, []byte("streamctl")) {
@@ -75,9 +75,9 @@ func arguments(t *testing.T) func() string {
 	return func() string { close(stop); <-done; return seen.String() }
 }
 
-// TestPasswordIsNowhere deploys, changes the password and destroys, and looks
-// for both passwords wherever something was said, kept or logged. CloudFormation
-// alone may get them, in the calls that set them.
+// TestPasswordIsNowhere deploys, changes the password and destroys, and
+// searches all output, files and logs for both passwords. Only CloudFormation
+// may receive them, in the calls that set them.
 func TestPasswordIsNowhere(t *testing.T) {
 	w := newWorkplace(t, "StackName: secret")
 	said := w.listen()
@@ -106,7 +106,7 @@ func TestPasswordIsNowhere(t *testing.T) {
 	run("deploy", "--change-password")
 	run("status", "-o", "json")
 	run("outputs")
-	checkout := *w // doctor finds the functions at or above its working directory
+	checkout := *w // doctor searches for the functions in its working directory and above
 	checkout.dir = w.platform.Root
 	r := checkout.streamctl("doctor", "--env", "development", "--variables", filepath.Join(w.dir, "variables.yaml")).want(0)
 	printed.WriteString(r.stdout + r.stderr)

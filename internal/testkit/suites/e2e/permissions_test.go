@@ -19,9 +19,9 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
-// unseen are the permissions that no call of a function's code shows, each with
-// the reason why its role has it. Everything else that a role allows must have
-// been used.
+// unseen lists the permissions that no recorded call needs, each with the
+// reason why its role has it. Every other permission of a role must have been
+// used.
 func unseen() map[string]string {
 	return map[string]string{
 		"logs:CreateLogStream":           "Lambda writes the log with the function's role",
@@ -50,7 +50,7 @@ func unseen() map[string]string {
 // permission is one action on one resource pattern.
 type permission struct{ action, resource string }
 
-// role is what a function's role allows.
+// role returns the permissions of a function's role.
 func role(f *awsfake.Fake, stackName, function string) []permission {
 	id := strings.ToUpper(function[:1]) + function[1:] + "Role"
 	properties := f.Properties(stackName, id)
@@ -81,7 +81,7 @@ func allowed(document any) []permission {
 	return out
 }
 
-// list is a value that JSON lets be one or several.
+// list returns a value that JSON allows to be one or several.
 func list(value any) []any {
 	switch value := value.(type) {
 	case nil:
@@ -97,14 +97,15 @@ func (p permission) allows(c awsfake.Call) bool {
 	return p.action == c.Service+":"+c.Action && matches(p.resource, c.Resource)
 }
 
-// matches is IAM's wildcard: a star stands for anything, slashes too.
+// matches implements IAM's wildcard: a star matches anything, including
+// slashes.
 func matches(pattern, resource string) bool {
 	flat := func(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
 	ok, err := path.Match(flat(pattern), flat(resource))
 	return ok && err == nil
 }
 
-// reason finds why a permission that was never used is there.
+// reason returns why an unused permission exists.
 func (p permission) reason() (string, bool) {
 	known := unseen()
 	if why, ok := known[p.action]; ok {
@@ -118,8 +119,8 @@ func (p permission) reason() (string, bool) {
 	return "", false
 }
 
-// compare says which calls a role doesn't allow, and which permissions nothing
-// needed.
+// compare returns the calls that a role doesn't allow, and the permissions that
+// no call needed.
 func compare(function string, permissions []permission, calls []awsfake.Call) (problems []string) {
 	for _, c := range calls {
 		if !slices.ContainsFunc(permissions, func(p permission) bool { return p.allows(c) }) {
@@ -138,11 +139,11 @@ func compare(function string, permissions []permission, calls []awsfake.Call) (p
 	return slices.Compact(problems)
 }
 
-// TestPermissions runs every path of the functions and compares what they
-// called with what the rendered roles allow, both ways.
+// TestPermissions runs every path of the functions and compares their calls
+// with the rendered roles, in both directions.
 func TestPermissions(t *testing.T) {
 	w := newWorkplace(t, "StackName: iam")
-	w.platform.Fake.ResetCalls() // those of other stacks' functions
+	w.platform.Fake.ResetCalls() // the calls of other stacks' functions
 	w.streamctl("deploy", "--env", "development").want(0)
 	s := w.deployed("iam", "--env", "development")
 	calls := s.permissions()
@@ -153,8 +154,8 @@ func TestPermissions(t *testing.T) {
 	w.deployerMay()
 }
 
-// deployerMay compares the calls of whoever deployed and destroyed with the
-// policy that is printed for them.
+// deployerMay compares the calls of the deploy and the destroy with the printed
+// policy.
 func (w *workplace) deployerMay() {
 	w.t.Helper()
 	var may []permission
@@ -168,12 +169,12 @@ func (w *workplace) deployerMay() {
 	seen := map[string]bool{}
 	for _, c := range w.platform.Fake.Calls() {
 		action := c.Service + ":" + c.Action
-		if c.Principal != awsfake.PrincipalUser || c.Service == "execute-api" || seen[action+c.Resource] || action == "kinesis:PutRecord" { // the tests' own
+		if c.Principal != awsfake.PrincipalUser || c.Service == "execute-api" || seen[action+c.Resource] || action == "kinesis:PutRecord" { // calls of the tests
 			continue
 		}
 		seen[action+c.Resource] = true
 		if !slices.ContainsFunc(may, func(p permission) bool {
-			// A stack that is named isn't known by its ARN yet.
+			// The ARN of a stack that was given by name isn't known yet.
 			return p.action == action && (!strings.HasPrefix(c.Resource, "arn:") || matches(p.resource, c.Resource))
 		}) {
 			w.t.Errorf("the deploy called %s on %s, which the printed policy doesn't allow", action, c.Resource)
@@ -184,8 +185,8 @@ func (w *workplace) deployerMay() {
 	}
 }
 
-// permissions runs every path of a stack's functions and compares what they
-// called with what their roles allow, both ways. It gives the calls by function.
+// permissions runs every path of a stack's functions and compares their calls
+// with their roles, in both directions. It returns the calls by function.
 func (s stack) permissions() map[string][]awsfake.Call {
 	t, w := s.t, s.workplace
 	t.Helper()
@@ -233,7 +234,7 @@ func (s stack) permissions() map[string][]awsfake.Call {
 	return calls
 }
 
-// plant takes a permission away and adds one: each must be noticed.
+// plant removes a permission and adds one: both must be noticed.
 func plant(t *testing.T, permissions []permission, calls []awsfake.Call) {
 	t.Helper()
 	if problems := compare("ingest", permissions, calls); len(problems) != 0 {
@@ -249,8 +250,8 @@ func plant(t *testing.T, permissions []permission, calls []awsfake.Call) {
 	}
 }
 
-// poison puts a record on the stream that is no envelope, and waits until the
-// processor has set it aside.
+// poison puts an invalid record on the stream and waits until the processor has
+// quarantined it.
 func (s stack) poison() {
 	s.t.Helper()
 	f := s.platform.Fake

@@ -9,8 +9,8 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 )
 
-// TestRollback has an update fail after its migration ran. Everything goes back
-// but the schema, which only grows: the loader of before works on it.
+// TestRollback fails an update after its migration ran. Everything is rolled
+// back except the schema, which only grows: the previous loader works with it.
 func TestRollback(t *testing.T) {
 	w := newWorkplace(t, "StackName: back")
 	w.streamctl("deploy", "--env", "development").want(0)
@@ -31,19 +31,20 @@ CREATE TABLE channels (name text PRIMARY KEY);`)
 	if after := s.platform.Fake.Properties("back", "ProcessorFunction")["MemorySize"]; after != before {
 		t.Errorf("the processor has %v MiB, want %v", after, before)
 	}
-	if err := w.platform.Fake.Fire(t.Context(), "UpkeepSchedule"); err != nil { // days after the newer table's shape
+	if err := w.platform.Fake.Fire(t.Context(), "UpkeepSchedule"); err != nil { // create days with the newer table's columns
 		t.Error(err)
 	}
 	s.exercise()
 
-	// What was wrong is put right, and the same update works.
+	// After the fault is fixed, the same update succeeds.
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--source", next).want(0).says("Updated stack back.")
 	s.exercise()
 
-	// A migration that was changed after its release: the function's own lines say why.
+	// A released migration was changed: the function's log lines give the
+	// reason.
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--source", w.nextVersion("ALTER TABLE nowhere ADD COLUMN x int;")).
-		want(5).says("Custom::").says("| ERROR schema not migrated: ").says("a migration that was released can't change")
-	// The code alone, there and back, without a template.
+		want(5).says("Custom::").says("| ERROR schema not migrated: ").says("a released migration must not change")
+	// Only the code, in both directions, without a template.
 	w.streamctl("deploy", "--env", "development", "--code").want(0).says("Updating the parameters of stack back")
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--code", "--source", next).want(0).says("Updated stack back.")
 	w.run(w.platform.Streamctl, "deploy", "--env", "development", "--code", "--source", next).want(0).says("No change")
@@ -51,7 +52,7 @@ CREATE TABLE channels (name text PRIMARY KEY);`)
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
 
-// nextVersion is a checkout with one migration more.
+// nextVersion returns a checkout with an additional migration.
 func (w *workplace) nextVersion(migration string) string {
 	w.t.Helper()
 	root := w.t.TempDir()
@@ -78,7 +79,7 @@ func (w *workplace) nextVersion(migration string) string {
 	if err := os.WriteFile(path, []byte(migration), 0o644); err != nil {
 		w.t.Fatal(err)
 	}
-	// The platform has to know where this code comes from before it is run.
+	// The platform must know the source of this code before it runs.
 	other := filepath.Join(root, "variables.yaml")
 	w.run(w.platform.Streamctl, "package", "--no-upload", "--variables", other, "--source", root).want(0)
 	m, err := artifact.ReadManifest(filepath.Join(root, ".streamctl", "artifacts.json"))

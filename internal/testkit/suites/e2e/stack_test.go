@@ -32,7 +32,7 @@ const briefEvent = `{
   }
 }`
 
-// stack is a deployed stack as its outputs tell it.
+// stack is a deployed stack with its outputs.
 type stack struct {
 	*workplace
 	name    string
@@ -50,7 +50,7 @@ func (w *workplace) deployed(name string, args ...string) stack {
 	return s
 }
 
-// eventually tries until it works or two minutes are over.
+// eventually retries until success, for at most two minutes.
 func eventually(t testing.TB, what string, try func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -81,14 +81,14 @@ func (s stack) send(body string) (status int, answer string) {
 	return status, string(text)
 }
 
-// query asks for a metric, signed.
+// query requests a metric, signed.
 func (s stack) query(ctx context.Context, path string) (status int, answer string, err error) {
 	status, text, err := s.platform.Call(ctx, "GET", "https://"+s.outputs["ApiGatewayUrl"]+path, nil, nil)
 	return status, string(text), err
 }
 
-// master connects to the database as the documented script does: the master's
-// name and password, over TLS that is verified in full.
+// master connects to the database like the documented script: with the master
+// user's name and password, over fully verified TLS.
 func (s stack) master() *pgx.Conn {
 	s.t.Helper()
 	pem, err := os.ReadFile(s.platform.Fake.CAFile)
@@ -105,13 +105,13 @@ func (s stack) master() *pgx.Conn {
 	config.TLSConfig = &tls.Config{RootCAs: roots, ServerName: s.outputs["DatabaseEndpoint"], MinVersion: tls.VersionTLS12}
 	conn, err := pgx.ConnectConfig(s.t.Context(), config)
 	if err != nil {
-		s.t.Fatalf("log in as the master: %v", err)
+		s.t.Fatalf("log in as the master user: %v", err)
 	}
 	s.t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	return conn
 }
 
-// redis connects past the login proxy.
+// redis connects directly, without the login proxy.
 func (s stack) redis() *redis.Client {
 	s.t.Helper()
 	id, _ := s.platform.Fake.PhysicalID(s.name, "Cache")
@@ -124,7 +124,7 @@ func (s stack) redis() *redis.Client {
 	return client
 }
 
-// archived gives every line of the raw archive.
+// archived returns every line of the raw archive.
 func (s stack) archived() (lines []string, err error) {
 	bucket := s.outputs["ArchiveBucket"]
 	for _, key := range s.platform.Fake.Objects().Keys(bucket) {
@@ -148,8 +148,8 @@ func (s stack) archived() (lines []string, err error) {
 	return lines, nil
 }
 
-// exercise sends the documented event and finds it everywhere: in SQL, in the
-// cache, in the archive, in the API's answer.
+// exercise sends the documented event and finds it in SQL, in the cache, in the
+// archive and in the API's response.
 func (s stack) exercise() {
 	s.t.Helper()
 	if status, answer := s.send(briefEvent); status != 202 || !strings.Contains(answer, "eventId") {
@@ -192,7 +192,7 @@ func (s stack) exercise() {
 	})
 }
 
-// findInSQL runs the documented statements as the master.
+// findInSQL runs the documented statements as the master user.
 func (s stack) findInSQL() {
 	s.t.Helper()
 	conn := s.master()
@@ -225,12 +225,12 @@ func (w *workplace) aws(args ...string) result {
 	return w.run("aws", args...)
 }
 
-// existing are the resources that are still there of a stack, and leftovers of
-// no stack, without the account's own.
+// existing lists the remaining resources of a stack and leftovers of no stack,
+// without the account's own.
 func existing(f *awsfake.Fake, name string) string {
 	var out []string
 	for _, e := range f.Existing() {
-		if e.Type == "AWS::ApiGateway::Account" { // a setting, which stays whatever it is set to
+		if e.Type == "AWS::ApiGateway::Account" { // a setting that can't be removed
 			continue
 		}
 		if e.StackName == name || strings.Contains(e.PhysicalID, name+"-") || strings.HasSuffix(e.PhysicalID, name) {
@@ -244,7 +244,7 @@ func have(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
-			t.Fatalf("%s is not here; `make setup` gets it", p)
+			t.Fatalf("%s is missing: run `make setup`", p)
 		}
 	}
 }

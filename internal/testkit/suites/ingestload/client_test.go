@@ -16,7 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 )
 
-// message is an event as a client sends it. Its number makes it known again.
+// message is an event in the client's form. Its number identifies it.
 type message struct {
 	EventID    string         `json:"eventId,omitempty"`
 	UserID     string         `json:"userId"`
@@ -25,24 +25,24 @@ type message struct {
 	Properties map[string]any `json:"properties"`
 }
 
-// client sends requests and does as it is told with what isn't accepted.
+// client sends requests and handles unaccepted events as the responses require.
 type client struct {
 	t       *testing.T
 	random  *rand.Rand
 	handler *ingest.Handler
 	stream  *stream
-	// users is how many there are; padding is in each event.
+	// users is the number of users; padding is added to each event.
 	users   int
 	padding string
-	// accepted has the identity of each event, by its number.
+	// accepted has the identity of each event, by number.
 	accepted map[int]identity
 	number   int
-	// What happened.
+	// counters
 	requests, resent, refused int
 }
 
-// message makes an event: without identity, with a version 7 id alone, or with
-// an id and a time. A few are wrong.
+// message creates an event: without an identity, with only a version 7 id, or
+// with id and time. A few are invalid.
 func (c *client) message() (m message, wrong bool) {
 	c.number++
 	m = message{UserID: fmt.Sprint("user", c.random.IntN(1+c.random.IntN(c.users))), EventType: "view", Properties: map[string]any{"n": c.number, "padding": c.padding}}
@@ -74,8 +74,8 @@ func (c *client) uuid(version byte, at time.Time) (id uuid.UUID) {
 	return id
 }
 
-// send makes a request of n events and sends it, and then what is left of it,
-// until all are accepted or refused.
+// send sends a request of n events, and then the remaining ones, until all are
+// accepted or rejected.
 func (c *client) send(n int) {
 	left := make([]message, n)
 	wrong := make([]bool, n)
@@ -121,8 +121,8 @@ func (c *client) accept(m message, r api.EventResult) {
 	c.accepted[n] = is
 }
 
-// post sends events, one as itself and more as an array, and gives a result for
-// each.
+// post sends one event as an object or several as an array, and returns a
+// result per event.
 func (c *client) post(messages []message) []api.EventResult {
 	var value any = messages
 	if len(messages) == 1 {
@@ -147,7 +147,7 @@ func (c *client) post(messages []message) []api.EventResult {
 	if err := json.Unmarshal([]byte(resp.Body), &p); err != nil {
 		c.t.Fatalf("%s: %v", resp.Body, err)
 	}
-	if resp.StatusCode == 400 { // all are refused
+	if resp.StatusCode == 400 { // all are rejected
 		a.Results = make([]api.EventResult, len(messages))
 		for _, e := range p.Errors {
 			a.Results[e.Event] = api.EventResult{Event: e.Event, Status: 400, Errors: []event.FieldError{e}}

@@ -1,5 +1,5 @@
-// Package ingestload_test brings events through ingest onto a stream that fails,
-// and from there through the processor into PostgreSQL.
+// Package ingestload_test sends events through ingest onto an unreliable
+// stream, and from there through the processor into PostgreSQL.
 package ingestload_test
 
 import (
@@ -46,14 +46,14 @@ func (m metrics) Emit(_ context.Context, all ...emf.Metric) {
 	}
 }
 
-// nothing takes what the cache is told.
+// nothing ignores updates of the cache.
 type nothing struct{}
 
 func (nothing) Update(context.Context, cache.Source, []warehouse.MinuteRow, map[string][]string) error {
 	return nil
 }
 
-// bucket takes quarantine objects.
+// bucket stores quarantine objects.
 type bucket map[string][]byte
 
 func (b bucket) Put(_ context.Context, key string, body []byte) error {
@@ -61,7 +61,7 @@ func (b bucket) Put(_ context.Context, key string, body []byte) error {
 	return nil
 }
 
-// seeded is randomness that is the same for the same seed.
+// seeded generates the same numbers for the same seed.
 type seeded struct{ *rand.Rand }
 
 func (s seeded) Read(b []byte) (int, error) {
@@ -84,7 +84,7 @@ func newProcessor(db *warehouse.DB, m metrics) *processor.Handler {
 	})
 }
 
-// seedVariable repeats a run that failed.
+// seedVariable repeats a failed run.
 const seedVariable = "STREAMCTL_INGEST_SEED"
 
 func seed(t *testing.T) uint64 {
@@ -119,7 +119,7 @@ func TestWhatIsAcceptedIsInTheWarehouseOnce(t *testing.T) {
 	c := &client{t: t, random: random, handler: newIngest(s), stream: s, accepted: map[int]identity{}}
 	for i := range requests {
 		switch {
-		case i%2000 == 1000: // 3.5 MB, in records that are full
+		case i%2000 == 1000: // 3.5 MB, in full records
 			c.users, c.padding = 3, strings.Repeat("x", 7000)
 			c.send(event.MaxBatch)
 		case random.IntN(10) < 3:
@@ -137,7 +137,7 @@ func TestWhatIsAcceptedIsInTheWarehouseOnce(t *testing.T) {
 	for _, n := range s.stored {
 		twice += n - 1
 	}
-	t.Logf("%d requests with %d events, %d refused, %d sent again", c.requests, c.number, c.refused, c.resent)
+	t.Logf("%d requests with %d events, %d rejected, %d resent", c.requests, c.number, c.refused, c.resent)
 	t.Logf("%d calls, %d failed before and %d after they stored; %d records throttled, %d failed; %d events stored again", s.calls, s.callsFailed, s.callsLost, s.throttled, s.failed, twice)
 	if len(c.accepted) != c.number-c.refused || len(s.stored) != len(c.accepted) {
 		t.Errorf("%d of %d events accepted, %d on the stream", len(c.accepted), c.number-c.refused, len(s.stored))
@@ -148,7 +148,7 @@ func TestWhatIsAcceptedIsInTheWarehouseOnce(t *testing.T) {
 	h := newProcessor(d.As(t, contract.RoleLoader), m)
 	for _, records := range s.shards {
 		load(t, h, records, 1000)
-		load(t, h, records[len(records)/3:len(records)/2], 700) // and a part of it again
+		load(t, h, records[len(records)/3:len(records)/2], 700) // and a part of the records again
 	}
 	if m[contract.MetricInserted] != float64(len(c.accepted)) || m[contract.MetricDuplicates] < float64(twice) || m[contract.MetricQuarantined] != 0 {
 		t.Errorf("the processor counted %v", m)
@@ -177,8 +177,8 @@ func TestWhatIsAcceptedIsInTheWarehouseOnce(t *testing.T) {
 	}
 }
 
-// TestAnIdentityUsedAgain sends other content under an identity that is there:
-// the first stays, the second is counted as a duplicate.
+// TestAnIdentityUsedAgain sends other content with an existing identity: the
+// first stays, the second is counted as a duplicate.
 func TestAnIdentityUsedAgain(t *testing.T) {
 	s := &stream{t: t, random: rand.New(rand.NewPCG(1, 0)), stored: map[identity]int{}}
 	c := &client{t: t, handler: newIngest(s), stream: s}
@@ -189,7 +189,7 @@ func TestAnIdentityUsedAgain(t *testing.T) {
 	second := first
 	second.UserID, second.EventType, second.Properties = "anna", "click", map[string]any{"n": 2}
 	elsewhere := second
-	elsewhere.UserID = "bert" // and so on another shard, perhaps
+	elsewhere.UserID = "bert" // possibly on another shard
 	later := second
 	later.Timestamp = noon.Format(time.RFC3339) // another identity
 	for _, m := range []message{first, second, elsewhere, later} {
@@ -206,7 +206,7 @@ func TestAnIdentityUsedAgain(t *testing.T) {
 	slices.SortFunc(all, func(a, b events.KinesisEventRecord) int {
 		return strings.Compare(a.Kinesis.SequenceNumber, b.Kinesis.SequenceNumber)
 	})
-	load(t, h, all, 1) // each in a transaction of its own
+	load(t, h, all, 1) // each in its own transaction
 	load(t, h, all, 10)
 	rows, err := d.Conn(t).Query(t.Context(), "SELECT concat_ws(' ', user_id, event_type, properties->>'n') FROM events ORDER BY timestamp")
 	if err != nil {

@@ -27,23 +27,23 @@ const (
 	maxKeyRunes    = 256
 )
 
-// identity is what an event is known by.
+// identity identifies an event.
 type identity struct{ id, at string }
 
 func identityOf(e event.Event) identity {
 	return identity{e.ID.String(), string(event.AppendTime(nil, e.Timestamp))}
 }
 
-// stream has the semantics of PutRecords on a bad day: of the records it
-// throttles 30 in 100 and fails 5, half of those after it has stored them; of
-// the calls it fails 4 in 100, half of those after it has stored everything.
+// stream implements PutRecords with frequent faults: it throttles 30 of 100
+// records and fails 5, half of these after storing them; it fails 4 of 100
+// calls, half of these after storing everything.
 type stream struct {
 	t        *testing.T
 	random   *rand.Rand
 	shards   [3][]events.KinesisEventRecord
 	sequence int
 	stored   map[identity]int
-	// What happened.
+	// counters
 	calls, callsFailed, callsLost, throttled, failed int
 }
 
@@ -85,7 +85,7 @@ func (s *stream) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ ..
 	return out, nil
 }
 
-// check holds a call against Kinesis' limits.
+// check compares a call with Kinesis' limits.
 func (s *stream) check(in *kinesis.PutRecordsInput) {
 	size := 0
 	for _, r := range in.Records {

@@ -17,14 +17,15 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// The accounts of these tests: nobody, because initdb asks for a name, and a number
-// that is nobody's.
+// Accounts of these tests: the user nobody, because initdb needs a user name,
+// and an unused user id.
 const (
 	developer = 65_534
 	stranger  = 54_322
 )
 
-// as makes a command of another account, without the test's environment.
+// as returns a command that runs as another account, without the test's
+// environment.
 func as(ctx context.Context, uid uint32, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "PGCONNECT_TIMEOUT=5"}
@@ -32,8 +33,8 @@ func as(ctx context.Context, uid uint32, program string, args ...string) *exec.C
 	return cmd
 }
 
-// TestAnotherAccount starts local as root and as an ordinary user, and has another
-// account of the machine try everything that it could reach.
+// TestAnotherAccount starts local as root and as an ordinary user, and tries
+// everything that another account of the machine could reach.
 func TestAnotherAccount(t *testing.T) {
 	must.Accounts(t)
 	for name, uid := range map[string]uint32{"local of root": 0, "local of a developer": developer} {
@@ -55,8 +56,8 @@ func TestAnotherAccount(t *testing.T) {
 	}
 }
 
-// postgresIsClosed tries to log in as each role without a password, and the attack
-// that ran a program as the developer.
+// postgresIsClosed tries to log in as each role without a password, and repeats
+// a past attack that ran a program as the developer.
 func postgresIsClosed(t *testing.T, l *localrun.Local) {
 	t.Helper()
 	psql := must.Have(t, "psql", "scripts/setup installs it with PostgreSQL")
@@ -73,13 +74,13 @@ func postgresIsClosed(t *testing.T, l *localrun.Local) {
 			}
 		}
 	}
-	// The developer's own line works.
+	// The printed command works.
 	out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", l.Psql+" -w -tA -c 'select count(*) from events'").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "500" {
 		t.Errorf("%s: %v, %s", l.Psql, err, out)
 	}
 	if strings.Contains(l.Psql, password(t, l.Database)) {
-		t.Errorf("the printed command holds the password")
+		t.Errorf("the printed command contains the password")
 	}
 }
 
@@ -96,7 +97,8 @@ func password(t *testing.T, target string) string {
 	return p
 }
 
-// redisIsClosed tries commands that read, and that make a server write files.
+// redisIsClosed tries commands that read, and commands that make a server write
+// files.
 func redisIsClosed(t *testing.T, l *localrun.Local) {
 	t.Helper()
 	cli := must.Have(t, "redis-cli", "scripts/setup installs it with Redis")
@@ -112,8 +114,8 @@ func redisIsClosed(t *testing.T, l *localrun.Local) {
 	}
 }
 
-// filesAreClosed has the other account open every file, list every folder and write
-// into it.
+// filesAreClosed tries as another account to open every file, list every folder
+// and write into it.
 func filesAreClosed(t *testing.T, dir string) {
 	t.Helper()
 	var script strings.Builder
@@ -139,7 +141,7 @@ func filesAreClosed(t *testing.T, dir string) {
 	}
 	cmd := as(t.Context(), stranger, "/bin/bash", "-s")
 	cmd.Stdin = strings.NewReader(script.String())
-	out, _ := cmd.Output() // each line of it fails
+	out, _ := cmd.Output() // each line of it must fail
 	if len(out) > 0 {
 		t.Errorf("another account reaches files:\n%.2000s", out)
 	}
@@ -152,8 +154,8 @@ func filesAreClosed(t *testing.T, dir string) {
 	}
 }
 
-// noSecretsInProcesses looks for passwords in arguments, which every account can
-// read, in the servers' environments, and in the logs.
+// noSecretsInProcesses searches for passwords in arguments, which every account
+// can read, in the servers' environments, and in the logs.
 func noSecretsInProcesses(t *testing.T, l *localrun.Local) {
 	t.Helper()
 	state, err := os.ReadFile(filepath.Join(l.DataDir, "postgres", "password"))
@@ -185,15 +187,15 @@ func noSecretsInProcesses(t *testing.T, l *localrun.Local) {
 	for where, text := range texts {
 		for _, secret := range secrets {
 			if strings.Contains(text, secret) {
-				t.Errorf("%s holds a password", where)
+				t.Errorf("%s contains a password", where)
 			}
 		}
 	}
 }
 
-// TestLinksOfTheServersAccount replaces files of a stopped local of root by links,
-// as the account of PostgreSQL could in a folder of an older version, and has root
-// start it: the links' targets stay as they are and are not read.
+// TestLinksOfTheServersAccount replaces files of root's stopped local by links,
+// as PostgreSQL's account could in a folder of an older version, and starts it
+// as root: the links' targets are neither changed nor read.
 func TestLinksOfTheServersAccount(t *testing.T) {
 	must.Accounts(t)
 	dir := workDir(t)

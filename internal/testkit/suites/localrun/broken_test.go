@@ -16,14 +16,15 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// brokenResult counts what the runs did.
+// brokenResult counts the runs' actions.
 type brokenResult struct{ events, kills, damaged, refused, missing int }
 
-// TestLocalBroken kills `streamctl local` while events are sent, with an even seed
-// also damages a file of its stream or checkpoints, and starts it again: one run,
-// or STREAMCTL_LOCAL_RUNS, from the seed STREAMCTL_LOCAL_SEED on. Without damage all
-// events are everywhere once. With it they are too, or the start is refused by
-// name and the report counts the missing records.
+// TestLocalBroken kills `streamctl local` while events are sent, with an even
+// seed also damages a file of its stream or checkpoints, and starts it again:
+// one run, or STREAMCTL_LOCAL_RUNS runs, starting with the seed
+// STREAMCTL_LOCAL_SEED. Without damage every event is in every store once. With
+// damage the same holds, or the start fails with the file in the error and the
+// report counts the missing records.
 func TestLocalBroken(t *testing.T) {
 	number := func(name string, otherwise uint64) uint64 {
 		n, err := strconv.ParseUint(os.Getenv(name), 10, 64)
@@ -42,11 +43,11 @@ func TestLocalBroken(t *testing.T) {
 			r := brokenRun(t, seed)
 			sum = brokenResult{sum.events + r.events, sum.kills + r.kills, sum.damaged + r.damaged, sum.refused + r.refused, sum.missing + r.missing}
 			if t.Failed() {
-				t.Logf("run it again with STREAMCTL_LOCAL_SEED=%d STREAMCTL_LOCAL_RUNS=1", seed)
+				t.Logf("to repeat, set STREAMCTL_LOCAL_SEED=%d STREAMCTL_LOCAL_RUNS=1", seed)
 			}
 		})
 	}
-	t.Logf("%d runs: %d events, %d kills, %d damaged files, %d starts refused by name, %d records named missing", runs, sum.events, sum.kills, sum.damaged, sum.refused, sum.missing)
+	t.Logf("%d runs: %d events, %d kills, %d damaged files, %d starts failed with the file's path, %d records reported missing", runs, sum.events, sum.kills, sum.damaged, sum.refused, sum.missing)
 }
 
 func brokenRun(t *testing.T, seed uint64) (r brokenResult) {
@@ -78,7 +79,7 @@ func brokenRun(t *testing.T, seed uint64) (r brokenResult) {
 		next, err := program.Try(t, localrun.Spec{Dir: dir, Args: same})
 		if err != nil {
 			if !withDamage || !strings.Contains(err.Error(), "--accept-damage") {
-				t.Fatalf("%s: not started, and no way out: %v", what, err)
+				t.Fatalf("%s: not started, and no advice: %v", what, err)
 			}
 			r.refused++
 			next = program.Start(t, localrun.Spec{Dir: dir, Args: append([]string{"--accept-damage"}, same...)})
@@ -148,7 +149,7 @@ func damageFile(t *testing.T, random *rand.Rand, data string) string {
 	return strings.TrimPrefix(path, data) + " " + what
 }
 
-// reported adds up the missing records of all reports.
+// reported sums the missing records of all reports.
 func reported(t *testing.T, dir string) (records int) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, ".streamctl", "local", "damage-*.json"))

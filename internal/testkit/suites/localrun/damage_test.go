@@ -13,7 +13,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// lastSegment is the newest file with records of the only shard that has any.
+// lastSegment returns the newest file of the only shard with records.
 func lastSegment(t *testing.T, dataDir string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dataDir, "stream", "shardId-*", "*.log"))
@@ -34,7 +34,7 @@ func lastSegment(t *testing.T, dataDir string) string {
 	return found
 }
 
-// flip changes a bit in the middle of a file.
+// flip flips a bit in the middle of a file.
 func flip(t *testing.T, path string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -47,7 +47,8 @@ func flip(t *testing.T, path string) {
 	}
 }
 
-// handled reports whether a mapping's saved checkpoints reach record n of a shard.
+// handled reports whether a mapping's saved checkpoints reach record n of a
+// shard.
 func handled(t *testing.T, dataDir, mapping string, n int) bool {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(dataDir, "checkpoints", mapping+".json"))
@@ -72,9 +73,9 @@ func handled(t *testing.T, dataDir, mapping string, n int) bool {
 }
 
 // TestBitFlippedInTheStream flips a bit in a record of the last segment after a
-// crash. If the record was loaded, the platform starts and loses no later event.
-// If it was not handled, the start is refused with file and number; with the
-// damage accepted, all other events are loaded.
+// crash. If the record was loaded, the platform starts and loses no later
+// event. If it was not handled, the start fails with file and number; when the
+// damage is accepted, all other events are loaded.
 func TestBitFlippedInTheStream(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -89,7 +90,7 @@ func TestBitFlippedInTheStream(t *testing.T) {
 	sendOne(0, 20)
 	l.Settle(t, 20, patience)
 	data := filepath.Join(dir, ".streamctl", "local")
-	// Checkpoints are saved a moment after the stores have the records.
+	// Checkpoints are saved shortly after the stores have the records.
 	for _, mapping := range []string{"processor", "archiver"} {
 		await(t, func() bool { return handled(t, data, mapping, 20) })
 	}
@@ -111,13 +112,13 @@ func TestBitFlippedInTheStream(t *testing.T) {
 	code, said := refused(t, localrun.Spec{Dir: dir})
 	for _, want := range []string{"the event stream is damaged", ".log: is damaged at byte", "can't be read", "--accept-damage"} {
 		if code != 1 || !strings.Contains(said, want) {
-			t.Errorf("code %d, it doesn't say %q:\n%s", code, want, said)
+			t.Errorf("code %d, %q is missing:\n%s", code, want, said)
 		}
 	}
 	l = program.Start(t, localrun.Spec{Dir: dir, Args: []string{"--accept-damage"}})
 	sendOne(25, 5)
 	if h := healthOf(t, l); *h.Missing == 0 {
-		t.Error("the dashboard knows of no missing record")
+		t.Error("the dashboard shows no missing record")
 	}
 	await(t, func() bool { h := healthOf(t, l); return *h.Waiting == 0 })
 	if reports, err := filepath.Glob(filepath.Join(data, "damage-*.json")); err != nil || len(reports) != 1 {
@@ -126,13 +127,14 @@ func TestBitFlippedInTheStream(t *testing.T) {
 	if err := l.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	// The missing records had been loaded before; archived events stay archived.
+	// The missing records had been loaded before; archived events remain
+	// archived.
 	l = program.Start(t, localrun.Spec{Dir: dir})
 	l.Settle(t, 30, patience)
 }
 
-// TestDamagedCheckpoints begins again with the oldest record: nothing is counted
-// twice.
+// TestDamagedCheckpoints starts again with the oldest record: no event is
+// counted twice.
 func TestDamagedCheckpoints(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -159,8 +161,8 @@ func TestDamagedCheckpoints(t *testing.T) {
 		}
 	}
 	l = program.Start(t, localrun.Spec{Dir: dir})
-	if log := l.Log(); strings.Count(log, "begins with the oldest record") != 2 {
-		t.Errorf("it doesn't name the files:\n%s", log)
+	if log := l.Log(); strings.Count(log, "resumes at the oldest record") != 2 {
+		t.Errorf("the log doesn't mention the files:\n%s", log)
 	}
 	await(t, func() bool { h := healthOf(t, l); return *h.Waiting == 0 })
 	l.Settle(t, 500, patience)

@@ -11,14 +11,16 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// TestEveryEventOnce sends generated events through HTTP: all are in PostgreSQL
-// exactly once, in the archive, in the rollups and in Redis, whatever is staged.
+// TestEveryEventOnce sends generated events over HTTP: all are exactly once in
+// PostgreSQL, in the archive, in the rollups and in Redis, with any simulated
+// fault.
 func TestEveryEventOnce(t *testing.T) {
 	for _, fault := range []string{"", "throttle=0.3", "duplicate=0.1", "pg-down=3s", "redis-down=3s"} {
 		t.Run(strings.ReplaceAll("fault "+fault, "=", " "), func(t *testing.T) {
 			dir := workDir(t)
 			args := []string{}
-			// An outage comes after ten seconds: the events take at least fifteen.
+			// The first outage starts after ten seconds, and the events take at
+			// least fifteen.
 			rate := []string{"--concurrency", "8"}
 			if fault != "" {
 				args = append(args, "--fault", fault)
@@ -33,15 +35,15 @@ func TestEveryEventOnce(t *testing.T) {
 				t.Fatalf("sent %+v", s)
 			}
 			c := l.Settle(t, events, patience)
-			if strings.Contains(fault, "down") && !strings.Contains(l.Log(), "staged outage") {
-				t.Error("no outage was staged")
+			if strings.Contains(fault, "down") && !strings.Contains(l.Log(), "simulated outage") {
+				t.Error("no outage was simulated")
 			}
-			t.Logf("%d events at %.0f a second, %d tries again; everywhere once after %s: %+v", events, s.EventsPerSecond, s.Retries, time.Since(began).Round(time.Millisecond), c)
+			t.Logf("%d events at %.0f per second, %d retries; exactly once in every store after %s: %+v", events, s.EventsPerSecond, s.Retries, time.Since(began).Round(time.Millisecond), c)
 		})
 	}
 }
 
-// TestServersKilled kills PostgreSQL and Redis while events come.
+// TestServersKilled kills PostgreSQL and Redis while events are sent.
 func TestServersKilled(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -64,7 +66,7 @@ func TestServersKilled(t *testing.T) {
 	t.Logf("%d servers killed: %+v", killed, l.Settle(t, events, patience))
 }
 
-// TestProgramKilled kills the program itself and starts it again, while a client
+// TestProgramKilled kills the program itself and restarts it, while a client
 // keeps sending.
 func TestProgramKilled(t *testing.T) {
 	dir := workDir(t)
@@ -90,8 +92,8 @@ func TestProgramKilled(t *testing.T) {
 	t.Logf("killed 3 times: %+v", c)
 }
 
-// TestStopDrains stops the program right after the last answer: nothing waits in
-// the stream afterwards, and no process is left.
+// TestStopDrains stops the program right after the last response: afterwards
+// the stream is drained and no process remains.
 func TestStopDrains(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -104,7 +106,7 @@ func TestStopDrains(t *testing.T) {
 	}
 	for _, pid := range servers {
 		if err := syscall.Kill(pid, 0); err == nil {
-			t.Errorf("process %d is left", pid)
+			t.Errorf("process %d remains", pid)
 		}
 	}
 	entries, err := os.ReadDir(dir)
@@ -112,7 +114,7 @@ func TestStopDrains(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(entries) != 2 { // variables.yaml and .streamctl
-		t.Errorf("files are left: %v", entries)
+		t.Errorf("files remain: %v", entries)
 	}
 	again := program.Start(t, localrun.Spec{Dir: dir})
 	again.Settle(t, events, 5*time.Second+patience)

@@ -17,9 +17,9 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// TestInterruptedFirstStart ends a first start at random moments, several times on one
-// folder, by kill -9 and by Ctrl-C: the next start completes it. It does so for 3
-// folders, or STREAMCTL_FIRST_STARTS.
+// TestInterruptedFirstStart interrupts a first start at random moments, several
+// times in one folder, with kill -9 and with Ctrl-C: the next start completes
+// it. It uses 3 folders, or STREAMCTL_FIRST_STARTS.
 func TestInterruptedFirstStart(t *testing.T) {
 	runs, err := strconv.Atoi(os.Getenv("STREAMCTL_FIRST_STARTS"))
 	if err != nil {
@@ -49,7 +49,7 @@ func TestInterruptedFirstStart(t *testing.T) {
 		}
 		left, err := filepath.Glob(filepath.Join(l.DataDir, "postgres", "init-*"))
 		if err != nil || len(left) > 0 {
-			t.Errorf("run %d: left %v, %v", run, left, err)
+			t.Errorf("run %d: %v remains, %v", run, left, err)
 		}
 	}
 }
@@ -68,11 +68,11 @@ func interrupt(t *testing.T, s localrun.Spec, after time.Duration, signal syscal
 	if err := cmd.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // however it ended
+	_ = cmd.Wait() // with any exit status
 }
 
-// TestOrphanedServer starts local on a folder whose PostgreSQL still runs, because the
-// kernel's signal did not reach it.
+// TestOrphanedServer starts local in a folder whose PostgreSQL is still
+// running, because the kernel's signal did not reach it.
 func TestOrphanedServer(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -90,8 +90,8 @@ func TestOrphanedServer(t *testing.T) {
 	}
 }
 
-// TestPortOfTheLastStartIsTaken has another program take the ports of PostgreSQL and
-// Redis: local takes free ones, and reports it.
+// TestPortOfTheLastStartIsTaken occupies the ports of PostgreSQL and Redis:
+// local uses free ones, and reports it.
 func TestPortOfTheLastStartIsTaken(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -100,7 +100,7 @@ func TestPortOfTheLastStartIsTaken(t *testing.T) {
 	}
 	same := program.Start(t, localrun.Spec{Dir: dir})
 	if same.Database != l.Database || same.Redis != l.Redis || same.Psql != l.Psql {
-		t.Errorf("the stores' addresses changed without a need")
+		t.Errorf("the stores' addresses changed without need")
 	}
 	if err := same.Stop(); err != nil {
 		t.Fatal(err)
@@ -120,9 +120,9 @@ func TestPortOfTheLastStartIsTaken(t *testing.T) {
 	if other.Database == l.Database || other.Redis == l.Redis {
 		t.Error("it is on a port that another program uses")
 	}
-	for _, notice := range []string{"another program uses PostgreSQL's port", "another program uses Redis' port"} {
+	for _, notice := range []string{"the port that PostgreSQL used last time is taken", "the port that Redis used last time is taken"} {
 		if !strings.Contains(other.Log(), notice) {
-			t.Errorf("no notice %q:\n%s", notice, other.Log())
+			t.Errorf("the log lacks %q:\n%s", notice, other.Log())
 		}
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// TestGivenServers uses a PostgreSQL and a Redis that run already, and leaves
-// them running.
+// TestGivenServers uses a running PostgreSQL and Redis, and leaves them
+// running.
 func TestGivenServers(t *testing.T) {
 	dir := workDir(t)
 	server, err := pgserver.Start(t.Context(), pgserver.Options{Dir: filepath.Join(dir, "own"), Volatile: true})
@@ -38,7 +38,7 @@ func TestGivenServers(t *testing.T) {
 	own := redis.Start(t)
 	target := server.URL(pgserver.Superuser, "postgres")
 	s := localrun.Spec{Dir: dir, Env: []string{"STREAMCTL_LOCAL_DATABASE_URL=" + target}, Args: []string{"--redis-url", "redis://" + own.Addr}}
-	for range 2 { // the second start finds what the first made
+	for range 2 { // the second start uses what the first created
 		l := program.Start(t, s)
 		if sent := <-send(t, dir, "--url", l.API, "--count", "3000", "--seed", "3", "--rate", "1000000", "--start", time.Now().UTC().Add(-time.Hour).Truncate(time.Hour).Format(time.RFC3339)); sent.Accepted != 3000 {
 			t.Fatalf("sent %+v", sent)
@@ -58,8 +58,8 @@ func TestGivenServers(t *testing.T) {
 	}
 }
 
-// TestWatch changes the analytics code while the platform runs: first to what
-// doesn't build, then to another metric.
+// TestWatch changes the analytics code while the platform runs: first to code
+// that doesn't build, then to another metric.
 func TestWatch(t *testing.T) {
 	root, err := artifact.FindSource(".")
 	if err != nil {
@@ -100,7 +100,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// checkout copies what a build needs.
+// checkout copies the files that a build needs.
 func checkout(t *testing.T, root, to string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "cp", "-R", filepath.Join(root, "cmd"), filepath.Join(root, "functions"), filepath.Join(root, "internal"),
@@ -110,7 +110,7 @@ func checkout(t *testing.T, root, to string) {
 	}
 }
 
-// freePort is one that nothing listened on a moment ago.
+// freePort returns a port that was free a moment ago.
 func freePort(t *testing.T) string {
 	t.Helper()
 	n, err := daemon.FreePort(t.Context())
@@ -126,7 +126,7 @@ func await(t *testing.T, done func() bool) {
 	defer cancel()
 	for !done() {
 		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
-			t.Fatal("it doesn't come")
+			t.Fatal("timed out")
 		}
 	}
 }

@@ -28,12 +28,12 @@ func startIAM(t *testing.T) *localrun.Local {
 	t.Helper()
 	l := program.Start(t, localrun.Spec{Dir: workDir(t), Args: []string{"--auth", "iam"}})
 	if l.AccessKeyID == "" || l.SecretAccessKey == "" || l.Region == "" {
-		t.Fatalf("no keys are told: %+v", l.Where)
+		t.Fatalf("no keys in the output: %+v", l.Where)
 	}
 	return l
 }
 
-// TestOtherProgramsSign has programs that aren't ours sign requests.
+// TestOtherProgramsSign signs requests with other programs.
 func TestOtherProgramsSign(t *testing.T) {
 	l := startIAM(t)
 	t.Run("curl", func(t *testing.T) {
@@ -74,8 +74,8 @@ for method, path, data in ("POST", "/events", body.encode()), ("GET", "/metrics/
 	l.Settle(t, 3, patience)
 }
 
-// python finds an interpreter that has botocore: the machine's own, or the one
-// that the AWS CLI runs with.
+// python returns an interpreter with botocore: the system's, or the one that
+// runs the AWS CLI.
 func python(t *testing.T) string {
 	t.Helper()
 	program := must.Have(t, "aws", "scripts/setup installs it")
@@ -93,7 +93,8 @@ func python(t *testing.T) string {
 	return ""
 }
 
-// TestBadSignatures are refused with the status and the words of AWS.
+// TestBadSignatures: invalid signatures are rejected with AWS's status and
+// message.
 func TestBadSignatures(t *testing.T) {
 	l := startIAM(t)
 	signed := func(secret, region string, at time.Time, change func(*http.Request)) (int, string, string) {
@@ -145,11 +146,11 @@ func TestBadSignatures(t *testing.T) {
 		})
 	}
 	if c := l.Settle(t, 0, patience); c.Rows != 0 {
-		t.Errorf("something was stored: %+v", c)
+		t.Errorf("an event was stored: %+v", c)
 	}
 }
 
-// changed sends a request that was changed after it was signed.
+// changed sends a request that was changed after signing.
 type changed struct{ change func(*http.Request) }
 
 func (c changed) Do(r *http.Request) (*http.Response, error) {

@@ -1,5 +1,5 @@
-// Package localrun runs the real `streamctl local` for tests: starts it, breaks
-// it, and looks at what is everywhere afterwards.
+// Package localrun runs the real `streamctl local` for tests: it starts it,
+// breaks it, and inspects all stores afterwards.
 package localrun
 
 import (
@@ -36,7 +36,7 @@ func Build(ctx context.Context) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // others run it too
+	if err := os.Chmod(dir, 0o755); err != nil { // other users run it too
 		return nil, err
 	}
 	p := &Program{path: filepath.Join(dir, "streamctl"), dir: dir}
@@ -51,10 +51,10 @@ func Build(ctx context.Context) (*Program, error) {
 // Close removes the program.
 func (p *Program) Close() error { return os.RemoveAll(p.dir) }
 
-// At is a program that somebody else built.
+// At returns a program that is already built.
 func At(path string) *Program { return &Program{path: path} }
 
-// Where is what local answers.
+// Where is local's output.
 type Where struct {
 	API, Dashboard, Database, Redis, Archive, DataDir string
 	RedisInMemory                                     bool
@@ -62,18 +62,18 @@ type Where struct {
 	Region, AccessKeyID, SecretAccessKey              string
 }
 
-// Local is a `streamctl local` that runs.
+// Local is a running `streamctl local`.
 type Local struct {
 	Where
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
 	log  *buffer
-	// refused is set when the start was refused: the caller has the error.
+	// refused is set if the start failed: the caller has the error.
 	refused bool
 }
 
-// buffer takes the log, which the test reads while it is written.
+// buffer stores the log, which the test reads while it is written.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -91,20 +91,20 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// startTime bounds a start, which may recover a database first.
+// startTime is the timeout of a start, which may include a database recovery.
 const startTime = time.Minute
 
-// Spec says how to run the program.
+// Spec describes how to run the program.
 type Spec struct {
-	// Dir is where it runs.
+	// Dir is its working directory.
 	Dir  string
 	Env  []string
 	Args []string
-	// UID and GID are who runs it; 0 is the caller.
+	// UID and GID run the program; 0 means the caller.
 	UID, GID uint32
 }
 
-// Command is a call of the program.
+// Command returns a command of the program.
 func (p *Program) Command(ctx context.Context, s Spec) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.path, s.Args...)
 	cmd.Dir, cmd.Env = s.Dir, append(os.Environ(), s.Env...)
@@ -124,12 +124,12 @@ func (p *Program) Start(t testing.TB, s Spec) *Local {
 	return l
 }
 
-// Try is Start for a start that may be refused: the error has its log then.
+// Try is Start for a start that may fail: the error then contains the log.
 func (p *Program) Try(t testing.TB, s Spec) (*Local, error) {
 	t.Helper()
 	s.Args = append([]string{"local", "--port", "0", "--dashboard-port", "0", "-o", "json"}, s.Args...)
 	l := &Local{cmd: p.Command(context.WithoutCancel(t.Context()), s), done: make(chan struct{}), log: &buffer{}}
-	l.cmd.WaitDelay = 5 * time.Second // after its end, whoever holds its output open
+	l.cmd.WaitDelay = 5 * time.Second // after its end, even if another process holds its output open
 	answer, err := l.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func (p *Program) Try(t testing.TB, s Spec) (*Local, error) {
 	read := make(chan error, 1)
 	go func() {
 		read <- json.NewDecoder(answer).Decode(&l.Where)
-		_, _ = io.Copy(io.Discard, answer) // nothing more is expected
+		_, _ = io.Copy(io.Discard, answer) // no more output is expected
 		l.err = l.cmd.Wait()
 		close(l.done)
 	}()
@@ -162,16 +162,17 @@ func (p *Program) Try(t testing.TB, s Spec) (*Local, error) {
 	return l, nil
 }
 
-// Log is what it said so far.
+// Log returns the log so far.
 func (l *Local) Log() string { return l.log.String() }
 
-// PID is the process's.
+// PID returns the process id.
 func (l *Local) PID() int { return l.cmd.Process.Pid }
 
-// stopTime bounds a stop, drain included.
+// stopTime is the timeout of a stop, including the drain.
 const stopTime = time.Minute
 
-// Stop interrupts it and waits for its end; one that has ended is no error.
+// Stop interrupts the program and waits for its end. It returns nil if the
+// program has already ended.
 func (l *Local) Stop() error {
 	select {
 	case <-l.done:
@@ -185,11 +186,11 @@ func (l *Local) Stop() error {
 	case <-l.done:
 		return l.err
 	case <-time.After(stopTime):
-		return errors.Join(errors.New("it doesn't stop"), l.Kill())
+		return errors.Join(errors.New("stop: timed out"), l.Kill())
 	}
 }
 
-// Kill ends it as a crash does.
+// Kill kills the program.
 func (l *Local) Kill() error {
 	err := l.cmd.Process.Kill()
 	<-l.done

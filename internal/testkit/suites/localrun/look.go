@@ -21,17 +21,18 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Counts is what is where.
+// Counts is the number of events in each store.
 type Counts struct {
-	// Rows and Distinct are rows of events and identities among them.
+	// Rows is the number of rows of events, Distinct the number of identities
+	// among them.
 	Rows, Distinct int
-	// Archived are identities in the archive, Rolled the rollups' sum, Cached
-	// the sum of Redis' minutes.
+	// Archived is the number of identities in the archive, Rolled the sum of
+	// the rollups, Cached the sum of Redis' minutes.
 	Archived, Rolled, Cached int
 	Quarantined              int
 }
 
-// Look counts everywhere.
+// Look counts the events in all stores.
 func (l *Local) Look(ctx context.Context) (c Counts, err error) {
 	conn, err := pgx.Connect(ctx, l.Database)
 	if err != nil {
@@ -91,7 +92,7 @@ func (l *Local) archived() (map[string]bool, error) {
 	return found, err
 }
 
-// cached adds up the events in Redis' minutes.
+// cached sums the events in Redis' minutes.
 func (l *Local) cached(ctx context.Context) (total int, err error) {
 	o, err := redis.ParseURL(l.Redis)
 	if err != nil {
@@ -122,8 +123,8 @@ func (l *Local) cached(ctx context.Context) (total int, err error) {
 	return total, nil
 }
 
-// Settle waits until everything has all the events, each once, or tells what is
-// where when patience is over.
+// Settle waits until every store has all events, each once, and fails with the
+// counts after patience.
 func (l *Local) Settle(t testing.TB, want int, patience time.Duration) Counts {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

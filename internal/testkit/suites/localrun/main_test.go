@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// variables declare a metric, let requests pass and write the archive at once.
+// variables declare a metric, raise the request limits and make the archiver
+// write immediately.
 const variables = `Metrics: [{Name: revenue, EventType: purchase, Sum: properties.amount, By: [properties.country]}]
 ArchiverMapping: {WindowSeconds: 1}
 ShardCount: 2
@@ -39,7 +40,7 @@ ThrottleRate: 10000
 ThrottleBurst: 5000
 `
 
-// workDir is a folder with variables that other users can pass.
+// workDir returns a folder with variables that other users can traverse.
 func workDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "streamctl-localrun-")
@@ -60,7 +61,7 @@ func workDir(t *testing.T) string {
 	return dir
 }
 
-// sent is what `streamctl send -o json` answers.
+// sent is the output of `streamctl send -o json`.
 type sent struct {
 	Read, Accepted, Refused, Unsent, Retries int
 	EventsPerSecond                          float64
@@ -71,7 +72,7 @@ type sent struct {
 	RejectedFile, UnsentFile string
 }
 
-// send starts a sender; the result comes when it has ended.
+// send starts a sender; the channel delivers its result.
 func send(t *testing.T, dir string, args ...string) <-chan sent {
 	t.Helper()
 	cmd := program.Command(t.Context(), localrun.Spec{Dir: dir, Args: append([]string{"send", "-o", "json"}, args...)})
@@ -88,7 +89,7 @@ func send(t *testing.T, dir string, args ...string) <-chan sent {
 		}
 		var s sent
 		if err := json.Unmarshal([]byte(out.String()), &s); err != nil {
-			t.Errorf("send answered %q: %v", out.String(), err)
+			t.Errorf("send printed %q: %v", out.String(), err)
 		}
 		result <- s
 	}()
@@ -99,12 +100,12 @@ const events = 100_000
 
 var count = []string{"--count", strconv.Itoa(events), "--seed", "7"}
 
-// port is the one in a URL's host.
+// port returns the port in a URL.
 func port(url string) string {
 	return url[strings.LastIndex(url, ":")+1:]
 }
 
-// processOf finds the process that listens on a port of this machine.
+// processOf returns the process id of a child process by name.
 func processOf(t *testing.T, name string, parent int) int {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "pgrep", "-P", strconv.Itoa(parent), name).Output()

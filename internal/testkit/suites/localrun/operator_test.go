@@ -28,7 +28,7 @@ func post(t *testing.T, l *localrun.Local, body string) {
 	}
 }
 
-// metricOf asks the API.
+// metricOf requests a metric from the API.
 func metricOf(t *testing.T, l *localrun.Local, path string, into any) {
 	t.Helper()
 	resp, err := http.Get(l.API + path)
@@ -41,8 +41,8 @@ func metricOf(t *testing.T, l *localrun.Local, path string, into any) {
 	}
 }
 
-// TestOperatorsObjects does to a running platform's database what operators do:
-// nothing needs a restart, and one event never stops another.
+// TestOperatorsObjects changes a running platform's database like operators do:
+// no change needs a restart, and one event never blocks another.
 func TestOperatorsObjects(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -107,7 +107,8 @@ func TestOperatorsObjects(t *testing.T) {
 	}
 }
 
-// TestATypeAfterAHundredOthers sends junk types, then signup, and forgets one.
+// TestATypeAfterAHundredOthers sends junk types, then signup, and releases one
+// of them.
 func TestATypeAfterAHundredOthers(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -135,6 +136,6 @@ func TestATypeAfterAHundredOthers(t *testing.T) {
 	var values struct{ Used int }
 	metricOf(t, l, "/metrics/events?list=values", &values)
 	if values.Used != 99 {
-		t.Errorf("%d places are used", values.Used)
+		t.Errorf("%d values are active", values.Used)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// health is what the dashboard's page is told.
+// health is the health that the dashboard receives.
 type health struct {
 	LagSeconds *float64
 	Waiting    *int64
@@ -31,8 +31,8 @@ func healthOf(t *testing.T, l *localrun.Local) (h health) {
 	return h
 }
 
-// TestOutageIsShown takes PostgreSQL down under a running platform: the dashboard's
-// lag is the age of the oldest event that waits, and names the server.
+// TestOutageIsShown takes PostgreSQL down on a running platform: the dashboard
+// shows the age of the oldest waiting event as lag, and the server.
 func TestOutageIsShown(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir, Args: []string{"--fault", "pg-down=8s"}})
@@ -44,7 +44,7 @@ func TestOutageIsShown(t *testing.T) {
 		h := healthOf(t, l)
 		return h.LagSeconds != nil && *h.Waiting == 0 && len(h.Troubles) == 0
 	})
-	await(t, func() bool { return strings.Contains(l.Log(), "staged outage") })
+	await(t, func() bool { return strings.Contains(l.Log(), "simulated outage") })
 	if s := <-send(t, dir, "--url", l.API, "--count", "491", "--seed", "9"); s.Accepted != during {
 		t.Fatalf("sent %+v", s)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// TestRequestsAtTheEdge sends requests as unusual clients do: each gets the
-// answer that AWS gives, and what is accepted is loaded once.
+// TestRequestsAtTheEdge sends unusual requests: each gets AWS's response, and
+// accepted events are loaded once.
 func TestRequestsAtTheEdge(t *testing.T) {
 	l := program.Start(t, localrun.Spec{Dir: workDir(t)})
 	var packed bytes.Buffer
@@ -70,7 +70,7 @@ func TestRequestsAtTheEdge(t *testing.T) {
 	}
 }
 
-// ask sends a request, POST if it has a body. The header Host is the host.
+// ask sends a request, POST if it has a body. The header Host sets the host.
 func ask(t *testing.T, url string, header http.Header, body string) (status int, answer string) {
 	t.Helper()
 	method := http.MethodGet

@@ -12,19 +12,19 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// refused runs local, which has to refuse, and gives its code and words.
+// refused runs local, which must fail, and returns its exit code and output.
 func refused(t *testing.T, s localrun.Spec) (int, string) {
 	t.Helper()
 	s.Args = append([]string{"local", "--port", "0", "--dashboard-port", "0"}, s.Args...)
 	out, err := program.Command(t.Context(), s).CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		t.Fatalf("it wasn't refused: %v\n%s", err, out)
+		t.Fatalf("it didn't fail: %v\n%s", err, out)
 	}
 	return exit.ExitCode(), string(out)
 }
 
-// TestWrongUse says what is wrong and what helps, and leaves nothing behind.
+// TestWrongUse: the errors give reason and remedy, and nothing is left behind.
 func TestWrongUse(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,11 +57,11 @@ func TestWrongUse(t *testing.T) {
 	}{
 		{"port taken", []string{"--port", taken}, nil, 1, []string{"listen on 127.0.0.1:" + taken, "address already in use", "another port with --port"}},
 		{"page's port taken", []string{"--dashboard-port", taken}, nil, 1, []string{"another port with --dashboard-port"}},
-		{"folder of a newer version", data("newer"), nil, 1, []string{"made by another version of streamctl (format 99, this one has 1)", "--reset"}},
+		{"folder of a newer version", data("newer"), nil, 1, []string{"made by another version of streamctl (format 99, this version uses 1)", "--reset"}},
 		{"damaged folder", data("damaged"), nil, 1, []string{"state.json is damaged", "--reset"}},
-		{"folder of something else", data("strange"), nil, 1, []string{"it holds files and no state.json", "--data-dir"}},
-		{"reset of something else", append(data("strange"), "--reset"), nil, 1, []string{"it is none of ours"}},
-		{"folder of another PostgreSQL", data("old"), nil, 1, []string{"was made by PostgreSQL 9, and this machine's is", "first in the PATH"}},
+		{"folder of something else", data("strange"), nil, 1, []string{"it has no state.json. It contains ", "--data-dir"}},
+		{"reset of something else", append(data("strange"), "--reset"), nil, 1, []string{"not a data folder of `streamctl local`"}},
+		{"folder of another PostgreSQL", data("old"), nil, 1, []string{"was created by PostgreSQL 9, but this machine has version", "first in the PATH"}},
 		{"not a folder", data("file"), nil, 1, []string{"not a directory", "--data-dir"}},
 		{"listening for everybody", []string{"--host", "0.0.0.0"}, nil, 2, []string{"--host 0.0.0.0: others could send and read without a key", "--auth iam"}},
 		{"unknown auth", []string{"--auth", "basic"}, nil, 2, []string{`--auth "basic": want open or iam`}},
@@ -79,26 +79,26 @@ func TestWrongUse(t *testing.T) {
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(said, want) {
-					t.Errorf("it doesn't say %q:\n%s", want, said)
+					t.Errorf("%q is missing:\n%s", want, said)
 				}
 			}
 		})
 	}
 	if text, err := os.ReadFile(filepath.Join(other, "strange", "notes.txt")); err != nil || string(text) != "mine" {
-		t.Errorf("another's file was changed: %q, %v", text, err)
+		t.Errorf("another program's file was changed: %q, %v", text, err)
 	}
 }
 
-// TestTwoOnOneFolder refuses the second.
+// TestTwoOnOneFolder: the second start fails.
 func TestTwoOnOneFolder(t *testing.T) {
 	dir := workDir(t)
 	program.Start(t, localrun.Spec{Dir: dir})
-	if code, said := refused(t, localrun.Spec{Dir: dir}); code != 1 || !strings.Contains(said, "another streamctl is running on it") {
+	if code, said := refused(t, localrun.Spec{Dir: dir}); code != 1 || !strings.Contains(said, "another streamctl process is using it") {
 		t.Errorf("code %d: %s", code, said)
 	}
 }
 
-// TestBrokenLines sends the good lines of a file and keeps the bad ones.
+// TestBrokenLines sends the valid lines of a file and saves the invalid ones.
 func TestBrokenLines(t *testing.T) {
 	dir := workDir(t)
 	l := program.Start(t, localrun.Spec{Dir: dir})
@@ -124,7 +124,7 @@ func TestBrokenLines(t *testing.T) {
 		"\n  events.ndjson:5: timestamp: ", "3 rejected, 0 without an answer",
 	} {
 		if !strings.Contains(string(out), want) {
-			t.Errorf("it doesn't say %q:\n%s", want, out)
+			t.Errorf("%q is missing:\n%s", want, out)
 		}
 	}
 	kept, err := os.ReadFile(path + ".rejected")
@@ -137,8 +137,8 @@ func TestBrokenLines(t *testing.T) {
 	l.Settle(t, 2, patience)
 }
 
-// TestNobody runs the platform as an ordinary user; the others run as whoever
-// runs the tests.
+// TestNobody runs the platform as an ordinary user; the other tests run it as
+// the tests' user.
 func TestNobody(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("this user is an ordinary one: every other test is about that")

@@ -19,9 +19,9 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
 
-// boto3 empties a bucket the way its documentation does. Where the server doesn't
-// find its way on from a page that was deleted, one call leaves the rest, so it is
-// made until there is nothing. The start of Python isn't timed.
+// boto3 empties a bucket as its documentation describes. If the server can't
+// continue a listing after a deleted page, one call leaves the rest, so it is
+// repeated until the bucket is empty. Python's start is not timed.
 const boto3 = `
 import sys, time, boto3
 from botocore.config import Config
@@ -34,8 +34,9 @@ while bucket.object_versions.delete():
 print(time.perf_counter() - began)
 `
 
-// s3Listing and s3Deleting stand for what S3 takes for 1,000 keys, which depends on
-// the keys and the day. The listing, page after page, is the limit then.
+// s3Listing and s3Deleting are assumed durations of S3's calls for 1,000 keys,
+// which depend on the keys and the day. The listing, page by page, is then the
+// limit.
 const (
 	s3Listing  = 100 * time.Millisecond
 	s3Deleting = 300 * time.Millisecond
@@ -44,18 +45,18 @@ const (
 // emptied is a server with full buckets.
 type emptied struct {
 	name string
-	// sizes are how many versions are measured, and runs how often.
+	// sizes are the numbers of versions to measure, runs the number of runs.
 	sizes []int
 	runs  int
-	// fill gives a server with a bucket of so many versions.
+	// fill returns a server with a bucket of a number of versions.
 	fill func(b *testing.B, versions int) (server http.Handler, bucket string)
-	// aim is how many times faster than boto3 this should be; 0 where the server is
-	// the limit.
+	// aim is how many times faster than boto3 this should be; 0 if the server
+	// is the limit.
 	aim float64
 }
 
-// BenchmarkEmpty empties buckets beside boto3, each server and each size with
-// both in turn.
+// BenchmarkEmpty empties buckets with the program and with boto3, alternating,
+// on each server and with each size.
 func BenchmarkEmpty(b *testing.B) {
 	top := size(b, "STREAMCTL_SCALE_VERSIONS", 1000)
 	var sizes []int
@@ -95,7 +96,7 @@ func paged(listing, deleting time.Duration) func(*testing.B, int) (http.Handler,
 	}
 }
 
-// besideBoto3 takes medians.
+// besideBoto3 compares medians.
 func besideBoto3(b *testing.B, python string, server emptied, versions int) {
 	var ours, theirs []time.Duration
 	var served []float64
@@ -117,8 +118,8 @@ func besideBoto3(b *testing.B, python string, server emptied, versions int) {
 	)
 }
 
-// emptyOnce gives how long it took to empty a new bucket, and how long the
-// server took for its calls, added up over those at the same time.
+// emptyOnce returns the time to empty a new bucket, and the server's total time
+// for the calls, including concurrent ones.
 func emptyOnce(b *testing.B, server emptied, versions int, empty func(url, bucket string) time.Duration) (took, serving time.Duration) {
 	b.Helper()
 	handler, bucket := server.fill(b, versions)
@@ -129,7 +130,7 @@ func emptyOnce(b *testing.B, server emptied, versions int, empty func(url, bucke
 	serving = front.Seen().Serving
 	left, err := client(at.URL).ListObjectVersions(b.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})
 	if err != nil || len(left.Versions)+len(left.DeleteMarkers) > 0 {
-		b.Fatalf("%s: something is left, %v", server.name, err)
+		b.Fatalf("%s: the bucket is not empty, %v", server.name, err)
 	}
 	return took, serving
 }
@@ -168,7 +169,7 @@ func client(url string) *s3.Client {
 	}, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
-// motoServer starts moto, and fills buckets of it slowly.
+// motoServer starts moto, and fills its buckets slowly.
 func motoServer(b *testing.B) func(*testing.B, int) (http.Handler, string) {
 	b.Helper()
 	endpoint, server := bucketload.StartMoto(b)

@@ -20,7 +20,7 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 )
 
-// BenchmarkZips sizes the zips that are deployed.
+// BenchmarkZips measures the size of the deployed zips.
 func BenchmarkZips(b *testing.B) {
 	builder := newBuilder(b, "linux", "arm64")
 	var names []string
@@ -32,7 +32,7 @@ func BenchmarkZips(b *testing.B) {
 		b.Fatal(err)
 	}
 	var figures []figure
-	for b.Loop() { // otherwise all of this ran twice
+	for b.Loop() { // so that this runs only once
 		figures = figures[:0]
 		for _, a := range built {
 			figures = append(figures, figure{name: a.Function, unit: "MB", value: float64(len(a.Zip)) / 1e6, aim: 5.5})
@@ -41,7 +41,7 @@ func BenchmarkZips(b *testing.B) {
 	report(b, figures...)
 }
 
-// bare polls as the bootstraps do, and has nothing else to start.
+// bare polls like the bootstraps and starts nothing else.
 const bare = `package main
 
 import (
@@ -52,8 +52,8 @@ import (
 func main() { http.Get("http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/next") }
 `
 
-// BenchmarkInit takes the time from a bootstrap's start to its first poll for
-// an event: what a cold start adds to a request, beside Lambda's own part.
+// BenchmarkInit measures the time from a bootstrap's start to its first poll
+// for an event: its part of a cold start, in addition to Lambda's.
 func BenchmarkInit(b *testing.B) {
 	builder := newBuilder(b, runtime.GOOS, runtime.GOARCH)
 	dir := b.TempDir()
@@ -91,8 +91,8 @@ func newBuilder(b *testing.B, system, arch string) artifact.Builder {
 	return artifact.Builder{Root: root, OS: system, Arch: arch, Environ: os.Environ()}
 }
 
-// firstPoll starts a bootstrap in front of a Runtime API that has no event. It
-// is a listener alone: a whole server would take longer than some bootstraps.
+// firstPoll starts a bootstrap with a Runtime API that has no event. It is only
+// a listener: a complete server would take longer than some bootstraps.
 func firstPoll(b *testing.B, path string, variables map[string]string) time.Duration {
 	b.Helper()
 	api, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,14 +139,14 @@ func firstPoll(b *testing.B, path string, variables map[string]string) time.Dura
 	return 0
 }
 
-// intrinsic is a Ref, GetAtt or Sub of the template, as YAML's JSON form has it.
+// intrinsic is a Ref, GetAtt or Sub of the template in JSON form.
 type intrinsic map[string]json.RawMessage
 
-// reference is a part of an Fn::Sub that CloudFormation replaces.
+// reference matches a part of an Fn::Sub that CloudFormation replaces.
 var reference = regexp.MustCompile(`\$\{[^}]*\}`)
 
-// environments are the variables of each function by its name, as the template of
-// a default development stack declares them, with made-up values for references.
+// environments returns the variables of each function by name, from the
+// template of a default development stack, with made-up values for references.
 func environments(b *testing.B) map[string]map[string]string {
 	b.Helper()
 	v := config.Default(config.Development)
@@ -184,7 +184,7 @@ func environments(b *testing.B) map[string]map[string]string {
 	return all
 }
 
-// resolved is a variable's text with made-up values for references.
+// resolved returns a variable's text with made-up values for references.
 func resolved(b *testing.B, raw json.RawMessage) string {
 	b.Helper()
 	var text string

@@ -12,10 +12,11 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
-// BenchmarkLocal has `streamctl send` bring events to `streamctl local`: how long
-// until they can be queried, how many a second go all the way, and the memory
-// of the platform without its servers. STREAMCTL_BENCH_EVENTS is how many are sent
-// at full speed, and a twentieth of them at 1,000 a second before.
+// BenchmarkLocal sends events to `streamctl local` with `streamctl send`: it
+// measures the time until they are queryable, the events per second through the
+// whole pipeline, and the memory of the platform without its servers.
+// STREAMCTL_BENCH_EVENTS events are sent at full speed, after a twentieth of
+// that number at 1,000 per second.
 func BenchmarkLocal(b *testing.B) {
 	program, err := localrun.Build(b.Context())
 	if err != nil {
@@ -84,13 +85,12 @@ func sendTo(b *testing.B, program *localrun.Program, dir string, l *localrun.Loc
 	return s
 }
 
-// peakMiB is the most memory that a process had at a time, as Linux tells it; 0
-// elsewhere.
+// peakMiB returns a process's peak memory on Linux; 0 on other systems.
 func peakMiB(b *testing.B, pid int) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		b.Logf("peak memory isn't known: %v", err)
+		b.Logf("peak memory is unknown: %v", err)
 		return 0
 	}
 	_, after, _ := strings.Cut(string(text), "VmHWM:")

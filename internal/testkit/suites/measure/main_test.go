@@ -1,6 +1,6 @@
-// Package measure_test measures what a user feels: how long the program and the
+// Package measure_test measures what users notice: how long the program and the
 // functions take to start and to work, and how large they are. Everything is a
-// benchmark, so that no test fails for a busy machine.
+// benchmark, so that no test fails on a busy machine.
 package measure_test
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 )
 
-// runVariable makes this test's program run another one instead of tests.
+// runVariable makes this test program run another program instead of tests.
 const runVariable = "STREAMCTL_MEASURE_RUN"
 
 var shared = postgres.Shared{Durable: true}
@@ -35,10 +35,10 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// usage is what one run of a program took.
+// usage is the resource usage of one run of a program.
 type usage struct {
 	Wall time.Duration
-	// PeakBytes is the most memory that was resident at a time.
+	// PeakBytes is the maximum resident memory.
 	PeakBytes int64
 }
 
@@ -54,16 +54,17 @@ func runMeasured(args []string) error {
 		return fmt.Errorf("run %s: %w\n%s", args[0], err, said.String())
 	}
 	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.PeakBytes = int64(r.Maxrss) //nolint:unconvert // an int32 on machines of 32 bits
+		u.PeakBytes = int64(r.Maxrss) //nolint:unconvert // an int32 on 32-bit machines
 		if runtime.GOOS == "linux" {
-			u.PeakBytes *= 1024 // macOS counts bytes
+			u.PeakBytes *= 1024 // macOS reports bytes
 		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(u)
 }
 
-// run measures one run of a program. A small process of its own starts it: on
-// Linux, a program's peak is never below that of the process that started it.
+// run measures one run of a program. A small separate process starts it: on
+// Linux, a program's peak memory is never below that of the process that
+// started it.
 func run(b *testing.B, dir string, args ...string) usage {
 	b.Helper()
 	self, err := os.Executable()
@@ -85,7 +86,7 @@ func run(b *testing.B, dir string, args ...string) usage {
 	return u
 }
 
-// build compiles a program as it is released.
+// build compiles a program like a release.
 func build(b *testing.B, path, dir, target string) {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", path, target)
@@ -95,8 +96,8 @@ func build(b *testing.B, path, dir, target string) {
 	}
 }
 
-// figure is a measured value beside what it should be: at most, or at least. An
-// aim of zero is none.
+// figure is a measured value with its target, a maximum or a minimum. Zero
+// means no target.
 type figure struct {
 	name, unit string
 	value, aim float64
@@ -121,15 +122,15 @@ func (f figure) verdict() string {
 // report prints figures as lines of a table, and as metrics for tools.
 func report(b *testing.B, figures ...figure) {
 	b.Helper()
-	b.ReportMetric(0, "ns/op") // not shown: no operation is timed
+	b.ReportMetric(0, "ns/op") // hidden: no operation is timed
 	for _, f := range figures {
 		b.ReportMetric(f.value, strings.ReplaceAll(f.name, " ", "-")+"-"+f.unit)
 		b.Logf("%-40s %8.2f %-10s %s", f.name, f.value, f.unit, f.verdict())
 	}
 }
 
-// size is how much a benchmark does: a number from the environment, which the
-// Makefile sets to a size that gives reliable figures, or one that takes seconds.
+// size returns a benchmark's size: a number from the environment, which the
+// Makefile sets so that the figures are reliable, or one that takes seconds.
 func size(b *testing.B, variable string, small int) int {
 	b.Helper()
 	text := os.Getenv(variable)

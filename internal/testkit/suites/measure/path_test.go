@@ -31,21 +31,21 @@ import (
 )
 
 const (
-	// batchEvents is what one invocation of the processor loads.
+	// batchEvents is the number of events per invocation of the processor.
 	batchEvents = 2000
 	shards      = 10
-	// eventTime is what a batch's events are spread over.
+	// eventTime is the time range of a batch's events.
 	eventTime = 2 * time.Minute
 )
 
-// batch is what Lambda would hand over, and the events in it.
+// batch is a batch in Lambda's form, and its events.
 type batch struct {
 	payload []byte
 	events  []event.Event
 	arrived time.Time
 }
 
-// source makes batches, each with other events.
+// source creates batches, each with other events.
 type source struct {
 	seed uint64
 	from time.Time
@@ -71,7 +71,7 @@ func (s *source) batch(b *testing.B, shard int) batch {
 	return out
 }
 
-// mixed is a batch with a part of the records of another one in front.
+// mixed returns a batch that starts with a part of another batch's records.
 func (s *source) mixed(b *testing.B, old batch, percent int) batch {
 	b.Helper()
 	var all, before events.KinesisEvent
@@ -97,14 +97,14 @@ func must(b *testing.B) func([]byte, error) []byte {
 	}
 }
 
-// noObjects is an archive that nothing should go to.
+// noObjects is an archive that must stay unused.
 type noObjects struct{}
 
 func (noObjects) Put(context.Context, string, []byte) error {
-	return errors.New("nothing is set aside here")
+	return errors.New("unexpected quarantine object")
 }
 
-// site is a warehouse, a cache and the ways into them.
+// site is a warehouse, a cache and the connections to them.
 type site struct {
 	database *testpostgres.Database
 	redis    *redis.Client
@@ -117,7 +117,7 @@ func newSite(b *testing.B, from time.Time, client *redis.Client, declared ...met
 	return s
 }
 
-// declare sets the metrics, with a connection that doesn't stay.
+// declare sets the metrics over a temporary connection.
 func (s site) declare(b *testing.B, declared []metric.Definition) {
 	b.Helper()
 	owner := warehouse.NewURL(s.database.URL(contract.RoleOwner))
@@ -126,7 +126,8 @@ func (s site) declare(b *testing.B, declared []metric.Definition) {
 	}
 }
 
-// invocation is the processor as Lambda calls it, on connections of its own.
+// invocation returns the processor as Lambda calls it, with its own
+// connections.
 func (s site) invocation(b *testing.B) func(batch) time.Duration {
 	b.Helper()
 	h := processor.New(contract.Processor{}, processor.Deps{
@@ -161,8 +162,7 @@ func (s site) connection(b *testing.B) *pgx.Conn {
 
 var columns = []string{"event_id", "user_id", "event_type", "timestamp", "properties", "received_at", "arrived_at", "line"}
 
-// rawCopy copies the same rows into the same table, in one transaction, and
-// does nothing else.
+// rawCopy only copies the same rows into the same table, in one transaction.
 func rawCopy(b *testing.B, conn *pgx.Conn, in batch) time.Duration {
 	begun := time.Now()
 	values := make([]any, len(columns))
@@ -181,8 +181,7 @@ func rawCopy(b *testing.B, conn *pgx.Conn, in batch) time.Duration {
 	return time.Since(begun)
 }
 
-// rowByRow is what one would write first: an INSERT of its own and an INCR for
-// each event.
+// rowByRow is the naive version: an INSERT and an INCR per event.
 func (s site) rowByRow(b *testing.B, conn *pgx.Conn, in batch) time.Duration {
 	begun := time.Now()
 	for i := range in.events {
@@ -199,7 +198,7 @@ func (s site) rowByRow(b *testing.B, conn *pgx.Conn, in batch) time.Duration {
 	return time.Since(begun)
 }
 
-// declared are two metrics of one dimension with 50 values.
+// declared returns two metrics of one dimension with 50 values.
 func declared() []metric.Definition {
 	return []metric.Definition{
 		{Name: "revenue", EventType: "purchase", Sum: "properties.amount", By: []string{"properties.country"}},
@@ -211,14 +210,14 @@ func startSource() *source {
 	return &source{seed: 1, from: time.Now().UTC().Add(-time.Minute).Truncate(time.Minute)}
 }
 
-// BenchmarkProcessor puts whole invocations of 2,000 events beside a COPY of the
-// same rows, and beside row after row.
+// BenchmarkProcessor compares complete invocations of 2,000 events with a COPY
+// of the same rows, and with single-row statements.
 func BenchmarkProcessor(b *testing.B) {
 	src := startSource()
 	client := testredis.Client(b, testredis.Start(b))
 	ours, raw, rows := newSite(b, src.from, client, declared()...), newSite(b, src.from, client), newSite(b, src.from, client)
 	invoke, rawConn, rowConn := ours.invocation(b), raw.connection(b), rows.connection(b)
-	invoke(src.batch(b, 0)) // the first prepares statements and meets the dimensions
+	invoke(src.batch(b, 0)) // the first one prepares statements and registers the dimensions
 	rawCopy(b, rawConn, src.batch(b, 0))
 	took := map[string][]time.Duration{}
 	for b.Loop() {
@@ -241,7 +240,7 @@ func BenchmarkProcessor(b *testing.B) {
 	)
 }
 
-// BenchmarkTenShards has ten invocations at a time, beside ten COPYs.
+// BenchmarkTenShards compares ten concurrent invocations with ten COPYs.
 func BenchmarkTenShards(b *testing.B) {
 	src := startSource()
 	client := testredis.Client(b, testredis.Start(b))
@@ -273,7 +272,7 @@ func BenchmarkTenShards(b *testing.B) {
 		process := func(shard int, in batch) { invoke[shard](in) }
 		took["warm"] = append(took["warm"], all(process))
 		round++
-		// Of 1,000 pages, the first hundred are new dimension values.
+		// The first hundred of 1,000 pages are new dimension values.
 		fresh := append(declared(), metric.Definition{Name: fmt.Sprintf("pages%d", round), By: []string{"properties.page"}})
 		ours.declare(b, fresh)
 		took["new"] = append(took["new"], all(process))
@@ -288,7 +287,7 @@ func BenchmarkTenShards(b *testing.B) {
 	)
 }
 
-// BenchmarkArchiver puts a batch of 6 MB beside gzip of the same bytes.
+// BenchmarkArchiver compares a batch of 6 MB with gzip of the same bytes.
 func BenchmarkArchiver(b *testing.B) {
 	const size = 6 << 20
 	src := startSource()
@@ -338,7 +337,7 @@ func BenchmarkArchiver(b *testing.B) {
 	)
 }
 
-// keeping keeps the last object.
+// keeping stores the last object.
 type keeping struct{ body []byte }
 
 func (k *keeping) Put(_ context.Context, _ string, body []byte) error {

@@ -16,8 +16,8 @@ import "fmt"
 func main() { fmt.Println("hello, world") }
 `
 
-// BenchmarkRender runs `streamctl render` and a hello world in turn, so that
-// both meet the same machine: the ratio says more than the time.
+// BenchmarkRender alternates `streamctl render` and a hello world, so that both
+// run under the same conditions: the ratio is more meaningful than the time.
 func BenchmarkRender(b *testing.B) {
 	root, err := artifact.FindSource(".")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package path_test takes events the whole way, ingest, Kinesis, archive and
-// warehouse, with a Kinesis and an S3 that are not ours.
+// Package path_test sends events through the whole pipeline, ingest, Kinesis,
+// archive and warehouse, with independent implementations of Kinesis and S3.
 package path_test
 
 import (
@@ -39,7 +39,8 @@ func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 const stream, bucket = "events", "archive"
 
-// startAWS gives clients of a moto that has the stream, of two shards, and the bucket.
+// startAWS returns clients of a moto with the stream, of two shards, and the
+// bucket.
 func startAWS(t *testing.T) (*kinesis.Client, *s3.Client) {
 	t.Helper()
 	server, err := moto.Start(t.Context(), moto.Options{Dir: t.TempDir()})
@@ -76,7 +77,7 @@ func startAWS(t *testing.T) (*kinesis.Client, *s3.Client) {
 	return streams, objects
 }
 
-// read gives each shard's records as Lambda would hand them over.
+// read returns each shard's records in the form of Lambda's events.
 func read(t *testing.T, client *kinesis.Client) map[string]events.KinesisEvent {
 	t.Helper()
 	list, err := client.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: aws.String(stream)})
@@ -169,7 +170,7 @@ func TestTheWholeWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			if found[id] || !accepted[id] {
-				t.Errorf("%s: event %s is there twice, or was never accepted", what, id)
+				t.Errorf("%s: event %s occurs twice, or was never accepted", what, id)
 			}
 			found[id] = true
 		}
@@ -179,7 +180,7 @@ func TestTheWholeWay(t *testing.T) {
 	}
 	compare("from the stream")
 
-	// Once more, from the archive, into an empty table.
+	// Again from the archive, into an empty table.
 	if _, err := conn.Exec(t.Context(), "DELETE FROM events"); err != nil {
 		t.Fatal(err)
 	}

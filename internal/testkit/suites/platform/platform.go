@@ -1,6 +1,6 @@
-// Package platform starts what a stack needs on this machine: moto for Kinesis,
-// PostgreSQL, Redis, and the stand-in for AWS that ties them together. It builds
-// streamctl, so that what is tested is the program that people run.
+// Package platform starts everything a stack needs on this machine: moto for
+// Kinesis, PostgreSQL, Redis, and the AWS stand-in that connects them. It
+// builds streamctl, so that tests use the program that users run.
 package platform
 
 import (
@@ -33,21 +33,21 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/moto"
 )
 
-// Options say where a platform lives.
+// Options configure a platform.
 type Options struct {
-	// Dir is a scratch folder, which must exist; removing it is the caller's.
+	// Dir is an existing scratch folder; the caller removes it.
 	Dir string
-	// Delay is passed on to the stand-in: how long a resource takes.
+	// Delay is passed to the stand-in: how long a resource takes.
 	Delay func(resourceType string) time.Duration
 	// Timer runs the schedules by the clock.
 	Timer bool
-	// Log takes what the stand-in does; nil drops it.
+	// Log receives the stand-in's log; nil drops it.
 	Log *slog.Logger
 }
 
 // Platform is a running platform.
 type Platform struct {
-	// Fake stands in for AWS.
+	// Fake is the AWS stand-in.
 	Fake *awsfake.Fake
 	// Streamctl is the program.
 	Streamctl string
@@ -58,11 +58,11 @@ type Platform struct {
 	moto     *moto.Server
 	mu       sync.Mutex
 	shipped  bool
-	sources  map[string]string // checkouts of code keys that BuildFrom named
+	sources  map[string]string // checkouts of the code keys passed to BuildFrom
 	programs map[string]func() (string, error)
 }
 
-// Start builds the program and starts everything; Stop ends it all.
+// Start builds the program and starts everything; Stop ends it.
 func Start(ctx context.Context, o Options) (*Platform, error) {
 	root, err := artifact.FindSource(".")
 	if err != nil {
@@ -93,8 +93,8 @@ func (p *Platform) Stop(ctx context.Context) error {
 	return errors.Join(p.Fake.Stop(), p.moto.Stop(ctx))
 }
 
-// bootstrap is what runs the code that a key names: this machine's build of the
-// same source with the same tags, or the shipped bytes.
+// bootstrap returns the program for a code key: this machine's build of the
+// same source with the same tags, or the released one.
 func (p *Platform) bootstrap(ctx context.Context, codeKey string) (string, error) {
 	if p.runsShipped() {
 		return p.once(codeKey, func() (string, error) { return p.shippedProgram(codeKey) })
@@ -115,8 +115,8 @@ func (p *Platform) bootstrap(ctx context.Context, codeKey string) (string, error
 	})
 }
 
-// BuildFrom says that the code of some keys was built from another checkout, so
-// that this machine's builds of it are too.
+// BuildFrom declares that the code of some keys was built from another
+// checkout, so that this machine's builds use it too.
 func (p *Platform) BuildFrom(root string, codeKeys ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,11 +130,11 @@ func compile(ctx context.Context, root, function, path string) error {
 	return b.Compile(ctx, function, path)
 }
 
-// functionOf is the function that a code key names.
+// functionOf returns the function of a code key.
 func functionOf(codeKey string) (string, error) {
 	parts := strings.Split(codeKey, "/")
 	if len(parts) != 3 {
-		return "", fmt.Errorf("code key %s: names no function", codeKey)
+		return "", fmt.Errorf("code key %s: unknown function", codeKey)
 	}
 	return parts[1], nil
 }
@@ -147,7 +147,7 @@ func (p *Platform) Bootstrap(ctx context.Context, function string) (string, erro
 	})
 }
 
-// once makes a program when it is first asked for.
+// once creates a program on first use.
 func (p *Platform) once(name string, program func() (string, error)) (string, error) {
 	p.mu.Lock()
 	known, ok := p.programs[name]
@@ -159,13 +159,13 @@ func (p *Platform) once(name string, program func() (string, error)) (string, er
 	return known()
 }
 
-// Environment is what a program needs to work with the platform, beside this
-// process's own.
+// Environment returns the environment variables with which a program uses the
+// platform, in addition to this process's own.
 func (p *Platform) Environment() []string {
 	return append(os.Environ(), append(p.Fake.Environment(), "AWS_PAGER=")...)
 }
 
-// Client is an HTTP client that reaches the deployed APIs under their own
+// Client returns an HTTP client that reaches the deployed APIs under their own
 // names.
 func (p *Platform) Client() (*http.Client, error) {
 	pem, err := os.ReadFile(p.Fake.CAFile)
@@ -183,7 +183,8 @@ func (p *Platform) Client() (*http.Client, error) {
 	}}, nil
 }
 
-// Call sends a signed request to a deployed API and gives its status and body.
+// Call sends a signed request to a deployed API and returns its status and
+// body.
 func (p *Platform) Call(ctx context.Context, method, url string, body []byte, header http.Header) (status int, answer []byte, err error) {
 	client, err := p.Client()
 	if err != nil {

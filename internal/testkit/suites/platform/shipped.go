@@ -16,15 +16,15 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 )
 
-// Emulator runs the shipped programs on Linux machines of other architectures.
+// Emulator runs the released programs on Linux machines of other architectures.
 const Emulator = "qemu-aarch64-static"
 
-// NeedsEmulator says that this machine can't run the shipped programs by
-// itself. Outside Linux the emulator doesn't exist either.
+// NeedsEmulator reports whether this machine can't run the released programs
+// natively. Outside Linux the emulator doesn't exist either.
 func NeedsEmulator() bool { return runtime.GOOS != "linux" || runtime.GOARCH != "arm64" }
 
-// RunShipped runs the functions from the zips that were uploaded, from now on,
-// instead of this machine's builds; under Emulator where NeedsEmulator.
+// RunShipped makes functions run from the uploaded zips, from now on, instead
+// of this machine's builds; with Emulator if NeedsEmulator.
 func (p *Platform) RunShipped() {
 	p.mu.Lock()
 	p.shipped = true
@@ -38,9 +38,9 @@ func (p *Platform) runsShipped() bool {
 	return p.shipped
 }
 
-// shippedProgram unpacks the program from the zip that a code key names, and
-// gives the path of what starts it: the program itself, or a script beside it
-// that hands it to the emulator.
+// shippedProgram unpacks the program from the zip of a code key, and returns
+// the path of the executable: the program itself, or a script that runs it with
+// the emulator.
 func (p *Platform) shippedProgram(codeKey string) (string, error) {
 	archive, err := p.uploaded(codeKey)
 	if err != nil {
@@ -73,7 +73,7 @@ func (p *Platform) shippedProgram(codeKey string) (string, error) {
 	return start, writeProgram(start, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' \"${0%%/*}/bootstrap\"\n", emulator))
 }
 
-// uploaded gives the object of a code key, whichever bucket it is in.
+// uploaded returns the object of a code key from any bucket.
 func (p *Platform) uploaded(codeKey string) ([]byte, error) {
 	objects := p.Fake.Objects()
 	for _, bucket := range objects.Buckets() {
@@ -84,7 +84,7 @@ func (p *Platform) uploaded(codeKey string) ([]byte, error) {
 	return nil, fmt.Errorf("read %s: not in any bucket", codeKey)
 }
 
-// Unpack gives the program in a function's zip.
+// Unpack returns the program in a function's zip.
 func Unpack(archive []byte) (_ []byte, err error) {
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
@@ -98,8 +98,9 @@ func Unpack(archive []byte) (_ []byte, err error) {
 	return io.ReadAll(file)
 }
 
-// writeProgram writes a file that can be started at once: a child forked
-// meanwhile would hold it open for writing, and Linux starts no such file.
+// writeProgram writes a file that can be executed immediately: a child process
+// forked in the meantime would hold it open for writing, and Linux does not
+// execute such a file.
 func writeProgram(path string, content []byte) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()

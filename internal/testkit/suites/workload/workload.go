@@ -1,5 +1,5 @@
-// Package workload makes events for benchmarks and for tests that break
-// things: those of a shop of many users, the same for the same seed.
+// Package workload generates events for benchmarks and fault tests: those of a
+// shop with many users. Equal seeds give equal events.
 package workload
 
 import (
@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// Users is how many users there are; a few do most of what is done, by
-	// Zipf's law with exponent 1.1.
+	// Users is the number of users; a few generate most events, by Zipf's law
+	// with exponent 1.1.
 	Users = 10_000
-	// RecordEvents is the most events of one record.
+	// RecordEvents is the maximum number of events per record.
 	RecordEvents = 5
 )
 
@@ -35,8 +35,8 @@ var Countries = []string{
 	"MA", "MX", "MY", "NG", "NL", "NO", "NZ", "PE", "PH", "PL", "PT", "RO", "SE", "SG", "TR", "US",
 }
 
-// Generator makes events. It isn't for concurrent use; give each goroutine its
-// own, with a seed of its own.
+// Generator generates events. It is not safe for concurrent use; give each
+// goroutine its own, with its own seed.
 type Generator struct {
 	random *rand.Rand
 	zipf   *rand.Zipf
@@ -44,8 +44,8 @@ type Generator struct {
 	span   time.Duration
 }
 
-// New makes a generator whose events happen from a time on, within a span that
-// is longer than a microsecond.
+// New returns a generator whose events start at a time and lie within span,
+// which must be longer than a microsecond.
 func New(seed uint64, from time.Time, span time.Duration) *Generator {
 	random := rand.New(rand.NewPCG(seed, 0))
 	return &Generator{random: random, zipf: rand.NewZipf(random, 1.1, 1, Users-1), from: from.UTC().Truncate(time.Microsecond), span: span}
@@ -74,7 +74,7 @@ func (g *Generator) id(at time.Time) (id uuid.UUID) {
 	return id
 }
 
-// properties are about 200 bytes, without insignificant white space.
+// properties returns about 200 bytes, without insignificant white space.
 func (g *Generator) properties() []byte {
 	n := g.random.Uint32()
 	return fmt.Appendf(nil, `{"amount":%d.%02d,"country":"%s","page":"/products/%d","referrer":"https://www.example.com/search?q=%d",`+
@@ -89,12 +89,12 @@ func pick(g *Generator, from []string) string { return from[g.random.IntN(len(fr
 type Record struct {
 	PartitionKey string
 	Data         []byte
-	// Events are those in Data, in its order.
+	// Events are the events in Data, in order.
 	Events []event.Event
 }
 
-// Record makes a record of one to RecordEvents events of one user, received at
-// the end of the span.
+// Record returns a record of one to RecordEvents events of one user, received
+// at the end of the span.
 func (g *Generator) Record() Record {
 	r := Record{PartitionKey: g.user()}
 	n := 1 + g.random.IntN(RecordEvents)
@@ -109,8 +109,8 @@ func (g *Generator) Record() Record {
 	return r
 }
 
-// Body makes the body of a request with n events that leave identity and time
-// to ingest.
+// Body returns the body of a request with n events, for which ingest sets
+// identity and time.
 func (g *Generator) Body(n int) []byte {
 	body := []byte{'['}
 	for i := range n {

@@ -1,6 +1,6 @@
 // Package backends puts real servers behind the fake's databases and caches:
-// this machine's PostgreSQL, set up like RDS, and its redis-server, each behind
-// a proxy that logs in with IAM tokens.
+// the installed PostgreSQL, set up like RDS, and redis-server, each behind a
+// proxy that logs in with IAM tokens.
 package backends
 
 import (
@@ -19,8 +19,8 @@ import (
 )
 
 // Postgres starts a PostgreSQL server for each database instance; a read
-// replica is another way into its source's. template is a folder that keeps an
-// initialised cluster for later starts; empty runs initdb each time.
+// replica is another endpoint of its source. template is a folder with an
+// initialized cluster for later starts; if empty, initdb runs each time.
 func Postgres(template string) awsfake.DatabaseBackend {
 	return func(ctx context.Context, spec awsfake.DatabaseSpec) (awsfake.Database, error) {
 		if source, ok := spec.Source.(interface{ primary() *database }); ok {
@@ -37,7 +37,7 @@ func Postgres(template string) awsfake.DatabaseBackend {
 		}
 		name := spec.DBName
 		if name == "" {
-			name = "unnamed" // RDS makes no database then
+			name = "unnamed" // RDS creates no database then
 		}
 		d := &database{server: server, master: spec.MasterUsername}
 		if err := server.CreateRDS(ctx, spec.MasterUsername, spec.MasterPassword, name); err != nil {
@@ -51,7 +51,7 @@ func Postgres(template string) awsfake.DatabaseBackend {
 	}
 }
 
-// login starts what logs clients in as RDS does.
+// login starts the proxy that logs clients in like RDS.
 func login(ctx context.Context, server *pgserver.Server, master string, spec awsfake.DatabaseSpec) (*pgiam.Proxy, error) {
 	return pgiam.Start(ctx, pgiam.Options{
 		BackendURL: server.URL(pgserver.Superuser, "postgres"), Master: master, Keys: spec.Keys, Region: spec.Region, CA: spec.CA,
@@ -61,8 +61,8 @@ func login(ctx context.Context, server *pgserver.Server, master string, spec aws
 	})
 }
 
-// replica has an endpoint of its own before its source's server, and ends
-// without it.
+// replica has its own endpoint in front of its source's server, which it
+// doesn't stop.
 type replica struct {
 	*database
 	proxy *pgiam.Proxy
@@ -78,12 +78,13 @@ type database struct {
 	master string
 }
 
-// primary is the database that replicas copy, of a replica too.
+// primary returns the database that replicas copy, also for a replica.
 func (d *database) primary() *database { return d }
 
 func (d *database) Endpoint() (string, int) { return d.proxy.Host, d.proxy.Port }
 
-// SuperuserURL connects past the proxy, for a test that looks inside.
+// SuperuserURL is a connection that bypasses the proxy, for inspection by
+// tests.
 func (d *database) SuperuserURL(db string) string { return d.server.URL(pgserver.Superuser, db) }
 
 func (d *database) SetMasterPassword(ctx context.Context, password string) (err error) {
@@ -136,8 +137,8 @@ type cache struct {
 
 func (c *cache) Endpoint() (string, int) { return c.proxy.Host, c.proxy.Port }
 
-// Backend is the redis-server past the proxy and its default user's password,
-// for a test that looks inside.
+// Backend returns the redis-server behind the proxy and its default user's
+// password, for inspection by tests.
 func (c *cache) Backend() (addr, password string) { return c.server.Addr, c.password }
 
 func (c *cache) SetUsers(ctx context.Context, list []awsfake.CacheUser) error {

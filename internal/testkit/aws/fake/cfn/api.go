@@ -12,7 +12,7 @@ import (
 
 const namespace = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
-// ServeAction answers one call of the Query protocol.
+// ServeAction serves one call of the Query protocol.
 func (s *Service) ServeAction(w http.ResponseWriter, r *http.Request, f wire.Form) {
 	action := f.Get("Action")
 	result, err := s.api.act(r.Context(), action, f)
@@ -66,7 +66,7 @@ func (s api) act(ctx context.Context, action string, f wire.Form) ([]wire.Node, 
 	return s.read(ctx, action, f)
 }
 
-// withStack runs do under the lock for the stack that a request names.
+// withStack runs do, under the lock, for the stack of a request.
 func (s api) withStack(f wire.Form, missing string, do func(*stack) ([]wire.Node, error)) ([]wire.Node, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,5 +210,5 @@ func (s api) actContinue(f wire.Form) error {
 }
 
 func notSupported(action string) error {
-	return &wire.Error{Status: http.StatusNotImplemented, Code: "NotImplemented", Message: fmt.Sprintf("the fake has no cloudformation:%s", action)}
+	return &wire.Error{Status: http.StatusNotImplemented, Code: "NotImplemented", Message: fmt.Sprintf("the fake does not support cloudformation:%s", action)}
 }

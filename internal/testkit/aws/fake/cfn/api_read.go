@@ -10,7 +10,7 @@ import (
 
 const pageSize = 100
 
-// read answers the calls that change nothing.
+// read serves the read-only calls.
 func (s api) read(ctx context.Context, action string, f wire.Form) ([]wire.Node, error) {
 	const missing = "Stack with id %s does not exist"
 	switch action {
@@ -66,7 +66,7 @@ func (s api) read(ctx context.Context, action string, f wire.Form) ([]wire.Node,
 	return nil, notSupported(action)
 }
 
-// page gives up to a hundred items from where NextToken points.
+// page returns up to a hundred items from NextToken on.
 func page[T any](name string, items []T, f wire.Form, id func(T) string, each func(T) []wire.Node) ([]wire.Node, error) {
 	start := 0
 	if token := f.Get("NextToken"); token != "" {
@@ -163,7 +163,7 @@ func (s api) summarize(ctx context.Context, action string, f wire.Form) ([]wire.
 // textNode is a member that is a plain string.
 func textNode(s string) []wire.Node { return []wire.Node{{Text: s}} }
 
-// stamp is a time, or nothing when it is zero.
+// stamp returns a time, or nothing if it is zero.
 func stamp(name string, t time.Time) wire.Node {
 	if t.IsZero() {
 		return wire.Node{}

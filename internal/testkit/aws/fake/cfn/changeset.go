@@ -23,7 +23,7 @@ type changeSet struct {
 	onFailure               string
 	changes                 []change
 	created                 time.Time
-	ready                   time.Time // before, it is CREATE_IN_PROGRESS
+	ready                   time.Time // until then it is CREATE_IN_PROGRESS
 }
 
 func (c *changeSet) state() (status, execution string) {
@@ -33,7 +33,7 @@ func (c *changeSet) state() (status, execution string) {
 	return c.status, c.execute
 }
 
-// input is what CreateStack, UpdateStack and CreateChangeSet have in common.
+// input is the common input of CreateStack, UpdateStack and CreateChangeSet.
 type input struct {
 	template     *Template
 	params       map[string]string
@@ -95,8 +95,8 @@ func (s changeSets) createChangeSet(ctx context.Context, f wire.Form) (*changeSe
 	return c, st, nil
 }
 
-// outputsOrTagsChange says that an update without resource changes still
-// changes something.
+// outputsOrTagsChange reports whether an update without resource changes has
+// other changes.
 func (s changeSets) outputsOrTagsChange(st *stack, in input) bool {
 	if in.hasTags && !slices.Equal(st.tags, in.tags) {
 		return true
@@ -149,7 +149,7 @@ func (s changeSets) executeChangeSet(f wire.Form) error {
 		return err
 	}
 	st.during = ""
-	st.changeSets = []*changeSet{c} // the others go when one is executed
+	st.changeSets = []*changeSet{c} // executing a change set deletes all others
 	c.execute = "EXECUTE_COMPLETE"
 	st.capabilities = c.capabilities
 	if c.creates {
@@ -173,7 +173,7 @@ func (s changeSets) deleteChangeSet(f wire.Form) error {
 	c, st, err := s.findChangeSet(f)
 	if err != nil {
 		if wire.AsError(err).Code == "ChangeSetNotFound" {
-			return nil // deleting what is gone is no error
+			return nil // deleting a missing change set is not an error
 		}
 		return err
 	}
@@ -181,7 +181,7 @@ func (s changeSets) deleteChangeSet(f wire.Form) error {
 	return nil
 }
 
-// updatable says that a stack in this status takes an update.
+// updatable reports whether a stack in this status can be updated.
 func updatable(status string) bool {
 	switch status {
 	case "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_FAILED", "UPDATE_FAILED", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE":

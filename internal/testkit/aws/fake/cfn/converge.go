@@ -13,20 +13,20 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// convergence takes a stack's resources to what a template says.
+// convergence changes a stack's resources to match a template.
 type convergence struct {
 	s        *Service
 	st       *stack
 	template *Template
 	ids      []string
 	scope    *scope
-	// before are the resources as they were, to roll back to; made and
-	// replaced are what to delete at the end of success, or of a rollback.
+	// before is the previous state of resources, for a rollback; made and
+	// replaced are to be deleted after success or after a rollback.
 	before   map[string]*instance
 	replaced []*instance
 	made     []string
 	changed  []string
-	// newPhysicals are replacements that a rollback gives up.
+	// newPhysicals are replacements that a rollback discards.
 	newPhysicals []*instance
 }
 
@@ -54,7 +54,7 @@ func (c *convergence) lookup(id, attribute string) (any, bool) {
 	return r.value(attribute), true
 }
 
-// run creates and updates; it gives the logical ids that failed.
+// run creates and updates; it returns the logical ids that failed.
 func (c *convergence) run(ctx context.Context) []string {
 	return walk(ctx, c.ids, c.template.waitsFor(c.ids), true, c.step)
 }
@@ -102,14 +102,14 @@ func (c *convergence) create(ctx context.Context, def Resource, props map[string
 		err = s.worker.provide(ctx, st, r, "CREATE_IN_PROGRESS")
 	}
 	if err != nil {
-		s.mark(st, r, "CREATE_FAILED", cancelledAs(ctx, err, "Resource creation cancelled"))
+		s.mark(st, r, "CREATE_FAILED", canceledAs(ctx, err, "Resource creation cancelled"))
 		return err
 	}
 	s.mark(st, r, "CREATE_COMPLETE", nil)
 	return nil
 }
 
-// provide creates r; the physical id is told with a second event of status.
+// provide creates r; a second event of status reports the physical id.
 func (s worker) provide(ctx context.Context, st *stack, r *instance, status string) error {
 	initiated := func(physicalID string) {
 		s.mu.Lock()
@@ -173,7 +173,7 @@ func (c *convergence) update(ctx context.Context, old *instance, def Resource, p
 		err = c.updateInPlace(ctx, r, old)
 	}
 	if err != nil {
-		s.mark(st, r, "UPDATE_FAILED", cancelledAs(ctx, err, "Resource update cancelled"))
+		s.mark(st, r, "UPDATE_FAILED", canceledAs(ctx, err, "Resource update cancelled"))
 		return err
 	}
 	s.mark(st, r, "UPDATE_COMPLETE", nil)
@@ -212,8 +212,8 @@ func (s worker) request(st *stack, r *instance, old map[string]any, initiated fu
 	}
 }
 
-// injected takes the failure that a test asked for, once: of a logical id, or
-// of stack/logical id.
+// injected returns the failure that a test requested, once: for a logical id,
+// or for stack/logical id.
 func (s worker) injected(from map[string]string, st *stack, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -240,7 +240,7 @@ func (s *Service) mark(st *stack, r *instance, status string, err error) {
 	})
 }
 
-// reasonOf is an error's text as an event shows it.
+// reasonOf returns an error's text as shown in an event.
 func reasonOf(err error) string {
 	var refused *wire.Error
 	if errors.As(err, &refused) && refused.Code == "ValidationError" {
@@ -249,8 +249,8 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// printed is a resource's properties for an event. NoEcho values are hidden,
-// except in a custom resource's, as with CloudFormation.
+// printed returns a resource's properties for an event. NoEcho values are
+// hidden, except in custom resources, as in CloudFormation.
 func (st *stack) printed(r *instance) string {
 	if len(r.props) == 0 {
 		return ""
@@ -265,14 +265,14 @@ func (st *stack) printed(r *instance) string {
 	return st.masked(string(data))
 }
 
-func cancelledAs(ctx context.Context, err error, text string) error {
+func canceledAs(ctx context.Context, err error, text string) error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		return errors.New(text)
 	}
 	return err
 }
 
-// failedList is the text of a failed operation's resources.
+// failedList returns the text of a failed operation's resources.
 func failedList(verb string, ids []string) string {
 	return fmt.Sprintf("The following resource(s) failed to %s: [%s]. ", verb, strings.Join(ids, ", "))
 }

@@ -10,29 +10,29 @@ import (
 	"strings"
 )
 
-// Unknown stands for a value that an operation will only know while it runs;
-// a change set meets it where a resource is new or may be replaced.
+// Unknown replaces a value that is known only while an operation runs; it
+// occurs in change sets if a resource is new or may be replaced.
 const Unknown = "{{changeSet:KNOWN_AFTER_APPLY}}"
 
-// scope is what a template's functions are evaluated in.
+// scope is the environment for evaluating a template's functions.
 type scope struct {
 	template *Template
 	params   map[string]string
 	pseudo   map[string]any
 	zones    []string
-	// resource gives a resource's physical id (attribute "") or an attribute;
-	// ok is false when the resource does not exist.
+	// resource returns a resource's physical id (attribute "") or an attribute;
+	// ok is false if the resource does not exist.
 	resource   func(id, attribute string) (value any, ok bool)
 	conditions map[string]bool
-	// dynamic says that dynamic references stay as they stand.
+	// dynamic reports whether dynamic references are left unresolved.
 	dynamic bool
 }
 
-// noValue is what Ref AWS::NoValue evaluates to; it removes its property.
+// noValue is the value of Ref AWS::NoValue; it removes its property.
 type noValue struct{}
 
-// fault is a template error met while evaluating; CloudFormation reports it as
-// the request's or the resource's failure.
+// fault is a template error found during evaluation; CloudFormation reports it
+// as a failure of the request or the resource.
 func fault(format string, args ...any) error { return invalid("Template error: "+format, args...) }
 
 func (s *scope) eval(v any) (any, error) {
@@ -87,7 +87,7 @@ func (s *scope) call(name string, arg any) (any, error) {
 	case "Fn::Sub":
 		return s.sub(arg)
 	case "Fn::If":
-		list := arg.([]any) // judged when parsed
+		list := arg.([]any) // validated when parsed
 		yes, err := s.condition(text(list[0]))
 		if err != nil {
 			return nil, err
@@ -135,7 +135,7 @@ func (s *scope) call(name string, arg any) (any, error) {
 	case "Fn::Or":
 		return slices.Contains(list, any(true)), nil
 	}
-	return nil, fault("the fake has no %s", name)
+	return nil, fault("the fake does not support %s", name)
 }
 
 func (s *scope) ref(name string) (any, error) {
@@ -168,8 +168,7 @@ func (s *scope) attribute(id, attribute string) (any, error) {
 	return v, nil
 }
 
-// condition evaluates a condition once; a condition that refers to itself is
-// an error.
+// condition evaluates a condition once; a self-reference is an error.
 func (s *scope) condition(name string) (bool, error) {
 	if v, ok := s.conditions[name]; ok {
 		return v, nil
@@ -306,7 +305,7 @@ func anyList(items []string) []any {
 	return out
 }
 
-// same compares evaluated values as CloudFormation does: "1" and 1 are equal.
+// same compares evaluated values like CloudFormation: "1" and 1 are equal.
 func same(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:

@@ -2,36 +2,36 @@ package cfn
 
 import "slices"
 
-// Stack is the stack that a template is evaluated for.
+// Stack is the stack for which a template is evaluated.
 type Stack struct {
 	Name, ID                              string
 	Account, Region, Partition, URLSuffix string
-	// Zones are what Fn::GetAZs gives.
+	// Zones is the result of Fn::GetAZs.
 	Zones []string
-	// Parameters are values beside the template's defaults.
+	// Parameters are parameter values; others have the template's defaults.
 	Parameters map[string]string
-	// Value stands in for what only AWS knows: a resource's physical id
-	// (attribute "") or an attribute, nil where the type has none. property
-	// evaluates one of the resource's own properties; nil where it isn't set.
+	// Value returns what only AWS knows: a resource's physical id (attribute
+	// "") or an attribute, nil if the type doesn't have it. property evaluates
+	// one of the resource's own properties; nil if it isn't set.
 	Value func(r Resource, attribute string, property func(name string) any) any
 }
 
 // Evaluated is a template without functions.
 type Evaluated struct {
 	Parameters map[string]string
-	// Secrets are the parameters with NoEcho.
+	// Secrets lists the parameters with NoEcho.
 	Secrets []string
-	// Resources hold evaluated properties. Those whose condition doesn't hold
-	// aren't there.
+	// Resources have evaluated properties. Resources whose condition is false
+	// are omitted.
 	Resources map[string]Resource
 	Outputs   map[string]any
-	// Before are, for each resource, those that it refers to or depends on.
+	// Before lists, for each resource, those that it refers to or depends on.
 	Before map[string][]string
-	// Uses are, for each resource, the parameters that it refers to.
+	// Uses lists, for each resource, the parameters that it refers to.
 	Uses map[string][]string
 }
 
-// Load reads a template without judging it: unlike Parse it takes resource
+// Load parses a template without validation: unlike Parse it accepts resource
 // types that the fake doesn't know.
 func Load(body string) (*Template, error) {
 	raw, err := parseBody(body)
@@ -41,7 +41,7 @@ func Load(body string) (*Template, error) {
 	return LoadTree(raw)
 }
 
-// LoadTree is Load for a body that is parsed already, with long functions.
+// LoadTree is Load for a parsed body with long function names.
 func LoadTree(raw map[string]any) (*Template, error) {
 	var err error
 	t := &Template{Parameters: map[string]Parameter{}, Resources: map[string]Resource{}, Outputs: map[string]Output{}}
@@ -59,8 +59,8 @@ func LoadTree(raw map[string]any) (*Template, error) {
 	return t, nil
 }
 
-// Evaluate fills the template's parameters and evaluates its functions, without
-// making anything. Dynamic references stay as they stand.
+// Evaluate fills in the template's parameters and evaluates its functions,
+// without creating anything. Dynamic references are left unresolved.
 func (t *Template) Evaluate(s Stack) (*Evaluated, error) {
 	sc, err := t.standIn(s)
 	if err != nil {
@@ -69,7 +69,7 @@ func (t *Template) Evaluate(s Stack) (*Evaluated, error) {
 	return t.evaluate(sc)
 }
 
-// standIn makes the scope of a stack that isn't there.
+// standIn returns the scope of a stack that doesn't exist.
 func (t *Template) standIn(s Stack) (*scope, error) {
 	var supplied []Supplied
 	for _, key := range sortedKeys(s.Parameters) {
@@ -130,8 +130,8 @@ func (t *Template) evaluate(sc *scope) (*Evaluated, error) {
 	return out, nil
 }
 
-// note writes down what a resource refers to; a DependsOn of nothing is an
-// error, as is a reference of nothing when it is evaluated.
+// note records a resource's references; a DependsOn of a missing resource is an
+// error, as is a missing reference during evaluation.
 func (t *Template) note(out *Evaluated, r Resource) error {
 	var found references
 	if err := found.collect(r.Properties); err != nil {

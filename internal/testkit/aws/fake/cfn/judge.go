@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// judge finds references to nothing, unknown types and attributes, cycles and
-// policies that a type cannot have; it fills each resource's dependencies.
+// judge finds missing references, unknown types and attributes, cycles and
+// policies that a type cannot have; it sets each resource's dependencies.
 func (t *Template) judge(kinds Kinds) error {
 	var unknown []string
 	for _, id := range sortedKeys(t.Resources) {
@@ -79,7 +79,7 @@ func (t *Template) judge(kinds Kinds) error {
 	return t.findCycle()
 }
 
-// resolve checks what was found and gives the resources among it.
+// resolve checks references and returns the resources among them.
 func (t *Template) resolve(found references, block string, kinds Kinds) ([]string, error) {
 	var deps []string
 	for _, ref := range found.refs {
@@ -114,7 +114,7 @@ func (t *Template) resolve(found references, block string, kinds Kinds) ([]strin
 	return slices.Compact(deps), nil
 }
 
-// findCycle reports resources that wait for each other.
+// findCycle reports resources that depend on each other.
 func (t *Template) findCycle() error {
 	waiting := map[string][]string{}
 	for id, r := range t.Resources {
@@ -137,7 +137,7 @@ func (t *Template) findCycle() error {
 	return nil
 }
 
-// references is what a value refers to.
+// references are the names that a value refers to.
 type references struct {
 	refs, conditions, mappings []string
 	attributes                 [][2]string
@@ -204,7 +204,7 @@ func (f *references) collectFunction(name string, arg any) error {
 		}
 		return f.collect(list[1:])
 	case "Fn::ImportValue", "Fn::Transform":
-		return invalid("Template error: the fake has no %s", name)
+		return invalid("Template error: the fake does not support %s", name)
 	}
 	return f.collect(arg)
 }
@@ -254,7 +254,7 @@ func subParts(arg any) (pattern string, vars map[string]any, err error) {
 	return "", nil, invalid("Template error: One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as first argument, and an optional second argument to specify a mapping of values to replace in the string")
 }
 
-// function recognises a map that is a call of an intrinsic function.
+// function recognizes a map that is a call of an intrinsic function.
 func function(m map[string]any) (name string, arg any, ok bool) {
 	if len(m) != 1 {
 		return "", nil, false

@@ -5,42 +5,42 @@ import (
 	"fmt"
 )
 
-// Reason is an error in AWS's own words, which become an event's
+// Reason is an error with AWS's own text, which becomes an event's
 // ResourceStatusReason.
 type Reason string
 
 func (r Reason) Error() string { return string(r) }
 
-// Reasonf makes a Reason.
+// Reasonf formats a Reason.
 func Reasonf(format string, args ...any) error { return Reason(fmt.Sprintf(format, args...)) }
 
-// Kind declares what CloudFormation knows of a resource type.
+// Kind declares a resource type's schema in CloudFormation.
 type Kind struct {
-	// Attributes are the names that Fn::GetAtt takes; "*" takes any.
+	// Attributes are the names that Fn::GetAtt accepts; "*" accepts any.
 	Attributes []string
-	// Required properties; one that is missing fails the resource.
+	// Required properties; a resource without one of these fails.
 	Required []string
 	// CreateOnly properties replace the resource when they change.
 	CreateOnly []string
-	// Conditional properties may replace it: a change set says Conditional,
-	// and the fake changes them in place.
+	// Conditional properties may replace the resource: a change set has
+	// Conditional, and the fake changes them in place.
 	Conditional []string
-	// CustomNames are properties whose presence asks for CAPABILITY_NAMED_IAM.
+	// CustomNames are properties that require CAPABILITY_NAMED_IAM.
 	CustomNames []string
-	// IAM says that the type asks for CAPABILITY_IAM at least.
+	// IAM reports whether the type requires at least CAPABILITY_IAM.
 	IAM bool
-	// Snapshot says that DeletionPolicy Snapshot is allowed; where the
-	// template says nothing, DefaultPolicy holds, Delete when empty.
+	// Snapshot reports whether DeletionPolicy Snapshot is allowed;
+	// DefaultPolicy applies if the template has none, Delete if empty.
 	Snapshot      bool
 	DefaultPolicy string
 }
 
-// Kinds finds a resource type's declaration.
+// Kinds looks up the declaration of a resource type.
 type Kinds interface {
 	Kind(resourceType string) (Kind, bool)
 }
 
-// Request is one step in a resource's life.
+// Request is one step in a resource's lifecycle.
 type Request struct {
 	StackName, StackID string
 	LogicalID, Type    string
@@ -50,27 +50,27 @@ type Request struct {
 	Properties, OldProperties map[string]any
 	// Token is the operation's client request token.
 	Token string
-	// Initiated tells the engine the physical id as soon as it is known.
+	// Initiated reports the physical id to the engine as soon as it is known.
 	Initiated func(physicalID string)
-	// SnapshotID is the name to give a snapshot taken before a deletion;
-	// empty takes none.
+	// SnapshotID is the name of a snapshot to take before deletion; empty for
+	// none.
 	SnapshotID string
 }
 
-// Result is what a resource became.
+// Result is the state of a resource after a step.
 type Result struct {
 	PhysicalID string
 	Attributes map[string]any
 }
 
-// Provider makes, changes and deletes the resources themselves. An error's
+// Provider creates, changes and deletes the resources themselves. An error's
 // text becomes the event's ResourceStatusReason.
 type Provider interface {
 	Kinds
 	Create(ctx context.Context, r Request) (Result, error)
-	// Update changes in place; another PhysicalID in its result makes the
-	// engine delete the old one in the cleanup phase.
+	// Update changes in place; a different PhysicalID in the result makes the
+	// engine delete the old resource in the cleanup phase.
 	Update(ctx context.Context, r Request) (Result, error)
-	// Delete of what is gone already is no error.
+	// Delete must succeed if the resource no longer exists.
 	Delete(ctx context.Context, r Request) error
 }

@@ -44,8 +44,8 @@ func parameterNodes(t *Template, params map[string]string) wire.Node {
 	})
 }
 
-// listed are the resources that the stack tells of, by logical id; those that a
-// delete removed come last.
+// listed returns the resources that the stack lists, by logical id; deleted
+// ones come last.
 func (st *stack) listed() []*instance {
 	var out []*instance
 	for _, id := range sortedKeys(st.resources) {
@@ -100,7 +100,8 @@ func (s changeSets) describeChangeSet(f wire.Form) ([]wire.Node, error) {
 	return append(nodes, changes...), err
 }
 
-// hide masks the old and the new values of NoEcho parameters.
+// hide returns a function that masks the old and the new values of NoEcho
+// parameters.
 func (c *changeSet) hide(st *stack) func(string) string {
 	after := &stack{template: c.template, params: c.params}
 	return func(text string) string { return after.masked(st.masked(text)) }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// createStack runs a stack's creation to its end, rollback included.
+// createStack creates a stack completely, or rolls back.
 func (s worker) createStack(st *stack) func(operation) {
 	return func(op operation) {
 		c, err := s.newConvergence(st, st.template, st.params)
@@ -45,7 +45,7 @@ func (s worker) createStack(st *stack) func(operation) {
 	}
 }
 
-// updateStack runs an update to its end.
+// updateStack updates a stack completely, or rolls back.
 func (s worker) updateStack(st *stack, t *Template, params map[string]string, tags []Tag) func(operation) {
 	return func(op operation) {
 		s.mu.Lock()
@@ -81,7 +81,7 @@ func (s worker) updateStack(st *stack, t *Template, params map[string]string, ta
 	}
 }
 
-// mayRemove asks the stack policy about the resources that an update drops.
+// mayRemove checks the stack policy for the resources that an update drops.
 func (s worker) mayRemove(st *stack, kept []string) error {
 	s.mu.Lock()
 	var denied *instance
@@ -99,7 +99,7 @@ func (s worker) mayRemove(st *stack, kept []string) error {
 	return err
 }
 
-// cleanUp deletes what an update replaced or removed.
+// cleanUp deletes the resources that an update replaced or removed.
 func (s worker) cleanUp(op operation, st *stack, c *convergence) {
 	s.finish(st, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "")
 	var old []*instance
@@ -127,7 +127,7 @@ func (s worker) cleanUp(op operation, st *stack, c *convergence) {
 	s.finish(st, "UPDATE_COMPLETE", reason)
 }
 
-// deleteStack runs a deletion to its end. Logical ids in retain are left alone.
+// deleteStack deletes a stack. It does not touch logical ids in retain.
 func (s worker) deleteStack(st *stack, retain []string) func(operation) {
 	return func(op operation) {
 		failed := s.removeAll(op, st, removal{retain: retain})
@@ -167,7 +167,7 @@ func (s worker) setOutputs(st *stack, sc *scope) error {
 	return nil
 }
 
-// evalOutputs evaluates the outputs whose condition holds, by name.
+// evalOutputs evaluates the outputs whose condition is true, by name.
 func evalOutputs(sc *scope) ([]outputValue, error) {
 	var out []outputValue
 	for _, id := range sortedKeys(sc.template.Outputs) {

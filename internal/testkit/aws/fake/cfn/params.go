@@ -20,7 +20,7 @@ type Parameter struct {
 	ConstraintDescription string
 }
 
-// Supplied is a parameter as a request gives it.
+// Supplied is a parameter of a request.
 type Supplied struct {
 	Key, Value  string
 	UsePrevious bool
@@ -108,8 +108,8 @@ func parseParameter(id string, m map[string]any) (Parameter, error) {
 	return p, nil
 }
 
-// values decides every parameter's value from what the request supplies, the
-// stack's previous values (nil for a new stack) and the defaults.
+// values determines every parameter's value from the request, the stack's
+// previous values (nil for a new stack) and the defaults.
 func (t *Template) values(supplied []Supplied, previous map[string]string) (map[string]string, error) {
 	given := map[string]Supplied{}
 	var unknown []string
@@ -156,7 +156,7 @@ func (t *Template) values(supplied []Supplied, previous map[string]string) (map[
 	return out, nil
 }
 
-// check judges one value against the parameter's constraints.
+// check validates one value against the parameter's constraints.
 func (p Parameter) check(id, value string) error {
 	if len(value) > 4096 {
 		return invalid("Parameter '%s' must contain at most 4096 characters", id)

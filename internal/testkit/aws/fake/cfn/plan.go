@@ -4,13 +4,13 @@ import (
 	"slices"
 )
 
-// change is what an update would do to one resource.
+// change is an update's effect on one resource.
 type change struct {
 	action      string // Add, Modify or Remove
 	replacement string // True, False or Conditional; empty unless Modify
 	resource    Resource
 	physicalID  string
-	policy      string // what happens to the old resource: Delete, Retain, Snapshot
+	policy      string // for the old resource: Delete, Retain, Snapshot
 	scope       []string
 	details     []detail
 }
@@ -22,7 +22,7 @@ type detail struct {
 	before, after          any
 }
 
-// active lists the resources whose condition holds.
+// active lists the resources whose condition is true.
 func (t *Template) active(sc *scope) ([]string, error) {
 	var ids []string
 	for _, id := range sortedKeys(t.Resources) {
@@ -48,7 +48,7 @@ func (t *Template) waitsFor(ids []string) map[string][]string {
 	return out
 }
 
-// inOrder sorts ids so that each comes after what it waits for.
+// inOrder sorts ids so that each comes after its dependencies.
 func (t *Template) inOrder(ids []string) []string {
 	var out []string
 	for len(out) < len(ids) {
@@ -111,7 +111,8 @@ func (s changeSets) plan(st *stack, t *Template, params map[string]string) ([]ch
 	return changes, nil
 }
 
-// compare finds what a new definition and its properties change in a resource.
+// compare finds the changes of a resource by a new definition and its
+// properties.
 func (s changeSets) compare(st *stack, old *instance, def Resource, props map[string]any, params map[string]string) change {
 	kind, _ := s.provider.Kind(def.Type)
 	c := change{action: "Modify", replacement: "False", resource: def, physicalID: old.physicalID}
@@ -120,7 +121,7 @@ func (s changeSets) compare(st *stack, old *instance, def Resource, props map[st
 		if mentionsUnknown(props[name]) {
 			d.source, d.static = "ResourceReference", "Dynamic"
 			if d.recreation == "Always" {
-				d.recreation = "Conditionally" // the value may come out the same
+				d.recreation = "Conditionally" // the value may turn out the same
 			}
 		} else if p := changedParameter(def.Properties[name], st.params, params); p != "" {
 			d.source, d.entity = "ParameterReference", p
@@ -180,12 +181,12 @@ func changedNames(old, now map[string]any) []string {
 	return sortedKeys(names)
 }
 
-// changedParameter names a parameter that a property refers to and that has
-// another value now.
+// changedParameter returns a parameter that a property refers to and whose
+// value has changed.
 func changedParameter(property any, old, now map[string]string) string {
 	var found references
 	if err := found.collect(property); err != nil {
-		return "" // judged when parsed
+		return "" // validated when parsed
 	}
 	for _, ref := range found.refs {
 		if v, ok := now[ref]; ok && v != old[ref] {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// deniedBy tells what a stack policy says against an action on a resource; empty
-// is nothing. A policy that is there denies what it doesn't allow, and a Deny
-// overrides an Allow. Conditions aren't read.
+// deniedBy returns the reason why a stack policy denies an action on a
+// resource, or "". A policy denies everything it does not allow, and a Deny
+// overrides an Allow. Conditions are ignored.
 func deniedBy(policy, logicalID, action string) string {
 	if policy == "" {
 		return ""
@@ -37,10 +37,10 @@ func deniedBy(policy, logicalID, action string) string {
 	return ""
 }
 
-// texts is a string, or a list of them.
+// texts is a string or a list of strings.
 type texts []string
 
-// UnmarshalJSON reads both forms.
+// UnmarshalJSON decodes both forms.
 func (t *texts) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
@@ -50,7 +50,7 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(t))
 }
 
-// match knows a star at the end.
+// match supports a star at the end.
 func (t texts) match(name string) bool {
 	return slices.ContainsFunc(t, func(pattern string) bool {
 		prefix, open := strings.CutSuffix(pattern, "*")
@@ -58,7 +58,7 @@ func (t texts) match(name string) bool {
 	})
 }
 
-// activePolicy is the one that holds during the running update.
+// activePolicy returns the policy of the running update.
 func (st *stack) activePolicy() string {
 	if st.during != "" {
 		return st.during

@@ -8,17 +8,17 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// removal says how resources are deleted.
+// removal describes how resources are deleted.
 type removal struct {
-	// rollback says that the creation of the stack failed, so that
+	// rollback reports that the creation of the stack failed, so that
 	// RetainExceptOnCreate deletes.
 	rollback bool
-	// retain are logical ids that DeleteStack was told to leave.
+	// retain lists the logical ids that DeleteStack must retain.
 	retain []string
 }
 
-// removeAll deletes a stack's resources, dependents first; it gives those that
-// could not be deleted.
+// removeAll deletes a stack's resources, dependents first; it returns those
+// that could not be deleted.
 func (s worker) removeAll(op operation, st *stack, how removal) []string {
 	s.mu.Lock()
 	ids := sortedKeys(st.resources)
@@ -56,9 +56,9 @@ func (s worker) removeAll(op operation, st *stack, how removal) []string {
 	})
 }
 
-// removeOld deletes what an update left: removed resources by their deletion
-// policy, replaced ones by their update-replace policy. Each is tried three
-// times and then orphaned; the orphans' ids are given.
+// removeOld deletes the remains of an update: removed resources by their
+// deletion policy, replaced ones by their update-replace policy. It tries each
+// three times and then orphans it; it returns the orphans' ids.
 func (s worker) removeOld(op operation, st *stack, removed, replaced []*instance) []string {
 	type item struct {
 		r      *instance
@@ -124,25 +124,26 @@ func (s worker) leave(st *stack, r *instance, reason string) {
 	s.leftovers = append(s.leftovers, Leftover{StackName: st.name, LogicalID: r.ID, Type: r.Type, PhysicalID: r.physicalID, Reason: reason})
 }
 
-// snapshotName is the name that CloudFormation gives to a final snapshot.
+// snapshotName returns CloudFormation's name for a final snapshot.
 func snapshotName(stackName, logicalID string) string {
 	return strings.ToLower(stackName) + "-snapshot-" + strings.ToLower(logicalID) + "-" + wire.NewID(6)
 }
 
-// revision is what a stack was before an update.
+// revision is the state of a stack before an update.
 type revision struct {
 	template *Template
 	params   map[string]string
 	tags     []Tag
 }
 
-// failedUpdate is what a rollback needs, kept for ContinueUpdateRollback.
+// failedUpdate is the state that a rollback needs, kept for
+// ContinueUpdateRollback.
 type failedUpdate struct {
 	*convergence
 	before revision
 }
 
-// rollBack takes the resources of a failed update back to what they were.
+// rollBack restores the previous state of the resources of a failed update.
 func (s worker) rollBack(op operation, st *stack, f *failedUpdate, skip ...string) {
 	c := f.convergence
 	s.mu.Lock()
@@ -181,14 +182,14 @@ func (s worker) rollBack(op operation, st *stack, f *failedUpdate, skip ...strin
 	}
 }
 
-// restore takes one changed resource back.
+// restore restores one changed resource.
 func (s worker) restore(ctx context.Context, st *stack, c *convergence, id string) error {
 	s.mu.Lock()
 	now, was := st.resources[id], *c.before[id]
 	s.mu.Unlock()
 	if now.physicalID != was.physicalID {
 		replacement := *now
-		replacement.UpdateReplacePolicy = "Delete" // it never was the stack's
+		replacement.UpdateReplacePolicy = "Delete" // it never belonged to the stack
 		s.mu.Lock()
 		if replacement.physicalID != "" {
 			c.newPhysicals = append(c.newPhysicals, &replacement)

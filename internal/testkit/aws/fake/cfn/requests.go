@@ -21,8 +21,8 @@ func checkStackName(name string) error {
 	return nil
 }
 
-// useToken starts an operation's token. A token that started the same before
-// is reported as errRepeated, one that started something else is refused.
+// useToken registers an operation's token. It returns errRepeated if the token
+// started the same operation before, and an error if it started another.
 func (st *stack) useToken(token, action string) error {
 	if token == "" {
 		st.token = "Console-" + wire.NewUUID()
@@ -42,7 +42,7 @@ func (st *stack) useToken(token, action string) error {
 	return nil
 }
 
-// errRepeated says that a request is the repetition of one that was accepted.
+// errRepeated means that the same request was accepted before.
 var errRepeated = wire.Errorf("Repeated", "the same request was accepted before")
 
 // body reads TemplateBody, TemplateURL or, with UsePreviousTemplate, the
@@ -71,8 +71,8 @@ func (s api) body(ctx context.Context, f wire.Form, st *stack) (string, error) {
 	return text, nil
 }
 
-// readInput judges template, parameters, capabilities and tags. st is nil for
-// a new stack. The caller holds the lock.
+// readInput validates template, parameters, capabilities and tags. st is nil
+// for a new stack. The caller holds the lock.
 func (s api) readInput(ctx context.Context, f wire.Form, st *stack) (input, error) {
 	var in input
 	body, err := s.body(ctx, f, st)
@@ -109,7 +109,7 @@ func (s api) readInput(ctx context.Context, f wire.Form, st *stack) (input, erro
 	return in, nil
 }
 
-// needed are the capabilities that a template asks for.
+// needed returns the capabilities that a template requires.
 func (t *Template) needed(kinds Kinds) []string {
 	var out []string
 	for _, id := range sortedKeys(t.Resources) {

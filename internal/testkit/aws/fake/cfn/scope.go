@@ -4,7 +4,7 @@ import "strings"
 
 func containsUnknown(s string) bool { return strings.Contains(s, Unknown) }
 
-// newScope makes the scope to evaluate a template in for a stack.
+// newScope returns the scope for evaluating a template for a stack.
 func (s *Service) newScope(st *stack, t *Template, params map[string]string, resource func(id, attribute string) (any, bool)) *scope {
 	return &scope{
 		template: t,
@@ -24,7 +24,7 @@ func (s *Service) newScope(st *stack, t *Template, params map[string]string, res
 	}
 }
 
-// value is a resource's physical id, or an attribute; nil when it has none.
+// value returns a resource's physical id or an attribute; nil if it has none.
 func (i *instance) value(attribute string) any {
 	if attribute == "" {
 		return i.physicalID
@@ -35,7 +35,7 @@ func (i *instance) value(attribute string) any {
 	return nil
 }
 
-// secrets are the values of the stack's NoEcho parameters.
+// secrets returns the values of the stack's NoEcho parameters.
 func (st *stack) secrets() []string {
 	var out []string
 	for id, p := range st.template.Parameters {

@@ -9,15 +9,16 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// Options are what the service needs from the fake around it.
+// Options connect the service to the rest of the fake.
 type Options struct {
 	Account, Region string
-	// Zones are what Fn::GetAZs returns.
+	// Zones is the result of Fn::GetAZs.
 	Zones []string
 	// Fetch reads a template from a TemplateURL.
 	Fetch func(ctx context.Context, url string) (string, error)
-	// Delay is how long a resource of a type takes for each step of its life;
-	// nil is no time. AWS::CloudFormation::ChangeSet stands for change sets.
+	// Delay returns how long each lifecycle step of a resource type takes; nil
+	// means no delay. AWS::CloudFormation::ChangeSet is the type for change
+	// sets.
 	Delay func(resourceType string) time.Duration
 }
 
@@ -32,30 +33,30 @@ type Service struct {
 	spawn    func(func(context.Context))
 
 	mu          sync.Mutex
-	stacks      []*stack // oldest first, deleted ones too
+	stacks      []*stack // oldest first, including deleted ones
 	failures    map[string]string
 	failDeletes map[string]string
 	leftovers   []Leftover
 }
 
 type (
-	// api answers the calls.
+	// api serves the calls.
 	api struct{ *Service }
-	// changeSets makes, describes and executes change sets.
+	// changeSets creates, describes and executes change sets.
 	changeSets struct{ *Service }
-	// worker does what an operation does to a stack's resources.
+	// worker applies an operation to a stack's resources.
 	worker struct{ *Service }
 )
 
-// Leftover is something that a stack made and left behind.
+// Leftover is a resource that a stack created and left behind.
 type Leftover struct {
 	StackName, LogicalID, Type, PhysicalID string
-	// Reason is the deletion policy, or why the deletion was given up.
+	// Reason is the deletion policy, or why the deletion failed.
 	Reason string
 }
 
-// New makes the service. Operations run until ctx ends; wait returns when the
-// last has stopped.
+// New returns a service. Operations run until ctx ends; wait returns when the
+// last one has stopped.
 func New(ctx context.Context, o Options, p Provider) (s *Service, wait func()) {
 	var running sync.WaitGroup
 	s = &Service{options: o, provider: p, failures: map[string]string{}, failDeletes: map[string]string{}}
@@ -73,21 +74,21 @@ type stack struct {
 	tags                      []Tag
 	capabilities              []string
 	resources                 map[string]*instance
-	gone                      []*instance // what deletes removed, as it was
+	gone                      []*instance // resources that deletions removed, in their last state
 	outputs                   []outputValue
 	created, updated, deleted time.Time
 	protected                 bool
 	onFailure                 string // ROLLBACK, DELETE or DO_NOTHING
 	retainExceptOnCreate      bool
 	policy, roleARN           string
-	during                    string  // the stack policy of the running update alone
+	during                    string  // the temporary stack policy of the running update
 	events                    []Event // oldest first
 	changeSets                []*changeSet
 	token                     string            // of the running operation
 	tokens                    map[string]string // token to action
-	cancel                    func()            // stops what is being made
+	cancel                    func()            // stops the running resource steps
 	done                      chan struct{}     // closed when no operation runs
-	failed                    *failedUpdate     // what ContinueUpdateRollback needs
+	failed                    *failedUpdate     // for ContinueUpdateRollback
 }
 
 // Tag is a key and its value.
@@ -112,8 +113,8 @@ type Event struct {
 	At                              time.Time
 }
 
-// FailResource makes the next creation or update of a logical id fail with
-// this reason.
+// FailResource makes the next creation or update of a logical id fail with this
+// reason.
 func (s *Service) FailResource(logicalID, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,8 +128,7 @@ func (s *Service) FailDelete(logicalID, reason string) {
 	s.failDeletes[logicalID] = reason
 }
 
-// SetStatus gives a stack a status, as if it had got there by itself; nothing
-// runs on it.
+// SetStatus sets a stack's status; no operation is running then.
 func (s *Service) SetStatus(name, status string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,14 +141,16 @@ func (s *Service) SetStatus(name, status string) error {
 	return nil
 }
 
-// Leftovers lists what stacks left behind by policy or by giving up.
+// Leftovers lists the resources that stacks left behind, by policy or after a
+// failure.
 func (s *Service) Leftovers() []Leftover {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Leftover(nil), s.leftovers...)
 }
 
-// Owned lists what existing stacks hold, as leftovers with reason "stack".
+// Owned lists the resources of existing stacks, as leftovers with reason
+// "stack".
 func (s *Service) Owned() []Leftover {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,8 +164,8 @@ func (s *Service) Owned() []Leftover {
 	return out
 }
 
-// find gives the living stack of a name, or any stack by its ARN; the caller
-// holds the lock.
+// find returns the existing stack with a name, or any stack by its ARN; the
+// caller holds the lock.
 func (s *Service) find(nameOrID string) *stack {
 	for i := len(s.stacks) - 1; i >= 0; i-- {
 		st := s.stacks[i]
@@ -189,20 +191,20 @@ func (s *Service) newStack(name string) *stack {
 }
 
 // operation is one run of create, update or delete. ctx ends with the service;
-// work ends also when the operation is cancelled.
+// work also ends when the operation is canceled.
 type operation struct {
 	ctx, work context.Context
-	// superseded says that another operation has taken the stack over.
+	// superseded reports whether another operation has taken over the stack.
 	superseded func() bool
 }
 
-// begin sets a stack to work: run goes on in the background until it ends or
-// the service stops, after what ran before has been cancelled and has ended.
-// The caller holds the lock and has set st.token.
+// begin starts an operation: it cancels the previous one, waits for its end,
+// and then runs in the background until it ends or the service stops. The
+// caller holds the lock and has set st.token.
 func (s *Service) begin(st *stack, status, reason string, run func(operation)) {
 	previous, stopPrevious := st.done, st.cancel
-	done, cancelled := make(chan struct{}), make(chan struct{})
-	st.done, st.cancel = done, sync.OnceFunc(func() { close(cancelled) })
+	done, canceled := make(chan struct{}), make(chan struct{})
+	st.done, st.cancel = done, sync.OnceFunc(func() { close(canceled) })
 	s.setStatus(st, status, reason)
 	s.spawn(func(ctx context.Context) {
 		defer close(done)
@@ -214,7 +216,7 @@ func (s *Service) begin(st *stack, status, reason string, run func(operation)) {
 		defer stop()
 		go func() {
 			select {
-			case <-cancelled:
+			case <-canceled:
 				stop()
 			case <-work.Done():
 			}

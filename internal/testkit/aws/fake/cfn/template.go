@@ -1,7 +1,7 @@
-// Package cfn is a behavioural fake of CloudFormation: it parses and judges
-// templates, evaluates them, and takes stacks and their resources through
-// their life with events, rollback and deletion policies. What a resource
-// really is, is a Provider's business.
+// Package cfn is a behavioral fake of CloudFormation: it parses and validates
+// templates, evaluates them, and manages the lifecycle of stacks and their
+// resources with events, rollback and deletion policies. A Provider implements
+// the resources themselves.
 package cfn
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
-// Template is a parsed and judged template.
+// Template is a parsed and validated template.
 type Template struct {
 	Body        string
 	Description string
@@ -31,7 +31,7 @@ type Resource struct {
 	DependsOn            []string
 	DeletionPolicy       string
 	UpdateReplacePolicy  string
-	dependencies         []string // every resource that must exist before, sorted
+	dependencies         []string // every resource that must exist first, sorted
 	hasDeletionPolicySet bool
 }
 
@@ -42,14 +42,15 @@ type Output struct {
 	ExportName             any
 }
 
-// invalid is the error of a request or template that CloudFormation refuses.
+// invalid is the error of a request or template that CloudFormation rejects.
 func invalid(format string, args ...any) error {
 	return wire.Errorf("ValidationError", format, args...)
 }
 
 var alphanumeric = regexp.MustCompile(`^[a-zA-Z0-9]+$`)
 
-// Parse reads a template and judges everything that needs no parameter value.
+// Parse parses a template and validates everything that needs no parameter
+// value.
 func Parse(body string, kinds Kinds) (*Template, error) {
 	raw, err := parseBody(body)
 	if err != nil {
@@ -214,7 +215,8 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// IsCustom says that a resource type is answered by a function of the stack.
+// IsCustom reports whether a resource type is handled by a function of the
+// stack.
 func IsCustom(resourceType string) bool {
 	return strings.HasPrefix(resourceType, "Custom::") || resourceType == "AWS::CloudFormation::CustomResource"
 }

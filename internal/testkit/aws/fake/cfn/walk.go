@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// walk runs step for every id, in parallel, each after those it waits for.
-// What waits for a failed one is not run. With stop, the first failure also
-// cancels the steps that run and starts no others. It gives the failed ids.
+// walk runs step for every id, in parallel, each after its dependencies. It
+// does not run dependents of a failed step. With stop, the first failure also
+// cancels running steps and starts no other. It returns the failed ids.
 func walk(ctx context.Context, ids []string, waitsFor map[string][]string, stop bool, step func(ctx context.Context, id string) error) []string {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -59,7 +59,7 @@ func walk(ctx context.Context, ids []string, waitsFor map[string][]string, stop 
 	return failed
 }
 
-// reversed turns "waits for" around, for deletions.
+// reversed reverses "waits for", for deletions.
 func reversed(waitsFor map[string][]string) map[string][]string {
 	out := map[string][]string{}
 	for id, others := range waitsFor {

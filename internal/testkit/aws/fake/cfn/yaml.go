@@ -11,7 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// parseBody reads a template's text, YAML or JSON, into maps, lists, strings,
+// parseBody parses a template, YAML or JSON, into maps, lists, strings,
 // booleans and numbers (int64 or float64). Short tags become Fn:: maps.
 func parseBody(text string) (map[string]any, error) {
 	trimmed := bytes.TrimSpace([]byte(text))
@@ -136,7 +136,7 @@ func scalar(n *yaml.Node) (any, error) {
 	return n.Value, nil
 }
 
-// fromTag turns a short form, such as !Sub, into its long form.
+// fromTag converts a short form, such as !Sub, to its long form.
 func fromTag(tag string, n *yaml.Node) (any, error) {
 	plain := *n
 	plain.Tag = ""
@@ -172,7 +172,7 @@ func isFunction(name string) bool {
 	return false
 }
 
-// text gives a scalar as CloudFormation prints it in a string.
+// text returns a scalar as CloudFormation prints it in a string.
 func text(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -17,8 +17,8 @@ import (
 	"strings"
 )
 
-// decodeBody undoes aws-chunked framing, keeps the checksum from its trailer as
-// a header, and checks every checksum that came with the body.
+// decodeBody removes aws-chunked framing, stores the trailer's checksum as a
+// header, and verifies every checksum that came with the body.
 func decodeBody(r *http.Request, body []byte) ([]byte, error) {
 	if strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
 		data, err := dechunk(body, r.Header)
@@ -41,11 +41,11 @@ func decodeBody(r *http.Request, body []byte) ([]byte, error) {
 	return body, nil
 }
 
-// checksums are the flexible checksums of a body by header name.
+// checksums returns the flexible checksums of a body by header name.
 func checksums(body []byte) map[string]string {
 	encode := base64.StdEncoding.EncodeToString
 	s1, s256 := sha1.Sum(body), sha256.Sum256(body)
-	const nvme = 0x9a6c9329ac4bc9b5 // reversed, as hash/crc64 takes polynomials
+	const nvme = 0x9a6c9329ac4bc9b5 // reversed, as hash/crc64 expects polynomials
 	return map[string]string{
 		"X-Amz-Checksum-Sha1":      encode(s1[:]),
 		"X-Amz-Checksum-Sha256":    encode(s256[:]),
@@ -55,7 +55,8 @@ func checksums(body []byte) map[string]string {
 	}
 }
 
-// dechunk reads size-prefixed chunks and the trailing headers after the last.
+// dechunk reads size-prefixed chunks and the trailing headers after the last
+// one.
 func dechunk(body []byte, header http.Header) ([]byte, error) {
 	in := bufio.NewReader(bytes.NewReader(body))
 	var out []byte
@@ -85,7 +86,7 @@ func dechunk(body []byte, header http.Header) ([]byte, error) {
 			header.Set(name, strings.TrimSpace(value))
 		}
 		if err != nil {
-			return out, nil // the end of the trailer
+			return out, nil // end of the trailer
 		}
 	}
 }

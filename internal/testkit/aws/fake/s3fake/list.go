@@ -37,7 +37,8 @@ func (b *bucket) listVersions(w http.ResponseWriter, q url.Values) error {
 		slices.Reverse(versions)
 		newest := versions[0]
 		if key == keyMarker {
-			// A marker that has been deleted meanwhile resumes with what is left of its key.
+			// If the marker has been deleted in the meantime, resume with the
+			// rest of its key.
 			if i := slices.IndexFunc(versions, func(v *version) bool { return v.id == idMarker }); i >= 0 {
 				versions = versions[i+1:]
 			}
@@ -75,7 +76,7 @@ func (v *version) entry(encode func(string) string, latest bool) wire.Node {
 	return wire.Group("Version", append(nodes, wire.Text("ETag", `"`+v.etag+`"`), number("Size", len(v.data)), wire.Text("StorageClass", "STANDARD"))...)
 }
 
-// listObjects answers ListObjects and ListObjectsV2, delimiter included.
+// listObjects handles ListObjects and ListObjectsV2, including the delimiter.
 func (b *bucket) listObjects(w http.ResponseWriter, q url.Values) error {
 	prefix, delimiter := q.Get("prefix"), q.Get("delimiter")
 	second := q.Get("list-type") == "2"

@@ -44,7 +44,7 @@ func (s *Store) serveObject(w http.ResponseWriter, r *http.Request, o Operation,
 	return nil
 }
 
-// condition judges If-None-Match and If-Match of a write.
+// condition checks If-None-Match and If-Match of a write.
 func (b *bucket) condition(r *http.Request, key string) error {
 	none, match := r.Header.Get("If-None-Match"), r.Header.Get("If-Match")
 	current := b.current(key)
@@ -59,7 +59,7 @@ func (b *bucket) condition(r *http.Request, key string) error {
 	return nil
 }
 
-// kept are the headers that an object is stored with.
+// kept returns the headers that are stored with an object.
 func kept(h http.Header) http.Header {
 	out := http.Header{}
 	for name, values := range h {
@@ -115,7 +115,7 @@ func (b *bucket) getObject(w http.ResponseWriter, r *http.Request, key, id strin
 	if w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", "binary/octet-stream")
 	}
-	http.ServeContent(w, r, "", v.modified, bytes.NewReader(v.data)) // ranges and If-* of reads
+	http.ServeContent(w, r, "", v.modified, bytes.NewReader(v.data)) // handles ranges and If-* headers of reads
 	return nil
 }
 
@@ -144,8 +144,8 @@ func (s *Store) copyObject(w http.ResponseWriter, r *http.Request, to *bucket, k
 	return nil
 }
 
-// deleteObjects deletes up to 1,000 keys or versions; AWS refuses more, and a
-// request without a checksum.
+// deleteObjects deletes up to 1,000 keys or versions; like AWS it rejects more,
+// and requests without a checksum.
 func (b *bucket) deleteObjects(w http.ResponseWriter, r *http.Request, body []byte) error {
 	var in struct {
 		Quiet  bool
@@ -177,7 +177,8 @@ func (b *bucket) deleteObjects(w http.ResponseWriter, r *http.Request, body []by
 	return nil
 }
 
-// encoder gives keys as the request's encoding-type asks for.
+// encoder returns a function that encodes keys according to the request's
+// encoding-type.
 func encoder(q url.Values) func(string) string {
 	if q.Get("encoding-type") != "url" {
 		return func(s string) string { return s }

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Operation is what a request asks of S3.
+// Operation identifies an S3 call.
 type Operation struct {
-	// Name is the API's, such as HeadObject; Action is IAM's, such as
+	// Name is the API's name, such as HeadObject; Action is IAM's, such as
 	// GetObject.
 	Name, Action string
 	Bucket, Key  string
 }
 
-// Resource is the ARN that IAM judges the operation by.
+// Resource returns the ARN by which IAM authorizes the operation.
 func (o Operation) Resource() string {
 	switch {
 	case o.Bucket == "":
@@ -26,7 +26,7 @@ func (o Operation) Resource() string {
 }
 
 // setting is a bucket's subresource: its query name, the API's noun, and the
-// error code where it is not set.
+// error code if it is not set.
 type setting struct {
 	query, noun, iam, missing string
 	missingText               string
@@ -48,7 +48,7 @@ func settings() []setting {
 	}
 }
 
-// Identify reads the operation from a path-style request.
+// Identify determines the operation of a path-style request.
 func Identify(r *http.Request) Operation {
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
 	bucketName, rawKey, _ := strings.Cut(path, "/")

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// SetPolicy sets a bucket's policy, as CloudFormation does; nil takes it away,
-// also from a bucket that is gone.
+// SetPolicy sets a bucket's policy, like CloudFormation; nil removes it, even
+// if the bucket no longer exists.
 func (s *Store) SetPolicy(bucketName string, document any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,8 +30,8 @@ func (s *Store) SetPolicy(bucketName string, document any) error {
 	return nil
 }
 
-// denied says that the bucket's policy denies everybody an action, without any
-// condition. Nothing else in a policy is applied.
+// denied reports whether the bucket's policy denies everyone an action, without
+// a condition. All other statements are ignored.
 func (b *bucket) denied(action, resource string) bool {
 	var policy struct {
 		Statement []struct {
@@ -53,8 +53,8 @@ func (b *bucket) denied(action, resource string) bool {
 	return false
 }
 
-// anyMatches says that one of the patterns, or the only one, covers a name; a
-// star stands for slashes too.
+// anyMatches reports whether a pattern, or one of a list of patterns, matches a
+// name; a star also matches slashes.
 func anyMatches(patterns any, name string) bool {
 	list, several := patterns.([]any)
 	if !several {

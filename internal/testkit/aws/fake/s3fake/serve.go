@@ -13,7 +13,8 @@ import (
 
 const namespace = ` xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`
 
-// Serve answers a request that Identify has read; body is the body as sent.
+// Serve serves a request whose operation Identify has determined; body is the
+// body as sent.
 func (s *Store) Serve(w http.ResponseWriter, r *http.Request, o Operation, body []byte) error {
 	err := s.serve(w, r, o, body)
 	if err != nil {
@@ -22,7 +23,7 @@ func (s *Store) Serve(w http.ResponseWriter, r *http.Request, o Operation, body 
 	return err
 }
 
-// WriteError refuses a request in S3's way: without a body for HEAD.
+// WriteError writes an error in S3's format: without a body for HEAD.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e := wire.AsError(err)
 	id := wire.NewID(8)
@@ -152,7 +153,7 @@ func (s *Store) serveBucket(w http.ResponseWriter, r *http.Request, o Operation,
 	return nil
 }
 
-// serveSetting keeps a bucket's subresource as it was put and gives it back.
+// serveSetting stores a bucket's subresource unchanged and returns it.
 func (b *bucket) serveSetting(w http.ResponseWriter, r *http.Request, body []byte) error {
 	for _, s := range settings() {
 		if !r.URL.Query().Has(s.query) {
@@ -184,7 +185,7 @@ func (b *bucket) writeSetting(w http.ResponseWriter, s setting) error {
 		w.Header().Set("Content-Type", mediaType)
 		_, err := w.Write(data)
 		return err
-	case s.query == "encryption": // every bucket has had a default since 2023
+	case s.query == "encryption": // since 2023 every bucket has a default
 		wire.WriteXML(w, http.StatusOK, wire.Group("ServerSideEncryptionConfiguration"+namespace, wire.Group("Rule",
 			wire.Group("ApplyServerSideEncryptionByDefault", wire.Text("SSEAlgorithm", "AES256")), wire.Bool("BucketKeyEnabled", false))))
 	case s.missing == "":

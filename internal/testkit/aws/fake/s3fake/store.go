@@ -1,6 +1,6 @@
 // Package s3fake is a small S3: versions, delete markers, multipart uploads,
-// conditional writes and the bucket settings that a deploy makes, by path-style
-// REST. Objects live in memory.
+// conditional writes and the bucket settings that a deploy uses, over
+// path-style REST. Objects are in memory.
 package s3fake
 
 import (
@@ -22,7 +22,7 @@ type Store struct {
 	buckets map[string]*bucket
 }
 
-// New makes an empty store.
+// New returns an empty store.
 func New(account, region string) *Store {
 	return &Store{account: account, region: region, buckets: map[string]*bucket{}}
 }
@@ -33,7 +33,7 @@ type bucket struct {
 	versioning string // "", Enabled or Suspended
 	keys       map[string][]*version
 	uploads    map[string]*upload
-	settings   map[string][]byte // by subresource, the body as it was put
+	settings   map[string][]byte // by subresource, the body as sent
 }
 
 // version is one version of an object, or a delete marker.
@@ -64,7 +64,7 @@ func (s *Store) bucket(name string) (*bucket, error) {
 	return b, nil
 }
 
-// CreateBucket makes a bucket, as CloudFormation does.
+// CreateBucket creates a bucket, like CloudFormation.
 func (s *Store) CreateBucket(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +78,7 @@ func (s *Store) CreateBucket(name string) error {
 	return nil
 }
 
-// SetVersioning takes Enabled or Suspended.
+// SetVersioning sets Enabled or Suspended.
 func (s *Store) SetVersioning(name, status string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,8 +90,8 @@ func (s *Store) SetVersioning(name, status string) error {
 	return nil
 }
 
-// Versioning is a bucket's: empty, Enabled or Suspended; ok is false where
-// there is no such bucket.
+// Versioning returns a bucket's versioning: empty, Enabled or Suspended; ok is
+// false if the bucket doesn't exist.
 func (s *Store) Versioning(name string) (status string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func (s *Store) Versioning(name string) (status string, ok bool) {
 	return b.versioning, true
 }
 
-// DeleteBucket refuses while any version or delete marker is left.
+// DeleteBucket fails while a version or delete marker remains.
 func (s *Store) DeleteBucket(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +134,7 @@ func (s *Store) Empty(bucketName string) error {
 	return nil
 }
 
-// Buckets names every bucket, sorted.
+// Buckets lists every bucket, sorted.
 func (s *Store) Buckets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,7 +146,7 @@ func (s *Store) Buckets() []string {
 	return names
 }
 
-// Put stores an object from inside the fake, as a service of AWS would.
+// Put stores an object, like an AWS service.
 func (s *Store) Put(bucketName, key string, data []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *Store) Put(bucketName, key string, data []byte) error {
 	return nil
 }
 
-// Get reads an object's current version.
+// Get returns an object's current version.
 func (s *Store) Get(bucketName, key string) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +213,7 @@ func (b *bucket) sorted() []string {
 	return keys
 }
 
-// current is a key's newest version unless that is a delete marker.
+// current returns a key's newest version unless it is a delete marker.
 func (b *bucket) current(key string) *version {
 	versions := b.keys[key]
 	if len(versions) == 0 || versions[len(versions)-1].marker {
@@ -222,7 +222,7 @@ func (b *bucket) current(key string) *version {
 	return versions[len(versions)-1]
 }
 
-// find gives one version; an empty id means the current one.
+// find returns a version; an empty id means the current one.
 func (b *bucket) find(key, id string) (*version, error) {
 	if id == "" {
 		if v := b.current(key); v != nil {
@@ -248,8 +248,8 @@ func (b *bucket) put(key string, data []byte, header http.Header) *version {
 	return v
 }
 
-// push makes v the newest version, replacing version "null" when the bucket
-// does not keep versions.
+// push makes v the newest version; without versioning it replaces version
+// "null".
 func (b *bucket) push(v *version) {
 	v.id = "null"
 	if b.versioning == "Enabled" {
@@ -259,8 +259,8 @@ func (b *bucket) push(v *version) {
 	b.keys[v.key] = append(others, v)
 }
 
-// remove deletes a version for good, or, without an id, puts a delete marker;
-// it gives the marker, or the version that went.
+// remove deletes a version for good, or, without an id, adds a delete marker;
+// it returns the marker or the deleted version.
 func (b *bucket) remove(key, id string) *version {
 	if id == "" {
 		if b.versioning != "" {

@@ -54,7 +54,7 @@ func (b *bucket) serveUpload(w http.ResponseWriter, r *http.Request, o Operation
 	return nil
 }
 
-// complete joins the parts that the request names.
+// complete joins the parts listed in the request.
 func (b *bucket) complete(w http.ResponseWriter, r *http.Request, u *upload, body []byte) error {
 	var in struct {
 		Part []struct {

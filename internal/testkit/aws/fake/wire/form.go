@@ -21,7 +21,7 @@ func (f Form) List(name string) []string {
 	}
 }
 
-// Structs reads Name.member.1.Field, and so on, as one map of fields each.
+// Structs reads Name.member.1.Field and so on, as one map of fields each.
 func (f Form) Structs(name string, fields ...string) []map[string]string {
 	var out []map[string]string
 	for i := 1; ; i++ {
@@ -38,10 +38,10 @@ func (f Form) Structs(name string, fields ...string) []map[string]string {
 	}
 }
 
-// Bool reads true or false; absent is false.
+// Bool reads true or false; false if missing.
 func (f Form) Bool(name string) bool { return f.Get(name) == "true" }
 
-// Int reads a number; absent or unreadable is fallback.
+// Int reads a number; fallback if missing or invalid.
 func (f Form) Int(name string, fallback int) int {
 	if n, err := strconv.Atoi(f.Get(name)); err == nil {
 		return n

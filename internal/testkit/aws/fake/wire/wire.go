@@ -1,5 +1,5 @@
-// Package wire writes and reads what AWS services send: errors and XML of the
-// Query protocol, errors and bodies of the JSON and REST protocols.
+// Package wire reads and writes the protocols of AWS services: errors and XML
+// of the Query protocol, errors and bodies of the JSON and REST protocols.
 package wire
 
 import (
@@ -14,25 +14,25 @@ import (
 	"strings"
 )
 
-// Error is an answer that a service refuses a call with.
+// Error is an error response of a service.
 type Error struct {
-	// Status is the HTTP status, 400 when zero.
+	// Status is the HTTP status, 400 if zero.
 	Status int
-	// Code is what the client's APIError.ErrorCode returns.
+	// Code is the value of the client's APIError.ErrorCode.
 	Code string
-	// Message is the text beside it.
+	// Message is the error message.
 	Message string
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// Errorf makes an Error with status 400.
+// Errorf returns an Error with status 400.
 func Errorf(code, format string, args ...any) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// AsError turns any error into an Error; one of the fake's own faults is an
-// InternalFailure.
+// AsError converts any error to an Error; an error of the fake itself becomes
+// an InternalFailure.
 func AsError(err error) *Error {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -44,14 +44,14 @@ func AsError(err error) *Error {
 	return e
 }
 
-// NewID gives n random bytes in hex.
+// NewID returns n random bytes in hex.
 func NewID(n int) string {
 	b := make([]byte, n)
-	rand.Read(b) // never fails: crypto/rand aborts the program instead
+	rand.Read(b) // never fails: crypto/rand would crash the program instead
 	return hex.EncodeToString(b)
 }
 
-// NewUUID gives a random UUID.
+// NewUUID returns a random UUID.
 func NewUUID() string {
 	h := NewID(16)
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
@@ -64,13 +64,13 @@ type Node struct {
 	Children []Node
 }
 
-// Text is an element that holds text.
+// Text returns an element that contains text.
 func Text(name, text string) Node { return Node{Name: name, Text: text} }
 
-// Bool is an element that holds true or false.
+// Bool returns an element that contains true or false.
 func Bool(name string, v bool) Node { return Text(name, strconv.FormatBool(v)) }
 
-// Optional is Text, or nothing when text is empty.
+// Optional is Text, or nothing if text is empty.
 func Optional(name, text string) Node {
 	if text == "" {
 		return Node{}
@@ -78,10 +78,10 @@ func Optional(name, text string) Node {
 	return Text(name, text)
 }
 
-// Group is an element that holds elements.
+// Group returns an element that contains elements.
 func Group(name string, children ...Node) Node { return Node{Name: name, Children: children} }
 
-// List is Group over items each wrapped in an element member.
+// List is Group over items that are each wrapped in an element member.
 func List[T any](name, member string, items []T, each func(T) []Node) Node {
 	n := Node{Name: name}
 	for _, item := range items {
@@ -90,22 +90,23 @@ func List[T any](name, member string, items []T, each func(T) []Node) Node {
 	return n
 }
 
-// Write appends the node as XML; a node without a name is its text alone.
+// Write appends the node as XML; a node without a name is only its text.
 func (n Node) Write(b *strings.Builder) {
 	if n.Name == "" {
-		_ = xml.EscapeText(b, []byte(n.Text)) // a strings.Builder takes every write
+		_ = xml.EscapeText(b, []byte(n.Text)) // a strings.Builder never fails
 		return
 	}
 	tag, _, _ := strings.Cut(n.Name, " ")
 	b.WriteString("<" + n.Name + ">")
-	_ = xml.EscapeText(b, []byte(n.Text)) // a strings.Builder takes every write
+	_ = xml.EscapeText(b, []byte(n.Text)) // a strings.Builder never fails
 	for _, c := range n.Children {
 		c.Write(b)
 	}
 	b.WriteString("</" + tag + ">")
 }
 
-// WriteXML answers with one element; write errors mean that the client is gone.
+// WriteXML responds with one element; write errors mean that the client has
+// disconnected.
 func WriteXML(w http.ResponseWriter, status int, root Node) {
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
@@ -116,14 +117,14 @@ func WriteXML(w http.ResponseWriter, status int, root Node) {
 	_, _ = w.Write([]byte(b.String()))
 }
 
-// WriteQuery answers a call of the Query protocol.
+// WriteQuery responds to a call of the Query protocol.
 func WriteQuery(w http.ResponseWriter, namespace, action string, result ...Node) {
 	WriteXML(w, http.StatusOK, Group(action+`Response xmlns="`+namespace+`"`,
 		Group(action+"Result", result...),
 		Group("ResponseMetadata", Text("RequestId", NewUUID()))))
 }
 
-// WriteQueryError refuses a call of the Query protocol.
+// WriteQueryError responds to a call of the Query protocol with an error.
 func WriteQueryError(w http.ResponseWriter, err error) {
 	e := AsError(err)
 	WriteXML(w, e.Status, Group("ErrorResponse",
@@ -131,7 +132,7 @@ func WriteQueryError(w http.ResponseWriter, err error) {
 		Text("RequestId", NewUUID())))
 }
 
-// WriteJSON answers with v as JSON of the given media type.
+// WriteJSON responds with v as JSON of the given media type.
 func WriteJSON(w http.ResponseWriter, status int, mediaType string, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -143,7 +144,8 @@ func WriteJSON(w http.ResponseWriter, status int, mediaType string, v any) {
 	_, _ = w.Write(data)
 }
 
-// WriteJSONError refuses a call of the JSON or REST protocols.
+// WriteJSONError responds to a call of the JSON or REST protocols with an
+// error.
 func WriteJSONError(w http.ResponseWriter, err error) {
 	e := AsError(err)
 	w.Header().Set("X-Amzn-Errortype", e.Code)

@@ -1,6 +1,6 @@
-// Command bootstrap is a Lambda function for the fake's own tests. What it does
-// is in the event: {"do": "echo" | "error" | "exit" | "sleep" | "environment"},
-// a custom resource, a batch of records, or a proxy event.
+// Command bootstrap is a Lambda function for the fake's own tests. The event
+// selects its behavior: {"do": "echo" | "error" | "exit" | "sleep" |
+// "environment"}, a custom resource, a batch of records, or a proxy event.
 package main
 
 import (
@@ -88,7 +88,7 @@ func put(ctx context.Context, e event) error {
 	return err
 }
 
-// answer does what the resource's property Mode asks for.
+// answer responds according to the resource's property Mode.
 func answer(ctx context.Context, e event) error {
 	mode, _ := e.ResourceProperties["Mode"].(string)
 	fmt.Println(e.RequestType, mode)
