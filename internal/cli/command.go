@@ -71,8 +71,8 @@ variables.yaml.
 Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 4 credentials or permission, 5 stack operation failed, 6 canceled or declined,
 7 another operation is running, 8 finished, but something was left behind.
-An interrupt is 6, except of local and dashboard once they are ready. A failed write
-to standard output is 1, and so is a network that fails.`,
+An interrupt exits with 6, except for local and dashboard once they are ready. A failed
+write to standard output and a failing network exit with 1.`,
 		Version:       programVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -36,13 +36,13 @@ func newDashboardCmd(a *App) *cobra.Command {
 		Use:   "dashboard",
 		Short: "Show the stack's events, users and metrics, live, in a browser.",
 		Long: `Serve a page on this machine that shows a deployed stack's events, users, metrics
-and health, live, until Ctrl-C. It listens on 127.0.0.1 only and signs what the
-page asks with your AWS credentials; they need the policy in the output
+and health, live, until Ctrl-C. It listens on 127.0.0.1 only and signs the page's
+requests with your AWS credentials, which need the policy in the output
 ReadMetricsPolicyArn, and cloudwatch:GetMetricData.
 
-What an open page costs, at list prices of us-east-1: it asks the API about 1.5
-times a second, some 2 cents an hour with Lambda, and CloudWatch for ` + strconv.Itoa(awsstack.Metrics()) + ` metrics
-each ` + strconv.Itoa(int(awsstack.Kept.Seconds())) + ` seconds, 1.2 cents an hour. A hidden page asks a tenth of that.`,
+Costs of an open page at list prices of us-east-1: about 1.5 API requests per second,
+2 cents per hour including Lambda, and CloudWatch data of ` + strconv.Itoa(awsstack.Metrics()) + ` metrics
+every ` + strconv.Itoa(int(awsstack.Kept.Seconds())) + ` seconds, 1.2 cents per hour. A hidden page sends a tenth of these requests.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDashboard(cmd.Context(), a, o) },
 	}
 	cmd.Flags().IntVar(&o.port, "port", 8080, "port to listen on, 0 to 65535; 0 takes a free one")

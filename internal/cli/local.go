@@ -49,13 +49,13 @@ func newLocalCmd(a *App) *cobra.Command {
 		Use:   "local",
 		Short: "Run the whole platform on this machine, with a dashboard.",
 		Long: `local runs the deployed functions on this machine, without an AWS account: an HTTP
-gateway with the deployed routes and limits, a durable stream, the mappings with
-the settings of the variables file (development's, unless --env names others),
-PostgreSQL and Redis for real, and a folder as the archive.
+gateway with the deployed routes and limits, a durable stream, the event source
+mappings with the settings of the variables file (development's unless --env is
+given), real PostgreSQL and Redis servers, and a folder as the archive.
 
-Ctrl-C takes no more events, waits until those it has are loaded and archived,
-and ends all that it started; a second one ends everything at once. The next start
-goes on where the stream was.`,
+Ctrl-C rejects new events, waits until accepted ones are loaded and archived, and
+stops everything that it started. A second Ctrl-C stops immediately; accepted events
+stay in the stream, and the next start loads them.`,
 		Example: `  streamctl local
   streamctl send --url http://127.0.0.1:8080 --rate 100 --for 30s
   streamctl local --ephemeral --fault throttle=0.3,pg-down=10s`,

@@ -37,10 +37,10 @@ func newMetricsValuesCmd(a *App) *cobra.Command {
 		Short: "List the dimension values of a metric that have a place, and forget some",
 		Long: `List the values of a metric (events by default) that have counts of their own: a
 hundred, and the event types in EventTypes. All other values are counted together as
-__other__. A value that no event was loaded with for 30 days loses its place.
+__other__. A value that occurs in no loaded event for 30 days loses its place.
 
---forget releases the places of values immediately. Their counts so far stay, and a value
-that is loaded again gets a place when there is one.`,
+--forget releases the places of values immediately. Their counts so far stay, and a
+value that is loaded again gets a place if one is free.`,
 		Example: `  streamctl metrics values
   streamctl metrics values revenue -o json
   streamctl metrics values --forget junk1 --forget junk2

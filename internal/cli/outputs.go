@@ -20,7 +20,7 @@ func newOutputsCmd(a *App) *cobra.Command {
 		Short: "Show the stack's outputs, or the value of one.",
 		Long: `Show the stack's outputs. With a KEY, only its value:
   curl "$(streamctl outputs ApiEndpoint)/events" …
---output env writes lines for a shell: eval "$(streamctl outputs -o env)"`,
+--output env prints shell assignments: eval "$(streamctl outputs -o env)"`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runOutputs(cmd.Context(), a, args) },
 	}

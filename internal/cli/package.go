@@ -29,8 +29,8 @@ func newPackageCmd(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "package",
 		Short: "Build the functions and upload their code",
-		Long: `Build the functions, zip them reproducibly, and upload what is missing to the
-artifact bucket, which is created once per account and region. The digests are
+		Long: `Build the functions, zip them reproducibly, and upload the missing ones to
+the artifact bucket, which is created once per account and region. The digests are
 saved in .streamctl/artifacts.json beside the variables file, where render reads them.
 
   streamctl package --env production`,

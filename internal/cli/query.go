@@ -27,10 +27,9 @@ func newQueryCmd(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "query <metric>",
 		Short: "Query a metric: summary, events, users, or a declared metric",
-		Long: `query asks the stack's API, signed with your AWS credentials, or --url, for
-summary (the last hour), events (by time and type), users (by day), or a metric that
-the variables file declares. Text shows a small chart; -o json and -o csv give every
-point, with all digits of exact numbers.`,
+		Long: `Query the stack's API, signed with your AWS credentials, or the API at --url: summary
+(the last hour), events (by time and type), users (per day), or a declared metric. Text
+shows a small chart; -o json and -o csv print every point with exact numbers.`,
 		Example: `  streamctl query summary
   streamctl query events --last 6h --step 10m
   streamctl query revenue --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z --step 24h -o csv`,

@@ -17,7 +17,7 @@ func newRenderCmd(a *App) *cobra.Command {
 		Use:   "render",
 		Short: "Write the CloudFormation template to standard output.",
 		Long: `Write the CloudFormation template for an environment to standard output.
-Nothing is built and AWS isn't called: streamctl render > main.yaml`,
+Nothing is built and AWS is not called: streamctl render > main.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runRender(cmd.Context(), a, format) },
 	}
 	cmd.Flags().StringVar(&format, "format", "", "yaml or json; the same as --output (default: yaml)")

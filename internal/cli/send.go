@@ -47,9 +47,9 @@ are generated: sessions of a shop's or an app's users, with --rate, --count or -
 A file is JSON in UTF-8 or UTF-16, gzip or not: one event per line, documents over
 several lines, arrays, or {"events": [...]}.
 
-Events without eventId and timestamp get both before they are sent, so that a retry
-counts once. Rejected lines are kept in FILE.rejected. Events that were not accepted,
-also those that an interrupt left unread, are kept in FILE.unsent with their ids:
+Events without eventId and timestamp get both before they are sent, so that a retry is
+counted once. Rejected lines are saved in FILE.rejected. Events that were not accepted,
+including those that an interrupt left unread, are saved in FILE.unsent with their ids:
 send that file to continue. While FILE.unsent exists, FILE is not sent again.`,
 		Example: `  streamctl send events.ndjson
   streamctl send --user user123 --type page_view --properties '{"page": "/dashboard"}'

@@ -20,8 +20,8 @@ func newStatusCmd(a *App) *cobra.Command {
 		Use:   "status",
 		Short: "Show the stack's status, its meaning, and the stack's problems",
 		Long: `Show the stack's status, its meaning, and the stack's problems. --follow shows a running
-operation to its end, whoever began it; Ctrl-C then stops following it, and the operation
-continues.
+operation to its end, also one of another operator. Ctrl-C then stops following it; the
+operation continues.
 
   streamctl status --env production --follow`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), a, follow) },

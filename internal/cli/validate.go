@@ -16,8 +16,8 @@ func newValidateCmd(a *App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate",
 		Short: "Check the variables file and its template",
-		Long: `Check the variables file for an environment, or, without --env, for all three,
-and build the template. AWS isn't called. Exit code 3 if anything is wrong.`,
+		Long: `Check the variables file for one environment, or without --env for all three, and
+build the template. AWS is not called. Problems end with exit code 3.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runValidate(cmd.Context(), a) },
 	}
 }

@@ -78,7 +78,7 @@ func failures() []staged {
 		{"no permission", fails("Key", "User: arn:aws:iam::123456789012:user/dev is not authorized to perform: kms:CreateKey on resource: *"), creating},
 		{"no permission for tags", fails("Topic", "Encountered a permissions error performing a tagging operation, please add required tag permissions"), creating},
 		{"name taken", fails("Topic", "events-topic already exists"), creating},
-		{"cancelled ones don't count", fails("Bucket", "The requested bucket name is not available: BucketAlreadyExists"), creating},
+		{"canceled ones don't count", fails("Bucket", "The requested bucket name is not available: BucketAlreadyExists"), creating},
 		{"service trouble", fails("Topic", `Resource handler returned message: "Internal Failure (Service: Sns, Status Code: 500)"`), creating},
 		{"update", made(fails("Topic", "Invalid parameter: DisplayName must contain printable characters")), updating},
 		{"update denied by policy", made(fails("Topic", "Action denied by stack policy: Statement [#2] does not allow [Update:Replace] for resource [LogicalResourceId/Topic]")), updating},
@@ -108,7 +108,7 @@ func TestWhyItFailed(t *testing.T) {
 	var b strings.Builder
 	for _, f := range failures() {
 		op, fake, _ := operator(t, awsfake.Options{Delay: func(kind string) time.Duration {
-			return map[string]time.Duration{"AWS::RDS::DBInstance": 30 * time.Millisecond}[kind] // so that it is cancelled
+			return map[string]time.Duration{"AWS::RDS::DBInstance": 30 * time.Millisecond}[kind] // so that it is canceled
 		}})
 		own := *op
 		own.Clients = deploy.NewClients(config(fake, quickly), true)

@@ -129,7 +129,7 @@ func TestGoldenTree(t *testing.T) {
 		if title != "failed" {
 			return
 		}
-		fmt.Fprintln(&out, "=== failed, with colours")
+		fmt.Fprintln(&out, "=== failed, with colors")
 		for _, line := range s.show.state.tree(s.now, 80, 24, true) {
 			fmt.Fprintf(&out, "%q\n", line)
 		}

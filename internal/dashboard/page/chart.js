@@ -232,8 +232,8 @@ export class Chart {
     const head = (d.headOf ? d.headOf(t) : moment(t, d.step)) + (d.open && i === d.times.length - 1 ? ", so far" : "");
     const rows = d.series.map((s) => ({ name: s.name, color: s.color, value: s.values[i], text: s.values[i] === null || s.values[i] === undefined ? "\u2013" : format(s.values[i], s, i, d) }));
     if (d.series.length > 1 && d.kind !== "line") {
-      const told = rows.filter((r) => r.value).reverse();
-      return { head, rows: [{ name: "All", text: grouped(rows.reduce((a, r) => a + (r.value ?? 0), 0)) }, ...told] };
+      const shown = rows.filter((r) => r.value).reverse();
+      return { head, rows: [{ name: "All", text: grouped(rows.reduce((a, r) => a + (r.value ?? 0), 0)) }, ...shown] };
     }
     return { head, rows };
   }

@@ -171,8 +171,8 @@ func (w *markWriter) close() error {
 	return file.Close()
 }
 
-// samePath returns an error if an open file was removed or replaced: what is
-// written to it would be lost when this process ends.
+// samePath returns an error if an open file was removed or replaced: data written
+// to it would be lost when this process ends.
 func samePath(file *os.File, path string) error {
 	opened, err := file.Stat()
 	if err != nil {

@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 		{"the line of a string of a Go file", "a.go", "package a\n\nconst text = `first line of\nthis shall be reported`\n",
 			[]string{`a.go:4: "shall": write "must", "can" or "may"`}},
 		{"a message", "a.go", "package a\n\nvar err = errors.New(\"the update was cancelled by Ctrl-C\")\n",
-			[]string{`a.go:3: "cancelled": write "canceled", "canceling"`}},
+			[]string{`a.go:3: "was cancelled": write "canceled", "canceling"`}},
 		{"identifiers and keys are not prose", "a.go", "package a\n\nvar shall = m[\"told\"]\n", nil},
 		{"code in backticks", "a.md", "The user `whoever` runs `put back`.", nil},
 		{"a code block", "a.md", "text\n\n```\nRedis is away\n```\n\nRedis is away", []string{`a.md:7: "is away": write "unavailable"`}},

@@ -69,7 +69,7 @@ func (fn *function) logGroup(props map[string]any) string {
 	return "/aws/lambda/" + fn.name
 }
 
-// result is what an invocation gave.
+// result is the result of an invocation.
 type result struct {
 	payload []byte
 	// functionError is empty, or Unhandled, Lambda's value for a failure.

@@ -163,7 +163,7 @@ func hijack(ctx context.Context, conn *pgconn.PgConn) (*pgconn.HijackedConn, err
 	return conn.Hijack()
 }
 
-// usesIAM says that a role logs in by token: a member of rds_iam, other than
+// usesIAM reports whether a role logs in by token: a member of rds_iam other than
 // the master.
 func (p *Proxy) usesIAM(ctx context.Context, user string) (member bool, err error) {
 	if user == p.o.Master {

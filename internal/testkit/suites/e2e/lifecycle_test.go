@@ -46,7 +46,7 @@ func TestDevelopment(t *testing.T) {
 	if left := existing(w.platform.Fake, "life"); left != "" {
 		t.Errorf("left:\n%s", left)
 	}
-	w.streamctl("destroy", "--env", "development", "--yes").want(0).says("There is no stack life in account 123456789012, us-east-1.")
+	w.streamctl("destroy", "--env", "development", "--yes").want(0).says("Stack life does not exist in account 123456789012, us-east-1.")
 	w.streamctl("status", "--env", "development").want(1).says("stack does not exist")
 
 	// Immediately again.

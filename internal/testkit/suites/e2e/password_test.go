@@ -123,7 +123,7 @@ func TestPasswordIsNowhere(t *testing.T) {
 				t.Errorf("%s has the password", where)
 			}
 		}
-		found("what was printed", printed.String())
+		found("the output", printed.String())
 		found("a process's arguments", processes)
 		calls := 0
 		for _, body := range said.bodies {

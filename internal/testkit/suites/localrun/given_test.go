@@ -81,7 +81,7 @@ func TestWatch(t *testing.T) {
 		}
 	}
 	change("func Analyze(event.Event) []Measure { return 3 }")
-	await(t, func() bool { return strings.Contains(l.Log(), "what was built before goes on") })
+	await(t, func() bool { return strings.Contains(l.Log(), "the previous build keeps running") })
 	if sent := <-send(t, dir, "--url", l.API, "--count", "10"); sent.Accepted != 10 {
 		t.Fatalf("after code that doesn't build: %+v", sent)
 	}
