@@ -69,7 +69,7 @@ const retryAfterSeconds = 2
 // Handle handles one request and adds the CORS headers for the origins in the
 // environment. Every request gets a response; an error is a bug.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-	return api.AllowOrigins(h.env.CorsOrigins, h.handle)(ctx, req)
+	return api.AllowOrigins(h.env.CorsOrigins, http.MethodPost, h.handle)(ctx, req)
 }
 
 func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -120,7 +121,7 @@ type result struct {
 // Handle handles one request and adds the CORS headers for the origins in the
 // environment. Every request gets a response; an error is a bug.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-	return api.AllowOrigins(h.origins, h.handle)(ctx, req)
+	return api.AllowOrigins(h.origins, http.MethodGet, h.handle)(ctx, req)
 }
 
 func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {

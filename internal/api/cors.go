@@ -2,34 +2,42 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// CORSRequestHeaders are the headers of a signed request from a browser, as the
-// gateway lists them in a preflight response.
-const CORSRequestHeaders = "Authorization,Content-Type,Content-Encoding,X-Amz-Date,X-Amz-Security-Token,X-Amz-Content-Sha256,If-None-Match"
+// corsRequestHeaders are the headers of a signed request from a browser.
+const corsRequestHeaders = "Authorization,Content-Type,Content-Encoding,X-Amz-Date,X-Amz-Security-Token,X-Amz-Content-Sha256,If-None-Match"
 
-// CORSResponseHeaders are the response headers that a page may read, beside
+// corsResponseHeaders are the response headers that a page may read, in addition to
 // those that every page may.
-const CORSResponseHeaders = "ETag,Retry-After,x-amzn-ErrorType,x-amzn-RequestId"
+const corsResponseHeaders = "ETag,Retry-After,x-amzn-ErrorType,x-amzn-RequestId"
 
 // Handler answers a request of API Gateway.
 type Handler func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 
-// AllowOrigins adds CORS headers to the responses of next for requests from one
-// of the origins; "*" is every origin. Without origins it adds nothing. Preflight
-// requests do not reach a function: the gateway answers them.
-func AllowOrigins(origins []string, next Handler) Handler {
+// preflightSeconds is how long a browser caches a preflight response.
+const preflightSeconds = "3600"
+
+// AllowOrigins adds CORS headers to the responses of next for requests from one of the
+// origins; "*" is every origin. It responds itself to preflight requests, which
+// carry no signature, and allows method and OPTIONS. Without origins it adds nothing.
+func AllowOrigins(origins []string, method string, next Handler) Handler {
 	if len(origins) == 0 {
 		return next
 	}
 	return func(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		response, err := next(ctx, r)
-		if err != nil {
-			return response, err
+		var response events.APIGatewayProxyResponse
+		if r.HTTPMethod == http.MethodOptions {
+			response = preflight(method)
+		} else {
+			var err error
+			if response, err = next(ctx, r); err != nil {
+				return response, err
+			}
 		}
 		if response.Headers == nil {
 			response.Headers = map[string]string{}
@@ -44,9 +52,17 @@ func AllowOrigins(origins []string, next Handler) Handler {
 		default:
 			return response, nil
 		}
-		response.Headers["Access-Control-Expose-Headers"] = CORSResponseHeaders
+		response.Headers["Access-Control-Expose-Headers"] = corsResponseHeaders
 		return response, nil
 	}
+}
+
+func preflight(method string) events.APIGatewayProxyResponse {
+	return events.APIGatewayProxyResponse{StatusCode: http.StatusNoContent, Headers: map[string]string{
+		"Access-Control-Allow-Headers": corsRequestHeaders,
+		"Access-Control-Allow-Methods": method + ",OPTIONS",
+		"Access-Control-Max-Age":       preflightSeconds,
+	}}
 }
 
 // header returns the value of a header, whose name API Gateway passes as the

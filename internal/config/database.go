@@ -13,18 +13,18 @@ import (
 // CloudFormation matches a pattern with the whole value.
 const (
 	ProjectNamePattern = `^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$`
-	ProjectNameRule    = "1 to 64 letters, digits, spaces, dots, hyphens and underscores, beginning with a letter or digit"
+	ProjectNameRule    = "1 to 64 letters, digits, spaces and ._-, beginning with a letter or digit"
 
 	// UsernamePattern is RDS's limit for a PostgreSQL master: 16 characters.
 	UsernamePattern = `^[a-z][a-z0-9_]{0,15}$`
-	UsernameRule    = "1 to 16 small letters, digits and underscores, beginning with a letter; reserved words are not allowed"
+	UsernameRule    = "1 to 16 small letters, digits and underscores, beginning with a letter; no reserved words"
 
 	// PasswordPattern is printable ASCII without / " @ ' \ and space.
 	PasswordPattern = `^[!#-&(-.0-?A-\[\]-~]{8,128}$`
-	PasswordRule    = `8 to 128 printable ASCII characters, none of / " @ ' \ or space`
+	PasswordRule    = `8 to 128 printable ASCII characters without / " @ ' \ or space`
 
 	InstanceClassPattern = `^db\.(t3|t4g)\.(micro|small|medium|large|2?xlarge)$|^db\.(m5|m6g|m6i|m7g|m7i|m8g|r5|r6g|r6i|r7g|r7i|r8g)\.(large|(2|4|8|12|16|24)?xlarge)$`
-	InstanceClassRule    = "an RDS class such as db.t4g.micro, db.t3.medium or db.m7g.large"
+	InstanceClassRule    = "an RDS class such as db.t3.medium or db.m7g.large"
 )
 
 // reservedUsernames are rejected by RDS or PostgreSQL as a master user, or are roles

@@ -31,6 +31,7 @@ func Default(environment string) Variables {
 		ThrottleRate:          1000,
 		ThrottleBurst:         2000,
 		ApiGatewayAccountRole: AccountRoleCreate,
+		ApiEndpointAccessMode: AccessModeStrict,
 
 		EventMaxAgeDays:        30,
 		WarehouseRetentionDays: 400,

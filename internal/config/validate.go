@@ -16,6 +16,7 @@ var (
 	environments     = []string{Production, Staging, Development}
 	streamModes      = []string{StreamProvisioned, StreamOnDemand}
 	accountRoles     = []string{AccountRoleCreate, AccountRoleExisting}
+	accessModes      = []string{AccessModeStrict, AccessModeBasic}
 	engineVersions   = []string{"16", "17"}
 	logRetentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
@@ -217,6 +218,7 @@ func (v Variables) edge(r *rules) {
 	r.between("ThrottleRate", v.ThrottleRate, 1, 10000, " requests per second")
 	r.between("ThrottleBurst", v.ThrottleBurst, 1, 5000, " requests")
 	r.oneOf("ApiGatewayAccountRole", v.ApiGatewayAccountRole, accountRoles)
+	r.oneOf("ApiEndpointAccessMode", v.ApiEndpointAccessMode, accessModes)
 	r.between("EventMaxAgeDays", v.EventMaxAgeDays, 1, 365, " days")
 	least := max(v.EventMaxAgeDays+(v.StreamRetentionHours+23)/24+1, 37)
 	if d := v.WarehouseRetentionDays; d > maxDays {

@@ -28,6 +28,12 @@ const (
 	AccountRoleExisting = "existing"
 )
 
+// Values of ApiEndpointAccessMode.
+const (
+	AccessModeStrict = "STRICT"
+	AccessModeBasic  = "BASIC"
+)
+
 // Values of WebAcl beside an ARN.
 const (
 	WebAclOwn  = "true"
@@ -111,6 +117,9 @@ type Variables struct {
 	ThrottleBurst int `yaml:"ThrottleBurst"`
 	// ApiGatewayAccountRole is create or existing.
 	ApiGatewayAccountRole string `yaml:"ApiGatewayAccountRole"`
+	// ApiEndpointAccessMode is STRICT, which rejects requests whose TLS server name
+	// differs from the Host header, or BASIC.
+	ApiEndpointAccessMode string `yaml:"ApiEndpointAccessMode"`
 
 	// Metrics are the declared metrics, in addition to events by type.
 	Metrics []metric.Definition `yaml:"Metrics"`

@@ -74,11 +74,11 @@ func alarms(v config.Variables) []alarm {
 func apiAlarms(v config.Variables) []alarm {
 	api := metricsOf("AWS/ApiGateway", "ApiName", Ref("AWS::StackName")) // it has one stage
 	return []alarm{
-		{id: "ApiErrorsAlarm", description: "The API returns 5xx", metrics: []metricRef{api("5XXError", "Average")},
+		{id: "ApiErrorsAlarm", metrics: []metricRef{api("5XXError", "Average")},
 			seconds: 60, datapoints: 3, of: 5, threshold: 0.01, missing: "notBreaching"},
-		{id: "ApiLatencyAlarm", description: "The API is slow", metrics: []metricRef{api("Latency", "p99")},
+		{id: "ApiLatencyAlarm", metrics: []metricRef{api("Latency", "p99")},
 			seconds: 60, datapoints: 5, of: 5, threshold: 2000, missing: "notBreaching"},
-		{id: "ApiBusyAlarm", description: "The API gets more than 80 % of ThrottleRate", metrics: []metricRef{api("Count", "Sum")},
+		{id: "ApiBusyAlarm", description: "Requests exceed 80 % of ThrottleRate", metrics: []metricRef{api("Count", "Sum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: float64(v.ThrottleRate) * 60 * 0.8, missing: "notBreaching"},
 	}
 }
@@ -97,27 +97,24 @@ func streamAlarms(v config.Variables, own source) []alarm {
 	// One percent of the shards' capacity per minute.
 	busy := fmt.Sprintf("MAX([m0/%d,m1/%d])", shards*600, shards*60<<20/100)
 	return []alarm{
-		{id: "StreamBusyAlarm", description: "The stream uses 80 % of its shards' capacity",
-			metrics: []metricRef{stream("IncomingRecords", "Sum"), stream("IncomingBytes", "Sum")}, expression: busy,
+		{id: "StreamBusyAlarm", metrics: []metricRef{stream("IncomingRecords", "Sum"), stream("IncomingBytes", "Sum")}, expression: busy,
 			seconds: 60, datapoints: 3, of: 5, threshold: 80, missing: "notBreaching"},
-		{id: "StreamThrottledAlarm", description: "The stream throttles writes: add shards",
-			// The sum over all calls, including PutRecords.ThrottledRecords.
+		{id: "StreamThrottledAlarm", // The sum over all calls, including PutRecords.ThrottledRecords.
 			metrics: []metricRef{stream("WriteProvisionedThroughputExceeded", "Sum")},
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "StreamFailedAlarm", description: "Kinesis fails to store records", metrics: []metricRef{stream("PutRecords.FailedRecords", "Sum")},
+		{id: "StreamFailedAlarm", metrics: []metricRef{stream("PutRecords.FailedRecords", "Sum")},
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "StreamLagAlarm", description: "Consumers of the stream are a minute behind", metrics: age,
+		{id: "StreamLagAlarm", metrics: age,
 			seconds: 60, datapoints: 3, of: 5, threshold: 60_000, missing: "notBreaching"},
-		{id: "StreamLossAlarm", description: "Consumers are a quarter of the stream's retention behind: records will be lost", metrics: age,
+		{id: "StreamLossAlarm", description: "Records will be lost", metrics: age,
 			seconds: 60, datapoints: 1, of: 1, threshold: float64(v.StreamRetentionHours) * 3600_000 / 4, missing: "notBreaching"},
-		{id: "ArchiveAlarm", description: "More events were accepted than archived", metrics: []metricRef{own(contract.MetricAccepted, "Sum"), own(contract.MetricArchived, "Sum")},
+		{id: "ArchiveAlarm", description: "Events are not archived", metrics: []metricRef{own(contract.MetricAccepted, "Sum"), own(contract.MetricArchived, "Sum")},
 			// Hourly, because the archive's last minute falls into the next hour. An
 			// archiver that writes nothing has no data, which SUM skips.
 			expression: "100*(2*m0-SUM(METRICS()))/m0", seconds: 3600, datapoints: 2, of: 3, threshold: 5, missing: "notBreaching"},
-		{id: "GivenUpAlarm", description: "Records were given up and saved in the bucket",
-			metrics: []metricRef{metricsOf("AWS/Lambda", "EventSourceMappingUUID", Ref(idProcessorSource))("OnFailureDestinationDeliveredEventCount", "Sum")},
+		{id: "GivenUpAlarm", metrics: []metricRef{metricsOf("AWS/Lambda", "EventSourceMappingUUID", Ref(idProcessorSource))("OnFailureDestinationDeliveredEventCount", "Sum")},
 			seconds: 60, datapoints: 1, of: 1, missing: "notBreaching"},
-		{id: "QuarantineAlarm", description: "An event could not be loaded and was quarantined", metrics: []metricRef{own(contract.MetricQuarantined, "Sum")},
+		{id: "QuarantineAlarm", metrics: []metricRef{own(contract.MetricQuarantined, "Sum")},
 			seconds: 60, datapoints: 1, of: 1, missing: "notBreaching"},
 	}
 }
@@ -125,15 +122,15 @@ func streamAlarms(v config.Variables, own source) []alarm {
 func warehouseAlarms(v config.Variables, own source) []alarm {
 	database := metricsOf("AWS/RDS", "DBInstanceIdentifier", Ref(idDatabase))
 	list := []alarm{
-		{id: "DatabaseCpuAlarm", description: "PostgreSQL is busy", metrics: []metricRef{database("CPUUtilization", "Average")},
+		{id: "DatabaseCpuAlarm", metrics: []metricRef{database("CPUUtilization", "Average")},
 			seconds: 60, datapoints: 5, of: 5, threshold: 80},
-		{id: "DatabaseConnectionsAlarm", description: "PostgreSQL is running out of connections", metrics: []metricRef{database("DatabaseConnections", "Maximum")},
+		{id: "DatabaseConnectionsAlarm", metrics: []metricRef{database("DatabaseConnections", "Maximum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: float64(config.MaxConnections(v.DatabaseInstanceClass) * 8 / 10)},
-		{id: "DatabaseMemoryAlarm", description: "PostgreSQL has less than 5 % of its memory left", metrics: []metricRef{database("FreeableMemory", "Average")},
+		{id: "DatabaseMemoryAlarm", metrics: []metricRef{database("FreeableMemory", "Average")},
 			seconds: 300, datapoints: 3, of: 3, below: true, threshold: float64(config.MemoryMiB(v.DatabaseInstanceClass)) * (1 << 20) * 0.05},
-		{id: "DatabaseStorageAlarm", description: "PostgreSQL has less than 15 % of its storage left", metrics: []metricRef{database("FreeStorageSpace", "Minimum")},
+		{id: "DatabaseStorageAlarm", metrics: []metricRef{database("FreeStorageSpace", "Minimum")},
 			seconds: 300, datapoints: 1, of: 1, below: true, threshold: float64(v.DatabaseStorageGiB) * (1 << 30) * 0.15},
-		{id: "PartitionsAlarm", description: "Fewer than three days ahead have a partition", metrics: []metricRef{own(contract.MetricHorizon, "Minimum")},
+		{id: "PartitionsAlarm", description: "Partitions are missing soon", metrics: []metricRef{own(contract.MetricHorizon, "Minimum")},
 			seconds: 300, datapoints: 12, of: 12, below: true, threshold: 3, missing: "breaching", after: "RefreshSchedule"},
 		{id: "UnreconciledAlarm", description: "Archive and warehouse differ", metrics: []metricRef{own(contract.MetricUnreconciled, "Minimum")},
 			seconds: 300, datapoints: 12, of: 12, missing: "notBreaching"},
@@ -147,12 +144,12 @@ func warehouseAlarms(v config.Variables, own source) []alarm {
 	}
 	if len(bursting) > 0 {
 		// One hour, because a new instance starts without credits.
-		list = append(list, alarm{id: "CreditsAlarm", description: "A burstable instance is out of CPU credits", metrics: each(bursting, "CPUCreditBalance", "Minimum"), expression: leastOfAll,
+		list = append(list, alarm{id: "CreditsAlarm", metrics: each(bursting, "CPUCreditBalance", "Minimum"), expression: leastOfAll,
 			seconds: 300, datapoints: 12, of: 12, below: true, threshold: 5})
 	}
 	for n := range v.ReadReplicas {
 		replica := metricsOf("AWS/RDS", "DBInstanceIdentifier", Ref(replicaID(n)))
-		list = append(list, alarm{id: "ReplicaLagAlarm" + itoa(n+1), description: "A read replica is five minutes behind", metrics: []metricRef{replica("ReplicaLag", "Average")},
+		list = append(list, alarm{id: "ReplicaLagAlarm" + itoa(n+1), metrics: []metricRef{replica("ReplicaLag", "Average")},
 			seconds: 60, datapoints: 5, of: 5, threshold: 300})
 	}
 	return list
@@ -171,20 +168,21 @@ func cacheNodes(v config.Variables) []source {
 func cacheAlarms(v config.Variables, own source) []alarm {
 	nodes := cacheNodes(v)
 	list := []alarm{
-		{id: "CacheCpuAlarm", description: "Redis is busy", metrics: each(nodes, "EngineCPUUtilization", "Average"), expression: largestOfAll,
+		{id: "CacheCpuAlarm", metrics: each(nodes, "EngineCPUUtilization", "Average"), expression: largestOfAll,
 			seconds: 60, datapoints: 5, of: 5, threshold: 80},
-		{id: "CacheMemoryAlarm", description: "Redis is running out of memory", metrics: each(nodes, "DatabaseMemoryUsagePercentage", "Maximum"), expression: largestOfAll,
+		{id: "CacheMemoryAlarm", metrics: []metricRef{nodes[0]("DatabaseMemoryUsagePercentage", "Maximum")}, // every node holds all data
+
 			seconds: 60, datapoints: 3, of: 5, threshold: 80},
-		{id: "CacheEvictionsAlarm", description: "Redis evicts keys because its memory is full", metrics: each(nodes, "Evictions", "Sum"), expression: sumOfAll,
+		{id: "CacheEvictionsAlarm", metrics: each(nodes, "Evictions", "Sum"), expression: sumOfAll,
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "CacheErrorsAlarm", description: "Redis does not respond", metrics: []metricRef{own(contract.MetricCacheErrors, "Sum")},
+		{id: "CacheErrorsAlarm", metrics: []metricRef{own(contract.MetricCacheErrors, "Sum")},
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		// Only queries count; the nodes' own metrics include every read of the writers.
-		{id: "CacheHitsAlarm", description: "Most cache lookups of queries miss", metrics: []metricRef{own(contract.MetricCacheHits, "Sum"), own(contract.MetricCacheMisses, "Sum")},
+		{id: "CacheHitsAlarm", description: "Most lookups miss", metrics: []metricRef{own(contract.MetricCacheHits, "Sum"), own(contract.MetricCacheMisses, "Sum")},
 			expression: "100*m0/(m0+m1)", seconds: 300, datapoints: 6, of: 6, below: true, threshold: 50, missing: "notBreaching"},
 	}
 	if len(nodes) > 1 {
-		list = append(list, alarm{id: "CacheLagAlarm", description: "A replica of Redis is ten seconds behind", metrics: each(nodes, "ReplicationLag", "Maximum"), expression: largestOfAll,
+		list = append(list, alarm{id: "CacheLagAlarm", metrics: each(nodes, "ReplicationLag", "Maximum"), expression: largestOfAll,
 			seconds: 60, datapoints: 5, of: 5, threshold: 10, missing: "notBreaching"})
 	}
 	return list
@@ -192,26 +190,26 @@ func cacheAlarms(v config.Variables, own source) []alarm {
 
 // functionAlarms returns one alarm per condition over all functions by metric math: an
 // alarm for each function would be a tenth of a template's bytes. The dashboard shows
-// which function it is. The schema function is not included: it runs during a deploy,
-// which reports its failures.
+// which function it is. The consumers are not included: their stream repeats failed
+// batches, and StreamLagAlarm reports the delay. Neither is the schema function: it runs
+// during a deploy, which reports its failures.
 func functionAlarms(own source) []alarm {
 	var running, asked []source
 	for _, f := range contract.Functions() {
 		function := metricsOf("AWS/Lambda", "FunctionName", Ref(FunctionID(f.Name)))
-		if f.Name != contract.FuncSchema {
+		switch f.Name {
+		case contract.FuncIngest, contract.FuncQuery:
+			running, asked = append(running, function), append(asked, function)
+		case contract.FuncMaintenance: // the next minute repeats a throttled task
 			running = append(running, function)
-		}
-		// The other functions are retried: by their stream, or in the next minute.
-		if f.Name == contract.FuncIngest || f.Name == contract.FuncQuery {
-			asked = append(asked, function)
 		}
 	}
 	return []alarm{
-		{id: "FunctionErrorsAlarm", description: "A function fails", metrics: each(running, "Errors", "Sum"), expression: sumOfAll,
+		{id: "FunctionErrorsAlarm", metrics: each(running, "Errors", "Sum"), expression: sumOfAll,
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "FunctionThrottlesAlarm", description: "A function is throttled", metrics: each(asked, "Throttles", "Sum"), expression: sumOfAll,
+		{id: "FunctionThrottlesAlarm", metrics: each(asked, "Throttles", "Sum"), expression: sumOfAll,
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "FunctionDurationAlarm", description: "A function takes more than 80 % of its timeout", metrics: []metricRef{own(contract.MetricTimeUsed, "Maximum")},
+		{id: "FunctionDurationAlarm", description: "A function nears its timeout", metrics: []metricRef{own(contract.MetricTimeUsed, "Maximum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: 80, missing: "notBreaching"},
 	}
 }

@@ -19,33 +19,51 @@ import (
 
 func (t *Template) addAPI(v config.Variables) {
 	t.group("API")
-	t.addRoutes()
+	t.addRoutes(v)
 	t.addCORS(v.CorsAllowedOrigins)
 	t.addGatewayResponses(v.CorsAllowedOrigins)
 	// The deployment is a snapshot of the resources up to here.
 	part := slices.Clone(t.Groups[len(t.Groups)-1].Resources)
 	deployment := t.addDeployment(part)
 	t.addStage(v, deployment)
-	t.addPermission(contract.FuncIngest, "POST/events")
-	t.addPermission(contract.FuncQuery, "GET/metrics/*")
+	t.addPermission(contract.FuncIngest, "*/events")
+	t.addPermission(contract.FuncQuery, "*/metrics/*")
 	t.addClientPolicy(idSendPolicy, "Send events", "POST/events")
 	t.addClientPolicy(idReadPolicy, "Read metrics", "GET/metrics/*")
 }
 
-func (t *Template) addRoutes() {
-	t.add(idApi, &apigateway.RestApi{
+func (t *Template) addRoutes(v config.Variables) {
+	t.add(idApi, with(&apigateway.RestApi{
 		Name:                  new(Sub("${AWS::StackName}")),
 		Description:           new(Ref(paramProject)),
 		EndpointConfiguration: &apigateway.RestApi_EndpointConfiguration{Types: []string{"REGIONAL"}},
 		BinaryMediaTypes:      api.BinaryMediaTypes(),
-	})
+	}, map[string]any{ // both are required together
+		"SecurityPolicy":     "SecurityPolicy_TLS13_1_2_2021_06",
+		"EndpointAccessMode": v.ApiEndpointAccessMode,
+	}))
 	t.addPathPart(idApiEvents, GetAtt(idApi, "RootResourceId"), "events")
 	t.addPathPart(idApiMetrics, GetAtt(idApi, "RootResourceId"), "metrics")
 	t.addPathPart(idApiMetric, Ref(idApiMetrics), "{metric}")
 	// Without a request model and a validator, which have one message for every
 	// malformed body: ingest validates it and reports the problem.
-	t.add(idApiPostEvents, t.method(idApiEvents, "POST", contract.FuncIngest))
-	t.add(idApiGetMetric, t.method(idApiMetric, "GET", contract.FuncQuery))
+	for _, r := range routes() {
+		t.add(r.id, t.method(r.resource, r.verb, r.function))
+	}
+}
+
+// route is a method of the API with its function.
+type route struct {
+	id, preflight  string // logical ids of the method and of its OPTIONS method
+	resource, verb string
+	function       string
+}
+
+func routes() []route {
+	return []route{
+		{idApiPostEvents, "ApiOptionsEvents", idApiEvents, "POST", contract.FuncIngest},
+		{idApiGetMetric, "ApiOptionsMetric", idApiMetric, "GET", contract.FuncQuery},
+	}
 }
 
 func (t *Template) addPathPart(id, parent, part string) {
@@ -133,7 +151,7 @@ func (t *Template) addStage(v config.Variables, deployment string) {
 		},
 		MethodSettings: []apigateway.Stage_MethodSetting{{
 			ResourcePath: new("/*"), HttpMethod: new("*"),
-			MetricsEnabled: new(true), LoggingLevel: new("OFF"), DataTraceEnabled: new(false),
+			MetricsEnabled: new(true), LoggingLevel: new("OFF"),
 			ThrottlingRateLimit: new(float64(v.ThrottleRate)), ThrottlingBurstLimit: new(v.ThrottleBurst),
 		}},
 		TracingEnabled: new(true),

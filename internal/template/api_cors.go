@@ -1,56 +1,16 @@
 package template
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-
-	"github.com/awslabs/goformation/v7/cloudformation/apigateway"
-
-	"github.com/streamctl/streamctl/internal/api"
-)
-
-// addPreflight responds to a browser's preflight request, without authorization: a
-// preflight can't be signed.
-func (t *Template) addPreflight(id, resourceID, verb string, origins []string) {
-	const header = "method.response.header.Access-Control-"
-	response := apigateway.Method_IntegrationResponse{
-		StatusCode: "204",
-		ResponseParameters: map[string]string{
-			header + "Allow-Headers": quoted(api.CORSRequestHeaders),
-			header + "Allow-Methods": quoted(verb + ",OPTIONS"),
-			header + "Max-Age":       quoted("3600"),
-		},
+// addCORS lets pages of the allowed origins call the API: the function of each route
+// responds to preflight requests.
+func (t *Template) addCORS(origins []string) {
+	if len(origins) == 0 {
+		return
 	}
-	declared := []string{"Allow-Headers", "Allow-Methods", "Max-Age", "Allow-Origin"}
-	if len(origins) == 1 {
-		response.ResponseParameters[header+"Allow-Origin"] = quoted(origins[0])
-	} else {
-		response.ResponseTemplates = map[string]string{"application/json": chooseOrigin(origins)}
+	for _, r := range routes() {
+		preflight := t.method(r.resource, "OPTIONS", r.function)
+		preflight.AuthorizationType = new("NONE") // a browser can't sign a preflight
+		t.add(r.preflight, preflight)
 	}
-	responses := map[string]any{}
-	for _, name := range declared {
-		responses[header+name] = true
-	}
-	t.add(id, with(&apigateway.Method{
-		RestApiId: Ref(idApi), ResourceId: Ref(resourceID), HttpMethod: "OPTIONS", AuthorizationType: new("NONE"),
-		Integration: &apigateway.Method_Integration{
-			Type: "MOCK", PassthroughBehavior: new("WHEN_NO_MATCH"), ContentHandling: new("CONVERT_TO_TEXT"),
-			RequestTemplates:     map[string]string{"application/json": `{"statusCode":200}`},
-			IntegrationResponses: []apigateway.Method_IntegrationResponse{response},
-		},
-	}, map[string]any{"MethodResponses": []any{map[string]any{"StatusCode": "204", "ResponseParameters": responses}}}))
-}
-
-// chooseOrigin returns a mapping template: the header can contain only one origin, so
-// it contains the request's origin if that is allowed.
-func chooseOrigin(origins []string) string {
-	var asks []string
-	for _, o := range origins {
-		asks = append(asks, fmt.Sprintf("$origin == '%s'", o))
-	}
-	return "#set($origin = $input.params('Origin'))#if(" + strings.Join(asks, " || ") +
-		")#set($context.responseOverride.header.Access-Control-Allow-Origin = $origin)#end"
 }
 
 // corsOrigin is the header's value in the gateway's own responses.
@@ -62,14 +22,3 @@ func corsOrigin(origins []string) string {
 }
 
 func quoted(value string) string { return "'" + value + "'" }
-
-// addCORS responds to preflight requests on each route and lets pages read the
-// gateway's own errors.
-func (t *Template) addCORS(origins []string) {
-	if len(origins) == 0 {
-		return
-	}
-	origins = slices.Clone(origins)
-	t.addPreflight("ApiOptionsEvents", idApiEvents, "POST", origins)
-	t.addPreflight("ApiOptionsMetric", idApiMetric, "GET", origins)
-}

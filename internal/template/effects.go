@@ -16,6 +16,8 @@ var effects = map[[2]string]string{
 	{"AWS::Kinesis::Stream", "StreamModeDetails"}:              "possible twice in 24 hours",
 	{"AWS::Logs::LogGroup", "RetentionInDays"}:                 "a shorter retention deletes older log lines",
 	{"AWS::Lambda::Function", "Code"}:                          "the next invocations run the new code",
+	{"AWS::ApiGateway::RestApi", "SecurityPolicy"}:             "rejects clients below TLS 1.2; takes about 15 minutes",
+	{"AWS::ApiGateway::RestApi", "EndpointAccessMode"}:         "STRICT rejects requests whose TLS server name differs from the Host header; takes about 15 minutes",
 	{"AWS::ApiGateway::DomainName", "DomainName"}:              "the old domain stops working",
 }
 

@@ -24,7 +24,7 @@ func (t *Template) addFunctions(v config.Variables) {
 		t.addRole(roleID(f.Name), &iam.Role{
 			AssumeRolePolicyDocument: trust("lambda.amazonaws.com"),
 			ManagedPolicyArns:        shared(f),
-			Policies:                 inline(append(common(f), t.own(f.Name)...)...),
+			Policies:                 inline(t.own(f.Name)...),
 		})
 		fn := t.function(v, f, environments[f.Name])
 		if setting.ReservedConcurrency > 0 {
@@ -82,8 +82,8 @@ func (t *Template) function(v config.Variables, f contract.Function, environment
 // functions load them with.
 func environments(v config.Variables, metrics string) map[string]map[string]string {
 	stack := Ref("AWS::StackName")
-	database := contract.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:${" + idDatabase + ".Endpoint.Port}")}
-	cache := contract.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:${" + idCache + ".PrimaryEndPoint.Port}/${" + idCache + "}")}
+	database := contract.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:" + itoa(postgresPort))}
+	cache := contract.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:" + itoa(redisPort) + "/${" + idCache + "}")}
 	return map[string]map[string]string{
 		contract.FuncIngest:    contract.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
 		contract.FuncArchiver:  contract.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
@@ -159,10 +159,12 @@ func mapping(function string, m contract.Mapping) resource {
 		BatchSize:                      new(m.BatchSize),
 		MaximumBatchingWindowInSeconds: new(m.WindowSeconds),
 		ParallelizationFactor:          new(m.Parallelization),
-		BisectBatchOnFunctionError:     new(m.Bisect),
 		MaximumRetryAttempts:           new(m.Retries),
 		MaximumRecordAgeInSeconds:      new(m.RecordAgeSeconds),
 		FunctionResponseTypes:          []string{"ReportBatchItemFailures"},
+	}
+	if m.Bisect { // false is the default
+		source.BisectBatchOnFunctionError = new(true)
 	}
 	if !m.OnFailure {
 		return source

@@ -35,6 +35,7 @@ const (
 	idCacheUserGroup  = "CacheUserGroup"
 	idMigrations      = "Migrations"
 
+	idFunctionPolicy    = "FunctionPolicy"
 	idVpcPolicy         = "VpcFunctionPolicy"
 	idStreamPolicy      = "StreamReaderPolicy"
 	idCachePolicy       = "CacheClientPolicy"

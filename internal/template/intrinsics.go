@@ -39,6 +39,11 @@ func Join(separator string, parts ...string) string {
 	return intrinsic("Fn::Join", []any{separator, parts})
 }
 
+// JoinList is Join for a list that another intrinsic returns.
+func JoinList(separator, list string) string {
+	return intrinsic("Fn::Join", []any{separator, list})
+}
+
 // Select is item i, from 0, of a list that another intrinsic returns.
 func Select(i int, list string) string { return intrinsic("Fn::Select", []any{i, list}) }
 

@@ -37,11 +37,13 @@ func (t *Template) addAlarm(a alarm) {
 		comparison = "LessThanThreshold"
 	}
 	resource := &cloudwatch.Alarm{
-		AlarmDescription:   new(a.description),
 		EvaluationPeriods:  a.of,
 		ComparisonOperator: comparison,
 		Threshold:          new(a.threshold),
 		AlarmActions:       []string{Ref(idAlarmTopic)},
+	}
+	if a.description != "" {
+		resource.AlarmDescription = new(a.description)
 	}
 	if a.datapoints != a.of { // equal is the default
 		resource.DatapointsToAlarm = new(a.datapoints)

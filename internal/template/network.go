@@ -40,7 +40,7 @@ func (t *Template) addNetwork(v config.Variables) {
 	allowed := append([]statement{
 		// The responses of the schema function. The bucket belongs to AWS, and AWS
 		// signs its presigned URL, so an account condition is not possible.
-		{Action: "s3:PutObject", Resource: []string{Sub("arn:${AWS::Partition}:s3:::cloudformation-custom-resource-*/*"), objects("quarantine/*")}},
+		{Action: "s3:PutObject", Resource: []string{responseBucket(), objects("quarantine/*")}},
 	}, readArchive()...)
 	for i := range allowed {
 		allowed[i].Principal = "*"
@@ -53,6 +53,13 @@ func (t *Template) addNetwork(v config.Variables) {
 		PolicyDocument:  policy(allowed...),
 	})
 	t.addSecurityGroups(v)
+}
+
+// responseBucket is the ARN of the objects in CloudFormation's bucket for responses of
+// custom resources, whose name ends in the region without hyphens.
+func responseBucket() string {
+	return SubWith("arn:${AWS::Partition}:s3:::cloudformation-custom-resource-response-${Region}/*",
+		map[string]string{"Region": JoinList("", Split("-", Ref("AWS::Region")))})
 }
 
 // addSecurityGroups adds a group for each store and one for its clients. A function is

@@ -35,7 +35,7 @@ func (t *Template) addOutputs(v config.Variables) {
 		endpoint = "https://" + v.DomainName
 		set("DomainTarget", "Target of the domain's DNS record", GetAtt(idDomain, "RegionalDomainName"))
 	}
-	set("ApiEndpoint", "URL for events and metrics", endpoint)
+	set("ApiEndpoint", "", endpoint)
 	set(OutputStream, "", Ref(idStream))
 	set("DatabaseEndpoint", "", GetAtt(idDatabase, "Endpoint.Address"))
 	set("DatabasePort", "", GetAtt(idDatabase, "Endpoint.Port"))
@@ -44,8 +44,8 @@ func (t *Template) addOutputs(v config.Variables) {
 	set(OutputArchive, "", Ref(idArchive))
 	set("KeyArn", "", GetAtt(idKey, "Arn"))
 	set("AlarmTopicArn", "", Ref(idAlarmTopic))
-	set("SendEventsPolicyArn", "Policy for senders of events", Ref(idSendPolicy))
-	set("ReadMetricsPolicyArn", "Policy for readers of metrics", Ref(idReadPolicy))
+	set("SendEventsPolicyArn", "", Ref(idSendPolicy))
+	set("ReadMetricsPolicyArn", "", Ref(idReadPolicy))
 	set("DashboardUrl", "", Sub("https://"+consoleHost(v.Region)+"/cloudwatch/home?region=${AWS::Region}#dashboards:name=${"+idDashboard+"}"))
 	for n := range v.ReadReplicas {
 		set("ReplicaEndpoint"+itoa(n+1), "", GetAtt(replicaID(n), "Endpoint.Address"))

@@ -10,47 +10,38 @@ import (
 func (t *Template) addParameters(v config.Variables, o Options) {
 	t.Parameters[paramEnvironment] = Parameter{
 		Type: "String", Default: new(v.Environment), AllowedValues: []string{v.Environment},
-		Description:           "Deployment environment",
-		ConstraintDescription: "this template was rendered for " + v.Environment + "; render another with `streamctl render --env`",
+		ConstraintDescription: "rendered for " + v.Environment + "; see `streamctl render --env`",
 	}
 	t.Parameters[paramProject] = Parameter{
 		Type: "String", Default: new(v.ProjectName), AllowedPattern: config.ProjectNamePattern,
-		Description:           "Project name, for tags and titles",
+		Description:           "For tags and titles",
 		ConstraintDescription: config.ProjectNameRule,
 	}
 	t.Parameters[paramVpcCidr] = Parameter{
 		Type: "String", Default: new(v.VpcCidr),
 		AllowedPattern:        `^(10\.[0-9]{1,3}|172\.(1[6-9]|2[0-9]|3[01])|192\.168)(\.[0-9]{1,3}){2}/(1[6-9]|2[0-4])$`,
-		Description:           "VPC CIDR block",
 		ConstraintDescription: "a private IPv4 block between /16 and /24",
 	}
 	t.Parameters[paramUsername] = Parameter{
 		Type: "String", Default: new(v.DatabaseUsername), AllowedPattern: config.UsernamePattern,
-		Description:           "RDS master username",
 		ConstraintDescription: config.UsernameRule,
 	}
 	t.Parameters[paramPassword] = Parameter{
 		Type: "String", NoEcho: true, AllowedPattern: config.PasswordPattern, MinLength: 8, MaxLength: 128,
-		Description:           "RDS master password",
 		ConstraintDescription: config.PasswordRule,
 	}
 	t.Parameters[paramClass] = Parameter{
 		Type: "String", Default: new(v.DatabaseInstanceClass), AllowedPattern: config.InstanceClassPattern,
-		Description:           "RDS instance type",
+		Description:           "Alarm thresholds follow with the next streamctl deploy",
 		ConstraintDescription: config.InstanceClassRule,
 	}
 	for _, f := range contract.Functions() {
-		p := Parameter{Type: "String", MinLength: 1}
+		p := Parameter{Type: "String"}
 		if key, known := o.CodeKeys[f.Name]; known {
 			p.Default = new(key)
 		}
 		t.Parameters[CodeKeyParameter(f.Name)] = p
 	}
-	// The console shows these first and in this order, instead of alphabetically.
-	t.Metadata["AWS::CloudFormation::Interface"] = map[string]any{"ParameterGroups": []any{map[string]any{
-		"Label":      map[string]string{"default": "Platform"},
-		"Parameters": []string{paramEnvironment, paramProject, paramVpcCidr, paramUsername, paramPassword, paramClass},
-	}}}
 }
 
 // ProjectParameter is the project's name.

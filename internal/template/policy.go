@@ -35,7 +35,7 @@ func trust(service string, condition ...map[string]any) map[string]any {
 	if len(condition) > 0 {
 		s["Condition"] = condition[0]
 	}
-	return map[string]any{"Version": "2012-10-17", "Statement": []any{s}}
+	return map[string]any{"Statement": s} // without variables, IAM's default version is the same
 }
 
 // inline returns a role's inline policy. It is a part of the role, because resources

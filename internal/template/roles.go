@@ -8,18 +8,13 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// common returns the statements of every function's role.
-func common(f contract.Function) []statement {
-	statements := []statement{{Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resource: GetAtt(logGroupID(f.Name), "Arn")}}
-	if !f.InVPC { // the shared policy grants it to functions in the VPC
-		statements = append(statements, traces())
+// telemetry lets a function write to the log groups of the stack's functions and send
+// traces; X-Ray does not support resources.
+func telemetry() []statement {
+	return []statement{
+		{Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resource: arn("logs", "log-group:"+LogGroup("${AWS::StackName}", "*"))},
+		{Action: []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, Resource: "*"},
 	}
-	return statements
-}
-
-// traces lets a function send traces; X-Ray does not support resources.
-func traces() statement {
-	return statement{Action: []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, Resource: "*"}
 }
 
 // networkInterfaces lets Lambda create a function's network interfaces with the
@@ -68,7 +63,8 @@ func (t *Template) own(function string) []statement {
 
 // addSharedPolicies adds the policies that several functions' roles share.
 func (t *Template) addSharedPolicies() {
-	t.add(idVpcPolicy, &iam.ManagedPolicy{PolicyDocument: policy(networkInterfaces(), traces())})
+	t.add(idFunctionPolicy, &iam.ManagedPolicy{PolicyDocument: policy(telemetry()...)})
+	t.add(idVpcPolicy, &iam.ManagedPolicy{PolicyDocument: policy(networkInterfaces())})
 	t.add(idStreamPolicy, &iam.ManagedPolicy{PolicyDocument: policy(readStream()...)})
 	t.add(idCachePolicy, &iam.ManagedPolicy{PolicyDocument: policy(statement{Action: "elasticache:Connect", Resource: []string{
 		arn("elasticache", "replicationgroup:${"+idCache+"}"),
@@ -79,7 +75,7 @@ func (t *Template) addSharedPolicies() {
 // shared returns the policies of addSharedPolicies in a function's role. The role
 // refers to them, so they exist before the users of the role.
 func shared(f contract.Function) []string {
-	var arns []string
+	arns := []string{Ref(idFunctionPolicy)}
 	if f.InVPC {
 		arns = append(arns, Ref(idVpcPolicy))
 	}

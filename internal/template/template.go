@@ -54,7 +54,6 @@ type Group struct {
 // Template is a template before it is rendered.
 type Template struct {
 	Description string
-	Metadata    map[string]any
 	Parameters  map[string]Parameter
 	Mappings    map[string]any
 	Outputs     map[string]Output
@@ -79,7 +78,6 @@ type resource interface {
 func Build(v config.Variables, o Options) (*Template, error) {
 	t := &Template{
 		Description: "streamctl: real-time event analytics (" + v.Environment + ")",
-		Metadata:    map[string]any{},
 		Parameters:  map[string]Parameter{},
 		Mappings:    map[string]any{},
 		Outputs:     map[string]Output{},

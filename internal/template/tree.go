@@ -80,7 +80,6 @@ func (t *Template) sections() ([]section, error) {
 	for _, part := range []section{
 		{name: "AWSTemplateFormatVersion", value: "2010-09-09"},
 		{name: "Description", value: t.Description},
-		{name: "Metadata", value: t.Metadata},
 		{name: "Parameters", value: t.Parameters},
 		{name: "Mappings", value: t.Mappings},
 		{name: "Resources", children: resources},

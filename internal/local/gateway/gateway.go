@@ -89,13 +89,10 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 	if route == nil {
 		return &NoRoute
 	}
-	if preflight {
-		a.preflight(w, c, route)
-		return nil
-	}
 	c.Resource, c.Binary = route.Path, slices.Contains(api.BinaryMediaTypes(), "*/*")
 	scope := sigv4.Scope{Service: "execute-api", Region: a.o.Region}
-	if a.o.Keys != nil { // check everything in the headers before reading the body
+	signed := a.o.Keys != nil && !preflight // browsers can't sign a preflight
+	if signed {                             // check everything in the headers before reading the body
 		if err := a.o.Keys.Claim(c.Request, scope, time.Now()); err != nil {
 			return new(BadSignature(err))
 		}
@@ -108,7 +105,7 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 	if bad := c.readBody(w, held); bad != nil {
 		return bad
 	}
-	if a.o.Keys != nil {
+	if signed {
 		var err error
 		if c.Caller, err = a.o.Keys.Request(c.Request, c.Body, scope, time.Now()); err != nil {
 			return new(BadSignature(err))
@@ -196,18 +193,6 @@ func (a *API) integrate(w http.ResponseWriter, c *Call, invoke Invoke) *Refusal 
 		}
 		return nil
 	}
-}
-
-// preflight answers a CORS preflight request, which browsers can't sign.
-func (a *API) preflight(w http.ResponseWriter, c *Call, route *Route) {
-	h := w.Header()
-	h.Set("Access-Control-Allow-Headers", api.CORSRequestHeaders)
-	h.Set("Access-Control-Allow-Methods", route.Method+",OPTIONS")
-	h.Set("Access-Control-Max-Age", "3600")
-	if origin := a.origin(c); slices.Contains(a.o.Origins, origin) {
-		h.Set("Access-Control-Allow-Origin", origin)
-	}
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // origin returns the only allowed origin, or the request's origin if there are

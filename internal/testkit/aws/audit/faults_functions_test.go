@@ -1,7 +1,7 @@
 package audit_test
 
 // overNodes lists the alarms that cover every node of the cache.
-var overNodes = []string{"CacheCpuAlarm", "CacheMemoryAlarm", "CacheEvictionsAlarm", "CacheLagAlarm", "CreditsAlarm"}
+var overNodes = []string{"CacheCpuAlarm", "CacheEvictionsAlarm", "CacheLagAlarm", "CreditsAlarm"}
 
 func monitoringFaults() []fault {
 	const (
@@ -22,7 +22,7 @@ func monitoringFaults() []fault {
 		{"a dimension too few", exist, func(t tree) { t.set("ApiErrorsAlarm", "Dimensions", []any{dimension("Stage", "prod")}) }},
 		{"the API's id instead of its name", exist, func(t tree) { t.set("ApiErrorsAlarm", "Dimensions", 0, "Value", ref("Api")) }},
 		{"the replication group instead of a node", exist, func(t tree) {
-			t.set("CacheMemoryAlarm", "Metrics", 1, "MetricStat", "Metric", "Dimensions", 0, "Value", ref("Cache"))
+			t.set("CacheCpuAlarm", "Metrics", 1, "MetricStat", "Metric", "Dimensions", 0, "Value", ref("Cache"))
 		}},
 		{"a node that isn't there", exist, func(t tree) { t.replace("CacheMemoryAlarm", "${Cache}-001", "${Cache}-007") }},
 		{"an own metric that nothing writes", exist, func(t tree) { t.set("QuarantineAlarm", "MetricName", "EventsMislaid") }},
@@ -48,7 +48,7 @@ func monitoringFaults() []fault {
 				t.replace(id, "${Cache}-002", "${Cache}-001")
 			}
 		}},
-		{"two results", window, func(t tree) { t.set("CacheMemoryAlarm", "Metrics", 1, "ReturnData", true) }},
+		{"two results", window, func(t tree) { t.set("CacheEvictionsAlarm", "Metrics", 1, "ReturnData", true) }},
 		{"more datapoints than periods", window, func(t tree) { t.set("StreamLagAlarm", "DatapointsToAlarm", 6) }},
 		{"a window of two days", window, func(t tree) {
 			t.set("StreamLagAlarm", "Period", 1800)
@@ -56,7 +56,7 @@ func monitoringFaults() []fault {
 		}},
 		{"an alarm without an action", told, func(t tree) { t.set("StreamLagAlarm", "AlarmActions", nil) }},
 		{"a topic that CloudWatch may not publish to", told, func(t tree) { t.replace("AlarmTopicPolicy", "sns:Publish", "sns:Subscribe") }},
-		{"a dashboard that is not JSON", boards, func(t tree) { t.replace("Dashboard", `{\"start\"`, `{{\"start\"`) }},
+		{"a dashboard that is not JSON", boards, func(t tree) { t.replace("Dashboard", `{\"widgets\"`, `{{\"widgets\"`) }},
 		{"a widget without a region", boards, func(t tree) { t.replace("Dashboard", `\"region\":`, `\"area\":`) }},
 		{"a widget on a metric that isn't there", boards, func(t tree) { t.replace("Dashboard", `\"Latency\"`, `\"Lateness\"`) }},
 	}

@@ -35,7 +35,7 @@ func storeFaults() []fault {
 			for _, id := range overNodes {
 				t.replace(id, "${Cache}-002", "${Cache}-001")
 			}
-			t.set("CacheLagAlarm", "Metrics", t.properties("CacheMemoryAlarm")["Metrics"])
+			t.set("CacheLagAlarm", "Metrics", t.properties("CacheCpuAlarm")["Metrics"])
 		}},
 		{"a redis user group without default", users, func(t tree) { t.set("CacheUserGroup", "Engine", "redis") }},
 		{"an IAM user with two names", users, func(t tree) { t.set("CacheUser", "UserName", "other") }},
@@ -66,15 +66,14 @@ func identityFaults() []fault {
 	return []fault{
 		{"a misspelled service principal", exist, func(t tree) { t.replace("IngestRole", "lambda.amazonaws.com", "lamda.amazonaws.com") }},
 		{"a misspelled principal of a permission", exist, func(t tree) { t.replace("RefreshPermission", "events.amazonaws.com", "event.amazonaws.com") }},
-		{"a misspelled IAM service", exist, func(t tree) { t.replace("IngestRole", "xray:PutTraceSegments", "x-ray:PutTraceSegments") }},
+		{"a misspelled IAM service", exist, func(t tree) { t.addPolicy("IngestRole", allow("x-ray:PutTraceSegments", "*")) }},
 		{"a role for another service", trust, func(t tree) { t.replace("IngestRole", "lambda.amazonaws.com", "events.amazonaws.com") }},
 		{"a permission for another service", trust, func(t tree) { t.replace("IngestPermission", "apigateway.amazonaws.com", "events.amazonaws.com") }},
 		{"a permission for every account", trust, func(t tree) { t.set("IngestPermission", "SourceArn", nil) }},
 		{"a role's name where its ARN belongs", arns, func(t tree) { t.set("IngestFunction", "Role", ref("IngestRole")) }},
 		{"the account's role by name", arns, func(t tree) { t.set("ApiAccount", "CloudWatchRoleArn", ref("ApiAccountRole")) }},
 		{"a bucket's action on its objects only", buckets, func(t tree) {
-			t.set("QueryRole", "Policies", 0, "PolicyDocument", "Statement", 0, allow("s3:ListBucketVersions", map[string]any{"Fn::Sub": "${ArchiveBucket.Arn}/*"})["Statement"].([]any)[0])
-			t.replace("QueryRole", "s3:ListBucketVersions", "s3:GetBucketLocation")
+			t.addPolicy("QueryRole", allow("s3:GetBucketLocation", map[string]any{"Fn::Sub": "${ArchiveBucket.Arn}/*"}))
 			t.set("QueryFunction", "VpcConfig", "SecurityGroupIds", []any{getAtt("DatabaseClientsGroup", "GroupId"), getAtt("CacheClientsGroup", "GroupId"), getAtt("S3ClientsGroup", "GroupId")})
 			statements := t.properties("S3Endpoint")["PolicyDocument"].(map[string]any)["Statement"].([]any)
 			t.set("S3Endpoint", "PolicyDocument", "Statement", append(statements, map[string]any{

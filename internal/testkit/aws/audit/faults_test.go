@@ -59,6 +59,12 @@ func (t tree) add(id, kind string, properties map[string]any) {
 	t.all["Resources"].(map[string]any)[id] = map[string]any{"Type": kind, "Properties": properties}
 }
 
+// addPolicy adds an inline policy to a role.
+func (t tree) addPolicy(role string, document map[string]any) {
+	policies := t.properties(role)["Policies"].([]any)
+	t.set(role, "Policies", append(policies, map[string]any{"PolicyName": "more", "PolicyDocument": document}))
+}
+
 // waitNot removes an entry of a resource's DependsOn.
 func (t tree) waitNot(id, other string) {
 	r := t.resource(id)

@@ -32,6 +32,7 @@ const ObjectLock = "object-lock"
 func List() []Option {
 	return []Option{
 		{Name: "account-role-existing", Lines: "ApiGatewayAccountRole: existing", Alone: true},
+		{Name: "access-mode-basic", Lines: "ApiEndpointAccessMode: BASIC", Alone: true},
 		{Name: "alarm-email", Lines: "AlarmEmail: oncall@example.com"},
 		{Name: "archive-replication", Lines: "ArchiveReplicationBucketArn: arn:aws:s3:::" + Replica + "\nArchiveReplicationKeyArn: arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"},
 		{Name: "archive-transitions-deep", Lines: "ArchiveTransitionDays: {StandardIA: 30, GlacierIR: 90, DeepArchive: 365}"},
