@@ -207,7 +207,7 @@ func (b *browser) stale(name string, width int64, theme string) {
 	b.shoot(name+"-stale", true)
 	b.outage(true)
 	behind.down.Store(true)
-	b.until(`document.querySelector("#connection").dataset.kind === "refused" && ` + text("banner") + `.includes("neither the cache nor the warehouse")`)
+	b.until(`document.querySelector("#connection").dataset.kind === "refused" && ` + text("banner") + `.includes("the cache and the warehouse are unavailable")`)
 	behind.down.Store(false)
 	away := errors.New("call a1b2c3.execute-api: no such host")
 	api.away.Store(&away)
