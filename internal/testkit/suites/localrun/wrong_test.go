@@ -121,7 +121,7 @@ func TestBrokenLines(t *testing.T) {
 	}
 	for _, want := range []string{
 		"accepted 2 of 5 events from 6 lines", "rejected 3 events, kept in events.ndjson.rejected:\n  events.ndjson:2: not JSON: ", "\n  events.ndjson:4: userId: must have 1 to 255 characters\n",
-		"\n  events.ndjson:5: timestamp: ", "3 rejected, 0 without an answer",
+		"\n  events.ndjson:5: timestamp: ", "3 rejected, 0 got no response",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is missing:\n%s", want, out)
