@@ -15,6 +15,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/template"
 )
 
 type packageOptions struct {
@@ -32,6 +33,8 @@ func newPackageCmd(a *App) *cobra.Command {
 		Long: `Build the functions, zip them reproducibly, and upload the missing ones to
 the artifact bucket, which is created once per account and region. The digests are
 saved in .streamctl/artifacts.json beside the variables file, where render reads them.
+A template that is too large for create-stack --template-body is uploaded too, and the
+command with --template-url is printed.
 
   streamctl package --env production`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPackage(cmd.Context(), a, o) },
@@ -80,11 +83,50 @@ func runPackage(ctx context.Context, a *App, o packageOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := uploadLargeTemplate(ctx, a, v, artifacts, op); err != nil {
+		return err
+	}
 	return a.printResult(results, func() {
 		for _, r := range results {
 			a.printf("%-12s %8d bytes  %s\n", r.Function, r.Bytes, r.Key)
 		}
 	})
+}
+
+// uploadLargeTemplate uploads the template with the packaged code if it is too large
+// for a request, unless op is nil, and prints the command that creates the stack from
+// it.
+func uploadLargeTemplate(ctx context.Context, a *App, v config.Variables, artifacts []artifact.Artifact, op *deploy.Operator) error {
+	if op == nil {
+		return nil
+	}
+	t, err := template.Build(v, template.Options{CodeKeys: artifact.NewManifest(artifacts).Keys()})
+	if err != nil {
+		return &invalidError{err: err}
+	}
+	body, err := t.YAML()
+	if err != nil {
+		return &invalidError{err: err}
+	}
+	if len(body) <= template.MaxBodyBytes {
+		return nil
+	}
+	a.view.busy("the template to be uploaded")
+	url, err := op.UploadTemplate(ctx, artifactBucket(v, op.Caller), body)
+	if err != nil {
+		return err
+	}
+	a.notef(`The template has %s bytes; create-stack accepts %s with --template-body. It is uploaded, so use --template-url:
+
+aws cloudformation create-stack \
+  --stack-name %s \
+  --template-url %s \
+  --parameters ParameterKey=Environment,ParameterValue=%s \
+               ParameterKey=DatabasePassword,ParameterValue='<password>' \
+  --capabilities CAPABILITY_NAMED_IAM \
+  --region %s
+`, thousands(int64(len(body))), thousands(template.MaxBodyBytes), v.StackName, url, v.Environment, op.Caller.Region)
+	return nil
 }
 
 // runPrune deletes unused code.

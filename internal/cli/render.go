@@ -9,6 +9,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/template"
 )
 
 func newRenderCmd(a *App) *cobra.Command {
@@ -63,6 +64,10 @@ func runRender(ctx context.Context, a *App, format string) error {
 	}
 	if len(keys) < len(contract.Functions()) {
 		a.notef("The functions' code is not packaged yet, so their CodeKey parameters have no default: run `streamctl package` first.")
+	}
+	if len(body) > template.MaxBodyBytes {
+		a.notef("The template has %s bytes; create-stack accepts %s with --template-body. `streamctl package` uploads it and prints the command with --template-url; `streamctl deploy` needs no change.",
+			thousands(int64(len(body))), thousands(template.MaxBodyBytes))
 	}
 	if format == "json" {
 		body = ui.JSON(body)

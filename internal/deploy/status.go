@@ -185,6 +185,12 @@ func (o *Operator) Prune(ctx context.Context, bucket string, dryRun bool) (code.
 	return p.store(bucket).Prune(ctx, p.stacks.ParameterValues, p.Clock.Now(), dryRun)
 }
 
+// UploadTemplate uploads a template to an artifact bucket, which it creates if
+// necessary, and returns its URL for create-stack.
+func (o *Operator) UploadTemplate(ctx context.Context, bucket string, body []byte) (url string, err error) {
+	return o.parts().store(bucket).UploadTemplate(ctx, body)
+}
+
 // Upload uploads artifacts to an artifact bucket, which it creates if necessary, and
 // returns the functions whose code the bucket lacked.
 func (o *Operator) Upload(ctx context.Context, bucket string, artifacts []artifact.Artifact) ([]string, error) {

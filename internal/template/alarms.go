@@ -78,7 +78,7 @@ func apiAlarms(v config.Variables) []alarm {
 			seconds: 60, datapoints: 3, of: 5, threshold: 0.01, missing: "notBreaching"},
 		{id: "ApiLatencyAlarm", metrics: []metricRef{api("Latency", "p99")},
 			seconds: 60, datapoints: 5, of: 5, threshold: 2000, missing: "notBreaching"},
-		{id: "ApiBusyAlarm", description: "Requests exceed 80 % of ThrottleRate", metrics: []metricRef{api("Count", "Sum")},
+		{id: "ApiBusyAlarm", metrics: []metricRef{api("Count", "Sum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: float64(v.ThrottleRate) * 60 * 0.8, missing: "notBreaching"},
 	}
 }
@@ -178,7 +178,7 @@ func cacheAlarms(v config.Variables, own source) []alarm {
 		{id: "CacheErrorsAlarm", metrics: []metricRef{own(contract.MetricCacheErrors, "Sum")},
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		// Only queries count; the nodes' own metrics include every read of the writers.
-		{id: "CacheHitsAlarm", description: "Most lookups miss", metrics: []metricRef{own(contract.MetricCacheHits, "Sum"), own(contract.MetricCacheMisses, "Sum")},
+		{id: "CacheHitsAlarm", metrics: []metricRef{own(contract.MetricCacheHits, "Sum"), own(contract.MetricCacheMisses, "Sum")},
 			expression: "100*m0/(m0+m1)", seconds: 300, datapoints: 6, of: 6, below: true, threshold: 50, missing: "notBreaching"},
 	}
 	if len(nodes) > 1 {
@@ -209,7 +209,7 @@ func functionAlarms(own source) []alarm {
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
 		{id: "FunctionThrottlesAlarm", metrics: each(asked, "Throttles", "Sum"), expression: sumOfAll,
 			seconds: 60, datapoints: 3, of: 5, missing: "notBreaching"},
-		{id: "FunctionDurationAlarm", description: "A function nears its timeout", metrics: []metricRef{own(contract.MetricTimeUsed, "Maximum")},
+		{id: "FunctionDurationAlarm", metrics: []metricRef{own(contract.MetricTimeUsed, "Maximum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: 80, missing: "notBreaching"},
 	}
 }

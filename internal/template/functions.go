@@ -82,8 +82,8 @@ func (t *Template) function(v config.Variables, f contract.Function, environment
 // functions load them with.
 func environments(v config.Variables, metrics string) map[string]map[string]string {
 	stack := Ref("AWS::StackName")
-	database := contract.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:" + itoa(postgresPort))}
-	cache := contract.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:" + itoa(redisPort) + "/${" + idCache + "}")}
+	database := contract.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:${" + idDatabase + ".Endpoint.Port}")}
+	cache := contract.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:${" + idCache + ".PrimaryEndPoint.Port}/${" + idCache + "}")}
 	return map[string]map[string]string{
 		contract.FuncIngest:    contract.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
 		contract.FuncArchiver:  contract.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),

@@ -29,7 +29,7 @@ func (t *Template) addOutputs(v config.Variables) {
 		t.Outputs[name] = Output{Description: description, Value: value}
 	}
 	set(OutputAPI, "", Ref(idApi))
-	set(OutputStageURL, "Host and stage, without a scheme", Sub(host))
+	set(OutputStageURL, "", Sub(host))
 	endpoint := Sub("https://" + host)
 	if v.DomainName != "" {
 		endpoint = "https://" + v.DomainName
