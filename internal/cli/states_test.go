@@ -73,7 +73,7 @@ func TestEveryStatusShown(t *testing.T) {
 				t.Errorf("status: %d\n%s", code, out)
 			}
 			code, out, said := run("outputs")
-			if code != 0 || !strings.HasPrefix(out, "TopicArn  arn:aws:sns:") || strings.Contains(said, "its outputs may not hold") == s.Outputs {
+			if code != 0 || !strings.HasPrefix(out, "TopicArn  arn:aws:sns:") || strings.Contains(said, "its outputs may be out of date") == s.Outputs {
 				t.Errorf("outputs: %d\n%s%s", code, out, said)
 			}
 		})
