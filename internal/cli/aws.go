@@ -56,7 +56,7 @@ func (a *App) operator(ctx context.Context, v config.Variables) (*deploy.Operato
 // layout lists the stack's parts that operations work on.
 func layout(v config.Variables) deploy.Layout {
 	return deploy.Layout{
-		StatefulTypes: template.StatefulTypes(), SchemaLog: template.LogGroup(v.StackName, contract.FuncSchema),
+		StatefulTypes: template.StatefulTypes(), AlarmTopic: template.OutputAlarmTopic, SchemaLog: template.LogGroup(v.StackName, contract.FuncSchema),
 		Outputs: pipeline.Outputs{
 			API: template.OutputAPI, StageURL: template.OutputStageURL, Stream: template.OutputStream, Archive: template.OutputArchive,
 			Consumers: template.ConsumerOutputs(),

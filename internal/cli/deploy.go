@@ -88,7 +88,7 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 		return err
 	}
 	a.notef("%s: stack %s in account %s, %s", v.Environment, v.StackName, op.Caller.Account, op.Caller.Region)
-	d := &deployRun{app: a, o: o, v: v}
+	d := &deployRun{app: a, op: op, o: o, v: v}
 	if o.dryRun {
 		return runPreview(ctx, a, op, d)
 	}
@@ -97,13 +97,15 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 		return err
 	}
 	d.remember()
-	return d.print(outcome)
+	warning, _ := alarmWarning(ctx, op, v, outcome.Stack)
+	return d.print(outcome, warning)
 }
 
 // deployRun is one run of deploy, or of a verb that compares with what deploy
 // would do.
 type deployRun struct {
 	app       *App
+	op        *deploy.Operator
 	o         deployOptions
 	v         config.Variables
 	artifacts []artifact.Artifact
@@ -145,6 +147,9 @@ func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
 	if d.o.code {
 		return b, nil
 	}
+	if err := d.keepAccountRole(ctx); err != nil {
+		return b, err
+	}
 	b.Tags, b.Protected, b.AllowReplace = stackTags(d.v), d.v.TerminationProtection, d.o.allowReplace
 	t, err := template.Build(d.v, template.Options{CodeKeys: keys})
 	if err != nil {
@@ -155,6 +160,21 @@ func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
 	}
 	b.Policy, err = stack.ProtectivePolicy(t.IDsOfTypes(template.StatefulTypes()))
 	return b, err
+}
+
+// keepAccountRole uses a live role for API Gateway's logs that is not the stack's own,
+// instead of replacing it: it may be another team's.
+func (d *deployRun) keepAccountRole(ctx context.Context) error {
+	if d.v.ApiGatewayAccountRole != config.AccountRoleCreate {
+		return nil
+	}
+	role, err := d.op.AccountRole(ctx, d.v.StackName, template.AccountRoleID)
+	if err != nil || role == "" {
+		return err
+	}
+	d.app.notef("API Gateway already logs with a role of this account, which the stack will use:\n  %s", role)
+	d.v.ApiGatewayAccountRole = config.AccountRoleExisting
+	return nil
 }
 
 // projectTag is the key of the tag with the project's name.
@@ -248,7 +268,7 @@ func (d *deployRun) remember() {
 	}
 }
 
-func (d *deployRun) print(outcome deploy.Outcome) error {
+func (d *deployRun) print(outcome deploy.Outcome, warning string) error {
 	a, s := d.app, outcome.Stack
 	a.view.end()
 	switch {
@@ -261,6 +281,9 @@ func (d *deployRun) print(outcome deploy.Outcome) error {
 	}
 	if source := passwordSource(a, d.v, d.o.passwordFile); source != "" && !d.passwordUsed {
 		a.notef("The password in %s is not used: the stack keeps its own (--change-password sets it).", source)
+	}
+	if warning != "" {
+		a.notef("%s", warning)
 	}
 	result := deployed{Stack: s.Name, Status: string(s.Status), Changed: outcome.Changed, Outputs: s.Outputs}
 	for _, e := range outcome.Orphans {

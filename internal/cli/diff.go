@@ -48,7 +48,7 @@ func runDiff(ctx context.Context, a *App, o deployOptions, exitCode bool) error 
 		return err
 	}
 	v.Region = op.Caller.Region
-	d := &deployRun{app: a, o: o, v: v}
+	d := &deployRun{app: a, op: op, o: o, v: v}
 	c, err := op.Compare(ctx, d.spec(op.Caller), "compare")
 	if err != nil {
 		return err

@@ -102,6 +102,8 @@ type finding struct {
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
 	Remedy string `json:"remedy,omitempty"`
+	// Warning reports a problem that does not make a deploy fail.
+	Warning bool `json:"warning,omitempty"`
 }
 
 // errNotReady ends a doctor with a failed check.
@@ -116,8 +118,11 @@ func runDoctor(ctx context.Context, a *App, source string) error {
 	err := a.printResult(findings, func() {
 		for _, f := range findings {
 			mark := "ok  "
-			if !f.OK {
+			switch {
+			case !f.OK:
 				mark = "FAIL"
+			case f.Warning:
+				mark = "warn"
 			}
 			a.printf("%s  %-12s %s\n", mark, f.Check, ui.Text(f.Detail))
 			if f.Remedy != "" {
@@ -175,6 +180,14 @@ func examine(ctx context.Context, a *App, source string) (out []finding) {
 	out[len(out)-1].Detail = fmt.Sprintf("%s in account %s, %s", op.Caller.ARN, op.Caller.Account, op.Caller.Region)
 	v.Region = op.Caller.Region
 	note("region", v.Region, checkRegion(a, v))
+	if v.ApiGatewayAccountRole == config.AccountRoleCreate {
+		role, err := op.AccountRole(ctx, v.StackName, template.AccountRoleID)
+		detail := "the stack sets API Gateway's logging role"
+		if role != "" {
+			detail = "API Gateway's logs use " + role + ", which a deploy keeps"
+		}
+		note("log role", detail, err)
+	}
 	found, err := op.Describe(ctx, v.StackName)
 	switch {
 	case errors.Is(err, stack.ErrNotFound):
@@ -183,6 +196,9 @@ func examine(ctx context.Context, a *App, source string) (out []finding) {
 		note("stack", "", err)
 	default:
 		note("stack", fmt.Sprintf("%s: %s", found.Status, found.Status.Meaning()), stateProblem(v, found))
+		if warning, _ := alarmWarning(ctx, op, v, found); warning != "" {
+			out = append(out, finding{Check: "alarms", OK: true, Warning: true, Detail: warning})
+		}
 	}
 	return out
 }

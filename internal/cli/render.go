@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
+	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/template"
 )
@@ -64,6 +65,9 @@ func runRender(ctx context.Context, a *App, format string) error {
 	}
 	if len(keys) < len(contract.Functions()) {
 		a.notef("The functions' code is not packaged yet, so their CodeKey parameters have no default: run `streamctl package` first.")
+	}
+	if v.ApiGatewayAccountRole == config.AccountRoleCreate {
+		a.notef("The template sets the account's role for API Gateway's logs. If `aws apigateway get-account` shows a cloudwatchRoleArn, set ApiGatewayAccountRole: existing first; `streamctl deploy` checks it.")
 	}
 	if len(body) > template.MaxBodyBytes {
 		a.notef("The template has %s bytes; create-stack accepts %s with --template-body. `streamctl package` uploads it and prints the command with --template-url; `streamctl deploy` needs no change.",

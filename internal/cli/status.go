@@ -40,6 +40,8 @@ type status struct {
 	// Suspended is the difference between the pipeline and its template that
 	// CloudFormation does not know.
 	Suspended *pipeline.Suspended `json:"halted,omitempty"`
+	// AlarmReceivers counts the subscriptions of the alarm topic.
+	AlarmReceivers *deploy.AlarmReceivers `json:"alarmReceivers,omitempty"`
 	// Meaning and Next explain the status and the next step.
 	Meaning string `json:"meaning"`
 	Next    string `json:"next,omitempty"`
@@ -72,6 +74,11 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 		a.notef("The state of the consumers, the API and the archive is unknown: %v", s.SuspendedErr)
 	}
 	result := newStatus(s, op.Caller)
+	warning, receivers := alarmWarning(ctx, op, v, s.Stack)
+	result.AlarmReceivers = receivers
+	if warning != "" {
+		a.notef("%s", warning)
+	}
 	return errors.Join(a.printResult(result, func() { printStatus(a, result) }), failed)
 }
 

@@ -75,6 +75,38 @@ func CheckPassword(password string) error {
 	return nil
 }
 
+// Engine is a supported major version of PostgreSQL on RDS.
+type Engine struct {
+	// Version is the major version, such as "17"; RDS chooses the minor version.
+	Version string
+	// Family is the family of its parameter groups.
+	Family string
+}
+
+// Engines returns the supported versions, the oldest first. A later version needs only
+// an entry here once RDS offers it.
+func Engines() []Engine {
+	return []Engine{{"16", "postgres16"}, {"17", "postgres17"}, {"18", "postgres18"}}
+}
+
+func engineVersions() (versions []string) {
+	for _, e := range Engines() {
+		versions = append(versions, e.Version)
+	}
+	return versions
+}
+
+// EngineFamily returns the parameter group family of a major version; empty for an
+// unsupported one.
+func EngineFamily(version string) string {
+	for _, e := range Engines() {
+		if e.Version == version {
+			return e.Family
+		}
+	}
+	return ""
+}
+
 // MaxConnections returns the approximate max_connections of an instance class, which
 // RDS derives from the memory that it leaves to PostgreSQL; 0 for an unknown class.
 func MaxConnections(class string) int {

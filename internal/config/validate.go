@@ -17,7 +17,6 @@ var (
 	streamModes      = []string{StreamProvisioned, StreamOnDemand}
 	accountRoles     = []string{AccountRoleCreate, AccountRoleExisting}
 	accessModes      = []string{AccessModeStrict, AccessModeBasic}
-	engineVersions   = []string{"16", "17"}
 	logRetentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
 	projectName    = regexp.MustCompile(ProjectNamePattern)
@@ -26,7 +25,7 @@ var (
 	account        = regexp.MustCompile(`^[0-9]{12}$`)
 	bucketName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 	prefixList     = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
-	email          = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[^@\s]+$`)
+	email          = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.!#$%&*+/=?^_{|}~-]*@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+$`)
 	cacheNodeType  = regexp.MustCompile(`^cache\.[a-z][a-z0-9]{1,5}\.(micro|small|medium|large|[0-9]{0,2}xlarge)$`)
 	instanceClass  = regexp.MustCompile(InstanceClassPattern)
 	masterUsername = regexp.MustCompile(UsernamePattern)
@@ -100,7 +99,7 @@ func (v Variables) database(r *rules) {
 		}
 	}
 	r.matches("DatabaseInstanceClass", v.DatabaseInstanceClass, instanceClass, InstanceClassRule)
-	r.oneOf("DatabaseEngineVersion", v.DatabaseEngineVersion, engineVersions)
+	r.oneOf("DatabaseEngineVersion", v.DatabaseEngineVersion, engineVersions())
 	r.between("DatabaseStorageGiB", v.DatabaseStorageGiB, 20, 65536, " GiB")
 	if m := v.DatabaseMaxStorageGiB; m != 0 && m*10 < v.DatabaseStorageGiB*11 {
 		r.add("DatabaseMaxStorageGiB", "%d is less than 1.1 times DatabaseStorageGiB (%d); want at least %d, or 0 for storage that doesn't grow",
@@ -160,6 +159,14 @@ func CheckRegion(name string) error {
 	return errors.New("want a region such as us-east-1")
 }
 
+// CheckEmail checks an email address. Its characters need no quotes in YAML.
+func CheckEmail(address string) error {
+	if !email.MatchString(address) {
+		return errors.New("want an address such as oncall@example.com")
+	}
+	return nil
+}
+
 // CheckStackName checks a stack's name.
 func CheckStackName(name string) error {
 	if stackName.MatchString(name) {
@@ -213,7 +220,9 @@ func (v Variables) edge(r *rules) {
 		r.add("LogRetentionDays", "%d: CloudWatch takes only %s", v.LogRetentionDays, strings.Trim(fmt.Sprint(logRetentionDays), "[]"))
 	}
 	if v.AlarmEmail != "" {
-		r.matches("AlarmEmail", v.AlarmEmail, email, "an address such as oncall@example.com")
+		if err := CheckEmail(v.AlarmEmail); err != nil {
+			r.add("AlarmEmail", "%q: %v", v.AlarmEmail, err)
+		}
 	}
 	r.between("ThrottleRate", v.ThrottleRate, 1, 10000, " requests per second")
 	r.between("ThrottleBurst", v.ThrottleBurst, 1, 5000, " requests")

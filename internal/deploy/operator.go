@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/streamctl/streamctl/internal/deploy/code"
@@ -43,6 +44,7 @@ type Clients struct {
 	Logs         *cloudwatchlogs.Client
 	CloudWatch   *cloudwatch.Client
 	EC2          *ec2.Client
+	SNS          *sns.Client
 }
 
 // NewClients returns the clients for an account and region. A custom endpoint needs
@@ -61,6 +63,7 @@ func NewClients(cfg aws.Config, pathStyle bool) Clients {
 		Logs:           cloudwatchlogs.NewFromConfig(cfg),
 		CloudWatch:     cloudwatch.NewFromConfig(cfg),
 		EC2:            ec2.NewFromConfig(cfg),
+		SNS:            sns.NewFromConfig(cfg),
 	}
 }
 
@@ -77,6 +80,8 @@ type Layout struct {
 	StatefulTypes []string
 	// Outputs locate the pipeline.
 	Outputs pipeline.Outputs
+	// AlarmTopic is the output with the ARN of the alarm topic.
+	AlarmTopic string
 	// SchemaLog is the log group of the function behind the custom resource; empty
 	// disables reading it.
 	SchemaLog string

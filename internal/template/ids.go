@@ -82,6 +82,10 @@ const (
 	paramClass       = "DatabaseInstanceClass"
 )
 
+// AccountRoleID is the logical id of the resource that sets the account's role for API
+// Gateway's logs.
+const AccountRoleID = idApiAccount
+
 // stageName is the API's only stage, in every environment.
 const stageName = "prod"
 

@@ -7,10 +7,11 @@ import (
 
 // Outputs that locate the running pipeline.
 const (
-	OutputAPI      = "ApiGatewayId"
-	OutputStageURL = "ApiGatewayUrl"
-	OutputStream   = "StreamName"
-	OutputArchive  = "ArchiveBucket"
+	OutputAlarmTopic = "AlarmTopicArn"
+	OutputAPI        = "ApiGatewayId"
+	OutputStageURL   = "ApiGatewayUrl"
+	OutputStream     = "StreamName"
+	OutputArchive    = "ArchiveBucket"
 )
 
 // ConsumerOutputs are the outputs with the names of the functions that consume the
@@ -43,7 +44,7 @@ func (t *Template) addOutputs(v config.Variables) {
 	set("CacheEndpoint", "", GetAtt(idCache, "PrimaryEndPoint.Address"))
 	set(OutputArchive, "", Ref(idArchive))
 	set("KeyArn", "", GetAtt(idKey, "Arn"))
-	set("AlarmTopicArn", "", Ref(idAlarmTopic))
+	set(OutputAlarmTopic, "", Ref(idAlarmTopic))
 	set("SendEventsPolicyArn", "", Ref(idSendPolicy))
 	set("ReadMetricsPolicyArn", "", Ref(idReadPolicy))
 	set("DashboardUrl", "", Sub("https://"+consoleHost(v.Region)+"/cloudwatch/home?region=${AWS::Region}#dashboards:name=${"+idDashboard+"}"))

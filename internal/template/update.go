@@ -43,6 +43,7 @@ func CheckUpdate(before, after Deployed) ([]Refusal, error) {
 	u.shrinks(idDatabase, "AllocatedStorage", "DatabaseStorageGiB", "storage never shrinks")
 	u.shrinks(idDatabase, "EngineVersion", "DatabaseEngineVersion", "PostgreSQL can't be downgraded")
 	u.locked()
+	u.lifecycleSupport()
 	u.anotherWebACL()
 	return u.refusals, nil
 }
@@ -110,6 +111,16 @@ func (u *update) locked() {
 	old, there := u.old[idArchive]
 	if there && old.Properties["ObjectLockEnabled"] != u.next[idArchive].Properties["ObjectLockEnabled"] {
 		u.refuse("ObjectLockDays", "Object Lock can only be set when a bucket is created; this would replace the archive bucket, and the old bucket's objects would stay in it")
+	}
+}
+
+// lifecycleSupport rejects another setting for extended support, which RDS reads only
+// when it creates an instance.
+func (u *update) lifecycleSupport() {
+	const property = "EngineLifecycleSupport"
+	old, next := u.old[idDatabase].Properties[property], u.next[idDatabase].Properties[property]
+	if old != "" && next != "" && old != next {
+		u.refuse(property, "%q instead of the stack's %q: RDS can't change it; keep the stack's value", next, old)
 	}
 }
 

@@ -1,6 +1,7 @@
 package template_test
 
 import (
+	"bytes"
 	"os"
 	"reflect"
 	"regexp"
@@ -62,6 +63,11 @@ func TestCheckUpdate(t *testing.T) {
 				t.Errorf("got %v, want %s: %s", refusals, tt.variable, tt.what)
 			}
 		})
+	}
+	current := deployedAs(t, config.Default(config.Production))
+	supported := template.Deployed{Body: bytes.ReplaceAll(current.Body, []byte("extended-support-disabled"), []byte("extended-support")), Parameters: current.Parameters}
+	if refusals, err := template.CheckUpdate(current, supported); err != nil || len(refusals) != 1 || refusals[0].Variable != "EngineLifecycleSupport" {
+		t.Errorf("extended support: %v, %v", refusals, err)
 	}
 	built := build(t, config.Default(config.Production))
 	asJSON, err := built.JSON()

@@ -16,7 +16,7 @@ func (t *Template) addWarehouse(v config.Variables) {
 		SubnetIds:                subnetRefs(v),
 	})
 	t.add(idDatabaseParams, &rds.DBParameterGroup{
-		Family:      "postgres" + v.DatabaseEngineVersion,
+		Family:      config.EngineFamily(v.DatabaseEngineVersion),
 		Description: "Warehouse",
 		Parameters: map[string]string{
 			"rds.force_ssl":              "1",

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamctl/streamctl/internal/local/sigv4"
@@ -117,7 +118,9 @@ type account struct {
 	answers    *answers
 	metrics    metrics
 	interfaces interfaces
-	kinesis    *httputil.ReverseProxy
+	// confirmed is true once subscriptions are confirmed.
+	confirmed atomic.Bool
+	kinesis   *httputil.ReverseProxy
 
 	registry registry
 	spawn    func(func(context.Context)) // background work that ends with Stop

@@ -100,6 +100,8 @@ func (f endpoint) answer(w http.ResponseWriter, r *request) {
 		f.iam.serve(w, r)
 	case "ec2":
 		f.ec2.serve(w, r)
+	case "sns":
+		f.sns.serve(w, r)
 	default:
 		f.refuse(w, r, notThere(r))
 	}

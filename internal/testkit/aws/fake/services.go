@@ -26,6 +26,7 @@ type services struct {
 	kms         kmsAPI
 	sts         stsAPI
 	ec2         ec2API
+	sns         snsAPI
 	logging     logsAPI
 	streaming   kinesisAPI
 	custom      customResources
@@ -53,6 +54,8 @@ type (
 	stsAPI struct{ *account }
 	// ec2API serves EC2's calls for network interfaces.
 	ec2API struct{ *account }
+	// snsAPI serves SNS's listing of subscriptions.
+	snsAPI struct{ *account }
 	// logsAPI is CloudWatch Logs.
 	logsAPI struct{ *account }
 	// kinesisAPI forwards Kinesis' calls.
@@ -70,7 +73,7 @@ type (
 func servicesOf(a *account) services {
 	return services{
 		gateway: gatewayAPI{a}, iam: iamAPI{a}, lambda: lambdaAPI{a}, cloudwatch: cloudWatchAPI{a}, rds: rdsAPI{a}, elasticache: elastiCacheAPI{a},
-		kms: kmsAPI{a}, sts: stsAPI{a}, ec2: ec2API{a}, logging: logsAPI{a}, streaming: kinesisAPI{a}, custom: customResources{a},
+		kms: kmsAPI{a}, sts: stsAPI{a}, ec2: ec2API{a}, sns: snsAPI{a}, logging: logsAPI{a}, streaming: kinesisAPI{a}, custom: customResources{a},
 		provider: provider{a}, schedules: schedules{a}, front: endpoint{a},
 	}
 }

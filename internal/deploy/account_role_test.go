@@ -1,0 +1,63 @@
+package deploy_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"testing"
+
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+)
+
+// TestLiveAccountRoleIsKept reads the role with which API Gateway writes the account's
+// logs: a deploy may set it only if that takes it from nobody.
+func TestLiveAccountRoleIsKept(t *testing.T) {
+	const foreign = "arn:aws:iam::123456789012:role/other-teams-logs"
+	for _, tt := range []struct {
+		name   string
+		before func(*testing.T, *awsfake.Fake) (role string) // the role of the account
+		keeps  bool
+		err    bool
+	}{
+		{"empty", func(*testing.T, *awsfake.Fake) string { return "" }, false, false},
+		{"dead", func(_ *testing.T, f *awsfake.Fake) string {
+			f.SetAPIGatewayRole(foreign)
+			return foreign
+		}, false, false},
+		{"unreadable role", func(_ *testing.T, f *awsfake.Fake) string {
+			f.SetAPIGatewayRole(foreign)
+			f.FailCall("iam", "GetRole", http.StatusForbidden, "AccessDenied", "not you", 1)
+			return foreign
+		}, true, false},
+		{"unreadable setting", func(_ *testing.T, f *awsfake.Fake) string {
+			f.FailCall("apigateway", "GetAccount", http.StatusForbidden, "AccessDeniedException", "not you", 1)
+			return ""
+		}, false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			op, fake, _ := operator(t, awsfake.Options{})
+			role := tt.before(t, fake)
+			got, err := op.AccountRole(t.Context(), "events", "Account")
+			if (err != nil) != tt.err || tt.keeps != (got != "") || tt.keeps && got != role {
+				t.Errorf("got %q, %v; the account has %q", got, err, role)
+			}
+		})
+	}
+	t.Run("another stack's, and the stack's own", func(t *testing.T) {
+		op, fake, _ := operator(t, awsfake.Options{})
+		r := request(t, "one", false)
+		body, err := os.ReadFile("testdata/account.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Template = body
+		apply(t, op, r)
+		if got, err := op.AccountRole(t.Context(), "events", "Account"); got != "" || err != nil {
+			t.Errorf("its own role is kept out of the stack: %q, %v", got, err)
+		}
+		role, _ := fake.PhysicalID("events", "Role")
+		if got, err := op.AccountRole(t.Context(), "second", "Account"); !bytes.HasSuffix([]byte(got), []byte("/"+role)) || err != nil {
+			t.Errorf("another stack would replace the role: %q, %v", got, err)
+		}
+	})
+}
