@@ -59,7 +59,7 @@ func role(f *awsfake.Fake, stackName, function string) []permission {
 		out = append(out, allowed(p.(map[string]any)["PolicyDocument"])...)
 	}
 	for _, attached := range list(properties["ManagedPolicyArns"]) {
-		for _, shared := range []string{"VpcFunctionPolicy", "StreamReaderPolicy", "CacheClientPolicy"} {
+		for _, shared := range []string{"FunctionPolicy", "VpcFunctionPolicy", "StreamReaderPolicy", "CacheClientPolicy"} {
 			if managed, _ := f.PhysicalID(stackName, shared); attached == managed {
 				out = append(out, allowed(f.Properties(stackName, shared)["PolicyDocument"])...)
 			}

@@ -34,7 +34,7 @@ PermissionsBoundaryArn: arn:aws:iam::123456789012:policy/boundary
 	}
 	const warning = "Nobody receives the stack's alarms yet: confirm the subscription"
 	w.streamctl("status").want(0).says(warning)
-	w.streamctl("doctor").want(0).says("warn  alarms")
+	w.streamctl("doctor", "--source", w.platform.Root).want(0).says("warn  alarms")
 	w.platform.Fake.ConfirmSubscriptions()
 	if r := w.streamctl("status").want(0); strings.Contains(r.stderr, "Nobody receives") {
 		t.Errorf("a confirmed subscription is reported as missing:\n%s", r.stderr)
