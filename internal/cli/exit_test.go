@@ -16,6 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/bucket"
+	"github.com/streamctl/streamctl/internal/deploy/database"
 	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/local"
@@ -89,6 +90,8 @@ func TestExitCodes(t *testing.T) {
 		"deploy: locked":                 {&deploy.LockedError{}, 6},
 		"deploy: replaces":               {&stack.ReplaceError{}, 6},
 		"deploy: busy":                   {&stack.BusyError{}, 7},
+		"deploy: resource busy":          {&stack.BusyResourceError{}, 7},
+		"deploy: foreign database":       {&database.ForeignError{}, 6},
 		"something left":                 {errLeftBehind, 8},
 		"AWS: access denied":             {rejectedBy("AccessDenied"), 4},
 		"AWS: access denied (JSON)":      {rejectedBy("AccessDeniedException"), 4},

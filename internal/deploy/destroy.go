@@ -140,7 +140,7 @@ func (d *destroy) empty(ctx context.Context) (bool, error) {
 
 func (d *destroy) delete(ctx context.Context) (bool, error) {
 	d.expect("delete", stack.Types(d.plan.Resources))
-	return false, d.deleteStack(ctx, d.plan.Stack, d.plan.retainIDs)
+	return false, d.deleteStack(ctx, d.plan.Stack, d.plan.retainIDs, stack.Remove)
 }
 
 func (d *destroy) sweep(ctx context.Context) (bool, error) {
@@ -161,11 +161,14 @@ const maxDeletes = 3
 // retains them, because CloudFormation accepts RetainResources only for a stack in
 // DELETE_FAILED. A delete that stops at a function's network interfaces is repeated
 // when Lambda has deleted them.
-func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string) error {
+func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string, purpose stack.Purpose) error {
+	if len(retain) > 0 {
+		purpose = stack.RemoveAndRetain
+	}
 	var letGo []string
 	var deadline time.Time
 	for attempt := 1; ; attempt++ {
-		obstacles, err := p.stacks.Delete(ctx, s, letGo, len(retain) > 0)
+		obstacles, err := p.stacks.Delete(ctx, s, letGo, purpose)
 		if err != nil || obstacles == nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func (c *Client) Holdings(ctx context.Context, s Stack) ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(r Resource) bool { return !r.exists() || strings.HasPrefix(r.Type, "Custom::") }), nil
+	return slices.DeleteFunc(all, func(r Resource) bool { return !r.Exists() || strings.HasPrefix(r.Type, "Custom::") }), nil
 }
 
 // PhysicalID finds one resource of a stack.
@@ -124,13 +124,14 @@ func (c *Client) ParameterValues(ctx context.Context) (map[string]bool, error) {
 	return used, nil
 }
 
-// Protect sets a stack's termination protection if it differs.
+// Protect sets a stack's termination protection if it differs, by the stack's id, so that
+// a later stack of the same name keeps its own.
 func (c *Client) Protect(ctx context.Context, s Stack, protected bool) (changed bool, err error) {
 	if s.Protected == protected {
 		return false, nil
 	}
 	c.Step("Setting termination protection to %t", protected)
-	_, err = c.API.UpdateTerminationProtection(ctx, &cfn.UpdateTerminationProtectionInput{StackName: &s.Name, EnableTerminationProtection: &protected})
+	_, err = c.API.UpdateTerminationProtection(ctx, &cfn.UpdateTerminationProtectionInput{StackName: &s.ID, EnableTerminationProtection: &protected})
 	if err != nil {
 		return false, fmt.Errorf("set termination protection of stack %s: %w", s.Name, err)
 	}

@@ -201,7 +201,7 @@ func (o *operation) cancel(ctx context.Context, s Stack) error {
 		if _, err := c.Protect(ctx, s, false); err != nil {
 			return err
 		}
-		_, err = c.API.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &o.id})
+		_, err = c.API.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &o.id, ClientRequestToken: aws.String(string(Undo) + c.Token())})
 	case opUpdate:
 		c.Step("Canceling: rolling back stack %s", s.Name)
 		_, err = c.API.CancelUpdateStack(ctx, &cfn.CancelUpdateStackInput{StackName: &o.id})

@@ -57,6 +57,9 @@ type Options struct {
 	// Delay returns how long each lifecycle step of a resource type takes; nil
 	// means no delay.
 	Delay func(resourceType string) time.Duration
+	// DatabaseStep is how long an instance is creating, then backing-up, and later
+	// modifying or deleting; 5 ms if zero.
+	DatabaseStep time.Duration
 	// Before receives each call that is signed by a known key before it is
 	// served; an error rejects the call. It may be called concurrently.
 	Before func(Call) error
