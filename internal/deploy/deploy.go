@@ -108,15 +108,8 @@ func (r *run) read(ctx context.Context, op string) (stack.Stack, stack.Action, e
 		return s, "", err
 	}
 	action := s.Status.Deploy()
-	if s.Status == stack.StatusDeleteFailed || s.Status == stack.StatusDeleting {
-		switch purpose, err := r.stacks.LastDelete(ctx, s); {
-		case err != nil:
-			return s, action, err
-		case purpose == stack.Undo && s.Status == stack.StatusDeleting:
-			action = stack.Attach
-		case purpose == stack.Undo:
-			action = stack.Recreate
-		}
+	if action, err = r.ownRemains(ctx, s, action); err != nil {
+		return s, action, err
 	}
 	switch {
 	case action == stack.Refuse, action == stack.Resume && !r.spec.ContinueRollback:
@@ -125,6 +118,29 @@ func (r *run) read(ctx context.Context, op string) (stack.Stack, stack.Action, e
 		return s, action, r.refuse(ctx, op, s, "`streamctl deploy` without --code deletes the remains and creates the stack")
 	}
 	return s, action, nil
+}
+
+// ownRemains corrects the action for a failed create that a deploy is removing, or that
+// CloudFormation rolls back: the deploy continues.
+func (r *run) ownRemains(ctx context.Context, s stack.Stack, action stack.Action) (stack.Action, error) {
+	switch s.Status {
+	case stack.StatusRollingBack:
+		c, err := r.stacks.Creation(ctx, s)
+		if c.Own() && !c.Completed {
+			action = stack.Attach
+		}
+		return action, err
+	case stack.StatusDeleting, stack.StatusDeleteFailed:
+		purpose, err := r.stacks.LastDelete(ctx, s)
+		switch {
+		case purpose == stack.Undo && s.Status == stack.StatusDeleting:
+			action = stack.Attach
+		case purpose == stack.Undo:
+			action = stack.Recreate
+		}
+		return action, err
+	}
+	return action, nil
 }
 
 func (r *run) refuse(ctx context.Context, op string, s stack.Stack, advice string) error {
@@ -290,8 +306,9 @@ func (r *run) deleteRemains(ctx context.Context, s stack.Stack) error {
 // attach handles a running operation. It follows an operation of an earlier run of the
 // same deploy to its end, and waits for any other operation if the user asked for that.
 func (r *run) attach(ctx context.Context, s stack.Stack, action stack.Action) (again bool, err error) {
-	undone := s.Status == stack.StatusDeleting && action == stack.Attach // by an earlier run of a deploy
-	if s.Status == stack.StatusDeleting && (r.spec.Wait || undone) {     // a create comes next
+	// An earlier run of a deploy, or the rollback of its create, removes the remains.
+	undone := action == stack.Attach && (s.Status == stack.StatusDeleting || s.Status == stack.StatusRollingBack)
+	if s.Status == stack.StatusDeleting && r.spec.Wait || undone { // a create comes next
 		if err := r.askSecrets(ctx); err != nil {
 			return false, err
 		}
@@ -327,8 +344,15 @@ func (r *run) undoCreate(ctx context.Context, canceled *stack.CanceledError, s s
 	}
 	plan := Plan{Stack: s, Resources: remains.Resources}
 	if s.Status == stack.StatusDeleteComplete {
-		canceled.Left = r.listLeftovers(ctx, plan)
-		return canceled
+		u := &undo{parts: r.parts, plan: remains}
+		if len(remains.Doubts) == 0 && !r.hasSnapshot(ctx, remains) { // otherwise the key is needed to read it
+			if _, err := u.scheduleKeys(ctx); err != nil {
+				return errors.Join(canceled, err)
+			}
+		}
+		_, err := u.sweep(ctx)
+		canceled.Left = u.left
+		return errors.Join(canceled, err)
 	}
 	var left []stack.Leftover
 	if len(remains.Doubts) == 0 {

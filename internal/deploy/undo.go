@@ -227,6 +227,16 @@ func (u *undo) deleteDatabases(ctx context.Context) (bool, error) {
 	return false, u.eachDatabase(ctx, func(d UndoDatabase) error { return u.databases.Delete(ctx, d.ID, d.ResourceID) })
 }
 
+// hasSnapshot reports whether a snapshot of the create's databases exists, or may exist.
+func (p parts) hasSnapshot(ctx context.Context, plan UndoPlan) bool {
+	var ids []string
+	for _, r := range stack.EverOfType(plan.Resources, typeInstance) {
+		ids = append(ids, r.PhysicalID)
+	}
+	snapshots, err := p.databases.Snapshots(ctx, ids...)
+	return err != nil || len(snapshots) > 0
+}
+
 // scheduleKeys schedules the deletion of the keys, which the delete of the stack keeps.
 func (u *undo) scheduleKeys(ctx context.Context) (bool, error) {
 	for _, id := range u.plan.Keys {

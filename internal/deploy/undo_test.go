@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -257,45 +258,57 @@ func TestProductionFailsAtEachResource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	undone := 0
-	for id := range resources {
-		op, fake, lines := operator(t, awsfake.Options{Answer: func(context.Context, string, map[string]any) (map[string]any, error) { return nil, nil }})
-		r := change{Spec: stack.Spec{Stack: "events", Template: body, Parameters: map[string]string{"DatabasePassword": password}, Tags: map[string]string{"Project": "events"}, Protected: true}}
-		for _, name := range []string{"archiver", "ingest", "maintenance", "processor", "query", "schema"} {
-			putObject(t, fake, artifactBucket, "functions/"+name+"/00000000000000000000000000000000.zip")
+	var undone atomic.Int64
+	t.Run("each", func(t *testing.T) {
+		for id := range resources {
+			t.Run(id, func(t *testing.T) {
+				t.Parallel()
+				if failsAt(t, body, resources, id) {
+					undone.Add(1)
+				}
+			})
 		}
-		fake.FailResource(id, id+" rejected")
-		_, err := run(t.Context(), op, r)
-		var failed *stack.FailedError
-		if !errors.As(err, &failed) || len(failed.Causes) == 0 || failed.Causes[0].LogicalID != id {
-			t.Fatalf("%s: %v", id, err)
-		}
-		if failed.Undone {
-			undone++
-		}
-		if outcome, err := run(t.Context(), op, r); err != nil || !outcome.Created {
-			t.Fatalf("%s: the next deploy: %v\n%s", id, err, lines)
-		}
-		seen := map[string]int{}
-		for _, e := range fake.Existing() {
-			seen[e.LogicalID]++
-		}
-		for logicalID, n := range seen {
-			if _, own := resources[logicalID]; !own || n > 1 {
-				t.Errorf("%s: %d of %q exist: %v", id, n, logicalID, remaining(fake, ""))
-			}
-		}
-		if len(fake.Snapshots())+len(fake.AutomatedBackups()) > 0 || len(fake.PendingKeys()) > 1 {
-			t.Errorf("%s: snapshots %v, keys %v", id, fake.Snapshots(), fake.PendingKeys())
-		}
-		if err := fake.Stop(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			return
+	})
+	t.Logf("%d resources, %d undone by streamctl", len(resources), undone.Load())
+	if undone.Load() == 0 {
+		t.Error("no create left a database")
+	}
+}
+
+// failsAt fails the create of a template at one resource, and creates the stack again. It
+// reports whether the first deploy had to delete what the rollback left.
+func failsAt(t *testing.T, body []byte, resources map[string]stacktemplate.Resource, id string) (undone bool) {
+	op, fake, lines := operator(t, awsfake.Options{Answer: func(context.Context, string, map[string]any) (map[string]any, error) { return nil, nil }})
+	op.Poll = 20 * time.Millisecond // reading the events of a hundred resources takes that long
+	r := change{Spec: stack.Spec{Stack: "events", Template: body, Parameters: map[string]string{"DatabasePassword": password}, Tags: map[string]string{"Project": "events"}, Protected: true}}
+	for _, name := range []string{"archiver", "ingest", "maintenance", "processor", "query", "schema"} {
+		putObject(t, fake, artifactBucket, "functions/"+name+"/00000000000000000000000000000000.zip")
+	}
+	fake.FailResource(id, id+" rejected")
+	_, err := run(t.Context(), op, r)
+	var failed *stack.FailedError
+	if !errors.As(err, &failed) || len(failed.Causes) == 0 || failed.Causes[0].LogicalID != id {
+		t.Fatalf("got %v", err)
+	}
+	if outcome, err := run(t.Context(), op, r); err != nil || !outcome.Created {
+		t.Fatalf("the next deploy: %v\n%s", err, lines)
+	}
+	seen := map[string]int{}
+	for _, e := range fake.Existing() {
+		seen[e.LogicalID]++
+	}
+	for logicalID, n := range seen {
+		if _, own := resources[logicalID]; !own || n > 1 {
+			t.Errorf("%d of %q exist: %v", n, logicalID, remaining(fake, ""))
 		}
 	}
-	t.Logf("%d resources, %d undone by streamctl", len(resources), undone)
+	if len(seen) != len(resources)-1 { // the custom resource is not one of AWS
+		t.Errorf("%d of %d resources exist", len(seen), len(resources))
+	}
+	if len(fake.Snapshots())+len(fake.AutomatedBackups()) > 0 || len(fake.PendingKeys()) > 1 {
+		t.Errorf("snapshots %v, keys %v", fake.Snapshots(), fake.PendingKeys())
+	}
+	return failed.Undone
 }
 
 // putObject stores an object, in a bucket that it makes if necessary.

@@ -36,7 +36,7 @@ func (c *Client) Creation(ctx context.Context, s Stack) (Creation, error) {
 			out.Token = e.token
 		case StatusCreated, StatusUpdated:
 			out.Completed = true
-		case StatusCreateFailed, statusRollingBack, StatusRollbackFailed, StatusRollbackComplete, StatusDeleting:
+		case StatusCreateFailed, StatusRollingBack, StatusRollbackFailed, StatusRollbackComplete, StatusDeleting:
 			if out.Failed.IsZero() {
 				out.Failed = e.Time
 			}

@@ -201,7 +201,9 @@ func (o *operation) cancel(ctx context.Context, s Stack) error {
 		if _, err := c.Protect(ctx, s, false); err != nil {
 			return err
 		}
-		_, err = c.API.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &o.id, ClientRequestToken: aws.String(string(Undo) + c.Token())})
+		// The operation is the delete from now on: the create may have ended, rolled back.
+		o.token = string(Undo) + c.Token()
+		_, err = c.API.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &o.id, ClientRequestToken: &o.token})
 	case opUpdate:
 		c.Step("Canceling: rolling back stack %s", s.Name)
 		_, err = c.API.CancelUpdateStack(ctx, &cfn.CancelUpdateStackInput{StackName: &o.id})

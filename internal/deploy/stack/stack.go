@@ -104,7 +104,7 @@ const (
 	StatusCreating         Status = "CREATE_IN_PROGRESS"
 	StatusCreated          Status = "CREATE_COMPLETE"
 	StatusReview           Status = "REVIEW_IN_PROGRESS"
-	statusRollingBack      Status = "ROLLBACK_IN_PROGRESS"
+	StatusRollingBack      Status = "ROLLBACK_IN_PROGRESS"
 	StatusRollbackComplete Status = "ROLLBACK_COMPLETE"
 	StatusRollbackFailed   Status = "ROLLBACK_FAILED"
 	StatusCreateFailed     Status = "CREATE_FAILED"

@@ -59,7 +59,7 @@ var states = []State{
 	{StatusCreating, "the stack is being created", Attach, Delete, false, nextWait},
 	{StatusCreated, "the stack was created", Update, Delete, true, ""},
 	{StatusCreateFailed, "creating the stack failed, and its resources were kept", Refuse, Delete, false, nextDestroy},
-	{statusRollingBack, "creating the stack failed and is being rolled back", Wait, Wait, false, nextWait},
+	{StatusRollingBack, "creating the stack failed and is being rolled back", Wait, Wait, false, nextWait},
 	{StatusRollbackComplete, "creating the stack failed and was rolled back", Recreate, Delete, false, ""},
 	{StatusRollbackFailed, "creating the stack failed, and so did the rollback: resources remain", Recreate, Delete, false, nextUndo},
 	{"UPDATE_IN_PROGRESS", "the stack is being updated", Attach, Wait, false, nextWait},
