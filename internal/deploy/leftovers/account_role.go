@@ -65,9 +65,12 @@ func (l *Leftovers) resetAccountRole(ctx context.Context, role string) (why stri
 		}
 		l.Step("Resetting API Gateway's logging role: no other API in %s writes logs", l.Caller.Region)
 		// API Gateway has no removal here: the value is replaced with none.
-		_, err = l.Gateway.UpdateAccount(ctx, &apigateway.UpdateAccountInput{PatchOperations: []gateway.PatchOperation{
-			{Op: gateway.OpReplace, Path: aws.String("/cloudwatchRoleArn")},
-		}})
+		err = l.WhenFree(ctx, "the account's settings of API Gateway", func() error {
+			_, err := l.Gateway.UpdateAccount(ctx, &apigateway.UpdateAccountInput{PatchOperations: []gateway.PatchOperation{
+				{Op: gateway.OpReplace, Path: aws.String("/cloudwatchRoleArn")},
+			}})
+			return err
+		})
 		if err != nil {
 			return "", fmt.Errorf("reset the role: %w", err)
 		}
@@ -90,7 +93,11 @@ func (l *Leftovers) deleteRole(ctx context.Context, role string) error {
 			}
 		}
 	}
-	if _, err := l.Roles.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &role}); err != nil {
+	err := l.WhenFree(ctx, "role "+role, func() error {
+		_, err := l.Roles.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &role})
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("delete role %s: %w", role, err)
 	}
 	return nil

@@ -60,7 +60,10 @@ func (l *Leftovers) DeleteLogGroups(ctx context.Context, resources []stack.Resou
 
 func (l *Leftovers) deleteLogGroup(ctx context.Context, name string) error {
 	l.Step("Deleting log group %s, which was created again", name)
-	_, err := l.Logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &name})
+	err := l.WhenFree(ctx, "log group "+name, func() error {
+		_, err := l.Logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &name})
+		return err
+	})
 	var gone *types.ResourceNotFoundException
 	if err != nil && !errors.As(err, &gone) {
 		return fmt.Errorf("delete log group %s: %w", name, err)

@@ -31,6 +31,8 @@ type Obstacles struct {
 	Buckets []string
 	// Network reports that network resources are in use.
 	Network bool
+	// Busy reports resources that another operation changes: deleting again helps.
+	Busy bool
 	// Others reports an obstacle that neither waiting nor emptying removes.
 	Others bool
 }
@@ -70,6 +72,8 @@ func obstacles(failed *FailedError) *Obstacles {
 		switch {
 		case c.Type == typeBucket && bucketFull.MatchString(c.Reason):
 			o.Buckets = append(o.Buckets, c.PhysicalID)
+		case resourceBusy.MatchString(c.Reason):
+			o.Busy = true
 		case c.BlockedByNetwork():
 			o.Network = true
 		default:

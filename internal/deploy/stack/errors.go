@@ -36,6 +36,7 @@ var (
 	noChanges    = regexp.MustCompile(`didn't contain changes|No updates are to be performed`)
 	tooLate      = regexp.MustCompile(`cannot be called from current stack status`)
 	networkInUse = regexp.MustCompile(`dependent object|has dependencies|DependencyViolation|currently in use|network interface`)
+	resourceBusy = regexp.MustCompile(`InvalidDBInstanceState|InvalidReplicationGroupState|InvalidCacheClusterState|InvalidUserGroupState|ResourceInUseException|ResourceConflictException|OperationAborted|not in (the )?available state|operation is in progress`)
 	bucketFull   = regexp.MustCompile(`BucketNotEmpty|bucket you tried to delete is not empty`)
 )
 
