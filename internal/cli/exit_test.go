@@ -62,6 +62,7 @@ func TestExitCodes(t *testing.T) {
 		"local: records unread":          {&local.UnreadError{}, 1},
 		"local: no program":              {&daemon.NotFoundError{}, 1},
 		"deploy: function":               {&deploy.FunctionError{}, 1},
+		"deploy: endless list":           {&stack.PagesError{}, 1},
 		"deploy: drain":                  {&pipeline.DrainError{}, 1},
 		"deploy: filled again":           {&bucket.RefilledError{}, 1},
 		"usage":                          {&usageError{err: errors.New("no")}, 2},

@@ -96,7 +96,7 @@ func (d *Databases) Protect(ctx context.Context, id string) (changed bool, err e
 func (d *Databases) Snapshots(ctx context.Context, instances ...string) ([]string, error) {
 	var out []string
 	for _, id := range instances {
-		pages := rds.NewDescribeDBSnapshotsPaginator(d.API, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &id, SnapshotType: aws.String("manual")})
+		pages := stack.Limit("snapshots", rds.NewDescribeDBSnapshotsPaginator(d.API, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &id, SnapshotType: aws.String("manual")}))
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {

@@ -81,7 +81,7 @@ func (l *Leftovers) resetAccountRole(ctx context.Context, role string) (why stri
 // deleteRole deletes a role that has only managed policies.
 func (l *Leftovers) deleteRole(ctx context.Context, role string) error {
 	l.Step("Deleting role %s", role)
-	pages := iam.NewListAttachedRolePoliciesPaginator(l.Roles, &iam.ListAttachedRolePoliciesInput{RoleName: &role})
+	pages := stack.Limit("policies of a role", iam.NewListAttachedRolePoliciesPaginator(l.Roles, &iam.ListAttachedRolePoliciesInput{RoleName: &role}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -106,7 +106,7 @@ func (l *Leftovers) deleteRole(ctx context.Context, role string) error {
 // loggingStage finds a stage in the region that writes logs with the account's
 // role, of a REST API or a WebSocket API. HTTP APIs don't need the role.
 func (l *Leftovers) loggingStage(ctx context.Context) (string, error) {
-	apis := apigateway.NewGetRestApisPaginator(l.Gateway, &apigateway.GetRestApisInput{Limit: aws.Int32(500)})
+	apis := stack.Limit("REST APIs", apigateway.NewGetRestApisPaginator(l.Gateway, &apigateway.GetRestApisInput{Limit: aws.Int32(500)}))
 	for apis.HasMorePages() {
 		page, err := apis.NextPage(ctx)
 		if err != nil {

@@ -37,7 +37,7 @@ func (l *Leftovers) DeleteLogGroups(ctx context.Context, resources []stack.Resou
 		prefixes = append(prefixes, "/aws/rds/instance/"+r.PhysicalID+"/")
 	}
 	for _, prefix := range append(slices.Clone(exact), prefixes...) {
-		pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(l.Logs, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+		pages := stack.Limit("log groups", cloudwatchlogs.NewDescribeLogGroupsPaginator(l.Logs, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix}))
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {

@@ -67,7 +67,7 @@ func (c *Client) Template(ctx context.Context, s Stack) ([]byte, error) {
 // at a hundred.
 func (c *Client) Resources(ctx context.Context, id string) ([]Resource, error) {
 	var out []Resource
-	pages := cfn.NewListStackResourcesPaginator(c.API, &cfn.ListStackResourcesInput{StackName: &id})
+	pages := Limit("resources", cfn.NewListStackResourcesPaginator(c.API, &cfn.ListStackResourcesInput{StackName: &id}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -109,7 +109,7 @@ func (c *Client) PhysicalID(ctx context.Context, s Stack, logicalID string) (str
 // account and region.
 func (c *Client) ParameterValues(ctx context.Context) (map[string]bool, error) {
 	used := map[string]bool{}
-	pages := cfn.NewDescribeStacksPaginator(c.API, &cfn.DescribeStacksInput{})
+	pages := Limit("stacks", cfn.NewDescribeStacksPaginator(c.API, &cfn.DescribeStacksInput{}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

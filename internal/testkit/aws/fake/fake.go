@@ -258,6 +258,9 @@ func (f *Fake) Objects() *s3fake.Store { return f.objects }
 // elsewhere, stack/logical id selects a resource of one of several stacks.
 func (f Faults) FailResource(logicalID, reason string) { f.stacks.FailResource(logicalID, reason) }
 
+// FailValidation makes early validation of the next change set, create or update find these.
+func (f Faults) FailValidation(findings ...cfn.Finding) { f.stacks.FailValidation(findings...) }
+
 // FailDelete makes the next deletion of a logical id fail.
 func (f Faults) FailDelete(logicalID, reason string) { f.stacks.FailDelete(logicalID, reason) }
 
