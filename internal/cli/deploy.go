@@ -190,6 +190,7 @@ func stackTags(v config.Variables) map[string]string {
 func (d *deployRun) decisions() deploy.Decisions {
 	return deploy.Decisions{
 		CheckOwner: d.checkOwner, CheckUpdate: d.checkUpdate, Approve: d.approve, Secrets: d.secrets,
+		ConfirmUndo: d.app.confirmUndo,
 		ConfirmRecreate: func(ctx context.Context, remains, question string) error {
 			return d.app.confirmed(ctx, remains, question)
 		},

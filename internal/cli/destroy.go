@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/bucket"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
@@ -16,6 +15,8 @@ import (
 type destroyOptions struct {
 	deploy.DestroyOptions
 	dryRun bool
+	// undoCreate deletes the remains of a failed create, without a final snapshot.
+	undoCreate bool
 }
 
 func newDestroyCmd(a *App) *cobra.Command {
@@ -29,15 +30,26 @@ API's rate limit to 0, drain the stream (if its data outlives the stack), disabl
 consumers, deny writes to the archive bucket, empty it with every version, delete the
 stack and follow that to its end.
 
+With --undo-create it deletes the remains of a create that failed, of any program: the
+database without a snapshot, and the key, whose deletion is scheduled. Otherwise a
+protected database is left by the rollback.
+
 After an interruption, the same command continues, and a deploy resumes the pipeline.
 Resources that stay on purpose are listed; if one holds data or costs money, the exit
 code is 8.
 
   streamctl destroy --env development
-  streamctl destroy --env production --lift-protection --retain-archive`,
+  streamctl destroy --env production --lift-protection --retain-archive
+  streamctl destroy --env production --undo-create`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("retain-archive") {
 				o.RetainArchive = &retain
+			}
+			if o.undoCreate {
+				if other := changedBeside(cmd.Flags(), "lift-protection", "retain-archive", "final-snapshot", "no-drain"); other != "" {
+					return &usageError{err: errors.New("--undo-create excludes --" + other)}
+				}
+				return runUndoCreate(cmd.Context(), a, o.dryRun)
 			}
 			return runDestroy(cmd.Context(), a, o)
 		},
@@ -47,6 +59,7 @@ code is 8.
 	f.BoolVar(&retain, "retain-archive", false, "keep the archive bucket with its contents, and its key; everything else is deleted")
 	f.BoolVar(&o.FinalSnapshot, "final-snapshot", false, "take a final snapshot of the database, also if its deletion policy takes none (development)")
 	f.BoolVar(&o.NoDrain, "no-drain", false, "do not drain the stream, which takes some minutes; if neither a snapshot nor an archive stays, it is not drained anyway")
+	f.BoolVar(&o.undoCreate, "undo-create", false, "delete the remains of a failed create: its database without a snapshot, its empty bucket, its key in 30 days")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only list what would be deleted")
 	return cmd
 }
@@ -59,6 +72,8 @@ type destroyed struct {
 	Leftover []stack.Leftover `json:"leftover,omitempty"`
 	// Plan lists the resources that would be deleted, with --dry-run.
 	Plan *deploy.Plan `json:"plan,omitempty"`
+	// Undo lists them with --undo-create.
+	Undo *deploy.UndoPlan `json:"undo,omitempty"`
 }
 
 func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
@@ -97,19 +112,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	if err != nil {
 		return err
 	}
-	a.view.end()
-	a.notef("Deleted stack %s.", v.StackName)
-	err = a.printResult(destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left}, func() {
-		for _, l := range left {
-			a.printf("left: %s %s: %s\n", ui.Line(l.Type), ui.Line(l.PhysicalID), ui.Line(l.Why))
-		}
-	})
-	for _, l := range left {
-		if err == nil && l.Costs {
-			return errLeftBehind
-		}
-	}
-	return err
+	return printDestroyed(a, v.StackName, left)
 }
 
 // planLines describe a plan, before the question.

@@ -16,6 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/bucket"
+	"github.com/streamctl/streamctl/internal/deploy/database"
 	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/local"
@@ -61,6 +62,7 @@ func TestExitCodes(t *testing.T) {
 		"local: records unread":          {&local.UnreadError{}, 1},
 		"local: no program":              {&daemon.NotFoundError{}, 1},
 		"deploy: function":               {&deploy.FunctionError{}, 1},
+		"deploy: endless list":           {&stack.PagesError{}, 1},
 		"deploy: drain":                  {&pipeline.DrainError{}, 1},
 		"deploy: filled again":           {&bucket.RefilledError{}, 1},
 		"usage":                          {&usageError{err: errors.New("no")}, 2},
@@ -89,6 +91,8 @@ func TestExitCodes(t *testing.T) {
 		"deploy: locked":                 {&deploy.LockedError{}, 6},
 		"deploy: replaces":               {&stack.ReplaceError{}, 6},
 		"deploy: busy":                   {&stack.BusyError{}, 7},
+		"deploy: resource busy":          {&stack.BusyResourceError{}, 7},
+		"deploy: foreign database":       {&database.ForeignError{}, 6},
 		"something left":                 {errLeftBehind, 8},
 		"AWS: access denied":             {rejectedBy("AccessDenied"), 4},
 		"AWS: access denied (JSON)":      {rejectedBy("AccessDeniedException"), 4},

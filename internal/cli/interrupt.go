@@ -74,6 +74,25 @@ func confirmName(ctx context.Context, a *App, stack string) error {
 	return nil
 }
 
+// confirmUndo asks for the stack's name before the remains of a failed create are deleted
+// that may be needed. --yes does not answer: the user may not know of the data.
+func (a *App) confirmUndo(ctx context.Context, stack, remains string) error {
+	a.notef("%s", remains)
+	if _, ok := terminal(a.Stdin); !ok {
+		return &declinedError{hint: "--yes does not answer this question: run the same command on a terminal, or delete the stack with a final snapshot: `streamctl destroy --lift-protection`"}
+	}
+	defer a.view.pause()()
+	a.promptf("This deletes the database without a snapshot. Type the stack's name to delete it: ")
+	line, err := a.askLine(ctx)
+	if err != nil {
+		return &declinedError{}
+	}
+	if line != stack {
+		return &declinedError{hint: fmt.Sprintf("the stack's name is %s", stack)}
+	}
+	return nil
+}
+
 // declinedError is errDeclined with a hint.
 type declinedError struct{ hint string }
 

@@ -50,6 +50,10 @@ type Decisions struct {
 	// ConfirmRecreate is called before the remains of a failed create are deleted. Nil
 	// declines.
 	ConfirmRecreate func(ctx context.Context, remains, question string) error
+	// ConfirmUndo is called before the remains of a failed create are deleted that may be
+	// needed: another program began the create, events were accepted, or it failed more
+	// than a day ago. Remains lists the database and the bucket. Nil declines.
+	ConfirmUndo func(ctx context.Context, stack, remains string) error
 	// Secrets returns values for parameters that an existing stack keeps. It is called
 	// once, before Build, if a stack will be created. Nil returns none.
 	Secrets func(context.Context) (map[string]string, error)
@@ -104,6 +108,9 @@ func (r *run) read(ctx context.Context, op string) (stack.Stack, stack.Action, e
 		return s, "", err
 	}
 	action := s.Status.Deploy()
+	if action, err = r.ownRemains(ctx, s, action); err != nil {
+		return s, action, err
+	}
 	switch {
 	case action == stack.Refuse, action == stack.Resume && !r.spec.ContinueRollback:
 		return s, action, r.refuse(ctx, op, s, s.Status.Next())
@@ -111,6 +118,29 @@ func (r *run) read(ctx context.Context, op string) (stack.Stack, stack.Action, e
 		return s, action, r.refuse(ctx, op, s, "`streamctl deploy` without --code deletes the remains and creates the stack")
 	}
 	return s, action, nil
+}
+
+// ownRemains corrects the action for a failed create that a deploy is removing, or that
+// CloudFormation rolls back: the deploy continues.
+func (r *run) ownRemains(ctx context.Context, s stack.Stack, action stack.Action) (stack.Action, error) {
+	switch s.Status {
+	case stack.StatusRollingBack:
+		c, err := r.stacks.Creation(ctx, s)
+		if c.Own() && !c.Completed {
+			action = stack.Attach
+		}
+		return action, err
+	case stack.StatusDeleting, stack.StatusDeleteFailed:
+		purpose, err := r.stacks.LastDelete(ctx, s)
+		switch {
+		case purpose == stack.Undo && s.Status == stack.StatusDeleting:
+			action = stack.Attach
+		case purpose == stack.Undo:
+			action = stack.Recreate
+		}
+		return action, err
+	}
+	return action, nil
 }
 
 func (r *run) refuse(ctx context.Context, op string, s stack.Stack, advice string) error {
@@ -200,6 +230,9 @@ func (r *run) createStack(ctx context.Context) error {
 // finish sets the outcome of a completed create or update, restores what no
 // template sets, and undoes a canceled create.
 func (r *run) finish(ctx context.Context, result stack.Result, err error) error {
+	if failed := (*stack.FailedError)(nil); errors.As(err, &failed) && result.Stack.Status == stack.StatusRollbackFailed {
+		return r.undoOwn(ctx, failed, result.Stack)
+	}
 	ctx = context.WithoutCancel(ctx) // the operation is complete, even if the user interrupted it
 	r.outcome.Stack, r.outcome.Orphans = result.Stack, result.Orphans
 	if canceled := (*stack.CanceledError)(nil); errors.As(err, &canceled) && canceled.Op == "create" {
@@ -228,7 +261,13 @@ func (r *run) recreate(ctx context.Context, s stack.Stack) error {
 // if the stack still owns resources, or if another operator may be about to execute its
 // change set.
 func (r *run) removeFailedCreate(ctx context.Context, s stack.Stack) error {
-	if s.ID == "" || s.Status.Deploy() != stack.Recreate {
+	switch s.Status {
+	case "":
+		return nil
+	case stack.StatusRollbackFailed, stack.StatusDeleteFailed:
+		return r.undoEarlier(ctx, s)
+	}
+	if s.Status.Deploy() != stack.Recreate {
 		return nil
 	}
 	holds, err := r.stacks.Holdings(ctx, s)
@@ -239,7 +278,7 @@ func (r *run) removeFailedCreate(ctx context.Context, s stack.Stack) error {
 	switch {
 	case len(holds) == 0 && s.Status != stack.StatusReview:
 		r.Step("%s; it owns no resources and is deleted", remains)
-		return r.deleteStack(ctx, s, nil)
+		return r.deleteRemains(ctx, s)
 	case len(holds) == 0:
 		remains += "; it owns no resources"
 	}
@@ -252,19 +291,30 @@ func (r *run) removeFailedCreate(ctx context.Context, s stack.Stack) error {
 	if err := r.decide.ConfirmRecreate(ctx, remains, "Delete it and create the stack again?"); err != nil {
 		return err
 	}
-	return r.deleteStack(ctx, s, nil)
+	return r.deleteRemains(ctx, s)
+}
+
+// deleteRemains deletes the rest of a failed create, whose termination protection is
+// still set.
+func (r *run) deleteRemains(ctx context.Context, s stack.Stack) error {
+	if _, err := r.stacks.Protect(ctx, s, false); err != nil {
+		return err
+	}
+	return r.deleteStack(ctx, s, nil, stack.Undo)
 }
 
 // attach handles a running operation. It follows an operation of an earlier run of the
 // same deploy to its end, and waits for any other operation if the user asked for that.
 func (r *run) attach(ctx context.Context, s stack.Stack, action stack.Action) (again bool, err error) {
-	if s.Status == stack.StatusDeleting && r.spec.Wait { // a create comes next
+	// An earlier run of a deploy, or the rollback of its create, removes the remains.
+	undone := action == stack.Attach && (s.Status == stack.StatusDeleting || s.Status == stack.StatusRollingBack)
+	if s.Status == stack.StatusDeleting && r.spec.Wait || undone { // a create comes next
 		if err := r.askSecrets(ctx); err != nil {
 			return false, err
 		}
 	}
 	var spec stack.Spec
-	if action == stack.Attach && !r.spec.CodeOnly {
+	if action == stack.Attach && !undone && !r.spec.CodeOnly {
 		b, err := r.build(ctx)
 		if err != nil {
 			return false, err
@@ -278,24 +328,41 @@ func (r *run) attach(ctx context.Context, s stack.Stack, action stack.Action) (a
 	case running.Own:
 		result, err := running.Finish(ctx)
 		return false, r.finish(ctx, result, err)
-	case !r.spec.Wait:
+	case !r.spec.Wait && !undone:
 		return false, &stack.BusyError{Stack: s.Name, Status: s.Status, Since: running.Since}
 	}
 	return true, running.Wait(ctx)
 }
 
 // undoCreate deletes the remains of a canceled create: a protected database makes the
-// first delete fail.
+// first delete fail. If data may be needed, it is deleted as a destroy does, with a final
+// snapshot.
 func (r *run) undoCreate(ctx context.Context, canceled *stack.CanceledError, s stack.Stack) error {
-	plan, err := r.plan(ctx, s.ID, DestroyOptions{LiftProtection: true})
+	remains, _, err := r.planUndo(ctx, s)
 	if err != nil {
 		return errors.Join(canceled, err)
 	}
+	plan := Plan{Stack: s, Resources: remains.Resources}
 	if s.Status == stack.StatusDeleteComplete {
-		canceled.Left = r.listLeftovers(ctx, plan)
-		return canceled
+		u := &undo{parts: r.parts, plan: remains}
+		if len(remains.Doubts) == 0 && !r.hasSnapshot(ctx, remains) { // otherwise the key is needed to read it
+			if _, err := u.scheduleKeys(ctx); err != nil {
+				return errors.Join(canceled, err)
+			}
+		}
+		_, err := u.sweep(ctx)
+		canceled.Left = u.left
+		return errors.Join(canceled, err)
 	}
-	left, err := (&destroy{parts: r.parts, plan: plan}).run(ctx)
+	var left []stack.Leftover
+	if len(remains.Doubts) == 0 {
+		left, err = (&undo{parts: r.parts, plan: remains}).run(ctx)
+	} else {
+		if plan, err = r.plan(ctx, s.ID, DestroyOptions{LiftProtection: true}); err != nil {
+			return errors.Join(canceled, err)
+		}
+		left, err = (&destroy{parts: r.parts, plan: plan}).run(ctx)
+	}
 	if err == nil {
 		canceled.Status = stack.StatusDeleteComplete
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/leftovers"
 	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // Destroy executes a plan: it suspends the pipeline, empties the buckets, deletes the
@@ -49,6 +50,7 @@ func (d *destroy) steps() []step {
 	}
 	return append([]step{
 		{"check", d.check},
+		{"wait for busy resources", d.await},
 		{"set the API's rate limit to 0", d.suspend},
 		{"drain the stream", d.drain},
 		{"disable the consumers", d.stopConsumers},
@@ -85,6 +87,17 @@ func (d *destroy) check(ctx context.Context) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// await waits for resources that AWS is changing, while the API still accepts events:
+// later steps change them, and AWS would reject that.
+func (d *destroy) await(ctx context.Context) (bool, error) {
+	for _, db := range d.plan.Databases {
+		if err := d.databases.AwaitAvailable(ctx, db.ID); err != nil {
+			return false, err
+		}
+	}
+	return false, d.pipeline.AwaitAPIs(ctx, d.plan.Resources)
 }
 
 func (d *destroy) suspend(ctx context.Context) (_ bool, err error) {
@@ -140,7 +153,7 @@ func (d *destroy) empty(ctx context.Context) (bool, error) {
 
 func (d *destroy) delete(ctx context.Context) (bool, error) {
 	d.expect("delete", stack.Types(d.plan.Resources))
-	return false, d.deleteStack(ctx, d.plan.Stack, d.plan.retainIDs)
+	return false, d.deleteStack(ctx, d.plan.Stack, d.plan.retainIDs, stack.Remove)
 }
 
 func (d *destroy) sweep(ctx context.Context) (bool, error) {
@@ -153,6 +166,10 @@ func (d *destroy) sweep(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// busyPause is the pause before a busy resource is deleted again, in poll intervals: a
+// minute.
+const busyPause = 20
+
 // maxDeletes is the number of times that a delete is begun because of obstacles.
 const maxDeletes = 3
 
@@ -161,11 +178,14 @@ const maxDeletes = 3
 // retains them, because CloudFormation accepts RetainResources only for a stack in
 // DELETE_FAILED. A delete that stops at a function's network interfaces is repeated
 // when Lambda has deleted them.
-func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string) error {
+func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string, purpose stack.Purpose) error {
+	if len(retain) > 0 {
+		purpose = stack.RemoveAndRetain
+	}
 	var letGo []string
 	var deadline time.Time
 	for attempt := 1; ; attempt++ {
-		obstacles, err := p.stacks.Delete(ctx, s, letGo, len(retain) > 0)
+		obstacles, err := p.stacks.Delete(ctx, s, letGo, purpose)
 		if err != nil || obstacles == nil {
 			return err
 		}
@@ -182,6 +202,12 @@ func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string) 
 		default:
 			if err := p.emptyBuckets(ctx, obstacles.Buckets, nil); err != nil {
 				return err
+			}
+		}
+		if obstacles.Busy {
+			p.Waiting("resources that another operation changes; then the stack is deleted again: %s", obstacles.Failed.Causes[0].Reason)
+			if err := pause.For(ctx, busyPause*p.Poll); err != nil {
+				return fmt.Errorf("delete stack %s: %w", s.Name, err)
 			}
 		}
 		if !obstacles.Network {

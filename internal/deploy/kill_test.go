@@ -78,6 +78,9 @@ func destroys(what string) bool { return what == "destroy" || what == takeDown }
 
 const takeDown = "take down"
 
+// failing creates a stack whose last resource fails after the protected database.
+const failing = "failing"
+
 // destroy runs until no obstacle remains.
 func destroy(ctx context.Context, op *deploy.Operator, what string) error {
 	gone := what == takeDown
@@ -102,6 +105,9 @@ func killed(what string) change {
 		Stack: "events", Template: []byte(strings.ReplaceAll(string(body), "PROTECTED", "true")),
 		Parameters: map[string]string{"Text": what, "DatabasePassword": password}, Tags: map[string]string{"Project": "events"}, Protected: true,
 	}}
+	if what == failing {
+		r.Template = afterDatabase(r.Template)
+	}
 	if what == "update" {
 		r = later(r)
 	}
@@ -113,7 +119,7 @@ func killed(what string) change {
 // exists twice. In the second run, three of ten calls are throttled.
 func TestKilledAnywhere(t *testing.T) {
 	points := 0
-	for _, what := range []string{"create", "update", "destroy", takeDown} {
+	for _, what := range []string{"create", "update", "destroy", takeDown, failing} {
 		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
 			reached := true
 			for call := 1; reached; call++ {
@@ -165,7 +171,9 @@ func killAt(t *testing.T, name, what string, sig syscall.Signal, call int) (reac
 			return nil
 		},
 	})
-	if what != "create" {
+	if what == failing {
+		fake.FailResource("Topic", "topic rejected")
+	} else if what != "create" {
 		r := killed("create")
 		if what == takeDown {
 			r = live(t, "one", "Delete", "Delete")
@@ -222,6 +230,15 @@ func finish(t *testing.T, op *deploy.Operator, fake *awsfake.Fake, name, what st
 		return
 	}
 	outcome, err := run(t.Context(), op, killed(what))
+	if failed := (*stack.FailedError)(nil); what == failing && errors.As(err, &failed) && (failed.Undone || failed.Status == "ROLLBACK_COMPLETE") {
+		outcome, err = run(t.Context(), op, killed(what)) // this run saw the create fail
+	}
+	if what == failing {
+		// A canceled create and one that failed leave a key each, scheduled for deletion.
+		if keys, snapshots := fake.PendingKeys(), fake.Snapshots(); len(keys) > 2 || len(snapshots) > 0 || len(remaining(fake, "AWS::KMS::Key")) != 1 || len(remaining(fake, "AWS::RDS::DBInstance")) != 1 {
+			t.Errorf("%s: keys %v, snapshots %v, %v", name, keys, snapshots, remaining(fake, ""))
+		}
+	}
 	if err != nil {
 		t.Errorf("%s: again: %v", name, err)
 		return

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/deploy/code"
 	"github.com/streamctl/streamctl/internal/deploy/database"
+	"github.com/streamctl/streamctl/internal/deploy/key"
 	"github.com/streamctl/streamctl/internal/deploy/leftovers"
 	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
@@ -45,6 +47,7 @@ type Clients struct {
 	CloudWatch   *cloudwatch.Client
 	EC2          *ec2.Client
 	SNS          *sns.Client
+	KMS          *kms.Client
 }
 
 // NewClients returns the clients for an account and region. A custom endpoint needs
@@ -64,6 +67,7 @@ func NewClients(cfg aws.Config, pathStyle bool) Clients {
 		CloudWatch:     cloudwatch.NewFromConfig(cfg),
 		EC2:            ec2.NewFromConfig(cfg),
 		SNS:            sns.NewFromConfig(cfg),
+		KMS:            kms.NewFromConfig(cfg),
 	}
 }
 
@@ -116,6 +120,7 @@ type parts struct {
 	pipeline  *pipeline.Pipeline
 	databases *database.Databases
 	leftovers *leftovers.Leftovers
+	keys      *key.Keys
 	buckets   *s3.Client
 	layout    Layout
 	expect    func(string, map[string]string)
@@ -132,6 +137,7 @@ func (o *Operator) parts() parts {
 	p.pipeline = &pipeline.Pipeline{Session: session, Stages: o.APIGateway, Functions: o.Lambda, Buckets: o.S3, Metrics: o.CloudWatch}
 	p.databases = &database.Databases{Session: session, API: o.RDS}
 	p.leftovers = &leftovers.Leftovers{Session: session, Gateway: o.APIGateway, WebSockets: o.APIGatewayV2, Roles: o.IAM, Logs: o.Logs, Interfaces: o.EC2}
+	p.keys = &key.Keys{Session: session, API: o.KMS}
 	if p.expect == nil {
 		p.expect = func(string, map[string]string) {}
 	}

@@ -45,3 +45,22 @@ func TestPrune(t *testing.T) {
 		}
 	}
 }
+
+// TestPruneBesideAHostileKey prunes a bucket in which another program has a key that XML
+// can't carry.
+func TestPruneBesideAHostileKey(t *testing.T) {
+	op, fake, _ := operator(t, awsfake.Options{})
+	if err := ensure(t.Context(), op, artifactBucket); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"functions/ingest/\x01\uFFFE.zip", "functions/ingest/11111111111111111111111111111111.zip", "functions/ingest/22222222222222222222222222222222.zip", "functions/ingest/33333333333333333333333333333333.zip"} {
+		if err := fake.Objects().Put(artifactBucket, key, []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	op.Now = func() time.Time { return time.Now().Add(48 * time.Hour) }
+	pruned, err := op.Prune(t.Context(), artifactBucket, false)
+	if err != nil || len(pruned.Deleted) != 1 || pruned.Kept != 2 || len(fake.Objects().Keys(artifactBucket)) != 3 {
+		t.Errorf("%+v, %v, %q", pruned, err, fake.Objects().Keys(artifactBucket))
+	}
+}

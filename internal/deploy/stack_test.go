@@ -93,6 +93,9 @@ func run(ctx context.Context, op *deploy.Operator, c change) (deploy.Outcome, er
 	if c.Agree != nil {
 		d.ConfirmRecreate = func(_ context.Context, remains, question string) error { return c.Agree(remains, question) }
 	}
+	if c.Agree != nil {
+		d.ConfirmUndo = func(_ context.Context, name, remains string) error { return c.Agree(remains, name) }
+	}
 	return op.Run(ctx, c.specification(), d)
 }
 

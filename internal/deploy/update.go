@@ -34,6 +34,7 @@ func (r *run) update(ctx context.Context, s stack.Stack) error {
 		{"compare", u.compare},
 		{"check the update", u.check},
 		{"upload the code", func(ctx context.Context) (bool, error) { return false, r.upload(ctx) }},
+		{"wait for busy resources", u.await},
 		{"create a change set", u.prepare},
 		{"approve the changes", u.approve},
 		{"restore the stage's deployment", u.restoreDeployment},
@@ -90,6 +91,15 @@ func (u *update) check(context.Context) (bool, error) {
 	replaceable, err := u.decide.CheckUpdate(u.current, u.spec)
 	u.spec.AllowReplace = append(slices.Clone(u.spec.AllowReplace), replaceable...)
 	return false, err
+}
+
+// await waits until the API is available: while it is changed, an update or its rollback
+// may fail.
+func (u *update) await(ctx context.Context) (bool, error) {
+	if api := u.current.Stack.Outputs[u.layout.Outputs.API]; api != "" {
+		return false, u.pipeline.AwaitAPI(ctx, api)
+	}
+	return false, nil
 }
 
 // prepare creates the change set. Without changes it ends the update.

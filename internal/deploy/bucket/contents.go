@@ -6,8 +6,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/s3key"
 )
 
 // Contents counts the contents of a bucket.
@@ -31,12 +33,12 @@ const countPages = 50
 // bucket that does not exist is empty.
 func Count(ctx context.Context, api API, account, bucket string) (Contents, error) {
 	c := Contents{Bucket: bucket}
-	pages := s3.NewListObjectVersionsPaginator(api, &s3.ListObjectVersionsInput{Bucket: &bucket, ExpectedBucketOwner: &account})
-	for n := 0; pages.HasMorePages(); n++ {
+	in := &s3.ListObjectVersionsInput{Bucket: &bucket, ExpectedBucketOwner: &account, EncodingType: types.EncodingTypeUrl}
+	for n := 0; ; n++ {
 		if c.Truncated = n == countPages; c.Truncated {
 			break
 		}
-		page, err := pages.NextPage(ctx)
+		page, err := api.ListObjectVersions(ctx, in)
 		if stack.Code(err) == "NoSuchBucket" {
 			return c, nil
 		}
@@ -50,8 +52,14 @@ func Count(ctx context.Context, api API, account, bucket string) (Contents, erro
 			}
 		}
 		c.Markers += len(page.DeleteMarkers)
+		if more, err := next(in, page); err != nil || !more {
+			if err != nil {
+				return c, fmt.Errorf("count the contents of bucket %s: %w", bucket, err)
+			}
+			break
+		}
 	}
-	uploads, err := api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &bucket, ExpectedBucketOwner: &account})
+	uploads, err := api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &bucket, ExpectedBucketOwner: &account, EncodingType: types.EncodingTypeUrl})
 	if stack.Code(err) == "NoSuchBucket" { // a running delete has just deleted it
 		return c, nil
 	}
@@ -60,4 +68,17 @@ func Count(ctx context.Context, api API, account, bucket string) (Contents, erro
 	}
 	c.Uploads = len(uploads.Uploads)
 	return c, nil
+}
+
+// next makes in ask for the page of a listing after this one; more is false after the last.
+func next(in *s3.ListObjectVersionsInput, page *s3.ListObjectVersionsOutput) (more bool, err error) {
+	if !aws.ToBool(page.IsTruncated) || page.NextKeyMarker == nil {
+		return false, nil
+	}
+	key, err := s3key.Decode(string(page.EncodingType), *page.NextKeyMarker)
+	if err != nil {
+		return false, err
+	}
+	in.KeyMarker, in.VersionIdMarker = &key, page.NextVersionIdMarker
+	return true, nil
 }

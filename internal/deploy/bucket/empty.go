@@ -8,14 +8,17 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/s3key"
 )
 
 // API is the calls that this package makes; *s3.Client satisfies it.
 type API interface {
 	ListObjectVersions(context.Context, *s3.ListObjectVersionsInput, ...func(*s3.Options)) (*s3.ListObjectVersionsOutput, error)
+	DeleteObject(context.Context, *s3.DeleteObjectInput, ...func(*s3.Options)) (*s3.DeleteObjectOutput, error)
 	DeleteObjects(context.Context, *s3.DeleteObjectsInput, ...func(*s3.Options)) (*s3.DeleteObjectsOutput, error)
 	ListMultipartUploads(context.Context, *s3.ListMultipartUploadsInput, ...func(*s3.Options)) (*s3.ListMultipartUploadsOutput, error)
 	AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error)
@@ -115,7 +118,7 @@ func (r *emptying) versions(ctx context.Context) error {
 		if err != nil || p.listed == 0 {
 			return err
 		}
-		if nothing++; r.total != before {
+		if nothing++; r.total != before || p.vanished > 0 {
 			nothing = 0
 		}
 		switch {
@@ -125,6 +128,8 @@ func (r *emptying) versions(ctx context.Context) error {
 			}
 		case p.busy.err != nil:
 			return fmt.Errorf("empty bucket %s: %w", r.bucket, p.busy.err)
+		case nothing > 0 && p.refused.err == nil:
+			return fmt.Errorf("empty bucket %s: S3 reports no error, but the objects are listed again, such as %q", r.bucket, p.first)
 		case nothing > 0:
 			return fmt.Errorf("empty bucket %s: %w", r.bucket, p.refused.err)
 		}
@@ -139,18 +144,22 @@ func (r *emptying) versions(ctx context.Context) error {
 // uploads aborts unfinished uploads, which no listing of versions contains.
 func (r *emptying) uploads(ctx context.Context) error {
 	for {
-		page, err := r.API.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &r.bucket})
+		page, err := r.API.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &r.bucket, EncodingType: types.EncodingTypeUrl})
 		if err != nil {
 			return fmt.Errorf("list unfinished uploads in bucket %s: %w", r.bucket, err)
 		}
 		before := r.total
 		for _, u := range page.Uploads {
-			_, err := r.API.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &r.bucket, Key: u.Key, UploadId: u.UploadId})
+			key, err := s3key.Decode(string(page.EncodingType), aws.ToString(u.Key))
+			if err != nil {
+				return err
+			}
+			_, err = r.API.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &r.bucket, Key: &key, UploadId: u.UploadId})
 			if stack.Code(err) == "NoSuchUpload" { // completed or aborted since it was listed
 				continue
 			}
 			if err != nil {
-				return fmt.Errorf("abort unfinished upload of %s: %w", aws.ToString(u.Key), err)
+				return fmt.Errorf("abort unfinished upload of %q: %w", key, err)
 			}
 			r.total.Uploads++
 		}

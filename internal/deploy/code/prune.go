@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/s3key"
 )
 
 const (
@@ -86,20 +87,34 @@ func (s *Store) Prune(ctx context.Context, stacks Used, now time.Time, dryRun bo
 // function.
 func (s *Store) artifacts(ctx context.Context) (map[string][]types.ObjectVersion, error) {
 	byFolder := map[string][]types.ObjectVersion{}
-	pages := s3.NewListObjectVersionsPaginator(s.API, &s3.ListObjectVersionsInput{Bucket: &s.Bucket, ExpectedBucketOwner: &s.Caller.Account})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	in := &s3.ListObjectVersionsInput{Bucket: &s.Bucket, ExpectedBucketOwner: &s.Caller.Account, EncodingType: types.EncodingTypeUrl}
+	for {
+		page, err := s.API.ListObjectVersions(ctx, in)
 		if err != nil {
 			return nil, fmt.Errorf("list bucket %s: %w", s.Bucket, err)
 		}
 		for _, v := range page.Versions {
-			if key := aws.ToString(v.Key); artifact.IsKey(key) || templateKey.MatchString(key) {
+			key, err := s3key.Decode(string(page.EncodingType), aws.ToString(v.Key))
+			if err != nil {
+				return nil, fmt.Errorf("list bucket %s: %w", s.Bucket, err)
+			}
+			if v.Key = &key; artifact.IsKey(key) || templateKey.MatchString(key) {
 				folder := key[:strings.LastIndex(key, "/")+1]
 				byFolder[folder] = append(byFolder[folder], v)
 			}
 		}
+		if !aws.ToBool(page.IsTruncated) || page.NextKeyMarker == nil {
+			return byFolder, nil
+		}
+		marker, err := s3key.Decode(string(page.EncodingType), *page.NextKeyMarker)
+		if err != nil {
+			return nil, fmt.Errorf("list bucket %s: %w", s.Bucket, err)
+		}
+		if aws.ToString(in.KeyMarker) == marker && aws.ToString(in.VersionIdMarker) == aws.ToString(page.NextVersionIdMarker) {
+			return nil, fmt.Errorf("list bucket %s: the listing does not advance after key %q", s.Bucket, marker)
+		}
+		in.KeyMarker, in.VersionIdMarker = &marker, page.NextVersionIdMarker
 	}
-	return byFolder, nil
 }
 
 func (s *Store) deleteVersions(ctx context.Context, objects []types.ObjectIdentifier) error {

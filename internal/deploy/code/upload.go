@@ -57,7 +57,10 @@ func (s *Store) create(ctx context.Context, bucket string) error {
 	if s.Caller.Region != "us-east-1" { // which is not a valid constraint
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(s.Caller.Region)}
 	}
-	_, err := s.API.CreateBucket(ctx, in)
+	err := s.WhenFree(ctx, "bucket "+bucket, func() error {
+		_, err := s.API.CreateBucket(ctx, in)
+		return err
+	})
 	var mine *types.BucketAlreadyOwnedByYou
 	if err != nil && !errors.As(err, &mine) {
 		return fmt.Errorf("create bucket %s: %w", bucket, err)
@@ -96,7 +99,7 @@ func (s *Store) configure(ctx context.Context, bucket string) error {
 		}},
 	}
 	for _, step := range steps {
-		if err := step.run(); err != nil {
+		if err := s.WhenFree(ctx, "bucket "+bucket, step.run); err != nil {
 			return fmt.Errorf("%s in bucket %s: %w", step.what, bucket, err)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package database reads database instances, sets their deletion protection and
-// takes their final snapshots.
+// Package database reads and deletes database instances, sets their deletion protection
+// and takes their final snapshots.
 package database
 
 import (
@@ -12,13 +12,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"github.com/streamctl/streamctl/internal/deploy/stack"
-	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // API is the calls that this package makes; *rds.Client satisfies it.
 type API interface {
+	InstanceAPI
+	SnapshotAPI
+}
+
+// InstanceAPI reads, changes and deletes instances.
+type InstanceAPI interface {
 	DescribeDBInstances(context.Context, *rds.DescribeDBInstancesInput, ...func(*rds.Options)) (*rds.DescribeDBInstancesOutput, error)
 	ModifyDBInstance(context.Context, *rds.ModifyDBInstanceInput, ...func(*rds.Options)) (*rds.ModifyDBInstanceOutput, error)
+	DeleteDBInstance(context.Context, *rds.DeleteDBInstanceInput, ...func(*rds.Options)) (*rds.DeleteDBInstanceOutput, error)
+}
+
+// SnapshotAPI reads, takes and deletes snapshots.
+type SnapshotAPI interface {
 	DescribeDBSnapshots(context.Context, *rds.DescribeDBSnapshotsInput, ...func(*rds.Options)) (*rds.DescribeDBSnapshotsOutput, error)
 	CreateDBSnapshot(context.Context, *rds.CreateDBSnapshotInput, ...func(*rds.Options)) (*rds.CreateDBSnapshotOutput, error)
 	CopyDBSnapshot(context.Context, *rds.CopyDBSnapshotInput, ...func(*rds.Options)) (*rds.CopyDBSnapshotOutput, error)
@@ -46,26 +56,28 @@ func (d *Databases) Instance(ctx context.Context, id string) (*types.DBInstance,
 	return &out.DBInstances[0], nil
 }
 
-// SetProtection sets an instance's deletion protection and waits until it is set.
+// SetProtection sets an instance's deletion protection and waits until it is set. RDS
+// rejects the change while the instance is not available, so that is waited for first.
 func (d *Databases) SetProtection(ctx context.Context, id string, protected bool) error {
-	_, err := d.API.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{
-		DBInstanceIdentifier: &id, DeletionProtection: &protected, ApplyImmediately: aws.Bool(true),
+	if err := d.AwaitAvailable(ctx, id); err != nil {
+		return err
+	}
+	err := d.WhenFree(ctx, "database "+id, func() error {
+		_, err := d.API.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{
+			DBInstanceIdentifier: &id, DeletionProtection: &protected, ApplyImmediately: aws.Bool(true),
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("set the deletion protection of database %s: %w", id, err)
 	}
-	for {
+	return d.Await(ctx, "the deletion protection of database "+id, availablePolls, func() (string, error) {
 		instance, err := d.Instance(ctx, id)
-		if err != nil {
-			return err
+		if err != nil || instance == nil || aws.ToBool(instance.DeletionProtection) == protected {
+			return "", err
 		}
-		if instance == nil || aws.ToBool(instance.DeletionProtection) == protected {
-			return nil
-		}
-		if err := pause.For(ctx, d.Poll); err != nil {
-			return fmt.Errorf("set the deletion protection of database %s: %w", id, err)
-		}
-	}
+		return aws.ToString(instance.DBInstanceStatus), nil
+	})
 }
 
 // Protect enables an instance's deletion protection if it is off, and reports
@@ -84,7 +96,7 @@ func (d *Databases) Protect(ctx context.Context, id string) (changed bool, err e
 func (d *Databases) Snapshots(ctx context.Context, instances ...string) ([]string, error) {
 	var out []string
 	for _, id := range instances {
-		pages := rds.NewDescribeDBSnapshotsPaginator(d.API, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &id, SnapshotType: aws.String("manual")})
+		pages := stack.Limit("snapshots", rds.NewDescribeDBSnapshotsPaginator(d.API, &rds.DescribeDBSnapshotsInput{DBInstanceIdentifier: &id, SnapshotType: aws.String("manual")}))
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {

@@ -22,6 +22,10 @@ type snapshots struct {
 	calls  []string
 }
 
+func (*snapshots) DescribeDBInstances(context.Context, *rds.DescribeDBInstancesInput, ...func(*rds.Options)) (*rds.DescribeDBInstancesOutput, error) {
+	return &rds.DescribeDBInstancesOutput{DBInstances: []types.DBInstance{{DBInstanceStatus: aws.String("available")}}}, nil
+}
+
 func (s *snapshots) CreateDBSnapshot(_ context.Context, in *rds.CreateDBSnapshotInput, _ ...func(*rds.Options)) (*rds.CreateDBSnapshotOutput, error) {
 	s.calls = append(s.calls, "create "+*in.DBSnapshotIdentifier)
 	if _, exists := s.status[*in.DBSnapshotIdentifier]; exists {

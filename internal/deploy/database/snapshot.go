@@ -40,7 +40,10 @@ func (d *Databases) FinalSnapshot(ctx context.Context, instance string, since ti
 			return err
 		}
 		d.Step("Copying snapshot %s under the account's own key, because the stack's key is deleted", source)
-		_, err := d.API.CopyDBSnapshot(ctx, &rds.CopyDBSnapshotInput{SourceDBSnapshotIdentifier: &source, TargetDBSnapshotIdentifier: &id, KmsKeyId: aws.String(accountKey), CopyTags: aws.Bool(true)})
+		err := d.WhenFree(ctx, "snapshot "+source, func() error {
+			_, err := d.API.CopyDBSnapshot(ctx, &rds.CopyDBSnapshotInput{SourceDBSnapshotIdentifier: &source, TargetDBSnapshotIdentifier: &id, KmsKeyId: aws.String(accountKey), CopyTags: aws.Bool(true)})
+			return err
+		})
 		var exists *types.DBSnapshotAlreadyExistsFault // the response of an earlier try was lost
 		if err != nil && !errors.As(err, &exists) {
 			return fmt.Errorf("copy snapshot %s: %w", source, err)
@@ -67,7 +70,13 @@ func (d *Databases) HasFinalSnapshot(ctx context.Context, instance string) (bool
 // snapshot takes a snapshot, unless it exists, and waits until it is complete.
 func (d *Databases) snapshot(ctx context.Context, instance, id string) error {
 	d.Step("Taking snapshot %s", id)
-	_, err := d.API.CreateDBSnapshot(ctx, &rds.CreateDBSnapshotInput{DBInstanceIdentifier: &instance, DBSnapshotIdentifier: &id})
+	if err := d.AwaitAvailable(ctx, instance); err != nil {
+		return err
+	}
+	err := d.WhenFree(ctx, "database "+instance, func() error {
+		_, err := d.API.CreateDBSnapshot(ctx, &rds.CreateDBSnapshotInput{DBInstanceIdentifier: &instance, DBSnapshotIdentifier: &id})
+		return err
+	})
 	var exists *types.DBSnapshotAlreadyExistsFault
 	if err != nil && !errors.As(err, &exists) {
 		return fmt.Errorf("take snapshot %s of database %s: %w", id, instance, err)

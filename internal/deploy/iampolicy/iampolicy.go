@@ -18,7 +18,7 @@ type Scope struct {
 // callerActions are the actions of the calls that this program makes itself.
 var callerActions = map[string][]string{
 	"cloudformation": {
-		"CreateStack", "UpdateStack", "DeleteStack", "CancelUpdateStack", "ContinueUpdateRollback", "DescribeStacks", "DescribeStackEvents", "DescribeStackResource", "ListStackResources",
+		"CreateStack", "UpdateStack", "DeleteStack", "CancelUpdateStack", "ContinueUpdateRollback", "DescribeStacks", "DescribeStackEvents", "DescribeEvents", "DescribeStackResource", "ListStackResources",
 		"GetTemplate", "CreateChangeSet", "DescribeChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "UpdateTerminationProtection", "GetStackPolicy", "SetStackPolicy", "TagResource",
 	},
 	"s3": {
@@ -26,11 +26,12 @@ var callerActions = map[string][]string{
 		"GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion", "ListBucketVersions", "ListBucketMultipartUploads", "AbortMultipartUpload",
 	},
 	"lambda":     {"GetEventSourceMapping", "ListEventSourceMappings", "UpdateEventSourceMapping", "GetFunction"},
-	"rds":        {"DescribeDBInstances", "DescribeDBSnapshots", "ModifyDBInstance", "CreateDBSnapshot", "CopyDBSnapshot", "DeleteDBSnapshot"},
+	"rds":        {"DescribeDBInstances", "DescribeDBSnapshots", "ModifyDBInstance", "DeleteDBInstance", "CreateDBSnapshot", "CopyDBSnapshot", "DeleteDBSnapshot"},
 	"apigateway": {"GET", "PATCH"},
 	"logs":       {"FilterLogEvents", "DescribeLogGroups", "DeleteLogGroup"},
 	"cloudwatch": {"GetMetricData"},
 	"ec2":        {"DescribeNetworkInterfaces"},
+	"kms":        {"DescribeKey", "ScheduleKeyDeletion"},
 }
 
 // handlers are the actions with which CloudFormation creates, updates and deletes

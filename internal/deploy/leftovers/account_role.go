@@ -65,9 +65,12 @@ func (l *Leftovers) resetAccountRole(ctx context.Context, role string) (why stri
 		}
 		l.Step("Resetting API Gateway's logging role: no other API in %s writes logs", l.Caller.Region)
 		// API Gateway has no removal here: the value is replaced with none.
-		_, err = l.Gateway.UpdateAccount(ctx, &apigateway.UpdateAccountInput{PatchOperations: []gateway.PatchOperation{
-			{Op: gateway.OpReplace, Path: aws.String("/cloudwatchRoleArn")},
-		}})
+		err = l.WhenFree(ctx, "the account's settings of API Gateway", func() error {
+			_, err := l.Gateway.UpdateAccount(ctx, &apigateway.UpdateAccountInput{PatchOperations: []gateway.PatchOperation{
+				{Op: gateway.OpReplace, Path: aws.String("/cloudwatchRoleArn")},
+			}})
+			return err
+		})
 		if err != nil {
 			return "", fmt.Errorf("reset the role: %w", err)
 		}
@@ -78,7 +81,7 @@ func (l *Leftovers) resetAccountRole(ctx context.Context, role string) (why stri
 // deleteRole deletes a role that has only managed policies.
 func (l *Leftovers) deleteRole(ctx context.Context, role string) error {
 	l.Step("Deleting role %s", role)
-	pages := iam.NewListAttachedRolePoliciesPaginator(l.Roles, &iam.ListAttachedRolePoliciesInput{RoleName: &role})
+	pages := stack.Limit("policies of a role", iam.NewListAttachedRolePoliciesPaginator(l.Roles, &iam.ListAttachedRolePoliciesInput{RoleName: &role}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -90,7 +93,11 @@ func (l *Leftovers) deleteRole(ctx context.Context, role string) error {
 			}
 		}
 	}
-	if _, err := l.Roles.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &role}); err != nil {
+	err := l.WhenFree(ctx, "role "+role, func() error {
+		_, err := l.Roles.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &role})
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("delete role %s: %w", role, err)
 	}
 	return nil
@@ -99,7 +106,7 @@ func (l *Leftovers) deleteRole(ctx context.Context, role string) error {
 // loggingStage finds a stage in the region that writes logs with the account's
 // role, of a REST API or a WebSocket API. HTTP APIs don't need the role.
 func (l *Leftovers) loggingStage(ctx context.Context) (string, error) {
-	apis := apigateway.NewGetRestApisPaginator(l.Gateway, &apigateway.GetRestApisInput{Limit: aws.Int32(500)})
+	apis := stack.Limit("REST APIs", apigateway.NewGetRestApisPaginator(l.Gateway, &apigateway.GetRestApisInput{Limit: aws.Int32(500)}))
 	for apis.HasMorePages() {
 		page, err := apis.NextPage(ctx)
 		if err != nil {

@@ -75,7 +75,7 @@ func (l *Leftovers) interfaces(ctx context.Context, causes []stack.Event) ([]typ
 		if len(ids) == 0 {
 			continue
 		}
-		pages := ec2.NewDescribeNetworkInterfacesPaginator(l.Interfaces, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{{Name: &filter, Values: ids}}})
+		pages := stack.Limit("network interfaces", ec2.NewDescribeNetworkInterfacesPaginator(l.Interfaces, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{{Name: &filter, Values: ids}}}))
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {

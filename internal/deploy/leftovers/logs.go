@@ -37,7 +37,7 @@ func (l *Leftovers) DeleteLogGroups(ctx context.Context, resources []stack.Resou
 		prefixes = append(prefixes, "/aws/rds/instance/"+r.PhysicalID+"/")
 	}
 	for _, prefix := range append(slices.Clone(exact), prefixes...) {
-		pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(l.Logs, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+		pages := stack.Limit("log groups", cloudwatchlogs.NewDescribeLogGroupsPaginator(l.Logs, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix}))
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -60,7 +60,10 @@ func (l *Leftovers) DeleteLogGroups(ctx context.Context, resources []stack.Resou
 
 func (l *Leftovers) deleteLogGroup(ctx context.Context, name string) error {
 	l.Step("Deleting log group %s, which was created again", name)
-	_, err := l.Logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &name})
+	err := l.WhenFree(ctx, "log group "+name, func() error {
+		_, err := l.Logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &name})
+		return err
+	})
 	var gone *types.ResourceNotFoundException
 	if err != nil && !errors.As(err, &gone) {
 		return fmt.Errorf("delete log group %s: %w", name, err)

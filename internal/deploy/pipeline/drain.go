@@ -213,7 +213,7 @@ func drainQueries(stream string, consumers []consumer) []metrics.MetricDataQuery
 // perMinute reads values from CloudWatch, without minutes that have none.
 func perMinute(ctx context.Context, api MetricAPI, from, to time.Time, queries []metrics.MetricDataQuery) (map[string][]float64, error) {
 	out := map[string][]float64{}
-	pages := cloudwatch.NewGetMetricDataPaginator(api, &cloudwatch.GetMetricDataInput{StartTime: &from, EndTime: &to, MetricDataQueries: queries})
+	pages := stack.Limit("metrics", cloudwatch.NewGetMetricDataPaginator(api, &cloudwatch.GetMetricDataInput{StartTime: &from, EndTime: &to, MetricDataQueries: queries}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"github.com/streamctl/streamctl/internal/deploy/stack"
-	"github.com/streamctl/streamctl/internal/pause"
 )
 
 // StopConsumers disables the stack's event source mappings and waits until they
@@ -32,36 +31,33 @@ func (p *Pipeline) StopConsumers(ctx context.Context, resources []stack.Resource
 }
 
 // enable enables or disables a mapping. A mapping that does not exist is disabled;
-// one that is changing is waited for.
+// one that is changing (Creating, Updating, Enabling, …) is waited for.
 func (p *Pipeline) enable(ctx context.Context, id string, on bool) error {
-	for {
+	err := p.WhenFree(ctx, "event source mapping "+id, func() error {
 		_, err := p.Functions.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: &id, Enabled: &on})
-		var missing *types.ResourceNotFoundException
-		var changing *types.ResourceInUseException
-		switch {
-		case err == nil || errors.As(err, &missing) && !on:
-			return nil
-		case !errors.As(err, &changing):
-			return fmt.Errorf("change mapping %s: %w", id, err)
-		}
-		if err := pause.For(ctx, p.Poll); err != nil {
-			return fmt.Errorf("change mapping %s: %w", id, err)
-		}
+		return err
+	})
+	var missing *types.ResourceNotFoundException
+	if err != nil && (on || !errors.As(err, &missing)) {
+		return fmt.Errorf("change mapping %s: %w", id, err)
 	}
+	return nil
 }
 
+// disabledPolls bounds the wait for a mapping to be disabled, in poll intervals: Lambda
+// first lets a running batch end, which takes up to the function's timeout of 15 minutes.
+const disabledPolls = 400
+
 func (p *Pipeline) awaitDisabled(ctx context.Context, m stack.Resource) error {
-	for {
+	return p.Await(ctx, m.LogicalID+" to be disabled", disabledPolls, func() (string, error) {
 		out, err := p.Functions.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: &m.PhysicalID})
 		var missing *types.ResourceNotFoundException
 		if errors.As(err, &missing) || err == nil && aws.ToString(out.State) == "Disabled" {
-			return nil
+			return "", nil
 		}
 		if err != nil {
-			return fmt.Errorf("wait until %s is disabled: %w", m.LogicalID, err)
+			return "", fmt.Errorf("wait until %s is disabled: %w", m.LogicalID, err)
 		}
-		if err := pause.For(ctx, p.Poll); err != nil {
-			return fmt.Errorf("wait until %s is disabled: %w", m.LogicalID, err)
-		}
-	}
+		return aws.ToString(out.State), nil
+	})
 }

@@ -14,8 +14,9 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// StageAPI reads and changes an API's stage; *apigateway.Client satisfies it.
+// StageAPI reads an API, and reads and changes its stage; *apigateway.Client satisfies it.
 type StageAPI interface {
+	GetRestApi(context.Context, *apigateway.GetRestApiInput, ...func(*apigateway.Options)) (*apigateway.GetRestApiOutput, error)
 	GetStage(context.Context, *apigateway.GetStageInput, ...func(*apigateway.Options)) (*apigateway.GetStageOutput, error)
 	UpdateStage(context.Context, *apigateway.UpdateStageInput, ...func(*apigateway.Options)) (*apigateway.UpdateStageOutput, error)
 }

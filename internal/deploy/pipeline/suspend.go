@@ -65,6 +65,39 @@ func (p *Pipeline) Suspend(ctx context.Context, s stack.Stack, resources []stack
 	return out, p.patchStage(ctx, api, name, append(limits("0", "0"), patchReplace("/variables/"+throttleMark, out.mark))...)
 }
 
+// apiPolls bounds the wait for an API, in poll intervals: 90 minutes. A change of its
+// security policy takes 15 minutes, and was seen to take an hour.
+const apiPolls = 1800
+
+// AwaitAPI waits until an API is available. While its status is UPDATING, API Gateway may
+// reject another change, and CloudFormation the rollback of one.
+func (p *Pipeline) AwaitAPI(ctx context.Context, api string) error {
+	return p.Await(ctx, "API "+api, apiPolls, func() (string, error) {
+		out, err := p.Stages.GetRestApi(ctx, &apigateway.GetRestApiInput{RestApiId: &api})
+		var missing *gateway.NotFoundException
+		if errors.As(err, &missing) {
+			return "", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("read API %s: %w", api, err)
+		}
+		if out.ApiStatus == gateway.ApiStatusUpdating || out.ApiStatus == gateway.ApiStatusPending {
+			return string(out.ApiStatus), nil
+		}
+		return "", nil
+	})
+}
+
+// AwaitAPIs waits until the APIs of a stack are available.
+func (p *Pipeline) AwaitAPIs(ctx context.Context, resources []stack.Resource) error {
+	for _, r := range stack.OfType(resources, typeAPI) {
+		if err := p.AwaitAPI(ctx, r.PhysicalID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // markDrained remembers in the stage that the stream was drained.
 func (p *Pipeline) markDrained(ctx context.Context, s Suspension) error {
 	if s.stage == "" {
@@ -87,7 +120,10 @@ func (p *Pipeline) stage(ctx context.Context, api, name string) (*apigateway.Get
 }
 
 func (p *Pipeline) patchStage(ctx context.Context, api, stage string, patches ...gateway.PatchOperation) error {
-	_, err := p.Stages.UpdateStage(ctx, &apigateway.UpdateStageInput{RestApiId: &api, StageName: &stage, PatchOperations: patches})
+	err := p.WhenFree(ctx, "stage "+stage+" of API "+api, func() error {
+		_, err := p.Stages.UpdateStage(ctx, &apigateway.UpdateStageInput{RestApiId: &api, StageName: &stage, PatchOperations: patches})
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("change stage %s of API %s: %w", stage, api, err)
 	}

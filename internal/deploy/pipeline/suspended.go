@@ -117,7 +117,7 @@ func (p *Pipeline) stopped(ctx context.Context, s stack.Stack, names Outputs) ([
 	}
 	arn := fmt.Sprintf("arn:%s:kinesis:%s:%s:stream/%s", p.Caller.Partition(), p.Caller.Region, p.Caller.Account, stream)
 	var out []stack.Resource
-	pages := lambda.NewListEventSourceMappingsPaginator(p.Functions, &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn})
+	pages := stack.Limit("event source mappings", lambda.NewListEventSourceMappingsPaginator(p.Functions, &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

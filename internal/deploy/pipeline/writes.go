@@ -73,7 +73,11 @@ func (p *Pipeline) bucketPolicy(ctx context.Context, bucket string) (document ma
 
 func (p *Pipeline) putPolicy(ctx context.Context, bucket string, document map[string]json.RawMessage, statements []statement) error {
 	if len(statements) == 0 {
-		if _, err := p.Buckets.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &bucket, ExpectedBucketOwner: &p.Caller.Account}); err != nil {
+		err := p.WhenFree(ctx, "bucket "+bucket, func() error {
+			_, err := p.Buckets.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &bucket, ExpectedBucketOwner: &p.Caller.Account})
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("delete the policy of bucket %s: %w", bucket, err)
 		}
 		return nil
@@ -86,7 +90,11 @@ func (p *Pipeline) putPolicy(ctx context.Context, bucket string, document map[st
 	if err != nil {
 		return fmt.Errorf("write the policy of bucket %s: %w", bucket, err)
 	}
-	if _, err := p.Buckets.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, ExpectedBucketOwner: &p.Caller.Account, Policy: aws.String(string(text))}); err != nil {
+	err = p.WhenFree(ctx, "bucket "+bucket, func() error {
+		_, err := p.Buckets.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, ExpectedBucketOwner: &p.Caller.Account, Policy: aws.String(string(text))})
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("write the policy of bucket %s: %w", bucket, err)
 	}
 	return nil

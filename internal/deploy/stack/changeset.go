@@ -112,17 +112,18 @@ func (c *Client) Prepare(ctx context.Context, spec Spec, s Stack) (*ChangeSet, e
 		}
 		switch set.status {
 		case types.ChangeSetStatusCreateComplete:
+			c.reportWarnings(ctx, id)
 			return &ChangeSet{ID: id, Changes: set.changes}, nil
 		case types.ChangeSetStatusFailed:
-			if err := c.Discard(ctx, id); err != nil {
+			unchanged := noChanges.MatchString(set.reason)
+			var causes []Event
+			if !unchanged { // the findings are deleted with the set
+				causes = c.changeSetCauses(ctx, id, Event{LogicalID: name, Type: "change set", Status: string(set.status), Reason: set.reason})
+			}
+			if err := c.Discard(ctx, id); err != nil || unchanged {
 				return nil, err
 			}
-			if noChanges.MatchString(set.reason) {
-				return nil, nil
-			}
-			return nil, &FailedError{Op: "compute the changes of", Stack: s.Name, Status: string(s.Status), Causes: []Event{
-				{LogicalID: name, Type: "change set", Status: string(set.status), Reason: set.reason},
-			}}
+			return nil, &FailedError{Op: "compute the changes of", Stack: s.Name, Status: string(s.Status), Causes: causes}
 		}
 		if err := pause.For(ctx, c.Poll); err != nil {
 			return nil, fmt.Errorf("compute the changes of stack %s: %w", s.Name, err)
@@ -142,7 +143,7 @@ type describedChangeSet struct {
 
 func describeChangeSet(ctx context.Context, api changeSetAPI, id string) (describedChangeSet, error) {
 	var out describedChangeSet
-	pages := cfn.NewDescribeChangeSetPaginator(api, &cfn.DescribeChangeSetInput{ChangeSetName: &id, IncludePropertyValues: aws.Bool(true)})
+	pages := Limit("changes", cfn.NewDescribeChangeSetPaginator(api, &cfn.DescribeChangeSetInput{ChangeSetName: &id, IncludePropertyValues: aws.Bool(true)}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

@@ -67,7 +67,7 @@ func (c *Client) Template(ctx context.Context, s Stack) ([]byte, error) {
 // at a hundred.
 func (c *Client) Resources(ctx context.Context, id string) ([]Resource, error) {
 	var out []Resource
-	pages := cfn.NewListStackResourcesPaginator(c.API, &cfn.ListStackResourcesInput{StackName: &id})
+	pages := Limit("resources", cfn.NewListStackResourcesPaginator(c.API, &cfn.ListStackResourcesInput{StackName: &id}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -93,7 +93,7 @@ func (c *Client) Holdings(ctx context.Context, s Stack) ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(r Resource) bool { return !r.exists() || strings.HasPrefix(r.Type, "Custom::") }), nil
+	return slices.DeleteFunc(all, func(r Resource) bool { return !r.Exists() || strings.HasPrefix(r.Type, "Custom::") }), nil
 }
 
 // PhysicalID finds one resource of a stack.
@@ -109,7 +109,7 @@ func (c *Client) PhysicalID(ctx context.Context, s Stack, logicalID string) (str
 // account and region.
 func (c *Client) ParameterValues(ctx context.Context) (map[string]bool, error) {
 	used := map[string]bool{}
-	pages := cfn.NewDescribeStacksPaginator(c.API, &cfn.DescribeStacksInput{})
+	pages := Limit("stacks", cfn.NewDescribeStacksPaginator(c.API, &cfn.DescribeStacksInput{}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -124,13 +124,14 @@ func (c *Client) ParameterValues(ctx context.Context) (map[string]bool, error) {
 	return used, nil
 }
 
-// Protect sets a stack's termination protection if it differs.
+// Protect sets a stack's termination protection if it differs, by the stack's id, so that
+// a later stack of the same name keeps its own.
 func (c *Client) Protect(ctx context.Context, s Stack, protected bool) (changed bool, err error) {
 	if s.Protected == protected {
 		return false, nil
 	}
 	c.Step("Setting termination protection to %t", protected)
-	_, err = c.API.UpdateTerminationProtection(ctx, &cfn.UpdateTerminationProtectionInput{StackName: &s.Name, EnableTerminationProtection: &protected})
+	_, err = c.API.UpdateTerminationProtection(ctx, &cfn.UpdateTerminationProtectionInput{StackName: &s.ID, EnableTerminationProtection: &protected})
 	if err != nil {
 		return false, fmt.Errorf("set termination protection of stack %s: %w", s.Name, err)
 	}

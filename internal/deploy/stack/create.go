@@ -67,7 +67,7 @@ func (o *operation) finish(ctx context.Context) (Result, error) {
 		want = StatusCreated
 	}
 	if s.Status != want || o.canceled && o.name == opCreate {
-		return Result{Stack: s}, o.failed(o.name, s)
+		return Result{Stack: s}, o.failed(ctx, o.name, s)
 	}
 	return Result{Stack: s, Created: o.name == opCreate, Orphans: o.orphans()}, nil
 }

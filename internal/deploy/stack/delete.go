@@ -8,13 +8,19 @@ import (
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 )
 
-const (
-	typeBucket = "AWS::S3::Bucket"
+const typeBucket = "AWS::S3::Bucket"
 
-	deleteToken = "delete-"
-	// retainToken starts the request token of a delete that keeps resources: a later
-	// run recognizes it in the stack's events.
-	retainToken = "delete-keep-"
+// Purpose is the reason for a delete. The request token begins with it, so that a later
+// run recognizes the delete in the stack's events.
+type Purpose string
+
+// Purposes of a delete.
+const (
+	Remove Purpose = "delete-"
+	// RemoveAndRetain keeps resources.
+	RemoveAndRetain Purpose = "delete-keep-"
+	// Undo removes the remains of a failed create, before the stack is created again.
+	Undo Purpose = "delete-undo-"
 )
 
 // Obstacles are the reasons why a stack could not be deleted.
@@ -25,6 +31,8 @@ type Obstacles struct {
 	Buckets []string
 	// Network reports that network resources are in use.
 	Network bool
+	// Busy reports resources that another operation changes: deleting again helps.
+	Busy bool
 	// Others reports an obstacle that neither waiting nor emptying removes.
 	Others bool
 }
@@ -34,14 +42,9 @@ type Obstacles struct {
 // stack is gone.
 //
 // LetGo are logical ids that the stack gives up instead of deleting them;
-// CloudFormation accepts that only after a delete that failed. Retain reports
-// that the user wants to keep resources.
-func (c *Client) Delete(ctx context.Context, s Stack, letGo []string, retain bool) (*Obstacles, error) {
-	token := deleteToken
-	if retain {
-		token = retainToken
-	}
-	o := newOperation(c, s.ID, token+c.Token(), opDelete)
+// CloudFormation accepts that only after a delete that failed.
+func (c *Client) Delete(ctx context.Context, s Stack, letGo []string, purpose Purpose) (*Obstacles, error) {
+	o := newOperation(c, s.ID, string(purpose)+c.Token(), opDelete)
 	if err := o.skipPast(ctx); err != nil {
 		return nil, err
 	}
@@ -69,6 +72,8 @@ func obstacles(failed *FailedError) *Obstacles {
 		switch {
 		case c.Type == typeBucket && bucketFull.MatchString(c.Reason):
 			o.Buckets = append(o.Buckets, c.PhysicalID)
+		case resourceBusy.MatchString(c.Reason):
+			o.Busy = true
 		case c.BlockedByNetwork():
 			o.Network = true
 		default:
@@ -86,14 +91,27 @@ func (e Event) BlockedByNetwork() bool {
 
 // RetainRequested reports whether the last delete was asked to keep resources.
 func (c *Client) RetainRequested(ctx context.Context, s Stack) (bool, error) {
+	purpose, err := c.LastDelete(ctx, s)
+	return purpose == RemoveAndRetain, err
+}
+
+// LastDelete returns the purpose of the delete that runs or failed; empty if there is
+// none, or if another program began it.
+func (c *Client) LastDelete(ctx context.Context, s Stack) (Purpose, error) {
 	if s.Status != StatusDeleteFailed && s.Status != StatusDeleting {
-		return false, nil
+		return "", nil
 	}
 	events, err := newOperation(c, s.ID, "", opOther).newEvents(ctx, c.API)
 	for i := len(events) - 1; i >= 0; i-- { // the newest is last
-		if events[i].token != "" {
-			return strings.HasPrefix(events[i].token, retainToken), err
+		token := events[i].token
+		for _, p := range []Purpose{Undo, RemoveAndRetain, Remove} { // the longer ones first
+			if strings.HasPrefix(token, string(p)) {
+				return p, err
+			}
+		}
+		if token != "" {
+			return "", err
 		}
 	}
-	return false, err
+	return "", err
 }

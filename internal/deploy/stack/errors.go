@@ -36,6 +36,7 @@ var (
 	noChanges    = regexp.MustCompile(`didn't contain changes|No updates are to be performed`)
 	tooLate      = regexp.MustCompile(`cannot be called from current stack status`)
 	networkInUse = regexp.MustCompile(`dependent object|has dependencies|DependencyViolation|currently in use|network interface`)
+	resourceBusy = regexp.MustCompile(`InvalidDBInstanceState|InvalidReplicationGroupState|InvalidCacheClusterState|InvalidUserGroupState|ResourceInUseException|ResourceConflictException|OperationAborted|not in (the )?available state|operation is in progress`)
 	bucketFull   = regexp.MustCompile(`BucketNotEmpty|bucket you tried to delete is not empty`)
 )
 
@@ -64,14 +65,19 @@ type FailedError struct {
 	Op, Stack, Status string
 	// Causes are the failures that came first, the earliest first.
 	Causes []Event
+	// Undone reports that the remains of a failed create were deleted. Left lists what
+	// stays.
+	Undone bool
+	Left   []Leftover
+	// Remains lists what a failed create left, with the reasons to keep it.
+	Remains []string
 }
 
 func (e *FailedError) Error() string {
 	text := fmt.Sprintf("%s stack %s: ended as %s", e.Op, e.Stack, e.Status)
-	if len(e.Causes) == 0 {
-		return text
+	if len(e.Causes) > 0 {
+		text += "\nfailed resources, the first cause first:"
 	}
-	text += "\nfailed resources, the first cause first:"
 	for _, c := range e.Causes {
 		text += fmt.Sprintf("\n  %s (%s)", c.LogicalID, c.Type)
 		if !c.Time.IsZero() {
@@ -85,13 +91,22 @@ func (e *FailedError) Error() string {
 			text += "\n    | " + line
 		}
 	}
+	if e.Undone {
+		text += "\nthe remains of the create were deleted"
+	}
+	for _, l := range e.Left {
+		text += fmt.Sprintf("\n  left: %s %s: %s", l.Type, l.PhysicalID, l.Why)
+	}
+	if len(e.Remains) > 0 {
+		text += "\n" + strings.Join(e.Remains, "\n")
+	}
 	return text
 }
 
 // Hint is the next step for a user.
 func (e *FailedError) Hint() string {
 	switch {
-	case e.Status == string(StatusRollbackComplete):
+	case e.Status == string(StatusRollbackComplete) || e.Undone:
 		return "fix the cause, then run the same command again: it deletes the remains and starts over"
 	case e.Status == string(StatusRollbackFailed) || e.Status == string(StatusCreateFailed) || e.Status == string(StatusUpdateRbFailed):
 		return Status(e.Status).Next()

@@ -18,6 +18,10 @@ var hints = []hint{
 	when(`not authorized to perform|access ?denied|UnauthorizedOperation`, "the credentials lack that permission: `streamctl doctor --print-policy` prints what a deploy needs"),
 	when(`requires capabilities`, "add --capabilities CAPABILITY_NAMED_IAM; `streamctl deploy` does"),
 	when(`rate exceeded|throttl`, "AWS throttled the call: run the same command again"),
+	// Early validation
+	when(`NAME_CONFLICT|NameConflict|resource .*already exists.*(validation|AWS::EarlyValidation)|ResourceExistenceCheck`, "a resource of that name exists, from an earlier stack or another owner: rename or delete it, then run the same command again"),
+	when(`PropertyValidation|unsupported property|extraneous key|required key \[|property .*(syntax|is not valid)`, "`streamctl validate` lists the problems of the variables; if it lists none, this version of streamctl renders a property that AWS rejects: update it"),
+	when(`EarlyValidation`, "`aws cloudformation describe-events --stack-name …` lists the findings of early validation"),
 	// Network
 	when(`maximum number of VPCs`, "delete an unused VPC, or ask for more: `aws service-quotas request-service-quota-increase --service-code vpc --quota-code L-F678F1CE --desired-value 10`"),
 	when(`CIDR.*(conflict|overlap)|overlaps? with`, "choose another VpcCidr"),

@@ -59,7 +59,7 @@ func (o *operation) skipPast(ctx context.Context) error {
 // lists the newest first and has no "since": it reads up to a known event.
 func (o *operation) newEvents(ctx context.Context, api readAPI) ([]Event, error) {
 	var unseen []Event
-	pages := cfn.NewDescribeStackEventsPaginator(api, &cfn.DescribeStackEventsInput{StackName: &o.id})
+	pages := Limit("stack events", cfn.NewDescribeStackEventsPaginator(api, &cfn.DescribeStackEventsInput{StackName: &o.id}))
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -201,7 +201,9 @@ func (o *operation) cancel(ctx context.Context, s Stack) error {
 		if _, err := c.Protect(ctx, s, false); err != nil {
 			return err
 		}
-		_, err = c.API.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &o.id})
+		// The operation is the delete from now on: the create may have ended, rolled back.
+		o.token = string(Undo) + c.Token()
+		_, err = c.API.DeleteStack(ctx, &cfn.DeleteStackInput{StackName: &o.id, ClientRequestToken: &o.token})
 	case opUpdate:
 		c.Step("Canceling: rolling back stack %s", s.Name)
 		_, err = c.API.CancelUpdateStack(ctx, &cfn.CancelUpdateStackInput{StackName: &o.id})
@@ -221,11 +223,15 @@ func (o *operation) cancel(ctx context.Context, s Stack) error {
 
 // failed is the error of an operation that ended with another status than it
 // should.
-func (o *operation) failed(op string, s Stack) error {
+func (o *operation) failed(ctx context.Context, op string, s Stack) error {
 	if o.canceled {
 		return &CanceledError{Op: o.name, Stack: s.Name, Status: s.Status}
 	}
-	return &FailedError{Op: op, Stack: s.Name, Status: string(s.Status), Causes: o.causes()}
+	causes := o.causes()
+	if len(causes) == 0 { // no resource failed
+		causes = o.validationCauses(context.WithoutCancel(ctx), s)
+	}
+	return &FailedError{Op: op, Stack: s.Name, Status: string(s.Status), Causes: causes}
 }
 
 // causes are the first failure of the operation, and those that are not merely a

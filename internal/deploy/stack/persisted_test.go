@@ -10,7 +10,7 @@ import (
 // policy contains the last. A version that changes one must read both for one release.
 func TestPersistedNames(t *testing.T) {
 	for want, got := range map[string]string{
-		"deploy-": Spec{}.token(), "delete-": deleteToken, "delete-keep-": retainToken, "streamctl-": changeSetPrefix,
+		"deploy-": Spec{}.token(), "delete-": string(Remove), "delete-keep-": string(RemoveAndRetain), "delete-undo-": string(Undo), "streamctl-": changeSetPrefix,
 	} {
 		if !strings.HasPrefix(got, want) || want != "deploy-" && got != want {
 			t.Errorf("%q, want %q", got, want)

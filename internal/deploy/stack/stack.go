@@ -70,13 +70,14 @@ type Resource struct {
 // template retains it.
 const StatusSkipped = "DELETE_SKIPPED"
 
-func (r Resource) exists() bool {
+// Exists reports whether the stack still owns the resource.
+func (r Resource) Exists() bool {
 	return r.PhysicalID != "" && r.Status != string(types.ResourceStatusDeleteComplete) && r.Status != StatusSkipped
 }
 
 // OfType returns the resources of a type that a stack has.
 func OfType(resources []Resource, kind string) []Resource {
-	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool { return r.Type != kind || !r.exists() })
+	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool { return r.Type != kind || !r.Exists() })
 }
 
 // EverOfType returns the resources of a type that a stack has or had.
@@ -103,6 +104,7 @@ const (
 	StatusCreating         Status = "CREATE_IN_PROGRESS"
 	StatusCreated          Status = "CREATE_COMPLETE"
 	StatusReview           Status = "REVIEW_IN_PROGRESS"
+	StatusRollingBack      Status = "ROLLBACK_IN_PROGRESS"
 	StatusRollbackComplete Status = "ROLLBACK_COMPLETE"
 	StatusRollbackFailed   Status = "ROLLBACK_FAILED"
 	StatusCreateFailed     Status = "CREATE_FAILED"

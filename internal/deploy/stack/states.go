@@ -17,7 +17,8 @@ const (
 	// Attach follows the running operation, which does what the user wants.
 	Attach Action = "attach"
 	// Recreate deletes the remains of a failed create, and creates the stack. The
-	// user has to confirm if the stack still owns anything.
+	// user has to confirm if the stack still owns anything, except for a create of this
+	// program without data.
 	Recreate Action = "recreate"
 	// Resume finishes a failed rollback if the user asked for that, and then
 	// updates the stack.
@@ -47,6 +48,7 @@ const StatusNone Status = "no stack"
 
 const (
 	nextWait    = "wait until it ends: `streamctl deploy --wait` does, `streamctl status --follow` shows it"
+	nextUndo    = "`streamctl deploy` deletes the remains of its own create and starts over; for a create of another program, `streamctl destroy --undo-create` deletes them"
 	nextDestroy = "`streamctl destroy` lists the remaining resources and deletes them; then deploy again"
 )
 
@@ -57,9 +59,9 @@ var states = []State{
 	{StatusCreating, "the stack is being created", Attach, Delete, false, nextWait},
 	{StatusCreated, "the stack was created", Update, Delete, true, ""},
 	{StatusCreateFailed, "creating the stack failed, and its resources were kept", Refuse, Delete, false, nextDestroy},
-	{"ROLLBACK_IN_PROGRESS", "creating the stack failed and is being rolled back", Wait, Wait, false, nextWait},
+	{StatusRollingBack, "creating the stack failed and is being rolled back", Wait, Wait, false, nextWait},
 	{StatusRollbackComplete, "creating the stack failed and was rolled back", Recreate, Delete, false, ""},
-	{StatusRollbackFailed, "creating the stack failed, and so did the rollback: resources remain", Refuse, Delete, false, nextDestroy},
+	{StatusRollbackFailed, "creating the stack failed, and so did the rollback: resources remain", Recreate, Delete, false, nextUndo},
 	{"UPDATE_IN_PROGRESS", "the stack is being updated", Attach, Wait, false, nextWait},
 	{"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "the stack was updated; replaced resources are being deleted", Wait, Wait, true, nextWait},
 	{StatusUpdated, "the stack was updated", Update, Delete, true, ""},

@@ -99,7 +99,7 @@ func (c *Client) ContinueRollback(ctx context.Context, s Stack, skip []string) e
 		return err
 	}
 	if after.Status != StatusUpdateRolledBack {
-		return o.failed("continue the rollback of", after)
+		return o.failed(ctx, "continue the rollback of", after)
 	}
 	return nil
 }

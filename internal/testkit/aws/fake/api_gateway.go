@@ -73,6 +73,8 @@ func (f gatewayAPI) serve(w http.ResponseWriter, r *request) {
 		operation = "UpdateAccount"
 	case len(parts) == 1 && parts[0] == collection && r.Method == http.MethodGet:
 		operation = map[bool]string{false: "GetRestApis", true: "GetApis"}[version2]
+	case !version2 && len(parts) == 2 && parts[0] == collection && r.Method == http.MethodGet:
+		operation = "GetRestApi"
 	case len(parts) == 3 && parts[0] == collection && parts[2] == "stages" && r.Method == http.MethodGet:
 		operation = "GetStages"
 	case !version2 && len(parts) == 4 && parts[0] == collection && parts[2] == "stages" && r.Method == http.MethodGet:
@@ -128,6 +130,8 @@ func (f gatewayAPI) answer(r *request, operation string, version2 bool, parts []
 		return page(r, stages, "items", "maxResults", "nextToken", "nextToken"), nil
 	case "GetStage", "UpdateStage", "CreateDeployment", "DeleteDeployment":
 		return f.stageOrDeployment(operation, parts, r.body)
+	case "GetRestApi":
+		return f.describeAPI(parts[1])
 	case "GetApis":
 		return page(r, f.apiList(true), "items", "maxResults", "nextToken", "nextToken"), nil
 	}

@@ -18,9 +18,12 @@ func (f rdsAPI) serve(w http.ResponseWriter, r *request) {
 		r.call.Resource = f.arn("rds", "db:"+id)
 	}
 	switch r.call.Action {
-	case "DescribeDBInstances", "ModifyDBInstance":
+	case "DescribeDBInstances", "ModifyDBInstance", "DeleteDBInstance":
 		var found []*physical
 		for _, p := range f.registry.list("AWS::RDS::DBInstance") {
+			if resource := r.form.Get("Filters.Filter.1.Values.Value.1"); resource != "" && fmt.Sprint(p.attrs["DbiResourceId"]) != resource {
+				continue // dbi-resource-id, the only filter here
+			}
 			if id == "" || p.id == id {
 				found = append(found, p)
 			}
@@ -29,8 +32,17 @@ func (f rdsAPI) serve(w http.ResponseWriter, r *request) {
 			f.refuse(w, r, &wire.Error{Status: http.StatusNotFound, Code: "DBInstanceNotFound", Message: "DBInstance " + id + " not found."})
 			return
 		}
+		if r.call.Action == "DeleteDBInstance" {
+			f.deleteInstance(w, r, found[0])
+			return
+		}
 		if r.call.Action == "ModifyDBInstance" {
+			if status := f.stores.status(id); status != available {
+				f.refuse(w, r, notAvailable(id, status))
+				return
+			}
 			f.modifyInstance(r, found[0])
+			f.stores.enter(id, f.databaseStep(), "modifying")
 			p, _ := f.registry.find("AWS::RDS::DBInstance", id)
 			wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.Group("DBInstance", f.instanceNodes(p)...))
 			return
@@ -80,7 +92,7 @@ func (f rdsAPI) modifyInstance(r *request, p *physical) {
 func (f rdsAPI) instanceNodes(p *physical) []wire.Node {
 	props := f.instanceProperties(p)
 	return []wire.Node{
-		wire.Text("DBInstanceIdentifier", p.id), wire.Text("DBInstanceArn", fmt.Sprint(p.attrs["DBInstanceArn"])), wire.Text("DBInstanceStatus", "available"),
+		wire.Text("DBInstanceIdentifier", p.id), wire.Text("DBInstanceArn", fmt.Sprint(p.attrs["DBInstanceArn"])), wire.Text("DBInstanceStatus", f.stores.status(p.id)),
 		wire.Text("Engine", str(props, "Engine")), wire.Text("EngineVersion", str(props, "EngineVersion")), wire.Text("DBInstanceClass", str(props, "DBInstanceClass")),
 		wire.Text("MasterUsername", str(props, "MasterUsername")), wire.Text("DBName", str(props, "DBName")),
 		wire.Text("DbiResourceId", fmt.Sprint(p.attrs["DbiResourceId"])), wire.Bool("DeletionProtection", flag(props, "DeletionProtection")),
@@ -88,6 +100,9 @@ func (f rdsAPI) instanceNodes(p *physical) []wire.Node {
 		wire.Text("AllocatedStorage", str(props, "AllocatedStorage")), wire.Optional("ReadReplicaSourceDBInstanceIdentifier", str(props, "SourceDBInstanceIdentifier")),
 		wire.Group("Endpoint", wire.Text("Address", fmt.Sprint(p.attrs["Endpoint.Address"])), wire.Text("Port", fmt.Sprint(p.attrs["Endpoint.Port"]))),
 		wire.Text("InstanceCreateTime", p.created.UTC().Format(time.RFC3339)),
+		wire.List("TagList", "Tag", []string{p.stackID}, func(id string) []wire.Node {
+			return []wire.Node{wire.Text("Key", "aws:cloudformation:stack-id"), wire.Text("Value", id)}
+		}),
 	}
 }
 

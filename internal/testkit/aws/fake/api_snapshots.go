@@ -30,7 +30,11 @@ func (f rdsAPI) makeSnapshot(w http.ResponseWriter, r *request) {
 			f.refuse(w, r, &wire.Error{Status: http.StatusNotFound, Code: "DBInstanceNotFound", Message: "DBInstance " + id + " not found."})
 			return
 		}
-		s.Instance, s.Engine, s.KMSKeyID = id, str(p.props, "Engine"), str(p.props, "KmsKeyId")
+		if status := f.stores.status(id); status != available {
+			f.refuse(w, r, notAvailable(id, status))
+			return
+		}
+		s = f.snapshotOf(p, s.ID)
 	}
 	s.ARN = f.arn("rds", "snapshot:"+s.ID)
 	f.stores.mu.Lock()
@@ -42,6 +46,9 @@ func (f rdsAPI) makeSnapshot(w http.ResponseWriter, r *request) {
 	if there {
 		f.refuse(w, r, &wire.Error{Status: http.StatusBadRequest, Code: "DBSnapshotAlreadyExists", Message: "Cannot create the snapshot because a snapshot with the identifier " + s.ID + " already exists."})
 		return
+	}
+	if r.call.Action == "CreateDBSnapshot" {
+		f.stores.enter(s.Instance, f.databaseStep(), "backing-up")
 	}
 	wire.WriteQuery(w, rdsNamespace, r.call.Action, wire.Group("DBSnapshot", s.nodes()...))
 }

@@ -27,6 +27,9 @@ func (f gatewayAPI) stageOrDeployment(operation string, parts []string, body []b
 		return nil, &wire.Error{Status: http.StatusNotFound, Code: "NotFoundException", Message: "Invalid stage identifier specified"}
 	}
 	if operation == "UpdateStage" {
+		if f.apiStatus(api) == apiUpdating {
+			return nil, apiBusy(api)
+		}
 		var err error
 		if s, err = f.patchStage(s, body); err != nil {
 			return nil, err

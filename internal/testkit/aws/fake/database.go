@@ -6,7 +6,6 @@ import (
 	"maps"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
@@ -141,7 +140,12 @@ func createDatabase(ctx context.Context, f *account, r cfn.Request) (map[string]
 		f.stores.mu.Unlock()
 		host, port = db.Endpoint()
 	}
-	return map[string]any{"Endpoint.Address": host, "Endpoint.Port": fmt.Sprint(port), "DbiResourceId": resourceID}, nil
+	attributes := map[string]any{"Endpoint.Address": host, "Endpoint.Port": fmt.Sprint(port), "DbiResourceId": resourceID}
+	f.stores.enter(r.PhysicalID, f.databaseStep(), "creating", "backing-up")
+	if err := f.rds.awaitDatabase(ctx, r.PhysicalID); err != nil {
+		return attributes, fmt.Errorf("%w: %w", errUnfinished, err)
+	}
+	return attributes, nil
 }
 
 // recordLogin adds a login to the recorded calls, authorized like a call to
@@ -173,15 +177,15 @@ func removeDatabase(ctx context.Context, f *account, r cfn.Request) error {
 	if flag(p.props, "DeletionProtection") {
 		return handlerError("Rds", 400, "Cannot delete protected DB Instance, please disable deletion protection and try again.", "InvalidRequest")
 	}
+	if err := f.rds.awaitDatabase(ctx, r.PhysicalID); err != nil {
+		return err
+	}
 	if err := f.stores.stopDatabase(ctx, r.PhysicalID); err != nil {
 		return err
 	}
 	if r.SnapshotID != "" && str(p.props, "SourceDBInstanceIdentifier") == "" { // RDS takes no snapshot of a read replica
 		f.stores.mu.Lock()
-		f.stores.snapshots = append(f.stores.snapshots, Snapshot{
-			ID: r.SnapshotID, Instance: r.PhysicalID, ARN: f.arn("rds", "snapshot:"+r.SnapshotID), Engine: str(p.props, "Engine"),
-			KMSKeyID: str(p.props, "KmsKeyId"), Created: time.Now(),
-		})
+		f.stores.snapshots = append(f.stores.snapshots, f.rds.snapshotOf(p, r.SnapshotID))
 		f.stores.mu.Unlock()
 	}
 	return nil

@@ -58,6 +58,9 @@ type Options struct {
 	// Delay returns how long each lifecycle step of a resource type takes; nil
 	// means no delay.
 	Delay func(resourceType string) time.Duration
+	// DatabaseStep is how long an instance is creating, then backing-up, and later
+	// modifying or deleting; 5 ms if zero.
+	DatabaseStep time.Duration
 	// Before receives each call that is signed by a known key before it is
 	// served; an error rejects the call. It may be called concurrently.
 	Before func(Call) error
@@ -257,6 +260,9 @@ func (f *Fake) Objects() *s3fake.Store { return f.objects }
 // FailResource makes the next creation or update of a logical id fail. Here and
 // elsewhere, stack/logical id selects a resource of one of several stacks.
 func (f Faults) FailResource(logicalID, reason string) { f.stacks.FailResource(logicalID, reason) }
+
+// FailValidation makes early validation of the next change set, create or update find these.
+func (f Faults) FailValidation(findings ...cfn.Finding) { f.stacks.FailValidation(findings...) }
 
 // FailDelete makes the next deletion of a logical id fail.
 func (f Faults) FailDelete(logicalID, reason string) { f.stacks.FailDelete(logicalID, reason) }

@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -83,19 +84,26 @@ func (f provider) Create(ctx context.Context, r cfn.Request) (cfn.Result, error)
 	}
 	attrs := f.fill(k, r)
 	r.Initiated(r.PhysicalID)
-	p := &physical{kind: r.Type, id: registryID(r), stackName: r.StackName, logicalID: r.LogicalID, props: r.Properties, attrs: attrs}
+	p := &physical{kind: r.Type, id: registryID(r), stackName: r.StackName, logicalID: r.LogicalID, stackID: r.StackID, props: r.Properties, attrs: attrs}
 	f.registry.put(p)
 	if k.create != nil {
 		more, err := k.create(ctx, f.account, r)
+		maps.Copy(attrs, more)
+		if errors.Is(err, errUnfinished) {
+			return cfn.Result{}, err
+		}
 		if err != nil {
 			f.registry.remove(r.Type, registryID(r))
 			return cfn.Result{}, err
 		}
-		maps.Copy(attrs, more)
 	}
 	f.options.Log.DebugContext(ctx, "resource created", "type", r.Type, "logical", r.LogicalID, "id", r.PhysicalID)
 	return cfn.Result{PhysicalID: r.PhysicalID, Attributes: attrs}, nil
 }
+
+// errUnfinished is a creation that CloudFormation stopped following: the service
+// continues it, so that the resource exists.
+var errUnfinished = errors.New("the service continues the creation")
 
 // Update changes a resource in place, for the stacks.
 func (f provider) Update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
@@ -121,7 +129,7 @@ func (f provider) Update(ctx context.Context, r cfn.Request) (cfn.Result, error)
 		}
 		maps.Copy(attrs, more)
 	}
-	f.registry.put(&physical{kind: r.Type, id: p.id, stackName: r.StackName, logicalID: r.LogicalID, props: r.Properties, attrs: attrs, created: p.created})
+	f.registry.put(&physical{kind: r.Type, id: p.id, stackName: r.StackName, logicalID: r.LogicalID, stackID: r.StackID, props: r.Properties, attrs: attrs, created: p.created})
 	return cfn.Result{PhysicalID: r.PhysicalID, Attributes: attrs}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 type physical struct {
 	kind, id             string
 	stackName, logicalID string
+	stackID              string
 	props, attrs         map[string]any
 	created              time.Time
 }

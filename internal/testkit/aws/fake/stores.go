@@ -90,15 +90,18 @@ type Snapshot struct {
 
 // stores are the running databases and caches, and their snapshots.
 type stores struct {
-	mu        sync.Mutex
-	databases map[string]Database
-	caches    map[string]Cache
-	snapshots []Snapshot
-	logins    []Login
+	mu          sync.Mutex
+	databases   map[string]Database
+	caches      map[string]Cache
+	snapshots   []Snapshot
+	phases      map[string][]phase // of instances
+	backups     []string           // automated ones that outlive their instance
+	pendingKeys map[string]time.Time
+	logins      []Login
 }
 
 func newStores() *stores {
-	return &stores{databases: map[string]Database{}, caches: map[string]Cache{}}
+	return &stores{databases: map[string]Database{}, caches: map[string]Cache{}, phases: map[string][]phase{}, pendingKeys: map[string]time.Time{}}
 }
 
 func (s *stores) login(l Login) {

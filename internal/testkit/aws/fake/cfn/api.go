@@ -111,7 +111,12 @@ func (s api) actCreate(ctx context.Context, f wire.Form) ([]wire.Node, error) {
 	if f.Bool("DisableRollback") {
 		st.onFailure = "DO_NOTHING"
 	}
-	s.begin(st, "CREATE_IN_PROGRESS", "User Initiated", s.worker.createStack(st))
+	st.operations = append(st.operations, s.takeFindings("CREATE_STACK"))
+	if reason := st.operations[0].failure(); reason != "" {
+		s.rejectEarly(st, "CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE", reason)
+	} else {
+		s.begin(st, "CREATE_IN_PROGRESS", "User Initiated", s.worker.createStack(st))
+	}
 	return []wire.Node{wire.Text("StackId", st.id)}, nil
 }
 
@@ -142,6 +147,11 @@ func (s api) actUpdate(ctx context.Context, f wire.Form) ([]wire.Node, error) {
 		st.during = f.Get("StackPolicyDuringUpdateBody")
 		if body := f.Get("StackPolicyBody"); body != "" {
 			st.policy = body
+		}
+		st.operations = append(st.operations, s.takeFindings("UPDATE_STACK"))
+		if reason := st.operations[len(st.operations)-1].failure(); reason != "" {
+			s.rejectEarly(st, "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE", reason)
+			return id, nil
 		}
 		s.begin(st, "UPDATE_IN_PROGRESS", "User Initiated", s.worker.updateStack(st, in.template, in.params, in.tags))
 		return id, nil

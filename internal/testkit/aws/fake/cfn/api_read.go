@@ -22,6 +22,8 @@ func (s api) read(ctx context.Context, action string, f wire.Form) ([]wire.Node,
 			slices.Reverse(newest)
 			return page("StackEvents", newest, f, func(e Event) string { return e.ID }, func(e Event) []wire.Node { return eventNode(st, e) })
 		})
+	case "DescribeEvents":
+		return s.describeEvents(f)
 	case "ListStacks":
 		return s.listStacks(f)
 	case "ListStackResources":

@@ -22,6 +22,7 @@ type changeSet struct {
 	capabilities            []string
 	onFailure               string
 	changes                 []change
+	validation              recordedOperation
 	created                 time.Time
 	ready                   time.Time // until then it is CREATE_IN_PROGRESS
 }
@@ -90,6 +91,12 @@ func (s changeSets) createChangeSet(ctx context.Context, f wire.Form) (*changeSe
 	}
 	if !creates && len(c.changes) == 0 && !s.outputsOrTagsChange(st, in) {
 		c.status, c.execute, c.reason = "FAILED", "UNAVAILABLE", noChanges
+	}
+	if c.status != "FAILED" {
+		c.validation = s.takeFindings("CREATE_CHANGESET")
+		if reason := c.validation.failure(); reason != "" {
+			c.status, c.execute, c.reason = "FAILED", "UNAVAILABLE", reason
+		}
 	}
 	st.changeSets = append(st.changeSets, c)
 	return c, st, nil
@@ -161,6 +168,11 @@ func (s changeSets) executeChangeSet(f wire.Form) error {
 		}
 		st.template, st.params, st.tags = c.template, c.params, c.tags
 		s.begin(st, "CREATE_IN_PROGRESS", "User Initiated", s.worker.createStack(st))
+		return nil
+	}
+	st.operations = append(st.operations, s.takeFindings("UPDATE_STACK"))
+	if reason := st.operations[len(st.operations)-1].failure(); reason != "" {
+		s.rejectEarly(st, "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE", reason)
 		return nil
 	}
 	s.begin(st, "UPDATE_IN_PROGRESS", "User Initiated", s.worker.updateStack(st, c.template, c.params, c.tags))

@@ -36,6 +36,9 @@ func (s worker) createStack(st *stack) func(operation) {
 		default:
 			s.finish(st, "ROLLBACK_IN_PROGRESS", reason+"Rollback requested by user.")
 			failed := s.removeAll(op, st, removal{rollback: true})
+			if op.superseded() || op.ctx.Err() != nil {
+				return // a DeleteStack began during the rollback
+			}
 			if len(failed) > 0 {
 				s.finish(st, "ROLLBACK_FAILED", failedList("delete", failed))
 				return

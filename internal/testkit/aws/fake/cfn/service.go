@@ -37,6 +37,7 @@ type Service struct {
 	failures    map[string]string
 	failDeletes map[string]string
 	leftovers   []Leftover
+	findings    []Finding // of the next operation
 }
 
 type (
@@ -84,6 +85,7 @@ type stack struct {
 	during                    string  // the temporary stack policy of the running update
 	events                    []Event // oldest first
 	changeSets                []*changeSet
+	operations                []recordedOperation
 	token                     string            // of the running operation
 	tokens                    map[string]string // token to action
 	cancel                    func()            // stops the running resource steps

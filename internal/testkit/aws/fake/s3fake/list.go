@@ -56,10 +56,10 @@ func (b *bucket) listVersions(w http.ResponseWriter, q url.Values) error {
 		}
 	}
 	root := wire.Group("ListVersionsResult"+namespace, wire.Text("Name", b.name), wire.Text("Prefix", encode(prefix)),
-		wire.Text("KeyMarker", encode(keyMarker)), wire.Text("VersionIdMarker", idMarker), number("MaxKeys", limit),
+		rawText("KeyMarker", encode(keyMarker)), wire.Text("VersionIdMarker", idMarker), number("MaxKeys", limit),
 		wire.Bool("IsTruncated", more), wire.Optional("EncodingType", q.Get("encoding-type")))
 	if more && last != nil {
-		root.Children = append(root.Children, wire.Text("NextKeyMarker", encode(last.key)), wire.Text("NextVersionIdMarker", last.id))
+		root.Children = append(root.Children, rawText("NextKeyMarker", encode(last.key)), wire.Text("NextVersionIdMarker", last.id))
 	}
 	root.Children = append(root.Children, entries...)
 	wire.WriteXML(w, http.StatusOK, root)
@@ -68,7 +68,7 @@ func (b *bucket) listVersions(w http.ResponseWriter, q url.Values) error {
 
 func (v *version) entry(encode func(string) string, latest bool) wire.Node {
 	nodes := []wire.Node{
-		wire.Text("Key", encode(v.key)), wire.Text("VersionId", v.id), wire.Bool("IsLatest", latest), wire.Text("LastModified", stamp(v.modified)),
+		rawText("Key", encode(v.key)), wire.Text("VersionId", v.id), wire.Bool("IsLatest", latest), wire.Text("LastModified", stamp(v.modified)),
 	}
 	if v.marker {
 		return wire.Group("DeleteMarker", nodes...)
@@ -113,7 +113,7 @@ func (b *bucket) listObjects(w http.ResponseWriter, q url.Values) error {
 			groups = append(groups, group)
 			continue
 		}
-		entries = append(entries, wire.Group("Contents", wire.Text("Key", encode(key)), wire.Text("LastModified", stamp(v.modified)),
+		entries = append(entries, wire.Group("Contents", rawText("Key", encode(key)), wire.Text("LastModified", stamp(v.modified)),
 			wire.Text("ETag", `"`+v.etag+`"`), number("Size", len(v.data)), wire.Text("StorageClass", "STANDARD")))
 	}
 	root := wire.Group("ListBucketResult"+namespace, wire.Text("Name", b.name), wire.Text("Prefix", encode(prefix)), number("MaxKeys", limit),

@@ -187,3 +187,7 @@ func encoder(q url.Values) func(string) string {
 }
 
 func number(name string, n int) wire.Node { return wire.Text(name, fmt.Sprint(n)) }
+
+// rawText is wire.Text for a key: without an encoding, characters that XML can't carry make
+// the response unreadable, as S3's.
+func rawText(name, text string) wire.Node { return wire.Node{Name: name, Text: text, Raw: true} }

@@ -144,7 +144,7 @@ func (s *Store) serveBucket(w http.ResponseWriter, r *http.Request, o Operation,
 	case "ListObjectsV2", "ListObjects":
 		return b.listObjects(w, q)
 	case "ListMultipartUploads":
-		b.listUploads(w)
+		b.listUploads(w, q)
 	case "DeleteObjects":
 		return b.deleteObjects(w, r, body)
 	default:

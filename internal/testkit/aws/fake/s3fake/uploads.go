@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,8 +94,9 @@ func (b *bucket) complete(w http.ResponseWriter, r *http.Request, u *upload, bod
 	return nil
 }
 
-func (b *bucket) listUploads(w http.ResponseWriter) {
-	root := wire.Group("ListMultipartUploadsResult"+namespace, wire.Text("Bucket", b.name), wire.Bool("IsTruncated", false))
+func (b *bucket) listUploads(w http.ResponseWriter, q url.Values) {
+	encode := encoder(q)
+	root := wire.Group("ListMultipartUploadsResult"+namespace, wire.Text("Bucket", b.name), wire.Bool("IsTruncated", false), wire.Optional("EncodingType", q.Get("encoding-type")))
 	var ids []string
 	for id := range b.uploads {
 		ids = append(ids, id)
@@ -102,7 +104,7 @@ func (b *bucket) listUploads(w http.ResponseWriter) {
 	slices.SortFunc(ids, func(x, y string) int { return strings.Compare(b.uploads[x].key+x, b.uploads[y].key+y) })
 	for _, id := range ids {
 		u := b.uploads[id]
-		root.Children = append(root.Children, wire.Group("Upload", wire.Text("Key", u.key), wire.Text("UploadId", id), wire.Text("Initiated", stamp(u.started)), wire.Text("StorageClass", "STANDARD")))
+		root.Children = append(root.Children, wire.Group("Upload", rawText("Key", encode(u.key)), wire.Text("UploadId", id), wire.Text("Initiated", stamp(u.started)), wire.Text("StorageClass", "STANDARD")))
 	}
 	wire.WriteXML(w, http.StatusOK, root)
 }

@@ -62,6 +62,9 @@ type Node struct {
 	Name     string
 	Text     string
 	Children []Node
+	// Raw writes characters that XML can't carry as references, as S3 does: the response
+	// is not well-formed then.
+	Raw bool
 }
 
 // Text returns an element that contains text.
@@ -98,11 +101,25 @@ func (n Node) Write(b *strings.Builder) {
 	}
 	tag, _, _ := strings.Cut(n.Name, " ")
 	b.WriteString("<" + n.Name + ">")
-	_ = xml.EscapeText(b, []byte(n.Text)) // a strings.Builder never fails
+	if n.Raw {
+		writeRaw(b, n.Text)
+	} else {
+		_ = xml.EscapeText(b, []byte(n.Text)) // a strings.Builder never fails
+	}
 	for _, c := range n.Children {
 		c.Write(b)
 	}
 	b.WriteString("</" + tag + ">")
+}
+
+func writeRaw(b *strings.Builder, text string) {
+	for _, r := range text {
+		if r < ' ' || r == 0xFFFE || r == 0xFFFF {
+			fmt.Fprintf(b, "&#x%x;", r)
+			continue
+		}
+		_ = xml.EscapeText(b, []byte(string(r))) // a strings.Builder never fails
+	}
 }
 
 // WriteXML responds with one element; write errors mean that the client has

@@ -1,0 +1,45 @@
+package fake
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
+)
+
+// apiUpdating is the status of a REST API whose security policy changes.
+const apiUpdating = "UPDATING"
+
+// SetAPIStatus puts a REST API into a status for a time.
+func (f Surroundings) SetAPIStatus(id, status string, d time.Duration) {
+	f.stores.enter(apiPhase(id), d, status)
+}
+
+func apiPhase(id string) string { return "restapi/" + id }
+
+func (f gatewayAPI) apiStatus(id string) string {
+	if status := f.stores.status(apiPhase(id)); status != available {
+		return status
+	}
+	return "AVAILABLE"
+}
+
+// apiBusy rejects a change of an API during another one.
+func apiBusy(id string) error {
+	return &wire.Error{Status: http.StatusConflict, Code: "ConflictException", Message: "Unable to complete operation due to concurrent modification of API " + id + ". Please try again later."}
+}
+
+// describeAPI returns a stack's REST API.
+func (f gatewayAPI) describeAPI(id string) (any, error) {
+	api, ok := f.registry.find("AWS::ApiGateway::RestApi", id)
+	if !ok {
+		return nil, &wire.Error{Status: http.StatusNotFound, Code: "NotFoundException", Message: "Invalid API identifier specified " + f.options.Account + ":" + id}
+	}
+	out := map[string]any{"id": id, "name": str(api.props, "Name"), "createdDate": api.created.Unix(), "apiKeySource": "HEADER", "apiStatus": f.apiStatus(id)}
+	for property, name := range map[string]string{"SecurityPolicy": "securityPolicy", "EndpointAccessMode": "endpointAccessMode"} {
+		if v := str(api.props, property); v != "" {
+			out[name] = v
+		}
+	}
+	return out, nil
+}
