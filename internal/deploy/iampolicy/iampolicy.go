@@ -56,8 +56,12 @@ func needed(resourceType string) ([]string, error) {
 	if !listed && !added {
 		return nil, fmt.Errorf("type %s is unknown: CloudFormation's registry lists no permissions for it", resourceType)
 	}
-	out := slices.DeleteFunc(slices.Clone(handlers), func(action string) bool {
-		return slices.ContainsFunc(unneeded, func(u exemption) bool { return u.covers(resourceType, action) })
-	})
+	out := slices.DeleteFunc(slices.Clone(handlers), func(action string) bool { return Unneeded(resourceType, action) })
 	return append(out, more...), nil
+}
+
+// Unneeded reports whether a deploy doesn't need an action that the handlers of a type
+// list.
+func Unneeded(resourceType, action string) bool {
+	return slices.ContainsFunc(unneeded, func(u exemption) bool { return u.covers(resourceType, action) })
 }

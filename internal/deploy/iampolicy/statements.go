@@ -56,7 +56,8 @@ func (s Scope) statements(actions map[string]bool, resources map[string]string) 
 	linked.Condition = map[string]any{"StringLike": map[string]any{
 		"iam:AWSServiceName": []string{"rds.amazonaws.com", "elasticache.amazonaws.com", "ops.apigateway.amazonaws.com", "wafv2.amazonaws.com", "delivery.logs.amazonaws.com"},
 	}}
-	out = append(out, linked)
+	// ElastiCache asks for this action on its service-linked role, which only it can change.
+	out = append(out, linked, s.statement("ServiceLinkedRolePolicies", []string{"iam:PutRolePolicy"}, s.arn("iam", "", s.Account, "role/aws-service-role/elasticache.amazonaws.com/*")))
 	for _, service := range slices.Sorted(maps.Keys(byService)) {
 		switch id, ok := regional[service]; {
 		case ok:

@@ -190,17 +190,6 @@ func lower(property string, limit int) func(cfn.Request) string {
 	return func(r cfn.Request) string { return strings.ToLower(named(property, limit)(r)) }
 }
 
-func generated(r cfn.Request, limit int) string {
-	suffix := rand.Text()[:12]
-	room := limit - len(suffix) - 2
-	stack, logical := r.StackName, r.LogicalID
-	if len(stack)+len(logical) > room {
-		stack = stack[:min(len(stack), room/2)]
-		logical = logical[:min(len(logical), room-len(stack))]
-	}
-	return stack + "-" + logical + "-" + suffix
-}
-
 // prefixed generates ids such as vpc-0a1b2c.
 func prefixed(prefix string) func(cfn.Request) string {
 	return func(cfn.Request) string { return prefix + wire.NewID(9)[:17] }
