@@ -14,6 +14,7 @@ type physical struct {
 	kind, id             string
 	stackName, logicalID string
 	props, attrs         map[string]any
+	tags                 map[string]string
 	created              time.Time
 }
 
