@@ -182,7 +182,7 @@ func (w *workplace) deployerMay() {
 		seen[action+c.Resource] = true
 		r := iamsim.Request{Action: action, From: c.Operation}
 		if strings.HasPrefix(c.Resource, "arn:") {
-			r.Resources = []string{c.Resource}
+			r.Resources = []string{c.Resource, c.Resource + "/key"} // DeleteObjects is recorded for the bucket
 		}
 		requests = append(requests, r)
 		if !slices.ContainsFunc(may, func(p permission) bool {
