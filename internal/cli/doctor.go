@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +13,7 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact/released"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/iampolicy"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/stacktemplate"
@@ -32,8 +30,9 @@ source, the credentials, the region, and the state of the stack. A failed check 
 printed with a remedy.
 
 --print-policy prints the IAM policy documents that a deploy of these variables needs,
-for this program's own calls and for those of CloudFormation with the same credentials;
-one document fits one managed policy. Account and region come from the credentials;
+for this program's own calls and for those of CloudFormation with the same credentials,
+and that removing the stack's current resources needs; one document fits one managed
+policy. Account and region come from the credentials;
 without credentials they are placeholders.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if policy {
@@ -64,30 +63,47 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	types := slices.Sorted(maps.Values(stacktemplate.Types(byID)))
+	resources := stacktemplate.Types(byID)
 	s := iampolicy.Scope{Partition: "aws", Account: "<account>", Region: "<region>", Stack: v.StackName, ArtifactBucket: v.ArtifactBucket}
 	if op, err := a.operator(ctx, v); err == nil {
 		s.Partition, s.Account, s.Region = op.Caller.Partition(), op.Caller.Account, op.Caller.Region
+		addDeployed(ctx, a, op, v.StackName, resources)
 	} else {
 		a.notef("no credentials (%v): replace <account> and <region> yourself", err)
 	}
 	if s.ArtifactBucket == "" {
 		s.ArtifactBucket = template.ArtifactBucketName(s.Account, s.Region)
 	}
-	documents, err := iampolicy.Documents(s, slices.Compact(types))
+	documents, err := iampolicy.Documents(s, resources)
 	if err != nil {
 		return err
 	}
 	var p policies
 	for _, d := range documents {
-		// The placeholders of a document are readable without the escapes for HTML.
-		p.Documents = append(p.Documents, json.RawMessage(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(string(d))))
+		p.Documents = append(p.Documents, d)
 	}
 	format := a.flags.output
 	if format == "text" { // IAM takes JSON
 		format = "json"
 	}
 	return writeResult(a, format, p, nil)
+}
+
+// addDeployed adds the stack's current resources: an update that removes one needs the
+// permissions of its type too.
+func addDeployed(ctx context.Context, a *App, op *deploy.Operator, name string, resources map[string]string) {
+	s, err := op.Inspect(ctx, name)
+	if errors.Is(err, stack.ErrNotFound) {
+		return
+	}
+	if err != nil {
+		a.notef("stack %s can't be read (%v): the documents lack the permissions to remove resources that only the stack has", name, err)
+	}
+	for _, r := range s.Resources {
+		if _, ok := resources[r.LogicalID]; !ok {
+			resources[r.LogicalID] = r.Type
+		}
+	}
 }
 
 // policies is the result of doctor --print-policy.

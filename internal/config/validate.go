@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/streamctl/streamctl/internal/contract"
 )
@@ -129,20 +128,7 @@ func (v Variables) identity(r *rules) {
 	if v.Account != "" {
 		r.matches("Account", v.Account, account, "the account's twelve digits, in quotes if they begin with 0")
 	}
-	if len(v.Tags) > 40 {
-		r.add("Tags", "%d tags; CloudFormation takes 50 and streamctl adds its own, so want at most 40", len(v.Tags))
-	}
-	for _, k := range sortedKeys(v.Tags) {
-		key, value := "Tags."+k, v.Tags[k]
-		switch {
-		case strings.HasPrefix(strings.ToLower(k), "aws:"):
-			r.add(key, "names that begin with aws: belong to AWS; want another name")
-		case len(k) > 128 || !tagText(k):
-			r.add(key, "want a name of 1 to 128 letters, digits, spaces and _.:/=+-@")
-		case len(value) > 256 || !tagText(value):
-			r.add(key, "%q: want a value of 1 to 256 letters, digits, spaces and _.:/=+-@", value)
-		}
-	}
+	v.tags(r)
 	if v.ArtifactBucket != "" {
 		r.matches("ArtifactBucket", v.ArtifactBucket, bucketName, "a bucket's name: 3 to 63 small letters, digits and hyphens")
 	}
@@ -173,13 +159,6 @@ func CheckStackName(name string) error {
 		return nil
 	}
 	return errors.New("want a letter, then letters, digits and hyphens, at most 40 characters")
-}
-
-// tagText reports whether AWS accepts text as a tag's name or value.
-func tagText(text string) bool {
-	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsSpace(r) && !strings.ContainsRune("_.:/=+-@", r)
-	})
 }
 
 func (v Variables) stream(r *rules) {

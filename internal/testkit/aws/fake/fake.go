@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/local/sigv4"
+	"github.com/streamctl/streamctl/internal/testkit/aws/cfnregistry"
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/s3fake"
 	"github.com/streamctl/streamctl/internal/testkit/servers/testca"
@@ -126,6 +127,7 @@ type account struct {
 	kinesis   *httputil.ReverseProxy
 
 	registry registry
+	schemas  schemas
 	spawn    func(func(context.Context)) // background work that ends with Stop
 }
 
@@ -184,8 +186,12 @@ func newFake(o Options) (*Fake, error) {
 	if err != nil {
 		return nil, err
 	}
+	types, err := cfnregistry.Types()
+	if err != nil {
+		return nil, err
+	}
 	a := &account{
-		Credentials: o.Credentials, CAFile: filepath.Join(o.Dir, "ca.pem"), options: o, ca: ca,
+		schemas: types, Credentials: o.Credentials, CAFile: filepath.Join(o.Dir, "ca.pem"), options: o, ca: ca,
 		keys: sigv4.NewKeys(o.Credentials), objects: s3fake.New(o.Account, o.Region),
 		logs: newLogGroups(), stores: newStores(), answers: newAnswers(), registry: newRegistry(),
 	}

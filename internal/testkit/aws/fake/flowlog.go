@@ -8,11 +8,6 @@ import (
 
 func flowLogKind() kind {
 	return kind{
-		Kind: cfn.Kind{
-			Required: []string{"ResourceId", "ResourceType"},
-			CreateOnly: []string{"DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions", "LogDestination", "LogDestinationType", "LogFormat",
-				"LogGroupName", "MaxAggregationInterval", "ResourceId", "ResourceType", "TrafficType"},
-		},
 		id: prefixed("fl-"), check: checkFlowLog, attributes: map[string]string{"Id": "{id}"},
 	}
 }

@@ -38,21 +38,26 @@ func (f provider) Kind(resourceType string) (cfn.Kind, bool) {
 	if !ok {
 		return cfn.Kind{}, false
 	}
-	declared := k.Kind
+	declared := f.schemas.declare(k.Kind, resourceType)
 	for name := range k.attributes {
 		declared.Attributes = append(declared.Attributes, name)
 	}
 	return declared, true
 }
 
+// kindGroups returns the types of each service.
+func kindGroups() []map[string]kind {
+	return []map[string]kind{
+		apiGatewayKinds(), apiGatewayDomainKinds(), cloudWatchKinds(), ec2Kinds(), elastiCacheKinds(), eventsKinds(), iamKinds(),
+		kinesisKinds(), kmsKinds(), lambdaKinds(), lambdaVersionKinds(), logsKinds(), rdsKinds(), route53Kinds(), s3Kinds(), snsKinds(), wafv2Kinds(),
+	}
+}
+
 func (f provider) kind(resourceType string) (kind, bool) {
 	if cfn.IsCustom(resourceType) {
 		return customKind(), true
 	}
-	for _, group := range []map[string]kind{
-		apiGatewayKinds(), apiGatewayDomainKinds(), cloudWatchKinds(), ec2Kinds(), elastiCacheKinds(), eventsKinds(), iamKinds(),
-		kinesisKinds(), kmsKinds(), lambdaKinds(), lambdaVersionKinds(), logsKinds(), rdsKinds(), route53Kinds(), s3Kinds(), snsKinds(), wafv2Kinds(),
-	} {
+	for _, group := range kindGroups() {
 		if k, ok := group[resourceType]; ok {
 			return k, true
 		}
@@ -63,6 +68,10 @@ func (f provider) kind(resourceType string) (kind, bool) {
 // Create creates a resource, for the stacks.
 func (f provider) Create(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	k, _ := f.kind(r.Type)
+	tags, err := f.tags(r)
+	if err != nil {
+		return cfn.Result{}, err
+	}
 	if k.check != nil {
 		if err := k.check(f.account, r); err != nil {
 			return cfn.Result{}, err
@@ -84,7 +93,7 @@ func (f provider) Create(ctx context.Context, r cfn.Request) (cfn.Result, error)
 	}
 	attrs := f.fill(k, r)
 	r.Initiated(r.PhysicalID)
-	p := &physical{kind: r.Type, id: registryID(r), stackName: r.StackName, logicalID: r.LogicalID, stackID: r.StackID, props: r.Properties, attrs: attrs}
+	p := &physical{kind: r.Type, id: registryID(r), stackName: r.StackName, logicalID: r.LogicalID, stackID: r.StackID, props: r.Properties, attrs: attrs, tags: tags}
 	f.registry.put(p)
 	if k.create != nil {
 		more, err := k.create(ctx, f.account, r)
@@ -108,6 +117,10 @@ var errUnfinished = errors.New("the service continues the creation")
 // Update changes a resource in place, for the stacks.
 func (f provider) Update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 	k, _ := f.kind(r.Type)
+	tags, err := f.tags(r)
+	if err != nil {
+		return cfn.Result{}, err
+	}
 	if k.check != nil {
 		if err := k.check(f.account, r); err != nil {
 			return cfn.Result{}, err
@@ -129,7 +142,7 @@ func (f provider) Update(ctx context.Context, r cfn.Request) (cfn.Result, error)
 		}
 		maps.Copy(attrs, more)
 	}
-	f.registry.put(&physical{kind: r.Type, id: p.id, stackName: r.StackName, logicalID: r.LogicalID, stackID: r.StackID, props: r.Properties, attrs: attrs, created: p.created})
+	f.registry.put(&physical{kind: r.Type, id: p.id, stackName: r.StackName, logicalID: r.LogicalID, stackID: r.StackID, props: r.Properties, attrs: attrs, created: p.created, tags: tags})
 	return cfn.Result{PhysicalID: r.PhysicalID, Attributes: attrs}, nil
 }
 
@@ -196,17 +209,6 @@ func named(property string, limit int) func(cfn.Request) string {
 // lower is named for ids in small letters.
 func lower(property string, limit int) func(cfn.Request) string {
 	return func(r cfn.Request) string { return strings.ToLower(named(property, limit)(r)) }
-}
-
-func generated(r cfn.Request, limit int) string {
-	suffix := rand.Text()[:12]
-	room := limit - len(suffix) - 2
-	stack, logical := r.StackName, r.LogicalID
-	if len(stack)+len(logical) > room {
-		stack = stack[:min(len(stack), room/2)]
-		logical = logical[:min(len(logical), room-len(stack))]
-	}
-	return stack + "-" + logical + "-" + suffix
 }
 
 // prefixed generates ids such as vpc-0a1b2c.

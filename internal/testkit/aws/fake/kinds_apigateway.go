@@ -16,16 +16,6 @@ const badLogRole = "The role ARN does not have required permissions configured. 
 // apiGatewayKinds declares API Gateway's types. Only a Deployment's snapshot is
 // served.
 func apiGatewayKinds() map[string]kind {
-	part := func(createOnly ...string) cfn.Kind {
-		return cfn.Kind{Required: []string{"RestApiId"}, CreateOnly: append(createOnly, "RestApiId")}
-	}
-	route := part("ParentId", "PathPart")
-	route.Required = append(route.Required, "ParentId", "PathPart")
-	method := part("ResourceId", "HttpMethod")
-	method.Required = append(method.Required, "ResourceId", "HttpMethod")
-	response := part("ResponseType")
-	response.Required = append(response.Required, "ResponseType")
-	stage := part("StageName")
 	return map[string]kind{
 		"AWS::ApiGateway::RestApi": {
 			id: short, check: checkRestAPI, attributes: map[string]string{"RestApiId": "{id}", "RootResourceId": ""},
@@ -40,21 +30,21 @@ func apiGatewayKinds() map[string]kind {
 				return nil
 			},
 		},
-		"AWS::ApiGateway::Resource": {Kind: route, id: short, check: checkAPIResource, attributes: map[string]string{"ResourceId": "{id}"}},
+		"AWS::ApiGateway::Resource": {id: short, check: checkAPIResource, attributes: map[string]string{"ResourceId": "{id}"}},
 		"AWS::ApiGateway::Method": {
-			Kind: method, check: checkMethod,
+			check: checkMethod,
 			id: func(r cfn.Request) string {
 				return strings.Join([]string{str(r.Properties, "RestApiId"), str(r.Properties, "ResourceId"), str(r.Properties, "HttpMethod")}, "|")
 			},
 		},
 		"AWS::ApiGateway::Model": {
-			Kind: part("Name", "ContentType"), check: checkModel, remove: removeModel,
+			check: checkModel, remove: removeModel,
 			id: func(r cfn.Request) string { return strings.ReplaceAll(named("Name", 64)(r), "-", "") },
 		},
-		"AWS::ApiGateway::RequestValidator": {Kind: part("Name"), id: short, attributes: map[string]string{"RequestValidatorId": "{id}"}, check: needsAPI},
-		"AWS::ApiGateway::GatewayResponse":  {Kind: response, id: short, attributes: map[string]string{"Id": "{id}"}, check: needsAPI},
+		"AWS::ApiGateway::RequestValidator": {id: short, attributes: map[string]string{"RequestValidatorId": "{id}"}, check: needsAPI},
+		"AWS::ApiGateway::GatewayResponse":  {id: short, attributes: map[string]string{"Id": "{id}"}, check: needsAPI},
 		"AWS::ApiGateway::Deployment": {
-			Kind: part("DeploymentCanarySettings"), id: short, attributes: map[string]string{"DeploymentId": "{id}"},
+			id: short, attributes: map[string]string{"DeploymentId": "{id}"},
 			check: func(f *account, r cfn.Request) error {
 				if err := needsAPI(f, r); err != nil || r.PhysicalID != "" {
 					return err
@@ -76,7 +66,7 @@ func apiGatewayKinds() map[string]kind {
 			},
 		},
 		"AWS::ApiGateway::Stage": {
-			Kind: stage, id: named("StageName", 128), check: checkStage,
+			id: named("StageName", 128), check: checkStage,
 			remove: func(_ context.Context, f *account, r cfn.Request) error {
 				return f.gateway.unmapped(str(r.Properties, "RestApiId"), r.PhysicalID)
 			},

@@ -16,7 +16,7 @@ const regionalZone = "Z1UJRXOUMOOFQ8"
 func apiGatewayDomainKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::ApiGateway::DomainName": {
-			Kind: cfn.Kind{CreateOnly: []string{"DomainName"}}, id: named("DomainName", 255), check: checkDomain,
+			id: named("DomainName", 255), check: checkDomain,
 			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				return map[string]any{"RegionalDomainName": "d-" + short(r) + ".execute-api." + f.options.Region + ".amazonaws.com"}, nil
 			},
@@ -34,7 +34,7 @@ func apiGatewayDomainKinds() map[string]kind {
 			},
 		},
 		"AWS::ApiGateway::BasePathMapping": {
-			Kind: cfn.Kind{Required: []string{"DomainName"}, CreateOnly: []string{"DomainName", "BasePath"}}, check: checkBasePath,
+			check: checkBasePath,
 			id: func(r cfn.Request) string {
 				return str(r.Properties, "DomainName") + "|" + str(r.Properties, "BasePath")
 			},

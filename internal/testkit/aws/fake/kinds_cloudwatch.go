@@ -8,11 +8,10 @@ import (
 func cloudWatchKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::CloudWatch::Alarm": {
-			Kind: cfn.Kind{Required: []string{"ComparisonOperator", "EvaluationPeriods"}, CreateOnly: []string{"AlarmName"}},
-			id:   named("AlarmName", 255), check: checkAlarm, attributes: map[string]string{"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{id}"},
+			id: named("AlarmName", 255), check: checkAlarm, attributes: map[string]string{"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{id}"},
 		},
 		"AWS::CloudWatch::Dashboard": {
-			Kind: cfn.Kind{Required: []string{"DashboardBody"}, CreateOnly: []string{"DashboardName"}}, id: named("DashboardName", 255),
+			id: named("DashboardName", 255),
 			check: func(_ *account, r cfn.Request) error {
 				if !validJSON(r.Properties["DashboardBody"]) {
 					return handlerError("CloudWatch", 400, "The dashboard body is invalid, there are validation errors: Invalid JSON", "InvalidRequest")
@@ -28,6 +27,11 @@ func cloudWatchKinds() map[string]kind {
 func checkAlarm(_ *account, r cfn.Request) error {
 	p := r.Properties
 	refuse := func(message string) error { return handlerError("CloudWatch", 400, message, "InvalidRequest") }
+	for _, name := range []string{"ComparisonOperator", "EvaluationPeriods"} {
+		if str(p, name) == "" {
+			return refuse("The parameter " + name + " must be specified")
+		}
+	}
 	queries, _ := p["Metrics"].([]any)
 	if len(queries) == 0 && (str(p, "MetricName") == "" || str(p, "Namespace") == "" || str(p, "Period") == "") {
 		return refuse("At least one metric with its period must be specified")

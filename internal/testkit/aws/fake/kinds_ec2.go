@@ -17,32 +17,30 @@ func ec2Kinds() map[string]kind {
 	}, id: prefixed("sgr-"), attributes: map[string]string{"Id": "{id}"}, check: checkRule}
 	return map[string]kind{
 		"AWS::EC2::VPC": {
-			Kind: cfn.Kind{CreateOnly: []string{"CidrBlock"}, Conditional: []string{"InstanceTenancy"}},
-			id:   prefixed("vpc-"), check: checkVPC, remove: removeVPC, create: createVPC,
+			id: prefixed("vpc-"), check: checkVPC, remove: removeVPC, create: createVPC,
 			attributes: map[string]string{"VpcId": "{id}", "CidrBlock": "", "DefaultSecurityGroup": "", "DefaultNetworkAcl": "", "CidrBlockAssociations": ""},
 		},
 		"AWS::EC2::Subnet": {
-			Kind: cfn.Kind{Required: []string{"VpcId"}, CreateOnly: []string{"AvailabilityZone", "CidrBlock", "VpcId"}},
-			id:   prefixed("subnet-"), check: checkSubnet, remove: removeSubnet,
+			id: prefixed("subnet-"), check: checkSubnet, remove: removeSubnet,
 			create: func(_ context.Context, _ *account, r cfn.Request) (map[string]any, error) {
 				return map[string]any{"AvailabilityZone": str(r.Properties, "AvailabilityZone"), "CidrBlock": str(r.Properties, "CidrBlock"), "VpcId": str(r.Properties, "VpcId")}, nil
 			},
 			attributes: map[string]string{"SubnetId": "{id}", "AvailabilityZone": "", "CidrBlock": "", "VpcId": "", "NetworkAclAssociationId": ""},
 		},
 		"AWS::EC2::RouteTable": {
-			Kind: cfn.Kind{Required: []string{"VpcId"}, CreateOnly: []string{"VpcId"}}, id: prefixed("rtb-"),
+			id:    prefixed("rtb-"),
 			check: existing("VpcId", "AWS::EC2::VPC", "The vpc ID '%s' does not exist"), attributes: map[string]string{"RouteTableId": "{id}"},
 		},
 		"AWS::EC2::SubnetRouteTableAssociation": {
-			Kind: cfn.Kind{Required: []string{"RouteTableId", "SubnetId"}, CreateOnly: []string{"SubnetId", "RouteTableId"}}, id: prefixed("rtbassoc-"),
+			id:    prefixed("rtbassoc-"),
 			check: existing("SubnetId", "AWS::EC2::Subnet", "The subnet ID '%s' does not exist"), attributes: map[string]string{"Id": "{id}"},
 		},
 		"AWS::EC2::VPCEndpoint": {
-			Kind: cfn.Kind{Required: []string{"VpcId"}, CreateOnly: []string{"ServiceName", "VpcEndpointType", "VpcId"}}, id: prefixed("vpce-"),
+			id:    prefixed("vpce-"),
 			check: existing("VpcId", "AWS::EC2::VPC", "The vpc ID '%s' does not exist"), attributes: map[string]string{"Id": "{id}", "CreationTimestamp": "", "DnsEntries": "", "NetworkInterfaceIds": ""},
 		},
 		"AWS::EC2::SecurityGroup": {
-			Kind: cfn.Kind{Required: []string{"GroupDescription"}, CreateOnly: []string{"GroupDescription", "GroupName", "VpcId"}}, id: prefixed("sg-"),
+			id:         prefixed("sg-"),
 			attributes: map[string]string{"GroupId": "{id}", "Id": "{id}", "VpcId": ""}, remove: removeGroup,
 		},
 		"AWS::EC2::SecurityGroupIngress": rule,

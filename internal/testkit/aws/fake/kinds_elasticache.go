@@ -11,35 +11,26 @@ import (
 func elastiCacheKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::ElastiCache::ReplicationGroup": {
-			Kind: cfn.Kind{
-				Required: []string{"ReplicationGroupDescription"},
-				CreateOnly: []string{"ReplicationGroupId", "CacheSubnetGroupName", "AtRestEncryptionEnabled", "KmsKeyId", "Port", "NetworkType", "PreferredCacheClusterAZs",
-					"ReplicasPerNodeGroup", "SnapshotName", "SnapshotArns", "DataTieringEnabled", "GlobalReplicationGroupId"},
-				Conditional: []string{"AuthToken", "NodeGroupConfiguration"}, Snapshot: true,
-			},
-			id: lower("ReplicationGroupId", 40), check: checkCache, create: createCache, update: updateCache, remove: removeCache,
+			Kind: cfn.Kind{Snapshot: true},
+			id:   lower("ReplicationGroupId", 40), check: checkCache, create: createCache, update: updateCache, remove: removeCache,
 			attributes: map[string]string{
 				"PrimaryEndPoint.Address": "", "PrimaryEndPoint.Port": "", "ReaderEndPoint.Address": "", "ReaderEndPoint.Port": "",
 				"ReadEndPoint.Addresses": "", "ReadEndPoint.Ports": "", "ConfigurationEndPoint.Address": "", "ConfigurationEndPoint.Port": "",
 			},
 		},
 		"AWS::ElastiCache::SubnetGroup": {
-			Kind: cfn.Kind{Required: []string{"Description", "SubnetIds"}, CreateOnly: []string{"CacheSubnetGroupName"}},
-			id:   lower("CacheSubnetGroupName", 255), check: checkSubnetGroup, remove: unusedBy("AWS::ElastiCache::ReplicationGroup", "CacheSubnetGroupName"),
+			id: lower("CacheSubnetGroupName", 255), check: checkSubnetGroup, remove: unusedBy("AWS::ElastiCache::ReplicationGroup", "CacheSubnetGroupName"),
 		},
 		"AWS::ElastiCache::ParameterGroup": {
-			Kind: cfn.Kind{Required: []string{"CacheParameterGroupFamily", "Description"}, CreateOnly: []string{"CacheParameterGroupFamily"}},
-			id:   lower("CacheParameterGroupName", 255), remove: unusedBy("AWS::ElastiCache::ReplicationGroup", "CacheParameterGroupName"),
+			id: lower("CacheParameterGroupName", 255), remove: unusedBy("AWS::ElastiCache::ReplicationGroup", "CacheParameterGroupName"),
 			attributes: map[string]string{"CacheParameterGroupName": "{id}"},
 		},
 		"AWS::ElastiCache::User": {
-			Kind: cfn.Kind{Required: []string{"UserId", "UserName", "Engine"}, CreateOnly: []string{"UserId", "UserName"}},
-			id:   named("UserId", 40), check: checkCacheUser, update: updateCacheUser, remove: removeCacheUser,
+			id: named("UserId", 40), check: checkCacheUser, update: updateCacheUser, remove: removeCacheUser,
 			attributes: map[string]string{"Arn": "arn:aws:elasticache:{region}:{account}:user:{id}", "Status": "active"},
 		},
 		"AWS::ElastiCache::UserGroup": {
-			Kind: cfn.Kind{Required: []string{"UserGroupId", "Engine", "UserIds"}, CreateOnly: []string{"UserGroupId"}},
-			id:   named("UserGroupId", 40), check: checkUserGroup,
+			id: named("UserGroupId", 40), check: checkUserGroup,
 			attributes: map[string]string{"Arn": "arn:aws:elasticache:{region}:{account}:usergroup:{id}", "Status": "active"},
 		},
 	}

@@ -10,7 +10,7 @@ import (
 func eventsKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Events::Rule": {
-			Kind: cfn.Kind{CreateOnly: []string{"Name", "EventBusName"}}, id: named("Name", 64), check: checkEventRule,
+			id: named("Name", 64), check: checkEventRule,
 			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				f.schedules.startTimer(r.PhysicalID)
 				return nil, nil

@@ -11,19 +11,16 @@ import (
 func iamKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::IAM::Role": {
-			Kind: cfn.Kind{Required: []string{"AssumeRolePolicyDocument"}, CreateOnly: []string{"RoleName", "Path"}, CustomNames: []string{"RoleName"}, IAM: true},
+			Kind: cfn.Kind{CustomNames: []string{"RoleName"}, IAM: true},
 			id:   named("RoleName", 64), check: checkRole,
 			attributes: map[string]string{"Arn": "arn:aws:iam::{account}:role/{id}", "RoleId": "AROA{id}"},
 		},
 		"AWS::IAM::Policy": {
-			Kind: cfn.Kind{Required: []string{"PolicyName", "PolicyDocument"}, CustomNames: []string{"PolicyName"}, IAM: true},
+			Kind: cfn.Kind{CustomNames: []string{"PolicyName"}, IAM: true},
 			id:   func(r cfn.Request) string { return generated(r, 64) }, attributes: map[string]string{"Id": "{id}"},
 		},
 		"AWS::IAM::ManagedPolicy": {
-			Kind: cfn.Kind{
-				Required: []string{"PolicyDocument"}, CreateOnly: []string{"ManagedPolicyName", "Path", "Description"},
-				CustomNames: []string{"ManagedPolicyName"}, IAM: true,
-			},
+			Kind: cfn.Kind{CustomNames: []string{"ManagedPolicyName"}, IAM: true},
 			id: func(r cfn.Request) string {
 				_, account, _ := strings.Cut(r.StackID, "cloudformation:")
 				parts := strings.Split(account, ":")

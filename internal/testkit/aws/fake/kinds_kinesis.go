@@ -1,14 +1,10 @@
 package fake
 
-import (
-	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
-)
-
 // kinesisKinds declares Kinesis' types.
 func kinesisKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Kinesis::Stream": {
-			Kind: cfn.Kind{CreateOnly: []string{"Name"}}, id: named("Name", 128), check: checkStream,
+			id: named("Name", 128), check: checkStream,
 			create: createStream, update: updateStream, remove: removeStream,
 			attributes: map[string]string{"Arn": "arn:aws:kinesis:{region}:{account}:stream/{id}"},
 		},

@@ -12,8 +12,7 @@ import (
 func lambdaKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Lambda::Function": {
-			Kind: cfn.Kind{Required: []string{"Code", "Role"}, CreateOnly: []string{"FunctionName", "PackageType"}},
-			id:   named("FunctionName", 64), check: checkFunction,
+			id: named("FunctionName", 64), check: checkFunction,
 			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				f.functions.put(r)
 				return nil, nil
@@ -30,8 +29,7 @@ func lambdaKinds() map[string]kind {
 			attributes: map[string]string{"Arn": "arn:aws:lambda:{region}:{account}:function:{id}", "SnapStartResponse.ApplyOn": "", "SnapStartResponse.OptimizationStatus": ""},
 		},
 		"AWS::Lambda::Permission": {
-			Kind: cfn.Kind{Required: []string{"Action", "FunctionName", "Principal"}, CreateOnly: []string{"Action", "FunctionName", "Principal", "SourceArn", "SourceAccount", "EventSourceToken", "FunctionUrlAuthType"}},
-			id:   func(r cfn.Request) string { return generated(r, 100) }, check: needsFunction("FunctionName"),
+			id: func(r cfn.Request) string { return generated(r, 100) }, check: needsFunction("FunctionName"),
 			attributes: map[string]string{"Id": "{id}"},
 		},
 		"AWS::Lambda::EventInvokeConfig": {
@@ -44,8 +42,7 @@ func lambdaKinds() map[string]kind {
 			},
 		},
 		"AWS::Lambda::EventSourceMapping": {
-			Kind: cfn.Kind{Required: []string{"FunctionName"}, CreateOnly: []string{"EventSourceArn", "StartingPosition", "StartingPositionTimestamp", "SelfManagedEventSource"}},
-			id:   uuid, check: checkMapping,
+			id: uuid, check: checkMapping,
 			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				return nil, f.mappings.put(r)
 			},

@@ -12,10 +12,6 @@ import (
 func lambdaVersionKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Lambda::Version": {
-			Kind: cfn.Kind{
-				Required:   []string{"FunctionName"},
-				CreateOnly: []string{"FunctionName", "Description", "CodeSha256", "ProvisionedConcurrencyConfig", "RuntimePolicy"},
-			},
 			check: checkVersion,
 			identify: func(f *account, r cfn.Request) (string, error) {
 				version, err := f.functions.publish(functionName(str(r.Properties, "FunctionName")))
@@ -32,7 +28,6 @@ func lambdaVersionKinds() map[string]kind {
 			attributes: map[string]string{"FunctionArn": "{id}", "Version": ""},
 		},
 		"AWS::Lambda::Alias": {
-			Kind:  cfn.Kind{Required: []string{"FunctionName", "FunctionVersion", "Name"}, CreateOnly: []string{"FunctionName", "Name"}},
 			check: checkAlias,
 			identify: func(f *account, r cfn.Request) (string, error) {
 				return f.lambda.functionARN(qualified(functionName(str(r.Properties, "FunctionName")), str(r.Properties, "Name"))), nil

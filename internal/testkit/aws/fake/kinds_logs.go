@@ -10,7 +10,7 @@ import (
 func logsKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Logs::LogGroup": {
-			Kind: cfn.Kind{CreateOnly: []string{"LogGroupName"}}, id: named("LogGroupName", 512),
+			id: named("LogGroupName", 512),
 			check: func(f *account, r cfn.Request) error {
 				if name := str(r.Properties, "LogGroupName"); r.PhysicalID == "" && f.logs.exists(name) {
 					return cfn.Reasonf("Resource handler returned message: \"Resource of type 'AWS::Logs::LogGroup' with identifier '{\"/properties/LogGroupName\":\"%s\"}' already exists.\" (RequestToken: %s, HandlerErrorCode: AlreadyExists)", name, uuid(r))

@@ -10,8 +10,7 @@ import (
 func route53Kinds() map[string]kind {
 	return map[string]kind{
 		"AWS::Route53::RecordSet": {
-			Kind: cfn.Kind{Required: []string{"Name", "Type"}, CreateOnly: []string{"Name", "HostedZoneId", "HostedZoneName"}},
-			id:   named("Name", 255), check: checkRecord,
+			id: named("Name", 255), check: checkRecord,
 		},
 	}
 }

@@ -11,15 +11,14 @@ import (
 func s3Kinds() map[string]kind {
 	return map[string]kind{
 		"AWS::S3::Bucket": {
-			Kind: cfn.Kind{CreateOnly: []string{"BucketName", "BucketNamePrefix", "BucketNamespace"}, Conditional: []string{"ObjectLockEnabled"}},
-			id:   lower("BucketName", 63), check: checkBucket, create: createBucket, update: updateBucket, remove: removeBucket,
+			id: lower("BucketName", 63), check: checkBucket, create: createBucket, update: updateBucket, remove: removeBucket,
 			attributes: map[string]string{
 				"Arn": "arn:aws:s3:::{id}", "DomainName": "{id}.s3.amazonaws.com", "RegionalDomainName": "{id}.s3.{region}.amazonaws.com",
 				"DualStackDomainName": "{id}.s3.dualstack.{region}.amazonaws.com", "WebsiteURL": "http://{id}.s3-website-{region}.amazonaws.com",
 			},
 		},
 		"AWS::S3::BucketPolicy": {
-			Kind: cfn.Kind{Required: []string{"Bucket", "PolicyDocument"}, CreateOnly: []string{"Bucket"}}, id: named("Bucket", 63),
+			id: named("Bucket", 63),
 			check: func(f *account, r cfn.Request) error {
 				if !slices.Contains(f.objects.Buckets(), str(r.Properties, "Bucket")) {
 					return handlerError("S3", 404, "The specified bucket does not exist", "NotFound")

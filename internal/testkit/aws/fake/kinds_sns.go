@@ -11,7 +11,6 @@ import (
 func snsKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::SNS::Topic": {
-			Kind: cfn.Kind{CreateOnly: []string{"TopicName", "FifoTopic"}},
 			id: func(r cfn.Request) string {
 				parts := strings.Split(r.StackID, ":") // arn:aws:cloudformation:region:account:stack/…
 				return "arn:aws:sns:" + parts[3] + ":" + parts[4] + ":" + named("TopicName", 256)(r)
@@ -22,12 +21,11 @@ func snsKinds() map[string]kind {
 			},
 		},
 		"AWS::SNS::TopicPolicy": {
-			Kind: cfn.Kind{Required: []string{"PolicyDocument", "Topics"}}, id: func(r cfn.Request) string { return generated(r, 64) },
+			id:         func(r cfn.Request) string { return generated(r, 64) },
 			attributes: map[string]string{"Id": "{id}"},
 		},
 		"AWS::SNS::Subscription": {
-			Kind: cfn.Kind{Required: []string{"TopicArn", "Protocol"}, CreateOnly: []string{"TopicArn", "Protocol", "Endpoint"}},
-			id:   func(r cfn.Request) string { return str(r.Properties, "TopicArn") + ":" + uuid(r) }, attributes: map[string]string{"Arn": "{id}"},
+			id: func(r cfn.Request) string { return str(r.Properties, "TopicArn") + ":" + uuid(r) }, attributes: map[string]string{"Arn": "{id}"},
 			check: func(f *account, r cfn.Request) error {
 				if _, ok := f.registry.find("AWS::SNS::Topic", str(r.Properties, "TopicArn")); !ok {
 					return handlerError("Sns", 404, "Topic does not exist", "NotFound")

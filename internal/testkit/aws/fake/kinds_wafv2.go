@@ -21,7 +21,6 @@ const (
 func wafv2Kinds() map[string]kind {
 	return map[string]kind{
 		"AWS::WAFv2::WebACL": {
-			Kind: cfn.Kind{Required: []string{"DefaultAction", "Scope", "VisibilityConfig"}, CreateOnly: []string{"Name", "Scope"}},
 			id: func(r cfn.Request) string {
 				return named("Name", 128)(r) + "|" + uuid(r) + "|" + str(r.Properties, "Scope")
 			},
@@ -29,12 +28,10 @@ func wafv2Kinds() map[string]kind {
 			attributes: map[string]string{"Arn": "", "Id": "", "Capacity": "", "LabelNamespace": ""},
 		},
 		"AWS::WAFv2::LoggingConfiguration": {
-			Kind: cfn.Kind{Required: []string{"ResourceArn", "LogDestinationConfigs"}, CreateOnly: []string{"ResourceArn"}},
-			id:   func(r cfn.Request) string { return str(r.Properties, "ResourceArn") }, check: checkWAFLogging,
+			id: func(r cfn.Request) string { return str(r.Properties, "ResourceArn") }, check: checkWAFLogging,
 			attributes: map[string]string{"ManagedByFirewallManager": "false"},
 		},
 		"AWS::WAFv2::WebACLAssociation": {
-			Kind: cfn.Kind{Required: []string{"ResourceArn", "WebACLArn"}, CreateOnly: []string{"ResourceArn", "WebACLArn"}},
 			id: func(r cfn.Request) string {
 				return str(r.Properties, "ResourceArn") + "|" + str(r.Properties, "WebACLArn")
 			},

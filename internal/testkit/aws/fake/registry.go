@@ -15,6 +15,7 @@ type physical struct {
 	stackName, logicalID string
 	stackID              string
 	props, attrs         map[string]any
+	tags                 map[string]string
 	created              time.Time
 }
 

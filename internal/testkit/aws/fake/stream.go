@@ -94,9 +94,15 @@ func (f kinesisAPI) streamActive(ctx context.Context, client *kinesis.Client, na
 	}
 }
 
+// onDemandShards is the number of shards with which an on-demand stream begins.
+const onDemandShards = 4
+
 func updateStream(ctx context.Context, f *account, r cfn.Request) (map[string]any, error) {
 	client := f.streaming.streams()
-	from, to := number(r.OldProperties, "ShardCount", 1), number(r.Properties, "ShardCount", 1)
+	from, to := number(r.OldProperties, "ShardCount", onDemandShards), number(r.Properties, "ShardCount", 0)
+	if to == 0 { // on demand: the stream keeps its shards
+		to = from
+	}
 	if to > 2*from || 2*to < from {
 		return nil, handlerError("Kinesis", 400, fmt.Sprintf("UpdateShardCount cannot scale from %d to %d shards: at most double, at least half", from, to), "InvalidRequest")
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/contract"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/iamsim"
 )
 
 // unseen lists the permissions that no recorded call needs, each with the
@@ -155,17 +156,23 @@ func TestPermissions(t *testing.T) {
 }
 
 // deployerMay compares the calls of the deploy and the destroy with the printed
-// policy.
+// policy, directly and with a simulator of IAM.
 func (w *workplace) deployerMay() {
 	w.t.Helper()
 	var may []permission
-	var printed struct{ Documents []map[string]any }
+	var printed struct{ Documents []json.RawMessage }
 	if err := json.Unmarshal([]byte(w.streamctl("doctor", "--print-policy", "--env", "development").want(0).stdout), &printed); err != nil {
 		w.t.Fatal(err)
 	}
+	var documents [][]byte
 	for _, d := range printed.Documents {
-		may = append(may, allowed(d)...)
+		var document map[string]any
+		if err := json.Unmarshal(d, &document); err != nil {
+			w.t.Fatal(err)
+		}
+		may, documents = append(may, allowed(document)...), append(documents, d)
 	}
+	var requests []iamsim.Request
 	seen := map[string]bool{}
 	for _, c := range w.platform.Fake.Calls() {
 		action := c.Service + ":" + c.Action
@@ -173,11 +180,23 @@ func (w *workplace) deployerMay() {
 			continue
 		}
 		seen[action+c.Resource] = true
+		r := iamsim.Request{Action: action, From: c.Operation}
+		if strings.HasPrefix(c.Resource, "arn:") {
+			r.Resources = []string{c.Resource, c.Resource + "/key"} // DeleteObjects is recorded for the bucket
+		}
+		requests = append(requests, r)
 		if !slices.ContainsFunc(may, func(p permission) bool {
 			// The ARN of a stack that was given by name isn't known yet.
 			return p.action == action && (!strings.HasPrefix(c.Resource, "arn:") || matches(p.resource, c.Resource))
 		}) {
 			w.t.Errorf("the deploy called %s on %s, which the printed policy doesn't allow", action, c.Resource)
+		}
+	}
+	account := iamsim.Account{Number: "123456789012", Region: "us-east-1"}
+	for _, v := range iamsim.Judge(w.t, account, documents, requests) {
+		// The simulator doesn't know the stack of a call that names it.
+		if byName := strings.HasPrefix(v.Action, "cloudformation:") && len(v.Resources) == 0; !v.Allowed() && !byName {
+			w.t.Errorf("the printed policy doesn't allow %s", v)
 		}
 	}
 	if len(seen) < 20 {

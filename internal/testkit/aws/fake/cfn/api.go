@@ -133,7 +133,7 @@ func (s api) actUpdate(ctx context.Context, f wire.Form) ([]wire.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		changes, err := s.changeSets.plan(st, in.template, in.params)
+		changes, err := s.changeSets.plan(st, in)
 		if err != nil {
 			return nil, err
 		}

@@ -85,7 +85,7 @@ func (s changeSets) createChangeSet(ctx context.Context, f wire.Form) (*changeSe
 	if s.options.Delay != nil {
 		c.ready = c.created.Add(s.options.Delay("AWS::CloudFormation::ChangeSet"))
 	}
-	c.changes, err = s.plan(st, in.template, in.params)
+	c.changes, err = s.plan(st, in)
 	if err != nil {
 		return nil, nil, err
 	}

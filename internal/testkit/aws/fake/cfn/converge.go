@@ -73,7 +73,7 @@ func (c *convergence) step(ctx context.Context, id string) error {
 		c.s.mark(c.st, old, "UPDATE_FAILED", err)
 		return err
 	}
-	diff := c.s.changeSets.compare(c.st, old, def, props, nil)
+	diff := c.s.changeSets.compare(c.st, old, def, props, input{tags: c.st.tags})
 	if len(diff.scope) == 0 {
 		return nil
 	}
@@ -91,8 +91,8 @@ func (c *convergence) step(ctx context.Context, id string) error {
 
 func (c *convergence) create(ctx context.Context, def Resource, props map[string]any, evalErr error) error {
 	s, st := c.s, c.st
-	r := &instance{Resource: def, props: props}
 	s.mu.Lock()
+	r := &instance{Resource: def, props: props, tags: st.tags}
 	st.resources[def.ID] = r
 	c.made = append(c.made, def.ID)
 	s.mu.Unlock()
@@ -122,12 +122,10 @@ func (s worker) provide(ctx context.Context, st *stack, r *instance, status stri
 		s.mark(st, r, status, Reasonf("Resource creation Initiated"))
 	}
 	kind, _ := s.provider.Kind(r.Type)
-	for _, name := range kind.Required {
-		if _, ok := r.props[name]; !ok {
-			return Reasonf("Properties validation failed for resource %s with message:\n#: required key [%s] not found", r.ID, name)
-		}
+	if err := kind.checkProperties(r.ID, r.props); err != nil {
+		return err
 	}
-	if err := s.delay(ctx, r.Type); err != nil {
+	if err := s.delay(ctx, r.Type, "create"); err != nil {
 		return err
 	}
 	if err := s.injected(s.failures, st, r.ID); err != nil {
@@ -149,12 +147,12 @@ func (s worker) provide(ctx context.Context, st *stack, r *instance, status stri
 func (c *convergence) update(ctx context.Context, old *instance, def Resource, props map[string]any, diff change) error {
 	s, st := c.s, c.st
 	now := *old
-	now.Resource, now.props = def, props
 	s.mu.Lock()
+	now.Resource, now.props, now.tags = def, props, st.tags
 	st.resources[def.ID] = &now
 	c.changed = append(c.changed, def.ID)
 	s.mu.Unlock()
-	if !slices.Contains(diff.scope, "Properties") {
+	if !slices.Contains(diff.scope, "Properties") && !slices.Contains(diff.scope, "Tags") {
 		return nil // policies and metadata change without an event
 	}
 	r := &now
@@ -182,7 +180,11 @@ func (c *convergence) update(ctx context.Context, old *instance, def Resource, p
 
 func (c *convergence) updateInPlace(ctx context.Context, r, old *instance) error {
 	s := c.s
-	if err := s.delay(ctx, r.Type); err != nil {
+	kind, _ := s.provider.Kind(r.Type)
+	if err := kind.checkProperties(r.ID, r.props); err != nil {
+		return err
+	}
+	if err := s.delay(ctx, r.Type, "update"); err != nil {
 		return err
 	}
 	if err := s.worker.injected(s.failures, c.st, r.ID); err != nil {
@@ -208,7 +210,7 @@ func (s worker) request(st *stack, r *instance, old map[string]any, initiated fu
 	defer s.mu.Unlock()
 	return Request{
 		StackName: st.name, StackID: st.id, LogicalID: r.ID, Type: r.Type, PhysicalID: r.physicalID,
-		Properties: r.props, OldProperties: old, Token: st.token, Initiated: initiated,
+		Properties: r.props, OldProperties: old, Tags: r.tags, Token: st.token, Initiated: initiated,
 	}
 }
 

@@ -3,6 +3,7 @@ package cfn
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Reason is an error with AWS's own text, which becomes an event's
@@ -20,11 +21,19 @@ type Kind struct {
 	Attributes []string
 	// Required properties; a resource without one of these fails.
 	Required []string
-	// CreateOnly properties replace the resource when they change.
+	// CreateOnly properties replace the resource when they change. A name with
+	// dots is a property below the top level.
 	CreateOnly []string
 	// Conditional properties may replace the resource: a change set has
 	// Conditional, and the fake changes them in place.
 	Conditional []string
+	// Properties are the properties that the type has; nil accepts any.
+	Properties []string
+	// Timeouts are the times of the handlers create, update and delete; none
+	// means no limit.
+	Timeouts map[string]time.Duration
+	// Taggable reports whether the stack's tags reach the resource.
+	Taggable bool
 	// CustomNames are properties that require CAPABILITY_NAMED_IAM.
 	CustomNames []string
 	// IAM reports whether the type requires at least CAPABILITY_IAM.
@@ -48,6 +57,8 @@ type Request struct {
 	PhysicalID string
 	// Properties are evaluated; OldProperties are those before an update.
 	Properties, OldProperties map[string]any
+	// Tags are the stack's tags.
+	Tags []Tag
 	// Token is the operation's client request token.
 	Token string
 	// Initiated reports the physical id to the engine as soon as it is known.

@@ -66,7 +66,8 @@ func (t *Template) inOrder(ids []string) []string {
 
 // plan compares a new template and its parameters with the stack, for a change
 // set. The caller holds the lock.
-func (s changeSets) plan(st *stack, t *Template, params map[string]string) ([]change, error) {
+func (s changeSets) plan(st *stack, in input) ([]change, error) {
+	t, params := in.template, in.params
 	unknown := map[string]bool{} // resources whose values only the update will know
 	sc := s.newScope(st, t, params, func(id, attribute string) (any, bool) {
 		r, ok := st.resources[id]
@@ -95,7 +96,7 @@ func (s changeSets) plan(st *stack, t *Template, params map[string]string) ([]ch
 			changes = append(changes, change{action: "Add", resource: def})
 			continue
 		}
-		c := s.compare(st, old, def, props.(map[string]any), params)
+		c := s.compare(st, old, def, props.(map[string]any), in)
 		if len(c.scope) == 0 {
 			continue
 		}
@@ -111,13 +112,14 @@ func (s changeSets) plan(st *stack, t *Template, params map[string]string) ([]ch
 	return changes, nil
 }
 
-// compare finds the changes of a resource by a new definition and its
-// properties.
-func (s changeSets) compare(st *stack, old *instance, def Resource, props map[string]any, params map[string]string) change {
+// compare finds the changes of a resource by a new definition, its properties, and the
+// stack's new parameters and tags.
+func (s changeSets) compare(st *stack, old *instance, def Resource, props map[string]any, in input) change {
 	kind, _ := s.provider.Kind(def.Type)
+	params := in.params
 	c := change{action: "Modify", replacement: "False", resource: def, physicalID: old.physicalID}
 	for _, name := range changedNames(old.props, props) {
-		d := detail{attribute: "Properties", name: name, recreation: recreation(kind, name), source: "DirectModification", static: "Static", before: old.props[name], after: props[name]}
+		d := detail{attribute: "Properties", name: name, recreation: kind.recreation(name, old.props[name], props[name]), source: "DirectModification", static: "Static", before: old.props[name], after: props[name]}
 		if mentionsUnknown(props[name]) {
 			d.source, d.static = "ResourceReference", "Dynamic"
 			if d.recreation == "Always" {
@@ -142,6 +144,7 @@ func (s changeSets) compare(st *stack, old *instance, def Resource, props map[st
 		same bool
 	}{
 		{"Metadata", same(old.Metadata, def.Metadata)},
+		{"Tags", !kind.Taggable || slices.Equal(old.tags, in.tags)},
 		{"DeletionPolicy", old.DeletionPolicy == def.DeletionPolicy},
 		{"UpdateReplacePolicy", old.UpdateReplacePolicy == def.UpdateReplacePolicy},
 	} {
@@ -154,16 +157,6 @@ func (s changeSets) compare(st *stack, old *instance, def Resource, props map[st
 		c.policy = map[string]string{"Delete": "ReplaceAndDelete", "Retain": "ReplaceAndRetain", "Snapshot": "ReplaceAndSnapshot"}[def.UpdateReplacePolicy]
 	}
 	return c
-}
-
-func recreation(kind Kind, name string) string {
-	switch {
-	case slices.Contains(kind.CreateOnly, name):
-		return "Always"
-	case slices.Contains(kind.Conditional, name):
-		return "Conditionally"
-	}
-	return "Never"
 }
 
 func changedNames(old, now map[string]any) []string {

@@ -103,7 +103,7 @@ func (s worker) remove(ctx context.Context, st *stack, r *instance, policy strin
 	if policy == "Snapshot" {
 		request.SnapshotID = snapshotName(st.name, r.ID)
 	}
-	err := s.delay(ctx, r.Type)
+	err := s.delay(ctx, r.Type, "delete")
 	if err == nil {
 		err = s.injected(s.failDeletes, st, r.ID)
 	}
@@ -199,14 +199,14 @@ func (s worker) restore(ctx context.Context, st *stack, c *convergence, id strin
 		s.mark(st, &was, "UPDATE_COMPLETE", nil)
 		return nil
 	}
-	if len(changedNames(was.props, now.props)) == 0 {
+	if len(changedNames(was.props, now.props)) == 0 && slices.Equal(was.tags, now.tags) {
 		s.mu.Lock()
 		st.resources[id] = &was
 		s.mu.Unlock()
 		return nil
 	}
 	s.mark(st, now, "UPDATE_IN_PROGRESS", nil)
-	err := s.delay(ctx, now.Type)
+	err := s.delay(ctx, now.Type, "update")
 	if err == nil {
 		err = s.injected(s.failures, st, id)
 	}

@@ -103,10 +103,7 @@ func (s api) readInput(ctx context.Context, f wire.Form, st *stack) (input, erro
 			in.tags = append(in.tags, Tag{Key: m["Key"], Value: m["Value"]})
 		}
 	}
-	if len(in.tags) > 50 {
-		return in, invalid("Stack tags: at most 50 tags")
-	}
-	return in, nil
+	return in, checkTags(in.tags)
 }
 
 // needed returns the capabilities that a template requires.

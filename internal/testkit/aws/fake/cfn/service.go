@@ -103,6 +103,7 @@ type instance struct {
 	Resource
 	physicalID     string
 	props, attrs   map[string]any
+	tags           []Tag // of the stack, at the resource's last step
 	status, reason string
 	at             time.Time
 }
@@ -251,19 +252,4 @@ func (s *Service) finish(st *stack, status, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.setStatus(st, status, reason)
-}
-
-// delay waits as long as a step of a resource type takes.
-func (s *Service) delay(ctx context.Context, resourceType string) error {
-	if s.options.Delay == nil {
-		return ctx.Err()
-	}
-	t := time.NewTimer(s.options.Delay(resourceType))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }
