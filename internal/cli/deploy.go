@@ -122,7 +122,7 @@ func (d *deployRun) spec(caller stack.Caller) deploy.Spec {
 
 // build builds the functions and renders the template. It asks for a new password
 // first, so that a person does not wait for a build before the question.
-func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
+func (d *deployRun) build(ctx context.Context, current stack.Current) (b deploy.Build, err error) {
 	b.Parameters = map[string]string{}
 	if !d.o.code {
 		b.Parameters = template.Values(d.v)
@@ -147,7 +147,7 @@ func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
 	if d.o.code {
 		return b, nil
 	}
-	if err := d.keepAccountRole(ctx); err != nil {
+	if err := d.keepAccountRole(ctx, current); err != nil {
 		return b, err
 	}
 	b.Tags, b.Protected, b.AllowReplace = stackTags(d.v), d.v.TerminationProtection, d.o.allowReplace
@@ -164,11 +164,11 @@ func (d *deployRun) build(ctx context.Context) (b deploy.Build, err error) {
 
 // keepAccountRole uses a live role for API Gateway's logs that is not the stack's own,
 // instead of replacing it: it may be another team's.
-func (d *deployRun) keepAccountRole(ctx context.Context) error {
+func (d *deployRun) keepAccountRole(ctx context.Context, current stack.Current) error {
 	if d.v.ApiGatewayAccountRole != config.AccountRoleCreate {
 		return nil
 	}
-	role, err := d.op.AccountRole(ctx, d.v.StackName, template.AccountRoleID)
+	role, err := d.op.AccountRole(ctx, current, template.AccountRoleID)
 	if err != nil || role == "" {
 		return err
 	}

@@ -196,15 +196,15 @@ func examine(ctx context.Context, a *App, source string) (out []finding) {
 	out[len(out)-1].Detail = fmt.Sprintf("%s in account %s, %s", op.Caller.ARN, op.Caller.Account, op.Caller.Region)
 	v.Region = op.Caller.Region
 	note("region", v.Region, checkRegion(a, v))
-	if v.ApiGatewayAccountRole == config.AccountRoleCreate {
-		role, err := op.AccountRole(ctx, v.StackName, template.AccountRoleID)
+	found, err := op.Describe(ctx, v.StackName)
+	if v.ApiGatewayAccountRole == config.AccountRoleCreate && (err == nil || errors.Is(err, stack.ErrNotFound)) {
+		role, err := op.AccountRole(ctx, stack.Current{Stack: found}, template.AccountRoleID)
 		detail := "the stack sets API Gateway's logging role"
 		if role != "" {
 			detail = "API Gateway's logs use " + role + ", which a deploy keeps"
 		}
 		note("log role", detail, err)
 	}
-	found, err := op.Describe(ctx, v.StackName)
 	switch {
 	case errors.Is(err, stack.ErrNotFound):
 		note("stack", "not created yet: `streamctl deploy` creates it", nil)

@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,15 +19,10 @@ import (
 // that is not the stack's own, and the deployed template does not set the role with
 // the resource of this logical id. A role that these credentials may not read counts as
 // live. Otherwise it returns "". It changes nothing.
-func (o *Operator) AccountRole(ctx context.Context, name, logicalID string) (arn string, err error) {
-	p := o.parts()
-	s, err := p.stacks.Describe(ctx, name)
-	exists := err == nil
-	if err != nil && !errors.Is(err, stack.ErrNotFound) {
-		return "", err
-	}
-	if exists && s.Status.Deploy() != stack.Recreate {
-		if sets, err := p.declares(ctx, s, logicalID); sets || err != nil {
+func (o *Operator) AccountRole(ctx context.Context, current stack.Current, logicalID string) (arn string, err error) {
+	if current.Template != nil {
+		deployed, err := stacktemplate.Parse(current.Template)
+		if _, sets := deployed[logicalID]; sets || err != nil {
 			return "", err
 		}
 	}
@@ -41,8 +35,8 @@ func (o *Operator) AccountRole(ctx context.Context, name, logicalID string) (arn
 		return "", nil
 	}
 	role := arn[strings.LastIndexByte(arn, '/')+1:]
-	if exists { // a failed create may have left its own role
-		if own, err := p.owns(ctx, s, role); own || err != nil {
+	if current.Stack.ID != "" { // a failed create may have left its own role
+		if own, err := o.parts().owns(ctx, current.Stack, role); own || err != nil {
 			return "", err
 		}
 	}
@@ -57,20 +51,6 @@ func (o *Operator) AccountRole(ctx context.Context, name, logicalID string) (arn
 		return "", fmt.Errorf("read API Gateway's logging role %s: %w", arn, err)
 	}
 	return arn, nil
-}
-
-// declares reports whether the stack's deployed template has a resource.
-func (p parts) declares(ctx context.Context, s stack.Stack, logicalID string) (bool, error) {
-	body, err := p.stacks.Template(ctx, s)
-	if err != nil {
-		return false, err
-	}
-	resources, err := stacktemplate.Parse(body)
-	if err != nil {
-		return false, fmt.Errorf("stack %s: %w", s.Name, err)
-	}
-	_, ok := resources[logicalID]
-	return ok, nil
 }
 
 // owns reports whether a stack has a resource with a physical id.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
@@ -37,7 +38,7 @@ func TestLiveAccountRoleIsKept(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			op, fake, _ := operator(t, awsfake.Options{})
 			role := tt.before(t, fake)
-			got, err := op.AccountRole(t.Context(), "events", "Account")
+			got, err := op.AccountRole(t.Context(), stack.Current{}, "Account")
 			if (err != nil) != tt.err || tt.keeps != (got != "") || tt.keeps && got != role {
 				t.Errorf("got %q, %v; the account has %q", got, err, role)
 			}
@@ -51,12 +52,15 @@ func TestLiveAccountRoleIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Template = body
-		apply(t, op, r)
-		if got, err := op.AccountRole(t.Context(), "events", "Account"); got != "" || err != nil {
+		made := apply(t, op, r).Stack
+		if got, err := op.AccountRole(t.Context(), stack.Current{Stack: made}, "Account"); got != "" || err != nil {
+			t.Errorf("its own role without a template: %q, %v", got, err)
+		}
+		if got, err := op.AccountRole(t.Context(), stack.Current{Stack: made, Template: body}, "Account"); got != "" || err != nil {
 			t.Errorf("its own role is kept out of the stack: %q, %v", got, err)
 		}
 		role, _ := fake.PhysicalID("events", "Role")
-		if got, err := op.AccountRole(t.Context(), "second", "Account"); !bytes.HasSuffix([]byte(got), []byte("/"+role)) || err != nil {
+		if got, err := op.AccountRole(t.Context(), stack.Current{}, "Account"); !bytes.HasSuffix([]byte(got), []byte("/"+role)) || err != nil {
 			t.Errorf("another stack would replace the role: %q, %v", got, err)
 		}
 	})

@@ -50,7 +50,7 @@ func (r *recorder) decisions() deploy.Decisions {
 func (c change) specification() deploy.Spec {
 	return deploy.Spec{
 		Stack: c.Stack, ArtifactBucket: artifactBucket, Wait: c.Wait, ContinueRollback: c.ContinueRollback, Skip: c.Skip,
-		Build: func(context.Context) (deploy.Build, error) { return deploy.Build{Spec: c.Spec}, nil },
+		Build: func(context.Context, stack.Current) (deploy.Build, error) { return deploy.Build{Spec: c.Spec}, nil },
 	}
 }
 
@@ -167,7 +167,7 @@ func TestStatusTableOfCodeAndCompare(t *testing.T) {
 			_, compared := op.Compare(t.Context(), spec, "compare")
 			code := spec
 			code.CodeOnly = true
-			code.Build = func(context.Context) (deploy.Build, error) {
+			code.Build = func(context.Context, stack.Current) (deploy.Build, error) {
 				return deploy.Build{Spec: stack.Spec{Parameters: map[string]string{"Text": "one"}}}, nil
 			}
 			_, ran := op.Run(t.Context(), code, deploy.Decisions{})

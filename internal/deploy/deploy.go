@@ -19,7 +19,7 @@ type Spec struct {
 	ArtifactBucket string
 	// Build returns the desired state. It is called at most once, after the stack was
 	// read and the secrets were requested, because it takes long.
-	Build func(context.Context) (Build, error)
+	Build func(ctx context.Context, current stack.Current) (Build, error)
 	// CodeOnly updates only the functions' code of an existing stack.
 	CodeOnly bool
 	// Wait waits for another operation to end instead of failing.
@@ -94,6 +94,7 @@ type run struct {
 	decide  Decisions
 	secrets map[string]string
 	built   *Build
+	current stack.Current // the template is nil for a stack that will be created
 	outcome Outcome
 }
 
@@ -107,6 +108,7 @@ func (r *run) read(ctx context.Context, op string) (stack.Stack, stack.Action, e
 	if err != nil {
 		return s, "", err
 	}
+	r.current = stack.Current{Stack: s}
 	action := s.Status.Deploy()
 	if action, err = r.ownRemains(ctx, s, action); err != nil {
 		return s, action, err
@@ -172,7 +174,7 @@ func (r *run) build(ctx context.Context) (*Build, error) {
 	if r.built != nil {
 		return r.built, nil
 	}
-	b, err := r.spec.Build(ctx)
+	b, err := r.spec.Build(ctx, r.current)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ func TestNothingIsTakenForNothing(t *testing.T) {
 	apply(t, op, request(t, "one", false))
 	same := later(request(t, "one", false))
 	fake.ResetCalls()
-	compared, err := op.Compare(t.Context(), deploy.Spec{Stack: "events", Build: func(context.Context) (deploy.Build, error) { return deploy.Build{Spec: same.Spec}, nil }}, "diff")
+	compared, err := op.Compare(t.Context(), deploy.Spec{Stack: "events", Build: func(context.Context, stack.Current) (deploy.Build, error) { return deploy.Build{Spec: same.Spec}, nil }}, "diff")
 	if err != nil || compared.Action != stack.Update || len(compared.Diff) > 0 {
 		t.Fatalf("the same: %+v, %v", compared, err)
 	}

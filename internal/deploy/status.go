@@ -133,6 +133,7 @@ func (r *run) compare(ctx context.Context, op string) (c Comparison, err error) 
 			return c, err
 		}
 	}
+	r.current = c.Current
 	b, err := r.build(ctx)
 	if err != nil {
 		return c, err

@@ -56,6 +56,7 @@ func (r *run) checkOwner(ctx context.Context, s stack.Stack) error {
 func (u *update) readTemplate(ctx context.Context) (bool, error) {
 	body, err := u.stacks.Template(ctx, u.current.Stack)
 	u.current.Template = body
+	u.run.current = u.current
 	return false, err
 }
 
