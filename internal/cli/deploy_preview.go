@@ -17,6 +17,8 @@ type preview struct {
 	Exists  bool           `json:"exists"`
 	Differs []string       `json:"differs,omitempty"`
 	Changes []stack.Change `json:"changes,omitempty"`
+	// Estimated reports that the changes come from the templates, not from a change set.
+	Estimated bool `json:"estimated,omitempty"`
 	// Lost are the logical ids of stateful resources that would be replaced or
 	// deleted.
 	Lost []string `json:"losesData,omitempty"`
@@ -28,7 +30,10 @@ func runPreview(ctx context.Context, a *App, op *deploy.Operator, d *deployRun) 
 	if err != nil {
 		return err
 	}
-	p := preview{Stack: d.v.StackName, Exists: c.Action == stack.Update, Differs: c.Diff, Changes: c.Changes, Lost: c.Lost}
+	p := preview{Stack: d.v.StackName, Exists: c.Action == stack.Update, Differs: c.Diff, Changes: c.Changes, Estimated: c.Estimated, Lost: c.Lost}
+	if c.Estimated {
+		a.notef("The template is too large for a change set without an upload: the changes are computed\nfrom the templates and CloudFormation's registry.")
+	}
 	if !p.Exists {
 		resources, err := stacktemplate.Parse(c.Spec.Template)
 		if err != nil {

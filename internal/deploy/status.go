@@ -102,8 +102,11 @@ type Comparison struct {
 	Spec    stack.Spec
 	// Diff lists the differing parts.
 	Diff []string
-	// Changes are the changes of the change set; only Preview sets them.
-	Changes []stack.Change
+	// Changes are the changes of the change set; only Preview sets them. Estimated
+	// reports that they were computed from the templates, because the new one is too
+	// large for a change set without an upload.
+	Changes   []stack.Change
+	Estimated bool
 	// Lost are the logical ids of stateful resources whose data would be lost, which
 	// makes a deploy stop.
 	Lost []string
@@ -163,6 +166,10 @@ func (o *Operator) Preview(ctx context.Context, spec Spec, d Decisions) (Compari
 			}
 			var err error
 			u.set, err = r.stacks.Prepare(ctx, u.spec, u.current.Stack)
+			if errors.Is(err, errTooLarge) {
+				c.Estimated = true
+				c.Changes, err = estimate(u.current, u.spec)
+			}
 			return u.set == nil, err
 		}},
 		{"delete the change set", func(ctx context.Context) (bool, error) {
@@ -171,6 +178,8 @@ func (o *Operator) Preview(ctx context.Context, spec Spec, d Decisions) (Compari
 	})
 	if u.set != nil {
 		c.Changes = u.set.Changes
+	}
+	if err == nil {
 		for _, x := range lossy(c.Changes, u.spec.AllowReplace, r.layout.StatefulTypes) {
 			c.Lost = append(c.Lost, x.LogicalID)
 		}

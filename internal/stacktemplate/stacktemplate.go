@@ -42,6 +42,31 @@ func Parse(body []byte) (map[string]Resource, error) {
 	return out, nil
 }
 
+// Texts returns each property of each resource as YAML text, by logical id and name, to
+// compare templates.
+func Texts(body []byte) (map[string]map[string]string, error) {
+	var document struct {
+		Resources map[string]struct {
+			Properties map[string]yaml.Node `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(body, &document); err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	out := make(map[string]map[string]string, len(document.Resources))
+	for id, r := range document.Resources {
+		out[id] = make(map[string]string, len(r.Properties))
+		for name, value := range r.Properties {
+			text, err := yaml.Marshal(&value)
+			if err != nil {
+				return nil, fmt.Errorf("read template: %s.%s: %w", id, name, err)
+			}
+			out[id][name] = string(text)
+		}
+	}
+	return out, nil
+}
+
 // Types returns the type of each resource, by logical id.
 func Types(resources map[string]Resource) map[string]string {
 	out := make(map[string]string, len(resources))

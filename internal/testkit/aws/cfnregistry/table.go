@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Table returns the Go file with the permissions of each type, for the program. The same
+// Table returns the Go file with the permissions and the create-only properties of each
+// type, for the program. The same
 // registry gives the same bytes.
 func Table() ([]byte, error) {
 	types, err := Types()
@@ -21,6 +22,17 @@ func Table() ([]byte, error) {
 	b.WriteString("// permissions are the IAM actions of each type's handlers, separated by spaces. Types\n// whose schema lists none are left out.\nvar permissions = map[string]string{\n")
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		if list := types[name].Permissions(); len(list) > 0 {
+			fmt.Fprintf(&b, "\t%q: %q,\n", name, strings.Join(list, " "))
+		}
+	}
+	b.WriteString("}\n\n// createOnly are the properties of each type whose change replaces the resource,\n// separated by spaces; ~ marks those whose change may.\nvar createOnly = map[string]string{\n")
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		list := Names(types[name].CreateOnly)
+		for _, p := range Names(types[name].Conditional) {
+			list = append(list, "~"+p)
+		}
+		if len(list) > 0 {
+			slices.Sort(list)
 			fmt.Fprintf(&b, "\t%q: %q,\n", name, strings.Join(list, " "))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
+	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
 // TestBriefCreateWithCommonSettings runs the documented create-stack with the settings
@@ -67,5 +68,37 @@ func TestTemplateURLWithEveryOption(t *testing.T) {
 		t.Fatalf("create: %s", status)
 	}
 	w.deployed("large").exercise()
+	w.set("StackName: large\n" + soon + w.options("large.example.com", everyoption.ObjectLock) + "CacheNodeType: cache.m7g.large\n")
+	w.streamctl("deploy", "--dry-run").want(0).says("Modify Cache (AWS::ElastiCache::ReplicationGroup)").says("computed")
+	w.onlyReads()
 	w.streamctl("destroy", "--yes", "--lift-protection", "--no-drain").want(8)
 }
+
+// onlyReads runs the verbs that change nothing, and lists their calls.
+func (w *workplace) onlyReads() {
+	w.t.Helper()
+	for _, args := range [][]string{
+		{"diff"}, {"status"}, {"outputs"}, {"destroy", "--dry-run"}, {"deploy", "--dry-run"}, {"doctor", "--source", w.platform.Root},
+	} {
+		w.platform.Fake.ResetCalls()
+		w.streamctl(args...).want(0)
+		calls := map[string]int{}
+		for _, c := range w.platform.Fake.Calls() {
+			if c.Principal != awsfake.PrincipalUser {
+				continue
+			}
+			action := c.Action
+			if c.Operation != "" {
+				action = c.Operation
+			}
+			calls[c.Service+":"+action]++
+			if !readCall.MatchString(action) {
+				w.t.Errorf("%v called %s:%s", args, c.Service, action)
+			}
+		}
+		w.t.Logf("%v: %v", args, calls)
+	}
+}
+
+// readCall matches the operations that change nothing.
+var readCall = regexp.MustCompile(`^(GET|(Get|List|Describe|Head|Filter)[A-Z])`)
