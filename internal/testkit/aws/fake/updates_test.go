@@ -73,7 +73,7 @@ func updates() []change {
 		{variable: "ThrottleBurst", after: "ThrottleBurst: 3000"},
 		{variable: "ApiGatewayAccountRole", after: "ApiGatewayAccountRole: existing", removed: "ApiAccount ApiAccountRole"},
 		{variable: "ApiGatewayAccountRole", before: "ApiGatewayAccountRole: existing", added: "ApiAccount ApiAccountRole"},
-		{variable: "ApiEndpointAccessMode", after: "ApiEndpointAccessMode: BASIC"},
+		{variable: "ApiEndpointAccessMode", after: "ApiEndpointAccessMode: BASIC", added: "ApiDeployment", removed: "ApiDeployment"},
 		{variable: "EventMaxAgeDays", after: "EventMaxAgeDays: 60"},
 		{variable: "WarehouseRetentionDays", after: "WarehouseRetentionDays: 0"},
 		{variable: "EventTypes", after: option["event-types"]},
