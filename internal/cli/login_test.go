@@ -169,7 +169,7 @@ func TestSilentHost(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL", silent.URL)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	story := &until{want: "Still waiting for " + silent.Listener.Addr().String() + ": no answer yet\n", found: cancel}
+	story := &until{want: "Still waiting for " + silent.Listener.Addr().String() + ": no response yet\n", found: cancel}
 	app := cli.App{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: story, Getenv: os.Getenv, Environ: os.Environ}
 	if code := app.Run(ctx, []string{"outputs"}); code != 6 {
 		t.Errorf("code %d: %s", code, story.text)
