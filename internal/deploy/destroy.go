@@ -103,7 +103,7 @@ func (d *destroy) await(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	return false, d.pipeline.AwaitAPIs(ctx, d.plan.Resources)
+	return false, pipeline.AwaitAPIs(ctx, d.pipeline, d.plan.Resources)
 }
 
 func (d *destroy) suspend(ctx context.Context) (_ bool, err error) {
