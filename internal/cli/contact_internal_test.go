@@ -41,7 +41,7 @@ func TestHangingCalls(t *testing.T) {
 		defer mu.Unlock()
 		fmt.Fprintf(&notes, format+"\n", args...)
 	})
-	c.patience, c.timeout = 20*time.Millisecond, func(string) time.Duration { return 100 * time.Millisecond }
+	c.patience, c.timeout = 20*time.Millisecond, func(string) time.Duration { return 300 * time.Millisecond }
 	client := sts.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &server.URL, Retryer: newRetryer, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "x", ""),
 		APIOptions: []func(*middleware.Stack) error{c.watch}})
 	if _, err := client.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); err != nil {
@@ -49,10 +49,10 @@ func TestHangingCalls(t *testing.T) {
 	}
 	began := time.Now()
 	_, err := client.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
-	if err == nil || !strings.Contains(err.Error(), "no complete response within 100ms") || failure.Of(err) != failure.Network {
+	if err == nil || !strings.Contains(err.Error(), "no complete response within 300ms") || failure.Of(err) != failure.Network {
 		t.Errorf("got %v", err)
 	}
-	if n := calls.Load(); n != 1+firstTries || time.Since(began) > time.Minute {
+	if n := calls.Load(); n < 1+firstTries || n > 2+firstTries || time.Since(began) > time.Minute {
 		t.Errorf("%d calls in %s", n, time.Since(began))
 	}
 	mu.Lock()

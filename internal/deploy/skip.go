@@ -14,8 +14,7 @@ import (
 const stepDeny = "deny writes to the buckets"
 
 // SkippableSteps are the names of the steps of a destroy that a user may skip, if a policy
-// of the organization denies a call. Without the others there is no destroy, or it would
-// not be known what it deletes.
+// of the organization denies a call. A destroy needs the remaining steps.
 func SkippableSteps() []string {
 	fixed := []string{"check", "check for an interrupt", "delete the stack"}
 	var names []string

@@ -14,7 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// undoAge is the age from which a failed create may hold data that somebody uses: its
+// undoAge is the age from which a failed create may hold data that is in use: its
 // database has been running since then.
 const undoAge = 24 * time.Hour
 

@@ -112,7 +112,7 @@ func (r *emptying) list(ctx context.Context, p *pass, take func(batch)) error {
 	}
 }
 
-// delete deletes a batch and counts the deleted objects: in quiet mode S3 names the others.
+// delete deletes a batch and counts the deleted objects: in quiet mode S3 lists only failures.
 // The next pass retries them. Keys that XML can't carry are deleted one at a time: their names are in
 // the URL.
 func (r *emptying) delete(ctx context.Context, p *pass, b batch) error {

@@ -68,7 +68,7 @@ func newFinding(e types.OperationEvent) Event {
 }
 
 // changeSetCauses are the reasons of a failed change set: the findings of early validation
-// and, if there are none, the set's own reason.
+// or, without findings, the set's own reason.
 func changeSetCauses(ctx context.Context, api readAPI, id string, own Event) []Event {
 	failed, _, err := findings(ctx, api, &cfn.DescribeEventsInput{ChangeSetName: &id})
 	if err != nil {
