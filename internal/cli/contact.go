@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -19,6 +21,10 @@ const (
 	firstTries, laterTries = 3, 6
 	// patience is the wait for a host's first response before a line reports it.
 	patience = 3 * time.Second
+	// callTimeout bounds one try of a call, until its response is read; longTimeout that of
+	// a call that sends a function's code or waits for a function.
+	callTimeout = time.Minute
+	longTimeout = 16 * time.Minute
 )
 
 // contacts records which hosts have responded. A host that can't be reached is given up
@@ -26,20 +32,34 @@ const (
 // throttled calls get. It is safe for concurrent use.
 type contacts struct {
 	note func(format string, args ...any)
+	// patience and timeout are the constants of that name; tests shorten them.
+	patience time.Duration
+	timeout  func(operation string) time.Duration
 
-	mu    sync.Mutex
-	hosts map[string]*contact
+	mu     sync.Mutex
+	hosts  map[string]*contact
+	closed bool
+}
+
+// timeoutOf is the time for one try of an operation.
+func timeoutOf(operation string) time.Duration {
+	switch operation {
+	case "PutObject", "UploadPart", "Invoke", "InvokeWithResponseStream":
+		return longTimeout
+	}
+	return callTimeout
 }
 
 type contact struct {
 	reached bool
 	failed  int // in a row
+	hung    int // since the last call that was given up
 	last    error
 	slow    *time.Timer // until the first answer
 }
 
 func newContacts(note func(format string, args ...any)) *contacts {
-	return &contacts{note: note, hosts: map[string]*contact{}}
+	return &contacts{note: note, patience: patience, timeout: timeoutOf, hosts: map[string]*contact{}}
 }
 
 // dialer bounds the wait for a connection.
@@ -48,13 +68,16 @@ func (c *contacts) dialer(d *net.Dialer) { d.Timeout = dialTimeout }
 // watch adds c to the calls of a client. The metadata services of EC2 and ECS are
 // exempt: other machines don't have them.
 func (c *contacts) watch(stack *middleware.Stack) error {
+	if err := stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("streamctlTimeout", c.bound), "Retry", middleware.After); err != nil {
+		return fmt.Errorf("bound the time of calls: %w", err)
+	}
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("streamctlContacts", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		request, ok := in.Request.(*smithyhttp.Request)
 		if !ok || linkLocal(request.URL.Hostname()) {
 			return next.HandleDeserialize(ctx, in)
 		}
 		host := request.URL.Host
-		c.begin(host)
+		c.begin(ctx, host)
 		out, metadata, err := next.HandleDeserialize(ctx, in)
 		var sent *smithyhttp.RequestSendError
 		switch {
@@ -74,15 +97,75 @@ func linkLocal(host string) bool {
 	return ip != nil && (ip.IsLinkLocalUnicast() || ip.Equal(net.ParseIP("fd00:ec2::254")) || ip.Equal(net.ParseIP("fd00:ec2::23")))
 }
 
-// begin starts to wait for a host's first answer.
-func (c *contacts) begin(host string) {
+// bound ends a try of a call, until its response is read, after a time. A few tries that
+// hang end the call.
+func (c *contacts) bound(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+	limit := c.timeout(awsmiddleware.GetOperationName(ctx))
+	try, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var slowTimer *time.Timer
+	out, metadata, err := next.HandleFinalize(context.WithValue(try, tryKey{}, &slowTimer), in)
+	if slowTimer != nil {
+		slowTimer.Stop()
+	}
+	request, ok := in.Request.(*smithyhttp.Request)
+	if err == nil || try.Err() == nil || ctx.Err() != nil || !ok {
+		return out, metadata, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.hosts[request.URL.Host]
+	if h == nil {
+		return out, metadata, err
+	}
+	h.hung++
+	slow := &contactError{NetworkError: &api.NetworkError{Host: request.URL.Host, Err: &slowError{limit}}, wait: time.Second, again: h.hung < firstTries}
+	if !slow.again {
+		h.hung = 0
+	}
+	return out, metadata, slow
+}
+
+// slowError is a call that got no complete response in time. The SDK repeats it.
+type slowError struct{ after time.Duration }
+
+func (e *slowError) Error() string { return "no complete response within " + e.after.String() }
+
+// Timeout implements net.Error.
+func (*slowError) Timeout() bool { return true }
+
+// Temporary implements net.Error.
+func (*slowError) Temporary() bool { return true }
+
+// tryKey is the context key of a *time.Timer's place: the try of a call, from its request to
+// the end of its response.
+type tryKey struct{}
+
+// begin starts to wait for an answer of a host, the first one or a later one.
+func (c *contacts) begin(ctx context.Context, host string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.hosts[host] == nil {
 		c.hosts[host] = &contact{}
 	}
-	if h := c.hosts[host]; !h.reached && h.slow == nil {
-		h.slow = time.AfterFunc(patience, func() { c.waiting(host) })
+	h := c.hosts[host]
+	if h.reached {
+		if try, ok := ctx.Value(tryKey{}).(**time.Timer); ok {
+			*try = time.AfterFunc(c.patience, func() { c.stillWaiting(host) })
+		}
+		return
+	}
+	if h.slow == nil {
+		h.slow = time.AfterFunc(c.patience, func() { c.waiting(host) })
+	}
+}
+
+// stillWaiting reports a call to a host that has responded before.
+func (c *contacts) stillWaiting(host string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.note("Still waiting for %s: no response yet", host)
 	}
 }
 
@@ -105,6 +188,7 @@ func (c *contacts) waiting(host string) {
 func (c *contacts) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closed = true
 	for _, h := range c.hosts {
 		h.stop()
 	}

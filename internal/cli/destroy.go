@@ -46,7 +46,7 @@ code is 8.
 				o.RetainArchive = &retain
 			}
 			if o.undoCreate {
-				if other := changedBeside(cmd.Flags(), "lift-protection", "retain-archive", "final-snapshot", "no-drain"); other != "" {
+				if other := changedBeside(cmd.Flags(), "skip-step", "lift-protection", "retain-archive", "final-snapshot", "no-drain"); other != "" {
 					return &usageError{err: errors.New("--undo-create excludes --" + other)}
 				}
 				return runUndoCreate(cmd.Context(), a, o.dryRun)
@@ -59,6 +59,7 @@ code is 8.
 	f.BoolVar(&retain, "retain-archive", false, "keep the archive bucket with its contents, and its key; everything else is deleted")
 	f.BoolVar(&o.FinalSnapshot, "final-snapshot", false, "take a final snapshot of the database, also if its deletion policy takes none (development)")
 	f.BoolVar(&o.NoDrain, "no-drain", false, "do not drain the stream, which takes some minutes; if neither a snapshot nor an archive stays, it is not drained anyway")
+	f.StringVar(&o.SkipStep, "skip-step", "", "name of one step that is skipped, because a policy of the organization denies its call; the error of that step prints the name")
 	f.BoolVar(&o.undoCreate, "undo-create", false, "delete the remains of a failed create: its database without a snapshot, its empty bucket, its key in 30 days")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only list what would be deleted")
 	return cmd
@@ -70,6 +71,8 @@ type destroyed struct {
 	Existed  bool             `json:"existed"`
 	Deleted  bool             `json:"deleted"`
 	Leftover []stack.Leftover `json:"leftover,omitempty"`
+	// SkippedStep is the step of --skip-step.
+	SkippedStep string `json:"skippedStep,omitempty"`
 	// Plan lists the resources that would be deleted, with --dry-run.
 	Plan *deploy.Plan `json:"plan,omitempty"`
 	// Undo lists them with --undo-create.
@@ -82,6 +85,9 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	}
 	v, op, err := a.login(ctx)
 	if err != nil {
+		return err
+	}
+	if err := deploy.CheckSkip(o.SkipStep); err != nil {
 		return err
 	}
 	o.ArtifactBucket = artifactBucket(v, op.Caller)
@@ -112,7 +118,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	if err != nil {
 		return err
 	}
-	return printDestroyed(a, v.StackName, left)
+	return printDestroyed(a, destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left, SkippedStep: o.SkipStep})
 }
 
 // planLines describe a plan, before the question.

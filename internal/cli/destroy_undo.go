@@ -61,19 +61,22 @@ func runUndoCreate(ctx context.Context, a *App, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	return printDestroyed(a, v.StackName, left)
+	return printDestroyed(a, destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left})
 }
 
 // printDestroyed reports a deleted stack and what is left of it.
-func printDestroyed(a *App, name string, left []stack.Leftover) error {
+func printDestroyed(a *App, d destroyed) error {
 	a.view.end()
-	a.notef("Deleted stack %s.", name)
-	err := a.printResult(destroyed{Stack: name, Existed: true, Deleted: true, Leftover: left}, func() {
-		for _, l := range left {
+	a.notef("Deleted stack %s.", d.Stack)
+	err := a.printResult(d, func() {
+		if d.SkippedStep != "" {
+			a.printf("skipped: %s\n", d.SkippedStep)
+		}
+		for _, l := range d.Leftover {
 			a.printf("left: %s %s: %s\n", ui.Line(l.Type), ui.Line(l.PhysicalID), ui.Line(l.Why))
 		}
 	})
-	for _, l := range left {
+	for _, l := range d.Leftover {
 		if err == nil && l.Costs {
 			return errLeftBehind
 		}

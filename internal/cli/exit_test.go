@@ -91,6 +91,8 @@ func TestExitCodes(t *testing.T) {
 		"deploy: locked":                 {&deploy.LockedError{}, 6},
 		"deploy: replaces":               {&stack.ReplaceError{}, 6},
 		"deploy: busy":                   {&stack.BusyError{}, 7},
+		"deploy: step denied":            {&deploy.DeniedStepError{Err: rejectedBy("AccessDenied")}, 4},
+		"deploy: step can't be skipped":  {&deploy.SkipError{}, 2},
 		"deploy: resource busy":          {&stack.BusyResourceError{}, 7},
 		"deploy: foreign database":       {&database.ForeignError{}, 6},
 		"something left":                 {errLeftBehind, 8},

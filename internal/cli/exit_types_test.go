@@ -20,6 +20,7 @@ func TestExitCodesOfEveryType(t *testing.T) {
 	}
 	notReached := []string{
 		"contactError",      // the SDK's; an *api.NetworkError is in it
+		"slowError",         // in an *api.NetworkError
 		"classError",        // errDeclined and errLeftBehind
 		"daemon.OwnerError", // in a *local.FolderError
 	}

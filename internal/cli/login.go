@@ -83,7 +83,7 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 		return cfg, &credentialsError{err: err}
 	}
 	endpoint = cfg.BaseEndpoint
-	cfg.HTTPClient = awshttp.Wrap(cfg.HTTPClient)
+	cfg.HTTPClient = awshttp.Wrap(awshttp.Limit(cfg.HTTPClient, awshttp.MaxResponse))
 	if cfg.Credentials != nil {
 		cfg.Credentials = login{cfg.Credentials, loginCommand(cfg)}
 	}

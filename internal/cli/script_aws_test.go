@@ -27,6 +27,7 @@ type fakeKey struct{}
 //
 //	aws start [DELAY]                 sets the variables that reach it; each step of a resource takes DELAY
 //	aws stack NAME FILE               creates a stack; $NAME in the file are variables of the script
+//	aws doomed NAME FILE              creates a stack, whose create must fail
 //	aws begin NAME FILE               begins to create a stack
 //	aws status NAME STATUS            sets a stack's status
 //	aws fail SERVICE ACTION CODE      rejects every call of an action with 400
@@ -36,7 +37,7 @@ type fakeKey struct{}
 func standInForAWS(ctx context.Context, ts *testscript.TestScript, neg bool, args []string) {
 	usage := func(n int) {
 		if neg || len(args) != n {
-			ts.Fatalf("usage: aws start [DELAY] | stack NAME FILE | begin NAME FILE | status NAME STATUS | fail SERVICE ACTION CODE | put BUCKET KEY | fail-resource ID REASON | fail-delete ID REASON")
+			ts.Fatalf("usage: aws start [DELAY] | stack NAME FILE | doomed NAME FILE | begin NAME FILE | status NAME STATUS | fail SERVICE ACTION CODE | put BUCKET KEY | fail-resource ID REASON | fail-delete ID REASON")
 		}
 	}
 	if len(args) == 0 {
@@ -60,6 +61,15 @@ func standInForAWS(ctx context.Context, ts *testscript.TestScript, neg bool, arg
 		ts.Check(beginStack(ctx, stacks, args[1], os.Expand(ts.ReadFile(args[2]), ts.Getenv)))
 		ts.Check(cfn.NewStackCreateCompleteWaiter(stacks, func(o *cfn.StackCreateCompleteWaiterOptions) { o.MinDelay, o.MaxDelay = time.Millisecond, time.Second }).
 			Wait(ctx, &cfn.DescribeStacksInput{StackName: &args[1]}, time.Minute))
+	case "doomed":
+		usage(3)
+		stacks := stacksOf(fake)
+		ts.Check(beginStack(ctx, stacks, args[1], os.Expand(ts.ReadFile(args[2]), ts.Getenv)))
+		if cfn.NewStackCreateCompleteWaiter(stacks, func(o *cfn.StackCreateCompleteWaiterOptions) { o.MinDelay, o.MaxDelay = time.Millisecond, time.Second }).
+			Wait(ctx, &cfn.DescribeStacksInput{StackName: &args[1]}, time.Minute) == nil {
+			ts.Fatalf("stack %s was created", args[1])
+		}
+		ts.Check(fake.AwaitSettled(ctx, args[1]))
 	case "begin":
 		usage(3)
 		ts.Check(beginStack(ctx, stacksOf(fake), args[1], os.Expand(ts.ReadFile(args[2]), ts.Getenv)))

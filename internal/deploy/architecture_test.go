@@ -19,6 +19,11 @@ func TestArchitectureListsTheSteps(t *testing.T) {
 	for _, s := range (&destroy{plan: Plan{Stack: stack.Stack{Status: stack.StatusCreated}}}).steps() {
 		names = append(names, "| "+s.name+" | ")
 	}
+	for _, s := range (&undo{}).steps() {
+		if !strings.Contains(string(page), "\n| "+s.name+" | ") {
+			t.Errorf("docs/architecture.md lacks the step %q of the undo", s.name)
+		}
+	}
 	for file, function := range map[string]string{"deploy.go": "func (r *run) create(", "update.go": "func (r *run) update("} {
 		text, err := os.ReadFile(file)
 		if err != nil {

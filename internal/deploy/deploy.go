@@ -127,7 +127,7 @@ func (r *run) read(ctx context.Context, op string) (stack.Stack, stack.Action, e
 func (r *run) ownRemains(ctx context.Context, s stack.Stack, action stack.Action) (stack.Action, error) {
 	switch s.Status {
 	case stack.StatusRollingBack:
-		c, err := r.stacks.Creation(ctx, s)
+		c, err := stack.ReadCreation(ctx, r.stacks, s)
 		if c.Own() && !c.Completed {
 			action = stack.Attach
 		}

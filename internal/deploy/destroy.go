@@ -18,7 +18,12 @@ import (
 // stack and follows the deletion to its end. It returns the leftovers. After an
 // interruption, a new plan with the same options resumes.
 func (o *Operator) Destroy(ctx context.Context, p Plan) ([]stack.Leftover, error) {
-	return (&destroy{parts: o.parts(), plan: p}).run(ctx)
+	if err := CheckSkip(p.options.SkipStep); err != nil {
+		return nil, err
+	}
+	d := &destroy{parts: o.parts(), plan: p}
+	d.skipped = p.options.SkipStep
+	return d.run(ctx)
 }
 
 // destroy is one destroy.
@@ -31,7 +36,7 @@ type destroy struct {
 }
 
 func (d *destroy) run(ctx context.Context) ([]stack.Leftover, error) {
-	err := runSteps(ctx, d.steps())
+	err := runSteps(ctx, d.withSkip(d.steps()))
 	if err != nil && d.suspended && d.plan.Stack.Status.HasReliableOutputs() {
 		d.Step("Stopped half way: the API rejects events until `streamctl deploy` resumes the pipeline; `streamctl destroy`, with the same flags, continues")
 	}
@@ -56,6 +61,7 @@ func (d *destroy) steps() []step {
 		{"disable the consumers", d.stopConsumers},
 		{"take final snapshots", d.finalSnapshots},
 		{"lift the protections", d.lift},
+		{stepDeny, d.denyWrites},
 		{"empty the buckets", d.empty},
 		{"check for an interrupt", func(ctx context.Context) (bool, error) { return false, ctx.Err() }},
 	}, end...)
@@ -97,7 +103,7 @@ func (d *destroy) await(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	return false, d.pipeline.AwaitAPIs(ctx, d.plan.Resources)
+	return false, pipeline.AwaitAPIs(ctx, d.pipeline, d.plan.Resources)
 }
 
 func (d *destroy) suspend(ctx context.Context) (_ bool, err error) {
@@ -144,11 +150,23 @@ func (d *destroy) lift(ctx context.Context) (bool, error) {
 	return false, err
 }
 
+func (d *destroy) denyWrites(ctx context.Context) (bool, error) {
+	if d.plan.RetainsArchive() {
+		return false, nil
+	}
+	for _, name := range d.plan.Buckets {
+		if err := d.pipeline.DenyWrites(ctx, name); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
 func (d *destroy) empty(ctx context.Context) (bool, error) {
 	if d.plan.RetainsArchive() {
 		return false, nil
 	}
-	return false, d.emptyBuckets(ctx, d.plan.Buckets, d.plan.Contents)
+	return false, d.emptyBuckets(ctx, d.plan.Buckets, d.plan.Contents, false)
 }
 
 func (d *destroy) delete(ctx context.Context) (bool, error) {
@@ -200,7 +218,7 @@ func (p parts) deleteStack(ctx context.Context, s stack.Stack, retain []string, 
 			}
 			p.Step("Retaining %s", strings.Join(letGo, ", "))
 		default:
-			if err := p.emptyBuckets(ctx, obstacles.Buckets, nil); err != nil {
+			if err := p.emptyBuckets(ctx, obstacles.Buckets, nil, p.skipped != stepDeny); err != nil {
 				return err
 			}
 		}
@@ -240,12 +258,14 @@ func (p parts) stillOwned(ctx context.Context, s stack.Stack, logicalIDs []strin
 	return out, err
 }
 
-// emptyBuckets denies writes to buckets and empties them; counted has the known
-// contents of some.
-func (p parts) emptyBuckets(ctx context.Context, buckets []string, counted []bucket.Contents) error {
+// emptyBuckets empties buckets, after denying writes if deny is true; counted has the
+// known contents of some.
+func (p parts) emptyBuckets(ctx context.Context, buckets []string, counted []bucket.Contents, deny bool) error {
 	for _, name := range buckets {
-		if err := p.pipeline.DenyWrites(ctx, name); err != nil {
-			return err
+		if deny {
+			if err := p.pipeline.DenyWrites(ctx, name); err != nil {
+				return err
+			}
 		}
 		p.Step("Emptying bucket %s", name)
 		emptied, err := bucket.Emptier{API: p.buckets, Progress: p.emptyProgress(name, counted), Now: p.Clock.Now}.Empty(ctx, name)

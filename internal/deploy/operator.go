@@ -124,6 +124,8 @@ type parts struct {
 	buckets   *s3.Client
 	layout    Layout
 	expect    func(string, map[string]string)
+	// skipped is the step that a destroy skips.
+	skipped string
 }
 
 func (o *Operator) parts() parts {

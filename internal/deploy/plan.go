@@ -25,6 +25,9 @@ type DestroyOptions struct {
 	NoDrain bool
 	// LiftProtection lifts the termination and deletion protection.
 	LiftProtection bool
+	// SkipStep is the name of one step that is not carried out, because a policy of the
+	// organization denies its call. Empty skips none.
+	SkipStep string
 	// ArtifactBucket is the bucket with the functions' code, which is deleted once no
 	// stack needs it. Empty keeps the code.
 	ArtifactBucket string
@@ -52,6 +55,9 @@ type Plan struct {
 	// Drains reports whether the stream is drained first: only if a snapshot or an
 	// archive with its records stays.
 	Drains bool `json:"drains,omitempty"`
+
+	// Skips is the step that the user skips.
+	Skips string `json:"skips,omitempty"`
 
 	options DestroyOptions
 	// retainIDs are logical ids of resources that the delete retains.
@@ -109,7 +115,7 @@ func (p parts) plan(ctx context.Context, name string, options DestroyOptions) (P
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{Stack: s, Resources: resources, options: options}
+	plan := Plan{Stack: s, Resources: resources, Skips: options.SkipStep, options: options}
 	if plan.RetainRequested, err = p.stacks.RetainRequested(ctx, s); err != nil {
 		return Plan{}, err
 	}

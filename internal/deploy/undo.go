@@ -14,7 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// undoAge is the age from which a failed create may hold data that somebody uses: its
+// undoAge is the age from which a failed create may hold data that is in use: its
 // database has been running since then.
 const undoAge = 24 * time.Hour
 
@@ -96,7 +96,7 @@ func (o *Operator) UndoCreate(ctx context.Context, plan UndoPlan) ([]stack.Lefto
 // planUndo reads what a failed create left.
 func (p parts) planUndo(ctx context.Context, s stack.Stack) (UndoPlan, stack.Creation, error) {
 	plan := UndoPlan{Stack: s}
-	creation, err := p.stacks.Creation(ctx, s)
+	creation, err := stack.ReadCreation(ctx, p.stacks, s)
 	if err != nil {
 		return plan, creation, err
 	}

@@ -98,7 +98,7 @@ func (u *update) check(context.Context) (bool, error) {
 // may fail.
 func (u *update) await(ctx context.Context) (bool, error) {
 	if api := u.current.Stack.Outputs[u.layout.Outputs.API]; api != "" {
-		return false, u.pipeline.AwaitAPI(ctx, api)
+		return false, pipeline.AwaitAPI(ctx, u.pipeline, api)
 	}
 	return false, nil
 }

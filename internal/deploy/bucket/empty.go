@@ -111,12 +111,21 @@ func (r *emptying) versions(ctx context.Context) error {
 		atEnd   time.Time // of the first time that the listing's end was reached
 		gone    Emptied   // until then
 		nothing int       // number of passes in a row that deleted nothing
+		last    object    // listed first in the previous pass
+		again   int       // number of passes in a row that began with it
 	)
 	for {
 		before := r.total
 		p, err := r.pass(ctx)
 		if err != nil || p.listed == 0 {
 			return err
+		}
+		// A listing is consistent: a version that was deleted is not in the next one.
+		if again++; p.first != last || p.refused.err != nil || p.busy.err != nil {
+			last, again = p.first, 0
+		}
+		if again >= busyTries {
+			return fmt.Errorf("empty bucket %s: S3 reports no error, but lists %q (version %s) again after %d deletions", r.bucket, last.key, last.version, again)
 		}
 		if nothing++; r.total != before || p.vanished > 0 {
 			nothing = 0
@@ -128,8 +137,6 @@ func (r *emptying) versions(ctx context.Context) error {
 			}
 		case p.busy.err != nil:
 			return fmt.Errorf("empty bucket %s: %w", r.bucket, p.busy.err)
-		case nothing > 0 && p.refused.err == nil:
-			return fmt.Errorf("empty bucket %s: S3 reports no error, but the objects are listed again, such as %q", r.bucket, p.first)
 		case nothing > 0:
 			return fmt.Errorf("empty bucket %s: %w", r.bucket, p.refused.err)
 		}

@@ -17,8 +17,8 @@ import (
 // pass is one way through a bucket's listing.
 type pass struct {
 	listed int
-	// first is the first listed key.
-	first string
+	// first is the first listed object.
+	first object
 	// toEnd reports that the listing's end was reached, and objects before it.
 	toEnd bool
 
@@ -90,8 +90,8 @@ func (r *emptying) list(ctx context.Context, p *pass, take func(batch)) error {
 		}
 		p.listed += len(b.objects)
 		if len(b.objects) > 0 {
-			if p.first == "" {
-				p.first = aws.ToString(b.objects[0].Key)
+			if n == 0 {
+				p.first = object{aws.ToString(b.objects[0].Key), aws.ToString(b.objects[0].VersionId)}
 			}
 			p.toEnd = !aws.ToBool(page.IsTruncated)
 			take(b)
@@ -112,8 +112,8 @@ func (r *emptying) list(ctx context.Context, p *pass, take func(batch)) error {
 	}
 }
 
-// delete deletes a batch and counts the objects that S3 reports as deleted. The next pass
-// retries the rest. Keys that XML can't carry are deleted one at a time: their names are in
+// delete deletes a batch and counts the deleted objects: in quiet mode S3 lists only failures.
+// The next pass retries them. Keys that XML can't carry are deleted one at a time: their names are in
 // the URL.
 func (r *emptying) delete(ctx context.Context, p *pass, b batch) error {
 	var together []types.ObjectIdentifier
@@ -128,7 +128,7 @@ func (r *emptying) delete(ctx context.Context, p *pass, b batch) error {
 	out := &s3.DeleteObjectsOutput{}
 	if len(together) > 0 {
 		var err error
-		if out, err = r.API.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &r.bucket, Delete: &types.Delete{Objects: together, Quiet: aws.Bool(false)}}); err != nil {
+		if out, err = r.API.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &r.bucket, Delete: &types.Delete{Objects: together, Quiet: aws.Bool(true)}}); err != nil {
 			return fmt.Errorf("delete objects in bucket %s: %w", r.bucket, err)
 		}
 	}
@@ -136,7 +136,6 @@ func (r *emptying) delete(ctx context.Context, p *pass, b batch) error {
 		_, err := r.API.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &r.bucket, Key: o.Key, VersionId: o.VersionId})
 		switch code := stack.Code(err); {
 		case err == nil:
-			out.Deleted = append(out.Deleted, types.DeletedObject{Key: o.Key, VersionId: o.VersionId})
 		case code == "" || code == "NoSuchBucket":
 			return fmt.Errorf("delete object %q in bucket %s: %w", aws.ToString(o.Key), r.bucket, err)
 		default:
@@ -151,7 +150,9 @@ func (r *emptying) delete(ctx context.Context, p *pass, b batch) error {
 func (r *emptying) settle(p *pass, b batch, out *s3.DeleteObjectsOutput) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	kept := map[object]bool{}
 	for _, e := range out.Errors {
+		kept[object{aws.ToString(e.Key), aws.ToString(e.VersionId)}] = true
 		first := &p.refused
 		switch aws.ToString(e.Code) {
 		case "NoSuchVersion": // deleted by another client
@@ -164,11 +165,7 @@ func (r *emptying) settle(p *pass, b batch, out *s3.DeleteObjectsOutput) {
 			*first = failure{b.page, fmt.Errorf("%s (version %s): %s: %s", aws.ToString(e.Key), aws.ToString(e.VersionId), aws.ToString(e.Code), aws.ToString(e.Message))}
 		}
 	}
-	gone := map[object]bool{}
-	for _, d := range out.Deleted {
-		gone[object{aws.ToString(d.Key), aws.ToString(d.VersionId)}] = true
-	}
-	r.total.count(b, gone)
+	r.total.count(b, kept)
 	if r.Progress != nil {
 		r.Progress(r.total)
 	}
@@ -176,11 +173,11 @@ func (r *emptying) settle(p *pass, b batch, out *s3.DeleteObjectsOutput) {
 
 type object struct{ key, version string }
 
-// count adds the deleted objects of a batch.
-func (e *Emptied) count(b batch, gone map[object]bool) {
+// count adds a batch without the objects that were not deleted.
+func (e *Emptied) count(b batch, kept map[object]bool) {
 	for i, o := range b.objects {
 		switch {
-		case !gone[object{aws.ToString(o.Key), aws.ToString(o.VersionId)}]:
+		case kept[object{aws.ToString(o.Key), aws.ToString(o.VersionId)}]:
 		case i < b.versions:
 			e.Versions++
 		default:

@@ -1,6 +1,8 @@
 package bucket_test
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/deploy/bucket"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
 
 // hostileKeys are keys that XML can't carry, or that an encoding may change.
@@ -100,5 +103,22 @@ func TestMarkersAreDecoded(t *testing.T) {
 	emptied, err := bucket.Emptier{API: client}.Empty(t.Context(), name)
 	if err != nil || emptied.Versions != 1500 {
 		t.Errorf("%+v, %v", emptied, err)
+	}
+}
+
+// forgetful reports deletions that do not happen.
+type forgetful struct{ *s3.Client }
+
+func (forgetful) DeleteObjects(context.Context, *s3.DeleteObjectsInput, ...func(*s3.Options)) (*s3.DeleteObjectsOutput, error) {
+	return &s3.DeleteObjectsOutput{}, nil
+}
+
+// TestDeletionsThatDoNotHappen ends with an error that names the object.
+func TestDeletionsThatDoNotHappen(t *testing.T) {
+	stand := bucketload.NewPaged(1500)
+	_, client := bucketload.Behind(t, stand)
+	_, err := bucket.Emptier{API: forgetful{client}}.Empty(t.Context(), "kept")
+	if err == nil || !strings.Contains(err.Error(), `lists "0000000000" (version `) || stand.Left() != 1500 {
+		t.Errorf("got %v", err)
 	}
 }

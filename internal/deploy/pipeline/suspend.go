@@ -71,7 +71,7 @@ const apiPolls = 1800
 
 // AwaitAPI waits until an API is available. While its status is UPDATING, API Gateway may
 // reject another change, and CloudFormation the rollback of one.
-func (p *Pipeline) AwaitAPI(ctx context.Context, api string) error {
+func AwaitAPI(ctx context.Context, p *Pipeline, api string) error {
 	return p.Await(ctx, "API "+api, apiPolls, func() (string, error) {
 		out, err := p.Stages.GetRestApi(ctx, &apigateway.GetRestApiInput{RestApiId: &api})
 		var missing *gateway.NotFoundException
@@ -89,9 +89,9 @@ func (p *Pipeline) AwaitAPI(ctx context.Context, api string) error {
 }
 
 // AwaitAPIs waits until the APIs of a stack are available.
-func (p *Pipeline) AwaitAPIs(ctx context.Context, resources []stack.Resource) error {
+func AwaitAPIs(ctx context.Context, p *Pipeline, resources []stack.Resource) error {
 	for _, r := range stack.OfType(resources, typeAPI) {
-		if err := p.AwaitAPI(ctx, r.PhysicalID); err != nil {
+		if err := AwaitAPI(ctx, p, r.PhysicalID); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ func IsBusy(err error) bool { return slices.Contains(busyCodes, Code(err)) }
 
 // BusyResourceError is a resource that another operation changed for too long.
 type BusyResourceError struct {
-	// What is the resource.
+	// What names the resource.
 	What string
 	// Err is the last answer.
 	Err error

@@ -112,13 +112,13 @@ func (c *Client) Prepare(ctx context.Context, spec Spec, s Stack) (*ChangeSet, e
 		}
 		switch set.status {
 		case types.ChangeSetStatusCreateComplete:
-			c.reportWarnings(ctx, id)
+			reportWarnings(ctx, c, id)
 			return &ChangeSet{ID: id, Changes: set.changes}, nil
 		case types.ChangeSetStatusFailed:
 			unchanged := noChanges.MatchString(set.reason)
 			var causes []Event
 			if !unchanged { // the findings are deleted with the set
-				causes = c.changeSetCauses(ctx, id, Event{LogicalID: name, Type: "change set", Status: string(set.status), Reason: set.reason})
+				causes = changeSetCauses(ctx, c.API, id, Event{LogicalID: name, Type: "change set", Status: string(set.status), Reason: set.reason})
 			}
 			if err := c.Discard(ctx, id); err != nil || unchanged {
 				return nil, err

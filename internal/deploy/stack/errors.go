@@ -21,6 +21,12 @@ func Code(err error) string {
 	return ""
 }
 
+// deniedCodes are the errors of a call that a policy denies.
+var deniedCodes = []string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException", "NotAuthorized"}
+
+// IsDenied reports whether a policy denies a call.
+func IsDenied(err error) bool { return slices.Contains(deniedCodes, Code(err)) }
+
 // message is the message of a response from AWS.
 func message(err error) string {
 	var api smithy.APIError

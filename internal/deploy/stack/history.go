@@ -22,9 +22,9 @@ var deployToken = regexp.MustCompile(`^deploy-[0-9a-f]{16}-`)
 // Own reports whether this program began the create.
 func (c Creation) Own() bool { return deployToken.MatchString(c.Token) }
 
-// Creation reads the history of a stack's create. CloudFormation keeps the events of
+// ReadCreation reads the history of a stack's create. CloudFormation keeps the events of
 // 90 days.
-func (c *Client) Creation(ctx context.Context, s Stack) (Creation, error) {
+func ReadCreation(ctx context.Context, c *Client, s Stack) (Creation, error) {
 	events, err := newOperation(c, s.ID, "", opOther).newEvents(ctx, c.API)
 	var out Creation
 	for _, e := range events {

@@ -19,9 +19,9 @@ const validationType = "early validation"
 // findings reads the findings of early validation of a change set, or of the newest
 // operation on a stack that is not a rollback. A finding of mode WARN does not fail the
 // operation.
-func (c *Client) findings(ctx context.Context, in *cfn.DescribeEventsInput) (failed, warned []Event, err error) {
+func findings(ctx context.Context, api readAPI, in *cfn.DescribeEventsInput) (failed, warned []Event, err error) {
 	operation := ""
-	pages := Limit("events", cfn.NewDescribeEventsPaginator(c.API, in))
+	pages := Limit("events", cfn.NewDescribeEventsPaginator(api, in))
 	for older := false; pages.HasMorePages() && !older; {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -68,9 +68,9 @@ func newFinding(e types.OperationEvent) Event {
 }
 
 // changeSetCauses are the reasons of a failed change set: the findings of early validation
-// and, if there are none, the set's own reason.
-func (c *Client) changeSetCauses(ctx context.Context, id string, own Event) []Event {
-	failed, _, err := c.findings(ctx, &cfn.DescribeEventsInput{ChangeSetName: &id})
+// or, without findings, the set's own reason.
+func changeSetCauses(ctx context.Context, api readAPI, id string, own Event) []Event {
+	failed, _, err := findings(ctx, api, &cfn.DescribeEventsInput{ChangeSetName: &id})
 	if err != nil {
 		own.Log = append(own.Log, fmt.Sprintf("the findings of early validation are unknown: %v", err))
 	}
@@ -82,8 +82,8 @@ func (c *Client) changeSetCauses(ctx context.Context, id string, own Event) []Ev
 
 // reportWarnings reports the findings that did not fail a change set, such as a quota that
 // the update would reach. The update does not depend on them.
-func (c *Client) reportWarnings(ctx context.Context, id string) {
-	_, warned, err := c.findings(ctx, &cfn.DescribeEventsInput{ChangeSetName: &id})
+func reportWarnings(ctx context.Context, c *Client, id string) {
+	_, warned, err := findings(ctx, c.API, &cfn.DescribeEventsInput{ChangeSetName: &id})
 	if err != nil {
 		return
 	}
@@ -102,7 +102,7 @@ func (o *operation) validationCauses(ctx context.Context, s Stack) []Event {
 	if o.name != opCreate && o.name != opUpdate {
 		return nil
 	}
-	failed, _, err := o.client.findings(ctx, &cfn.DescribeEventsInput{StackName: &o.id})
+	failed, _, err := findings(ctx, o.client.API, &cfn.DescribeEventsInput{StackName: &o.id})
 	if err != nil {
 		return []Event{{LogicalID: s.Name, Type: stackType, Status: string(s.Status), Reason: s.Reason, Log: []string{fmt.Sprintf("the findings of early validation are unknown: %v", err)}}}
 	}

@@ -267,6 +267,11 @@ func (f *Fake) Objects() *s3fake.Store { return f.objects }
 // elsewhere, stack/logical id selects a resource of one of several stacks.
 func (f Faults) FailResource(logicalID, reason string) { f.stacks.FailResource(logicalID, reason) }
 
+// AwaitSettled waits until no operation runs on a stack.
+func (f Faults) AwaitSettled(ctx context.Context, name string) error {
+	return f.stacks.AwaitSettled(ctx, name)
+}
+
 // FailValidation makes early validation of the next change set, create or update find these.
 func (f Faults) FailValidation(findings ...cfn.Finding) { f.stacks.FailValidation(findings...) }
 

@@ -144,6 +144,22 @@ func (s *Service) SetStatus(name, status string) error {
 	return nil
 }
 
+// AwaitSettled waits until no operation runs on a stack.
+func (s *Service) AwaitSettled(ctx context.Context, name string) error {
+	s.mu.Lock()
+	st := s.find(name)
+	s.mu.Unlock()
+	if st == nil {
+		return fmt.Errorf("wait for stack %s: it does not exist", name)
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-st.done:
+		return nil
+	}
+}
+
 // Leftovers lists the resources that stacks left behind, by policy or after a
 // failure.
 func (s *Service) Leftovers() []Leftover {
