@@ -196,7 +196,7 @@ func TestCodeIsVerified(t *testing.T) {
 		if _, err := op.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("code"), Key: &key, Body: strings.NewReader("evil"), ChecksumAlgorithm: checksum}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := op.Upload(t.Context(), "code", a); err == nil || !strings.Contains(err.Error(), "so somebody else wrote it") {
+		if _, err := op.Upload(t.Context(), "code", a); err == nil || !strings.Contains(err.Error(), "so another program wrote it") {
 			t.Errorf("%s: %v", checksum, err)
 		}
 	}

@@ -23,7 +23,7 @@ const (
 
 // Ensure creates the artifact bucket if it does not exist: tagged, versioned, private,
 // TLS only, encrypted by S3's default. An existing bucket of streamctl gets the settings
-// that it lacks; all others stay. A bucket that somebody else created stays as it is, and
+// that it lacks; all others stay. A bucket that another team created stays as it is, and
 // Ensure reports the missing settings.
 func (s *Store) Ensure(ctx context.Context) error {
 	exists, err := s.Check(ctx)
@@ -171,7 +171,7 @@ func (s *Store) complete(ctx context.Context) error {
 	return nil
 }
 
-// reportMissing reports the settings that a bucket of somebody else lacks. It changes
+// reportMissing reports the settings that a foreign bucket lacks. It changes
 // nothing.
 func (s *Store) reportMissing(ctx context.Context) error {
 	found, err := s.read(ctx)

@@ -108,7 +108,7 @@ func (s *Store) verify(ctx context.Context, key string, head *s3.HeadObjectOutpu
 		found = base64.StdEncoding.EncodeToString(hash.Sum(nil))
 	}
 	if found != checksum {
-		return fmt.Errorf("upload %s to bucket %s: the existing object has the SHA-256 %s instead of %s, so somebody else wrote it; delete it and run the same command again", key, s.Bucket, found, checksum)
+		return fmt.Errorf("upload %s to bucket %s: the existing object has the SHA-256 %s instead of %s, so another program wrote it; delete it and run the same command again", key, s.Bucket, found, checksum)
 	}
 	return nil
 }
