@@ -92,9 +92,21 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	if o.dryRun {
 		return runPreview(ctx, a, op, d)
 	}
-	outcome, err := op.Run(ctx, d.spec(op.Caller), d.decisions())
+	spec := d.spec(op.Caller)
+	spec.Build = func(ctx context.Context, current stack.Current) (deploy.Build, error) {
+		if err := op.CheckBucket(ctx, spec.ArtifactBucket); err != nil {
+			return deploy.Build{}, err
+		}
+		return d.build(ctx, current)
+	}
+	outcome, err := op.Run(ctx, spec, d.decisions())
 	if err != nil {
 		return err
+	}
+	if outcome.Created || outcome.Changed {
+		if err := op.VerifyCode(ctx, outcome.Stack, d.artifacts, template.FunctionID); err != nil {
+			return err
+		}
 	}
 	d.remember()
 	warning, _ := alarmWarning(ctx, op, v, outcome.Stack)

@@ -12,6 +12,12 @@ import (
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
 
+// stackRole is the name of the stack's role.
+func stackRole(f *awsfake.Fake) string {
+	name, _ := f.PhysicalID("events", "Role")
+	return name
+}
+
 // TestAccountRole destroys a stack that set API Gateway's role for the logs of the
 // account and region. The role is deleted only if no other API uses it.
 func TestAccountRole(t *testing.T) {
@@ -40,6 +46,19 @@ func TestAccountRole(t *testing.T) {
 			f.SetAPIGatewayRole(other)
 			f.AddStage(logs)
 		}, "", other},
+		{"a role that is gone", func(f *awsfake.Fake) { f.RemoveRole(stackRole(f)) }, "", ""},
+		{"a role that is gone, and an API with a log", func(f *awsfake.Fake) {
+			f.RemoveRole(stackRole(f))
+			f.AddStage(logs)
+		}, "stage prod with it", "ours"},
+		{"another team's live role, and ours is gone", func(f *awsfake.Fake) {
+			f.RemoveRole(stackRole(f))
+			f.AddRole("other-team")
+			f.SetAPIGatewayRole(other)
+		}, "", other},
+		{"an unreadable role", func(f *awsfake.Fake) {
+			f.FailCall("iam", "GetRole", 403, "AccessDenied", "not you", 1)
+		}, "could not be reset", "ours"},
 		{"no permission", func(f *awsfake.Fake) {
 			f.FailCall("apigateway", "UpdateAccount", 403, "AccessDeniedException", "not you", 1)
 		}, "could not be reset", "ours"},

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 
@@ -21,90 +22,6 @@ import (
 
 // concurrentUploads is the number of objects that are uploaded at the same time.
 const concurrentUploads = 4
-
-// Ensure creates the artifact bucket if it does not exist: encrypted, versioned,
-// private, TLS only. A bucket of another account is an error: its owner could change
-// the functions' code.
-func (s *Store) Ensure(ctx context.Context) error {
-	bucket := s.Bucket
-	_, err := s.API.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket, ExpectedBucketOwner: &s.Caller.Account})
-	switch httpStatus(err) {
-	case statusMissing:
-		s.Step("Creating bucket %s for the functions' code", bucket)
-		if err := s.create(ctx, bucket); err != nil {
-			return err
-		}
-	case http.StatusForbidden:
-		return fmt.Errorf("use artifact bucket %s: it belongs to another account, or these credentials may not use it; set ArtifactBucket to another name: %w", bucket, err)
-	default:
-		if err != nil {
-			return fmt.Errorf("use artifact bucket %s: %w", bucket, err)
-		}
-	}
-	// Versioning is set last: a bucket with versioning has all other settings.
-	v, err := s.API.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &bucket, ExpectedBucketOwner: &s.Caller.Account})
-	if err != nil {
-		return fmt.Errorf("use artifact bucket %s: %w", bucket, err)
-	}
-	if v.Status == types.BucketVersioningStatusEnabled {
-		return nil
-	}
-	return s.configure(ctx, bucket)
-}
-
-func (s *Store) create(ctx context.Context, bucket string) error {
-	in := &s3.CreateBucketInput{Bucket: &bucket}
-	if s.Caller.Region != "us-east-1" { // which is not a valid constraint
-		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(s.Caller.Region)}
-	}
-	err := s.WhenFree(ctx, "bucket "+bucket, func() error {
-		_, err := s.API.CreateBucket(ctx, in)
-		return err
-	})
-	var mine *types.BucketAlreadyOwnedByYou
-	if err != nil && !errors.As(err, &mine) {
-		return fmt.Errorf("create bucket %s: %w", bucket, err)
-	}
-	return nil
-}
-
-func (s *Store) configure(ctx context.Context, bucket string) error {
-	owner := &s.Caller.Account
-	yes := aws.Bool(true)
-	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Sid":"TlsOnly","Effect":"Deny","Principal":"*","Action":"s3:*",`+
-		`"Resource":["arn:%[1]s:s3:::%[2]s","arn:%[1]s:s3:::%[2]s/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`, s.Caller.Partition(), bucket)
-	steps := []struct {
-		what string
-		run  func() error
-	}{
-		{"block public access", func() error {
-			_, err := s.API.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{Bucket: &bucket, ExpectedBucketOwner: owner,
-				PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: yes, BlockPublicPolicy: yes, IgnorePublicAcls: yes, RestrictPublicBuckets: yes}})
-			return err
-		}},
-		{"encrypt", func() error {
-			_, err := s.API.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: &bucket, ExpectedBucketOwner: owner,
-				ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
-					ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256}}}}})
-			return err
-		}},
-		{"require TLS", func() error {
-			_, err := s.API.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, ExpectedBucketOwner: owner, Policy: &policy})
-			return err
-		}},
-		{"keep versions", func() error {
-			_, err := s.API.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: &bucket, ExpectedBucketOwner: owner,
-				VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
-			return err
-		}},
-	}
-	for _, step := range steps {
-		if err := s.WhenFree(ctx, "bucket "+bucket, step.run); err != nil {
-			return fmt.Errorf("%s in bucket %s: %w", step.what, bucket, err)
-		}
-	}
-	return nil
-}
 
 // Upload uploads the artifacts that are not in the bucket, and returns the names
 // of their functions. After an interruption, it uploads the missing ones.
@@ -145,28 +62,55 @@ func (s *Store) Upload(ctx context.Context, artifacts []artifact.Artifact) (sent
 func (s *Store) put(ctx context.Context, key, contentType string, body []byte) (sent bool, err error) {
 	bucket := s.Bucket
 	owner := &s.Caller.Account
-	head, err := s.API.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: owner})
+	sum := sha256.Sum256(body)
+	checksum := base64.StdEncoding.EncodeToString(sum[:])
+	head, err := s.API.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: owner, ChecksumMode: types.ChecksumModeEnabled})
 	if err == nil {
-		if size := aws.ToInt64(head.ContentLength); size != int64(len(body)) {
-			return false, fmt.Errorf("upload %s: the existing object has %d bytes instead of %d; delete it and run the same command again", key, size, len(body))
-		}
-		return false, nil
+		return false, s.verify(ctx, key, head, len(body), checksum)
 	}
 	if httpStatus(err) != statusMissing {
 		return false, fmt.Errorf("look for %s in bucket %s: %w", key, bucket, err)
 	}
-	sum := sha256.Sum256(body)
 	_, err = s.API.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &bucket, Key: &key, ExpectedBucketOwner: owner, Body: bytes.NewReader(body), ContentType: &contentType,
-		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])), IfNoneMatch: aws.String("*"),
+		ChecksumSHA256: &checksum, IfNoneMatch: aws.String("*"),
 	})
-	if httpStatus(err) == http.StatusPreconditionFailed { // another run has uploaded the same content
-		return false, nil
+	if httpStatus(err) == http.StatusPreconditionFailed { // another run was faster
+		head, err := s.API.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: owner, ChecksumMode: types.ChecksumModeEnabled})
+		if err != nil {
+			return false, fmt.Errorf("look for %s in bucket %s: %w", key, bucket, err)
+		}
+		return false, s.verify(ctx, key, head, len(body), checksum)
 	}
 	if err != nil {
 		return false, fmt.Errorf("upload %s to bucket %s: %w", key, bucket, err)
 	}
 	return true, nil
+}
+
+// verify compares an object of the bucket with the content that belongs to its key: a
+// key is only a name, and others may write to the bucket.
+func (s *Store) verify(ctx context.Context, key string, head *s3.HeadObjectOutput, size int, checksum string) error {
+	if n := aws.ToInt64(head.ContentLength); n != int64(size) {
+		return fmt.Errorf("upload %s to bucket %s: the existing object has %d bytes instead of %d; delete it and run the same command again", key, s.Bucket, n, size)
+	}
+	found := aws.ToString(head.ChecksumSHA256)
+	if found == "" { // uploaded by another program
+		out, err := s.API.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key, ExpectedBucketOwner: &s.Caller.Account})
+		if err != nil {
+			return fmt.Errorf("read %s in bucket %s: %w", key, s.Bucket, err)
+		}
+		hash := sha256.New()
+		_, err = io.Copy(hash, io.LimitReader(out.Body, int64(size)+1))
+		if err = errors.Join(err, out.Body.Close()); err != nil {
+			return fmt.Errorf("read %s in bucket %s: %w", key, s.Bucket, err)
+		}
+		found = base64.StdEncoding.EncodeToString(hash.Sum(nil))
+	}
+	if found != checksum {
+		return fmt.Errorf("upload %s to bucket %s: the existing object has the SHA-256 %s instead of %s, so another program wrote it; delete it and run the same command again", key, s.Bucket, found, checksum)
+	}
+	return nil
 }
 
 // UploadTemplate uploads a template and returns its URL.

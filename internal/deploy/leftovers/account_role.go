@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	gateway2 "github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
@@ -42,20 +43,28 @@ func (l *Leftovers) AccountRole(ctx context.Context, left []stack.Leftover) []st
 }
 
 // resetAccountRole resets the account's role if it is this one, and deletes the
-// role. If it does neither, it returns the reason.
+// role. If it does neither, it returns the reason. The role may be gone already, and
+// the account still points to it.
 func (l *Leftovers) resetAccountRole(ctx context.Context, role string) (why string, err error) {
 	account, err := l.Gateway.GetAccount(ctx, &apigateway.GetAccountInput{})
 	if err != nil {
 		return "", fmt.Errorf("read the settings of API Gateway: %w", err)
 	}
+	arn := aws.ToString(account.CloudwatchRoleArn)
 	found, err := l.Roles.GetRole(ctx, &iam.GetRoleInput{RoleName: &role})
-	if err != nil {
+	dead := stack.Code(err) == "NoSuchEntity"
+	switch {
+	case dead && !strings.HasSuffix(arn, "/"+role): // nothing points to it
+		return "", nil
+	case dead:
+		found = &iam.GetRoleOutput{Role: &iamtypes.Role{Arn: &arn}}
+	case err != nil:
 		return "", fmt.Errorf("read role %s: %w", role, err)
 	}
 	if used := found.Role.RoleLastUsed; used != nil && used.Region != nil && *used.Region != l.Caller.Region {
 		return "API Gateway in " + *used.Region + " used this role too", nil
 	}
-	if aws.ToString(account.CloudwatchRoleArn) == aws.ToString(found.Role.Arn) {
+	if arn == aws.ToString(found.Role.Arn) {
 		user, err := l.loggingStage(ctx)
 		if err != nil {
 			return "", err
@@ -74,6 +83,9 @@ func (l *Leftovers) resetAccountRole(ctx context.Context, role string) (why stri
 		if err != nil {
 			return "", fmt.Errorf("reset the role: %w", err)
 		}
+	}
+	if dead {
+		return "", nil
 	}
 	return "", l.deleteRole(ctx, role)
 }

@@ -92,7 +92,7 @@ func (v *View) makeStandIn(r cfn.Resource, attribute string, property func(strin
 	generated := v.stack.Name + "-" + r.ID + "-" + strings.ToUpper(hex.EncodeToString(hash(v.stack.ID + r.ID))[:12])
 	sum := hex.EncodeToString(hash(v.stack.ID + r.ID + "id"))
 	// The form of CloudFormation's bucket names: small letters, at most 63.
-	bucket := strings.ToLower(v.stack.Name[:min(24, len(v.stack.Name))] + "-" + r.ID[:min(24, len(r.ID))] + "-" + sum[:12])
+	bucket := strings.ToLower(v.stack.Name[:min(25, len(v.stack.Name))] + "-" + r.ID[:min(24, len(r.ID))] + "-" + sum[:12])
 	fill := strings.NewReplacer("{p}", v.stack.Partition, "{r}", v.stack.Region, "{a}", account, "{logical}", logical, "{hash}", sum[:17], "{uuid}", guid(sum), "{bucket}", bucket)
 	expand := func(pattern, id string) string {
 		out := strings.ReplaceAll(fill.Replace(pattern), "{id}", id)

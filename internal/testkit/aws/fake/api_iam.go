@@ -41,6 +41,17 @@ func (f iamAPI) serve(w http.ResponseWriter, r *request) {
 	wire.WriteQuery(w, iamNamespace, r.call.Action, out...)
 }
 
+// AddRole adds another team's role, which API Gateway may use.
+func (f Surroundings) AddRole(name string) {
+	f.registry.put(&physical{
+		kind: "AWS::IAM::Role", id: name, props: map[string]any{"AssumeRolePolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{}}},
+		attrs: map[string]any{"Arn": "arn:aws:iam::" + f.options.Account + ":role/" + name, "RoleId": "AROA" + name},
+	})
+}
+
+// RemoveRole deletes a role outside its stack: whatever refers to it keeps a dead name.
+func (f Surroundings) RemoveRole(name string) { f.registry.remove("AWS::IAM::Role", name) }
+
 func noSuchEntity(message string) error {
 	return &wire.Error{Status: http.StatusNotFound, Code: "NoSuchEntity", Message: message}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // delay waits as long as a handler of a resource type takes. A handler that would take
-// longer than its timeout fails at once.
+// longer than its timeout fails immediately.
 func (s *Service) delay(ctx context.Context, resourceType, handler string) error {
 	if s.options.Delay == nil {
 		return ctx.Err()

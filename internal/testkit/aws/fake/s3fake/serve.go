@@ -61,6 +61,10 @@ func (s *Store) serve(w http.ResponseWriter, r *http.Request, o Operation, body 
 	if err != nil {
 		return err
 	}
+	if b.region != "" && b.region != s.region {
+		w.Header().Set("X-Amz-Bucket-Region", b.region)
+		return refuse(http.StatusMovedPermanently, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.")
+	}
 	if o.Action == "PutObject" && b.denied("s3:PutObject", o.Resource()) {
 		return refuse(http.StatusForbidden, "AccessDenied", "User is not authorized to perform: s3:PutObject on resource: "+o.Resource()+" with an explicit deny in a resource-based policy")
 	}
@@ -86,7 +90,12 @@ func (s *Store) createBucket(w http.ResponseWriter, r *http.Request, name string
 	if len(name) < 3 || len(name) > 63 || strings.ToLower(name) != name || strings.Contains(name, "_") {
 		return refuse(http.StatusBadRequest, "InvalidBucketName", "The specified bucket is not valid.")
 	}
-	var location struct{ LocationConstraint string }
+	var location struct {
+		LocationConstraint string
+		Tags               struct {
+			Tag []struct{ Key, Value string }
+		}
+	}
 	if len(body) > 0 {
 		if err := xml.Unmarshal(body, &location); err != nil {
 			return malformed()
@@ -105,11 +114,25 @@ func (s *Store) createBucket(w http.ResponseWriter, r *http.Request, name string
 		if r.Header.Get("X-Amz-Bucket-Object-Lock-Enabled") == "true" {
 			b.versioning = "Enabled"
 		}
+		if tags := location.Tags.Tag; len(tags) > 0 {
+			b.settings["tagging"] = tagSet(tags)
+		}
 		s.buckets[name] = b
 	}
 	w.Header().Set("Location", "/"+name)
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// tagSet is the body of GetBucketTagging for the tags of CreateBucket.
+func tagSet(tags []struct{ Key, Value string }) []byte {
+	set := wire.Group("TagSet")
+	for _, t := range tags {
+		set.Children = append(set.Children, wire.Group("Tag", wire.Text("Key", t.Key), wire.Text("Value", t.Value)))
+	}
+	var b strings.Builder
+	wire.Group("Tagging"+namespace, set).Write(&b)
+	return []byte(b.String())
 }
 
 func (s *Store) serveBucket(w http.ResponseWriter, r *http.Request, o Operation, b *bucket, body []byte) error {

@@ -29,6 +29,7 @@ func New(account, region string) *Store {
 
 type bucket struct {
 	name       string
+	region     string // empty for the store's
 	created    time.Time
 	versioning string // "", Enabled or Suspended
 	keys       map[string][]*version
@@ -76,6 +77,35 @@ func (s *Store) CreateBucket(name string) error {
 		uploads: map[string]*upload{}, settings: map[string][]byte{},
 	}
 	return nil
+}
+
+// SetRegion moves a bucket to another region, whose endpoint this is not: every call
+// for it gets a redirect.
+func (s *Store) SetRegion(name, region string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(name)
+	if err != nil {
+		return err
+	}
+	b.region = region
+	return nil
+}
+
+// Settings returns copies of a bucket's stored subresources, by query name, and its
+// versioning.
+func (s *Store) Settings(name string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(name)
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{"versioning": b.versioning}
+	for query, body := range b.settings {
+		out[query] = string(body)
+	}
+	return out
 }
 
 // SetVersioning sets Enabled or Suspended.
