@@ -344,7 +344,6 @@ func (r *run) undoCreate(ctx context.Context, canceled *stack.CanceledError, s s
 	if err != nil {
 		return errors.Join(canceled, err)
 	}
-	plan := Plan{Stack: s, Resources: remains.Resources}
 	if s.Status == stack.StatusDeleteComplete {
 		u := &undo{parts: r.parts, plan: remains}
 		if len(remains.Doubts) == 0 && !r.hasSnapshot(ctx, remains) { // otherwise the key is needed to read it
@@ -360,6 +359,7 @@ func (r *run) undoCreate(ctx context.Context, canceled *stack.CanceledError, s s
 	if len(remains.Doubts) == 0 {
 		left, err = (&undo{parts: r.parts, plan: remains}).run(ctx)
 	} else {
+		var plan Plan
 		if plan, err = r.plan(ctx, s.ID, DestroyOptions{LiftProtection: true}); err != nil {
 			return errors.Join(canceled, err)
 		}
