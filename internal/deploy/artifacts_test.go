@@ -56,7 +56,7 @@ func TestArtifactBucket(t *testing.T) {
 // TestInterruptedBucket finds a bucket without the settings of a complete run.
 func TestInterruptedBucket(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	fake.FailCall("s3", "PutBucketPolicy", http.StatusInternalServerError, "InternalError", "no", 100)
+	fake.FailCall("s3", "PutBucketPolicy", http.StatusForbidden, "AccessDenied", "no", 1)
 	if err := ensure(t.Context(), op, "half"); err == nil {
 		t.Fatal("the first run was not interrupted")
 	}
