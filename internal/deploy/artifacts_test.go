@@ -15,6 +15,7 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/deploy"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/s3fake"
 )
 
 func TestArtifactBucket(t *testing.T) {
@@ -55,7 +56,7 @@ func TestArtifactBucket(t *testing.T) {
 // TestInterruptedBucket finds a bucket without the settings of a complete run.
 func TestInterruptedBucket(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	fake.FailCall("s3", "PutBucketPolicy", http.StatusInternalServerError, "InternalError", "no", 100)
+	fake.FailCall("s3", "PutBucketPolicy", http.StatusForbidden, "AccessDenied", "no", 1)
 	if err := ensure(t.Context(), op, "half"); err == nil {
 		t.Fatal("the first run was not interrupted")
 	}
@@ -110,11 +111,11 @@ func TestNamedBucketStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	configure(t, op, "theirs", theirPolicy, s3types.Tag{Key: aws.String("Team"), Value: aws.String("data")})
-	before := fake.Objects().Settings("theirs")
+	before := s3fake.Settings(fake.Objects(), "theirs")
 	if sent, err := op.Upload(t.Context(), "theirs", []artifact.Artifact{artifact.New("ingest", []byte("a"))}); err != nil || len(sent) != 1 {
 		t.Fatalf("%v, %v", sent, err)
 	}
-	if after := fake.Objects().Settings("theirs"); !maps.Equal(before, after) {
+	if after := s3fake.Settings(fake.Objects(), "theirs"); !maps.Equal(before, after) {
 		t.Errorf("the settings were\n%v\nand are\n%v", before, after)
 	}
 	if story := lines.String(); !strings.Contains(story, "was not created by streamctl and stays as it is; it lacks a block of public access, a policy that denies requests without TLS, versioning") {
@@ -130,7 +131,7 @@ func TestEarlierBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	configure(t, op, earlier, theirPolicy, s3types.Tag{Key: aws.String("Team"), Value: aws.String("data")})
-	encryption := fake.Objects().Settings(earlier)["encryption"]
+	encryption := s3fake.Settings(fake.Objects(), earlier)["encryption"]
 	for range 2 { // the second run changes nothing
 		if err := ensure(t.Context(), op, earlier); err != nil {
 			t.Fatal(err)
@@ -147,7 +148,7 @@ func TestEarlierBucket(t *testing.T) {
 	if want := map[string]string{"Team": "data", "streamctl": "artifacts"}; !maps.Equal(got, want) {
 		t.Errorf("tags %v, want %v", got, want)
 	}
-	settings := fake.Objects().Settings(earlier)
+	settings := s3fake.Settings(fake.Objects(), earlier)
 	if settings["encryption"] != encryption || settings["versioning"] != "Enabled" {
 		t.Errorf("settings %v", settings)
 	}
@@ -168,7 +169,7 @@ func TestEarlierBucket(t *testing.T) {
 // TestBucketInAnotherRegion reports the region of the bucket before anything is uploaded.
 func TestBucketInAnotherRegion(t *testing.T) {
 	op, fake, _ := operator(t, awsfake.Options{})
-	if err := errors.Join(fake.Objects().CreateBucket("far"), fake.Objects().SetRegion("far", "eu-west-1")); err != nil {
+	if err := errors.Join(fake.Objects().CreateBucket("far"), s3fake.SetRegion(fake.Objects(), "far", "eu-west-1")); err != nil {
 		t.Fatal(err)
 	}
 	err := ensure(t.Context(), op, "far")

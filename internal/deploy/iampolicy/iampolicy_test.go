@@ -105,6 +105,14 @@ func allowed(t *testing.T, documents [][]byte) map[string]bool {
 	return out
 }
 
+// reason is the text after "not needed, because".
+func (u exemption) reason() string {
+	if u.because != "" {
+		return u.because
+	}
+	return "no template sets " + strings.Join(u.properties, " or ")
+}
+
 // TestPolicyCoversHandlers compares the policy of every template with the permissions of
 // CloudFormation's handlers, by type. It prints the table, and the actions that are not
 // needed with the reasons.

@@ -24,14 +24,6 @@ func (u exemption) covers(resourceType, action string) bool {
 	})
 }
 
-// reason is the text after "not needed, because".
-func (u exemption) reason() string {
-	if u.because != "" {
-		return u.because
-	}
-	return "no template sets " + strings.Join(u.properties, " or ")
-}
-
 // Reasons of exemptions without a property.
 const (
 	notAnAction = "IAM has no action of this name"

@@ -81,7 +81,7 @@ func (s *Store) CreateBucket(name string) error {
 
 // SetRegion moves a bucket to another region, whose endpoint this is not: every call
 // for it gets a redirect.
-func (s *Store) SetRegion(name, region string) error {
+func SetRegion(s *Store, name, region string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.bucket(name)
@@ -94,7 +94,7 @@ func (s *Store) SetRegion(name, region string) error {
 
 // Settings returns copies of a bucket's stored subresources, by query name, and its
 // versioning.
-func (s *Store) Settings(name string) map[string]string {
+func Settings(s *Store, name string) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.bucket(name)
