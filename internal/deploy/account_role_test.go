@@ -6,6 +6,9 @@ import (
 	"os"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 )
@@ -44,6 +47,23 @@ func TestLiveAccountRoleIsKept(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a failed create", func(t *testing.T) {
+		op, fake, _ := operator(t, awsfake.Options{})
+		r := request(t, "one", false)
+		body, err := os.ReadFile("testdata/account.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Template = bytes.Replace(body, []byte("  Topic:\n"), []byte("  Topic:\n    DependsOn: Account\n"), 1)
+		fake.FailResource("Topic", "the topic says no")
+		if _, err := run(t.Context(), op, r); err == nil {
+			t.Fatal("the create succeeded")
+		}
+		account, err := op.APIGateway.GetAccount(t.Context(), &apigateway.GetAccountInput{})
+		if err != nil || aws.ToString(account.CloudwatchRoleArn) != "" {
+			t.Errorf("the account's role is %q, %v; it was empty before", aws.ToString(account.CloudwatchRoleArn), err)
+		}
+	})
 	t.Run("another stack's, and the stack's own", func(t *testing.T) {
 		op, fake, _ := operator(t, awsfake.Options{})
 		r := request(t, "one", false)

@@ -1,9 +1,11 @@
 package fake
 
 import (
+	"context"
 	"net/http"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/cfn"
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
 )
 
@@ -42,4 +44,21 @@ func (f gatewayAPI) describeAPI(id string) (any, error) {
 		}
 	}
 	return out, nil
+}
+
+// changeTLS puts an API into UPDATING if its TLS settings change, for
+// Options.APIUpdate. A second change, also that of a rollback, is rejected until then.
+func changeTLS(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
+	p, ok := f.registry.find("AWS::ApiGateway::RestApi", r.PhysicalID)
+	same := func(name string) bool { return str(p.props, name) == str(r.Properties, name) }
+	if !ok || same("SecurityPolicy") && same("EndpointAccessMode") {
+		return nil, nil
+	}
+	if f.gateway.apiStatus(r.PhysicalID) == apiUpdating {
+		return nil, handlerError("ApiGateway", 409, apiBusy(r.PhysicalID).Error(), "ResourceConflict")
+	}
+	if f.options.APIUpdate > 0 {
+		f.stores.enter(apiPhase(r.PhysicalID), f.options.APIUpdate, apiUpdating)
+	}
+	return nil, nil
 }

@@ -59,6 +59,9 @@ type Options struct {
 	// Delay returns how long each lifecycle step of a resource type takes; nil
 	// means no delay.
 	Delay func(resourceType string) time.Duration
+	// APIUpdate is how long a REST API is UPDATING after a change of its TLS settings,
+	// about 15 minutes on AWS; 0 skips that status.
+	APIUpdate time.Duration
 	// DatabaseStep is how long an instance is creating, then backing-up, and later
 	// modifying or deleting; 5 ms if zero.
 	DatabaseStep time.Duration

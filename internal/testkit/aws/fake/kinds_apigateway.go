@@ -18,7 +18,7 @@ const badLogRole = "The role ARN does not have required permissions configured. 
 func apiGatewayKinds() map[string]kind {
 	return map[string]kind{
 		"AWS::ApiGateway::RestApi": {
-			id: short, check: checkRestAPI, attributes: map[string]string{"RestApiId": "{id}", "RootResourceId": ""},
+			id: short, check: checkRestAPI, update: changeTLS, attributes: map[string]string{"RestApiId": "{id}", "RootResourceId": ""},
 			create: func(_ context.Context, f *account, r cfn.Request) (map[string]any, error) {
 				return map[string]any{"RootResourceId": rootOf(r.PhysicalID)}, nil
 			},
@@ -82,7 +82,14 @@ func apiGatewayKinds() map[string]kind {
 				f.apis.setAccountRole(str(r.Properties, "CloudWatchRoleArn"))
 				return nil
 			},
-			// Deleting it changes nothing: the region keeps pointing at the role.
+			// Its delete handler may patch the account, so it is taken to reset the
+			// setting, unless another role is set by now.
+			remove: func(_ context.Context, f *account, r cfn.Request) error {
+				if f.apis.accountRole() == str(r.Properties, "CloudWatchRoleArn") {
+					f.apis.setAccountRole("")
+				}
+				return nil
+			},
 		},
 	}
 }
@@ -114,6 +121,9 @@ func checkRestAPI(_ *account, r cfn.Request) error {
 	}
 	if r.Properties["Body"] != nil {
 		return errors.New("the fake does not support an OpenAPI Body")
+	}
+	if (str(r.Properties, "SecurityPolicy") == "") != (str(r.Properties, "EndpointAccessMode") == "") {
+		return handlerError("ApiGateway", 400, "SecurityPolicy and EndpointAccessMode must be specified together", "InvalidRequest")
 	}
 	return nil
 }

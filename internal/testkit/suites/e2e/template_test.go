@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"cmp"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,13 +17,14 @@ import (
 func TestBriefCreateWithCommonSettings(t *testing.T) {
 	have(t, "aws")
 	w := newWorkplace(t, "")
-	w.set(`StackName: common
+	const common = `StackName: common
 AlarmEmail: oncall@example.com
 AvailabilityZones: 3
 CorsAllowedOrigins: [https://www.example.com]
 Metrics: [{Name: revenue, EventType: purchase, Sum: properties.amount, By: [properties.currency]}]
 PermissionsBoundaryArn: arn:aws:iam::123456789012:policy/boundary
-` + soon)
+`
+	w.set(common + soon)
 	w.streamctl("package").want(0)
 	r := w.streamctl("render").want(0)
 	if err := os.WriteFile(w.dir+"/main.yaml", []byte(r.stdout), 0o644); err != nil {
@@ -41,6 +44,18 @@ PermissionsBoundaryArn: arn:aws:iam::123456789012:policy/boundary
 		t.Errorf("a confirmed subscription is reported as missing:\n%s", r.stderr)
 	}
 	w.deployed("common").exercise()
+	w.platform.Fake.ResetCalls()
+	w.set(common + "ThrottleRate: 500\n" + soon)
+	w.streamctl("deploy", "--dry-run").want(0).says("Modify ApiStage (AWS::ApiGateway::Stage)")
+	var writes []string
+	for _, c := range w.platform.Fake.Calls() {
+		if action := cmp.Or(c.Operation, c.Action); c.Principal == awsfake.PrincipalUser && !readCall.MatchString(action) {
+			writes = append(writes, action)
+		}
+	}
+	if want := []string{"CreateChangeSet", "DeleteChangeSet"}; !slices.Equal(writes, want) {
+		t.Errorf("deploy --dry-run called %v, want %v", writes, want)
+	}
 	w.streamctl("destroy", "--yes", "--lift-protection", "--no-drain").want(8)
 }
 
@@ -87,10 +102,7 @@ func (w *workplace) onlyReads() {
 			if c.Principal != awsfake.PrincipalUser {
 				continue
 			}
-			action := c.Action
-			if c.Operation != "" {
-				action = c.Operation
-			}
+			action := cmp.Or(c.Operation, c.Action)
 			calls[c.Service+":"+action]++
 			if !readCall.MatchString(action) {
 				w.t.Errorf("%v called %s:%s", args, c.Service, action)
