@@ -20,9 +20,6 @@ type AlarmReceivers struct {
 // pendingARN is the ARN of every subscription that is not confirmed.
 const pendingARN = "PendingConfirmation"
 
-// maxSubscriptionPages bounds the listing of a topic, 100 subscriptions per page.
-const maxSubscriptionPages = 20
-
 // AlarmReceivers reads the subscriptions of the stack's alarm topic. A stack without
 // the topic's output has none.
 func (o *Operator) AlarmReceivers(ctx context.Context, s stack.Stack) (AlarmReceivers, error) {
@@ -33,8 +30,8 @@ func alarmReceivers(ctx context.Context, api *sns.Client, topic string) (out Ala
 	if topic == "" {
 		return out, nil
 	}
-	pages := sns.NewListSubscriptionsByTopicPaginator(api, &sns.ListSubscriptionsByTopicInput{TopicArn: &topic})
-	for page := 0; pages.HasMorePages() && page < maxSubscriptionPages; page++ {
+	pages := stack.Limit("subscriptions of topic "+topic, sns.NewListSubscriptionsByTopicPaginator(api, &sns.ListSubscriptionsByTopicInput{TopicArn: &topic}))
+	for pages.HasMorePages() {
 		list, err := pages.NextPage(ctx)
 		if err != nil {
 			return out, fmt.Errorf("list subscriptions of topic %s: %w", topic, err)

@@ -134,7 +134,8 @@ func (l *Leftovers) loggingStage(ctx context.Context) (string, error) {
 			}
 		}
 	}
-	for token := (*string)(nil); ; {
+	var token *string
+	for range stack.MaxPages {
 		page, err := l.WebSockets.GetApis(ctx, &apigatewayv2.GetApisInput{NextToken: token})
 		if err != nil {
 			return "", fmt.Errorf("list the WebSocket APIs: %w", err)
@@ -151,6 +152,7 @@ func (l *Leftovers) loggingStage(ctx context.Context) (string, error) {
 			return "", nil
 		}
 	}
+	return "", &stack.PagesError{What: "WebSocket APIs"}
 }
 
 func restLogs(s gateway.Stage) bool {
@@ -166,7 +168,8 @@ func restLogs(s gateway.Stage) bool {
 }
 
 func (l *Leftovers) webSocketLogs(ctx context.Context, api gateway2.Api) (string, error) {
-	for token := (*string)(nil); ; {
+	var token *string
+	for range stack.MaxPages {
 		page, err := l.WebSockets.GetStages(ctx, &apigatewayv2.GetStagesInput{ApiId: api.ApiId, NextToken: token})
 		if err != nil {
 			return "", fmt.Errorf("list the stages of API %s: %w", aws.ToString(api.ApiId), err)
@@ -187,4 +190,5 @@ func (l *Leftovers) webSocketLogs(ctx context.Context, api gateway2.Api) (string
 			return "", nil
 		}
 	}
+	return "", &stack.PagesError{What: "stages of API " + aws.ToString(api.ApiId)}
 }

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// maxPages bounds the pages of a list, which CloudFormation and the other services never
+// MaxPages bounds the pages of a list, which CloudFormation and the other services never
 // reach with the resources of a stack: a response that refers to itself would be read
 // forever.
-const maxPages = 1000
+const MaxPages = 1000
 
 // Pager reads a list in pages; the SDK's paginators satisfy it.
 type Pager[Page, Options any] interface {
@@ -16,7 +16,7 @@ type Pager[Page, Options any] interface {
 	NextPage(context.Context, ...func(Options)) (Page, error)
 }
 
-// Limited is a Pager with at most maxPages pages; the next one is a *PagesError.
+// Limited is a Pager with at most MaxPages pages; the next one is a *PagesError.
 type Limited[Page, Options any] struct {
 	pager Pager[Page, Options]
 	what  string
@@ -33,7 +33,7 @@ func (l *Limited[Page, Options]) HasMorePages() bool { return l.pager.HasMorePag
 
 // NextPage reads the next page.
 func (l *Limited[Page, Options]) NextPage(ctx context.Context) (Page, error) {
-	if l.n++; l.n > maxPages {
+	if l.n++; l.n > MaxPages {
 		var none Page
 		return none, &PagesError{What: l.what}
 	}
@@ -44,7 +44,7 @@ func (l *Limited[Page, Options]) NextPage(ctx context.Context) (Page, error) {
 type PagesError struct{ What string }
 
 func (e *PagesError) Error() string {
-	return fmt.Sprintf("%s: the list has more than %d pages", e.What, maxPages)
+	return fmt.Sprintf("%s: the list has more than %d pages", e.What, MaxPages)
 }
 
 // Hint is the next step for a user.
