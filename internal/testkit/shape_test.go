@@ -28,14 +28,13 @@ const (
 // largeTypes and largeFiles exceed the limits, each with the reason. An
 // unnecessary entry fails the test.
 var largeTypes, largeFiles = map[string]string{
-	"internal/local/pgserver.cluster":        "a state machine: each method is one step of a PostgreSQL server's life",
-	"internal/local/stream.Stream":           "one lock over all shards; half of the methods are Kinesis's API",
-	"internal/template.Template":             "a builder: an add method per group of resources",
-	"internal/testkit/aws/audit.View":        "read-only questions about one rendered template",
-	"internal/testkit/aws/fake/s3fake.Store": "S3 in memory: a method per call, and per state that a test sets up",
-	"internal/testkit/suites/chaos.World":    "the chaos suite's whole world; its faults share one state",
-	"internal/warehouse.DB":                  "one connection pool; functions declare the few methods that each needs",
-	"internal/warehouse.load":                "one transaction; its steps share the rejected rows",
+	"internal/local/pgserver.cluster":     "a state machine: each method is one step of a PostgreSQL server's life",
+	"internal/local/stream.Stream":        "one lock over all shards; half of the methods are Kinesis's API",
+	"internal/template.Template":          "a builder: an add method per group of resources",
+	"internal/testkit/aws/audit.View":     "read-only questions about one rendered template",
+	"internal/testkit/suites/chaos.World": "the chaos suite's whole world; its faults share one state",
+	"internal/warehouse.DB":               "one connection pool; functions declare the few methods that each needs",
+	"internal/warehouse.load":             "one transaction; its steps share the rejected rows",
 }, map[string]string{}
 
 // sized is a name with a count.
