@@ -181,6 +181,7 @@ func (a *apis) integrate(x *exchange) *gateway.Refusal {
 		return &gateway.TimedOut
 	case o := <-done:
 		if o.err != nil || o.res.functionError != "" || !gateway.WriteAnswer(x.w, o.res.payload) {
+			a.fake.options.Log.WarnContext(ctx, "function failed behind an API", "function", fn.name, "err", o.err, "response", string(o.res.payload))
 			return &gateway.Broken
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
@@ -54,7 +55,9 @@ func start(t testing.TB) *platform.Platform {
 		}
 		shared.err = os.Chmod(shared.dir, 0o755) // PostgreSQL runs as another user
 		if shared.err == nil {
-			shared.platform, shared.err = platform.Start(context.Background(), platform.Options{Dir: shared.dir})
+			shared.platform, shared.err = platform.Start(context.Background(), platform.Options{
+				Dir: shared.dir, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			})
 		}
 	})
 	if shared.err != nil {

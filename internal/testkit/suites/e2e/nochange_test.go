@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
@@ -13,6 +14,7 @@ import (
 // stopped.
 func TestNoChange(t *testing.T) {
 	w := newWorkplace(t, "")
+	w.platform.Fake.SetAPIGatewayRole("") // an earlier stack may have left one: the account would be read too
 	w.variables("StackName: nochange\n")
 	deploy := func(more ...string) result {
 		return w.streamctl(append([]string{"deploy", "--env", "development"}, more...)...)
@@ -27,9 +29,9 @@ func TestNoChange(t *testing.T) {
 			calls = append(calls, c.Service+":"+c.Operation)
 		}
 	}
-	// The remaining calls run concurrently: they check what an interrupted
-	// destroy may have left.
-	want := []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:GetTemplate", "apigateway:GetStage", "cloudformation:DescribeStackResource", "lambda:ListEventSourceMappings", "s3:GetBucketPolicy"}
+	// The remaining calls check what an interrupted destroy may have left, that
+	// the artifact bucket is in the stack's region, and who receives the alarms.
+	want := []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:GetTemplate", "apigateway:GetStage", "cloudformation:DescribeStackResource", "lambda:ListEventSourceMappings", "s3:GetBucketPolicy", "s3:HeadBucket", "sns:ListSubscriptionsByTopic"}
 	slices.Sort(calls[min(3, len(calls)):])
 	if !slices.Equal(calls, want) {
 		t.Errorf("calls %v, want %v: %+v", calls, want, w.platform.Fake.Calls())
@@ -41,7 +43,11 @@ func TestNoChange(t *testing.T) {
 	w.stopReading("nochange")
 	w.aws("apigateway", "create-deployment", "--rest-api-id", w.deployed("nochange", "--env", "development").outputs["ApiGatewayId"], "--stage-name", "prod").want(0)
 	w.streamctl("status", "--env", "development").want(0).says("ProcessorMapping is disabled").says("which is not the stack's").says("`streamctl deploy` restores it")
-	deploy().want(0).says("which was disabled").says("Pointing stage prod").says("Updated stack nochange.")
+	deploy().want(0).says("Pointing stage prod").says("Updated stack nochange.")
+	// The tags changed the mapping too, so the update enabled it.
+	if r := w.streamctl("status", "--env", "development").want(0); strings.Contains(r.stdout+r.stderr, "ProcessorMapping is disabled") {
+		t.Errorf("the mapping is still disabled:\n%s\n%s", r.stdout, r.stderr)
+	}
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
 

@@ -2,8 +2,10 @@ package e2e_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/streamctl/streamctl/internal/artifact"
@@ -86,8 +88,6 @@ func (w *workplace) nextVersion(migration string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, key := range m.Keys() {
-		w.platform.BuildFrom(root, key)
-	}
+	w.t.Cleanup(w.platform.BuildFrom(root, slices.Collect(maps.Values(m.Keys()))...))
 	return root
 }

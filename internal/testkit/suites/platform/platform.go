@@ -116,12 +116,21 @@ func (p *Platform) bootstrap(ctx context.Context, codeKey string) (string, error
 }
 
 // BuildFrom declares that the code of some keys was built from another
-// checkout, so that this machine's builds use it too.
-func (p *Platform) BuildFrom(root string, codeKeys ...string) {
+// checkout, so that this machine's builds use it too, until the returned
+// function is called: the same key may come from the platform's own checkout.
+func (p *Platform) BuildFrom(root string, codeKeys ...string) (end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, key := range codeKeys {
 		p.sources[key] = root
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, key := range codeKeys {
+			delete(p.sources, key)
+			delete(p.programs, key)
+		}
 	}
 }
 
