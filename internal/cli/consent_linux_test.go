@@ -113,20 +113,9 @@ func (s *session) await(text string) {
 // variables files.
 func standInWithFunctions(t *testing.T) (source, dir string) {
 	t.Helper()
-	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir(), Answer: answered})
+	startStandIn(t, awsfake.Options{Answer: answered}, "CI=", "NO_COLOR=1", "TERM=dumb")
+	source, err := artifact.FindSource(".")
 	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := fake.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, pair := range append(fake.Environment(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "CI=", "NO_COLOR=1", "TERM=dumb") {
-		name, value, _ := strings.Cut(pair, "=")
-		t.Setenv(name, value)
-	}
-	if source, err = artifact.FindSource("."); err != nil {
 		t.Fatal(err)
 	}
 	return source, t.TempDir()

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -94,10 +93,7 @@ func TestEvents(t *testing.T) {
 // TestEventsOfAnother follows a create and a delete started by another operator.
 func TestEventsOfAnother(t *testing.T) {
 	fake, run := events(t, awsfake.Options{Delay: func(string) time.Duration { return 200 * time.Millisecond }})
-	stacks := cfn.NewFromConfig(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, ""),
-	})
+	stacks := stacksOf(fake)
 	const body = `{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}, "Bucket": {"Type": "AWS::S3::Bucket", "DependsOn": "Topic"}}}`
 	if _, err := stacks.CreateStack(t.Context(), &cfn.CreateStackInput{StackName: aws.String("shown"), TemplateBody: aws.String(body)}); err != nil {
 		t.Fatal(err)
@@ -120,22 +116,9 @@ func TestEventsOfAnother(t *testing.T) {
 // output, each of which the schema must allow.
 func events(t *testing.T, o awsfake.Options) (fake *awsfake.Fake, run func(code int, args ...string) []eventLine) {
 	t.Helper()
-	o.Dir = t.TempDir()
 	o.Answer = answered
-	fake, err := awsfake.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := fake.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
 	const secret = "Events-Password-123"
-	for _, pair := range append(fake.Environment(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "STREAMCTL_DATABASE_PASSWORD="+secret) {
-		name, value, _ := strings.Cut(pair, "=")
-		t.Setenv(name, value)
-	}
+	fake = startStandIn(t, o, "STREAMCTL_DATABASE_PASSWORD="+secret)
 	dir := t.TempDir()
 	for file, text := range map[string]string{
 		"variables.yaml": "Environment: development\nStackName: shown\n",

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"gopkg.in/yaml.v3"
 
@@ -148,26 +147,13 @@ func TestHostileFiles(t *testing.T) {
 // TestHostileOutputs has a stack whose outputs and description would control a terminal
 // or a shell.
 func TestHostileOutputs(t *testing.T) {
-	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := fake.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, pair := range append(fake.Environment(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull) {
-		name, value, _ := strings.Cut(pair, "=")
-		t.Setenv(name, value)
-	}
+	fake := startStandIn(t, awsfake.Options{})
 	dir := t.TempDir()
 	t.Chdir(dir)
 	if err := os.WriteFile("variables.yaml", []byte("StackName: shown\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	stacks := cfn.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, "")})
+	stacks := stacksOf(fake)
 	value := strings.NewReplacer("\x1b", "", "\x07", "", "\r", "").Replace(hostile) + "100%d\\045\t\n" // XML has no ESC
 	body, err := json.Marshal(map[string]any{"Resources": map[string]any{"Topic": map[string]any{"Type": "AWS::SNS::Topic"}},
 		"Outputs": map[string]any{"Hostile": map[string]any{"Value": value}, "Path": map[string]any{"Value": "/nowhere"}}})

@@ -4,43 +4,41 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/streamctl/streamctl/internal/cli"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
+
+// startStandIn starts a fake of AWS, and sets the environment of a program that uses it, with
+// more variables.
+func startStandIn(t *testing.T, o awsfake.Options, more ...string) *awsfake.Fake {
+	t.Helper()
+	fake := faketest.Start(t, o)
+	for _, pair := range slices.Concat(fake.Environment(), []string{"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull}, more) {
+		name, value, _ := strings.Cut(pair, "=")
+		t.Setenv(name, value)
+	}
+	return fake
+}
 
 // TestEveryStatusShown runs status and outputs on a stack in each status;
 // internal/deploy does the same for deploy and destroy.
 func TestEveryStatusShown(t *testing.T) {
-	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := fake.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, pair := range append(fake.Environment(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull) {
-		name, value, _ := strings.Cut(pair, "=")
-		t.Setenv(name, value)
-	}
+	fake := startStandIn(t, awsfake.Options{})
 	variables := filepath.Join(t.TempDir(), "variables.yaml")
 	if err := os.WriteFile(variables, []byte("StackName: shown\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	stacks := cfn.NewFromConfig(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, ""),
-	})
+	stacks := stacksOf(fake)
 	run := func(verb string) (code int, stdout, stderr string) {
 		var out, story bytes.Buffer
 		app := cli.App{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &story, Getenv: os.Getenv, Environ: os.Environ, Poll: time.Millisecond}

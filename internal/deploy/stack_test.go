@@ -20,6 +20,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 const password = "YourSecurePassword123!"
@@ -28,16 +29,7 @@ const password = "YourSecurePassword123!"
 // lines.
 func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfake.Fake, lines *strings.Builder) {
 	t.Helper()
-	o.Dir = t.TempDir()
-	fake, err := awsfake.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := fake.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	fake = faketest.Start(t, o)
 	cfg := config(fake, nil)
 	lines = &strings.Builder{}
 	var tokens atomic.Int64
@@ -48,10 +40,11 @@ func operator(t *testing.T, o awsfake.Options) (op *deploy.Operator, fake *awsfa
 		Poll:    5 * time.Millisecond,
 		Token:   func() string { return fmt.Sprintf("token-%d", tokens.Add(1)) },
 	}
-	op.Caller, err = deploy.Identify(t.Context(), op.STS, "us-east-1")
+	caller, err := deploy.Identify(t.Context(), op.STS, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
+	op.Caller = caller
 	return op, fake, lines
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/deploy/bucket"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
 
@@ -19,27 +20,26 @@ func hostileKeys() []string {
 	return []string{"raw/\x01", "raw/\x1f\x00end", "raw/\uFFFE", "raw/\uFFFF", "raw/\r", "raw/\n\t", "raw/\x7f", "raw/a+b c%20&<>\"'", "raw/\uFFFD", "raw/日本", "raw//../x"}
 }
 
-// TestKeysThatXMLCannotCarry counts and empties a bucket with such keys: versions, delete
-// markers and unfinished uploads.
-func TestKeysThatXMLCannotCarry(t *testing.T) {
-	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := fake.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+// versioned starts a fake of AWS with a bucket that keeps versions.
+func versioned(t *testing.T, name string) (*awsfake.Fake, *s3.Client) {
+	t.Helper()
+	fake := faketest.Start(t, awsfake.Options{})
 	client := s3.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, "")}, func(o *s3.Options) { o.UsePathStyle = true })
-	const name = "hostile-keys"
 	if err := fake.Objects().CreateBucket(name); err != nil {
 		t.Fatal(err)
 	}
 	if err := fake.Objects().SetVersioning(name, "Enabled"); err != nil {
 		t.Fatal(err)
 	}
+	return fake, client
+}
+
+// TestKeysThatXMLCannotCarry counts and empties a bucket with such keys: versions, delete
+// markers and unfinished uploads.
+func TestKeysThatXMLCannotCarry(t *testing.T) {
+	const name = "hostile-keys"
+	fake, client := versioned(t, name)
 	for _, key := range hostileKeys() {
 		for range 2 {
 			if err := fake.Objects().Put(name, key, []byte("x")); err != nil {
@@ -73,24 +73,8 @@ func TestKeysThatXMLCannotCarry(t *testing.T) {
 
 // TestMarkersAreDecoded reads a listing whose pages end at such keys.
 func TestMarkersAreDecoded(t *testing.T) {
-	fake, err := awsfake.Start(t.Context(), awsfake.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := fake.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	client := s3.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &fake.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(fake.Credentials.AccessKeyID, fake.Credentials.SecretAccessKey, "")}, func(o *s3.Options) { o.UsePathStyle = true })
 	const name = "many-keys"
-	if err := fake.Objects().CreateBucket(name); err != nil {
-		t.Fatal(err)
-	}
-	if err := fake.Objects().SetVersioning(name, "Enabled"); err != nil {
-		t.Fatal(err)
-	}
+	fake, client := versioned(t, name)
 	for range 1500 { // more than a page, of one key
 		if err := fake.Objects().Put(name, "raw/\x01 +%", []byte("x")); err != nil {
 			t.Fatal(err)

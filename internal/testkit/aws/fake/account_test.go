@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 // logging is a stack whose API logs with a role that the stack retains.
@@ -44,7 +45,7 @@ Outputs:
 // TestAccount removes a retained role with the AWS CLI: it finds the users of
 // the role, removes it from the account and deletes it.
 func TestAccount(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c, s := created(t, f, "logs", logging)
 	run := awsCLI(t, f)
 	check := func(want string, args ...string) {

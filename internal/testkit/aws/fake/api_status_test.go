@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 // TestTLSOfAnAPI requires both settings, and rejects a second change while the first
@@ -21,7 +22,7 @@ func TestTLSOfAnAPI(t *testing.T) {
 		policy = ", SecurityPolicy: SecurityPolicy_TLS13_1_2_2021_06"
 		foot   = "}}}\nOutputs: {Id: {Value: !Ref Api}}"
 	)
-	f := start(t, awsfake.Options{APIUpdate: time.Minute})
+	f := faketest.Start(t, awsfake.Options{APIUpdate: time.Minute})
 	c, ctx := cloudformation.NewFromConfig(config(f)), t.Context()
 	create := func(name, body string) types.Stack {
 		if _, err := c.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &name, TemplateBody: &body}); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
@@ -50,7 +51,7 @@ func pyenv() string {
 }
 
 func TestCLI(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	run := awsCLI(t, f)
 	ok := func(args ...string) string {
 		t.Helper()
@@ -104,7 +105,7 @@ func TestCLI(t *testing.T) {
 
 // TestProtected deletes resources that CloudFormation protects.
 func TestProtected(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	run := awsCLI(t, f)
 	if _, errs, code := run("cloudformation", "create-stack", "--stack-name", "prod", "--template-body", "file://testdata/database.json"); code != 0 {
 		t.Fatal(errs)

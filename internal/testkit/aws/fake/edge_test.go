@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 // created creates a stack from a template.
@@ -82,7 +83,7 @@ func filled(s types.Stack, text string) string {
 }
 
 func TestEdgeIdentities(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	_, s := created(t, f, "edge", *read(t, "edge.yaml"))
 	const uuid = `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
 	for key, want := range map[string]string{
@@ -99,7 +100,7 @@ func TestEdgeIdentities(t *testing.T) {
 }
 
 func TestEdgeRefusals(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	_, s := created(t, f, "edge", *read(t, "edge.yaml"))
 	const (
 		seen   = "VisibilityConfig: {SampledRequestsEnabled: true, CloudWatchMetricsEnabled: true, MetricName: m}"
@@ -162,7 +163,7 @@ func TestEdgeRefusals(t *testing.T) {
 
 // TestEdgeInUse deletes resources that another stack still uses.
 func TestEdgeInUse(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c, s := created(t, f, "edge", *read(t, "edge.yaml"))
 	created(t, f, "front", filled(s, `
 Resources:

@@ -16,6 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 // codeKeys returns the keys of the code that putCode stores.
@@ -86,7 +87,7 @@ func migrated(context.Context, string, map[string]any) (map[string]any, error) {
 // TestEverything creates two of the product's stacks with every option on side
 // by side, and deletes them one after the other.
 func TestEverything(t *testing.T) {
-	f := start(t, awsfake.Options{Answer: migrated})
+	f := faketest.Start(t, awsfake.Options{Answer: migrated})
 	c := cloudformation.NewFromConfig(config(f))
 	ctx := t.Context()
 	names := []string{"first", "second"}

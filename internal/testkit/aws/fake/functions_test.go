@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 	"github.com/streamctl/streamctl/internal/testkit/must"
 )
 
@@ -39,7 +40,7 @@ func working(t *testing.T, o awsfake.Options) (*awsfake.Fake, *cloudformation.Cl
 	if _, err := o.Bootstrap(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	f := start(t, o)
+	f := faketest.Start(t, o)
 	if err := f.Objects().CreateBucket("code"); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/testkit/aws/cfnregistry"
 	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 	"github.com/streamctl/streamctl/internal/testkit/aws/iamsim"
 )
 
@@ -45,7 +46,7 @@ func TestDeployerMayUpdate(t *testing.T) {
 			if u.refused {
 				return
 			}
-			f := start(t, awsfake.Options{Answer: migrated})
+			f := faketest.Start(t, awsfake.Options{Answer: migrated})
 			bucket := codeBucket()
 			prepare(t, f)
 			f.SetAPIGatewayRole("arn:aws:iam::123456789012:role/somebody's")

@@ -23,6 +23,7 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/backends"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 	"github.com/streamctl/streamctl/internal/testkit/aws/moto"
 )
 
@@ -94,7 +95,7 @@ func TestPlatform(t *testing.T) {
 	}
 	began := time.Now()
 	b := newBootstraps(t)
-	f := start(t, awsfake.Options{
+	f := faketest.Start(t, awsfake.Options{
 		KinesisEndpoint: startMoto(t), Databases: backends.Postgres(""), Caches: backends.Redis(), Bootstrap: b.platform,
 	})
 	t.Logf("servers: %v", time.Since(began))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/template"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 // TestPreviousRelease updates a stack of the previous release, whose API has a request
@@ -30,7 +31,7 @@ func TestPreviousRelease(t *testing.T) {
 		{"rolled back", "ApiStage", types.StackStatusUpdateRollbackComplete},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := start(t, awsfake.Options{Answer: migrated})
+			f := faketest.Start(t, awsfake.Options{Answer: migrated})
 			prepare(t, f)
 			c, ctx := cloudformation.NewFromConfig(config(f)), t.Context()
 			_, body, parameters := change{}.rendered(t, "")

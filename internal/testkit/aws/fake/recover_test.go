@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 func update(t *testing.T, c *cloudformation.Client, name, group string) {
@@ -24,7 +25,7 @@ func update(t *testing.T, c *cloudformation.Client, name, group string) {
 }
 
 func TestCancelUpdate(t *testing.T) {
-	f := start(t, awsfake.Options{Delay: func(kind string) time.Duration {
+	f := faketest.Start(t, awsfake.Options{Delay: func(kind string) time.Duration {
 		if kind == "AWS::S3::Bucket" {
 			return 300 * time.Millisecond
 		}
@@ -44,7 +45,7 @@ func TestCancelUpdate(t *testing.T) {
 
 // TestContinueRollback lets the rollback fail once.
 func TestContinueRollback(t *testing.T) {
-	f := start(t, awsfake.Options{Delay: func(kind string) time.Duration {
+	f := faketest.Start(t, awsfake.Options{Delay: func(kind string) time.Duration {
 		if kind == "AWS::EC2::SecurityGroup" {
 			return 200 * time.Millisecond // after the bucket
 		}
@@ -69,7 +70,7 @@ func TestContinueRollback(t *testing.T) {
 }
 
 func TestOnFailure(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := cloudformation.NewFromConfig(config(f))
 	for on, want := range map[types.OnFailure]types.StackStatus{
 		types.OnFailureDoNothing: types.StackStatusCreateFailed, types.OnFailureDelete: types.StackStatusDeleteComplete, types.OnFailureRollback: types.StackStatusRollbackComplete,
@@ -95,7 +96,7 @@ func TestOnFailure(t *testing.T) {
 
 // TestReview creates a stack with a change set, from a template in S3.
 func TestReview(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := cloudformation.NewFromConfig(config(f))
 	if err := f.Objects().CreateBucket("templates"); err != nil {
 		t.Fatal(err)

@@ -13,10 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 func TestS3(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := s3.NewFromConfig(config(f), func(o *s3.Options) { o.UsePathStyle = true })
 	ctx := t.Context()
 	bucket := aws.String("a-bucket")
@@ -79,7 +80,7 @@ func TestS3(t *testing.T) {
 
 // TestEmpty empties a bucket page by page, with both ways of paging.
 func TestEmpty(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := s3.NewFromConfig(config(f), func(o *s3.Options) { o.UsePathStyle = true })
 	ctx := t.Context()
 	bucket := aws.String("full")
@@ -124,7 +125,7 @@ func TestEmpty(t *testing.T) {
 }
 
 func TestMultipart(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := s3.NewFromConfig(config(f), func(o *s3.Options) { o.UsePathStyle = true })
 	ctx := t.Context()
 	if err := f.Objects().CreateBucket("parts"); err != nil {
@@ -155,7 +156,7 @@ func TestMultipart(t *testing.T) {
 }
 
 func TestCredentials(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	ctx := t.Context()
 	cfg := config(f)
 	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 const taggedTemplate = `
@@ -39,7 +40,7 @@ func createTagged(t *testing.T, c *cloudformation.Client, name string, tags []ty
 // TestStackTags checks that a stack's tags reach the resources whose types take tags, in
 // a create, in an update of only the tags, and in its rollback.
 func TestStackTags(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c, ctx := cloudformation.NewFromConfig(config(f)), t.Context()
 	if err := createTagged(t, c, "tagged", tagList("Project", "a", "Team", "stack")); err != nil {
 		t.Fatal(err)
@@ -97,7 +98,7 @@ func TestStackTags(t *testing.T) {
 // TestRejectedTags checks that IAM's rules apply to a stack's tags when they reach a
 // role, and CloudFormation's before that.
 func TestRejectedTags(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := cloudformation.NewFromConfig(config(f))
 	for name, e := range map[string]struct {
 		tags []types.Tag
@@ -147,7 +148,7 @@ func TestRejectedTags(t *testing.T) {
 // replace the resource, and how long a handler may take.
 func TestSchemas(t *testing.T) {
 	takes := time.Duration(0)
-	f := start(t, awsfake.Options{Delay: func(resourceType string) time.Duration {
+	f := faketest.Start(t, awsfake.Options{Delay: func(resourceType string) time.Duration {
 		if resourceType == "AWS::Lambda::Alias" || resourceType == "AWS::SNS::Topic" {
 			return takes
 		}

@@ -16,25 +16,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
-
-// start starts a fake that ends with the test.
-func start(t *testing.T, o awsfake.Options) *awsfake.Fake {
-	t.Helper()
-	if o.Dir == "" {
-		o.Dir = t.TempDir()
-	}
-	f, err := awsfake.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := f.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return f
-}
 
 func config(f *awsfake.Fake) aws.Config {
 	return aws.Config{
@@ -126,7 +109,7 @@ func output(s types.Stack, key string) string {
 }
 
 func TestStackLife(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := cloudformation.NewFromConfig(config(f))
 	ctx := t.Context()
 	const name = "life"

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 const stageTemplate = `
@@ -34,7 +35,7 @@ Outputs:
 // TestStageBesideItsStack throttles a stage, points it at a deployment outside
 // the stack, and writes where a policy denies it.
 func TestStageBesideItsStack(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	ctx := t.Context()
 	gateway := apigateway.NewFromConfig(config(f))
 	_, stack := created(t, f, "stage", stageTemplate)

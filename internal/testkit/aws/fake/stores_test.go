@@ -14,6 +14,7 @@ import (
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/backends"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 const replicated = `
@@ -43,7 +44,7 @@ Outputs:
 `
 
 func TestReplica(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c, s := created(t, f, "data", replicated)
 	if output(s, "Resource") == output(s, "SourceResource") {
 		t.Error("the replica has its source's resource id")
@@ -87,7 +88,7 @@ Resources:
 
 // TestReplicaServer reads the source's data from a replica.
 func TestReplicaServer(t *testing.T) {
-	f := start(t, awsfake.Options{Databases: backends.Postgres("")})
+	f := faketest.Start(t, awsfake.Options{Databases: backends.Postgres("")})
 	c, s := created(t, f, "data", replicated)
 	if output(s, "Port") == output(s, "SourcePort") {
 		t.Errorf("both are at port %s", output(s, "Port"))
@@ -115,7 +116,7 @@ func TestReplicaServer(t *testing.T) {
 }
 
 func TestBucketRefusals(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	for bucket, versioning := range map[string]string{"copies": "Enabled", "plain": ""} {
 		if err := f.Objects().CreateBucket(bucket); err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 // made creates testdata/small.yaml as a stack.
@@ -37,7 +38,7 @@ func changeSet(name, set string, params ...types.Parameter) *cloudformation.Crea
 }
 
 func TestChangeSets(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := made(t, f, "sets")
 	ctx := t.Context()
 	out, err := c.CreateChangeSet(ctx, changeSet("sets", "none"))
@@ -97,7 +98,7 @@ func TestChangeSets(t *testing.T) {
 }
 
 func TestRollback(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := made(t, f, "back")
 	ctx := t.Context()
 	f.FailResource("Bucket", "the bucket says no")
@@ -149,7 +150,7 @@ func TestRollback(t *testing.T) {
 }
 
 func TestDelete(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := made(t, f, "gone")
 	ctx := t.Context()
 	name := aws.String("gone")
@@ -203,7 +204,7 @@ func TestBusy(t *testing.T) {
 		}
 		return 0
 	}
-	f := start(t, awsfake.Options{Delay: slow})
+	f := faketest.Start(t, awsfake.Options{Delay: slow})
 	c := cloudformation.NewFromConfig(config(f))
 	ctx := t.Context()
 	_, err := c.CreateStack(ctx, &cloudformation.CreateStackInput{
@@ -229,7 +230,7 @@ func TestBusy(t *testing.T) {
 }
 
 func TestTemplateErrors(t *testing.T) {
-	f := start(t, awsfake.Options{})
+	f := faketest.Start(t, awsfake.Options{})
 	c := cloudformation.NewFromConfig(config(f))
 	head := "Parameters:\n  P: {Type: String, Default: x}\nResources:\n"
 	for _, tt := range []struct{ name, body, want string }{

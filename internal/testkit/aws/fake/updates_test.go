@@ -17,6 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/template"
 	"github.com/streamctl/streamctl/internal/testkit/aws/everyoption"
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 // change changes one variable of a stack.
@@ -223,7 +224,7 @@ func (u change) refusals(t *testing.T) bool {
 // changes creates the stack and the change set.
 func (u change) changes(t *testing.T) map[string]string {
 	t.Helper()
-	f := start(t, awsfake.Options{Answer: migrated})
+	f := faketest.Start(t, awsfake.Options{Answer: migrated})
 	prepare(t, f)
 	f.SetAPIGatewayRole("arn:aws:iam::123456789012:role/somebody's") // for stacks without a role of their own
 	if strings.Contains(u.after, "ArtifactBucket") {

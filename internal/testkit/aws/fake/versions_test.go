@@ -13,12 +13,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	awsfake "github.com/streamctl/streamctl/internal/testkit/aws/fake"
+	"github.com/streamctl/streamctl/internal/testkit/aws/fake/faketest"
 )
 
 // versioned creates testdata/versions.yaml as stack "work".
 func versioned(t *testing.T, o awsfake.Options) (*awsfake.Fake, *cloudformation.Client, types.Stack) {
 	t.Helper()
-	f := start(t, o)
+	f := faketest.Start(t, o)
 	if err := f.Objects().CreateBucket("code"); err != nil {
 		t.Fatal(err)
 	}
