@@ -39,19 +39,15 @@ func runUndoCreate(ctx context.Context, a *App, dryRun bool) error {
 		return err
 	}
 	plan.Doubts = slices.DeleteFunc(plan.Doubts, func(d string) bool { return d == deploy.DoubtForeign })
-	lines := plan.Lines()
+	explanation := strings.Join(plan.Lines(), "\n")
 	if dryRun {
-		for _, line := range lines {
-			a.notef("%s", line)
-		}
+		a.notef("%s", explanation)
 		return a.printResult(destroyed{Stack: v.StackName, Existed: true, Undo: &plan}, func() {})
 	}
 	if len(plan.Doubts) > 0 {
-		err = a.confirmUndo(ctx, v.StackName, strings.Join(lines, "\n"))
+		err = a.confirmUndo(ctx, v.StackName, explanation)
 	} else {
-		for _, line := range lines {
-			a.notef("%s", line)
-		}
+		a.notef("%s", explanation)
 		err = confirmName(ctx, a, v.StackName)
 	}
 	if err != nil {

@@ -59,30 +59,24 @@ func confirmName(ctx context.Context, a *App, stack string) error {
 	if a.flags.yes {
 		return nil
 	}
-	if _, ok := terminal(a.Stdin); !ok {
-		return &declinedError{hint: "standard input is not a terminal; add --yes"}
-	}
-	defer a.view.pause()()
-	a.promptf("Type the stack's name to delete it: ")
-	line, err := a.askLine(ctx)
-	if err != nil {
-		return &declinedError{}
-	}
-	if line != stack {
-		return &declinedError{hint: fmt.Sprintf("the stack's name is %s", stack)}
-	}
-	return nil
+	return a.askName(ctx, stack, "Type the stack's name to delete it: ", "standard input is not a terminal; add --yes")
 }
 
 // confirmUndo asks for the stack's name before the remains of a failed create are deleted
 // that may be needed. --yes does not answer: the user may not know of the data.
 func (a *App) confirmUndo(ctx context.Context, stack, remains string) error {
 	a.notef("%s", remains)
+	return a.askName(ctx, stack, "This deletes the database without a snapshot. Type the stack's name to delete it: ",
+		"--yes does not answer this question: run the same command on a terminal, or delete the stack with a final snapshot: `streamctl destroy --lift-protection`")
+}
+
+// askName asks for the stack's name. Elsewhere is the hint if there is no terminal.
+func (a *App) askName(ctx context.Context, stack, question, elsewhere string) error {
 	if _, ok := terminal(a.Stdin); !ok {
-		return &declinedError{hint: "--yes does not answer this question: run the same command on a terminal, or delete the stack with a final snapshot: `streamctl destroy --lift-protection`"}
+		return &declinedError{hint: elsewhere}
 	}
 	defer a.view.pause()()
-	a.promptf("This deletes the database without a snapshot. Type the stack's name to delete it: ")
+	a.promptf("%s", question)
 	line, err := a.askLine(ctx)
 	if err != nil {
 		return &declinedError{}
