@@ -78,7 +78,7 @@ func runInit(ctx context.Context, a *App, email string, given bool) (err error) 
 // emailTries is how often a person can enter an address.
 const emailTries = 3
 
-// askEmail asks for an address on a terminal; elsewhere there is none.
+// askEmail asks for an address on a terminal; without one it returns "".
 func askEmail(ctx context.Context, a *App) (string, error) {
 	_, reads := terminal(a.Stdin)
 	_, shows := terminal(a.Stderr)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -51,10 +52,8 @@ func (v Variables) tags(r *rules) {
 
 // ownerOf names streamctl as the owner of a tag, if it sets the tag.
 func ownerOf(key string) string {
-	for _, own := range ownTags {
-		if key == own {
-			return ", which streamctl sets"
-		}
+	if slices.Contains(ownTags, key) {
+		return ", which streamctl sets"
 	}
 	return ""
 }

@@ -251,7 +251,7 @@ func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 	return e, l.err()
 }
 
-// loader collects the problems of the environment, so that one error reports all.
+// loader collects the problems of the environment, so that one error reports every one.
 type loader struct {
 	getenv func(string) string
 	errs   []error

@@ -41,13 +41,12 @@ func (o *Operator) AccountRole(ctx context.Context, current stack.Current, logic
 		}
 	}
 	_, err = o.IAM.GetRole(ctx, &iam.GetRoleInput{RoleName: &role})
-	switch stack.Code(err) {
-	case "NoSuchEntity", "NoSuchEntityException":
+	switch {
+	case stack.Code(err) == "NoSuchEntity":
 		return "", nil // API Gateway can't use a deleted role
-	case "AccessDenied", "AccessDeniedException":
+	case stack.IsDenied(err):
 		return arn, nil
-	}
-	if err != nil {
+	case err != nil:
 		return "", fmt.Errorf("read API Gateway's logging role %s: %w", arn, err)
 	}
 	return arn, nil

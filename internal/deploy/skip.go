@@ -69,7 +69,7 @@ func (*DeniedStepError) Class() failure.Class { return failure.Credentials }
 // call that is denied.
 func (d *destroy) withSkip(steps []step) []step {
 	for i, s := range steps {
-		if s.name == d.skipped && s.name != "" {
+		if s.name == d.skipped {
 			steps[i].run = func(context.Context) (bool, error) {
 				d.Step("Skipping a step: %s", s.name)
 				return false, nil

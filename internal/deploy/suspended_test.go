@@ -64,7 +64,7 @@ func TestDeployUndoesADestroy(t *testing.T) {
 		t.Fatalf("before: %v", none)
 	}
 	texts := []string{"one", "two"}
-	told := 0
+	reported := 0
 	for i, at := range []string{"Setting the API", "Disabling ", "Denying writes", "Emptying bucket", "Emptied bucket"} {
 		own := *op
 		ctx, cancel := context.WithCancel(t.Context())
@@ -73,7 +73,7 @@ func TestDeployUndoesADestroy(t *testing.T) {
 				cancel()
 			}
 			if strings.HasPrefix(e.Text, "Stopped half way: the API rejects events") {
-				told++
+				reported++
 			}
 		}
 		p := plan(t, op)
@@ -94,8 +94,8 @@ func TestDeployUndoesADestroy(t *testing.T) {
 			t.Errorf("%s: after a deploy: rate %v, policy %s, %v", at, rate, now, halted)
 		}
 	}
-	if told != len([]string{"Disabling ", "Denying writes", "Emptying bucket", "Emptied bucket"}) {
-		t.Errorf("reported %d times that the API rejects events", told)
+	if reported != len([]string{"Disabling ", "Denying writes", "Emptying bucket", "Emptied bucket"}) {
+		t.Errorf("reported %d times that the API rejects events", reported)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestStageElsewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, _, halted := works(t, op, made); len(halted) != 1 || !strings.Contains(halted[0], "serves deployment "+aws.ToString(other.Id)) {
-			t.Errorf("told: %v", halted)
+			t.Errorf("reported: %v", halted)
 		}
 		lines.Reset()
 		if outcome := apply(t, op, live(t, text, "Delete", "Delete")); !outcome.Changed {

@@ -67,7 +67,7 @@ func (p UndoPlan) Lines() []string {
 
 // holdsObjects reports whether a bucket is not empty.
 func (p UndoPlan) holdsObjects() bool {
-	return slices.ContainsFunc(p.Contents, func(c bucket.Contents) bool { return c.Versions+c.Markers+c.Uploads > 0 })
+	return slices.ContainsFunc(p.Contents, func(c bucket.Contents) bool { return !c.Empty() })
 }
 
 // PlanUndo returns what the undo of a failed create deletes. It changes nothing. A stack
@@ -146,7 +146,7 @@ func (p parts) doubts(plan UndoPlan, c stack.Creation) (out []string) {
 		out = append(out, DoubtForeign)
 	}
 	for _, b := range plan.Contents {
-		if b.Versions+b.Markers+b.Uploads > 0 {
+		if !b.Empty() {
 			out = append(out, "bucket "+b.Bucket+" is not empty: events were accepted")
 		}
 	}

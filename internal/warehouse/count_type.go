@@ -31,7 +31,7 @@ type TypeCount struct {
 }
 
 // IsNeverFolded reports whether a value of a series has rows of its own in
-// every minute that events can be loaded for now.
+// every minute for which events can currently be loaded.
 func (d *DB) IsNeverFolded(ctx context.Context, key, value string) (never bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM public.dimension

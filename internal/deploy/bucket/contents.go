@@ -26,6 +26,9 @@ type Contents struct {
 	Truncated bool `json:"more,omitempty"`
 }
 
+// Empty reports that CloudFormation can delete the bucket.
+func (c Contents) Empty() bool { return c.Versions+c.Markers+c.Uploads == 0 }
+
 // countPages bounds the counting of a bucket, so that a plan takes seconds.
 const countPages = 50
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -37,7 +39,7 @@ func (s *Store) Ensure(ctx context.Context) error {
 		}
 	}
 	tags, err := s.tags(ctx)
-	unreadable := isDenied(err)
+	unreadable := stack.IsDenied(err)
 	switch {
 	case err != nil && !unreadable:
 		return err
@@ -46,7 +48,7 @@ func (s *Store) Ensure(ctx context.Context) error {
 		if !unreadable {
 			err = s.claim(ctx, tags)
 		}
-		if isDenied(err) {
+		if stack.IsDenied(err) {
 			s.Step("Bucket %s has no tag that marks it as streamctl's: %v; `streamctl doctor --print-policy` prints the permissions", s.Bucket, err)
 		} else if err != nil {
 			return err
@@ -82,9 +84,6 @@ func (s *Store) Check(ctx context.Context) (exists bool, err error) {
 	}
 	return true, nil
 }
-
-// isDenied reports whether a call failed because a permission is missing.
-func isDenied(err error) bool { return stack.Code(err) == "AccessDenied" }
 
 // isDefault reports whether the bucket has the name that streamctl chooses for this
 // account and region.
@@ -134,7 +133,7 @@ func (s *Store) tags(ctx context.Context) (map[string]string, error) {
 func (s *Store) claim(ctx context.Context, tags map[string]string) error {
 	tags[ownerKey] = ownerValue
 	var set []types.Tag
-	for _, key := range sortedKeys(tags) {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		set = append(set, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
 	}
 	err := s.whenFree(ctx, func() error {

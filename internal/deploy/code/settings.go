@@ -108,5 +108,3 @@ func (p bucketPolicy) with(partition, bucket string) (string, error) {
 	text, err := json.Marshal(elements)
 	return string(text), err
 }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Finding is a phrase that a rule reports.
@@ -44,11 +45,10 @@ func Check(name string, content []byte) []Finding {
 	default:
 		lines = split(1, string(content))
 	}
-	rules := Rules()
 	var out []Finding
 	for _, l := range lines {
 		text := strings.TrimLeft(quoted.ReplaceAllString(l.text, "CODE"), "\"/#*|- \t")
-		for _, r := range rules {
+		for _, r := range rules() {
 			if phrase := r.Pattern.FindString(text); phrase != "" {
 				out = append(out, Finding{File: name, Line: l.number, Phrase: strings.TrimSpace(phrase), Instead: r.Instead})
 			}
@@ -56,6 +56,9 @@ func Check(name string, content []byte) []Finding {
 	}
 	return out
 }
+
+// rules are the rules, compiled once for all files.
+var rules = sync.OnceValue(Rules)
 
 // quoted matches code in backticks, which is not prose.
 var quoted = regexp.MustCompile("`[^`\n]+`")

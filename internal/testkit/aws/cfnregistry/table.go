@@ -10,8 +10,7 @@ import (
 )
 
 // Table returns the Go file with the permissions and the create-only properties of each
-// type, for the program. The same
-// registry gives the same bytes.
+// type, for the program. The same registry gives the same bytes.
 func Table() ([]byte, error) {
 	types, err := Types()
 	if err != nil {

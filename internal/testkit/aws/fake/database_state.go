@@ -2,7 +2,6 @@ package fake
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -143,5 +142,5 @@ func (f rdsAPI) snapshotOf(p *physical, id string) Snapshot {
 // notAvailable rejects a call on an instance that is created, backed up, modified or
 // deleted.
 func notAvailable(id, status string) error {
-	return wire.Errorf("InvalidDBInstanceState", "%s", fmt.Sprintf("DB instance %s is not in available state. Its status is %s.", id, status))
+	return wire.Errorf("InvalidDBInstanceState", "DB instance %s is not in available state. Its status is %s.", id, status)
 }
