@@ -15,6 +15,8 @@ type Days interface {
 	EnsurePartitions(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	// Horizon returns how many whole days after today have a partition.
 	Horizon(ctx context.Context, today time.Time) (days int, err error)
+	// SchemaVersion returns the number of the newest migration.
+	SchemaVersion(context.Context) (int, error)
 }
 
 // upkeep creates the partitions from the oldest day that ingest accepts to a
@@ -29,17 +31,21 @@ func (h *Handler) upkeep(ctx context.Context) error {
 	return errors.Join(err, placesErr, h.reconcile(ctx), h.retain(ctx), h.report(ctx), h.Warehouse.Retention.ForgetBatches(ctx))
 }
 
-// report emits how far ahead partitions exist, and the number of cases that
-// Unreconciled counts.
+// report emits how far ahead partitions exist, the number of cases that Unreconciled
+// counts, and the schema's version. A value that can't be read is not emitted.
 func (h *Handler) report(ctx context.Context) error {
 	days, daysErr := h.Warehouse.Days.Horizon(ctx, h.Clock.Now())
 	overdue, err := h.Warehouse.Hours.Unreconciled(ctx, h.Clock.Now())
 	if err := errors.Join(daysErr, err); err != nil {
 		return err
 	}
+	version, err := h.Warehouse.Days.SchemaVersion(ctx)
+	if err == nil {
+		h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricSchema, Value: float64(version)})
+	}
 	h.Metrics.Emit(ctx,
 		emf.Metric{Name: contract.MetricHorizon, Value: float64(days)},
 		emf.Metric{Name: contract.MetricUnreconciled, Value: float64(overdue)},
 	)
-	return nil
+	return err
 }

@@ -47,7 +47,7 @@ func verbs() []verb {
 		{newPackageCmd, stack, usual, []result{{"package", []packaged{}}, {"package --prune", code.Pruned{}}}},
 		{newDeployCmd, all, usual, []result{{"deploy", deployed{}}, {"deploy --dry-run", preview{}}}},
 		{newDiffCmd, stack, usual, []result{{"diff", diffed{}}}},
-		{newStatusCmd, append(slices.Clone(stack), "verbose"), usual, []result{{"status", status{}}}},
+		{newStatusCmd, append(slices.Clone(stack), "verbose"), usual, []result{{"status", status{}}, {"status --url", localStatus{}}}},
 		{newOutputsCmd, stack, append(slices.Clone(usual), "env"), []result{{"outputs", "an object with a key for each output, or with the given KEY only"}}},
 		{newDashboardCmd, stack, usual, []result{{"dashboard", served{}}}},
 		{newDestroyCmd, all, usual, []result{{"destroy", destroyed{}}}},
@@ -71,8 +71,8 @@ variables.yaml.
 Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 4 credentials or permission, 5 stack operation failed, 6 canceled or declined,
 7 another operation is running, 8 finished, but something was left behind.
-An interrupt exits with 6, except for local and dashboard once they are ready. A failed
-write to standard output and a failing network exit with 1.`,
+An interrupt exits with 6, except for local and dashboard once they are ready, and for
+status while it refreshes. A failed write to standard output and a failing network exit with 1.`,
 		Version:       programVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -4,30 +4,67 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
+	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/health"
 )
 
+type statusOptions struct {
+	follow bool
+	every  time.Duration
+	url    string
+}
+
+// defaultEvery is the refresh of status --follow; CloudWatch charges one cent per thousand
+// metrics.
+const defaultEvery = 30 * time.Second
+
 func newStatusCmd(a *App) *cobra.Command {
-	follow := false
+	o := statusOptions{}
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the stack's status, its meaning, and the stack's problems",
-		Long: `Show the stack's status, its meaning, and the stack's problems. --follow shows a running
-operation to its end, also one of another operator. Ctrl-C then stops following it; the
-operation continues.
+		Short: "Show the platform's health, the stack's status, and problems",
+		Long: `Show the alarms that fire, with the first command of their runbook; the stack's status
+and its meaning; and the health of each part of the platform in the last hour, from
+CloudWatch. "!" marks a value beyond the threshold of its alarm, "?" an unknown one.
+CloudWatch bills about ` + strconv.Itoa(typicalMetrics) + ` metrics per status, a tenth of a cent.
 
-  streamctl status --env production --follow`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), a, follow) },
+--follow shows a running operation to its end, also one of another operator. Ctrl-C
+then stops following it; the operation continues. On a terminal it then refreshes the
+status until Ctrl-C, elsewhere only with --every.
+
+--url shows the health of a platform that streamctl local runs.`,
+		Example: `  streamctl status --env production --follow
+  streamctl status --follow --every 1m >>status.log
+  streamctl status --url http://127.0.0.1:8080`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), a, o) },
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the running operation to its end")
+	f := cmd.Flags()
+	f.BoolVarP(&o.follow, "follow", "f", false, "show the running operation to its end, then refresh the status on a terminal")
+	f.Var((*ui.Duration)(&o.every), "every", "with --follow: time between two refreshes, at least 1s, also without a terminal (default: 30s)")
+	f.StringVar(&o.url, "url", "", "API or dashboard of streamctl local, such as http://127.0.0.1:8080 (also: STREAMCTL_URL with a loopback address)")
 	return cmd
+}
+
+// check rejects an invalid command line.
+func (o statusOptions) check(a *App) error {
+	switch {
+	case o.every != 0 && !o.follow:
+		return &usageError{err: errors.New("--every needs --follow")}
+	case o.every != 0 && o.every < time.Second:
+		return &usageError{err: fmt.Errorf("--every %s: want at least 1s", o.every)}
+	case o.every != 0 && a.flags.output != "text":
+		return &usageError{err: fmt.Errorf("--every prints text, not %s", a.flags.output)}
+	}
+	return nil
 }
 
 // status is the result of status.
@@ -42,13 +79,21 @@ type status struct {
 	Suspended *pipeline.Suspended `json:"halted,omitempty"`
 	// AlarmReceivers counts the subscriptions of the alarm topic.
 	AlarmReceivers *deploy.AlarmReceivers `json:"alarmReceivers,omitempty"`
+	// Health is the platform's; missing if the stack has no part that publishes metrics.
+	Health *health.Report `json:"health,omitempty"`
 	// Meaning and Next explain the status and the next step.
 	Meaning string `json:"meaning"`
 	Next    string `json:"next,omitempty"`
 }
 
-func runStatus(ctx context.Context, a *App, follow bool) error {
-	if follow {
+func runStatus(ctx context.Context, a *App, o statusOptions) error {
+	if err := o.check(a); err != nil {
+		return err
+	}
+	if url := localURL(a, o.url); url != "" {
+		return runLocalStatus(ctx, a, o, url)
+	}
+	if o.follow {
 		a.show("status")
 	}
 	v, op, err := a.login(ctx)
@@ -57,7 +102,7 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 	}
 	var failed error
 	name := v.StackName
-	if follow {
+	if o.follow {
 		var followed stack.Stack
 		if followed, failed = op.Follow(ctx, v.StackName); failed != nil && !isOperationResult(failed) {
 			return failed
@@ -66,9 +111,25 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 			name = followed.ID // the stack may be gone by name
 		}
 	}
-	s, err := op.Inspect(ctx, name)
+	result, err := readStatus(ctx, a, v, op, name)
 	if err != nil {
 		return err
+	}
+	err = a.printResult(result, func() { printStatus(a, result) })
+	if err == nil && o.follow {
+		err = keepRefreshing(ctx, a, o, func(ctx context.Context) (func(), error) {
+			next, err := readStatus(ctx, a, v, op, name)
+			return func() { printStatus(a, next) }, err
+		})
+	}
+	return errors.Join(err, failed)
+}
+
+// readStatus reads the stack and the platform's health, and prints warnings.
+func readStatus(ctx context.Context, a *App, v config.Variables, op *deploy.Operator, name string) (status, error) {
+	s, err := op.Inspect(ctx, name)
+	if err != nil {
+		return status{}, err
 	}
 	if s.SuspendedErr != nil {
 		a.notef("The state of the consumers, the API and the archive is unknown: %v", s.SuspendedErr)
@@ -79,7 +140,8 @@ func runStatus(ctx context.Context, a *App, follow bool) error {
 	if warning != "" {
 		a.notef("%s", warning)
 	}
-	return errors.Join(a.printResult(result, func() { printStatus(a, result) }), failed)
+	result.Health = stackHealth(ctx, a, op, s)
+	return result, nil
 }
 
 // isOperationResult reports whether an error is the result of a completed
@@ -102,6 +164,9 @@ func newStatus(s deploy.Inspection, caller stack.Caller) status {
 }
 
 func printStatus(a *App, s status) {
+	if s.Health != nil {
+		printAlarms(a, *s.Health)
+	}
 	a.printf("%s  %s: %s\n", s.Name, s.Status, s.Meaning)
 	if s.Reason != "" {
 		a.printf("  %s\n", ui.Line(s.Reason))
@@ -126,5 +191,12 @@ func printStatus(a *App, s status) {
 	}
 	if s.Next != "" {
 		a.printf("next: %s\n", s.Next)
+	}
+	if s.Health == nil {
+		return
+	}
+	printHealth(a, *s.Health)
+	if r := s.AlarmReceivers; r != nil {
+		a.printf("alarm subscribers: %d confirmed, %d not confirmed\n", r.Confirmed, r.Pending)
 	}
 }

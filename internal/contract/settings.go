@@ -90,6 +90,7 @@ const (
 	MetricHorizon      = "PartitionHorizon"  // whole days ahead of today that have a partition, by maintenance
 	MetricUnreconciled = "Unreconciled"      // hours of arrival in which archive and warehouse differ, and days kept because of it, by maintenance
 	MetricLag          = "ProcessorLag"      // milliseconds from the arrival of a record to its commit, the longest of an invocation, by processor
+	MetricSchema       = "SchemaVersion"     // number of the newest migration of the warehouse, by maintenance
 )
 
 // Mapping is an event source mapping from the stream to a function.

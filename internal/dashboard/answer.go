@@ -79,6 +79,19 @@ func (s server) health(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, h)
 }
 
+func (s server) status(w http.ResponseWriter, r *http.Request) {
+	if s.Status == nil {
+		refuse(w, http.StatusNotFound, "`streamctl status` shows the state of this platform")
+		return
+	}
+	report, err := s.Status(r.Context())
+	if err != nil {
+		s.failed(w, r, "read the platform's status", err)
+		return
+	}
+	s.write(w, r, report)
+}
+
 func (s server) about(w http.ResponseWriter, r *http.Request) { s.write(w, r, s.About) }
 
 func (s server) write(w http.ResponseWriter, r *http.Request, answer any) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/health"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	// Health returns the pipeline's health. The page requests it every few seconds, so
 	// cache an expensive result. With nil the page shows the health as unknown.
 	Health func(context.Context) (Health, error)
+	// Status returns the values that `streamctl status` shows; nil if only the health is
+	// known.
+	Status func(context.Context) (health.Report, error)
 	// About describes the platform on the page.
 	About About
 	// Hosts are additional host names of the dashboard, with or without a port:
@@ -133,8 +137,12 @@ func New(o Options) http.Handler {
 	}
 	mux.Handle("GET "+api.PathMetric, ownPageOnly(s.metrics))
 	mux.Handle("GET /health", ownPageOnly(s.health))
+	mux.Handle("GET "+PathStatus, ownPageOnly(s.status))
 	mux.Handle("GET /about", ownPageOnly(s.about))
 	return guard(o.Hosts, mux)
 }
+
+// PathStatus is the path of Options.Status, as JSON.
+const PathStatus = "/status"
 
 type server struct{ Options }

@@ -16,6 +16,8 @@ import (
 type Inspection struct {
 	Stack     stack.Stack
 	Resources []stack.Resource
+	// Template is the stack's template; empty if it could not be read.
+	Template []byte
 	// Unsettled are resources whose last operation did not succeed.
 	Unsettled []stack.Resource
 	// Suspended is the difference between the pipeline and its template.
@@ -48,20 +50,14 @@ func (o *Operator) Inspect(ctx context.Context, nameOrID string) (Inspection, er
 		}},
 		{"compare the pipeline with its template", func(ctx context.Context) (bool, error) {
 			if out.Stack.Status.HasReliableOutputs() {
-				out.Suspended, out.SuspendedErr = p.inspectPipeline(ctx, out.Stack)
+				if out.Template, out.SuspendedErr = p.stacks.Template(ctx, out.Stack); out.SuspendedErr == nil {
+					out.Suspended, out.SuspendedErr = p.findSuspended(ctx, stack.Current{Stack: out.Stack, Template: out.Template})
+				}
 			}
 			return true, nil
 		}},
 	})
 	return out, err
-}
-
-func (p parts) inspectPipeline(ctx context.Context, s stack.Stack) (pipeline.Suspended, error) {
-	body, err := p.stacks.Template(ctx, s)
-	if err != nil {
-		return pipeline.Suspended{}, err
-	}
-	return p.findSuspended(ctx, stack.Current{Stack: s, Template: body})
 }
 
 // Follow shows the stack's running operation to its end, also one of another operator.

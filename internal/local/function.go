@@ -26,13 +26,14 @@ type function struct {
 	timeout time.Duration
 	open    func() (environment, error)
 	places  chan struct{}
+	meters  *Meters
 
 	mu   sync.Mutex
 	idle []environment
 }
 
-func newFunction(name string, timeout time.Duration, most int, open func() (environment, error)) *function {
-	return &function{name: name, timeout: timeout, open: open, places: make(chan struct{}, most)}
+func newFunction(name string, timeout time.Duration, most int, meters *Meters, open func() (environment, error)) *function {
+	return &function{name: name, timeout: timeout, open: open, places: make(chan struct{}, most), meters: meters}
 }
 
 // Invoke runs one invocation. The error is either the function's or ctx's
@@ -44,6 +45,8 @@ func (f *function) Invoke(ctx context.Context, payload []byte) (answer []byte, e
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-f.places }()
+	begin, running := time.Now(), len(f.places)
+	defer func() { f.meters.invoked(f.name, time.Since(begin), running, err) }()
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	env, err := f.take()

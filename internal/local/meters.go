@@ -18,6 +18,7 @@ type Meters struct {
 	counts map[string]float64
 	lag    time.Duration
 	lagAt  time.Time
+	series map[meter]map[time.Time]minuteValue
 }
 
 // Counts are the meters' values at one time.
@@ -32,17 +33,21 @@ type Counts struct {
 	LoadedAt time.Time
 }
 
-func newMeters() *Meters { return &Meters{since: time.Now(), counts: map[string]float64{}} }
+func newMeters() *Meters {
+	return &Meters{since: time.Now(), counts: map[string]float64{}, series: map[meter]map[time.Time]minuteValue{}}
+}
 
 // Emit adds metrics.
 func (m *Meters) Emit(_ context.Context, metrics ...emf.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now := time.Now()
 	for _, metric := range metrics {
+		m.measure(meter{contract.MetricNamespace, metric.Name, stackName}, metric.Value, now)
 		switch metric.Name {
 		case contract.MetricLag:
 			m.lag, m.lagAt = time.Duration(metric.Value)*time.Millisecond, time.Now()
-		case contract.MetricHorizon, contract.MetricUnreconciled, contract.MetricTimeUsed: // gauges
+		case contract.MetricHorizon, contract.MetricUnreconciled, contract.MetricTimeUsed, contract.MetricSchema: // gauges
 			m.counts[metric.Name] = metric.Value
 		default:
 			m.counts[metric.Name] += metric.Value

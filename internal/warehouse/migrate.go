@@ -135,6 +135,19 @@ func appliedMigrations(ctx context.Context, conn *pgx.Conn) (checksums []string,
 	return checksums, nil
 }
 
+// SchemaVersion returns the number of the newest applied migration.
+func (d *DB) SchemaVersion(ctx context.Context) (version int, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return asTables(ctx, conn, func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM public.schema_migration").Scan(&version)
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read schema version: %w", err)
+	}
+	return version, nil
+}
+
 func applyOne(ctx context.Context, conn *pgx.Conn, m migration) error {
 	return asTables(ctx, conn, func(tx pgx.Tx) error {
 		// The simple protocol accepts several statements.

@@ -51,6 +51,11 @@ func (f *fakeMetrics) GetMetricData(_ context.Context, in *cloudwatch.GetMetricD
 		switch *m.MetricName {
 		case contract.MetricAccepted:
 			r.StatusCode, r.Values = types.StatusCodePartialData, []float64{5, 7}
+			first := now.Add(-time.Minute)
+			if in.NextToken != nil {
+				first = now.Add(-3 * time.Minute)
+			}
+			r.Timestamps = []time.Time{first, first.Add(-time.Minute)}
 		case contract.MetricCacheErrors:
 			r.StatusCode = types.StatusCodeForbidden
 		case contract.MetricLag:

@@ -3,18 +3,18 @@ package awsstack
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"math"
-	"strconv"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/dashboard"
+	"github.com/streamctl/streamctl/internal/health"
+	"github.com/streamctl/streamctl/internal/health/stackmetrics"
 )
 
 const (
@@ -23,20 +23,11 @@ const (
 	// Kept is how long a result is cached: CloudWatch charges one cent per thousand
 	// metrics.
 	Kept = 30 * time.Second
-	// minute is the metrics' period in seconds.
-	minute = 60
 )
-
-// MetricsAPI reads metric data; *cloudwatch.Client satisfies it.
-type MetricsAPI interface {
-	GetMetricData(context.Context, *cloudwatch.GetMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error)
-}
-
-var _ MetricsAPI = (*cloudwatch.Client)(nil)
 
 // Health reads the functions' own metrics.
 type Health struct {
-	API   MetricsAPI
+	API   stackmetrics.MetricsAPI
 	Stack string
 	// Processor and Archiver are the functions' names. Their iterator ages reveal
 	// waiting records, even if the function fails and writes no metrics.
@@ -46,25 +37,32 @@ type Health struct {
 	last dashboard.Health
 }
 
-// field is a metric and the destination of its value.
+// field is a metric, by its id in package health, and the destination of its value.
 type field struct {
-	metric string
-	of     func(*dashboard.Health) **int64
+	id string
+	of func(*dashboard.Health) **int64
 }
 
 func counts() []field {
 	return []field{
-		{contract.MetricAccepted, func(h *dashboard.Health) **int64 { return &h.Accepted }},
-		{contract.MetricRefused, func(h *dashboard.Health) **int64 { return &h.Refused }},
-		{contract.MetricUnavailable, func(h *dashboard.Health) **int64 { return &h.Unavailable }},
-		{contract.MetricArchived, func(h *dashboard.Health) **int64 { return &h.Archived }},
-		{contract.MetricInserted, func(h *dashboard.Health) **int64 { return &h.Inserted }},
-		{contract.MetricDuplicates, func(h *dashboard.Health) **int64 { return &h.Duplicates }},
-		{contract.MetricQuarantined, func(h *dashboard.Health) **int64 { return &h.Quarantined }},
-		{contract.MetricExpired, func(h *dashboard.Health) **int64 { return &h.Expired }},
-		{contract.MetricCacheErrors, func(h *dashboard.Health) **int64 { return &h.CacheErrors }},
+		{"events.accepted", func(h *dashboard.Health) **int64 { return &h.Accepted }},
+		{"events.rejected", func(h *dashboard.Health) **int64 { return &h.Refused }},
+		{"events.unavailable", func(h *dashboard.Health) **int64 { return &h.Unavailable }},
+		{"events.archived", func(h *dashboard.Health) **int64 { return &h.Archived }},
+		{"events.loaded", func(h *dashboard.Health) **int64 { return &h.Inserted }},
+		{"events.duplicate", func(h *dashboard.Health) **int64 { return &h.Duplicates }},
+		{"events.quarantined", func(h *dashboard.Health) **int64 { return &h.Quarantined }},
+		{"events.expired", func(h *dashboard.Health) **int64 { return &h.Expired }},
+		{"cache.errors", func(h *dashboard.Health) **int64 { return &h.CacheErrors }},
 	}
 }
+
+// Ids of the metrics that are no counts.
+const (
+	loadLag      = "warehouse.lag"
+	processorAge = "stream.age." + contract.FuncProcessor
+	archiverAge  = "stream.age." + contract.FuncArchiver
+)
 
 // Metrics is the number of metrics that CloudWatch charges per result.
 func Metrics() int { return len(counts()) + 3 }
@@ -86,56 +84,57 @@ func (h *Health) Get(ctx context.Context) (dashboard.Health, error) {
 	return found, nil
 }
 
+// queries returns the queries of this page's metrics, by their ids in package health.
+func (h *Health) queries() map[string]health.Query {
+	p := health.Platform{Stack: h.Stack}
+	for name, id := range map[string]string{contract.FuncProcessor: h.Processor, contract.FuncArchiver: h.Archiver} {
+		p.Functions = append(p.Functions, health.Function{Name: name, ID: id})
+	}
+	out := map[string]health.Query{}
+	for _, m := range health.Metrics(p) {
+		wanted := slices.ContainsFunc(counts(), func(f field) bool { return f.id == m.ID }) || m.ID == loadLag || m.ID == processorAge || m.ID == archiverAge
+		if wanted && m.Queries[0].Value != "" { // a stack of an old version may not have the output
+			out[m.ID] = m.Queries[0]
+		}
+	}
+	return out
+}
+
 func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, error) {
 	found := dashboard.Health{At: now, Since: now.Add(-Window).Truncate(time.Minute)}
-	in := &cloudwatch.GetMetricDataInput{
-		StartTime: aws.Time(found.Since), EndTime: aws.Time(now.Truncate(time.Minute).Add(time.Minute)),
-		ScanBy: types.ScanByTimestampDescending,
+	asked := h.queries()
+	series, err := stackmetrics.Series(ctx, h.API, slices.Collect(maps.Values(asked)), found.Since, now)
+	if err != nil {
+		return found, err
 	}
-	fields := counts()
-	for i, f := range fields {
-		in.MetricDataQueries = append(in.MetricDataQueries, h.query(i, f.metric, types.StatisticSum))
-	}
-	lag := len(fields)
-	in.MetricDataQueries = append(in.MetricDataQueries, h.query(lag, contract.MetricLag, types.StatisticMaximum))
-	for i, function := range []string{h.Processor, h.Archiver} {
-		if function != "" { // a stack of an old version may not have the output
-			in.MetricDataQueries = append(in.MetricDataQueries, iteratorAge(lag+1+i, function))
-		}
-	}
-	sums, told := make([]float64, len(fields)), make([]bool, len(fields))
-	pages := cloudwatch.NewGetMetricDataPaginator(h.API, in)
-	for pages.HasMorePages() {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return found, fmt.Errorf("read CloudWatch metrics: %w", err)
-		}
-		for _, r := range out.MetricDataResults {
-			i, err := strconv.Atoi(aws.ToString(r.Id)[1:])
-			switch {
-			case err != nil || i > lag+2:
-			case r.StatusCode == types.StatusCodeInternalError || r.StatusCode == types.StatusCodeForbidden: // stays unknown
-			case i < lag:
-				told[i] = true // a metric without data counts zero
-				for _, v := range r.Values {
-					sums[i] += v
-				}
-			case len(r.Values) == 0 || len(r.Timestamps) == 0:
-			case i == lag+2:
-				if found.ArchiveLagSeconds == nil {
-					found.ArchiveLagSeconds = aws.Float64(r.Values[0] / 1000)
-				}
-			default:
-				newerLag(&found, r.Values[0]/1000, r.Timestamps[0].UTC())
+	for _, f := range counts() {
+		if s := series[asked[f.id]]; s.Unknown == "" { // a metric without data counts zero
+			total := 0.0
+			for _, v := range s.Values {
+				total += v
 			}
+			*f.of(&found) = aws.Int64(int64(math.Round(total)))
 		}
 	}
-	for i, f := range fields {
-		if told[i] {
-			*f.of(&found) = aws.Int64(int64(math.Round(sums[i])))
+	for _, id := range []string{loadLag, processorAge} {
+		if at, ms, ok := newest(series[asked[id]]); ok {
+			newerLag(&found, ms/1000, at)
 		}
+	}
+	if _, ms, ok := newest(series[asked[archiverAge]]); ok {
+		found.ArchiveLagSeconds = aws.Float64(ms / 1000)
 	}
 	return found, nil
+}
+
+// newest returns the value of the latest minute that has one.
+func newest(s health.Series) (at time.Time, value float64, ok bool) {
+	for minute, v := range s.Values {
+		if !ok || minute.After(at) {
+			at, value, ok = minute, v, true
+		}
+	}
+	return at, value, ok
 }
 
 // newerLag sets a lag in seconds if it is of a later minute than the known one, or
@@ -143,35 +142,5 @@ func (h *Health) ask(ctx context.Context, now time.Time) (dashboard.Health, erro
 func newerLag(found *dashboard.Health, seconds float64, at time.Time) {
 	if found.LagAt == nil || at.After(*found.LagAt) || at.Equal(*found.LagAt) && seconds > *found.LagSeconds {
 		found.LagSeconds, found.LagAt = aws.Float64(seconds), aws.Time(at)
-	}
-}
-
-// iteratorAge returns the query for the age of the records with which a function is
-// invoked, even if it fails.
-func iteratorAge(number int, function string) types.MetricDataQuery {
-	return types.MetricDataQuery{
-		Id: aws.String("m" + strconv.Itoa(number)),
-		MetricStat: &types.MetricStat{
-			Metric: &types.Metric{
-				Namespace: aws.String("AWS/Lambda"), MetricName: aws.String("IteratorAge"),
-				Dimensions: []types.Dimension{{Name: aws.String("FunctionName"), Value: aws.String(function)}},
-			},
-			Period: aws.Int32(minute), Stat: aws.String(string(types.StatisticMaximum)),
-		},
-	}
-}
-
-// query returns the query for a metric by minute; its result has the id m plus the
-// number.
-func (h *Health) query(number int, metric string, how types.Statistic) types.MetricDataQuery {
-	return types.MetricDataQuery{
-		Id: aws.String("m" + strconv.Itoa(number)),
-		MetricStat: &types.MetricStat{
-			Metric: &types.Metric{
-				Namespace: aws.String(contract.MetricNamespace), MetricName: aws.String(metric),
-				Dimensions: []types.Dimension{{Name: aws.String(contract.DimensionStack), Value: aws.String(h.Stack)}},
-			},
-			Period: aws.Int32(minute), Stat: aws.String(string(how)),
-		},
 	}
 }

@@ -19,7 +19,7 @@ var callerActions = map[string][]string{
 	"iam":        {"GetRole", "ListAttachedRolePolicies", "DetachRolePolicy", "DeleteRole"},
 	"kms":        {"DescribeKey", "ScheduleKeyDeletion"},
 	"logs":       {"FilterLogEvents", "DescribeLogGroups", "DeleteLogGroup"},
-	"cloudwatch": {"GetMetricData"},
+	"cloudwatch": {"GetMetricData", "DescribeAlarms"},
 	"ec2":        {"DescribeNetworkInterfaces"},
 	"sns":        {"ListSubscriptionsByTopic"},
 }

@@ -126,6 +126,8 @@ func (f *account) refuse(w http.ResponseWriter, r *request, err error) {
 		writeEC2Error(w, err)
 	case r.form.Has("Action"):
 		wire.WriteQueryError(w, err)
+	case r.call.Service == "cloudwatch":
+		writeBinaryError(w, err)
 	default:
 		wire.WriteJSONError(w, err)
 	}
