@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/artifact/released"
+	"github.com/streamctl/streamctl/internal/checkup"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/deploy"
@@ -21,13 +22,21 @@ import (
 )
 
 func newDoctorCmd(a *App) *cobra.Command {
-	policy, source := false, ""
+	o, policy := doctorOptions{}, false
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what a deploy needs, or print the permissions that it needs.",
 		Long: `doctor checks what a deploy needs and changes nothing: the variables, the functions'
 source, the credentials, the region, and the state of the stack. A failed check is
 printed with a remedy.
+
+--live also examines the running stack: it sends a canary event and waits until the event
+is queryable; it checks that alarms have data and subscribers, encryption, TLS, roles,
+certificates, quotas, this machine's clock and your permissions; and it has CloudFormation
+detect drift, which takes a few minutes. Before the first deploy it checks quotas,
+availability zones and names instead. Each run stores one event of the type
+` + checkup.CanaryType + ` and the user ` + checkup.CanaryUser + `; --no-canary does not. Nothing else
+changes.
 
 --print-policy prints the IAM policy documents that a deploy of these variables needs,
 for this program's own calls and for those of CloudFormation with the same credentials,
@@ -38,10 +47,13 @@ without credentials they are placeholders.`,
 			if policy {
 				return runPrintPolicy(cmd.Context(), a)
 			}
-			return runDoctor(cmd.Context(), a, source)
+			return runDoctor(cmd.Context(), a, o)
 		},
 	}
-	sourceFlag(cmd.Flags(), &source)
+	sourceFlag(cmd.Flags(), &o.source)
+	cmd.Flags().BoolVar(&o.live, "live", false, "examine the running stack, or the account before the first deploy")
+	cmd.Flags().BoolVar(&o.noCanary, "no-canary", false, "with --live: send no event")
+	cmd.Flags().Var((*ui.Duration)(&o.canaryTimeout), "canary-timeout", "with --live: time until the canary must be queryable (default: 2m)")
 	cmd.Flags().BoolVar(&policy, "print-policy", false, "print the IAM policy documents that a deploy of these variables needs")
 	return cmd
 }
@@ -51,30 +63,12 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	t, _, err := buildTemplate(a, v)
+	op, err := a.operator(ctx, v)
 	if err != nil {
-		return err
-	}
-	text, err := t.YAML()
-	if err != nil {
-		return &invalidError{err: err}
-	}
-	byID, err := stacktemplate.Parse(text)
-	if err != nil {
-		return err
-	}
-	resources := stacktemplate.Types(byID)
-	s := iampolicy.Scope{Partition: "aws", Account: "<account>", Region: "<region>", Stack: v.StackName, ArtifactBucket: v.ArtifactBucket}
-	if op, err := a.operator(ctx, v); err == nil {
-		s.Partition, s.Account, s.Region = op.Caller.Partition(), op.Caller.Account, op.Caller.Region
-		addDeployed(ctx, a, op, v.StackName, resources)
-	} else {
 		a.notef("no credentials (%v): replace <account> and <region> yourself", err)
+		op = nil
 	}
-	if s.ArtifactBucket == "" {
-		s.ArtifactBucket = template.ArtifactBucketName(s.Account, s.Region)
-	}
-	documents, err := iampolicy.Documents(s, resources)
+	documents, err := policyDocuments(ctx, a, v, op)
 	if err != nil {
 		return err
 	}
@@ -87,6 +81,33 @@ func runPrintPolicy(ctx context.Context, a *App) error {
 		format = "json"
 	}
 	return writeResult(a, format, p, nil)
+}
+
+// policyDocuments returns the documents of a deploy. Without an operator, account and
+// region are placeholders.
+func policyDocuments(ctx context.Context, a *App, v config.Variables, op *deploy.Operator) ([][]byte, error) {
+	t, _, err := buildTemplate(a, v)
+	if err != nil {
+		return nil, err
+	}
+	text, err := t.YAML()
+	if err != nil {
+		return nil, &invalidError{err: err}
+	}
+	byID, err := stacktemplate.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	resources := stacktemplate.Types(byID)
+	s := iampolicy.Scope{Partition: "aws", Account: "<account>", Region: "<region>", Stack: v.StackName, ArtifactBucket: v.ArtifactBucket}
+	if op != nil {
+		s.Partition, s.Account, s.Region = op.Caller.Partition(), op.Caller.Account, op.Caller.Region
+		addDeployed(ctx, a, op, v.StackName, resources)
+	}
+	if s.ArtifactBucket == "" {
+		s.ArtifactBucket = template.ArtifactBucketName(s.Account, s.Region)
+	}
+	return iampolicy.Documents(s, resources)
 }
 
 // addDeployed adds the stack's current resources: an update that removes one needs the
@@ -114,10 +135,12 @@ type policies struct {
 
 // finding is the result of one check of doctor.
 type finding struct {
-	Check  string `json:"check"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail"`
-	Remedy string `json:"remedy,omitempty"`
+	Check string `json:"check"`
+	OK    bool   `json:"ok"`
+	// Status is ok, warn or fail.
+	Status checkup.Status `json:"status"`
+	Detail string         `json:"detail"`
+	Remedy string         `json:"remedy,omitempty"`
 	// Warning reports a problem that does not make a deploy fail.
 	Warning bool `json:"warning,omitempty"`
 }
@@ -125,31 +148,55 @@ type finding struct {
 // errNotReady ends a doctor with a failed check.
 var errNotReady = errors.New("deploy would fail: fix the checks marked FAIL")
 
-func runDoctor(ctx context.Context, a *App, source string) error {
-	findings := examine(ctx, a, source)
+func runDoctor(ctx context.Context, a *App, o doctorOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	findings := examine(ctx, a, o.source)
+	if o.live {
+		more, err := examineLive(ctx, a, o)
+		if err != nil {
+			return err
+		}
+		findings = append(findings, more...)
+	}
+	for i, f := range findings {
+		findings[i].Status = f.status()
+	}
 	unwell := false
 	for _, f := range findings {
 		unwell = unwell || !f.OK
 	}
 	err := a.printResult(findings, func() {
 		for _, f := range findings {
-			mark := "ok  "
-			switch {
-			case !f.OK:
+			mark := string(f.Status)
+			if !f.OK {
 				mark = "FAIL"
-			case f.Warning:
-				mark = "warn"
 			}
-			a.printf("%s  %-12s %s\n", mark, f.Check, ui.Text(f.Detail))
+			a.printf("%-4s  %-12s %s\n", mark, f.Check, ui.Text(f.Detail))
 			if f.Remedy != "" {
-				a.printf("      %-12s → %s\n", "", f.Remedy)
+				a.printf("      %-12s → %s\n", "", ui.Text(f.Remedy))
 			}
 		}
 	})
-	if err == nil && unwell {
-		return errNotReady
+	switch {
+	case err != nil || !unwell:
+		return err
+	case o.live:
+		return errNotWell
 	}
-	return err
+	return errNotReady
+}
+
+// status returns the result of a check.
+func (f finding) status() checkup.Status {
+	switch {
+	case !f.OK:
+		return checkup.Fail
+	case f.Warning:
+		return checkup.Warn
+	}
+	return checkup.OK
 }
 
 // remedy is the fix for a failed check whose error has no hint.

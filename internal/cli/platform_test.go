@@ -93,3 +93,11 @@ func (p platform) run(ctx context.Context, t *testing.T, args ...string) (code i
 	code = app.Run(ctx, append(args, "--variables", filepath.Join(p.dir, "variables.yaml")))
 	return code, out.String(), story.String()
 }
+
+// variablesIn writes variables.yaml into a folder.
+func variablesIn(t *testing.T, dir, lines string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "variables.yaml"), []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/health"
 	"github.com/streamctl/streamctl/internal/health/stackmetrics"
-	"github.com/streamctl/streamctl/internal/stacktemplate"
 )
 
 const (
@@ -24,17 +23,7 @@ const (
 
 // stackHealth reads the health of the platform's parts that the stack has; nil without one.
 func stackHealth(ctx context.Context, a *App, op *deploy.Operator, s deploy.Inspection) *health.Report {
-	properties, err := stacktemplate.Parse(s.Template)
-	if err != nil {
-		a.notef("The timeouts and the number of cache nodes are unknown: %v", err)
-	}
-	var resources []health.Resource
-	for _, r := range s.Resources {
-		if r.Exists() {
-			resources = append(resources, health.Resource{LogicalID: r.LogicalID, Type: r.Type, PhysicalID: r.PhysicalID, Properties: properties[r.LogicalID].Properties})
-		}
-	}
-	p := health.PlatformOf(s.Stack.Name, resources)
+	p := health.PlatformOf(s.Stack.Name, withProperties(s))
 	if len(health.Metrics(p)) == 0 && len(p.Alarms) == 0 {
 		return nil
 	}

@@ -58,7 +58,7 @@ func TestRunbooks(t *testing.T) {
 	}
 	for _, book := range health.Runbooks() {
 		if !used[book.Alarm] {
-			t.Errorf("%s is no alarm of the template", book.Alarm)
+			t.Errorf("%s is not an alarm of the template", book.Alarm)
 		}
 		_, section, ok := strings.Cut(string(page), "\n### "+book.Alarm+"\n")
 		section, _, _ = strings.Cut(section, "\n#")

@@ -21,7 +21,7 @@ const (
 // Query is one series of CloudWatch: a metric and a statistic, per minute.
 type Query struct {
 	Namespace, Name, Statistic string
-	// Dimension and Value are the only dimension.
+	// Dimension and Value are the only dimension; empty for a metric of the account.
 	Dimension, Value string
 }
 

@@ -19,9 +19,25 @@ var callerActions = map[string][]string{
 	"iam":        {"GetRole", "ListAttachedRolePolicies", "DetachRolePolicy", "DeleteRole"},
 	"kms":        {"DescribeKey", "ScheduleKeyDeletion"},
 	"logs":       {"FilterLogEvents", "DescribeLogGroups", "DeleteLogGroup"},
-	"cloudwatch": {"GetMetricData", "DescribeAlarms"},
+	"cloudwatch": {"GetMetricData"},
 	"ec2":        {"DescribeNetworkInterfaces"},
 	"sns":        {"ListSubscriptionsByTopic"},
+}
+
+// HealthActions are the actions of `status` and `doctor --live`, by service, beside those
+// of a deploy. All of them only read. CloudFormation asks for the last two of its actions
+// while it detects drift.
+func HealthActions() map[string][]string {
+	return map[string][]string{
+		"cloudformation": {"DetectStackDrift", "DescribeStackDriftDetectionStatus", "DescribeStackResourceDrifts", "DetectStackResourceDrift", "BatchDescribeTypeConfigurations"},
+		"cloudwatch":     {"DescribeAlarms"},
+		"rds":            {"DescribeDBParameters", "DescribeAccountAttributes"},
+		"kinesis":        {"DescribeStreamSummary", "DescribeLimits"},
+		"lambda":         {"GetAccountSettings"},
+		"elasticache":    {"DescribeReplicationGroups"},
+		"ec2":            {"DescribeAvailabilityZones", "DescribeVpcs"},
+		"iam":            {"SimulatePrincipalPolicy"},
+	}
 }
 
 // customResource is the key of all custom resources in additional.

@@ -24,9 +24,11 @@ type Scope struct {
 // characters per managed policy, without white space, and 10 policies per identity.
 func Documents(s Scope, resources map[string]string) ([][]byte, error) {
 	actions := map[string]bool{}
-	for service, names := range callerActions {
-		for _, name := range names {
-			actions[service+":"+name] = true
+	for _, own := range []map[string][]string{callerActions, HealthActions()} {
+		for service, names := range own {
+			for _, name := range names {
+				actions[service+":"+name] = true
+			}
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(resources)) {

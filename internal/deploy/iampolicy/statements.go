@@ -24,7 +24,11 @@ var regional = map[string]string{
 
 // accountWide are actions that accept no narrower resource than the account, or whose
 // resource is not known before the deploy.
-var accountWide = []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:ValidateTemplate"}
+var accountWide = []string{"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "cloudformation:ValidateTemplate",
+	"cloudformation:DescribeStackDriftDetectionStatus", "cloudformation:BatchDescribeTypeConfigurations"}
+
+// simulate reads the effect of an identity's policies.
+const simulate = "iam:SimulatePrincipalPolicy"
 
 // statements returns the statements that allow the actions. An action that no statement
 // covers is an error.
@@ -38,12 +42,15 @@ func (s Scope) statements(actions map[string]bool, resources map[string]string) 
 	roles, policies := s.names("role/", typeRole, resources), s.names("policy/", typeManagedPolicy, resources)
 	out := []policyStatement{
 		s.statement("Identity", accountWide, "*"),
-		s.statement("Stack", without(byService["cloudformation"], "cloudformation:ValidateTemplate"),
+		s.statement("Stack", without(byService["cloudformation"], "cloudformation:ValidateTemplate", "cloudformation:DescribeStackDriftDetectionStatus", "cloudformation:BatchDescribeTypeConfigurations"),
 			s.arn("cloudformation", s.Region, s.Account, "stack/"+s.Stack+"/*"), s.arn("cloudformation", s.Region, s.Account, "changeSet/streamctl-*")),
 		s.statement("Buckets", byService["s3"], append([]string{s.arn("s3", "", "", s.ArtifactBucket), s.arn("s3", "", "", s.ArtifactBucket+"/*")}, s.buckets(resources)...)...),
-		s.statement("Roles", without(byService["iam"], "iam:PassRole", "iam:CreateServiceLinkedRole"), append(slices.Clone(roles), policies...)...),
+		s.statement("Roles", without(byService["iam"], "iam:PassRole", "iam:CreateServiceLinkedRole", simulate), append(slices.Clone(roles), policies...)...),
 		// API Gateway's logging role may be another team's: reading it decides whether it exists.
 		s.statement("AccountRole", []string{"iam:GetRole"}, s.arn("iam", "", s.Account, "role/*")),
+	}
+	if actions[simulate] { // any role or user may be the caller
+		out = append(out, s.statement("OwnPermissions", []string{simulate}, s.arn("iam", "", s.Account, "role/*"), s.arn("iam", "", s.Account, "user/*")))
 	}
 	if actions["iam:PassRole"] {
 		pass := s.statement("PassRoles", []string{"iam:PassRole"}, roles...)

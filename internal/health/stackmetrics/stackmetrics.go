@@ -46,7 +46,10 @@ const (
 // that it would have returned; Read has no error of its own.
 func Read(ctx context.Context, api API, p health.Platform, now time.Time) health.Report {
 	metrics := health.Metrics(p)
-	alarms := readAlarms(ctx, api, p.Alarms)
+	alarms, err := Alarms(ctx, api, p.Alarms)
+	if err != nil {
+		alarms = &health.Alarms{Unknown: reason(err), Total: len(p.Alarms), Firing: []health.Alarm{}}
+	}
 	found, err := Series(ctx, api, queries(metrics), health.Since(now), now)
 	return health.NewReport(metrics, func(q health.Query) health.Series {
 		if err != nil {
@@ -128,23 +131,26 @@ func addPage(s *health.Series, r types.MetricDataResult) {
 }
 
 func query(number int, q health.Query) types.MetricDataQuery {
+	var dimensions []types.Dimension
+	if q.Dimension != "" {
+		dimensions = []types.Dimension{{Name: &q.Dimension, Value: &q.Value}}
+	}
 	return types.MetricDataQuery{
 		Id: aws.String("m" + strconv.Itoa(number)),
 		MetricStat: &types.MetricStat{
 			Metric: &types.Metric{
-				Namespace: &q.Namespace, MetricName: &q.Name,
-				Dimensions: []types.Dimension{{Name: &q.Dimension, Value: &q.Value}},
+				Namespace: &q.Namespace, MetricName: &q.Name, Dimensions: dimensions,
 			},
 			Period: aws.Int32(minute), Stat: &q.Statistic,
 		},
 	}
 }
 
-// readAlarms reads the states of alarms, names by logical id. It returns nil for a stack
+// Alarms reads the states of alarms, names by logical id. It returns nil for a stack
 // without alarms.
-func readAlarms(ctx context.Context, api API, names map[string]string) *health.Alarms {
+func Alarms(ctx context.Context, api API, names map[string]string) (*health.Alarms, error) {
 	if len(names) == 0 {
-		return nil
+		return nil, nil
 	}
 	states := map[string]health.State{}
 	for part := range slices.Chunk(slices.Sorted(maps.Values(names)), maxNames) {
@@ -157,7 +163,7 @@ func readAlarms(ctx context.Context, api API, names map[string]string) *health.A
 				err = fmt.Errorf("more than %d pages", maxPages)
 			}
 			if err != nil {
-				return &health.Alarms{Unknown: reason(fmt.Errorf("read CloudWatch alarms: %w", err)), Total: len(names), Firing: []health.Alarm{}}
+				return nil, fmt.Errorf("read CloudWatch alarms: %w", err)
 			}
 			for _, a := range page.MetricAlarms {
 				states[aws.ToString(a.AlarmName)] = health.State{
@@ -168,7 +174,7 @@ func readAlarms(ctx context.Context, api API, names map[string]string) *health.A
 			}
 		}
 	}
-	return health.NewAlarms(names, states)
+	return health.NewAlarms(names, states), nil
 }
 
 // since returns when the alarm's state changed. A newer update of an unchanged state

@@ -43,7 +43,7 @@ func (f cloudWatchAPI) alarm(p *physical) alarmState {
 	return alarmState{"OK", "Threshold Crossed: no datapoints were received", p.created}
 }
 
-// describeAlarms returns the metric alarms of the given names, or all of them, by name.
+// describeAlarms returns the metric alarms of the given names, or every alarm, sorted by name.
 func (f cloudWatchAPI) describeAlarms(in cbor.Map) (cbor.Map, error) {
 	names, byName := in["AlarmNames"].(cbor.List)
 	if len(names) > maxAlarmNames {

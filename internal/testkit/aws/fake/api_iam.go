@@ -18,6 +18,10 @@ const iamNamespace = "https://iam.amazonaws.com/doc/2010-05-08/"
 // serve handles calls for the roles that stacks created, including retained
 // ones.
 func (f iamAPI) serve(w http.ResponseWriter, r *request) {
+	if r.call.Action == "SimulatePrincipalPolicy" {
+		f.simulate(w, r)
+		return
+	}
 	name := r.form.Get("RoleName")
 	answer, known := map[string]func(*request, *physical) ([]wire.Node, error){
 		"GetRole": f.getRole, "ListAttachedRolePolicies": f.listAttachedPolicies, "ListRolePolicies": f.listInlinePolicies,

@@ -53,8 +53,12 @@ func (f kmsAPI) serve(w http.ResponseWriter, r *request) {
 		f.registry.remove("AWS::KMS::Key", id)
 		wire.WriteJSON(w, http.StatusOK, "application/x-amz-json-1.1", map[string]any{"KeyId": arn, "DeletionDate": date.Unix(), "KeyState": "PendingDeletion", "PendingWindowInDays": days})
 	default:
+		enabled, state := str(key.props, "Enabled") != "false", "Enabled"
+		if !enabled {
+			state = "Disabled"
+		}
 		wire.WriteJSON(w, http.StatusOK, "application/x-amz-json-1.1", map[string]any{"KeyMetadata": map[string]any{
-			"KeyId": id, "Arn": arn, "Enabled": true, "KeyState": "Enabled", "AWSAccountId": f.options.Account,
+			"KeyId": id, "Arn": arn, "Enabled": enabled, "KeyState": state, "AWSAccountId": f.options.Account,
 			"Description": str(key.props, "Description"), "CreationDate": key.created.Unix(), "KeyUsage": "ENCRYPT_DECRYPT",
 		}})
 	}

@@ -16,6 +16,8 @@ func (f lambdaAPI) serve(w http.ResponseWriter, r *request) {
 	const mappingsPath, functionsPath = "/2015-03-31/event-source-mappings", "/2015-03-31/functions/"
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch {
+	case path == "/2016-08-19/account-settings":
+		f.serveAccountSettings(w, r)
 	case path == mappingsPath && r.Method == http.MethodGet:
 		r.is("ListEventSourceMappings", "*")
 		f.listMappings(w, r)
@@ -147,7 +149,11 @@ func (f lambdaAPI) serveFunction(w http.ResponseWriter, r *request, name, rest s
 	case "GetFunction":
 		wire.WriteJSON(w, http.StatusOK, "application/json", map[string]any{"Configuration": fn.configuration(resource), "Code": map[string]any{"RepositoryType": "S3"}})
 	default:
-		wire.WriteJSON(w, http.StatusOK, "application/json", fn.configuration(resource))
+		out := fn.configuration(resource)
+		if p, ok := f.registry.find("AWS::Lambda::Function", name); ok && p.props["Role"] != nil {
+			out["Role"] = p.props["Role"] // which may have been changed outside of the stack
+		}
+		wire.WriteJSON(w, http.StatusOK, "application/json", out)
 	}
 }
 

@@ -17,6 +17,9 @@ func (f rdsAPI) serve(w http.ResponseWriter, r *request) {
 	if id != "" {
 		r.call.Resource = f.arn("rds", "db:"+id)
 	}
+	if f.serveAccount(w, r) {
+		return
+	}
 	switch r.call.Action {
 	case "DescribeDBInstances", "ModifyDBInstance", "DeleteDBInstance":
 		var found []*physical
@@ -91,7 +94,7 @@ func (f rdsAPI) modifyInstance(r *request, p *physical) {
 
 func (f rdsAPI) instanceNodes(p *physical) []wire.Node {
 	props := f.instanceProperties(p)
-	return []wire.Node{
+	return append(f.certificate(props), []wire.Node{
 		wire.Text("DBInstanceIdentifier", p.id), wire.Text("DBInstanceArn", fmt.Sprint(p.attrs["DBInstanceArn"])), wire.Text("DBInstanceStatus", f.stores.status(p.id)),
 		wire.Text("Engine", str(props, "Engine")), wire.Text("EngineVersion", str(props, "EngineVersion")), wire.Text("DBInstanceClass", str(props, "DBInstanceClass")),
 		wire.Text("MasterUsername", str(props, "MasterUsername")), wire.Text("DBName", str(props, "DBName")),
@@ -103,7 +106,7 @@ func (f rdsAPI) instanceNodes(p *physical) []wire.Node {
 		wire.List("TagList", "Tag", []string{p.stackID}, func(id string) []wire.Node {
 			return []wire.Node{wire.Text("Key", "aws:cloudformation:stack-id"), wire.Text("Value", id)}
 		}),
-	}
+	}...)
 }
 
 func (s Snapshot) nodes() []wire.Node {

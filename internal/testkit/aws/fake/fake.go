@@ -124,6 +124,7 @@ type account struct {
 	logs       *logGroups
 	answers    *answers
 	metrics    metrics
+	outside    outside
 	interfaces interfaces
 	// confirmed is true once subscriptions are confirmed.
 	confirmed atomic.Bool

@@ -84,8 +84,12 @@ func removeSubnet(_ context.Context, f *account, r cfn.Request) error {
 	return nil
 }
 
-// serve handles DescribeNetworkInterfaces, filtered by group or subnet.
+// serve handles DescribeNetworkInterfaces, filtered by group or subnet, and the calls for
+// the region.
 func (f ec2API) serve(w http.ResponseWriter, r *request) {
+	if f.serveRegion(w, r) {
+		return
+	}
 	if r.call.Action != "DescribeNetworkInterfaces" {
 		f.refuse(w, r, notThere(r))
 		return

@@ -73,8 +73,13 @@ func (f endpoint) answer(w http.ResponseWriter, r *request) {
 	r.Body = io.NopCloser(bytes.NewReader(r.body))
 	switch r.call.Service {
 	case "cloudformation":
-		f.stacks.ServeAction(w, r.Request, r.form)
+		if !f.serveDrift(w, r) {
+			f.stacks.ServeAction(w, r.Request, r.form)
+		}
 	case "s3":
+		if f.serveEncryption(w, r, s3fake.Identify(r.Request).Bucket) {
+			return
+		}
 		if err := f.objects.Serve(w, r.Request, s3fake.Identify(r.Request), r.body); err != nil {
 			w.Header().Set("X-Amzn-Errortype", wire.AsError(err).Code)
 		}

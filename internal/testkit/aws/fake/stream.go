@@ -139,6 +139,9 @@ func (f kinesisAPI) serve(w http.ResponseWriter, r *request) {
 			r.call.Resource = f.arn("kinesis", "stream/"+names.StreamName)
 		}
 	}
+	if (f.kinesis == nil || r.call.Action == "DescribeLimits") && f.serveOwn(w, r, names.StreamName) {
+		return
+	}
 	if f.kinesis == nil {
 		f.refuse(w, r, notThere(r))
 		return
