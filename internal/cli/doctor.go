@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -145,6 +146,9 @@ type finding struct {
 	Warning bool `json:"warning,omitempty"`
 }
 
+// checkAlarms is the check that a person receives the alarms.
+const checkAlarms = "alarms"
+
 // errNotReady ends a doctor with a failed check.
 var errNotReady = errors.New("deploy would fail: fix the checks marked FAIL")
 
@@ -158,6 +162,7 @@ func runDoctor(ctx context.Context, a *App, o doctorOptions) error {
 		if err != nil {
 			return err
 		}
+		findings = slices.DeleteFunc(findings, func(f finding) bool { return f.Check == checkAlarms }) // --live has its own
 		findings = append(findings, more...)
 	}
 	for i, f := range findings {
@@ -260,7 +265,7 @@ func examine(ctx context.Context, a *App, source string) (out []finding) {
 	default:
 		note("stack", fmt.Sprintf("%s: %s", found.Status, found.Status.Meaning()), stateProblem(v, found))
 		if warning, _ := alarmWarning(ctx, op, v, found); warning != "" {
-			out = append(out, finding{Check: "alarms", OK: true, Warning: true, Detail: warning})
+			out = append(out, finding{Check: checkAlarms, OK: true, Warning: true, Detail: warning})
 		}
 	}
 	return out
