@@ -121,8 +121,8 @@ func TestValues(t *testing.T) {
 		beyond bool
 	}{
 		"sum of the hour":        {health.Metric{Unit: health.Count, Queries: []health.Query{q("x", "Sum")}, Alarm: "A"}, 44, false},
-		"a count without data":   {health.Metric{Unit: health.Count, Queries: []health.Query{q("none", "Sum")}}, 0, false},
-		"before the window":      {health.Metric{Unit: health.Count, Queries: []health.Query{q("old", "Sum")}}, 0, false},
+		"a count without data":   {health.Metric{Unit: health.Count, Queries: []health.Query{q("none", "Sum")}}, -1, false},
+		"before the window":      {health.Metric{Unit: health.Count, Queries: []health.Query{q("old", "Sum")}}, -1, false},
 		"newest level":           {health.Metric{Unit: health.Percent, Queries: []health.Query{q("x", "Maximum")}, Alarm: "A"}, 4, false},
 		"below":                  {health.Metric{Unit: health.Days, Queries: []health.Query{q("y", "Minimum")}, Alarm: "B"}, 2, true},
 		"a level without data":   {health.Metric{Unit: health.Days, Queries: []health.Query{q("none", "Minimum")}, Alarm: "B"}, -1, false},

@@ -60,8 +60,8 @@ const (
 // nearLimit is the part of a timeout in percent from which FunctionDurationAlarm fires.
 const nearLimit = 80
 
-// counted reports whether the value is a number of events: minutes without data count
-// zero, and the hour has a total.
+// counted reports whether the value is a number of events: the hour has a total, in which
+// minutes without data count zero. An hour without any data has no value.
 func (m Metric) counted() bool { return m.Unit == Count && m.Queries[0].Statistic == sum }
 
 // CloudWatch's statistics.

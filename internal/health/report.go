@@ -1,6 +1,7 @@
 package health
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -103,6 +104,7 @@ func newValue(m Metric, series func(Query) Series, since time.Time) Value {
 		}
 	}
 	totals := make([]*float64, len(lines)) // of each series
+	counted := m.counted() && slices.ContainsFunc(lines, func(s Series) bool { return len(s.within(since)) > 0 })
 	for n := range v.Minutes {
 		at := since.Add(time.Duration(n) * time.Minute)
 		values := make([]*float64, len(lines))
@@ -112,14 +114,14 @@ func newValue(m Metric, series func(Query) Series, since time.Time) Value {
 			case ok:
 				values[i] = &x
 				totals[i] = add(totals[i], x)
-			case m.counted():
+			case counted:
 				values[i] = new(0.0)
 			}
 		}
 		v.Minutes[n] = m.combine(values)
 	}
 	switch {
-	case m.counted():
+	case counted:
 		v.Value = new(0.0)
 		for _, x := range v.Minutes {
 			v.Value = add(v.Value, *x)
@@ -134,6 +136,13 @@ func newValue(m Metric, series func(Query) Series, since time.Time) Value {
 		}
 	}
 	return v
+}
+
+// within returns the values of the window.
+func (s Series) within(since time.Time) map[time.Time]float64 {
+	out := maps.Clone(s.Values)
+	maps.DeleteFunc(out, func(at time.Time, _ float64) bool { return at.Before(since) })
+	return out
 }
 
 func add(total *float64, x float64) *float64 {

@@ -31,8 +31,8 @@ func (f lambdaAPI) serveAccountSettings(w http.ResponseWriter, r *request) {
 	})
 }
 
-// serveOwn handles DescribeLimits, and DescribeStreamSummary without a Kinesis server; ok
-// is false for another call.
+// serveOwn handles DescribeLimits and DescribeStreamSummary, because moto does not know the
+// encryption of the template; ok is false for another call.
 func (f kinesisAPI) serveOwn(w http.ResponseWriter, r *request, stream string) (ok bool) {
 	a := f.outside.account()
 	switch r.call.Action {

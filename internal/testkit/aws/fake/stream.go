@@ -129,7 +129,7 @@ func removeStream(ctx context.Context, f *account, r cfn.Request) error {
 	return nil
 }
 
-// serve records the call and forwards it.
+// serve records the call, and forwards it unless the template has the answer.
 func (f kinesisAPI) serve(w http.ResponseWriter, r *request) {
 	var names struct{ StreamName, StreamARN string }
 	if err := json.Unmarshal(r.body, &names); err == nil {
@@ -139,7 +139,7 @@ func (f kinesisAPI) serve(w http.ResponseWriter, r *request) {
 			r.call.Resource = f.arn("kinesis", "stream/"+names.StreamName)
 		}
 	}
-	if (f.kinesis == nil || r.call.Action == "DescribeLimits") && f.serveOwn(w, r, names.StreamName) {
+	if f.serveOwn(w, r, names.StreamName) {
 		return
 	}
 	if f.kinesis == nil {
