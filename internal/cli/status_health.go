@@ -15,7 +15,7 @@ import (
 
 const (
 	// typicalMetrics is the number of metrics of a stack in production.
-	typicalMetrics = 80
+	typicalMetrics = 70
 	// healthTime bounds the calls to CloudWatch: the stack's status must not wait for
 	// their retries.
 	healthTime = 30 * time.Second

@@ -23,13 +23,13 @@ func (w *workplace) apiProxy() string {
 			return
 		}
 		rw.WriteHeader(http.StatusOK)
-		client, _, err := http.NewResponseController(rw).Hijack()
+		client, buffered, err := http.NewResponseController(rw).Hijack()
 		if err != nil {
 			w.t.Error(err)
 			return
 		}
 		go func() {
-			_, _ = io.Copy(target, client) // ends with either connection
+			_, _ = io.Copy(target, buffered) // ends with either connection
 			_ = target.Close()
 		}()
 		go func() {
@@ -44,13 +44,14 @@ func (w *workplace) apiProxy() string {
 // TestDoctorLive sends a canary through a deployed stack, and finds a consumer that is
 // disabled.
 func TestDoctorLive(t *testing.T) {
-	w := newWorkplace(t, "StackName: life")
+	w := newWorkplace(t, "StackName: doctor")
 	w.streamctl("deploy", "--env", "development").want(0)
 	w.environ = append(w.environ, "HTTPS_PROXY="+w.apiProxy(), "AWS_CA_BUNDLE="+w.platform.Fake.CAFile)
 	doctor := []string{"doctor", "--live", "--env", "development", "--source", w.platform.Root}
 	w.streamctl(doctor...).want(0).says("ok    canary       event ").says(" and queryable after ").says("ok    drift ")
 	w.streamctl("query", "events", "--event-type", "streamctl_canary", "--env", "development").want(0).says("streamctl_canary")
-	w.stopReading("life")
+	w.stopReading("doctor")
 	w.streamctl(append(doctor, "--canary-timeout", "5s")...).want(1).says("FAIL  canary       event ").says("is not queryable after 5s")
 	w.streamctl("status", "--env", "development").want(0).says("alarms: 0 of ")
+	w.streamctl("destroy", "--env", "development", "--yes", "--no-drain").want(0)
 }
