@@ -22,12 +22,19 @@ import (
 // Warehouse is the database for a login as contract.RoleOwner; *warehouse.DB
 // satisfies it.
 type Warehouse interface {
+	Roles
 	Migrate(context.Context) (version int, err error)
-	SetRoles(context.Context, warehouse.Limits) error
 	SetMetrics(context.Context, []metric.Definition) error
 	ReserveEventTypes(context.Context, []string) error
 	EnsurePartitions(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	Close(context.Context) error
+}
+
+// Roles manages the login roles that the owner creates.
+type Roles interface {
+	// EnsureSQLRole creates the role of SQL users and reports whether it can log in.
+	EnsureSQLRole(context.Context) (canLogIn bool, err error)
+	SetRoles(context.Context, warehouse.Limits) error
 }
 
 // Master is the database for a login as the master user; *warehouse.DB satisfies
@@ -132,7 +139,13 @@ func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, l
 	defer func() { err = errors.Join(err, owner.Close(context.WithoutCancel(ctx))) }()
 	version := 0
 	work := func() error {
-		version, err = owner.Migrate(ctx)
+		canLogIn, err := owner.EnsureSQLRole(ctx)
+		if err == nil && !canLogIn {
+			err = h.makeRoles(ctx, p)
+		}
+		if err == nil {
+			version, err = owner.Migrate(ctx)
+		}
 		return err
 	}
 	err = h.retry(ctx, warehouse.IsUnreachable, work)

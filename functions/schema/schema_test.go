@@ -178,6 +178,7 @@ func (s *stub) Migrate(ctx context.Context) (int, error) {
 	return 0, err
 }
 func (*stub) EnsureRoles(context.Context) error                     { return nil }
+func (*stub) EnsureSQLRole(context.Context) (bool, error)           { return true, nil }
 func (*stub) SetRoles(context.Context, warehouse.Limits) error      { return nil }
 func (*stub) SetMetrics(context.Context, []metric.Definition) error { return nil }
 

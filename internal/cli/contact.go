@@ -44,7 +44,7 @@ type contacts struct {
 // timeoutOf is the time for one try of an operation.
 func timeoutOf(operation string) time.Duration {
 	switch operation {
-	case "PutObject", "UploadPart", "Invoke", "InvokeWithResponseStream":
+	case "PutObject", "UploadPart", "Invoke":
 		return longTimeout
 	}
 	return callTimeout
@@ -100,6 +100,9 @@ func linkLocal(host string) bool {
 // bound ends a try of a call, until its response is read, after a time. A few tries that
 // hang end the call.
 func (c *contacts) bound(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+	if awsmiddleware.GetOperationName(ctx) == "InvokeWithResponseStream" {
+		return next.HandleFinalize(ctx, in) // its response is read after the call
+	}
 	limit := c.timeout(awsmiddleware.GetOperationName(ctx))
 	try, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -111,7 +111,7 @@ func (v Variables) functionOptions(r *rules) {
 		case contract.FuncIngest:
 			longest = gatewaySeconds - 1
 		case contract.FuncQuery:
-			shortest, longest = 17, gatewaySeconds-1
+			shortest = 25 // requests of the API end after contract.QuerySeconds
 		case contract.FuncProcessor, contract.FuncMaintenance:
 			shortest = 45
 		case contract.FuncSchema:

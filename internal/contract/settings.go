@@ -34,7 +34,7 @@ func Functions() []Function {
 		{Name: FuncIngest, Description: "Accepts events over HTTP", MemoryMiB: 512, TimeoutSeconds: 15},
 		{Name: FuncArchiver, Description: "Writes the raw archive", MemoryMiB: 512, TimeoutSeconds: 120},
 		{Name: FuncProcessor, Description: "Loads the warehouse and the cache", MemoryMiB: 512, TimeoutSeconds: 60, InVPC: true},
-		{Name: FuncQuery, Description: "Answers metrics queries", MemoryMiB: 512, TimeoutSeconds: 20, InVPC: true},
+		{Name: FuncQuery, Description: "Answers metrics queries", MemoryMiB: 512, TimeoutSeconds: 900, InVPC: true},
 		{Name: FuncSchema, Description: "Migrates the schema", MemoryMiB: 256, TimeoutSeconds: 240, InVPC: true},
 		{Name: FuncMaintenance, Description: "Makes partitions, refreshes the cache", MemoryMiB: 256, TimeoutSeconds: 900, InVPC: true},
 	}
@@ -59,6 +59,8 @@ const (
 	RoleLoader = "streamctl_loader"
 	// RoleReader answers queries.
 	RoleReader = "streamctl_reader"
+	// RoleSQL runs the statements of `streamctl sql`, read-only.
+	RoleSQL = "streamctl_sql"
 )
 
 // DatabaseName is the database that the deploy creates.

@@ -18,13 +18,18 @@ func (o *Operator) Invoke(ctx context.Context, s stack.Stack, logicalID string, 
 	if err != nil {
 		return err
 	}
+	return invoke(ctx, o.Lambda, name, input, output)
+}
+
+// invoke calls a function by its name or ARN.
+func invoke(ctx context.Context, api *lambda.Client, name string, input, output any) error {
 	payload, err := json.Marshal(input)
 	if err != nil {
-		return fmt.Errorf("invoke %s: %w", logicalID, err)
+		return fmt.Errorf("invoke %s: %w", name, err)
 	}
-	out, err := o.Lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &name, Payload: payload})
+	out, err := api.Invoke(ctx, &lambda.InvokeInput{FunctionName: &name, Payload: payload})
 	if err != nil {
-		return fmt.Errorf("invoke %s: %w", logicalID, err)
+		return fmt.Errorf("invoke %s: %w", name, err)
 	}
 	if out.FunctionError != nil {
 		var failure struct {
@@ -36,7 +41,7 @@ func (o *Operator) Invoke(ctx context.Context, s stack.Stack, logicalID string, 
 		return &FunctionError{Function: name, Message: failure.Message}
 	}
 	if err := json.Unmarshal(out.Payload, output); err != nil {
-		return fmt.Errorf("invoke %s: read response: %w", logicalID, err)
+		return fmt.Errorf("invoke %s: read response: %w", name, err)
 	}
 	return nil
 }

@@ -44,6 +44,9 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 	if err == nil && answer.Status != cfn.StatusSuccess {
 		err = errors.New(answer.Reason)
 	}
+	if err == nil {
+		err = s.admit(ctx) // the schema may have created roles in a database of an earlier version
+	}
 	if err != nil {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}

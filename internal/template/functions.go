@@ -35,6 +35,7 @@ func (t *Template) addFunctions(v config.Variables) {
 			t.addProvisionedConcurrency(f.Name, setting.ProvisionedConcurrency)
 		}
 	}
+	t.addOperatorPolicies()
 }
 
 func (t *Template) logGroup(v config.Variables, name string) *logs.LogGroup {

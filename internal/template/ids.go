@@ -52,6 +52,8 @@ const (
 	idApiDeployment     = "ApiDeployment" // followed by a hash of the API
 	idSendPolicy        = "SendEventsPolicy"
 	idReadPolicy        = "ReadMetricsPolicy"
+	idSQLPolicy         = "SqlPolicy"
+	idOperatorPolicy    = "OperatorPolicy"
 	idAlarmTopic        = "AlarmTopic"
 	idAlarmPolicy       = "AlarmTopicPolicy"
 	idAlarmEmail        = "AlarmEmailSubscription"

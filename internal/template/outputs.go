@@ -47,6 +47,8 @@ func (t *Template) addOutputs(v config.Variables) {
 	set(OutputAlarmTopic, "", Ref(idAlarmTopic))
 	set("SendEventsPolicyArn", "", Ref(idSendPolicy))
 	set("ReadMetricsPolicyArn", "", Ref(idReadPolicy))
+	set("SqlPolicyArn", "", Ref(idSQLPolicy))
+	set("OperatorPolicyArn", "", Ref(idOperatorPolicy))
 	set("DashboardUrl", "", Sub("https://"+consoleHost(v.Region)+"/cloudwatch/home?region=${AWS::Region}#dashboards:name=${"+idDashboard+"}"))
 	for n := range v.ReadReplicas {
 		set("ReplicaEndpoint"+itoa(n+1), "", GetAtt(replicaID(n), "Endpoint.Address"))

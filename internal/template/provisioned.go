@@ -34,7 +34,7 @@ func (t *Template) addProvisionedConcurrency(function string, executions int) {
 	for _, id := range slices.Sorted(maps.Keys(named)) {
 		write(id)
 	}
-	version, alias := title(function)+"Version"+hex.EncodeToString(hash.Sum(nil))[:10], title(function)+"Alias"
+	version, alias := title(function)+"Version"+hex.EncodeToString(hash.Sum(nil))[:10], AliasID(function)
 	t.add(version, &lambda.Version{FunctionName: Ref(FunctionID(function))})
 	t.add(alias, &lambda.Alias{
 		FunctionName: Ref(FunctionID(function)), FunctionVersion: GetAtt(version, "Version"), Name: "live",
@@ -76,6 +76,18 @@ func (t *Template) invokeTarget(function string) string {
 	}
 	return Ref(FunctionID(function))
 }
+
+// invokeTargetOf is the ARN of invokeTarget.
+func (t *Template) invokeTargetOf(function string) string {
+	if alias, ready := t.aliases[function]; ready {
+		return Ref(alias)
+	}
+	return GetAtt(FunctionID(function), "Arn")
+}
+
+// AliasID is the logical id of a function's alias, which exists if the function has
+// provisioned concurrency.
+func AliasID(function string) string { return title(function) + "Alias" }
 
 // invokeTargetArn is the ARN of invokeTarget, as a placeholder of Sub; the Ref of an
 // alias is its ARN.

@@ -52,7 +52,7 @@ func (t *Template) own(function string) []statement {
 			login(contract.RoleLoader),
 		}
 	case contract.FuncQuery:
-		statements = []statement{login(contract.RoleReader)}
+		statements = []statement{login(contract.RoleReader, contract.RoleSQL)}
 	case contract.FuncSchema:
 		statements = []statement{login(contract.RoleOwner)}
 	case contract.FuncMaintenance:
@@ -98,9 +98,26 @@ func readStream() []statement {
 	}
 }
 
-// login lets a function connect to the database as a role.
-func login(role string) statement {
-	return statement{Action: "rds-db:connect", Resource: arn("rds-db", "dbuser:${"+idDatabase+".DbiResourceId}/"+role)}
+// login lets a function connect to the database as the given roles.
+func login(roles ...string) statement {
+	var users []string
+	for _, role := range roles {
+		users = append(users, arn("rds-db", "dbuser:${"+idDatabase+".DbiResourceId}/"+role))
+	}
+	if len(users) == 1 {
+		return statement{Action: "rds-db:connect", Resource: users[0]}
+	}
+	return statement{Action: "rds-db:connect", Resource: users}
+}
+
+// addOperatorPolicies adds the policies of people who run SQL, and operator tasks. IAM
+// can't tell the inputs of a function apart, so each has a function of its own.
+func (t *Template) addOperatorPolicies() {
+	invoke := func(function string) *iam.ManagedPolicy {
+		return &iam.ManagedPolicy{PolicyDocument: policy(statement{Action: "lambda:InvokeFunction", Resource: t.invokeTargetOf(function)})}
+	}
+	t.add(idSQLPolicy, invoke(contract.FuncQuery))
+	t.add(idOperatorPolicy, invoke(contract.FuncMaintenance))
 }
 
 // readArchive lists and reads the raw archive.

@@ -21,6 +21,8 @@ func (t *Template) addWarehouse(v config.Variables) {
 		Parameters: map[string]string{
 			"rds.force_ssl":              "1",
 			"log_min_duration_statement": "1000",
+			// In KiB, a tenth of the storage for each session: SQL users have five.
+			"temp_file_limit": itoa(v.DatabaseStorageGiB << 20 / 10),
 		},
 	})
 	onDelete := deletePolicy

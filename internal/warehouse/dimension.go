@@ -117,7 +117,7 @@ func limitDimensions(ctx context.Context, tx pgx.Tx, measures []RollupDelta) (li
 // admit admits as many of the wanted values as there is room for in a metric
 // that has never folded anything, and returns the metric's values.
 func admit(ctx context.Context, tx pgx.Tx, metric string, wanted map[string]bool) (*metricPlaces, error) {
-	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, hashtext($2))", lockDimension, metric); err != nil {
+	if _, err := tx.Exec(ctx, "LOCK TABLE public.dimension_gate IN EXCLUSIVE MODE"); err != nil {
 		return nil, err
 	}
 	all, err := readPlaces(ctx, tx, []string{metric}, map[string]map[string]bool{metric: wanted})

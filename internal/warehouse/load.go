@@ -192,7 +192,7 @@ func (l *load) begin(ctx context.Context, tx pgx.Tx) error {
 	// Take the lock before the first read of data: a transaction that holds it
 	// exclusively (a recount, raising the floor) must see all or nothing of
 	// this chunk.
-	batch.Queue("SELECT pg_advisory_xact_lock_shared($1::int, $2::int)", lockSpace, lockLoad)
+	batch.Queue("LOCK TABLE public.load_gate IN ROW EXCLUSIVE MODE")
 	// From now on no trigger, index or column of events can change. Without
 	// this lock, the schema could be repaired while a savepoint is rolled back,
 	// and rows rejected before the repair would count as rejected.

@@ -75,9 +75,13 @@ func setMetrics(ctx context.Context, tx pgx.Tx, declared []metric.Definition) er
 	return rebuild(ctx, tx, rebuilding{from: since, to: since.Add(ahead + time.Minute), declared: begun})
 }
 
-// lockLoads locks out all loads until the transaction ends.
+// lockLoads locks out all loads until the transaction ends. The advisory lock is
+// for loaders of the previous version, which still run during a deploy.
 func lockLoads(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, $2::int)", lockSpace, lockLoad); err != nil {
+	var batch pgx.Batch
+	batch.Queue("SELECT pg_advisory_xact_lock($1::int, $2::int)", lockSpace, lockLoad)
+	batch.Queue("LOCK TABLE public.load_gate IN EXCLUSIVE MODE")
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("lock out loading: %w", err)
 	}
 	return nil

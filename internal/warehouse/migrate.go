@@ -19,13 +19,11 @@ import (
 var migrationFiles embed.FS
 
 // Advisory locks. The first number is the project's, the second identifies the
-// lock.
+// lock. SQL users can't hold lockRoles: it is taken only before their role exists.
 const (
-	lockSpace     = 7_370_421
-	lockMigration = 1
-	lockLoad      = 2
-	// lockDimension is the first number of the locks per metric.
-	lockDimension = lockSpace + 1
+	lockSpace = 7_370_421
+	lockRoles = 1
+	lockLoad  = 2
 )
 
 type migration struct {
@@ -73,59 +71,65 @@ func (d *DB) migrate(ctx context.Context, files fs.FS) (version int, err error) 
 		return 0, err
 	}
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		// This lock belongs to the session and spans the transactions; closing
-		// the session releases it.
-		if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1::int, $2::int)", lockSpace, lockMigration); err != nil {
-			return fmt.Errorf("lock migrations: %w", err)
-		}
 		// A migration may take longer than the role's statement_timeout; ctx
 		// limits it.
 		if _, err := conn.Exec(ctx, "SET statement_timeout = 0"); err != nil {
 			return fmt.Errorf("lift timeout: %w", err)
 		}
 		version, err = apply(ctx, conn, known)
-		_, unlockErr := conn.Exec(ctx, "SELECT pg_advisory_unlock($1::int, $2::int)", lockSpace, lockMigration)
 		_, resetErr := conn.Exec(ctx, "RESET statement_timeout") // to the value pinned for the session
-		return errors.Join(err, unlockErr, resetErr)
+		return errors.Join(err, resetErr)
 	})
 	return version, err
 }
 
 func apply(ctx context.Context, conn *pgx.Conn, known []migration) (version int, err error) {
-	applied, err := appliedMigrations(ctx, conn)
-	if err != nil {
+	if err := ensureMigrationTable(ctx, conn); err != nil {
 		return 0, err
 	}
-	for i, m := range known {
-		if i < len(applied) {
-			if applied[i] != m.checksum {
-				return 0, fmt.Errorf("check migration %s: its text differs from the applied migration; a released migration must not change", m.name)
-			}
-			continue
-		}
-		if err := applyOne(ctx, conn, m); err != nil {
-			return 0, fmt.Errorf("apply migration %s: %w", m.name, err)
+	for {
+		applied, err := applyNext(ctx, conn, known)
+		if err != nil || applied >= len(known) {
+			return max(applied, len(known)), err
 		}
 	}
-	return max(len(applied), len(known)), nil
 }
 
-// appliedMigrations returns the checksums by version, starting with 1.
-func appliedMigrations(ctx context.Context, conn *pgx.Conn) (checksums []string, err error) {
-	err = asTables(ctx, conn, func(tx pgx.Tx) error {
+// ensureMigrationTable creates the table of applied migrations. Two sessions that
+// create it at once get an error of PostgreSQL's catalog; the second attempt finds
+// the table.
+func ensureMigrationTable(ctx context.Context, conn *pgx.Conn) error {
+	create := func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS public.schema_migration (
 			version    integer PRIMARY KEY,
 			name       text NOT NULL,
 			checksum   text NOT NULL,
 			applied_at timestamptz NOT NULL DEFAULT now()
 		)`)
-		if err != nil {
-			return err
+		return err
+	}
+	err := asTables(ctx, conn, create)
+	if state := sqlState(err); state == uniqueViolation || state == duplicateTable {
+		err = asTables(ctx, conn, create)
+	}
+	if err != nil {
+		return fmt.Errorf("create table of migrations: %w", err)
+	}
+	return nil
+}
+
+// applyNext checks the applied migrations, applies the next one, and returns the
+// number of applied migrations. Its lock orders concurrent deploys.
+func applyNext(ctx context.Context, conn *pgx.Conn, known []migration) (applied int, err error) {
+	err = asTables(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "LOCK TABLE public.schema_migration IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+			return fmt.Errorf("lock migrations: %w", err)
 		}
 		rows, err := tx.Query(ctx, "SELECT checksum FROM public.schema_migration ORDER BY version")
 		if err != nil {
-			return err
+			return fmt.Errorf("read applied migrations: %w", err)
 		}
+<<<<<<< HEAD
 		checksums, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
@@ -150,13 +154,32 @@ func (d *DB) SchemaVersion(ctx context.Context) (version int, err error) {
 
 func applyOne(ctx context.Context, conn *pgx.Conn, m migration) error {
 	return asTables(ctx, conn, func(tx pgx.Tx) error {
+=======
+		checksums, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return fmt.Errorf("read applied migrations: %w", err)
+		}
+		for i, m := range known[:min(len(known), len(checksums))] {
+			if checksums[i] != m.checksum {
+				return fmt.Errorf("check migration %s: its text differs from the applied migration; a released migration must not change", m.name)
+			}
+		}
+		if applied = len(checksums); applied >= len(known) {
+			return nil
+		}
+		m := known[applied]
+>>>>>>> 09f60ac (internal/sqlproxy: SQL access to the warehouse through the query function)
 		// The simple protocol accepts several statements.
 		if _, err := tx.Conn().PgConn().Exec(ctx, m.sql).ReadAll(); err != nil {
-			return err
+			return fmt.Errorf("apply migration %s: %w", m.name, err)
 		}
-		_, err := tx.Exec(ctx, "INSERT INTO public.schema_migration (version, name, checksum) VALUES ($1, $2, $3)", m.version, m.name, m.checksum)
-		return err
+		if _, err := tx.Exec(ctx, "INSERT INTO public.schema_migration (version, name, checksum) VALUES ($1, $2, $3)", m.version, m.name, m.checksum); err != nil {
+			return fmt.Errorf("record migration %s: %w", m.name, err)
+		}
+		applied++
+		return nil
 	})
+	return applied, err
 }
 
 // asTables runs work in a transaction as the role that owns the objects.

@@ -36,21 +36,17 @@ func (d *DB) EnsureRoles(ctx context.Context) error {
 }
 
 func ensureRoles(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, $2::int)", lockSpace, lockMigration); err != nil {
-		return err
-	}
-	rows, err := tx.Query(ctx, `SELECT rolname::text FROM pg_roles
-		WHERE rolname IN ('streamctl_tables', 'streamctl_owner', 'streamctl_loader', 'streamctl_reader', 'rds_iam')`)
+	have, err := roles(ctx, tx)
 	if err != nil {
 		return err
 	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
-	have := map[string]bool{}
-	for _, name := range names {
-		have[name] = true
+	if !have[contract.RoleOwner] { // no other role can log in yet
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, $2::int)", lockSpace, lockRoles); err != nil {
+			return err
+		}
+		if have, err = roles(ctx, tx); err != nil {
+			return err
+		}
 	}
 	var steps []string
 	if !have["streamctl_tables"] {
@@ -59,18 +55,22 @@ func ensureRoles(ctx context.Context, tx pgx.Tx) error {
 	steps = append(steps,
 		"GRANT streamctl_tables TO CURRENT_USER",
 		"GRANT USAGE, CREATE ON SCHEMA public TO streamctl_tables")
-	if !have["streamctl_owner"] {
+	if !have[contract.RoleOwner] {
 		steps = append(steps, makeOwner...)
-		for _, role := range []string{"streamctl_loader", "streamctl_reader"} {
+		for _, role := range []string{contract.RoleLoader, contract.RoleReader, contract.RoleSQL} {
 			if !have[role] {
 				steps = append(steps, "CREATE ROLE "+role+" LOGIN")
+				have[role] = true
 			}
 		}
 		steps = append(steps, "RESET ROLE", "DROP ROLE streamctl_maker")
 	}
 	steps = append(steps, "GRANT streamctl_tables TO streamctl_owner")
-	if have["rds_iam"] {
+	if have[roleIAM] {
 		steps = append(steps, "GRANT rds_iam TO streamctl_owner, streamctl_loader, streamctl_reader")
+	}
+	if have[contract.RoleSQL] {
+		steps = append(steps, grantsOfSQL(have[roleIAM])...)
 	}
 	for _, sql := range steps {
 		if _, err := tx.Exec(ctx, sql); err != nil {
@@ -78,6 +78,68 @@ func ensureRoles(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	return nil
+}
+
+// roleIAM is RDS's role for logins with IAM tokens.
+const roleIAM = "rds_iam"
+
+// roles reports which of the roles exist.
+func roles(ctx context.Context, tx pgx.Tx) (map[string]bool, error) {
+	rows, err := tx.Query(ctx, `SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)`,
+		[]string{"streamctl_tables", contract.RoleOwner, contract.RoleLoader, contract.RoleReader, contract.RoleSQL, roleIAM})
+	if err != nil {
+		return nil, err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for _, name := range names {
+		have[name] = true
+	}
+	return have, nil
+}
+
+// grantsOfSQL lets contract.RoleSQL log in and read the statistics of all sessions.
+// A server may not let the caller grant the second.
+func grantsOfSQL(iam bool) []string {
+	grants := []string{`DO $$ BEGIN
+		GRANT pg_read_all_stats TO streamctl_sql;
+	EXCEPTION WHEN insufficient_privilege THEN NULL;
+	END $$`}
+	if iam {
+		grants = append(grants, "GRANT rds_iam TO streamctl_sql")
+	}
+	return grants
+}
+
+// EnsureSQLRole creates contract.RoleSQL in a database of an earlier version, and
+// reports whether the role can log in. If it can't, the owner lacks the right to
+// grant rds_iam, and EnsureRoles must grant it. Run it as streamctl_owner.
+func (d *DB) EnsureSQLRole(ctx context.Context) (canLogIn bool, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return transact(ctx, conn, func(tx pgx.Tx) error {
+			have, err := roles(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if !have[contract.RoleSQL] {
+				if _, err := tx.Exec(ctx, "CREATE ROLE streamctl_sql LOGIN"); err != nil {
+					return err
+				}
+			}
+			if !have[roleIAM] {
+				canLogIn = true
+				return nil
+			}
+			return tx.QueryRow(ctx, "SELECT pg_has_role('streamctl_sql', 'rds_iam', 'MEMBER')").Scan(&canLogIn)
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("create role %s: %w", contract.RoleSQL, err)
+	}
+	return canLogIn, nil
 }
 
 // makeOwner leaves streamctl_owner as the current role. Before version 16,
@@ -108,7 +170,7 @@ var makeOwner = []string{
 func (d *DB) SetRoles(ctx context.Context, l Limits) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return transact(ctx, conn, func(tx pgx.Tx) error {
-			for _, role := range []string{contract.RoleOwner, contract.RoleLoader, contract.RoleReader} {
+			for _, role := range []string{contract.RoleOwner, contract.RoleLoader, contract.RoleReader, contract.RoleSQL} {
 				for _, s := range roleSettings(role) {
 					sql := "ALTER ROLE " + role + " SET " + s.name + " = '" + s.value + "'"
 					if _, err := tx.Exec(ctx, sql); err != nil {
@@ -117,6 +179,9 @@ func (d *DB) SetRoles(ctx context.Context, l Limits) error {
 				}
 			}
 			if err := limit(ctx, tx, "streamctl_loader", l.Loader); err != nil {
+				return err
+			}
+			if err := limit(ctx, tx, contract.RoleSQL, contract.SQLConnections); err != nil {
 				return err
 			}
 			return limit(ctx, tx, "streamctl_reader", l.Reader)

@@ -1,6 +1,7 @@
 package warehouse_test
 
 import (
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -154,14 +155,15 @@ func TestMigrationsThatDiffer(t *testing.T) {
 		t.Errorf("with a changed migration: %v", err)
 	}
 	more := files(func(_, text string) string { return text })
-	more["migrations/0007_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (); SELECT 1/0;")}
-	if _, err := owner.MigrateFrom(t.Context(), more); err == nil || !strings.Contains(err.Error(), "0007_bad") {
+	bad := fmt.Sprintf("%04d_bad", newest+1)
+	more["migrations/"+bad+".sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (); SELECT 1/0;")}
+	if _, err := owner.MigrateFrom(t.Context(), more); err == nil || !strings.Contains(err.Error(), bad) {
 		t.Errorf("with a failing migration: %v", err)
 	}
 	if n := number(t, d.Conn(t), "SELECT count(*) FROM pg_class WHERE relname = 'half'"); n != 0 {
 		t.Error("a part of the failed migration remains")
 	}
-	more["migrations/0007_bad.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole ();")}
+	more["migrations/"+bad+".sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole ();")}
 	if version, err := owner.MigrateFrom(t.Context(), more); err != nil || version != newest+1 {
 		t.Errorf("the repaired migration: version %d, %v", version, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +66,11 @@ func roleSettings(role string) []setting {
 	case contract.RoleReader:
 		settings = append(settings, setting{"statement_timeout", "15s"}, setting{"lock_timeout", "5s"})
 		return append(settings, keepalives...)
+	case contract.RoleSQL:
+		// The function sets the timeout of each statement.
+		settings = append(settings, setting{"statement_timeout", "15s"}, setting{"lock_timeout", "5s"}, setting{"default_transaction_read_only", "on"},
+			setting{"DateStyle", "ISO, MDY"})
+		return append(settings, keepalives...)
 	case contract.RoleOwner:
 		return append(settings, setting{"statement_timeout", "40s"}, setting{"lock_timeout", "0"})
 	}
@@ -99,11 +105,18 @@ func open(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to warehouse: %w", err)
 	}
-	if err := pin(ctx, conn, append(settings, sessionSettings...)); err != nil {
+	if err := pin(ctx, conn, append(settings, otherThan(settings)...)); err != nil {
 		closeQuietly(ctx, conn)
 		return nil, fmt.Errorf("connect to warehouse: pin settings: %w", err)
 	}
 	return conn, nil
+}
+
+// otherThan returns sessionSettings without those that a role sets.
+func otherThan(role []setting) []setting {
+	return slices.DeleteFunc(slices.Clone(sessionSettings), func(s setting) bool {
+		return slices.ContainsFunc(role, func(r setting) bool { return r.name == s.name })
+	})
 }
 
 // pin sets the session's settings after connecting, because a server rejects a
@@ -154,6 +167,9 @@ func NewURL(url string) *DB {
 		return open(ctx, cfg)
 	}}
 }
+
+// Connect opens another connection, which the caller closes.
+func (d *DB) Connect(ctx context.Context) (*pgx.Conn, error) { return d.connect(ctx) }
 
 // Close closes the connection, if it is open.
 func (d *DB) Close(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/sqlrun"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
@@ -28,5 +29,9 @@ func open(env contract.Query, r lambdarun.Runtime) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lambdarun.Timed(h.Handle, r.Metrics), nil
+	sql := env.Database
+	sql.User = contract.RoleSQL
+	connect := warehouse.Environment{Database: sql, AWS: r.AWS, Getenv: r.Getenv}.Open().Connect
+	server := query.Server{API: lambdarun.Timed(h.Handle, r.Metrics), SQL: &sqlrun.Runner{Connect: connect, Log: r.Log}}
+	return lambda.NewHandler(server.Serve), nil
 }

@@ -143,3 +143,17 @@ func verifier(password string) (string, error) {
 	encode := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, encode(salt), encode(stored[:]), encode(sign("Server Key"))), nil
 }
+
+// RolePassword returns the password of a role (see Password) of the server with a data
+// folder, for another program of the same account.
+func RolePassword(dir, role string) (string, error) {
+	account, err := Account()
+	if err != nil {
+		return "", fmt.Errorf("read superuser's password: %w", err)
+	}
+	text, err := daemon.ReadFile(cluster{dir: dir, account: account}.passwordFile(), account)
+	if err != nil {
+		return "", fmt.Errorf("read superuser's password: %w", err)
+	}
+	return passwordOf(role, strings.TrimSpace(string(text))), nil
+}

@@ -13,7 +13,7 @@ import (
 
 // serve handles Lambda's REST API.
 func (f lambdaAPI) serve(w http.ResponseWriter, r *request) {
-	const mappingsPath, functionsPath = "/2015-03-31/event-source-mappings", "/2015-03-31/functions/"
+	const mappingsPath, functionsPath, streamPath = "/2015-03-31/event-source-mappings", "/2015-03-31/functions/", "/2021-11-15/functions/"
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch {
 	case path == "/2016-08-19/account-settings":
@@ -23,6 +23,12 @@ func (f lambdaAPI) serve(w http.ResponseWriter, r *request) {
 		f.listMappings(w, r)
 	case strings.HasPrefix(path, mappingsPath+"/"):
 		f.serveMapping(w, r, strings.TrimPrefix(path, mappingsPath+"/"))
+	case strings.HasPrefix(path, streamPath) && f.options.StreamRate >= 0:
+		name, rest, _ := strings.Cut(strings.TrimPrefix(path, streamPath), "/")
+		if decoded, err := url.PathUnescape(name); err == nil {
+			name = decoded
+		}
+		f.serveFunction(w, r, name, rest)
 	case strings.HasPrefix(path, functionsPath):
 		name, rest, _ := strings.Cut(strings.TrimPrefix(path, functionsPath), "/")
 		if decoded, err := url.PathUnescape(name); err == nil {
@@ -131,6 +137,9 @@ func (f lambdaAPI) serveFunction(w http.ResponseWriter, r *request, name, rest s
 	case rest == "invocations" && r.Method == http.MethodPost:
 		r.is("InvokeFunction", resource)
 		r.call.Operation = "Invoke"
+	case rest == "response-streaming-invocations" && r.Method == http.MethodPost:
+		r.is("InvokeFunction", resource)
+		r.call.Operation = "InvokeWithResponseStream"
 	default:
 		f.refuse(w, r, notThere(r))
 		return
@@ -146,6 +155,8 @@ func (f lambdaAPI) serveFunction(w http.ResponseWriter, r *request, name, rest s
 	switch r.call.Operation {
 	case "Invoke":
 		f.serveInvoke(w, r, fn)
+	case "InvokeWithResponseStream":
+		f.serveStream(w, r, fn)
 	case "GetFunction":
 		wire.WriteJSON(w, http.StatusOK, "application/json", map[string]any{"Configuration": fn.configuration(resource), "Code": map[string]any{"RepositoryType": "S3"}})
 	default:

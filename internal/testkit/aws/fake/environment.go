@@ -47,6 +47,8 @@ type invocation struct {
 	payload []byte
 	timeout time.Duration // starts when the bootstrap fetches the event
 	done    chan result
+	// stream receives the response as it comes; nil for a whole response.
+	stream io.Writer
 }
 
 // startEnvironment starts the Runtime API and the process.
@@ -118,8 +120,8 @@ func (e *environment) copyLog(output io.Reader) {
 
 // run passes one event to the bootstrap and waits for its response, its exit or
 // the timeout; alive reports whether it can handle another event.
-func (e *environment) run(ctx context.Context, id string, payload []byte, timeout time.Duration) (res result, alive bool) {
-	inv := &invocation{id: id, payload: payload, timeout: timeout, done: make(chan result, 1)}
+func (e *environment) run(ctx context.Context, id string, payload []byte, timeout time.Duration, stream io.Writer) (res result, alive bool) {
+	inv := &invocation{id: id, payload: payload, timeout: timeout, done: make(chan result, 1), stream: stream}
 	const initLimit = 10 * time.Second // Lambda's limit for the init phase
 	limit := time.NewTimer(initLimit)
 	defer limit.Stop()
@@ -215,10 +217,6 @@ func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *environment) serveAnswer(w http.ResponseWriter, r *http.Request, path string) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return // the bootstrap crashed while it responded
-	}
 	rest, ok := strings.CutPrefix(path, "invocation/")
 	id, verb, _ := strings.Cut(rest, "/")
 	e.mu.Lock()
@@ -232,6 +230,15 @@ func (e *environment) serveAnswer(w http.ResponseWriter, r *http.Request, path s
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = w.Write([]byte(`{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}`))
 		return
+	}
+	if inv.stream != nil && verb == "response" {
+		inv.done <- streamResponse(inv, r)
+		accept(w)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the bootstrap crashed while it responded
 	}
 	res := result{payload: body}
 	const limit = 6<<20 + 100 // Lambda's limit for a response

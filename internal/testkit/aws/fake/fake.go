@@ -68,6 +68,9 @@ type Options struct {
 	// Before receives each call that is signed by a known key before it is
 	// served; an error rejects the call. It may be called concurrently.
 	Before func(Call) error
+	// StreamRate is the rate of a streamed response after its first 6 MB, in bytes per
+	// second; 0 means Lambda's 2 MB/s. With a negative rate, Lambda does not stream.
+	StreamRate int
 	// Concurrency is the maximum number of execution environments of a
 	// function, 2 if zero.
 	Concurrency int

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -152,6 +153,12 @@ func (fs *functions) byLogicalID(id string) (*function, bool) {
 // invoke runs one invocation to completion. An error means that Lambda itself
 // failed; a function error is a result.
 func (fs *functions) invoke(ctx context.Context, fn *function, payload []byte) (result, error) {
+	return fs.invokeStream(ctx, fn, payload, nil)
+}
+
+// invokeStream runs one invocation and writes its response to stream as it comes, if it
+// isn't nil; an error of the function is a result.
+func (fs *functions) invokeStream(ctx context.Context, fn *function, payload []byte, stream io.Writer) (result, error) {
 	select {
 	case fn.slots <- struct{}{}:
 		defer func() { <-fn.slots }()
@@ -175,7 +182,7 @@ func (fs *functions) invoke(ctx context.Context, fn *function, payload []byte) (
 		}
 	}
 	timeout := time.Duration(number(props, "Timeout", 3)) * time.Second
-	res, alive := e.run(ctx, requestID, payload, timeout)
+	res, alive := e.run(ctx, requestID, payload, timeout, stream)
 	fn.mu.Lock()
 	defer fn.mu.Unlock()
 	if alive && fn.generation == generation {

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/local"
+	"github.com/streamctl/streamctl/internal/sqlproxy"
+	"github.com/streamctl/streamctl/internal/template"
+)
+
+// sqlDatabase returns what runs the statements.
+func sqlDatabase(ctx context.Context, a *App, o sqlOptions) (sqlproxy.Database, error) {
+	if o.dataDir != "" {
+		return local.SQL(o.dataDir, slog.New(slog.DiscardHandler))
+	}
+	v, op, err := a.login(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := op.Describe(ctx, v.StackName)
+	if errors.Is(err, stack.ErrNotFound) {
+		return nil, &noStackError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := op.SQL(ctx, found, template.FunctionID(contract.FuncQuery), template.AliasID(contract.FuncQuery))
+	if err != nil {
+		return nil, err
+	}
+	if o.buffered {
+		f.Buffer()
+	}
+	return stackDatabase{f}, nil
+}
+
+// stackDatabase converts the errors of Lambda for clients of PostgreSQL.
+type stackDatabase struct{ function *deploy.SQLFunction }
+
+// Open implements sqlproxy.Database.
+func (d stackDatabase) Open(ctx context.Context, t contract.SQLTask) (io.ReadCloser, error) {
+	r, err := d.function.Open(ctx, t)
+	if err != nil {
+		return nil, lambdaError(err)
+	}
+	return convertedReader{r}, nil
+}
+
+// Cancel implements sqlproxy.Database.
+func (d stackDatabase) Cancel(ctx context.Context, token string) (int, error) {
+	return d.function.Cancel(ctx, token)
+}
+
+type convertedReader struct{ io.ReadCloser }
+
+func (r convertedReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = lambdaError(err)
+	}
+	return n, err
+}
+
+// sqlError is a failed call of the function, with the SQLSTATE that a client gets. For
+// the command line it is the error of AWS.
+type sqlError struct {
+	client *sqlproxy.Error
+	err    error
+}
+
+func (e *sqlError) Error() string { return e.err.Error() }
+
+// Hint implements the command line's hints.
+func (e *sqlError) Hint() string { return e.client.Hint() }
+
+// Unwrap returns both.
+func (e *sqlError) Unwrap() []error { return []error{e.err, e.client} }
+
+func lambdaError(err error) error {
+	code, hint := "58000", "`streamctl logs query` shows the function's log"
+	var rejected smithy.APIError
+	if errors.As(err, &rejected) {
+		switch rejected.ErrorCode() {
+		case "AccessDeniedException", "AccessDenied":
+			code, hint = "42501", "attach the policy in the output SqlPolicyArn (`streamctl outputs`) to this user or role"
+		case "TooManyRequestsException", "ThrottlingException", "ServiceQuotaExceededException":
+			code, hint = "53300", "Lambda's concurrent executions are in use; try again, or raise the account's quota"
+		}
+	}
+	return &sqlError{sqlproxy.NewError(code, err.Error(), hint), err}
+}
