@@ -47,7 +47,9 @@ func (c *session) checkStatement(s sqltext.Statement) error {
 	}
 	var rejected *sqltext.RejectedError
 	if errors.As(s.Check(), &rejected) {
-		return NewError(rejected.Code, rejected.What, rejected.Hint)
+		e := NewError(rejected.Code, rejected.What, rejected.Hint)
+		e.Response.Position = int32(rejected.Position) //nolint:gosec // 0 or 1
+		return e
 	}
 	return nil
 }

@@ -49,16 +49,12 @@ func (s *Server) start(ctx context.Context, t contract.SQLTask) (*stream, error)
 	}
 	t.Token, t.Stream = newToken(), true
 	t.TimeoutSeconds = int(s.Timeout / time.Second)
-	reader, err := s.Database.Open(ctx, t)
-	if err != nil {
-		<-s.slots
-		return nil, err
-	}
+	reader := newLazyReader(ctx, s.Database, t)
 	r := &stream{server: s, token: t.Token, reader: reader, front: pgproto3.NewFrontend(reader, nil), ended: make(chan struct{})}
 	r.front.SetMaxBodyLen(0) // the function bounds its messages
 	r.end = sync.OnceFunc(func() {
 		close(r.ended)
-		<-s.slots
+		s.background.Go(r.drain)
 	})
 	return r, nil
 }
@@ -87,9 +83,19 @@ func (r *stream) next() (pgproto3.BackendMessage, error) {
 }
 
 // finish ends a response whose last message was read.
-func (r *stream) finish() {
-	r.end()
-	_ = r.reader.Close() // its last message was read
+func (r *stream) finish() { r.end() }
+
+// drainTime bounds the end of a response behind its last message.
+const drainTime = 10 * time.Second
+
+// drain reads the end of a response, so that its connection can be used again, and
+// frees the slot: the function's execution has ended.
+func (r *stream) drain() {
+	late := time.AfterFunc(drainTime, func() { _ = r.reader.Close() })
+	_, _ = io.Copy(io.Discard, r.reader) // behind the last message
+	late.Stop()
+	_ = r.reader.Close() // it was read to its end
+	<-r.server.slots
 }
 
 // abandon cancels the statement in the background if it has not ended.

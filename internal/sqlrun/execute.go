@@ -33,6 +33,10 @@ func execute(ctx context.Context, conn *pgconn.PgConn, t contract.SQLTask, out *
 	stop := context.AfterFunc(ctx, func() { end(ctx, conn) })
 	defer stop()
 	for {
+		if front.ReadBufferLen() == 0 && out.flush() != nil { // the next message may take long
+			end(ctx, conn)
+			return
+		}
 		message, err := front.Receive()
 		switch {
 		case err != nil && out.done(): // the server ended the session after its error

@@ -166,7 +166,9 @@ func check(t contract.SQLTask, timeout time.Duration) *pgproto3.ErrorResponse {
 	}
 	var rejected *sqltext.RejectedError
 	if errors.As(statements[0].Check(), &rejected) {
-		return newError(rejected.Code, rejected.What, rejected.Hint)
+		e := newError(rejected.Code, rejected.What, rejected.Hint)
+		e.Position = int32(rejected.Position) //nolint:gosec // 0 or 1
+		return e
 	}
 	return nil
 }

@@ -76,7 +76,11 @@ func (s Statement) Rest(n int) string {
 }
 
 // RejectedError is a statement that SQL users can't run. Code is its SQLSTATE.
-type RejectedError struct{ Code, What, Hint string }
+type RejectedError struct {
+	Code, What, Hint string
+	// Position is the place of a syntax error in characters, from 1; 0 if unknown.
+	Position int
+}
 
 func (e *RejectedError) Error() string { return e.What }
 
@@ -85,6 +89,7 @@ const (
 	notSupported = "0A000"
 	readOnly     = "25006"
 	denied       = "42501"
+	syntaxError  = "42601"
 )
 
 // reads are the verbs that only read.
@@ -94,6 +99,12 @@ var reads = [...]string{"select", "with", "values", "table", "show"}
 var writes = [...]string{
 	"insert", "update", "delete", "merge", "truncate", "create", "alter", "drop", "grant", "revoke", "comment", "reindex", "vacuum", "analyze",
 	"cluster", "refresh", "import", "security", "reassign",
+}
+
+// others are the other verbs of PostgreSQL.
+var others = [...]string{
+	"abort", "begin", "call", "checkpoint", "close", "commit", "deallocate", "declare", "discard", "do", "end", "execute", "fetch", "listen", "load",
+	"lock", "move", "notify", "prepare", "release", "reset", "rollback", "savepoint", "set", "start", "unlisten",
 }
 
 // Check reports whether a statement may run: it only reads, and calls no function
@@ -109,12 +120,14 @@ func (s Statement) Check() error {
 		}
 	case verb == "copy":
 		if !s.copiesToClient() {
-			return &RejectedError{readOnly, "COPY is possible only TO STDOUT", "use COPY (SELECT …) TO STDOUT; send events through the API"}
+			return &RejectedError{Code: readOnly, What: "COPY is possible only TO STDOUT", Hint: "use COPY (SELECT …) TO STDOUT; send events through the API"}
 		}
 	case slices.Contains(writes[:], verb):
-		return &RejectedError{readOnly, "cannot execute " + strings.ToUpper(verb) + ": SQL access is read-only", "log in as the master user to change objects; see docs/sql.md"}
+		return &RejectedError{Code: readOnly, What: "cannot execute " + strings.ToUpper(verb) + ": SQL access is read-only", Hint: "log in as the master user to change objects; see docs/sql.md"}
+	case slices.Contains(others[:], verb):
+		return &RejectedError{Code: notSupported, What: strings.ToUpper(verb) + " is not supported: SQL access runs SELECT, WITH, VALUES, TABLE, SHOW, EXPLAIN and COPY … TO STDOUT"}
 	default:
-		return &RejectedError{notSupported, strconv.Quote(shorten(verb)) + " is not supported: SQL access runs SELECT, WITH, VALUES, TABLE, SHOW, EXPLAIN and COPY … TO STDOUT", ""}
+		return &RejectedError{Code: syntaxError, What: "syntax error at or near " + strconv.Quote(shorten(verb)), Position: 1}
 	}
 	return s.checkCalls()
 }
@@ -140,7 +153,7 @@ func (s Statement) checkExplain() error {
 		case t.kind == word && slices.Contains(reads[:4], t.text):
 			return nil
 		default:
-			return &RejectedError{notSupported, "EXPLAIN of " + strings.ToUpper(shorten(t.text)) + " is not supported", "explain a SELECT"}
+			return &RejectedError{Code: notSupported, What: "EXPLAIN of " + strings.ToUpper(shorten(t.text)) + " is not supported", Hint: "explain a SELECT"}
 		}
 	}
 	return nil // the server reports the syntax error
@@ -184,7 +197,7 @@ var deniedSchemas = [...]string{"aws_s3", "aws_lambda", "aws_commons", "aws_ml"}
 func (s Statement) checkCalls() error {
 	for i, t := range s.tokens {
 		if t.kind == escapedName {
-			return &RejectedError{notSupported, `names such as U&"…" are not supported`, "write the name with its characters"}
+			return &RejectedError{Code: notSupported, What: `names such as U&"…" are not supported`, Hint: "write the name with its characters"}
 		}
 		if t.kind != word && t.kind != quoted || i+1 == len(s.tokens) {
 			continue
@@ -193,7 +206,7 @@ func (s Statement) checkCalls() error {
 		isDenied := next.is("(") && slices.ContainsFunc(deniedCalls[:], func(name string) bool { return matches(name, t.text) }) ||
 			next.is(".") && slices.Contains(deniedSchemas[:], t.text)
 		if isDenied {
-			return &RejectedError{denied, fmt.Sprintf("function %s is not available to SQL users: it acts outside of the statement", shorten(t.text)), ""}
+			return &RejectedError{Code: denied, What: fmt.Sprintf("function %s is not available to SQL users: it acts outside of the statement", shorten(t.text))}
 		}
 	}
 	return nil

@@ -119,15 +119,31 @@ type answer struct {
 	http.ResponseWriter
 	status int
 	body   bytes.Buffer
+	// streamed is set when the status was sent.
+	streamed bool
 }
 
 func (a *answer) WriteHeader(status int) { a.status = status }
 
 func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
+// FlushError sends a part of a streamed response, before the call is recorded.
+func (a *answer) FlushError() error {
+	if !a.streamed {
+		a.streamed = true
+		a.ResponseWriter.WriteHeader(a.status)
+	}
+	if _, err := a.body.WriteTo(a.ResponseWriter); err != nil {
+		return err
+	}
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
 // send is called after the call is recorded, so that a client that has the
 // response finds the record.
 func (a *answer) send() {
-	a.ResponseWriter.WriteHeader(a.status)
+	if !a.streamed {
+		a.ResponseWriter.WriteHeader(a.status)
+	}
 	_, _ = a.body.WriteTo(a.ResponseWriter) // fails only if the client has disconnected
 }
