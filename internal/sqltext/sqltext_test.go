@@ -21,7 +21,7 @@ func TestSplit(t *testing.T) {
 		"SELECT E'a'\n'\\';'; SELECT 2":            {"SELECT E'a'\n'\\';'", " SELECT 2"},
 		"SELECT E'a' -- c\n '\\';'; SELECT 2":      {"SELECT E'a' -- c\n '\\';'", " SELECT 2"},
 		"SELECT $$;$$; SELECT $a$;$$;$a$":          {"SELECT $$;$$", " SELECT $a$;$$;$a$"},
-		"SELECT a$b$;$b$ FROM t":                   {"SELECT a$b$", "$b$ FROM t"}, // a$b$ is a name
+		"SELECT a$b$; SELECT $b$;$b$":              {"SELECT a$b$", " SELECT $b$;$b$"}, // a$b$ is a name
 		"SELECT $1; SELECT $1$a$;$a$":              {"SELECT $1", " SELECT $1$a$;$a$"},
 		`SELECT ";" ; SELECT """;"`:                {`SELECT ";" `, ` SELECT """;"`},
 		"SELECT U&';', B';', X';', N';'; SELECT 2": {"SELECT U&';', B';', X';', N';'", " SELECT 2"},

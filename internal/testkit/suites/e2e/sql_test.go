@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -196,5 +197,49 @@ func TestSQLCancel(t *testing.T) {
 			t.Errorf("%v: the statement ended after %s", args, took)
 		}
 		_ = conn.Close(context.WithoutCancel(t.Context()))
+	}
+}
+
+// TestSQLSizes streams 150 MB with constant memory, and rejects what is too large for
+// a streamed and for a whole response.
+func TestSQLSizes(t *testing.T) {
+	s := sqlStack(t)
+	const megabytes = "SELECT repeat(chr(65 + n %% 26), 100000) FROM generate_series(1, %d0) n"
+	sql := func(statement string, args ...string) (size int64, memory int64, code int, stderr string) {
+		cmd := exec.CommandContext(t.Context(), s.platform.Streamctl, append([]string{"sql", statement, "--env", "development", "--stack-name", s.name, "-o", "csv"}, args...)...)
+		cmd.Dir, cmd.Env = s.dir, s.environ
+		out, err := cmd.StdoutPipe()
+		var failure strings.Builder
+		cmd.Stderr = &failure
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		size, err = io.Copy(io.Discard, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // its code is checked
+		return size, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss >> 10, cmd.ProcessState.ExitCode(), failure.String()
+	}
+	_, small, code, stderr := sql("SELECT 1")
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	size, memory, code, stderr := sql(fmt.Sprintf(megabytes, 150))
+	if code != 0 || size < 150e6 || memory > small+60 {
+		t.Errorf("150 MB: code %d, %d bytes, %d MiB beside %d MiB for one row\n%s", code, size, memory, small, stderr)
+	}
+	t.Logf("150 MB: %d MiB, %d MiB for one row", memory, small)
+	if size, _, code, stderr := sql(fmt.Sprintf(megabytes, 195)); code != 1 || size < 180e6 || !strings.Contains(stderr, "54000") || !strings.Contains(stderr, "190.0 MB") {
+		t.Errorf("195 MB: code %d, %d bytes\n%s", code, size, stderr)
+	}
+	if size, _, code, stderr := sql(fmt.Sprintf(megabytes, 4), "--no-stream"); code != 0 || size < 4e6 {
+		t.Errorf("4 MB at once: code %d, %d bytes\n%s", code, size, stderr)
+	}
+	if size, _, code, stderr := sql(fmt.Sprintf(megabytes, 5), "--no-stream"); code != 1 || size > 1000 || !strings.Contains(stderr, "54000") {
+		t.Errorf("5 MB at once: code %d, %d bytes\n%s", code, size, stderr)
 	}
 }

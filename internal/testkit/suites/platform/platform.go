@@ -78,7 +78,8 @@ func Start(ctx context.Context, o Options) (*Platform, error) {
 		return nil, err
 	}
 	p.Fake, err = awsfake.Start(ctx, awsfake.Options{
-		Dir: o.Dir, KinesisEndpoint: p.moto.URL, Delay: o.Delay, Timer: o.Timer, Log: o.Log,
+		StreamRate: 100 << 20, // 150 MB at 2 MB/s would take more than a minute
+		Dir:        o.Dir, KinesisEndpoint: p.moto.URL, Delay: o.Delay, Timer: o.Timer, Log: o.Log,
 		Databases: backends.Postgres(filepath.Join(o.Dir, "cluster")), Caches: backends.Redis(),
 		Bootstrap: func(_ context.Context, codeKey string) (string, error) { return p.bootstrap(ctx, codeKey) },
 	})
