@@ -12,8 +12,11 @@ import (
 // a page of a list or a function's response.
 const MaxResponse = 64 << 20
 
+// eventStream is the type of a response that is read as it comes, and never kept.
+const eventStream = "application/vnd.amazon.eventstream"
+
 // Limit returns a client whose responses fail after max bytes, so that an endpoint that
-// sends without an end does not fill the memory.
+// sends without an end does not fill the memory. Streams of events have no limit.
 func Limit(next aws.HTTPClient, maxBytes int64) aws.HTTPClient { return limited{next, maxBytes} }
 
 type limited struct {
@@ -23,7 +26,7 @@ type limited struct {
 
 func (l limited) Do(r *http.Request) (*http.Response, error) {
 	response, err := l.next.Do(r)
-	if err == nil && response.Body != nil {
+	if err == nil && response.Body != nil && response.Header.Get("Content-Type") != eventStream {
 		response.Body = &limitedBody{ReadCloser: response.Body, left: l.max, err: &TooLargeError{Host: r.URL.Host, Max: l.max}}
 	}
 	return response, err

@@ -52,19 +52,11 @@ func newFunctions(m builder) *functions {
 	timeout := func(name string) time.Duration { return timeoutOf(m.v, name) }
 	loaders := max(1, m.v.ShardCount) * max(1, m.v.ProcessorMapping.Parallelization)
 	return &functions{
-<<<<<<< HEAD
 		ingest:      newFunction(contract.FuncIngest, timeout(contract.FuncIngest), maxEnvironments, m.meters, m.ingest),
 		archiver:    newFunction(contract.FuncArchiver, timeout(contract.FuncArchiver), maxEnvironments, m.meters, m.archiver),
 		processor:   newFunction(contract.FuncProcessor, timeout(contract.FuncProcessor), min(maxEnvironments, loaders), m.meters, m.processor),
-		query:       newFunction(contract.FuncQuery, timeout(contract.FuncQuery), 8, m.meters, m.query),
+		query:       newFunction(contract.FuncQuery, query.RequestTime, 8, m.meters, m.query),
 		maintenance: newFunction(contract.FuncMaintenance, timeout(contract.FuncMaintenance), 2, m.meters, m.maintenance),
-=======
-		ingest:      newFunction(contract.FuncIngest, timeout(contract.FuncIngest), maxEnvironments, m.ingest),
-		archiver:    newFunction(contract.FuncArchiver, timeout(contract.FuncArchiver), maxEnvironments, m.archiver),
-		processor:   newFunction(contract.FuncProcessor, timeout(contract.FuncProcessor), min(maxEnvironments, loaders), m.processor),
-		query:       newFunction(contract.FuncQuery, query.RequestTime, 8, m.query),
-		maintenance: newFunction(contract.FuncMaintenance, timeout(contract.FuncMaintenance), 2, m.maintenance),
->>>>>>> 09f60ac (internal/sqlproxy: SQL access to the warehouse through the query function)
 	}
 }
 

@@ -129,32 +129,6 @@ func applyNext(ctx context.Context, conn *pgx.Conn, known []migration) (applied 
 		if err != nil {
 			return fmt.Errorf("read applied migrations: %w", err)
 		}
-<<<<<<< HEAD
-		checksums, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read applied migrations: %w", err)
-	}
-	return checksums, nil
-}
-
-// SchemaVersion returns the number of the newest applied migration.
-func (d *DB) SchemaVersion(ctx context.Context) (version int, err error) {
-	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return asTables(ctx, conn, func(tx pgx.Tx) error {
-			return tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM public.schema_migration").Scan(&version)
-		})
-	})
-	if err != nil {
-		return 0, fmt.Errorf("read schema version: %w", err)
-	}
-	return version, nil
-}
-
-func applyOne(ctx context.Context, conn *pgx.Conn, m migration) error {
-	return asTables(ctx, conn, func(tx pgx.Tx) error {
-=======
 		checksums, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
 			return fmt.Errorf("read applied migrations: %w", err)
@@ -168,7 +142,6 @@ func applyOne(ctx context.Context, conn *pgx.Conn, m migration) error {
 			return nil
 		}
 		m := known[applied]
->>>>>>> 09f60ac (internal/sqlproxy: SQL access to the warehouse through the query function)
 		// The simple protocol accepts several statements.
 		if _, err := tx.Conn().PgConn().Exec(ctx, m.sql).ReadAll(); err != nil {
 			return fmt.Errorf("apply migration %s: %w", m.name, err)
@@ -180,6 +153,19 @@ func applyOne(ctx context.Context, conn *pgx.Conn, m migration) error {
 		return nil
 	})
 	return applied, err
+}
+
+// SchemaVersion returns the number of the newest applied migration.
+func (d *DB) SchemaVersion(ctx context.Context) (version int, err error) {
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return asTables(ctx, conn, func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM public.schema_migration").Scan(&version)
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read schema version: %w", err)
+	}
+	return version, nil
 }
 
 // asTables runs work in a transaction as the role that owns the objects.
