@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/aws/smithy-go"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/artifact"
@@ -22,6 +23,7 @@ import (
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/local/daemon"
 	"github.com/streamctl/streamctl/internal/send"
+	"github.com/streamctl/streamctl/internal/sqlproxy"
 )
 
 func rejectedBy(code string) error {
@@ -82,6 +84,9 @@ func TestExitCodes(t *testing.T) {
 		"deploy: state":                  {&stack.StateError{}, 5},
 		"declined":                       {errDeclined, 6},
 		"declined with a reason":         {&declinedError{}, 6},
+		"a failed statement":             {&statementError{&pgconn.PgError{Code: "22012"}}, 1},
+		"SQL without the permission":     {&sqlError{sqlproxy.NewError("42501", "no", ""), rejectedBy("AccessDeniedException")}, 4},
+		"SQL without a free execution":   {&sqlError{sqlproxy.NewError("53300", "no", ""), rejectedBy("TooManyRequestsException")}, 1},
 		"interrupted":                    {&canceledError{"query", context.Canceled}, 6},
 		"interrupted while rejected":     {&canceledError{"query", rejectedBy("AccessDenied")}, 6},
 		"send interrupted":               {&sendInterruptedError{}, 6},

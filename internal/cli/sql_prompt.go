@@ -29,6 +29,7 @@ func promptSQL(ctx context.Context, a *App, c *sqlConn, fd int) (err error) {
 	}
 	defer func() { err = errors.Join(err, term.Restore(fd, state)) }()
 	keys := newKeyReader(a.Stdin)
+	// Everything that is shown passes a ui.Writer in front of the terminal's lines.
 	screen := term.NewTerminal(struct {
 		io.Reader
 		io.Writer

@@ -111,7 +111,7 @@ func (v Variables) functionOptions(r *rules) {
 		case contract.FuncIngest:
 			longest = gatewaySeconds - 1
 		case contract.FuncQuery:
-			shortest = 25 // requests of the API end after contract.QuerySeconds
+			shortest = 17 // a request of the API ends after 20 s in any case
 		case contract.FuncProcessor, contract.FuncMaintenance:
 			shortest = 45
 		case contract.FuncSchema:

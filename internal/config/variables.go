@@ -193,7 +193,8 @@ type FunctionSetting struct {
 	// MemorySize is in MiB, 128 to 10240.
 	MemorySize int `yaml:"MemorySize"`
 	// Timeout is in seconds: above the database's statement timeout, below API
-	// Gateway's 29 for functions that serve requests, at most 900.
+	// Gateway's 29 for ingest, at most 900. That of query bounds SQL statements: a request
+	// of the API ends after 20 s.
 	Timeout int `yaml:"Timeout"`
 	// ReservedConcurrency is the largest number of concurrent executions, taken from
 	// the account's; 0 shares the account's.

@@ -12,7 +12,7 @@ import (
 )
 
 // declare opens a cursor: a portal whose rows FETCH takes.
-func (c *session) declare(ctx context.Context, p *portal, _ bool) error {
+func declare(ctx context.Context, c *session, p *portal, _ bool) error {
 	words := p.statement.Words(12)
 	query := slices.Index(words, "for") + 1
 	if query == 0 || len(words) < 5 || !slices.Contains(words[:query], "cursor") {
@@ -34,7 +34,7 @@ func (c *session) declare(ctx context.Context, p *portal, _ bool) error {
 	if err != nil || len(statements) != 1 {
 		return NewError(codeSyntax, "DECLARE: want one query behind FOR", "")
 	}
-	if err := c.checkStatement(statements[0]); err != nil {
+	if err := checkStatement(c, statements[0]); err != nil {
 		return err
 	}
 	switch statements[0].Verb() {
@@ -86,7 +86,7 @@ func readFetch(s sqltext.Statement) (f fetchOptions, err error) {
 }
 
 // fetchCursor takes the next rows of a cursor; MOVE only skips them.
-func (c *session) fetchCursor(ctx context.Context, p *portal, simple bool) error {
+func fetchCursor(ctx context.Context, c *session, p *portal, simple bool) error {
 	f, err := readFetch(p.statement.Statement)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (c *session) fetchCursor(ctx context.Context, p *portal, simple bool) error
 	}
 	moves := p.statement.Verb() == "move"
 	if !moves {
-		if err := c.reformat(ctx, cursor, p.bind.ResultFormats); err != nil {
+		if err := reformat(ctx, c, cursor, p.bind.ResultFormats); err != nil {
 			return err
 		}
 		if simple && cursor.description != nil {
@@ -120,7 +120,7 @@ func (c *session) fetchCursor(ctx context.Context, p *portal, simple bool) error
 
 // reformat runs a cursor's query again if the client wants its rows in another format
 // and has not read one.
-func (c *session) reformat(ctx context.Context, cursor *portal, formats []int16) error {
+func reformat(ctx context.Context, c *session, cursor *portal, formats []int16) error {
 	if len(formats) == 0 || cursor.description == nil || cursor.done {
 		return nil
 	}
@@ -153,7 +153,7 @@ func withFormats(d *pgproto3.RowDescription, formats []int16) *pgproto3.RowDescr
 	return d
 }
 
-func (c *session) closeCursor(ctx context.Context, p *portal, _ bool) error {
+func closeCursor(ctx context.Context, c *session, p *portal, _ bool) error {
 	words := p.statement.Words(2)
 	if len(words) < 2 {
 		return NewError(codeSyntax, "CLOSE: want the name of a cursor, or ALL", "")

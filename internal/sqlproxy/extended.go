@@ -14,7 +14,7 @@ import (
 )
 
 // parse prepares a statement. The database reads it when it is described or run.
-func (c *session) parse(m *pgproto3.Parse) error {
+func parse(c *session, m *pgproto3.Parse) error {
 	if m.Name != "" && c.statements[m.Name] != nil {
 		return NewError(codeDuplicateStmt, fmt.Sprintf("prepared statement %q already exists", m.Name), "")
 	}
@@ -31,7 +31,7 @@ func (c *session) parse(m *pgproto3.Parse) error {
 		if err := c.checkStatus(p.Statement); err != nil {
 			return err
 		}
-		if err := c.checkStatement(p.Statement); err != nil {
+		if err := checkStatement(c, p.Statement); err != nil {
 			return err
 		}
 	}
@@ -41,8 +41,8 @@ func (c *session) parse(m *pgproto3.Parse) error {
 }
 
 // checkStatement rejects what neither the proxy nor the database runs.
-func (c *session) checkStatement(s sqltext.Statement) error {
-	if c.own(s) != nil {
+func checkStatement(c *session, s sqltext.Statement) error {
+	if ownVerbOf(c, s) != nil {
 		return nil
 	}
 	var rejected *sqltext.RejectedError
@@ -54,7 +54,7 @@ func (c *session) checkStatement(s sqltext.Statement) error {
 	return nil
 }
 
-func (c *session) find(name string) (*prepared, error) {
+func findStatement(c *session, name string) (*prepared, error) {
 	p := c.statements[name]
 	if p == nil {
 		return nil, NewError(codeNoStatement, fmt.Sprintf("prepared statement %q does not exist", name), "")
@@ -63,8 +63,8 @@ func (c *session) find(name string) (*prepared, error) {
 }
 
 // bind makes a portal.
-func (c *session) bind(ctx context.Context, m *pgproto3.Bind) error {
-	p, err := c.find(m.PreparedStatement)
+func bind(ctx context.Context, c *session, m *pgproto3.Bind) error {
+	p, err := findStatement(c, m.PreparedStatement)
 	if err != nil {
 		return err
 	}
@@ -89,13 +89,13 @@ func (c *session) bind(ctx context.Context, m *pgproto3.Bind) error {
 }
 
 // describe describes a prepared statement (S) or a portal (P).
-func (c *session) describe(ctx context.Context, kind byte, name string) error {
+func describe(ctx context.Context, c *session, kind byte, name string) error {
 	if kind == 'S' {
-		p, err := c.find(name)
+		p, err := findStatement(c, name)
 		if err != nil {
 			return err
 		}
-		return c.describeStatement(ctx, p)
+		return describeStatement(ctx, c, p)
 	}
 	p := c.portals[name]
 	if p == nil {
@@ -105,8 +105,8 @@ func (c *session) describe(ctx context.Context, kind byte, name string) error {
 		c.back.Send(&pgproto3.NoData{})
 		return nil
 	}
-	if c.own(p.statement.Statement) != nil && !p.isCursor {
-		return c.describeOwn(p.statement.Statement, p.bind.ResultFormats)
+	if ownVerbOf(c, p.statement.Statement) != nil && !p.isCursor {
+		return describeOwn(c, p.statement.Statement, p.bind.ResultFormats)
 	}
 	if err := c.open(ctx, p); err != nil {
 		return err
@@ -121,17 +121,17 @@ func (c *session) describe(ctx context.Context, kind byte, name string) error {
 
 // describeStatement asks the database for the types of the parameters and columns, once
 // for each statement.
-func (c *session) describeStatement(ctx context.Context, p *prepared) error {
-	if p.empty || c.own(p.Statement) != nil {
+func describeStatement(ctx context.Context, c *session, p *prepared) error {
+	if p.empty || ownVerbOf(c, p.Statement) != nil {
 		c.back.Send(&pgproto3.ParameterDescription{ParameterOIDs: p.oids})
 		if p.empty {
 			c.back.Send(&pgproto3.NoData{})
 			return nil
 		}
-		return c.describeOwn(p.Statement, nil)
+		return describeOwn(c, p.Statement, nil)
 	}
 	if p.description == nil {
-		description, err := c.askDescription(ctx, p)
+		description, err := askDescription(ctx, c, p)
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func (c *session) describeStatement(ctx context.Context, p *prepared) error {
 	return nil
 }
 
-func (c *session) askDescription(ctx context.Context, p *prepared) (description []pgproto3.BackendMessage, err error) {
+func askDescription(ctx context.Context, c *session, p *prepared) (description []pgproto3.BackendMessage, err error) {
 	s, err := c.server.start(ctx, contract.SQLTask{Text: p.Text, ParameterTypes: p.oids, Settings: c.effective()})
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (c *session) askDescription(ctx context.Context, p *prepared) (description 
 }
 
 // execute runs a portal, or takes the next rows from it.
-func (c *session) execute(ctx context.Context, name string, limit int) error {
+func execute(ctx context.Context, c *session, name string, limit int) error {
 	p := c.portals[name]
 	if p == nil {
 		return noCursor(name)
@@ -182,16 +182,16 @@ func (c *session) execute(ctx context.Context, name string, limit int) error {
 	if err := c.checkStatus(p.statement.Statement); err != nil {
 		return err
 	}
-	return c.run(ctx, p, limit, false)
+	return runPortal(ctx, c, p, limit, false)
 }
 
 // run runs a portal, or takes the next rows from it. In the simple protocol, a row
 // description comes before the rows.
-func (c *session) run(ctx context.Context, p *portal, limit int, simple bool) error {
-	if own := c.own(p.statement.Statement); own != nil && !p.isCursor {
-		return own(c, ctx, p, simple)
+func runPortal(ctx context.Context, c *session, p *portal, limit int, simple bool) error {
+	if own := ownVerbOf(c, p.statement.Statement); own != nil && !p.isCursor {
+		return own(ctx, c, p, simple)
 	}
-	if err := c.checkStatement(p.statement.Statement); err != nil {
+	if err := checkStatement(c, p.statement.Statement); err != nil {
 		return err
 	}
 	if err := c.open(ctx, p); err != nil {
@@ -215,7 +215,7 @@ func (c *session) run(ctx context.Context, p *portal, limit int, simple bool) er
 }
 
 // close closes a prepared statement or a portal; one that does not exist is no error.
-func (c *session) close(ctx context.Context, m *pgproto3.Close) {
+func closeNamed(ctx context.Context, c *session, m *pgproto3.Close) {
 	if m.ObjectType == 'S' {
 		delete(c.statements, m.Name)
 	} else {

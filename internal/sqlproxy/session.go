@@ -108,15 +108,15 @@ func (c *session) handle(ctx context.Context, message pgproto3.FrontendMessage) 
 		c.ready()
 		return c.flush()
 	case *pgproto3.Parse:
-		err = c.parse(message)
+		err = parse(c, message)
 	case *pgproto3.Bind:
-		err = c.bind(ctx, message)
+		err = bind(ctx, c, message)
 	case *pgproto3.Describe:
-		err = c.describe(ctx, message.ObjectType, message.Name)
+		err = describe(ctx, c, message.ObjectType, message.Name)
 	case *pgproto3.Execute:
-		err = c.execute(ctx, message.Portal, int(message.MaxRows))
+		err = execute(ctx, c, message.Portal, int(message.MaxRows))
 	case *pgproto3.Close:
-		c.close(ctx, message)
+		closeNamed(ctx, c, message)
 	case *pgproto3.Flush:
 		return c.flush()
 	case *pgproto3.FunctionCall:
@@ -174,7 +174,7 @@ func (c *session) query(ctx context.Context, text string) error {
 		p := &portal{statement: &prepared{Statement: statement}}
 		err := c.checkStatus(statement)
 		if err == nil {
-			err = c.run(ctx, p, 0, true)
+			err = runPortal(ctx, c, p, 0, true)
 		}
 		p.close(ctx)
 		if err != nil {

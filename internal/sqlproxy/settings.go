@@ -29,7 +29,7 @@ var fixedStatus = [...][2]string{
 
 // statusValues returns the parameters that a client gets at its start. The database
 // checks the settings of the startup message.
-func (c *session) statusValues(ctx context.Context) ([][2]string, error) {
+func statusValues(ctx context.Context, c *session) ([][2]string, error) {
 	status := append([][2]string{{"server_version", c.server.version}, {"application_name", c.settings["application_name"]}}, fixedStatus[:]...)
 	values := []string{"ISO, MDY", "postgres", "UTC"}
 	if slices.ContainsFunc(slices.Collect(maps.Keys(c.settings)), isServerSetting) {
@@ -49,7 +49,7 @@ func isServerSetting(name string) bool {
 
 // checkSetting rejects a setting that SQL users can't change, or a value that it can't
 // have.
-func (c *session) checkSetting(name, value string) error {
+func checkSetting(c *session, name, value string) error {
 	only, ok := contract.SQLSettings()[name]
 	if !ok {
 		return NewError(codeUnsupported, fmt.Sprintf("setting %q can't be changed", name), "settings: "+contract.SQLSettingNames())
@@ -64,7 +64,7 @@ func (c *session) checkSetting(name, value string) error {
 }
 
 // set changes a setting, for the session or the transaction.
-func (c *session) set(ctx context.Context, p *portal, _ bool) error {
+func setSetting(ctx context.Context, c *session, p *portal, _ bool) error {
 	a, err := sqltext.ReadAssignment(p.statement.Statement)
 	if err != nil {
 		return NewError(codeUnsupported, err.Error(), "settings: "+contract.SQLSettingNames())
@@ -77,11 +77,11 @@ func (c *session) set(ctx context.Context, p *portal, _ bool) error {
 		return nil
 	}
 	if a.Default {
-		c.resetSetting(a.Name)
+		resetSetting(c, a.Name)
 		c.complete("SET")
 		return nil
 	}
-	if err := c.checkSetting(a.Name, a.Value); err != nil {
+	if err := checkSetting(c, a.Name, a.Value); err != nil {
 		return err
 	}
 	value := a.Value
@@ -104,14 +104,14 @@ func (c *session) set(ctx context.Context, p *portal, _ bool) error {
 		c.local[a.Name] = value
 	default:
 		c.settings[a.Name] = value
-		c.report(a.Name, value)
+		reportSetting(c, a.Name, value)
 	}
 	c.complete("SET")
 	return nil
 }
 
 // report tells the client a changed setting, if PostgreSQL would.
-func (c *session) report(name, value string) {
+func reportSetting(c *session, name, value string) {
 	for _, r := range reported {
 		if r[0] == name && name != "client_encoding" {
 			c.back.Send(&pgproto3.ParameterStatus{Name: r[1], Value: value})
@@ -122,28 +122,28 @@ func (c *session) report(name, value string) {
 // defaults are the values of reported settings in a new session.
 var defaults = map[string]string{"datestyle": "ISO, MDY", "timezone": "UTC", "intervalstyle": "postgres"}
 
-func (c *session) resetSetting(name string) {
+func resetSetting(c *session, name string) {
 	delete(c.settings, name)
 	if value, ok := defaults[name]; ok {
 		c.settings[name] = value
-		c.report(name, value)
+		reportSetting(c, name, value)
 	}
 }
 
-func (c *session) reset(_ context.Context, p *portal, _ bool) error {
+func resetAny(_ context.Context, c *session, p *portal, _ bool) error {
 	words := p.statement.Words(3)
 	switch {
 	case len(words) == 2 && words[1] == "all":
 		for name := range maps.Clone(c.settings) {
-			c.resetSetting(name)
+			resetSetting(c, name)
 		}
 	case len(words) == 2:
 		if _, ok := contract.SQLSettings()[words[1]]; !ok && words[1] != "role" {
 			return NewError(codeUnsupported, fmt.Sprintf("setting %q can't be changed", words[1]), "settings: "+contract.SQLSettingNames())
 		}
-		c.resetSetting(words[1])
+		resetSetting(c, words[1])
 	case len(words) == 3 && words[1] == "time" && words[2] == "zone":
-		c.resetSetting("timezone")
+		resetSetting(c, "timezone")
 	case len(words) == 3 && words[1] == "session" && words[2] == "authorization": // it never changes
 	default:
 		return NewError(codeSyntax, "RESET: want the name of a setting, or ALL", "")
@@ -153,7 +153,7 @@ func (c *session) reset(_ context.Context, p *portal, _ bool) error {
 }
 
 // discard resets the session.
-func (c *session) discard(ctx context.Context, p *portal, _ bool) error {
+func discard(ctx context.Context, c *session, p *portal, _ bool) error {
 	words := p.statement.Words(2)
 	if len(words) < 2 {
 		return NewError(codeSyntax, "DISCARD: want ALL, PLANS, SEQUENCES or TEMP", "")
@@ -163,7 +163,7 @@ func (c *session) discard(ctx context.Context, p *portal, _ bool) error {
 			return NewError("25001", "DISCARD ALL cannot run inside a transaction block", "")
 		}
 		for name := range maps.Clone(c.settings) {
-			c.resetSetting(name)
+			resetSetting(c, name)
 		}
 		c.statements = map[string]*prepared{}
 		for name, other := range c.portals {
@@ -176,7 +176,7 @@ func (c *session) discard(ctx context.Context, p *portal, _ bool) error {
 	return nil
 }
 
-func (c *session) deallocate(_ context.Context, p *portal, _ bool) error {
+func deallocate(_ context.Context, c *session, p *portal, _ bool) error {
 	words := slices.DeleteFunc(p.statement.Words(3)[1:], func(w string) bool { return w == "prepare" })
 	switch {
 	case len(words) == 0:
@@ -203,7 +203,7 @@ func ownSetting(s sqltext.Statement) (name string, ok bool) {
 	return "", false
 }
 
-func (c *session) show(_ context.Context, p *portal, simple bool) error {
+func showSetting(_ context.Context, c *session, p *portal, simple bool) error {
 	name, _ := ownSetting(p.statement.Statement)
 	if simple {
 		c.back.Send(textColumn(name))

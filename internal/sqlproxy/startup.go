@@ -130,12 +130,12 @@ func (c *session) begin(ctx context.Context, version uint32, parameters map[stri
 		}
 	}
 	for name, value := range wanted {
-		if err := c.checkSetting(name, value); err != nil {
+		if err := checkSetting(c, name, value); err != nil {
 			return err
 		}
 	}
 	c.settings = wanted
-	status, err := c.statusValues(ctx)
+	status, err := statusValues(ctx, c)
 	if err != nil {
 		return err
 	}

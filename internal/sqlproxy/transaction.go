@@ -12,41 +12,41 @@ import (
 )
 
 // ownVerb runs a statement that changes only the state of the session.
-type ownVerb func(c *session, ctx context.Context, p *portal, simple bool) error
+type ownVerb func(ctx context.Context, c *session, p *portal, simple bool) error
 
 // own returns how the session runs a statement itself; nil if the database runs it.
-func (c *session) own(s sqltext.Statement) ownVerb {
+func ownVerbOf(c *session, s sqltext.Statement) ownVerb {
 	verb := s.Verb()
 	if words := s.Words(1); len(words) == 0 || words[0] != verb {
 		return nil
 	}
 	switch verb {
 	case "begin", "start":
-		return (*session).beginTransaction
+		return beginTransaction
 	case "commit", "end", "rollback", "abort":
-		return (*session).endTransaction
+		return endTransaction
 	case "savepoint":
-		return (*session).savepoint
+		return addSavepoint
 	case "release":
-		return (*session).release
+		return release
 	case "set":
-		return (*session).set
+		return setSetting
 	case "reset":
-		return (*session).reset
+		return resetAny
 	case "show":
 		if _, ok := ownSetting(s); ok {
-			return (*session).show
+			return showSetting
 		}
 	case "discard":
-		return (*session).discard
+		return discard
 	case "deallocate":
-		return (*session).deallocate
+		return deallocate
 	case "declare":
-		return (*session).declare
+		return declare
 	case "fetch", "move":
-		return (*session).fetchCursor
+		return fetchCursor
 	case "close":
-		return (*session).closeCursor
+		return closeCursor
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func checkModes(words []string) error {
 	return nil
 }
 
-func (c *session) beginTransaction(_ context.Context, p *portal, _ bool) error {
+func beginTransaction(_ context.Context, c *session, p *portal, _ bool) error {
 	if err := checkModes(p.statement.Words(20)); err != nil {
 		return err
 	}
@@ -81,13 +81,13 @@ func (c *session) beginTransaction(_ context.Context, p *portal, _ bool) error {
 	if c.status != 'I' {
 		c.notice("25001", "there is already a transaction in progress")
 	} else {
-		c.startTransaction()
+		startTransaction(c)
 	}
 	c.complete(tag)
 	return nil
 }
 
-func (c *session) startTransaction() {
+func startTransaction(c *session) {
 	c.status, c.before, c.local, c.savepoints = 'T', maps.Clone(c.settings), nil, nil
 }
 
@@ -97,10 +97,10 @@ func (c *session) notice(code, message string) {
 
 // endTransaction ends a transaction with COMMIT or ROLLBACK; ROLLBACK TO returns to a
 // savepoint.
-func (c *session) endTransaction(ctx context.Context, p *portal, _ bool) error {
+func endTransaction(ctx context.Context, c *session, p *portal, _ bool) error {
 	words := p.statement.Words(6)
 	if words[0] == "rollback" && slices.Contains(words, "to") {
-		return c.rollbackTo(words[len(words)-1])
+		return rollbackTo(c, words[len(words)-1])
 	}
 	chain := slices.Contains(words, "chain") && !slices.Contains(words, "no")
 	commits := words[0] == "commit" || words[0] == "end"
@@ -127,13 +127,13 @@ func (c *session) endTransaction(ctx context.Context, p *portal, _ bool) error {
 	}
 	c.status, c.local, c.savepoints = 'I', nil, nil
 	if chain {
-		c.startTransaction()
+		startTransaction(c)
 	}
 	c.complete(tag)
 	return nil
 }
 
-func (c *session) savepoint(_ context.Context, p *portal, _ bool) error {
+func addSavepoint(_ context.Context, c *session, p *portal, _ bool) error {
 	words := p.statement.Words(2)
 	if c.status == 'I' || len(words) < 2 {
 		return NewError(codeNoTx, "SAVEPOINT can only be used in transaction blocks", "")
@@ -144,7 +144,7 @@ func (c *session) savepoint(_ context.Context, p *portal, _ bool) error {
 }
 
 // at returns the index of the newest savepoint with a name.
-func (c *session) at(name string) (int, error) {
+func savepointIndex(c *session, name string) (int, error) {
 	for i := len(c.savepoints) - 1; i >= 0; i-- {
 		if c.savepoints[i].name == name {
 			return i, nil
@@ -153,9 +153,9 @@ func (c *session) at(name string) (int, error) {
 	return 0, NewError(codeNoSavepoint, fmt.Sprintf("savepoint %q does not exist", name), "")
 }
 
-func (c *session) release(_ context.Context, p *portal, _ bool) error {
+func release(_ context.Context, c *session, p *portal, _ bool) error {
 	words := p.statement.Words(3)
-	i, err := c.at(words[len(words)-1])
+	i, err := savepointIndex(c, words[len(words)-1])
 	if err != nil {
 		return err
 	}
@@ -164,8 +164,8 @@ func (c *session) release(_ context.Context, p *portal, _ bool) error {
 	return nil
 }
 
-func (c *session) rollbackTo(name string) error {
-	i, err := c.at(name)
+func rollbackTo(c *session, name string) error {
+	i, err := savepointIndex(c, name)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (c *session) rollbackTo(name string) error {
 }
 
 // describeOwn describes a statement of the session itself.
-func (c *session) describeOwn(s sqltext.Statement, formats []int16) error {
+func describeOwn(c *session, s sqltext.Statement, formats []int16) error {
 	switch s.Verb() {
 	case "fetch":
 		f, err := readFetch(s)
