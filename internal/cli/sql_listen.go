@@ -32,7 +32,7 @@ type sqlListening struct {
 func listenSQL(ctx context.Context, a *App, o sqlOptions, args []string) error {
 	switch {
 	case len(args) == 1 && o.listen == listenDefault: // --listen ADDRESS, without =
-		o.listen, args = args[0], nil
+		o.listen = args[0]
 	case len(args) > 0 || o.file != "":
 		return &usageError{err: errors.New("--listen takes no statement")}
 	}

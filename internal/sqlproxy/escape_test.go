@@ -150,7 +150,7 @@ func TestEscapes(t *testing.T) {
 // failure reads a response to its end and returns the SQLSTATE of its error.
 func failure(t *testing.T, r io.ReadCloser) (state string) {
 	t.Helper()
-	defer r.Close() //nolint:errcheck // read to its end
+	defer r.Close()
 	front := pgproto3.NewFrontend(r, nil)
 	for {
 		m, err := front.Receive()

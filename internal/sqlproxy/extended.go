@@ -214,7 +214,7 @@ func runPortal(ctx context.Context, c *session, p *portal, limit int, simple boo
 	return nil
 }
 
-// close closes a prepared statement or a portal; one that does not exist is no error.
+// close closes a prepared statement or a portal; a missing one is not an error.
 func closeNamed(ctx context.Context, c *session, m *pgproto3.Close) {
 	if m.ObjectType == 'S' {
 		delete(c.statements, m.Name)

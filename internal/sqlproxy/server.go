@@ -57,7 +57,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[uint32]*session
 	lastPID  uint32
-	// background are the cancelations of statements that nobody reads any more.
+	// background are the cancelations of abandoned statements.
 	background sync.WaitGroup
 }
 

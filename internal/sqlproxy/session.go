@@ -18,7 +18,7 @@ type session struct {
 	server *Server
 	conn   net.Conn
 	back   *pgproto3.Backend
-	// input is what back reads from.
+	// input is the source of back.
 	input  *bufio.Reader
 	pid    uint32
 	secret []byte

@@ -111,13 +111,13 @@ func (r *stream) abandon(ctx context.Context) {
 		r.cancel(ctx)
 		stop := context.AfterFunc(ctx, func() { _ = r.reader.Close() })
 		defer stop()
-		_, _ = io.Copy(io.Discard, r.reader) // nobody needs the rest
+		_, _ = io.Copy(io.Discard, r.reader) // the rest is not needed
 		r.finish()
 	})
 }
 
 // cancel asks the database to cancel the statement until its response has ended. It
-// returns at once.
+// returns immediately.
 func (r *stream) cancel(ctx context.Context) {
 	r.canceling.Do(func() {
 		r.server.background.Go(func() {

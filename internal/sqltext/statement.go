@@ -95,7 +95,7 @@ const (
 // reads are the verbs that only read.
 var reads = [...]string{"select", "with", "values", "table", "show"}
 
-// writes are verbs whose error says that access is read-only.
+// writes are verbs whose error is the one of a read-only transaction.
 var writes = [...]string{
 	"insert", "update", "delete", "merge", "truncate", "create", "alter", "drop", "grant", "revoke", "comment", "reindex", "vacuum", "analyze",
 	"cluster", "refresh", "import", "security", "reassign",

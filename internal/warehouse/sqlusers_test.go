@@ -22,7 +22,7 @@ func TestSQLUserCannotStopLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer user.Close(t.Context()) //nolint:errcheck // it only reads
+	defer user.Close(t.Context())
 	for _, statement := range []string{
 		"BEGIN", "SELECT pg_advisory_lock(7370421, n) FROM generate_series(1, 10) n", "SELECT pg_advisory_lock(7370422, hashtext('events'))",
 		"SELECT count(*) FROM events, metric_minute, dimension, load_batch", "DECLARE c CURSOR FOR SELECT * FROM events",
