@@ -165,7 +165,7 @@ func (r *responseStream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close ends the response. The function is not told: cancel its statement.
+// Close ends the response. The function continues: cancel its statement.
 func (r *responseStream) Close() error {
 	r.cancel()
 	return r.stream.Close()

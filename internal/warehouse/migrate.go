@@ -96,7 +96,7 @@ func apply(ctx context.Context, conn *pgx.Conn, known []migration) (version int,
 }
 
 // ensureMigrationTable creates the table of applied migrations. Two sessions that
-// create it at once get an error of PostgreSQL's catalog; the second attempt finds
+// create it at the same time get an error of PostgreSQL's catalog; the second attempt finds
 // the table.
 func ensureMigrationTable(ctx context.Context, conn *pgx.Conn) error {
 	create := func(tx pgx.Tx) error {

@@ -30,10 +30,10 @@ func streamResponse(inv *invocation, r *http.Request) result {
 	_, err := io.Copy(inv.stream, r.Body)
 	switch kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); {
 	case errors.Is(err, errStreamTooLarge):
-		_, _ = io.Copy(io.Discard, r.Body) // the function goes on
+		_, _ = io.Copy(io.Discard, r.Body) // the function continues
 		return failedResult(inv.id, "Function.ResponseSizeTooLarge", err.Error())
 	case err != nil:
-		_, _ = io.Copy(io.Discard, r.Body) // the caller left: the function is not told
+		_, _ = io.Copy(io.Discard, r.Body) // the caller left, and the function continues
 		return result{requestID: inv.id, payload: nil}
 	case kind != "":
 		body, err := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))

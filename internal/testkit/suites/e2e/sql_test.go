@@ -237,9 +237,9 @@ func TestSQLSizes(t *testing.T) {
 		t.Errorf("195 MB: code %d, %d bytes\n%s", code, size, stderr)
 	}
 	if size, _, code, stderr := sql(fmt.Sprintf(megabytes, 4), "--no-stream"); code != 0 || size < 4e6 {
-		t.Errorf("4 MB at once: code %d, %d bytes\n%s", code, size, stderr)
+		t.Errorf("4 MB as a whole: code %d, %d bytes\n%s", code, size, stderr)
 	}
 	if size, _, code, stderr := sql(fmt.Sprintf(megabytes, 5), "--no-stream"); code != 1 || size > 1000 || !strings.Contains(stderr, "54000") {
-		t.Errorf("5 MB at once: code %d, %d bytes\n%s", code, size, stderr)
+		t.Errorf("5 MB as a whole: code %d, %d bytes\n%s", code, size, stderr)
 	}
 }
