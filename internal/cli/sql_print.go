@@ -130,8 +130,12 @@ func printTable(a *App, r *pgconn.ResultReader) error {
 			begin()
 		}
 	}
-	if n < sampleRows {
+	_, err := r.Close()
+	if n < sampleRows && (err == nil || n > 0) {
 		begin()
+	}
+	if err != nil {
+		return nil //nolint:nilerr // the caller reads it from all results
 	}
 	a.printf("(%s)\n", plural(n, "row", "rows"))
 	return nil

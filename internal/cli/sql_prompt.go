@@ -155,12 +155,18 @@ func promptCommand(ctx context.Context, a *App, c *sqlConn, keys *keyReader, com
 	promptRun(ctx, a, c, keys, statements[0])
 }
 
-const ctrlC = 3
+// Control characters of the terminal; E moves to the end of the line, U deletes it.
+const (
+	ctrlC = 0x03
+	ctrlE = 0x05
+	ctrlU = 0x15
+)
 
 // keyReader reads the keys of a terminal, also while a statement runs.
 type keyReader struct {
 	keys    chan byte
 	waiting []byte // typed while a statement ran
+	typed   int    // keys since the last line
 }
 
 func newKeyReader(in io.Reader) *keyReader {
@@ -186,8 +192,17 @@ func (k *keyReader) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	key, ok := <-k.keys
-	if !ok {
+	switch {
+	case !ok:
 		return 0, io.EOF
+	case key == '\r' || key == '\n':
+		k.typed = 0
+	case key == ctrlC && k.typed > 0:
+		// Ctrl-C clears an unfinished line. At the start of a line it ends the prompt.
+		k.typed, k.waiting = 0, []byte{ctrlU}
+		key = ctrlE
+	default:
+		k.typed++
 	}
 	p[0] = key
 	return 1, nil
