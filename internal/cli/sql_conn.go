@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,7 +27,7 @@ type sqlServer struct {
 type sqlConn struct {
 	server *sqlServer
 	conn   *pgconn.PgConn
-	served chan struct{}
+	served *sync.WaitGroup
 }
 
 func (s *sqlServer) connect(ctx context.Context) (*sqlConn, error) {
@@ -34,15 +35,12 @@ func (s *sqlServer) connect(ctx context.Context) (*sqlConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run SQL: %w", err)
 	}
-	c := &sqlConn{server: s, served: make(chan struct{})}
+	c := &sqlConn{server: s, served: &sync.WaitGroup{}}
 	config.RuntimeParams = map[string]string{} // not those of PGOPTIONS
 	config.Password, config.Fallbacks, config.ValidateConnect, config.AfterConnect = "", nil, nil, nil
 	config.DialFunc = func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
-		go func() {
-			defer close(c.served)
-			s.ServeConn(context.WithoutCancel(ctx), server)
-		}()
+		c.served.Go(func() { s.ServeConn(context.WithoutCancel(ctx), server) }) // also a request to cancel
 		return client, nil
 	}
 	config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
@@ -57,7 +55,7 @@ func (c *sqlConn) end(ctx context.Context) {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = c.conn.Close(closing) // there is nothing left to write
-	<-c.served
+	c.served.Wait()
 	c.server.Wait()
 }
 
