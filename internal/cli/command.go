@@ -56,6 +56,7 @@ func verbs() []verb {
 		{newQueryCmd, stack, append(slices.Clone(usual), "csv"), []result{{"query", queryAnswer{}}}},
 		{newSQLCmd, stack, []string{"text", "json", "csv"}, []result{{"sql", sqlResult{}}, {"sql --listen", sqlListening{}}}},
 		{newMetricsCmd, stack, usual, []result{{"metrics values", valuesResult{}}, {"metrics values --forget", forgetResult{}}}},
+		{newLogsCmd, stack, []string{"text", "json"}, []result{{"logs", "one object per line: time, level, function, requestId, message, fields"}}},
 		{newDoctorCmd, stack, usual, []result{{"doctor", []finding{}}, {"doctor --print-policy", policies{}}}},
 		{newVersionCmd, []string{"output"}, usual, []result{{"version", version{}}}},
 	}
@@ -73,8 +74,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 invalid variables or template,
 4 credentials or permission, 5 stack operation failed, 6 canceled or declined,
 7 another operation is running, 8 finished, but something was left behind.
 An interrupt exits with 6, except for local, dashboard and sql --listen once they are
-ready, and for status while it refreshes. A failed write to standard output and a
-failing network exit with 1.`,
+ready, for status while it refreshes, and for logs and tail while they follow. A failed
+write to standard output and a failing network exit with 1.`,
 		Version:       programVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

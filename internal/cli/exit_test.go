@@ -44,6 +44,7 @@ func TestExitCodes(t *testing.T) {
 		"any error":                      {errors.New("it failed"), 1},
 		"standard output is full":        {&writeError{syscall.ENOSPC}, 1},
 		"no stack":                       {&noStackError{stack.ErrNotFound}, 1},
+		"no log group":                   {&noLogError{"x"}, 1},
 		"no output ApiEndpoint":          {&noEndpointError{"x", "CREATE_COMPLETE"}, 1},
 		"doctor found something":         {errNotReady, 1},
 		"diff found something":           {errDiffers, 1},

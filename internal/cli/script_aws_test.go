@@ -35,10 +35,11 @@ type fakeKey struct{}
 //	aws fail-resource ID REASON       makes the next creation or update of a logical id fail
 //	aws fail-delete ID REASON         makes the next deletion of a logical id fail
 //	aws alarm ID STATE REASON         sets the state of an alarm
+//	aws log GROUP LINE                writes a line into a log group
 func standInForAWS(ctx context.Context, ts *testscript.TestScript, neg bool, args []string) {
 	usage := func(n int) {
 		if neg || len(args) != n {
-			ts.Fatalf("usage: aws start [DELAY] | stack NAME FILE | doomed NAME FILE | begin NAME FILE | status NAME STATUS | fail SERVICE ACTION CODE | put BUCKET KEY | fail-resource ID REASON | fail-delete ID REASON | alarm ID STATE REASON")
+			ts.Fatalf("usage: aws start [DELAY] | stack NAME FILE | doomed NAME FILE | begin NAME FILE | status NAME STATUS | fail SERVICE ACTION CODE | put BUCKET KEY | fail-resource ID REASON | fail-delete ID REASON | alarm ID STATE REASON | log GROUP LINE")
 		}
 	}
 	if len(args) == 0 {
@@ -92,6 +93,9 @@ func standInForAWS(ctx context.Context, ts *testscript.TestScript, neg bool, arg
 	case "alarm":
 		usage(4)
 		fake.SetAlarm(args[1], args[2], args[3])
+	case "log":
+		usage(3)
+		fake.Functions.WriteLog(args[1], args[2])
 	default:
 		usage(-1)
 	}

@@ -55,7 +55,7 @@ func Runbooks() []Runbook {
 		{"CacheLagAlarm", "a replica of Redis was ten seconds behind for five minutes",
 			"aws elasticache describe-events --source-type replication-group --duration 120"},
 		{"FunctionErrorsAlarm", "a function failed in three of five minutes: it crashed, timed out, or returned an error",
-			`streamctl logs --since 15m --filter '?ERROR ?panic ?"Task timed out"'`},
+			`streamctl logs --since 15m --level error`},
 		{"FunctionThrottlesAlarm", "Lambda had no free execution for requests to ingest or query in three of five minutes, and clients got 5xx",
 			"aws lambda get-account-settings --query AccountLimit"},
 		{"FunctionDurationAlarm", "a function took more than 80 % of its timeout in three of five minutes, by its own clock (metric `TimeUsed`, reported from 50 % on)",

@@ -30,7 +30,7 @@ type Runtime struct {
 // invocations. It returns only if the function can't start, with the program's
 // exit code.
 func Run[E any](getenv func(string) string, stdout, stderr io.Writer, load func(func(string) string) (E, error), open func(E, Runtime) (lambda.Handler, error)) int {
-	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	log := slog.New(WithRequestID(slog.NewJSONHandler(stderr, nil)))
 	handler, err := start(getenv, stdout, log, load, open)
 	if err != nil {
 		log.Error("invalid environment", "err", err)

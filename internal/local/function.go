@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/google/uuid"
 )
 
 // environment is a function's execution environment: it runs one invocation at
@@ -49,6 +51,7 @@ func (f *function) Invoke(ctx context.Context, payload []byte) (answer []byte, e
 	defer func() { f.meters.invoked(f.name, time.Since(begin), running, err) }()
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: uuid.NewString()})
 	env, err := f.take()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", f.name, err)

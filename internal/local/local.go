@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -60,6 +61,7 @@ type Platform struct {
 	mappings  []*mapping
 	meters    *Meters
 	health    *healthState
+	logged    io.Closer
 	servers   []*http.Server
 	info      Info
 
@@ -147,6 +149,10 @@ func Start(ctx context.Context, o Options) (_ *Platform, err error) {
 	if p.state, err = openState(o.Dir); err != nil {
 		return nil, err
 	}
+	if err := p.keepLog(); err != nil {
+		return nil, err
+	}
+	o.Log = p.o.Log
 	if p.stores, err = startStores(ctx, o, p.state, o.Log); err != nil {
 		return nil, err
 	}

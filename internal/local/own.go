@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/streamctl/streamctl/internal/local/daemon"
+	"github.com/streamctl/streamctl/internal/local/logfile"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 // filepath.Match.
 var ownEntries = [...]string{
 	markerFile, lockFile, stateFile, "archive", "checkpoints", "postgres", "redis", "stream", "damage-*.json",
-	pgpassFile, redisPasswordFile, "*.new",
+	pgpassFile, redisPasswordFile, "*.new", logfile.Name, logfile.Earlier,
 }
 
 func isOwnEntry(name string) bool {

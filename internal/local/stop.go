@@ -67,6 +67,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 	if p.stores != nil {
 		errs = append(errs, p.stores.close(ending, atOnce))
 	}
+	if p.logged != nil {
+		errs = append(errs, p.logged.Close())
+	}
 	if p.state != nil {
 		errs = append(errs, p.state.close())
 		if p.o.Ephemeral {

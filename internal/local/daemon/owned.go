@@ -134,38 +134,71 @@ func WriteFile(path string, content []byte, a *Account) (err error) {
 	return nil
 }
 
-// ReadFile reads a file of the caller or the account, up to 16 MiB. It rejects
-// links, files with several hard links, anything that is not a regular file,
-// and files of other users, so that a less trusted account cannot make its
-// caller read another file.
+// ReadFile reads a file that OpenFile opens, up to 16 MiB.
 func ReadFile(path string, a *Account) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, &KindError{Path: path, Kind: "a symbolic link"}
-	}
+	f, err := OpenFile(path, a)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read from
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	uid, links := owner(info)
-	switch {
-	case !info.Mode().IsRegular():
-		return nil, &KindError{Path: path, Kind: "not a file"}
-	case links > 1:
-		return nil, &KindError{Path: path, Kind: "a file with several hard links"}
-	case uid != os.Geteuid() && uid != a.ID():
-		return nil, &OwnerError{Path: path, UID: uid}
-	}
 	const most = 16 << 20
 	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && len(text) > most {
 		err = &KindError{Path: path, Kind: "larger than 16 MiB"}
 	}
 	return text, err
+}
+
+// OpenFile opens a file of the caller or the account for reading. It rejects links,
+// files with several hard links, anything that is not a regular file, and files of other
+// users, so that a less trusted account cannot make its caller read another file.
+func OpenFile(path string, a *Account) (*os.File, error) {
+	return openOwn(path, os.O_RDONLY, a)
+}
+
+// AppendFile opens a file of the caller for appending, with mode 0600, and creates it if
+// it is missing. It rejects what OpenFile rejects.
+func AppendFile(path string) (*os.File, error) {
+	f, err := openOwn(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return nil, joinClose(err, f)
+	}
+	return f, nil
+}
+
+func openOwn(path string, flags int, a *Account) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, &KindError{Path: path, Kind: "a symbolic link"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFile(f, path, a); err != nil {
+		return nil, joinClose(err, f)
+	}
+	return f, nil
+}
+
+// checkFile verifies that an open file is a regular one of the caller or the account.
+func checkFile(f *os.File, path string, a *Account) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	uid, links := owner(info)
+	switch {
+	case !info.Mode().IsRegular():
+		return &KindError{Path: path, Kind: "not a file"}
+	case links > 1:
+		return &KindError{Path: path, Kind: "a file with several hard links"}
+	case uid != os.Geteuid() && uid != a.ID():
+		return &OwnerError{Path: path, UID: uid}
+	}
+	return nil
 }
 
 func joinClose(err error, c io.Closer) error { return errors.Join(err, c.Close()) }

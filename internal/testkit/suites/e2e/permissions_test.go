@@ -151,6 +151,7 @@ func TestPermissions(t *testing.T) {
 	plant(t, role(w.platform.Fake, "iam", contract.FuncIngest), calls["IngestFunction"])
 	w.streamctl("status", "--env", "development").want(0)
 	w.streamctl("metrics", "values", "--env", "development", "--forget", "page_view").want(0)
+	w.streamctl("logs", "--env", "development").want(0)
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 	w.deployerMay()
 }
