@@ -77,18 +77,20 @@ func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest)
 	if refused == nil {
 		read, wrong := event.Read(body)
 		if wrong == nil {
-			return h.accept(ctx, req.RequestContext.RequestID, read)
+			return h.accept(ctx, req, read)
 		}
 		p := api.NewProblem(http.StatusBadRequest, wrong.Detail)
 		refused = &p
 	}
 	h.count(ctx, 0, 1, 0)
+	h.logRejected(ctx, req, 1, event.FieldError{Detail: refused.Detail})
 	return refused.Response()
 }
 
 // accept puts the valid events on the stream and responds with each event's
 // result.
-func (h *Handler) accept(ctx context.Context, requestID string, read []event.Decoded) (events.APIGatewayProxyResponse, error) {
+func (h *Handler) accept(ctx context.Context, req events.APIGatewayProxyRequest, read []event.Decoded) (events.APIGatewayProxyResponse, error) {
+	requestID := req.RequestContext.RequestID
 	received := h.Clock.Now().UTC().Truncate(time.Microsecond)
 	random := bufio.NewReaderSize(h.Random, len(read)*event.RandomBytes) // one read for all
 	results := make([]api.EventResult, len(read))
@@ -114,6 +116,8 @@ func (h *Handler) accept(ctx context.Context, requestID string, read []event.Dec
 			setUnavailable(&results[e.Index])
 		}
 	}
+	count, first := rejected(results)
+	h.logRejected(ctx, req, count, first)
 	return h.answer(ctx, results)
 }
 

@@ -29,6 +29,10 @@ const (
 	envCache           = "CACHE_URL"
 )
 
+// LogRejected is the message of ingest's log line about the rejected events of a request,
+// with the attributes count, reason, field, caller and request. `tail --rejected` reads it.
+const LogRejected = "events rejected"
+
 // Database is PostgreSQL's address and login. The environment has no Name and User:
 // each function has its own role, which its Load function sets.
 type Database struct {

@@ -152,6 +152,8 @@ func TestPermissions(t *testing.T) {
 	w.streamctl("status", "--env", "development").want(0)
 	w.streamctl("metrics", "values", "--env", "development", "--forget", "page_view").want(0)
 	w.streamctl("logs", "--env", "development").want(0)
+	w.streamctl("tail", "--env", "development", "--no-follow").want(0)
+	w.streamctl("tail", "--env", "development", "--no-follow", "--rejected").want(0)
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 	w.deployerMay()
 }
