@@ -58,6 +58,7 @@ func verbs() []verb {
 		{newMetricsCmd, stack, usual, []result{{"metrics values", valuesResult{}}, {"metrics values --forget", forgetResult{}}}},
 		{newTailCmd, stack, []string{"text", "json"}, []result{{"tail", "one object per line: eventId, timestamp, arrivedAt, userId, eventType, properties"}, {"tail --rejected", rejection{}}}},
 		{newLogsCmd, stack, []string{"text", "json"}, []result{{"logs", "one object per line: time, level, function, requestId, message, fields"}}},
+		{newCostCmd, stack, usual, []result{{"cost", costResult{}}}},
 		{newDoctorCmd, stack, usual, []result{{"doctor", []finding{}}, {"doctor --print-policy", policies{}}}},
 		{newVersionCmd, []string{"output"}, usual, []result{{"version", version{}}}},
 	}

@@ -70,7 +70,7 @@ func (e *canceledError) Hint() string {
 		return "the dashboard was not started; the stack is unchanged"
 	case "init":
 		return "run `streamctl init` again; it never overwrites a file"
-	case "validate", "render", "diff", "outputs", "doctor", "logs", "tail":
+	case "validate", "render", "diff", "outputs", "doctor", "logs", "tail", "cost":
 		return "`streamctl " + e.verb + "` changes nothing: run it again at any time"
 	}
 	return "run the same command again"

@@ -15,6 +15,7 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/cost"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/bucket"
 	"github.com/streamctl/streamctl/internal/deploy/database"
@@ -44,6 +45,8 @@ func TestExitCodes(t *testing.T) {
 		"any error":                      {errors.New("it failed"), 1},
 		"standard output is full":        {&writeError{syscall.ENOSPC}, 1},
 		"no stack":                       {&noStackError{stack.ErrNotFound}, 1},
+		"wrong prices":                   {&cost.PricesError{}, 3},
+		"missing prices":                 {&cost.MissingError{}, 1},
 		"no log group":                   {&noLogError{"x"}, 1},
 		"no output ApiEndpoint":          {&noEndpointError{"x", "CREATE_COMPLETE"}, 1},
 		"doctor found something":         {errNotReady, 1},

@@ -25,7 +25,7 @@ func TestExitCodesOfEveryType(t *testing.T) {
 		"daemon.OwnerError", // in a *local.FolderError
 	}
 	types := 0
-	for _, dir := range []string{".", "../api", "../config", "../send", "../local", "../artifact", "../deploy", "../deploy/*"} {
+	for _, dir := range []string{".", "../api", "../config", "../send", "../local", "../artifact", "../cost", "../deploy", "../deploy/*"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)
