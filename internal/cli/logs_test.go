@@ -50,15 +50,15 @@ func TestLogsFollow(t *testing.T) {
 	fake := startStandIn(t, awsfake.Options{})
 	dir := t.TempDir()
 	variablesIn(t, dir, "StackName: shown\n")
-	fake.Functions.WriteLog("/aws/lambda/shown-ingest", `{"level":"INFO","msg":"first"}`)
+	fake.WriteLog("/aws/lambda/shown-ingest", `{"level":"INFO","msg":"first"}`)
 	follow(t, []string{"logs", "ingest", "query", "-f", "--variables", filepath.Join(dir, "variables.yaml")}, func(out, said *lockedBuffer) {
 		awaitText(t, out, "first")
 		awaitText(t, said, "shown-query does not exist")
-		fake.Functions.WriteLog("/aws/lambda/shown-query", `{"level":"INFO","msg":"second"}`)
+		fake.WriteLog("/aws/lambda/shown-query", `{"level":"INFO","msg":"second"}`)
 		awaitText(t, out, "second")
 		fake.FailCall("logs", "FilterLogEvents", http.StatusBadRequest, "InvalidParameterException", "for a moment", 2)
 		awaitText(t, said, "The log can't be read: ")
-		fake.Functions.WriteLog("/aws/lambda/shown-ingest", `{"level":"INFO","msg":"third"}`)
+		fake.WriteLog("/aws/lambda/shown-ingest", `{"level":"INFO","msg":"third"}`)
 		awaitText(t, out, "third")
 		if got := out.String(); strings.Count(got, "\n") != 3 || strings.Count(said.String(), "does not exist") != 1 {
 			t.Errorf("%s%s", got, said)

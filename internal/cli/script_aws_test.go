@@ -95,7 +95,7 @@ func standInForAWS(ctx context.Context, ts *testscript.TestScript, neg bool, arg
 		fake.SetAlarm(args[1], args[2], args[3])
 	case "log":
 		usage(3)
-		fake.Functions.WriteLog(args[1], args[2])
+		fake.WriteLog(args[1], args[2])
 	default:
 		usage(-1)
 	}

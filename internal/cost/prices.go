@@ -119,7 +119,7 @@ func ReadPrices(r io.Reader) (Prices, error) {
 	if err := d.Decode(&p); err != nil {
 		return p, &PricesError{[]string{err.Error()}}
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // the decoder's own
+	if _, err := d.Token(); err != io.EOF {
 		return p, &PricesError{[]string{"there is text after the list"}}
 	}
 	if problems := p.problems(); len(problems) > 0 {

@@ -127,7 +127,7 @@ func members(raw string) ([]Field, bool) {
 		return nil, false
 	}
 	_, err := d.Token()
-	return out, err == io.EOF //nolint:errorlint // the decoder's own
+	return out, err == io.EOF
 }
 
 // ParseLevel returns the level of a name: debug, info, warn or error.

@@ -117,7 +117,7 @@ func TestInterruptedWrite(t *testing.T) {
 	}
 	stop := errors.New("stop")
 	r := logfile.NewReader(dir)
-	defer r.Close() //nolint:errcheck // only read from
+	defer r.Close()
 	if err := r.Read(func(string) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
