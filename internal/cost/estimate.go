@@ -10,7 +10,7 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
-// Platform is what is billed.
+// Platform has the settings that decide the bill.
 type Platform struct {
 	Variables config.Variables
 	Region    string

@@ -10,7 +10,7 @@ import (
 
 // Hint is a change of the settings or the clients, or a limit that the load exceeds.
 type Hint struct {
-	// Change describes it; SavesUSD is what it saves per month. Zero is a limit.
+	// Change describes it. SavesUSD is the saving per month; a limit has 0.
 	Change   string  `json:"change"`
 	SavesUSD float64 `json:"savesUsd"`
 }

@@ -20,7 +20,7 @@ type Load struct {
 	Month int `json:"month"`
 }
 
-// Usage is what AWS bills by use, in a month.
+// Usage has the quantities of a month that AWS bills by use.
 type Usage struct {
 	Events, Requests, Queries float64
 	// Records are those of the stream, one per event; RecordBytes is their size.

@@ -147,12 +147,12 @@ func TestPermissions(t *testing.T) {
 	w.platform.Fake.ResetCalls() // the calls of other stacks' functions
 	w.streamctl("deploy", "--env", "development").want(0)
 	s := w.deployed("iam", "--env", "development")
+	w.streamctl("tail", "--env", "development", "--no-follow").want(0) // query logs in as the SQL users' role
 	calls := s.permissions()
 	plant(t, role(w.platform.Fake, "iam", contract.FuncIngest), calls["IngestFunction"])
 	w.streamctl("status", "--env", "development").want(0)
 	w.streamctl("metrics", "values", "--env", "development", "--forget", "page_view").want(0)
 	w.streamctl("logs", "--env", "development").want(0)
-	w.streamctl("tail", "--env", "development", "--no-follow").want(0)
 	w.streamctl("tail", "--env", "development", "--no-follow", "--rejected").want(0)
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 	w.deployerMay()
