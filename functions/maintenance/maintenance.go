@@ -1,7 +1,8 @@
 // Package maintenance runs the scheduled tasks. Every minute it refreshes the
 // cache; every hour it creates the warehouse's partitions, drops expired days,
-// and compares the warehouse with the archive. On request it releases dimension
-// values.
+// and compares the warehouse with the archive. On request it works on the jobs
+// of operators, in slices: it replays events, rebuilds rollups and the cache,
+// reconciles hours, and retries lines in quarantine.
 package maintenance
 
 import (
@@ -18,26 +19,37 @@ import (
 
 // Warehouse is the warehouse from each task's view; see On.
 type Warehouse struct {
-	Days      Days
-	Values    Values
-	Hours     Hours
-	Retention Retention
-	Source    cache.Warehouse
+	Days       Days
+	Values     Values
+	Hours      Hours
+	Ledger     Ledger
+	Retention  Retention
+	Rollups    Rollups
+	Quarantine Quarantine
+	Jobs       Jobs
+	Source     cache.Warehouse
 }
 
 // On returns the warehouse for a login as contract.RoleOwner.
 func On(db *warehouse.DB) Warehouse {
-	return Warehouse{Days: db, Values: db, Hours: db, Retention: db, Source: db}
+	return Warehouse{Days: db, Values: db, Hours: db, Ledger: db, Retention: db, Rollups: db, Quarantine: db, Jobs: db, Source: db}
 }
 
 // Deps are the dependencies of a Handler.
 type Deps struct {
 	Warehouse Warehouse
-	Cache     Cache
-	Archive   Archive
-	Clock     pause.Clock
-	Metrics   emf.Emitter
-	Log       *slog.Logger
+	// Loader loads the events of jobs, as contract.RoleLoader.
+	Loader  Loader
+	Cache   Cache
+	Archive Archive
+	// Kept and Objects read and write further objects of the archive's bucket.
+	Kept    GivenUp
+	Objects Objects
+	// Other returns the archive in another bucket.
+	Other   func(bucket string) (Archive, error)
+	Clock   pause.Clock
+	Metrics emf.Emitter
+	Log     *slog.Logger
 }
 
 // Handler handles the invocations of schedules and operators.
@@ -63,5 +75,37 @@ func (h *Handler) Do(ctx context.Context, task contract.MaintenanceTask) (r cont
 	case contract.TaskUpkeep:
 		return r, h.upkeep(ctx)
 	}
-	return r, fmt.Errorf("run task %q: not one of %q, %q, %q", task.Task, contract.TaskRefresh, contract.TaskUpkeep, contract.TaskForget)
+	return h.operate(ctx, task)
+}
+
+// operate runs a task of an operator.
+func (h *Handler) operate(ctx context.Context, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
+	switch task.Task + " " + task.Action {
+	case contract.TaskReplay + " " + contract.ActionPlan:
+		return h.plan(ctx, task)
+	case contract.TaskReplay + " " + contract.ActionRun:
+		return h.runJob(ctx, contract.JobReplay, task, func(s *slice) (worker, error) {
+			if s.params.Source == contract.SourceQuarantine {
+				return h.newRetry(ctx, s)
+			}
+			return h.newReplay(s)
+		})
+	case contract.TaskRebuild + " " + contract.ActionRollups:
+		return h.runJob(ctx, contract.JobRollups, task, func(s *slice) (worker, error) { return h.newRollups(ctx, s) })
+	case contract.TaskRebuild + " " + contract.ActionCache:
+		return h.runJob(ctx, contract.JobCache, task, func(s *slice) (worker, error) { return h.newRefill(ctx, s) })
+	case contract.TaskReconcile + " " + contract.ActionRun:
+		return h.runJob(ctx, contract.JobReconcile, task, func(s *slice) (worker, error) { return h.newComparison(ctx, s) })
+	case contract.TaskReconcile + " " + contract.ActionList:
+		return h.listHours(ctx, task)
+	case contract.TaskQuarantine + " " + contract.ActionList:
+		return h.listQuarantine(ctx, task)
+	case contract.TaskQuarantine + " " + contract.ActionShow:
+		return h.showQuarantine(ctx, task)
+	case contract.TaskQuarantine + " " + contract.ActionRun:
+		return h.runJob(ctx, contract.JobRetry, task, func(s *slice) (worker, error) { return h.newRetry(ctx, s) })
+	case contract.TaskJobs + " ":
+		return h.listJobs(ctx, task)
+	}
+	return r, fmt.Errorf("run task %q, action %q: unknown; this function may be older than the program", task.Task, task.Action)
 }

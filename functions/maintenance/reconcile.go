@@ -30,6 +30,12 @@ type Hours interface {
 	Unreconciled(ctx context.Context, now time.Time) (int, error)
 }
 
+// Ledger lists the results of comparisons; *warehouse.DB satisfies it.
+type Ledger interface {
+	Ledger(ctx context.Context, from, to time.Time) ([]warehouse.LedgerHour, error)
+	CompareAgain(ctx context.Context, hour time.Time) error
+}
+
 const (
 	// closedAfter is the time from the end of an hour of arrival to its first
 	// comparison.
@@ -77,7 +83,22 @@ func (h *Handler) reconcile(ctx context.Context) error {
 	return nil
 }
 
-func (h *Handler) compareHour(ctx context.Context, hour time.Time) (warehouse.HourState, error) {
+// compareTries is how often an hour is compared while another task closes it or
+// loads events of it.
+const compareTries = 3
+
+// compareHour compares an hour. The error is errNoTime if ctx ends within
+// comparing.
+func (h *Handler) compareHour(ctx context.Context, hour time.Time) (state warehouse.HourState, err error) {
+	for range compareTries {
+		if state, err = h.compareObjects(ctx, hour); !errors.Is(err, warehouse.ErrNotCompared) {
+			break
+		}
+	}
+	return state, err
+}
+
+func (h *Handler) compareObjects(ctx context.Context, hour time.Time) (warehouse.HourState, error) {
 	objects, err := h.Archive.Objects(ctx, hour)
 	if err != nil {
 		return warehouse.HourState{}, err

@@ -9,11 +9,16 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
-// Cache is the cache to refresh; *cache.Cache satisfies it.
+// Cache is the cache to refresh and to rebuild; *cache.Cache satisfies it.
 type Cache interface {
 	Refresh(context.Context, cache.Warehouse) (minutes int, err error)
+	Update(ctx context.Context, source cache.Source, rows []warehouse.MinuteRow, users map[string][]string) error
+	StartRebuild(context.Context) error
+	RebuildMinutes(ctx context.Context, w cache.Warehouse, from, to time.Time) (minutes int, err error)
+	RebuildUsers(ctx context.Context, w cache.Warehouse, day time.Time) error
 }
 
 // refreshTime is the timeout of a refresh: the next one starts a minute later.

@@ -13,6 +13,8 @@ type Retention interface {
 	DropDays(ctx context.Context, before time.Time, pause func(context.Context, time.Duration) error) (warehouse.Retained, error)
 	// ForgetBatches deletes old rows of load_batch.
 	ForgetBatches(context.Context) error
+	// DeleteOldJobs deletes jobs that ended long ago.
+	DeleteOldJobs(context.Context) error
 }
 
 // retain drops expired days whose events are known to be archived.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/chunk"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -11,7 +12,7 @@ import (
 
 // LoadWith loads the records of one chunk with other measures.
 func (h *Handler) LoadWith(ctx context.Context, records []archive.ArchivedRecord, measures func(event.Event) ([]metric.Contribution, error)) (warehouse.Loaded, error) {
-	c := cut(records, warehouse.MaxChunk)[0]
-	c.measures = measures
+	c := chunk.First(records, warehouse.MaxChunk)
+	c.Measures = measures
 	return h.load(ctx, c)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
+	"github.com/streamctl/streamctl/internal/chunk"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/pause"
@@ -110,7 +111,7 @@ func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events
 }
 
 // cut splits a batch into chunks, smaller ones if the shard's loads timed out.
-func (h *Handler) cut(records []archive.ArchivedRecord) []*chunk {
+func (h *Handler) cut(records []archive.ArchivedRecord) []*chunk.Chunk {
 	if len(records) == 0 {
 		return nil
 	}
@@ -118,23 +119,23 @@ func (h *Handler) cut(records []archive.ArchivedRecord) []*chunk {
 	if n := h.limits[records[0].Shard]; n > 0 {
 		limit = n
 	}
-	return cut(records, limit)
+	return chunk.Cut(records, limit)
 }
 
 // slowDown halves the shard's chunks after a timeout: a trigger that is slow
 // for every event then delays the shard instead of stopping it.
-func (h *Handler) slowDown(c *chunk, err error) {
+func (h *Handler) slowDown(c *chunk.Chunk, err error) {
 	if !warehouse.IsTimeout(err) {
 		return
 	}
 	if h.limits == nil {
 		h.limits = map[string]int{}
 	}
-	h.limits[c.Shard] = max(1, c.lines/2)
+	h.limits[c.Shard] = max(1, c.Lines/2)
 }
 
 // speedUp doubles the shard's chunks after a successful load.
-func (h *Handler) speedUp(c *chunk) {
+func (h *Handler) speedUp(c *chunk.Chunk) {
 	n := h.limits[c.Shard]
 	if n *= 2; n >= warehouse.MaxChunk {
 		delete(h.limits, c.Shard)
@@ -143,27 +144,8 @@ func (h *Handler) speedUp(c *chunk) {
 	}
 }
 
-// Replay loads records of an archive again. Events that are already loaded
-// change nothing, and events below the floor are skipped. A missing partition
-// is an error; maintenance then creates it. source is the name of the bucket,
-// if it isn't the stack's own. Chunks before an error are loaded; a replay may
-// be repeated at any time.
-func (h *Handler) Replay(ctx context.Context, source string, records []archive.ArchivedRecord) (warehouse.Loaded, error) {
-	var sum totals
-	defer func() { h.count(ctx, sum) }()
-	for _, c := range cut(records, warehouse.MaxChunk) {
-		c.Source = source
-		loaded, err := h.load(ctx, c)
-		if err != nil {
-			return sum.Loaded, err
-		}
-		h.publish(ctx, c, loaded, &sum)
-	}
-	return sum.Loaded, nil
-}
-
 // publish adds the loaded events to the totals and to the cache.
-func (h *Handler) publish(ctx context.Context, c *chunk, loaded warehouse.Loaded, sum *totals) {
+func (h *Handler) publish(ctx context.Context, c *chunk.Chunk, loaded warehouse.Loaded, sum *totals) {
 	sum.add(loaded)
 	sum.committed = c.Arrived
 	if sum.cacheErrors > 0 {
@@ -180,11 +162,11 @@ func nearDeadline(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && time.Until(deadline) < reserve
 }
 
-func failFrom(c *chunk) []events.KinesisBatchItemFailure {
+func failFrom(c *chunk.Chunk) []events.KinesisBatchItemFailure {
 	return []events.KinesisBatchItemFailure{{ItemIdentifier: c.FirstSeq}}
 }
 
-func (h *Handler) load(ctx context.Context, c *chunk) (warehouse.Loaded, error) {
+func (h *Handler) load(ctx context.Context, c *chunk.Chunk) (warehouse.Loaded, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerTime))
@@ -195,7 +177,7 @@ func (h *Handler) load(ctx context.Context, c *chunk) (warehouse.Loaded, error) 
 		defer cancel()
 		lines := make([]archive.Line, len(bad))
 		for i, b := range bad {
-			lines[i] = c.line(b)
+			lines[i] = c.Line(b)
 			h.Log.WarnContext(ctx, "line quarantined", "shard", c.Shard, "seq", b.Seq, "i", b.I, "reason", b.Reason)
 		}
 		key, body, err := archive.Quarantine(lines)
@@ -204,7 +186,7 @@ func (h *Handler) load(ctx context.Context, c *chunk) (warehouse.Loaded, error) 
 		}
 		return key, h.Objects.Put(ctx, key, body)
 	}
-	c.RejectAll = h.Clock.Now().Sub(c.oldest) >= warehouse.RejectAfter
+	c.RejectAll = h.Clock.Now().Sub(c.Oldest) >= warehouse.RejectAfter
 	return h.Warehouse.Load(ctx, c.Chunk)
 }
 

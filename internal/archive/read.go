@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -43,6 +44,10 @@ type Stored struct {
 	// Records is the number of records.
 	First, Last string
 	Records     int
+	// Size is the object's size in bytes, compressed.
+	Size int64
+	// Frozen reports whether the object must be restored before it can be read.
+	Frozen bool
 	// After is the largest sequence number in the hour's objects before it: the
 	// records up to After are repeats, from a batch that was retried with other
 	// boundaries.
@@ -85,6 +90,7 @@ func (r Reader) Objects(ctx context.Context, hour time.Time) ([]Stored, error) {
 		}
 		for _, o := range page.Contents {
 			if s, ok := parseKey(aws.ToString(o.Key)); ok {
+				s.Size, s.Frozen = aws.ToInt64(o.Size), isFrozen(o)
 				all = append(all, s)
 			}
 		}
@@ -101,6 +107,10 @@ func (r Reader) Objects(ctx context.Context, hour time.Time) ([]Stored, error) {
 		}
 	}
 	return all, nil
+}
+
+func isFrozen(o types.Object) bool {
+	return o.StorageClass == types.ObjectStorageClassGlacier || o.StorageClass == types.ObjectStorageClassDeepArchive
 }
 
 // Records returns an object's records in order, without repeats.
@@ -176,38 +186,4 @@ func parseLine(text []byte) (Line, error) {
 		l.Bytes = bytes.Clone(v.Event)
 	}
 	return l, nil
-}
-
-// Replayed counts what was read.
-type Replayed struct{ Objects, Records int }
-
-// Replay passes the records that arrived from (inclusive) to (exclusive) to
-// sink, each once, one object at a time: hour by hour, and within a shard in
-// order. sink may retain them. After an error of sink or the archive, Replay
-// returns the counts so far; a replay may be repeated at any time, since
-// loading a record again changes nothing.
-func (r Reader) Replay(ctx context.Context, from, to time.Time, sink func(context.Context, []ArchivedRecord) error) (Replayed, error) {
-	var done Replayed
-	for hour := from.UTC().Truncate(time.Hour); hour.Before(to); hour = hour.Add(time.Hour) {
-		objects, err := r.Objects(ctx, hour)
-		if err != nil {
-			return done, err
-		}
-		for _, o := range objects {
-			records, err := r.Records(ctx, o)
-			if err != nil {
-				return done, err
-			}
-			records = slices.DeleteFunc(records, func(rec ArchivedRecord) bool { return rec.Arrived.Before(from) || !rec.Arrived.Before(to) })
-			done.Objects++
-			if len(records) == 0 {
-				continue
-			}
-			if err := sink(ctx, records); err != nil {
-				return done, fmt.Errorf("replay %s: %w", o.Key, err)
-			}
-			done.Records += len(records)
-		}
-	}
-	return done, nil
 }

@@ -59,3 +59,9 @@ func httpStatus(err error) int {
 	}
 	return 0
 }
+
+// IsDenied reports whether S3 denied access.
+func IsDenied(err error) bool { return httpStatus(err) == http.StatusForbidden }
+
+// IsMissing reports whether an object or a bucket does not exist.
+func IsMissing(err error) bool { return httpStatus(err) == http.StatusNotFound }

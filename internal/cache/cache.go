@@ -25,9 +25,9 @@ const (
 	// Ahead is how far in the future a minute may be. No accepted event is
 	// further ahead, and its key would be stored for too long.
 	Ahead = 26 * time.Hour
-	// userDays is how many days a day's users are cached, counted from that
+	// UserDays is how many days a day's users are cached, counted from that
 	// day.
-	userDays = 35
+	UserDays = 35
 )
 
 // Keys: m:<metric>:<minute> is a hash with one minute, u:<day> a HyperLogLog of

@@ -67,45 +67,85 @@ func (c *Cache) Refresh(ctx context.Context, w Warehouse) (minutes int, err erro
 }
 
 // Rebuild rewrites minutes from (inclusive) to (exclusive) and the users of
-// their days. It first deletes the existing data: a restored database has
-// smaller revisions, which would lose against newer ones. It also deletes the
-// watermark, so that the next refresh covers the whole window. Minutes outside
-// the window are only deleted.
+// their days, with RebuildMinutes and RebuildUsers.
 func (c *Cache) Rebuild(ctx context.Context, w Warehouse, from, to time.Time) (minutes int, err error) {
-	if err := c.client.HDel(ctx, refreshedKey, "xid", "at").Err(); err != nil {
-		return 0, fmt.Errorf("delete watermark: %w", err)
-	}
-	metrics, err := w.Metrics(ctx)
-	if err != nil {
+	if err := c.StartRebuild(ctx); err != nil {
 		return 0, err
 	}
 	from = from.UTC().Truncate(time.Minute)
 	for at := from; at.Before(to); at = at.Add(refreshPortion * time.Minute) {
-		var portion []time.Time
-		for m := at; m.Before(to) && m.Before(at.Add(refreshPortion*time.Minute)); m = m.Add(time.Minute) {
-			portion = append(portion, m)
+		n, err := c.RebuildMinutes(ctx, w, at, minTime(to, at.Add(refreshPortion*time.Minute)))
+		minutes += n
+		if err != nil {
+			return minutes, err
 		}
-		for _, metric := range metrics {
-			if err := c.forget(ctx, metric, portion); err != nil {
-				return minutes, err
-			}
-			if _, err := c.Fill(ctx, w, metric, portion); err != nil {
-				return minutes, err
-			}
-		}
-		minutes += len(portion)
 	}
 	for day := from.Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {
-		if err := c.client.Del(ctx, userPrefix+day.Format(DayLayout)).Err(); err != nil {
-			return minutes, fmt.Errorf("delete users: %w", err)
-		}
-		if day.AddDate(0, 0, userDays).After(c.now()) {
-			if err := c.buildUsers(ctx, w, day); err != nil {
-				return minutes, err
-			}
+		if err := c.RebuildUsers(ctx, w, day); err != nil {
+			return minutes, err
 		}
 	}
 	return minutes, nil
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// StartRebuild deletes the watermark, so that the next refresh covers the whole
+// window. Call it before RebuildMinutes.
+func (c *Cache) StartRebuild(ctx context.Context) error {
+	if err := c.client.HDel(ctx, refreshedKey, "xid", "at").Err(); err != nil {
+		return fmt.Errorf("delete watermark: %w", err)
+	}
+	return nil
+}
+
+// RebuildMinutes rewrites the minutes from (inclusive) to (exclusive), at most
+// a few hours. It first deletes the existing data: a restored database has
+// smaller revisions, which would lose against newer ones. Minutes outside the
+// window are only deleted.
+func (c *Cache) RebuildMinutes(ctx context.Context, w Warehouse, from, to time.Time) (minutes int, err error) {
+	metrics, err := w.Metrics(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var portion []time.Time
+	for m := from.UTC().Truncate(time.Minute); m.Before(to); m = m.Add(time.Minute) {
+		portion = append(portion, m)
+	}
+	for _, metric := range metrics {
+		if err := c.forget(ctx, metric, portion); err != nil {
+			return 0, err
+		}
+		if _, err := c.Fill(ctx, w, metric, portion); err != nil {
+			return 0, err
+		}
+	}
+	return len(portion), nil
+}
+
+// RebuildUsers rewrites the users of a day (UTC), or deletes them if the day is
+// not cached any more.
+func (c *Cache) RebuildUsers(ctx context.Context, w Warehouse, day time.Time) error {
+	if day.AddDate(0, 0, UserDays).After(c.now()) {
+		if err := c.buildUsers(ctx, w, day); err != nil {
+			return err
+		}
+		// Again, for the users that were loaded during the build: they were added
+		// to the previous day.
+		name := day.Format(DayLayout)
+		return w.EachUser(ctx, day, day.AddDate(0, 0, 1), func(users []string) error {
+			return c.AddUsers(ctx, map[string][]string{name: users})
+		})
+	}
+	if err := c.client.Del(ctx, userPrefix+day.Format(DayLayout)).Err(); err != nil {
+		return fmt.Errorf("delete users: %w", err)
+	}
+	return nil
 }
 
 // forget deletes minutes of a metric.
@@ -163,16 +203,19 @@ func (c *Cache) refreshUsers(ctx context.Context, w Warehouse, minutes []time.Ti
 	return nil
 }
 
-// buildUsers collects a day's users under another key and then renames it, so
-// that an incomplete day is never counted.
+// buildTime is how long the users of an interrupted build are kept.
+const buildTime = 15 * time.Minute
+
+// buildUsers collects a day's users under a key of its own and then renames it,
+// so that an incomplete day is never counted.
 func (c *Cache) buildUsers(ctx context.Context, w Warehouse, day time.Time) error {
 	name := day.Format(DayLayout)
-	apart := newUserPrefix + name
+	apart := newUserPrefix + name + ":" + rand.Text()
 	// A day without users must exist too.
-	if err := c.client.Del(ctx, apart).Err(); err != nil {
+	if err := c.client.PFAdd(ctx, apart).Err(); err != nil {
 		return fmt.Errorf("build users of %s: %w", name, err)
 	}
-	if err := c.client.PFAdd(ctx, apart).Err(); err != nil {
+	if err := c.client.Expire(ctx, apart, buildTime).Err(); err != nil {
 		return fmt.Errorf("build users of %s: %w", name, err)
 	}
 	err := w.EachUser(ctx, day, day.AddDate(0, 0, 1), func(users []string) error {
@@ -182,7 +225,7 @@ func (c *Cache) buildUsers(ctx context.Context, w Warehouse, day time.Time) erro
 		return fmt.Errorf("build users of %s: %w", name, err)
 	}
 	_, err = c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.ExpireAt(ctx, apart, day.AddDate(0, 0, userDays))
+		pipe.ExpireAt(ctx, apart, day.AddDate(0, 0, UserDays))
 		pipe.Rename(ctx, apart, userPrefix+name)
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy/code"
 )
 
@@ -55,10 +56,15 @@ func verbs() []verb {
 		{newSendCmd, stack, usual, []result{{"send", sent{}}}},
 		{newQueryCmd, stack, append(slices.Clone(usual), "csv"), []result{{"query", queryAnswer{}}}},
 		{newSQLCmd, stack, []string{"text", "json", "csv"}, []result{{"sql", sqlResult{}}, {"sql --listen", sqlListening{}}}},
+		{newReplayCmd, append(slices.Clone(stack), "yes"), usual, []result{{"replay", replayed{}}}},
+		{newRebuildCmd, stack, usual, []result{{"rebuild rollups, rebuild cache", contract.Job{}}}},
+		{newReconcileCmd, stack, usual, []result{{"reconcile", reconciled{}}}},
+		{newQuarantineCmd, stack, usual, []result{{"quarantine list, quarantine show", []contract.QuarantinedLine{}}, {"quarantine retry", contract.Job{}}}},
 		{newMetricsCmd, stack, usual, []result{{"metrics values", valuesResult{}}, {"metrics values --forget", forgetResult{}}}},
 		{newTailCmd, stack, []string{"text", "json"}, []result{{"tail", "one object per line: eventId, timestamp, arrivedAt, userId, eventType, properties"}, {"tail --rejected", rejection{}}}},
 		{newLogsCmd, stack, []string{"text", "json"}, []result{{"logs", "one object per line: time, level, function, requestId, message, fields"}}},
 		{newCostCmd, stack, usual, []result{{"cost", costResult{}}}},
+		{newJobsCmd, stack, usual, []result{{"jobs", []contract.Job{}}}},
 		{newDoctorCmd, stack, usual, []result{{"doctor", []finding{}}, {"doctor --print-policy", policies{}}}},
 		{newVersionCmd, []string{"output"}, usual, []result{{"version", version{}}}},
 	}

@@ -14,8 +14,6 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/local"
-	"github.com/streamctl/streamctl/internal/template"
 )
 
 func newMetricsCmd(a *App) *cobra.Command {
@@ -95,7 +93,16 @@ type forgetResult struct {
 
 // forgetValues has maintenance take the places of values.
 func forgetValues(ctx context.Context, a *App, o valuesOptions, metric string) error {
-	done, err := doTask(ctx, a, o, contract.MaintenanceTask{Task: contract.TaskForget, Metric: metric, Values: o.forget})
+	if o.dataDir == "" {
+		if err := noURL(a, o.api.url); err != nil {
+			return err
+		}
+	}
+	var done contract.MaintenanceResult
+	err := taskOptions{o.dataDir}.with(ctx, a, func(t *tasks) (err error) {
+		done, err = t.ask(ctx, contract.MaintenanceTask{Task: contract.TaskForget, Metric: metric, Values: o.forget})
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -111,33 +118,6 @@ func forgetValues(ctx context.Context, a *App, o valuesOptions, metric string) e
 		}
 	}
 	return err
-}
-
-// doTask runs a maintenance task: for a stack in its function, for `streamctl local` in
-// its database.
-func doTask(ctx context.Context, a *App, o valuesOptions, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
-	if o.dataDir != "" {
-		v, err := localVariables(ctx, a)
-		if err != nil {
-			return r, err
-		}
-		return local.ForgetValues(ctx, o.dataDir, v.DatabaseUsername, task)
-	}
-	if o.api.url != "" || a.Getenv("STREAMCTL_URL") != "" {
-		return r, &usageError{
-			err:  errors.New("--forget changes a database, and --url names only an API"),
-			hint: "name the stack with --env or --stack-name, without --url and STREAMCTL_URL, or the data folder of streamctl local with --data-dir",
-		}
-	}
-	v, op, err := a.login(ctx)
-	if err != nil {
-		return r, err
-	}
-	found, err := op.Describe(ctx, v.StackName)
-	if err != nil {
-		return r, err
-	}
-	return r, op.Invoke(ctx, found, template.FunctionID(contract.FuncMaintenance), task, &r)
 }
 
 func showValues(a *App, r valuesResult) {

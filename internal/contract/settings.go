@@ -36,7 +36,7 @@ func Functions() []Function {
 		{Name: FuncProcessor, Description: "Loads the warehouse and the cache", MemoryMiB: 512, TimeoutSeconds: 60, InVPC: true},
 		{Name: FuncQuery, Description: "Answers metrics queries", MemoryMiB: 512, TimeoutSeconds: 900, InVPC: true},
 		{Name: FuncSchema, Description: "Migrates the schema", MemoryMiB: 256, TimeoutSeconds: 240, InVPC: true},
-		{Name: FuncMaintenance, Description: "Makes partitions, refreshes the cache", MemoryMiB: 256, TimeoutSeconds: 900, InVPC: true},
+		{Name: FuncMaintenance, Description: "Makes partitions, refreshes the cache", MemoryMiB: 512, TimeoutSeconds: 900, InVPC: true},
 	}
 }
 
@@ -146,33 +146,6 @@ func ArchiverMapping(windowSeconds int) Mapping {
 		RecordAgeSeconds: -1,
 	}
 }
-
-// MaintenanceTask is the input of an invocation of maintenance, by a schedule or an
-// operator.
-type MaintenanceTask struct {
-	Task string `json:"task"`
-	// Metric and Values are for TaskForget: a metric's name, and the values that lose
-	// their places.
-	Metric string   `json:"metric,omitempty"`
-	Values []string `json:"values,omitempty"`
-}
-
-// MaintenanceResult is the output of an invocation of maintenance.
-type MaintenanceResult struct {
-	// Forgotten are the values that had a place and lost it.
-	Forgotten []string `json:"forgotten,omitempty"`
-}
-
-// Tasks of maintenance.
-const (
-	// TaskRefresh rewrites recently changed minutes in the cache; every minute.
-	TaskRefresh = "refresh"
-	// TaskUpkeep creates and drops the warehouse's days and reconciles it with the
-	// archive; every hour.
-	TaskUpkeep = "upkeep"
-	// TaskForget releases the places of a metric's values; on request.
-	TaskForget = "forget"
-)
 
 // MigrationProperties are the properties of the custom resource that runs the
 // migrations. CloudFormation sends every value as a string; a change of any of

@@ -8,7 +8,6 @@ import (
 
 	"github.com/streamctl/streamctl/functions/archiver"
 	"github.com/streamctl/streamctl/functions/ingest"
-	"github.com/streamctl/streamctl/functions/maintenance"
 	"github.com/streamctl/streamctl/functions/processor"
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/archive"
@@ -130,12 +129,7 @@ func (m builder) query() (environment, error) {
 
 func (m builder) maintenance() (environment, error) {
 	db, redis, end := m.connected(contract.RoleOwner)
-	env := contract.Maintenance{
-		Stack: stackName, Bucket: bucket, EventMaxAgeDays: m.v.EventMaxAgeDays, WarehouseRetentionDays: m.v.WarehouseRetentionDays,
-	}
-	h := maintenance.New(env, maintenance.Deps{
-		Warehouse: maintenance.On(db), Cache: redis, Archive: archive.Reader{API: m.archive, Bucket: bucket},
-		Metrics: m.meters, Log: m.logger(contract.FuncMaintenance),
-	})
-	return m.timed(h.Do, end), nil
+	loader := warehouse.NewURL(m.stores.database(contract.RoleLoader))
+	h := maintenanceOf(m.v, db, loader, redis, m.archive, noOther, m.meters, m.logger(contract.FuncMaintenance))
+	return m.timed(h.Do, func(ctx context.Context) error { return errors.Join(end(ctx), loader.Close(ctx)) }), nil
 }

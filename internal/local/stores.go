@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -214,7 +215,7 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 		m := &memoryRedis{password: st.RedisPassword}
 		s.cache.start = m.start
 		err = s.cache.begin(ctx)
-		addr = m.addr
+		addr, ro.Port = m.addr, portOf(m.addr)
 	}
 	if err != nil {
 		s.cache = nil
@@ -222,10 +223,23 @@ func (s *stores) startRedis(ctx context.Context, o Options, st *state, log *slog
 	}
 	s.redisURL = "redis://:" + st.RedisPassword + "@" + addr
 	s.redis = func() *redis.Client { return cache.Local(addr, st.RedisPassword) }
-	if s.redisCLI, err = writeRedisPassword(st.dir, addr, st.RedisPassword); err != nil || s.memory {
+	if s.redisCLI, err = writeRedisPassword(st.dir, addr, st.RedisPassword); err != nil {
 		return err
 	}
 	return st.update(func(k *kept) { k.RedisPort = ro.Port })
+}
+
+// portOf returns the port of an address; 0 if it has none.
+func portOf(addr string) int {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // ownedByCaller reports whether a folder belongs to the caller or is missing.

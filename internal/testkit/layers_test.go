@@ -89,7 +89,7 @@ func TestDeployPackages(t *testing.T) {
 // TestFunctionImports checks that a function imports only contracts and stores,
 // and that its bootstrap adds only lambdarun and sqlrun.
 func TestFunctionImports(t *testing.T) {
-	handler := []string{"api", "archive", "awshttp", "cache", "contract", "decimal", "emf", "event", "metric", "pause", "warehouse"}
+	handler := []string{"analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "metric", "pause", "warehouse"}
 	bootstrap := append(slices.Clone(handler), "lambdarun", "sqlrun")
 	for _, f := range contract.Functions() {
 		folder := module + "functions/" + f.Name

@@ -114,7 +114,7 @@ func TestAPlaceIsReleasedAndGivenAgain(t *testing.T) {
 		t.Errorf("%d rollups differ before a recount", n)
 	}
 	before := texts(t, conn, "SELECT concat_ws(' ', bucket, dimension, sum(n)) FROM metric_minute GROUP BY bucket, dimension HAVING sum(n) > 0 ORDER BY 1")
-	if err := owner.RebuildRollups(t.Context(), noon, noon.Add(time.Hour), nil); err != nil {
+	if err := owner.RebuildRollups(t.Context(), noon, noon.Add(time.Hour), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	after := texts(t, conn, "SELECT concat_ws(' ', bucket, dimension, sum(n)) FROM metric_minute GROUP BY bucket, dimension HAVING sum(n) > 0 ORDER BY 1")
@@ -228,7 +228,7 @@ func TestPlacesChangeWhileEventsAreLoaded(t *testing.T) {
 				_, err = owner.GivePlaces(t.Context())
 			}
 			if err == nil && i%5 == 0 {
-				err = owner.RebuildRollups(t.Context(), noon, noon.Add(2*time.Hour), nil)
+				err = owner.RebuildRollups(t.Context(), noon, noon.Add(2*time.Hour), nil, nil)
 			}
 			if err != nil {
 				t.Error(err)

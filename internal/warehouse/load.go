@@ -69,6 +69,18 @@ type Chunk struct {
 	// RejectAll lifts the limit on rejected events, because the oldest record
 	// has waited for RejectAfter.
 	RejectAll bool
+	// Job is the job's step that loads this chunk, recorded in the same
+	// transaction; nil for a chunk of the stream.
+	Job *JobStep
+	// Retried are the positions of lines in quarantine that this chunk consists
+	// of: those that it loads are marked as loaded.
+	Retried []Position
+}
+
+// Position is the position of a line in the stream.
+type Position struct {
+	Shard, Seq string
+	I          int
 }
 
 // Loaded counts what a committed chunk changed.
@@ -168,6 +180,9 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	l.Folded = int(folded)
+	if err := l.recordStep(ctx, tx); err != nil {
+		return err
+	}
 	minutes := make([]time.Time, len(measures))
 	for i, m := range measures {
 		minutes[i] = m.Minute
@@ -248,12 +263,16 @@ func (l *load) note(batch *pgx.Batch, minutes []time.Time) {
 	slices.SortFunc(minutes, time.Time.Compare)
 	minutes = slices.CompactFunc(minutes, time.Time.Equal)
 	var arrived *time.Time
-	if !l.Arrived.IsZero() {
+	if !l.Arrived.IsZero() && l.Source == "" { // another archive's arrivals are not this stream's
 		arrived = &l.Arrived
 	}
-	batch.Queue(`INSERT INTO public.load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		l.Shard, l.FirstSeq, l.LastSeq, l.Inserted, l.Duplicates, l.Quarantined, l.Expired, minutes, arrived)
+	var job *int64
+	if l.Job != nil {
+		job = &l.Job.ID
+	}
+	batch.Queue(`INSERT INTO public.load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived, job)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		l.Shard, l.FirstSeq, l.LastSeq, l.Inserted, l.Duplicates, l.Quarantined, l.Expired, minutes, arrived, job)
 }
 
 func usersByDay(rows []Row) map[string][]string {

@@ -232,7 +232,8 @@ func TestRecountGivesTheSameRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := owner.RebuildRollups(t.Context(), now, from.Add(5*time.Minute), analyze); err != nil {
+	measures := func(e event.Event) ([]metric.Contribution, error) { return analyze(e), nil }
+	if err := owner.RebuildRollups(t.Context(), now, from.Add(5*time.Minute), measures, nil); err != nil {
 		t.Fatal(err)
 	}
 	for key, want := range before {
@@ -256,11 +257,11 @@ func TestRecountEndsAtTheFloor(t *testing.T) {
 		t.Fatal(err)
 	}
 	owner := d.As(t, contract.RoleOwner)
-	err := owner.RebuildRollups(t.Context(), noon.AddDate(0, 0, -1), noon, nil)
+	err := owner.RebuildRollups(t.Context(), noon.AddDate(0, 0, -1), noon, nil, nil)
 	if below, ok := errorAs[*warehouse.BelowFloorError](err); !ok || below.Hint() != "start at 2026-01-31T00:00:00Z or later" {
 		t.Errorf("below the floor: %v", err)
 	}
-	if err := owner.RebuildRollups(t.Context(), noon, noon.Add(time.Minute), nil); err != nil {
+	if err := owner.RebuildRollups(t.Context(), noon, noon.Add(time.Minute), nil, nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -182,7 +182,7 @@ func TestForcedRowSecurityStopsRecounts(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)
 	load(t, d.As(t, contract.RoleLoader), chunk(rows(20, nil)))
 	execute(t, d, postgres.Master, "ALTER TABLE events ENABLE ROW LEVEL SECURITY", "ALTER TABLE events FORCE ROW LEVEL SECURITY")
-	err := d.As(t, contract.RoleOwner).RebuildRollups(t.Context(), noon, noon.Add(time.Hour), nil)
+	err := d.As(t, contract.RoleOwner).RebuildRollups(t.Context(), noon, noon.Add(time.Hour), nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "row-level security") {
 		t.Errorf("a recount: %v", err)
 	}
@@ -265,7 +265,7 @@ func TestReadsIgnoreTheDatabasesDefaults(t *testing.T) {
 	if _, err := owner.Migrate(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := owner.RebuildRollups(t.Context(), noon, noon.Add(time.Hour), nil); err != nil {
+	if err := owner.RebuildRollups(t.Context(), noon, noon.Add(time.Hour), nil, nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -174,3 +174,10 @@ func wantDays(ctx context.Context, conn *pgx.Conn, days []time.Time) error {
 	}
 	return nil
 }
+
+// NeedsDays reports whether a load failed because days have no partition. They
+// are requested, so that EnsurePartitions makes them.
+func NeedsDays(err error) bool {
+	var missing *missingDaysError
+	return errors.As(err, &missing)
+}

@@ -25,43 +25,65 @@ func (e *BelowFloorError) Hint() string {
 }
 
 // RebuildRollups recounts events from (inclusive) to (exclusive), rounded to
-// whole hours, with one transaction per hour; loads are locked out meanwhile.
-// Run it as streamctl_owner. Each series is counted from its start (Since);
-// computed series only if analyze is given. Rows are never deleted: rows
-// without events get n = 0 and a larger revision, which the cache sees. Nothing
-// changes below the floor; the error is then a *BelowFloorError.
-func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze func(event.Event) []metric.Contribution) error {
-	from = from.UTC().Truncate(time.Hour)
-	for hour := from; hour.Before(to); hour = hour.Add(time.Hour) {
-		err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			return asTables(ctx, conn, func(tx pgx.Tx) error {
-				if err := lockLoads(ctx, tx); err != nil {
-					return err
-				}
-				return rebuildHour(ctx, tx, hour, analyze)
-			})
+// whole minutes, in one transaction; loads are locked out meanwhile. Run it as
+// streamctl_owner. Each series is counted from its start (Since); computed
+// series only if analyze is given. Rows are never deleted: rows without events
+// get n = 0 and a larger revision, which the cache sees. Nothing changes below
+// the floor; the error is then a *BelowFloorError. step is the job's step, or
+// nil.
+func (d *DB) RebuildRollups(ctx context.Context, from, to time.Time, analyze func(event.Event) ([]metric.Contribution, error), step *JobStep) error {
+	from, to = from.UTC().Truncate(time.Minute), to.UTC().Add(time.Minute-1).Truncate(time.Minute)
+	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return asTables(ctx, conn, func(tx pgx.Tx) error {
+			if err := lockLoads(ctx, tx); err != nil {
+				return err
+			}
+			if err := rebuildSpan(ctx, tx, from, to, analyze); err != nil || step == nil {
+				return err
+			}
+			return step.save(ctx, tx, Loaded{})
 		})
-		if err != nil {
-			return fmt.Errorf("rebuild rollups of %s: %w", hour.Format(time.RFC3339), err)
-		}
+	})
+	if err != nil {
+		return fmt.Errorf("rebuild rollups of %s: %w", from.Format(time.RFC3339), err)
 	}
 	return nil
 }
 
-func rebuildHour(ctx context.Context, tx pgx.Tx, hour time.Time, analyze func(event.Event) []metric.Contribution) error {
-	end := hour.Add(time.Hour)
+// RollupSpan returns the time range of all events and rollups above the
+// retention floor; ok is false if there are none.
+func (d *DB) RollupSpan(ctx context.Context) (from, to time.Time, ok bool, err error) {
+	var first, last *time.Time
+	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `WITH ends AS (
+				SELECT min(timestamp) AS first, max(timestamp) AS last FROM public.events
+				UNION ALL SELECT r.first, r.last FROM public.metric m, LATERAL (
+					SELECT min(bucket) AS first, max(bucket) AS last FROM public.metric_minute WHERE metric = m.key) r)
+			SELECT CASE WHEN min(first) < floor THEN floor ELSE min(first) END, max(last) + interval '1 minute'
+			FROM ends, public.events_floor GROUP BY floor`).Scan(&first, &last)
+	})
+	if err != nil {
+		return from, to, false, fmt.Errorf("read span of rollups: %w", err)
+	}
+	if first == nil || last == nil || !first.Before(*last) {
+		return from, to, false, nil
+	}
+	return first.UTC(), last.UTC(), true, nil
+}
+
+func rebuildSpan(ctx context.Context, tx pgx.Tx, start, end time.Time, analyze func(event.Event) ([]metric.Contribution, error)) error {
 	floor, err := readFloor(ctx, tx)
 	if err != nil {
 		return err
 	}
-	if floor != nil && hour.Before(*floor) {
-		return &BelowFloorError{From: hour, Floor: floor.UTC()}
+	if floor != nil && start.Before(*floor) {
+		return &BelowFloorError{From: start, Floor: floor.UTC()}
 	}
-	rows, err := tx.Query(ctx, "SELECT key, definition, greatest(since, $1) FROM public.metric WHERE active AND since < $2 ORDER BY greatest(since, $1), key", hour, end)
+	rows, err := tx.Query(ctx, "SELECT key, definition, greatest(since, $1) FROM public.metric WHERE active AND since < $2 ORDER BY greatest(since, $1), key", start, end)
 	if err != nil {
 		return fmt.Errorf("read metrics: %w", err)
 	}
-	// Series that start within the hour are counted separately, from their
+	// Series that start within the span are counted separately, from their
 	// start.
 	parts := map[time.Time]*rebuilding{}
 	var key string
@@ -102,7 +124,7 @@ type rebuilding struct {
 	events   bool
 	declared []metric.Definition
 	coded    []string // keys
-	analyze  func(event.Event) []metric.Contribution
+	analyze  func(event.Event) ([]metric.Contribution, error)
 }
 
 // keys returns the series, including those of skipped events.
@@ -171,7 +193,10 @@ func count(ctx context.Context, tx pgx.Tx, r rebuilding) ([]RollupDelta, error) 
 		}
 		var coded []metric.Contribution
 		if r.analyze != nil {
-			coded = r.analyze(e)
+			var err error
+			if coded, err = r.analyze(e); err != nil {
+				return err
+			}
 		}
 		return c.event(&e, coded)
 	})

@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,10 +74,13 @@ func (d *DB) FirstArrival(ctx context.Context) (at time.Time, ok bool, err error
 }
 
 // ComparedObjects returns the archive objects of an hour that were compared
-// without missing lines and need not be read again.
+// without missing lines and need not be read again. While rows are unarchived,
+// an object with a line that no row was made of is read again: the line may
+// have been loaded since.
 func (d *DB) ComparedObjects(ctx context.Context, hour time.Time) (keys map[string]bool, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT key FROM public.reconciled_object WHERE hour = $1 AND missing = 0", hour)
+		rows, err := conn.Query(ctx, `SELECT key FROM public.reconciled_object WHERE hour = $1 AND missing = 0
+			AND (matched = lines OR NOT EXISTS (SELECT FROM public.reconciled_hour h WHERE h.hour = $1 AND unarchived > 0))`, hour)
 		if err != nil {
 			return err
 		}
@@ -117,7 +121,7 @@ func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, line
 					SELECT count(*) AS lines,
 					       count(*) FILTER (WHERE made = hash) AS matched,
 					       count(*) FILTER (WHERE event_id IS NULL
-					           AND NOT EXISTS (SELECT FROM public.quarantine q WHERE q.shard = line.shard AND q.seq = line.seq AND q.i = line.i)
+					           AND NOT EXISTS (SELECT FROM public.quarantine q WHERE q.shard = line.shard AND q.seq = line.seq AND q.i = line.i AND q.retried_at IS NULL)
 					           AND NOT coalesce(line.at < (SELECT floor FROM public.events_floor), false)) AS missing
 					FROM line)
 				INSERT INTO public.reconciled_object (key, hour, lines, missing, matched)
@@ -132,6 +136,10 @@ func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, line
 	}
 	return nil
 }
+
+// ErrNotCompared means that results of an hour's objects are missing, because
+// another task closed the hour or loaded events of it meanwhile.
+var ErrNotCompared = errors.New("not every object is compared")
 
 // CloseHour combines the results of the hour's objects, all of which must have
 // been compared, and returns the hour's state. keys are the existing objects;
@@ -152,7 +160,7 @@ func (d *DB) CloseHour(ctx context.Context, hour time.Time, keys []string) (h Ho
 				return err
 			}
 			if compared != len(keys) {
-				return fmt.Errorf("%d of %d objects were compared", compared, len(keys))
+				return fmt.Errorf("%w: %d of %d objects", ErrNotCompared, compared, len(keys))
 			}
 			err = tx.QueryRow(ctx, `INSERT INTO public.reconciled_hour AS r (hour, lines, missing, unarchived) VALUES ($1, $2, $3, $4)
 				ON CONFLICT (hour) DO UPDATE SET checked_at = now(), lines = excluded.lines, missing = excluded.missing, unarchived = excluded.unarchived

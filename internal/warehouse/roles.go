@@ -154,7 +154,7 @@ var makeOwner = []string{
 			SET LOCAL createrole_self_grant = 'set';
 		END IF;
 	END $$`,
-	"CREATE ROLE streamctl_owner LOGIN CREATEROLE CONNECTION LIMIT 5",
+	"CREATE ROLE streamctl_owner LOGIN CREATEROLE CONNECTION LIMIT 15",
 	`DO $$ BEGIN
 		IF current_setting('server_version_num')::int >= 160000 THEN
 			SET LOCAL createrole_self_grant = '';
@@ -178,6 +178,9 @@ func (d *DB) SetRoles(ctx context.Context, l Limits) error {
 					}
 				}
 			}
+			if err := raiseOwnLimit(ctx, tx); err != nil {
+				return err
+			}
 			if err := limit(ctx, tx, "streamctl_loader", l.Loader); err != nil {
 				return err
 			}
@@ -191,6 +194,22 @@ func (d *DB) SetRoles(ctx context.Context, l Limits) error {
 		return fmt.Errorf("set roles: %w", err)
 	}
 	return nil
+}
+
+// ownerConnections is streamctl_owner's connection limit: scheduled tasks, and
+// jobs of operators beside them.
+const ownerConnections = 15
+
+// raiseOwnLimit raises the limit of a role that an earlier version made. From
+// PostgreSQL 16 on, a role can't change its own limit; it then stays.
+func raiseOwnLimit(ctx context.Context, tx pgx.Tx) error {
+	var low bool
+	err := tx.QueryRow(ctx, `SELECT rolconnlimit BETWEEN 0 AND $1::int - 1 AND current_setting('server_version_num')::int < 160000
+		FROM pg_roles WHERE rolname = 'streamctl_owner'`, ownerConnections).Scan(&low)
+	if err != nil || !low {
+		return err
+	}
+	return limit(ctx, tx, "streamctl_owner", ownerConnections)
 }
 
 // limit sets a role's connection limit. ALTER ROLE accepts no parameters, so

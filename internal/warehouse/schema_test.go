@@ -64,8 +64,8 @@ func TestRolesAreBounded(t *testing.T) {
 	if err := owner.SetRoles(t.Context(), warehouse.Limits{Loader: 4}); err != nil {
 		t.Fatal(err)
 	}
-	if a, b, c := limit(contract.RoleOwner), limit(contract.RoleLoader), limit(contract.RoleReader); a != 5 || b != 4 || c != 24 {
-		t.Errorf("limits are %d, %d, %d; want 5, 4 and 40 %% of 60", a, b, c)
+	if a, b, c := limit(contract.RoleOwner), limit(contract.RoleLoader), limit(contract.RoleReader); a != 15 || b != 4 || c != 24 {
+		t.Errorf("limits are %d, %d, %d; want 15, 4 and 40 %% of 60", a, b, c)
 	}
 	if err := owner.SetRoles(t.Context(), warehouse.Limits{Loader: 50, Reader: 9}); err != nil { // also for other tests
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestRolesAreBounded(t *testing.T) {
 }
 
 // newest is the number of the latest migration.
-const newest = 6
+const newest = 8
 
 func TestEnsureRolesAndMigrateAgain(t *testing.T) {
 	d := shared.Warehouse(t, noon, noon)

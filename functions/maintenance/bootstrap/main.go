@@ -21,11 +21,19 @@ func main() {
 
 func open(env contract.Maintenance, r lambdarun.Runtime) (lambda.Handler, error) {
 	cache.Quiet()
+	loader := env.Database
+	loader.User = contract.RoleLoader
+	objects := archive.NewClient(r.AWS, r.Getenv)
+	stored := archive.Reader{API: objects, Bucket: env.Bucket}
 	h := maintenance.New(env, maintenance.Deps{
 		Warehouse: maintenance.On(warehouse.Environment{Database: env.Database, AWS: r.AWS, Getenv: r.Getenv}.Open()),
+		Loader:    warehouse.Environment{Database: loader, AWS: r.AWS, Getenv: r.Getenv}.Open(),
 		Cache:     cache.New(cache.FromEnvironment(env.Cache, r.AWS, r.Getenv), time.Now),
-		Archive:   archive.Reader{API: archive.NewClient(r.AWS, r.Getenv), Bucket: env.Bucket},
-		Metrics:   r.Metrics, Log: r.Log,
+		Archive:   stored, Kept: stored, Objects: archive.Writer{API: objects, Bucket: env.Bucket},
+		Other: func(bucket string) (maintenance.Archive, error) {
+			return archive.Reader{API: objects, Bucket: bucket}, nil
+		},
+		Metrics: r.Metrics, Log: r.Log,
 	})
 	return lambdarun.Timed(h.Do, r.Metrics), nil
 }

@@ -121,7 +121,8 @@ func (f Bucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s
 	return &s3.GetObjectOutput{Body: file}, nil
 }
 
-// ListObjectsV2 lists the keys with a prefix, sorted, in a single page.
+// ListObjectsV2 lists the keys with a prefix after StartAfter, sorted, in a
+// single page.
 func (f Bucket) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
 	prefix := aws.ToString(in.Prefix)
 	// The last part of the prefix may be the beginning of a name: start one
@@ -137,7 +138,7 @@ func (f Bucket) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ..
 			return err
 		}
 		key := filepath.ToSlash(relative)
-		if !strings.HasPrefix(key, prefix) {
+		if !strings.HasPrefix(key, prefix) || key <= aws.ToString(in.StartAfter) {
 			return nil
 		}
 		info, err := entry.Info()

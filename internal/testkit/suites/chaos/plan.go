@@ -215,7 +215,7 @@ func (w *World) recount(ctx context.Context) error {
 	defer done()
 	owner := w.owner()
 	defer func() { _ = owner.Close(ctx) }()
-	return w.patiently(ctx, func() error { return owner.RebuildRollups(ctx, from, to, nil) })
+	return w.patiently(ctx, func() error { return owner.RebuildRollups(ctx, from, to, nil, nil) })
 }
 
 // lastKept returns the oldest day that retention keeps.

@@ -27,17 +27,33 @@ func (w *World) Replay(ctx context.Context, from, to time.Time) error {
 		return err
 	}
 	defer func() { _ = h.close(context.WithoutCancel(ctx)) }()
-	_, err = w.reader().Replay(ctx, from, to, func(ctx context.Context, records []archive.ArchivedRecord) error {
-		e := toEvent(records)
-		return w.patiently(ctx, func() error {
-			resp, err := h.handle(ctx, e, NoFault, nil)
-			if err == nil && len(resp.BatchItemFailures) > 0 {
-				return fmt.Errorf("replay stopped at %s", resp.BatchItemFailures[0].ItemIdentifier)
-			}
+	for hour := from.UTC().Truncate(time.Hour); hour.Before(to); hour = hour.Add(time.Hour) {
+		objects, err := w.reader().Objects(ctx, hour)
+		if err != nil {
 			return err
-		})
+		}
+		for _, o := range objects {
+			records, err := w.reader().Records(ctx, o)
+			if err != nil {
+				return err
+			}
+			if err := w.again(ctx, h, toEvent(records)); err != nil {
+				return fmt.Errorf("replay %s: %w", o.Key, err)
+			}
+		}
+	}
+	return nil
+}
+
+// again loads records through a processor.
+func (w *World) again(ctx context.Context, h handler, e events.KinesisEvent) error {
+	return w.patiently(ctx, func() error {
+		resp, err := h.handle(ctx, e, NoFault, nil)
+		if err == nil && len(resp.BatchItemFailures) > 0 {
+			return fmt.Errorf("replay stopped at %s", resp.BatchItemFailures[0].ItemIdentifier)
+		}
+		return err
 	})
-	return err
 }
 
 // toEvent converts records of the archive to a Lambda event.

@@ -68,7 +68,7 @@ func TestWatch(t *testing.T) {
 	dir, source := workDir(t), t.TempDir()
 	checkout(t, root, source)
 	l := program.Start(t, localrun.Spec{Dir: dir, Args: []string{"--watch", "--source", source, "--port", freePort(t)}})
-	analyze := filepath.Join(source, "functions", "processor", "analyze.go")
+	analyze := filepath.Join(source, "internal", "analyze", "analyze.go")
 	text, err := os.ReadFile(analyze)
 	if err != nil {
 		t.Fatal(err)

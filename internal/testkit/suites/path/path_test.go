@@ -20,6 +20,7 @@ import (
 
 	"github.com/streamctl/streamctl/functions/archiver"
 	"github.com/streamctl/streamctl/functions/ingest"
+	"github.com/streamctl/streamctl/functions/maintenance"
 	"github.com/streamctl/streamctl/functions/processor"
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/archive"
@@ -122,8 +123,9 @@ func TestTheWholeWay(t *testing.T) {
 	counts := &emf.Writer{Out: io.Discard, Stack: "path"}
 	accept := ingest.New(contract.Ingest{Stream: stream, EventMaxAgeDays: 30}, ingest.Deps{Stream: streams, Metrics: counts, Log: log})
 	keep := archiver.New(contract.Archiver{}, archiver.Deps{Objects: archive.Writer{API: objects, Bucket: bucket}, Metrics: counts, Log: log})
+	metrics := cache.New(redis.Client(t, redis.Start(t)), time.Now)
 	load := processor.New(contract.Processor{}, processor.Deps{
-		Warehouse: d.As(t, contract.RoleLoader), Cache: cache.New(redis.Client(t, redis.Start(t)), time.Now),
+		Warehouse: d.As(t, contract.RoleLoader), Cache: metrics,
 		Objects: archive.Writer{API: objects, Bucket: bucket}, Metrics: counts, Log: log,
 	})
 
@@ -185,12 +187,14 @@ func TestTheWholeWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader := archive.Reader{API: objects, Bucket: bucket}
-	done, err := reader.Replay(t.Context(), now.Add(-time.Hour), now.Add(time.Hour), func(ctx context.Context, records []archive.ArchivedRecord) error {
-		_, err := load.Replay(ctx, "", records)
-		return err
+	again := maintenance.New(contract.Maintenance{}, maintenance.Deps{
+		Warehouse: maintenance.On(d.As(t, contract.RoleOwner)), Loader: d.As(t, contract.RoleLoader), Cache: metrics, Archive: reader, Kept: reader,
+		Objects: archive.Writer{API: objects, Bucket: bucket}, Metrics: counts, Log: log,
 	})
-	if err != nil || done.Records != stored {
-		t.Errorf("%+v of %d records, %v", done, stored, err)
+	done, err := again.Do(t.Context(), contract.MaintenanceTask{Task: contract.TaskReplay, Action: contract.ActionRun,
+		JobParameters: contract.JobParameters{Source: contract.SourceArchive, From: now.Add(-time.Hour), To: now.Add(time.Hour)}})
+	if err != nil || done.Job == nil || done.Job.State != contract.StateDone || done.Job.Done != int64(stored) {
+		t.Errorf("%+v of %d records, %v", done.Job, stored, err)
 	}
 	compare("from the archive")
 }

@@ -1,4 +1,5 @@
-package processor
+// Package analyze is the place for your own analytics in Go.
+package analyze
 
 import (
 	"fmt"
