@@ -25,27 +25,15 @@ type comparison struct {
 	known []warehouse.LedgerHour
 }
 
-func (h *Handler) newComparison(ctx context.Context, s *slice) (worker, error) {
+func newComparison(ctx context.Context, s *slice) (worker, error) {
 	c := &comparison{s: s}
 	if err := s.cursor(&c.at); err != nil || !c.at.To.IsZero() {
 		return c, err
 	}
-	now := h.Clock.Now().UTC()
-	from, to := s.params.From, s.params.To
-	if from.IsZero() {
-		first, ok, err := h.Warehouse.Hours.FirstArrival(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if from = first; !ok {
-			from = now
-		}
+	var err error
+	if c.at.From, c.at.To, err = s.hourRange(ctx, s.params); err != nil {
+		return nil, err
 	}
-	// An hour that is not closed always differs.
-	if closed := now.Add(-closedAfter); to.IsZero() || to.After(closed) {
-		to = closed
-	}
-	c.at.From, c.at.To = from.UTC().Truncate(time.Hour), to.UTC().Truncate(time.Hour)
 	total := max(0, int64(c.at.To.Sub(c.at.From)/time.Hour))
 	return c, s.save(ctx, c.at, func(counts map[string]int64) { counts[countTotal] = total })
 }
@@ -114,18 +102,38 @@ func (c *comparison) compare(ctx context.Context, hour warehouse.LedgerHour) (di
 	return !state.Clean(), nil
 }
 
+// ledgerDays is how many days are compared without a given beginning.
+const ledgerDays = 7
+
+// hourRange returns the closed hours of a time range. Without a beginning it
+// starts at the first arrival, at most ledgerDays ago.
+func (h *Handler) hourRange(ctx context.Context, p contract.JobParameters) (from, to time.Time, err error) {
+	now := h.Clock.Now().UTC()
+	from, to = p.From, p.To
+	if from.IsZero() {
+		first, ok, err := h.Warehouse.Hours.FirstArrival(ctx)
+		if err != nil {
+			return from, to, err
+		}
+		if from = now.AddDate(0, 0, -ledgerDays); !ok || first.After(from) {
+			from = first
+		}
+		if !ok {
+			from = now
+		}
+	}
+	// An hour that is not closed always differs.
+	if closed := now.Add(-closedAfter); to.IsZero() || to.After(closed) {
+		to = closed
+	}
+	return from.UTC().Truncate(time.Hour), to.UTC().Truncate(time.Hour), nil
+}
+
 // listHours returns a page of the ledger.
 func (h *Handler) listHours(ctx context.Context, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
-	from, to := task.From.UTC().Truncate(time.Hour), task.To
-	if task.From.IsZero() {
-		first, ok, err := h.Warehouse.Hours.FirstArrival(ctx)
-		if err != nil || !ok {
-			return r, err
-		}
-		from = first.Truncate(time.Hour)
-	}
-	if closed := h.Clock.Now().Add(-closedAfter).Truncate(time.Hour); to.IsZero() || to.After(closed) {
-		to = closed
+	from, to, err := h.hourRange(ctx, task.JobParameters)
+	if err != nil {
+		return r, err
 	}
 	if task.After != "" {
 		if from, err = time.Parse(time.RFC3339, task.After); err != nil {

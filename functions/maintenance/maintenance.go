@@ -86,16 +86,16 @@ func (h *Handler) operate(ctx context.Context, task contract.MaintenanceTask) (r
 	case contract.TaskReplay + " " + contract.ActionRun:
 		return h.runJob(ctx, contract.JobReplay, task, func(s *slice) (worker, error) {
 			if s.params.Source == contract.SourceQuarantine {
-				return h.newRetry(ctx, s)
+				return newRetry(ctx, s)
 			}
-			return h.newReplay(s)
+			return newReplay(s)
 		})
 	case contract.TaskRebuild + " " + contract.ActionRollups:
-		return h.runJob(ctx, contract.JobRollups, task, func(s *slice) (worker, error) { return h.newRollups(ctx, s) })
+		return h.runJob(ctx, contract.JobRollups, task, func(s *slice) (worker, error) { return newRollups(ctx, s) })
 	case contract.TaskRebuild + " " + contract.ActionCache:
-		return h.runJob(ctx, contract.JobCache, task, func(s *slice) (worker, error) { return h.newRefill(ctx, s) })
+		return h.runJob(ctx, contract.JobCache, task, func(s *slice) (worker, error) { return newRefill(ctx, s) })
 	case contract.TaskReconcile + " " + contract.ActionRun:
-		return h.runJob(ctx, contract.JobReconcile, task, func(s *slice) (worker, error) { return h.newComparison(ctx, s) })
+		return h.runJob(ctx, contract.JobReconcile, task, func(s *slice) (worker, error) { return newComparison(ctx, s) })
 	case contract.TaskReconcile + " " + contract.ActionList:
 		return h.listHours(ctx, task)
 	case contract.TaskQuarantine + " " + contract.ActionList:
@@ -103,7 +103,7 @@ func (h *Handler) operate(ctx context.Context, task contract.MaintenanceTask) (r
 	case contract.TaskQuarantine + " " + contract.ActionShow:
 		return h.showQuarantine(ctx, task)
 	case contract.TaskQuarantine + " " + contract.ActionRun:
-		return h.runJob(ctx, contract.JobRetry, task, func(s *slice) (worker, error) { return h.newRetry(ctx, s) })
+		return h.runJob(ctx, contract.JobRetry, task, func(s *slice) (worker, error) { return newRetry(ctx, s) })
 	case contract.TaskJobs + " ":
 		return h.listJobs(ctx, task)
 	}

@@ -41,7 +41,7 @@ type retry struct {
 	match   func(event.Event) bool
 }
 
-func (h *Handler) newRetry(ctx context.Context, s *slice) (worker, error) {
+func newRetry(ctx context.Context, s *slice) (worker, error) {
 	r := &retry{s: s, match: matching(s.params)}
 	if err := s.cursor(&r.at); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (h *Handler) newRetry(ctx context.Context, s *slice) (worker, error) {
 	if s.counts[countTotal] > 0 {
 		return r, nil
 	}
-	lines, _, err := h.Warehouse.Quarantine.CountQuarantined(ctx, s.params.IDs)
+	lines, _, err := s.Warehouse.Quarantine.CountQuarantined(ctx, s.params.IDs)
 	if err != nil {
 		return nil, err
 	}

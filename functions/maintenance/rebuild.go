@@ -41,16 +41,16 @@ type rollups struct {
 	step time.Duration
 }
 
-func (h *Handler) newRollups(ctx context.Context, s *slice) (worker, error) {
+func newRollups(ctx context.Context, s *slice) (worker, error) {
 	r := &rollups{s: s, step: 10 * time.Minute}
 	if err := s.cursor(&r.rest); err != nil || !r.rest.To.IsZero() {
 		return r, err
 	}
-	from, to, ok, err := h.Warehouse.Rollups.RollupSpan(ctx)
+	from, to, ok, err := s.Warehouse.Rollups.RollupSpan(ctx)
 	if err != nil {
 		return nil, err
 	}
-	floor, err := h.Warehouse.Rollups.Floor(ctx)
+	floor, err := s.Warehouse.Rollups.Floor(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (h *Handler) newRollups(ctx context.Context, s *slice) (worker, error) {
 		}
 		r.rest = span{from.UTC().Truncate(time.Minute), to.UTC().Add(time.Minute - 1).Truncate(time.Minute)}
 	} else {
-		r.rest = span{h.Clock.Now(), h.Clock.Now()}
+		r.rest = span{s.Clock.Now(), s.Clock.Now()}
 	}
 	return r, s.save(ctx, r.rest, func(c map[string]int64) { c[countTotal] = minutes(r.rest.From, r.rest.To) })
 }
@@ -125,15 +125,15 @@ type refill struct {
 	at cacheAt
 }
 
-func (h *Handler) newRefill(ctx context.Context, s *slice) (worker, error) {
+func newRefill(ctx context.Context, s *slice) (worker, error) {
 	r := &refill{s: s}
 	if err := s.cursor(&r.at); err != nil || !r.at.Minutes.To.IsZero() {
 		return r, err
 	}
-	if err := h.Cache.StartRebuild(ctx); err != nil {
+	if err := s.Cache.StartRebuild(ctx); err != nil {
 		return nil, err
 	}
-	now := h.Clock.Now().UTC()
+	now := s.Clock.Now().UTC()
 	today := now.Truncate(day)
 	r.at = cacheAt{
 		Minutes: span{now.Add(-cache.Window).Truncate(time.Minute), now.Add(cache.Ahead).Truncate(time.Minute)},

@@ -58,9 +58,9 @@ type read struct {
 	err     error
 }
 
-func (h *Handler) newReplay(s *slice) (worker, error) {
+func newReplay(s *slice) (worker, error) {
 	p := s.params
-	from, err := h.objectsOf(p)
+	from, err := s.objectsOf(p)
 	if err != nil {
 		return nil, err
 	}

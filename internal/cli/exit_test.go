@@ -16,6 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/artifact"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/cost"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/bucket"
 	"github.com/streamctl/streamctl/internal/deploy/database"
@@ -71,6 +72,12 @@ func TestExitCodes(t *testing.T) {
 		"deploy: endless list":           {&stack.PagesError{}, 1},
 		"deploy: drain":                  {&pipeline.DrainError{}, 1},
 		"deploy: filled again":           {&bucket.RefilledError{}, 1},
+		"task failed":                    {&taskError{}, 1},
+		"task denied":                    {&taskError{contract.Problem{Kind: contract.ProblemDenied}}, 4},
+		"another job is running":         {&taskError{contract.Problem{Kind: contract.ProblemBusy}}, 7},
+		"job interrupted by an error":    {&jobInterruptedError{err: errors.New("no")}, 1},
+		"job interrupted":                {&jobInterruptedError{}, 6},
+		"lines remain in quarantine":     {&remainsError{}, 8},
 		"usage":                          {&usageError{err: errors.New("no")}, 2},
 		"variables":                      {&config.InvalidError{}, 3},
 		"template":                       {&invalidError{errors.New("no")}, 3},

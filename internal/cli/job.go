@@ -43,8 +43,8 @@ const (
 	leaseTries = 60
 )
 
-// run works on a job until it is done. command is what a user calls, and unit is the
-// plural of what the job counts.
+// run works on a job until it is done. command is the verb with its subcommand, and unit
+// the plural of the things that the job counts.
 func (o jobOptions) run(ctx context.Context, a *App, t *tasks, task contract.MaintenanceTask, command, unit string) (contract.Job, error) {
 	task.Seconds, task.Resume, task.Token = sliceSeconds, o.resume, rand.Text()
 	bar := newJobBar(ctx, a, command, unit)

@@ -35,7 +35,7 @@ Exit codes: 0 if every hour matches, 8 if hours differ.`,
 	}
 	f := cmd.Flags()
 	o.job.flags(f)
-	f.StringVar(&o.from, "from", "", "first hour of arrival: RFC 3339, or a day (UTC) (default: 7 days ago)")
+	f.StringVar(&o.from, "from", "", "first hour of arrival: RFC 3339, or a day (UTC) (default: that of the first event, at most 7 days ago)")
 	f.StringVar(&o.to, "to", "", "end of the arrivals, exclusive (default: two hours ago)")
 	f.BoolVar(&o.again, "again", false, "compare hours again that are known to match")
 	return cmd
@@ -60,12 +60,6 @@ func runReconcile(ctx context.Context, a *App, o reconcileOptions, now time.Time
 	}
 	if o.job.resume && (o.from+o.to != "" || o.again) {
 		return &usageError{err: errors.New("--resume continues a job with its own --from, --to and --again")}
-	}
-	if p.From.IsZero() {
-		p.From = now.UTC().AddDate(0, 0, -7).Truncate(time.Hour)
-		if !p.To.IsZero() && !p.From.Before(p.To) {
-			return &usageError{err: errors.New("--to is more than 7 days ago"), hint: "add --from"}
-		}
 	}
 	p.Again = o.again
 	return o.job.tasks.with(ctx, a, func(t *tasks) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/failure"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/template"
@@ -37,6 +38,9 @@ func openTasks(ctx context.Context, a *App, o taskOptions) (*tasks, error) {
 		return nil, err
 	}
 	found, err := op.Describe(ctx, v.StackName)
+	if errors.Is(err, stack.ErrNotFound) {
+		return nil, &noStackError{err}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,16 @@ func (v Variables) archiveOptions(r *rules) {
 	} else if v.ArchiveReplicationKeyArn != "" && !arnPattern("kms", "key/.+").MatchString(v.ArchiveReplicationKeyArn) {
 		r.add("ArchiveReplicationKeyArn", "%q: want a key's ARN such as arn:aws:kms:eu-west-1:123456789012:key/…", v.ArchiveReplicationKeyArn)
 	}
+	for _, name := range v.ReplayBuckets {
+		if !bucketName.MatchString(name) {
+			r.add("ReplayBuckets", "%q: want a bucket's name such as old-archive", name)
+		}
+	}
+	for _, arn := range v.ReplayKeyArns {
+		if !arnPattern("kms", "key/.+").MatchString(arn) {
+			r.add("ReplayKeyArns", "%q: want a key's ARN such as arn:aws:kms:eu-west-1:123456789012:key/…", arn)
+		}
+	}
 	r.between("ObjectLockDays", v.ObjectLockDays, 0, maxDays, " days")
 }
 

@@ -141,6 +141,10 @@ type Variables struct {
 	ArchiveReplicationBucketArn string `yaml:"ArchiveReplicationBucketArn"`
 	// ArchiveReplicationKeyArn is the KMS key that encrypts the copies.
 	ArchiveReplicationKeyArn string `yaml:"ArchiveReplicationKeyArn"`
+	// ReplayBuckets are the archive buckets of other stacks, in the same region, that
+	// `streamctl replay` may read; ReplayKeyArns are the KMS keys that encrypt them.
+	ReplayBuckets []string `yaml:"ReplayBuckets"`
+	ReplayKeyArns []string `yaml:"ReplayKeyArns"`
 	// ObjectLockDays is how long an archived object can only be deleted with a special
 	// permission (governance mode); 0 disables the lock. It can't be enabled or
 	// disabled later.

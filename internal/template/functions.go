@@ -24,7 +24,7 @@ func (t *Template) addFunctions(v config.Variables) {
 		t.addRole(roleID(f.Name), &iam.Role{
 			AssumeRolePolicyDocument: trust("lambda.amazonaws.com"),
 			ManagedPolicyArns:        shared(f),
-			Policies:                 inline(t.own(f.Name)...),
+			Policies:                 inline(t.own(v, f.Name)...),
 		})
 		fn := t.function(v, f, environments[f.Name])
 		if setting.ReservedConcurrency > 0 {

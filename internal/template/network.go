@@ -41,7 +41,7 @@ func (t *Template) addNetwork(v config.Variables) {
 		// The responses of the schema function. The bucket belongs to AWS, and AWS
 		// signs its presigned URL, so an account condition is not possible.
 		{Action: "s3:PutObject", Resource: []string{responseBucket(), objects("quarantine/*")}},
-	}, readArchive()...)
+	}, append(readArchive(), readOthers(v.ReplayBuckets)...)...)
 	for i := range allowed {
 		allowed[i].Principal = "*"
 	}

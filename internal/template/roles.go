@@ -5,6 +5,7 @@ import (
 
 	"github.com/awslabs/goformation/v7/cloudformation/iam"
 
+	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 )
 
@@ -29,7 +30,7 @@ func networkInterfaces() statement {
 }
 
 // own returns the statements for one function's own work.
-func (t *Template) own(function string) []statement {
+func (t *Template) own(v config.Variables, function string) []statement {
 	key := GetAtt(idKey, "Arn")
 	var statements []statement
 	switch function {
@@ -56,7 +57,14 @@ func (t *Template) own(function string) []statement {
 	case contract.FuncSchema:
 		statements = []statement{login(contract.RoleOwner)}
 	case contract.FuncMaintenance:
-		statements = append(readArchive(), statement{Action: "kms:Decrypt", Resource: key}, login(contract.RoleOwner))
+		statements = append(readArchive(),
+			statement{Action: "s3:PutObject", Resource: objects("quarantine/*")},
+			statement{Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: key},
+			login(contract.RoleOwner, contract.RoleLoader))
+		statements = append(statements, readOthers(v.ReplayBuckets)...)
+		if len(v.ReplayKeyArns) > 0 {
+			statements = append(statements, statement{Action: "kms:Decrypt", Resource: v.ReplayKeyArns})
+		}
 	}
 	return statements
 }
@@ -120,12 +128,26 @@ func (t *Template) addOperatorPolicies() {
 	t.add(idOperatorPolicy, invoke(contract.FuncMaintenance))
 }
 
-// readArchive lists and reads the raw archive.
+// readArchive lists and reads the archive's bucket: the raw archive, the lines in
+// quarantine, and the records that Lambda gave up.
 func readArchive() []statement {
 	return []statement{
 		{Action: "s3:ListBucket", Resource: GetAtt(idArchive, "Arn")},
-		{Action: "s3:GetObject", Resource: objects("raw/*")},
+		{Action: "s3:GetObject", Resource: objects("*")},
 	}
+}
+
+// readOthers lists and reads the raw archives of other stacks.
+func readOthers(buckets []string) []statement {
+	if len(buckets) == 0 {
+		return nil
+	}
+	list, read := make([]string, len(buckets)), make([]string, len(buckets))
+	for i, name := range buckets {
+		list[i] = Sub("arn:${AWS::Partition}:s3:::" + name)
+		read[i] = Sub("arn:${AWS::Partition}:s3:::" + name + "/raw/*")
+	}
+	return []statement{{Action: "s3:ListBucket", Resource: list}, {Action: "s3:GetObject", Resource: read}}
 }
 
 // objects is the ARN of objects in the archive bucket.

@@ -37,6 +37,7 @@ func List() []Option {
 		{Name: "archive-replication", Lines: "ArchiveReplicationBucketArn: arn:aws:s3:::" + Replica + "\nArchiveReplicationKeyArn: arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"},
 		{Name: "archive-transitions-deep", Lines: "ArchiveTransitionDays: {StandardIA: 30, GlacierIR: 90, DeepArchive: 365}"},
 		{Name: "archive-transitions-off", Lines: "ArchiveTransitionDays: {StandardIA: 0, GlacierIR: 0}", Alone: true},
+		{Name: "replay-buckets", Lines: "ReplayBuckets: [old-archive]\nReplayKeyArns: [arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555]"},
 		{Name: "cache-one-node", Lines: "CacheNodes: 1", Alone: true},
 		{Name: "cache-three-nodes", Lines: "CacheNodes: 3"},
 		{Name: "cors-one-origin", Lines: "CorsAllowedOrigins: ['https://www.example.com']", Alone: true},

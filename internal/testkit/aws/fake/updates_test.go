@@ -85,6 +85,8 @@ func updates() []change {
 		{variable: "ArchiveTransitionDays", after: option["archive-transitions-deep"]},
 		{variable: "ArchiveReplicationBucketArn", after: option["archive-replication"], added: "ArchiveReplicationPolicy ArchiveReplicationRole"},
 		{variable: "ArchiveReplicationKeyArn", before: option["archive-replication"], after: strings.ReplaceAll(option["archive-replication"], "1111-", "2222-")},
+		{variable: "ReplayBuckets", after: option["replay-buckets"]},
+		{variable: "ReplayKeyArns", before: option["replay-buckets"], after: strings.ReplaceAll(option["replay-buckets"], "1111-", "2222-")},
 		{variable: "ObjectLockDays", after: "ObjectLockDays: 30", refused: true},
 		{variable: "ObjectLockDays", before: "ObjectLockDays: 30", after: "ObjectLockDays: 60"},
 		{variable: "CorsAllowedOrigins", after: option["cors-one-origin"], added: "ApiDeployment ApiOptionsEvents ApiOptionsMetric", removed: "ApiDeployment"},
