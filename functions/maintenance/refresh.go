@@ -9,13 +9,12 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
 // Cache is the cache to refresh and to rebuild; *cache.Cache satisfies it.
 type Cache interface {
 	Refresh(context.Context, cache.Warehouse) (minutes int, err error)
-	Update(ctx context.Context, source cache.Source, rows []warehouse.MinuteRow, users map[string][]string) error
+	AddUsers(ctx context.Context, byDay map[string][]string) error
 	StartRebuild(context.Context) error
 	RebuildMinutes(ctx context.Context, w cache.Warehouse, from, to time.Time) (minutes int, err error)
 	RebuildUsers(ctx context.Context, w cache.Warehouse, day time.Time) error

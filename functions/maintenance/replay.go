@@ -255,21 +255,22 @@ func (s *slice) load(ctx context.Context, c *chunk.Chunk, cursor any, add func(w
 	}
 	recorded()
 	s.pace.events += loaded.Inserted + loaded.Duplicates + loaded.Quarantined + loaded.Expired
-	if err := s.updateCache(ctx, loaded); err != nil {
-		// The refresh repeats the minutes, but not the users of old days.
-		s.Log.ErrorContext(ctx, "cache not updated", "job", s.job.ID, "err", err)
+	if err := s.addUsers(ctx, loaded.Users); err != nil {
+		s.Log.ErrorContext(ctx, "users not added to the cache", "job", s.job.ID, "err", err)
 		s.counts[contract.CountCacheErrors]++
 	}
 	return loaded, nil
 }
 
-func (s *slice) updateCache(ctx context.Context, l warehouse.Loaded) error {
-	if len(l.Minutes) == 0 && len(l.Users) == 0 {
+// addUsers adds the users of inserted events to the cache. The next refresh
+// rewrites the changed minutes, but it does not look for users of older days.
+func (s *slice) addUsers(ctx context.Context, byDay map[string][]string) error {
+	if len(byDay) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, cacheTime)
 	defer cancel()
-	return s.Cache.Update(ctx, s.Warehouse.Source, l.Minutes, l.Users)
+	return s.Cache.AddUsers(ctx, byDay)
 }
 
 // keep writes rejected lines to quarantine.
