@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/chunk"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/pgserver"
 	"github.com/streamctl/streamctl/internal/pause"
@@ -235,7 +236,7 @@ func TestLiveTraffic(t *testing.T) {
 					for i := range batch {
 						batch[i].Arrived = arrived
 					}
-					if err := w.liveChunk(t.Context(), db, batch); err != nil {
+					if err := liveChunk(t.Context(), db, batch); err != nil {
 						done <- err
 						return
 					}
@@ -273,8 +274,7 @@ func TestLiveTraffic(t *testing.T) {
 	w.recount(t)
 }
 
-func (w *world) liveChunk(ctx context.Context, db *warehouse.DB, records []archive.ArchivedRecord) error {
-	c := firstChunk(records)
-	_, err := db.Load(ctx, c)
+func liveChunk(ctx context.Context, db *warehouse.DB, records []archive.ArchivedRecord) error {
+	_, err := db.Load(ctx, chunk.First(records, warehouse.MaxChunk).Chunk)
 	return err
 }

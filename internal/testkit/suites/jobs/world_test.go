@@ -80,7 +80,9 @@ func (p place) open(m metrics) (h *maintenance.Handler, end func(context.Context
 		},
 		Metrics: m, Log: slog.New(slog.DiscardHandler),
 	})
-	return h, func(ctx context.Context) error { return errors.Join(owner.Close(ctx), loader.Close(ctx), client.Close()) }
+	return h, func(ctx context.Context) error {
+		return errors.Join(owner.Close(ctx), loader.Close(ctx), client.Close())
+	}
 }
 
 // world is a PostgreSQL that can be crashed, a Redis and an archive.
@@ -219,7 +221,16 @@ func (w *world) load(t testing.TB, shards map[string][]archive.ArchivedRecord) t
 			}
 		}
 	}
-	return time.Since(began)
+	took := time.Since(began)
+	w.settle(t)
+	return took
+}
+
+// settle makes the loads look older: jobs slow down while events of the stream
+// are loaded long after their arrival.
+func (w *world) settle(t testing.TB) {
+	t.Helper()
+	w.exec(t, "UPDATE load_batch SET loaded_at = loaded_at - interval '1 minute'")
 }
 
 // tables are emptied by empty: everything but the schema and the jobs.
