@@ -134,7 +134,7 @@ func jsonText(n int64) string {
 	return string(text)
 }
 
-// TestSixJobs runs every kind of job at once, beside refresh and upkeep.
+// TestSixJobs runs every kind of job at the same time, beside refresh and upkeep.
 func TestSixJobs(t *testing.T) {
 	w, before, _ := loaded(t)
 	w.exec(t, "DELETE FROM events WHERE hashtext(user_id) % 5 = 0", "DELETE FROM metric_minute WHERE hashtext(dimension || bucket) % 3 = 0",

@@ -146,7 +146,7 @@ func (w *world) exec(t testing.TB, statements ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing left to write
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	for _, sql := range statements {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
@@ -160,7 +160,7 @@ func (w *world) text(t testing.TB, sql string) (text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // only read from
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	if err := conn.QueryRow(t.Context(), sql).Scan(&text); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
