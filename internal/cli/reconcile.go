@@ -84,7 +84,7 @@ func runReconcile(ctx context.Context, a *App, o reconcileOptions, now time.Time
 
 func (r *reconciled) add(h contract.Hour) {
 	r.Hours = append(r.Hours, h)
-	r.Lines, r.Missing, r.Unarchived = r.Lines+h.Lines, r.Missing+h.Missing, r.Unarchived+h.Unarchived
+	r.Lines, r.Missing, r.Unarchived = r.Lines+h.Lines, r.Missing+h.Missing, r.Unarchived+max(0, h.Unarchived)
 	if h.Missing > 0 || h.Unarchived > 0 {
 		r.Differing++
 	}

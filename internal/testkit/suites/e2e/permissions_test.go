@@ -225,6 +225,7 @@ func (s stack) permissions() map[string][]awsfake.Call {
 			t.Errorf("%s: %d %s %v", route, status, answer, err)
 		}
 	}
+	s.jobs()
 	calls := map[string][]awsfake.Call{}
 	for _, c := range w.platform.Fake.Calls() {
 		calls[c.Principal] = append(calls[c.Principal], c)
