@@ -226,6 +226,10 @@ func (s stack) permissions() map[string][]awsfake.Call {
 		}
 	}
 	s.jobs()
+	sql := `{"sql":{"token":"0123456789abcdef","text":"SELECT count(*) FROM events","bind":{},"timeoutSeconds":10}}`
+	if answer, err := w.platform.Fake.Invoke(t.Context(), "QueryFunction", []byte(sql)); err != nil || !strings.Contains(string(answer), "messages") {
+		t.Errorf("SQL: %s, %v", answer, err)
+	}
 	calls := map[string][]awsfake.Call{}
 	for _, c := range w.platform.Fake.Calls() {
 		calls[c.Principal] = append(calls[c.Principal], c)
