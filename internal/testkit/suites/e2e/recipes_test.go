@@ -41,7 +41,7 @@ func TestRecipes(t *testing.T) {
 			}
 			args := strings.Fields(rest)
 			if args[0] == "doctor" && slices.Contains(args, "--live") {
-				args = append(args, "--no-canary") // the stand-in's API has no name in DNS
+				args = append(args, "--no-canary", "--source", w.platform.Root) // the stand-in's API has no name in DNS
 			}
 			var r result
 			begin := time.Now()
