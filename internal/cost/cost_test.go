@@ -63,7 +63,7 @@ func smallDevelopment(p invoice) float64 {
 	sum += (2.628 + 2.628 + 0.5256 + 0.2628 + 0.04453) * p.lambda // ingest, processor, archiver each 5 s, query, maintenance
 	seconds := 2_628_000*(0.01+0.00005) + 2_628_000*(0.03+0.0001) + 525_600*0.15 + 2_628_000*0.00001 + 262_800*0.03
 	sum += seconds * 0.5 * p.gbs
-	sum += 730 * (60*0.3 + 10) * 0.25 * p.gbs
+	sum += 730 * (60*0.3 + 10) * 0.5 * p.gbs
 	sum += 730*p.t4gMicro + 20*p.gp3 + 730*p.cacheMicro
 	archived := 2_628_000 * 1250 * 0.2 / gib
 	sum += archived*p.std + 525.6*p.puts
@@ -87,7 +87,7 @@ func productionBatches(p invoice) float64 {
 	sum += (2.628 + 2.628 + archiver/1e6 + 0.2628 + 0.04453) * p.lambda
 	seconds := 2_628_000*0.01 + 262_800_000*0.00005 + 2_628_000*0.03 + 262_800_000*0.0001 + archiver*0.15 + 262_800_000*0.00001 + 262_800*0.03
 	sum += seconds * 0.5 * p.gbs
-	sum += 730 * 28 * 0.25 * p.gbs
+	sum += 730 * 28 * 0.5 * p.gbs
 	sum += 2*730*p.t3Medium + 2*500*p.gp3 + 2*730*p.cacheSmall // the storage is at its limit
 	sum += (500*(1+7*0.05) - 500) * p.backup
 	perDay := 8_640_000 * 1250 * 0.2 / gib
@@ -115,7 +115,7 @@ func largeOnDemand(p invoice) float64 {
 	processor := 4 * month
 	sum += (40*month + processor + archiver + 262_800 + 44_530) / 1e6 * p.lambda
 	seconds := 40*month*0.01 + events*0.00005 + processor*0.03 + events*0.0001 + archiver*0.15 + events*0.00001 + 262_800*0.03
-	sum += seconds*0.5*p.gbs + 730*28*0.25*p.gbs
+	sum += seconds*0.5*p.gbs + 730*28*0.5*p.gbs
 	sum += 2*730*p.t3Medium + 2*500*p.gp3 + 2*730*p.cacheSmall
 	sum += 175 * p.backup
 	perDay := 2000 * 86_400 * 750 * 0.2 / gib

@@ -45,10 +45,10 @@ func TestRecipes(t *testing.T) {
 			}
 			var r result
 			begin := time.Now()
-			switch {
-			case program == "streamctl":
+			switch program {
+			case "streamctl":
 				r = w.streamctl(args...)
-			case program == "aws":
+			case "aws":
 				r = w.run("sh", "-c", line)
 			default:
 				t.Fatalf("%s: %s", block[1], line)
