@@ -26,7 +26,7 @@ func TestRecipes(t *testing.T) {
 	s := w.deployed("event-streaming-platform")
 	s.exercise()
 	ran := 0
-	for _, block := range regexp.MustCompile("(?s)### ([^\n]*)\n.*?```bash\n(.*?)```").FindAllStringSubmatch(recipes, -1) {
+	for _, block := range regexp.MustCompile("(?s)#### ([^\n]*)\n.*?```bash\n(.*?)```").FindAllStringSubmatch(recipes, -1) {
 		if block[1] == "Add shards" {
 			w.set("ShardCount: 2")
 		}
