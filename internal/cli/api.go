@@ -14,7 +14,6 @@ import (
 
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/awshttp"
-	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/failure"
 )
 
@@ -59,18 +58,11 @@ func newAPI(ctx context.Context, a *App, o apiOptions, concurrency int) (*api.Cl
 }
 
 func stackAPI(ctx context.Context, a *App) (*api.Client, error) {
-	v, op, err := a.login(ctx)
+	v, _, found, err := a.loginToStack(ctx)
 	if err != nil {
 		return nil, err
 	}
 	cfg, err := a.awsConfig(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	found, err := op.Describe(ctx, v.StackName)
-	if errors.Is(err, stack.ErrNotFound) {
-		return nil, &noStackError{err}
-	}
 	if err != nil {
 		return nil, err
 	}

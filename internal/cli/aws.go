@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,6 +26,19 @@ func (a *App) login(ctx context.Context) (config.Variables, *deploy.Operator, er
 	}
 	op, err := a.operator(ctx, v)
 	return v, op, err
+}
+
+// loginToStack is login for a verb that needs the stack, which must exist.
+func (a *App) loginToStack(ctx context.Context) (config.Variables, *deploy.Operator, stack.Stack, error) {
+	v, op, err := a.login(ctx)
+	if err != nil {
+		return v, nil, stack.Stack{}, err
+	}
+	found, err := op.Describe(ctx, v.StackName)
+	if errors.Is(err, stack.ErrNotFound) {
+		err = &noStackError{err}
+	}
+	return v, op, found, err
 }
 
 // operator checks the credentials and returns the operator for the stack. It changes

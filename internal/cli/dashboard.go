@@ -54,18 +54,11 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 	if o.port < 0 || o.port > 65535 {
 		return &usageError{err: fmt.Errorf("--port %d: want 0 to 65535", o.port)}
 	}
-	v, op, err := a.login(ctx)
+	v, _, found, err := a.loginToStack(ctx)
 	if err != nil {
 		return err
 	}
 	cfg, err := a.awsConfig(ctx, v)
-	if err != nil {
-		return err
-	}
-	found, err := op.Describe(ctx, v.StackName)
-	if errors.Is(err, stack.ErrNotFound) {
-		return &noStackError{err}
-	}
 	if err != nil {
 		return err
 	}

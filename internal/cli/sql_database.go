@@ -10,7 +10,6 @@ import (
 
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/sqlproxy"
 	"github.com/streamctl/streamctl/internal/template"
@@ -21,14 +20,7 @@ func sqlDatabase(ctx context.Context, a *App, o sqlOptions) (sqlproxy.Database, 
 	if o.dataDir != "" {
 		return local.SQL(o.dataDir, slog.New(slog.DiscardHandler))
 	}
-	v, op, err := a.login(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found, err := op.Describe(ctx, v.StackName)
-	if errors.Is(err, stack.ErrNotFound) {
-		return nil, &noStackError{err}
-	}
+	_, op, found, err := a.loginToStack(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
-	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/failure"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/template"
@@ -33,14 +32,7 @@ func openTasks(ctx context.Context, a *App, o taskOptions) (*tasks, error) {
 	if o.dataDir != "" {
 		return openLocalTasks(ctx, a, o.dataDir)
 	}
-	v, op, err := a.login(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found, err := op.Describe(ctx, v.StackName)
-	if errors.Is(err, stack.ErrNotFound) {
-		return nil, &noStackError{err}
-	}
+	_, op, found, err := a.loginToStack(ctx)
 	if err != nil {
 		return nil, err
 	}

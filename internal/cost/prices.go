@@ -34,7 +34,7 @@ type Region map[string]Price
 type Price struct {
 	USD  float64 `json:"usd"`
 	Unit string  `json:"unit"`
-	// Source is where the price is from, and whether it was compared with a publication.
+	// Source is the origin of the price, and whether it was compared with a publication.
 	Source string `json:"source"`
 }
 

@@ -59,12 +59,8 @@ const (
 // it is only described), RowDescription or NoData, the rows or the COPY data, and
 // CommandComplete; an ErrorResponse is the last message. The error is w's.
 func (r *Runner) Run(ctx context.Context, t contract.SQLTask, w io.Writer) error {
-	begin := time.Now()
 	out := &writer{w: w, limit: contract.SQLStreamLimit}
 	r.run(ctx, t, out)
-	sum := sha256.Sum256([]byte(t.Text))
-	r.Log.InfoContext(ctx, "sql statement", "token", t.Token, "duration_ms", time.Since(begin).Milliseconds(), "rows", out.rows, "bytes", out.bytes,
-		"sqlstate", out.state, "sha256", hex.EncodeToString(sum[:]))
 	return out.flush()
 }
 
@@ -80,7 +76,6 @@ func (r *Runner) Open(ctx context.Context, t contract.SQLTask) (io.ReadCloser, e
 // Lambda that isn't streamed. Otherwise the only message is an error with the size.
 func (r *Runner) Collect(ctx context.Context, t contract.SQLTask) contract.SQLResponse {
 	var messages bytes.Buffer
-	begin := time.Now()
 	out := &writer{w: &messages, limit: contract.SQLBufferLimit}
 	r.run(ctx, t, out)
 	if out.state == programLimit {
@@ -88,9 +83,6 @@ func (r *Runner) Collect(ctx context.Context, t contract.SQLTask) contract.SQLRe
 		out.buffer = nil
 		out.send(out.failure)
 	}
-	sum := sha256.Sum256([]byte(t.Text))
-	r.Log.InfoContext(ctx, "sql statement", "token", t.Token, "duration_ms", time.Since(begin).Milliseconds(), "rows", out.rows, "bytes", out.bytes,
-		"sqlstate", out.state, "sha256", hex.EncodeToString(sum[:]))
 	if err := out.flush(); err != nil {
 		r.Log.ErrorContext(ctx, "sql result not encoded", "err", err)
 	}
@@ -113,7 +105,17 @@ func (r *Runner) Cancel(ctx context.Context, token string) (canceled int, err er
 	return canceled, nil
 }
 
+// run runs a statement and logs its facts: never its text, which may contain personal
+// data.
 func (r *Runner) run(ctx context.Context, t contract.SQLTask, out *writer) {
+	begun := time.Now()
+	r.perform(ctx, t, out)
+	sum := sha256.Sum256([]byte(t.Text))
+	r.Log.InfoContext(ctx, "sql statement", "token", t.Token, "duration_ms", time.Since(begun).Milliseconds(), "rows", out.rows, "bytes", out.bytes,
+		"sqlstate", out.state, "sha256", hex.EncodeToString(sum[:]))
+}
+
+func (r *Runner) perform(ctx context.Context, t contract.SQLTask, out *writer) {
 	timeout := time.Duration(t.TimeoutSeconds) * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline)-reserve)

@@ -52,7 +52,7 @@ func setting(t testing.TB, name string, value int) int {
 	return value
 }
 
-// place is where the stores are; a child process gets it as JSON.
+// place has the addresses of the stores; a child process gets it as JSON.
 type place struct {
 	Owner, Loader, Redis, Bucket string
 }
