@@ -126,7 +126,7 @@ func newWorld(t testing.TB) *world {
 	if _, err := owner.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := owner.EnsurePartitions(t.Context(), w.from, now.AddDate(0, 0, 1), pause.For); err != nil {
+	if _, err := owner.EnsurePartitions(t.Context(), w.from.Add(-time.Minute), now.AddDate(0, 0, 1), pause.For); err != nil {
 		t.Fatal(err)
 	}
 	return w
