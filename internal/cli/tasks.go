@@ -36,9 +36,13 @@ func openTasks(ctx context.Context, a *App, o taskOptions) (*tasks, error) {
 	if err != nil {
 		return nil, err
 	}
+	f, err := op.Function(ctx, found, template.FunctionID(contract.FuncMaintenance))
+	if err != nil {
+		return nil, err
+	}
 	return &tasks{
 		do: func(ctx context.Context, task contract.MaintenanceTask) (r contract.MaintenanceResult, err error) {
-			return r, op.Invoke(ctx, found, template.FunctionID(contract.FuncMaintenance), task, &r)
+			return r, f.Invoke(ctx, task, &r)
 		},
 		close: func(context.Context) error { return nil },
 	}, nil

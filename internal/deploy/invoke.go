@@ -11,14 +11,25 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
-// Invoke calls the stack's function with a logical id, with input as JSON, and decodes
-// its response into output. An error of the function is a *FunctionError.
-func (o *Operator) Invoke(ctx context.Context, s stack.Stack, logicalID string, input, output any) error {
+// Function is a function of a stack. It is safe for concurrent use.
+type Function struct {
+	api  *lambda.Client
+	name string
+}
+
+// Function finds the stack's function with a logical id.
+func (o *Operator) Function(ctx context.Context, s stack.Stack, logicalID string) (*Function, error) {
 	name, err := o.parts().stacks.PhysicalID(ctx, s, logicalID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return invoke(ctx, o.Lambda, name, input, output)
+	return &Function{o.Lambda, name}, nil
+}
+
+// Invoke calls the function with input as JSON and decodes its response into output. An
+// error of the function is a *FunctionError.
+func (f *Function) Invoke(ctx context.Context, input, output any) error {
+	return invoke(ctx, f.api, f.name, input, output)
 }
 
 // invoke calls a function by its name or ARN.
