@@ -12,6 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy/code"
+	"github.com/streamctl/streamctl/internal/tail"
 )
 
 // verb is a command with the common flags that it accepts.
@@ -61,7 +62,7 @@ func verbs() []verb {
 		{newReconcileCmd, stack, usual, []result{{"reconcile", reconciled{}}}},
 		{newQuarantineCmd, stack, usual, []result{{"quarantine list, quarantine show", []contract.QuarantinedLine{}}, {"quarantine retry", contract.Job{}}}},
 		{newMetricsCmd, stack, usual, []result{{"metrics values", valuesResult{}}, {"metrics values --forget", forgetResult{}}}},
-		{newTailCmd, stack, []string{"text", "json"}, []result{{"tail", "one object per line: eventId, timestamp, arrivedAt, userId, eventType, properties"}, {"tail --rejected", rejection{}}}},
+		{newTailCmd, stack, []string{"text", "json"}, []result{{"tail", "one object per line: eventId, timestamp, arrivedAt, userId, eventType, properties"}, {"tail --rejected", tail.Rejection{}}}},
 		{newLogsCmd, stack, []string{"text", "json"}, []result{{"logs", "one object per line: time, level, function, requestId, message, fields"}}},
 		{newCostCmd, stack, usual, []result{{"cost", costResult{}}}},
 		{newJobsCmd, stack, usual, []result{{"jobs", []contract.Job{}}}},

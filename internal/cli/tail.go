@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
+	"github.com/streamctl/streamctl/internal/tail"
 )
 
 type tailOptions struct {
@@ -21,9 +22,6 @@ type tailOptions struct {
 	rejected        bool
 	dataDir         string
 }
-
-// maxTail is the largest number of events that one poll reads.
-const maxTail = 1000
 
 func newTailCmd(a *App) *cobra.Command {
 	o := tailOptions{every: time.Second}
@@ -57,21 +55,21 @@ rejected events is not logged. It reads the function's log of the last hour firs
 }
 
 // check rejects an invalid command line and returns the conditions on events.
-func (o tailOptions) check() ([]propertyIs, error) {
+func (o tailOptions) check() ([]tail.Property, error) {
 	switch {
-	case o.last < 0 || o.last > maxTail:
-		return nil, &usageError{err: fmt.Errorf("--last %d: want 0 to %d", o.last, maxTail)}
+	case o.last < 0 || o.last > tail.Most:
+		return nil, &usageError{err: fmt.Errorf("--last %d: want 0 to %d", o.last, tail.Most)}
 	case o.every < time.Second:
 		return nil, &usageError{err: fmt.Errorf("--every %s: want at least 1s", o.every)}
 	case o.rejected && (o.eventType != "" || o.user != "" || len(o.where) > 0):
 		return nil, &usageError{err: errors.New("--rejected excludes --type, --user and --where: the content of rejected events is not logged")}
 	}
-	var all []propertyIs
+	var all []tail.Property
 	for _, text := range o.where {
 		name, value, found := strings.Cut(text, "=")
 		path, isProperty := strings.CutPrefix(name, "properties.")
-		p := propertyIs{strings.Split(path, "."), value}
-		for _, part := range p.path {
+		p := tail.Property{Path: strings.Split(path, "."), Value: value}
+		for _, part := range p.Path {
 			isProperty = isProperty && part != ""
 		}
 		if !found || !isProperty {
@@ -94,23 +92,13 @@ func runTail(ctx context.Context, a *App, o tailOptions) error {
 	if err != nil {
 		return err
 	}
-	t := &eventTail{server: server, query: newTailQuery(o.eventType, o.user, where), seen: map[string]time.Time{}}
+	t := newEventTail(server, tail.NewQuery(o.eventType, o.user, where))
 	defer t.end(ctx)
 	return t.follow(ctx, a, o)
 }
 
-// tailedEvent is an event as tail shows it.
-type tailedEvent struct {
-	EventID    string    `json:"eventId"`
-	Timestamp  time.Time `json:"timestamp"`
-	ArrivedAt  time.Time `json:"arrivedAt"`
-	UserID     string    `json:"userId"`
-	EventType  string    `json:"eventType"`
-	Properties rawJSON   `json:"properties"`
-}
-
-// show prints an event on one line.
-func (e tailedEvent) show(a *App) error {
+// showEvent prints an event on one line.
+func showEvent(a *App, e tail.Event) error {
 	if a.flags.output == "json" {
 		return printJSONLine(a, e)
 	}

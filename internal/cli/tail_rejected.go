@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,40 +9,14 @@ import (
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/logs"
+	"github.com/streamctl/streamctl/internal/tail"
 )
 
 // rejectedAge is the age of the oldest rejected event that is shown.
 const rejectedAge = time.Hour
 
-// rejection is a request with rejected events.
-type rejection struct {
-	Time time.Time `json:"time"`
-	// Count is the number of rejected events, 1 for a body that is not JSON.
-	Count  int    `json:"count"`
-	Reason string `json:"reason"`
-	// Field is the field that the first reason is about, bounded in length.
-	Field string `json:"field,omitempty"`
-	// Caller is an IAM identity, or an address.
-	Caller string `json:"caller"`
-	// Request is the id of the request at API Gateway.
-	Request string `json:"requestId"`
-}
-
-// newRejection reads a line of ingest; ok is false for other lines.
-func newRejection(l logs.Line) (r rejection, ok bool) {
-	if l.Message != contract.LogRejected {
-		return r, false
-	}
-	r.Time = l.Time
-	var errs []error
-	for _, f := range l.Fields {
-		target := map[string]any{"count": &r.Count, "reason": &r.Reason, "field": &r.Field, "caller": &r.Caller, "request": &r.Request}[f.Name]
-		if target != nil {
-			errs = append(errs, json.Unmarshal(f.Value, target))
-		}
-	}
-	return r, errors.Join(errs...) == nil && r.Count > 0
-}
+// rejectedFilter is the filter pattern of the lines about rejected events.
+const rejectedFilter = `"` + contract.LogRejected + `"`
 
 // tailRejected shows the last rejections, and then each new one until ctx ends.
 func tailRejected(ctx context.Context, a *App, o tailOptions) (err error) {
@@ -52,7 +25,7 @@ func tailRejected(ctx context.Context, a *App, o tailOptions) (err error) {
 	if o.dataDir != "" {
 		source, err = openLocalLog(o.dataDir, contract.LogRejected, since, names)
 	} else {
-		source, err = openStackLog(ctx, a, `"`+contract.LogRejected+`"`, since, names)
+		source, err = openStackLog(ctx, a, rejectedFilter, since, names)
 	}
 	if err != nil {
 		return err
@@ -63,7 +36,7 @@ func tailRejected(ctx context.Context, a *App, o tailOptions) (err error) {
 		return err
 	}
 	for _, r := range begin.all {
-		if err := r.show(a); err != nil {
+		if err := showRejection(a, r); err != nil {
 			return err
 		}
 	}
@@ -71,8 +44,8 @@ func tailRejected(ctx context.Context, a *App, o tailOptions) (err error) {
 		return nil
 	}
 	return followLog(ctx, a, source, true, func(l logs.Line) error {
-		if r, ok := newRejection(l); ok {
-			return r.show(a)
+		if r, ok := tail.NewRejection(l); ok {
+			return showRejection(a, r)
 		}
 		return nil
 	})
@@ -81,18 +54,18 @@ func tailRejected(ctx context.Context, a *App, o tailOptions) (err error) {
 // lastRejections keeps the last rejections.
 type lastRejections struct {
 	most int
-	all  []rejection
+	all  []tail.Rejection
 }
 
 func (l *lastRejections) add(line logs.Line) error {
-	if r, ok := newRejection(line); ok {
+	if r, ok := tail.NewRejection(line); ok {
 		l.all = append(l.all, r)
 		l.all = l.all[max(0, len(l.all)-l.most):]
 	}
 	return nil
 }
 
-func (r rejection) show(a *App) error {
+func showRejection(a *App, r tail.Rejection) error {
 	if a.flags.output == "json" {
 		return printJSONLine(a, r)
 	}
