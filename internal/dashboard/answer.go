@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/streamctl/streamctl/internal/api"
 )
@@ -122,18 +123,27 @@ func (s server) failed(w http.ResponseWriter, r *http.Request, what string, err 
 	refuse(w, status, what+": "+err.Error())
 }
 
+// problem is a problem document with advice.
+type problem struct {
+	api.Problem
+	Hint string `json:"hint,omitempty"`
+}
+
 // refuse responds with a problem document, as the API does.
-func refuse(w http.ResponseWriter, status int, detail string) {
-	resp, err := api.NewProblem(status, detail).Response()
+func refuse(w http.ResponseWriter, status int, detail string) { explain(w, status, detail, "") }
+
+// explain is refuse with advice.
+func explain(w http.ResponseWriter, status int, detail, hint string) {
+	// Text that is not UTF-8, as in an error of the network, must not hide the error.
+	body, err := json.Marshal(problem{api.NewProblem(status, detail), hint}, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		w.WriteHeader(status)
 		return
 	}
-	for name, value := range resp.Headers {
-		w.Header().Set(name, value)
-	}
-	w.WriteHeader(resp.StatusCode)
-	io.WriteString(w, resp.Body) //nolint:errcheck // the client may have gone
+	w.Header().Set("Content-Type", api.ProblemType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(body) //nolint:errcheck // the client may have gone
 }
 
 // quote quotes a bounded part of a request.

@@ -346,7 +346,7 @@ func (s *site) stop() {
 
 func options(t testing.TB, s *stores) (dashboard.Options, *handlerAPI) {
 	api := newAPI(t, s)
-	return dashboard.Options{API: api, Health: health(s), About: dashboard.About{
+	return dashboard.Options{Events: noEvents, Rejected: noRejections, API: api, Health: health(s), About: dashboard.About{
 		Title: "shop", Environment: "production", Endpoint: "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/prod", Region: "eu-west-1",
 		Metrics: dashboard.Metrics(definitions), Version: "v1.0.0",
 	}}, api

@@ -12,6 +12,7 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/health"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/tail"
 )
 
 // API responds to the metrics queries of docs/query.md.
@@ -31,6 +32,13 @@ type Options struct {
 	// Status returns the values that `streamctl status` shows; nil if only the health is
 	// known.
 	Status func(context.Context) (health.Report, error)
+	// Events returns the newest events, newest first, and Rejected the requests with
+	// rejected events of the last minutes. Each is called one at a time, and its result is
+	// kept for a few seconds for all pages. With nil the page shows neither.
+	Events   func(context.Context) ([]tail.Event, error)
+	Rejected func(context.Context) ([]tail.Rejection, error)
+	// Hint returns how a person can correct an error of these two, or nothing; may be nil.
+	Hint func(error) string
 	// About describes the platform on the page.
 	About About
 	// Hosts are additional host names of the dashboard, with or without a port:
@@ -130,7 +138,7 @@ func New(o Options) http.Handler {
 	if o.About.Metrics == nil {
 		o.About.Metrics = []Metric{}
 	}
-	s := server{o}
+	s := server{Options: o}
 	mux := http.NewServeMux()
 	for path, file := range pageFiles() {
 		mux.Handle("GET "+path, file)
@@ -138,6 +146,8 @@ func New(o Options) http.Handler {
 	mux.Handle("GET "+api.PathMetric, ownPageOnly(s.metrics))
 	mux.Handle("GET /health", ownPageOnly(s.health))
 	mux.Handle("GET "+PathStatus, ownPageOnly(s.status))
+	mux.Handle("GET /events", ownPageOnly(recent(s, "read the newest events", eventsKept, recentEvents(o.Events))))
+	mux.Handle("GET /rejected", ownPageOnly(recent(s, "read rejected events", rejectedKept, o.Rejected)))
 	mux.Handle("GET /about", ownPageOnly(s.about))
 	return guard(o.Hosts, mux)
 }

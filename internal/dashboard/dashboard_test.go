@@ -102,7 +102,7 @@ func TestPageIsWhole(t *testing.T) {
 	total := 0
 	for path, kind := range map[string]string{
 		"/": "text/html", "/app.js": "text/javascript", "/chart.js": "text/javascript", "/dom.js": "text/javascript", "/events.js": "text/javascript",
-		"/feed.js": "text/javascript", "/health.js": "text/javascript", "/metrics.js": "text/javascript", "/number.js": "text/javascript",
+		"/feed.js": "text/javascript", "/health.js": "text/javascript", "/metrics.js": "text/javascript", "/number.js": "text/javascript", "/recent.js": "text/javascript",
 		"/start.js": "text/javascript", "/theme.js": "text/javascript", "/time.js": "text/javascript", "/style.css": "text/css", "/icon.svg": "image/svg+xml",
 	} {
 		w := serve(dashboard.Options{API: echo{}}, "GET", host+path)

@@ -53,17 +53,18 @@ type Options struct {
 
 // Platform is a running platform.
 type Platform struct {
-	o         Options
-	state     *state
-	stores    *stores
-	stream    *stream.Stream
-	functions *functions
-	mappings  []*mapping
-	meters    *Meters
-	health    *healthState
-	logged    io.Closer
-	servers   []*http.Server
-	info      Info
+	o          Options
+	state      *state
+	stores     *stores
+	stream     *stream.Stream
+	functions  *functions
+	mappings   []*mapping
+	meters     *Meters
+	health     *healthState
+	logged     io.Closer
+	rejections io.Closer // the log, as the dashboard reads it
+	servers    []*http.Server
+	info       Info
 
 	stopReading context.CancelFunc // of the mappings and all periodic tasks
 	work        sync.WaitGroup

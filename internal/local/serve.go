@@ -42,7 +42,7 @@ func (p *Platform) serve(ctx context.Context, requests, page net.Listener) {
 	o.Addr = requests.Addr().String()
 	p.listen(ctx, requests, p.withPage(gateway.New(o)))
 	p.listen(ctx, page, dashboard.New(dashboard.Options{
-		API: inProcess{inside}, Health: p.healthNow, Status: p.report, About: p.about(), Hosts: []string{page.Addr().String()}, Log: p.o.Log,
+		API: inProcess{inside}, Health: p.healthNow, Status: p.report, Events: p.newestEvents(), Rejected: p.rejected(), About: p.about(), Hosts: []string{page.Addr().String()}, Log: p.o.Log,
 	}))
 }
 

@@ -67,6 +67,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 	if p.stores != nil {
 		errs = append(errs, p.stores.close(ending, atOnce))
 	}
+	if p.rejections != nil {
+		errs = append(errs, p.rejections.Close())
+	}
 	if p.logged != nil {
 		errs = append(errs, p.logged.Close())
 	}

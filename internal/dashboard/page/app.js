@@ -7,6 +7,7 @@ import { Feeds, Refused } from "./feed.js";
 import { Fresh, Health } from "./health.js";
 import { metricURL, showMetrics } from "./metrics.js";
 import { grouped } from "./number.js";
+import { newest, rejected } from "./recent.js";
 import { clock, day, DAY, end, go, iso, MINUTE, ranges, SECOND, span, utcDate, when, zone } from "./time.js";
 import { showCommands } from "./start.js";
 
@@ -37,6 +38,7 @@ const events = new Events(state);
 const health = new Health();
 const fresh = new Fresh();
 const feeds = new Feeds(() => changed());
+const recent = { newest: newest(), rejected: rejected() };
 let cards = [], about = {}, users = null, usersChart = null;
 
 const add = (name, label, every, url, got, more = {}) => feeds.add(name, { label, every: () => every, url, got, ...more });
@@ -48,6 +50,10 @@ add("range", "Events, selected range", 0, (now) => `/metrics/events?from=${iso(e
 add("summary", "Last hour and today", 4 * SECOND, () => "/metrics/summary", gotSummary);
 add("users", "Users per day", 60 * SECOND, (now) => `/metrics/users?from=${day(now - 13 * DAY)}`, gotUsers);
 add("health", "", 5 * SECOND, () => "/health", (h) => health.got(h));
+// On a stack each of these is an invocation or a search of a log: a hidden page sends none.
+const visible = { enabled: () => !document.hidden };
+add("newest", "", 5 * SECOND, () => "/events", (a) => recent.newest.got(a.items), visible);
+add("rejected", "", 15 * SECOND, () => "/rejected", (a) => recent.rejected.got(a.items), visible);
 
 function gotAbout(a) {
   if (JSON.stringify(a) === JSON.stringify(about)) return;
@@ -107,6 +113,10 @@ function changed() {
   const unhealthy = feeds.feeds.get("health").error;
   if (unhealthy instanceof Refused && unhealthy.status !== 502) health.unknown(unhealthy.detail || "This platform has no health data.");
   else if (unhealthy && !feeds.lost) health.unknown(`Health data is unavailable: ${unhealthy.message}`);
+  for (const [name, section] of Object.entries(recent)) {
+    const { error } = feeds.feeds.get(name);
+    if (error instanceof Refused) section.say(error.message || `The response is ${error.status}.`, error.hint);
+  }
   fresh.draw([...feeds.feeds.values()]);
   connection();
 }

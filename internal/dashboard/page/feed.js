@@ -12,9 +12,9 @@ const jitter = (ms) => ms * (0.85 + 0.3 * Math.random());
 
 // Refused is an error response.
 export class Refused extends Error {
-  constructor(status, detail, retryAfter) {
+  constructor(status, detail, hint, retryAfter) {
     super(detail);
-    Object.assign(this, { status, retryAfter });
+    Object.assign(this, { status, hint, retryAfter });
   }
 }
 
@@ -26,14 +26,15 @@ async function get(url, signal) {
   if (response.status === 304 && known) return { data: known.data, same: true };
   const body = await response.text();
   if (!response.ok) {
-    let detail = "";
+    let detail = "", hint = "";
     try {
       const problem = JSON.parse(body);
       detail = problem.detail ?? problem.message ?? problem.Message ?? "";
+      hint = problem.hint ?? "";
     } catch {
       // not JSON: the status is enough
     }
-    throw new Refused(response.status, detail, Number(response.headers.get("Retry-After")) || 0);
+    throw new Refused(response.status, detail, hint, Number(response.headers.get("Retry-After")) || 0);
   }
   const data = parse(body);
   const tag = response.headers.get("ETag");
