@@ -10,10 +10,12 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/pflag"
 
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/awshttp"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/failure"
 )
 
@@ -66,6 +68,11 @@ func stackAPI(ctx context.Context, a *App) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return stackClient(cfg, found)
+}
+
+// stackClient returns a client of a stack's API, which signs its calls.
+func stackClient(cfg aws.Config, found stack.Stack) (*api.Client, error) {
 	endpoint := strings.TrimSuffix(found.Outputs["ApiEndpoint"], "/")
 	if endpoint == "" {
 		return nil, &noEndpointError{found.Name, found.Status}

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -17,12 +16,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/api"
-	"github.com/streamctl/streamctl/internal/awshttp"
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/dashboard"
 	"github.com/streamctl/streamctl/internal/dashboard/awsstack"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/failure"
+	"github.com/streamctl/streamctl/internal/tail"
 )
 
 type dashboardOptions struct {
@@ -38,11 +38,16 @@ func newDashboardCmd(a *App) *cobra.Command {
 		Long: `Serve a page on this machine that shows a deployed stack's events, users, metrics
 and health, live, until Ctrl-C. It listens on 127.0.0.1 only and signs the page's
 requests with your AWS credentials, which need the policy in the output
-ReadMetricsPolicyArn, and cloudwatch:GetMetricData.
+ReadMetricsPolicyArn, and cloudwatch:GetMetricData. The newest events need the policy in
+the output SqlPolicyArn, and rejected events logs:FilterLogEvents on ingest's log group;
+without them, the page shows the rest.
 
 Costs of an open page at list prices of us-east-1: about 1.5 API requests per second,
 2 cents per hour including Lambda, and CloudWatch data of ` + strconv.Itoa(awsstack.Metrics()) + ` metrics
-every ` + strconv.Itoa(int(awsstack.Kept.Seconds())) + ` seconds, 1.2 cents per hour. A hidden page sends a tenth of these requests.`,
+every ` + strconv.Itoa(int(awsstack.Kept.Seconds())) + ` seconds, 1.2 cents per hour. A hidden page sends a tenth of these requests.
+A visible page also reads the newest events, 720 invocations of the query function and
+less than 0.1 cents per hour, and searches ingest's log for rejected events 240 times per
+hour, which is free. A hidden page does neither.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDashboard(cmd.Context(), a, o) },
 	}
 	cmd.Flags().IntVar(&o.port, "port", 8080, "port to listen on, 0 to 65535; 0 takes a free one")
@@ -54,7 +59,7 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 	if o.port < 0 || o.port > 65535 {
 		return &usageError{err: fmt.Errorf("--port %d: want 0 to 65535", o.port)}
 	}
-	v, _, found, err := a.loginToStack(ctx)
+	v, op, found, err := a.loginToStack(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,17 +67,21 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 	if err != nil {
 		return err
 	}
-	endpoint := strings.TrimSuffix(found.Outputs["ApiEndpoint"], "/")
-	if endpoint == "" {
-		return &noEndpointError{found.Name, found.Status}
+	client, err := stackClient(cfg, found)
+	if err != nil {
+		return err
 	}
-	client := &api.Client{Endpoint: endpoint, HTTP: cfg.HTTPClient, Signer: &awshttp.Signer{Region: cfg.Region, Credentials: cfg.Credentials}}
 	if err := tryAPI(ctx, a, client, found.Outputs["ReadMetricsPolicyArn"]); err != nil {
 		return err
 	}
 	health := &awsstack.Health{API: cloudwatch.NewFromConfig(cfg), Stack: found.Name,
 		Processor: found.Outputs["ProcessorFunctionName"], Archiver: found.Outputs["ArchiverFunctionName"]}
-	return serveDashboard(ctx, a, o, dashboard.New(dashboard.Options{API: client, Health: health.Get, About: aboutStack(v, found, endpoint, cfg.Region)}))
+	events := newStackEvents(a, op, found)
+	defer events.end(ctx)
+	rejected := tail.RecentRejections{Read: newStackLog(a, op, found.Name, rejectedFilter, time.Now().Add(-tail.RejectedAge), []string{contract.FuncIngest}).Read}
+	return serveDashboard(ctx, a, o, dashboard.New(dashboard.Options{
+		API: client, Health: health.Get, Events: events.get, Rejected: rejected.Get, Hint: hint, About: aboutStack(v, found, client.Endpoint, cfg.Region),
+	}))
 }
 
 func aboutStack(v config.Variables, found stack.Stack, endpoint, region string) dashboard.About {

@@ -50,6 +50,8 @@ func TestExitCodes(t *testing.T) {
 		"missing prices":                 {&cost.MissingError{}, 1},
 		"no log group":                   {&noLogError{"x"}, 1},
 		"no output ApiEndpoint":          {&noEndpointError{"x", "CREATE_COMPLETE"}, 1},
+		"no output SqlPolicyArn":         {&noSQLError{"x", "CREATE_COMPLETE"}, 1},
+		"log denied":                     {&logDeniedError{"x", &smithy.GenericAPIError{Code: "AccessDeniedException"}}, 4},
 		"doctor found something":         {errNotReady, 1},
 		"diff found something":           {errDiffers, 1},
 		"not every event accepted":       {&sentError{refused: 1}, 1},

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/aws/smithy-go"
+
 	"github.com/streamctl/streamctl/internal/cli/ui"
+	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/local/logfile"
 	"github.com/streamctl/streamctl/internal/logs"
@@ -42,19 +46,26 @@ func openStackLog(ctx context.Context, a *App, filter string, since time.Time, n
 	if err != nil {
 		return nil, err
 	}
+	return newStackLog(a, op, v.StackName, filter, since, names), nil
+}
+
+func newStackLog(a *App, op *deploy.Operator, stackName, filter string, since time.Time, names []string) *stackLog {
 	var groups []stacklogs.Group
 	for _, name := range names {
-		if g := (stacklogs.Group{Name: template.LogGroup(v.StackName, name), Function: name}); !slices.Contains(groups, g) {
+		if g := (stacklogs.Group{Name: template.LogGroup(stackName, name), Function: name}); !slices.Contains(groups, g) {
 			groups = append(groups, g)
 		}
 	}
 	reader := stacklogs.New(op.Logs, stacklogs.Request{Groups: groups, Since: since, Filter: filter})
-	return &stackLog{a: a, stack: v.StackName, reader: reader, groups: len(groups), noted: map[string]bool{}}, nil
+	return &stackLog{a: a, stack: stackName, reader: reader, groups: len(groups), noted: map[string]bool{}}
 }
 
 // Read implements logSource.
 func (s *stackLog) Read(ctx context.Context, show func(logs.Line) error) error {
 	err := s.reader.Read(ctx, time.Now(), show)
+	if rejected := smithy.APIError(nil); errors.As(err, &rejected) && isDenied(rejected.ErrorCode()) {
+		return &logDeniedError{s.stack, err}
+	}
 	if err != nil {
 		return err
 	}
@@ -99,6 +110,20 @@ func (e *noLogError) Error() string {
 // Hint implements the command line's hints.
 func (e *noLogError) Hint() string {
 	return "`streamctl status` shows whether the stack exists in this account and region; set --env, --stack-name, --region or --profile"
+}
+
+// logDeniedError reports credentials that must not read the log.
+type logDeniedError struct {
+	stack string
+	err   error
+}
+
+func (e *logDeniedError) Error() string { return e.err.Error() }
+func (e *logDeniedError) Unwrap() error { return e.err }
+
+// Hint implements the command line's hints.
+func (e *logDeniedError) Hint() string {
+	return "these credentials need logs:FilterLogEvents on the log groups " + template.LogGroup(e.stack, "*")
 }
 
 // localLog is the log of a platform on this machine.

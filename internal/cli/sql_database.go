@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/sqlproxy"
 	"github.com/streamctl/streamctl/internal/template"
@@ -24,7 +26,7 @@ func sqlDatabase(ctx context.Context, a *App, o sqlOptions) (sqlproxy.Database, 
 	if err != nil {
 		return nil, err
 	}
-	f, err := op.SQL(ctx, found, template.FunctionID(contract.FuncQuery), template.AliasID(contract.FuncQuery))
+	f, err := stackSQL(ctx, op, found)
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +35,27 @@ func sqlDatabase(ctx context.Context, a *App, o sqlOptions) (sqlproxy.Database, 
 	}
 	return stackDatabase{f}, nil
 }
+
+// stackSQL finds the function that runs a stack's statements.
+func stackSQL(ctx context.Context, op *deploy.Operator, found stack.Stack) (*deploy.SQLFunction, error) {
+	if found.Outputs["SqlPolicyArn"] == "" {
+		return nil, &noSQLError{found.Name, found.Status}
+	}
+	return op.SQL(ctx, found, template.FunctionID(contract.FuncQuery), template.AliasID(contract.FuncQuery))
+}
+
+// noSQLError reports a stack whose query function does not run SQL yet.
+type noSQLError struct {
+	stack  string
+	status stack.Status
+}
+
+func (e *noSQLError) Error() string {
+	return fmt.Sprintf("run SQL: stack %s has no output SqlPolicyArn: it is older than this version of streamctl, or its creation is not complete (%s)", e.stack, e.status)
+}
+
+// Hint implements the command line's hints.
+func (e *noSQLError) Hint() string { return "`streamctl deploy` finishes or updates the stack" }
 
 // stackDatabase converts the errors of Lambda for clients of PostgreSQL.
 type stackDatabase struct{ function *deploy.SQLFunction }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -94,7 +95,11 @@ func errorMessage(err error) *pgproto3.ErrorResponse {
 		return newError(connectionFailed, "the database is unreachable: "+err.Error(), "`streamctl status` shows the database's state")
 	}
 	hint := pg.Hint
-	if pg.Code == tooMany && hint == "" {
+	switch {
+	case hint != "":
+	case strings.HasPrefix(pg.Code, "28"): // invalid authorization
+		hint = "the database's role " + contract.RoleSQL + " is missing, or must not log in: `streamctl deploy` creates it with the schema"
+	case pg.Code == tooMany:
 		hint = fmt.Sprintf("SQL users have %d connections in all; try again when a statement has ended", contract.SQLConnections)
 	}
 	return &pgproto3.ErrorResponse{

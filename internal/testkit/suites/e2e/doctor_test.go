@@ -41,8 +41,8 @@ func (w *workplace) apiProxy() string {
 	return server.URL
 }
 
-// TestDoctorLive sends a canary through a deployed stack, and finds a consumer that is
-// disabled.
+// TestDoctorLive sends a canary through a deployed stack, shows its dashboard, and finds a
+// consumer that is disabled.
 func TestDoctorLive(t *testing.T) {
 	w := newWorkplace(t, "StackName: doctor")
 	w.streamctl("deploy", "--env", "development").want(0)
@@ -50,6 +50,11 @@ func TestDoctorLive(t *testing.T) {
 	doctor := []string{"doctor", "--live", "--env", "development", "--source", w.platform.Root}
 	w.streamctl(doctor...).want(0).says("ok    canary       event ").says(" and queryable after ").says("ok    drift ")
 	w.streamctl("query", "events", "--event-type", "streamctl_canary", "--env", "development").want(0).says("streamctl_canary")
+	s := w.deployed("doctor", "--env", "development")
+	if status, answer := s.send(briefEvent); status != http.StatusAccepted {
+		t.Fatal(status, answer)
+	}
+	s.dashboard()
 	w.stopReading("doctor")
 	w.streamctl(append(doctor, "--canary-timeout", "5s")...).want(1).says("FAIL  canary       event ").says("is not queryable after 5s")
 	w.streamctl("status", "--env", "development").want(0).says("alarms: 0 of ")
