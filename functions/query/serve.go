@@ -9,11 +9,11 @@ import (
 	"io"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/invocation"
 )
 
 // RequestTime bounds a request of the API: API Gateway gives up after 29 s, and the
@@ -34,7 +34,7 @@ type SQL interface {
 // callers that may invoke the function.
 type Server struct {
 	// API handles an event of API Gateway within RequestTime.
-	API lambda.Handler
+	API invocation.Handler
 	SQL SQL
 }
 

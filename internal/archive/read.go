@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // ReadAPI is the part of S3 that the reader needs; *s3.Client satisfies it.
@@ -55,7 +56,7 @@ type Stored struct {
 }
 
 // rawKey matches an object's key.
-var rawKey = regexp.MustCompile(`^raw/v1/dt=(\d{4}-\d\d-\d\d)/hr=(\d\d)/([^/]+)/(\d+)-(\d+)-(\d+)\.ndjson\.gz$`)
+var rawKey = pattern.New(`^raw/v1/dt=(\d{4}-\d\d-\d\d)/hr=(\d\d)/([^/]+)/(\d+)-(\d+)-(\d+)\.ndjson\.gz$`)
 
 // parseKey parses a key; ok is false for objects that the archiver didn't
 // write.

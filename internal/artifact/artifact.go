@@ -10,8 +10,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"regexp"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Artifact is the code of one function, ready for Lambda.
@@ -50,7 +51,7 @@ func Key(function, sha256 string) string {
 // too.
 func IsKey(key string) bool { return keyPattern.MatchString(key) }
 
-var keyPattern = regexp.MustCompile(fmt.Sprintf(`^%s[^/]+/[0-9a-f]{%d}\.zip$`, Folder, keyDigits))
+var keyPattern = pattern.New(fmt.Sprintf(`^%s[^/]+/[0-9a-f]{%d}\.zip$`, Folder, keyDigits))
 
 // Pack zips a program for Lambda's provided runtimes: one executable file, bootstrap,
 // with a fixed time.

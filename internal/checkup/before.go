@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Names are the names that a template gives to resources itself. All other names are
@@ -23,7 +23,7 @@ import (
 type Names struct{ LogGroups, Aliases []string }
 
 // fixedName matches a name in a property's text: a literal, or a !Sub of the stack's name.
-var fixedName = regexp.MustCompile(`^(?:!Sub |'?Fn::Sub'?: )?["']?([^"'\n{}]*(?:\$\{AWS::StackName\})?[^"'\n{}]*)["']?\s*$`)
+var fixedName = pattern.New(`^(?:!Sub |'?Fn::Sub'?: )?["']?([^"'\n{}]*(?:\$\{AWS::StackName\})?[^"'\n{}]*)["']?\s*$`)
 
 // NamesOf finds the names in the properties of a template (stacktemplate.Texts).
 func NamesOf(properties map[string]map[string]string, stackName string) (n Names) {

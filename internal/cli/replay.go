@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 type replayOptions struct {
@@ -55,7 +55,7 @@ must be listed in ReplayBuckets in variables.yaml.`,
 }
 
 // bucketName matches the names of S3 buckets.
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var bucketName = pattern.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // task checks the command line.
 func (o replayOptions) task(now time.Time, sourceGiven bool) (contract.MaintenanceTask, error) {

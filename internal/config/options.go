@@ -1,17 +1,16 @@
 package config
 
 import (
-	"regexp"
-
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // gatewaySeconds is API Gateway's timeout for a function, in seconds.
 const gatewaySeconds = 29
 
 // arnPattern matches the ARNs of a service in any partition.
-func arnPattern(service, resource string) *regexp.Regexp {
-	return regexp.MustCompile(`^arn:aws[a-z-]*:` + service + `:[a-z0-9-]*:([0-9]{12})?:` + resource + `$`)
+func arnPattern(service, resource string) *pattern.Pattern {
+	return pattern.New(`^arn:aws[a-z-]*:` + service + `:[a-z0-9-]*:([0-9]{12})?:` + resource + `$`)
 }
 
 // options checks the options that are off by default.
@@ -74,9 +73,9 @@ func (v Variables) archiveOptions(r *rules) {
 }
 
 var (
-	origin     = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$`)
-	domain     = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
-	hostedZone = regexp.MustCompile(`^Z[A-Z0-9]{5,31}$`)
+	origin     = pattern.New(`^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$`)
+	domain     = pattern.New(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
+	hostedZone = pattern.New(`^Z[A-Z0-9]{5,31}$`)
 )
 
 func (v Variables) apiOptions(r *rules) {

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 var (
@@ -18,17 +18,17 @@ var (
 	accessModes      = []string{AccessModeStrict, AccessModeBasic}
 	logRetentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
-	projectName    = regexp.MustCompile(ProjectNamePattern)
-	stackName      = regexp.MustCompile(`^[a-zA-Z][-a-zA-Z0-9]{0,39}$`)
-	region         = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
-	account        = regexp.MustCompile(`^[0-9]{12}$`)
-	bucketName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
-	prefixList     = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
-	email          = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.!#$%&*+/=?^_{|}~-]*@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+$`)
-	cacheNodeType  = regexp.MustCompile(`^cache\.[a-z][a-z0-9]{1,5}\.(micro|small|medium|large|[0-9]{0,2}xlarge)$`)
-	instanceClass  = regexp.MustCompile(InstanceClassPattern)
-	masterUsername = regexp.MustCompile(UsernamePattern)
-	masterPassword = regexp.MustCompile(PasswordPattern)
+	projectName    = pattern.New(ProjectNamePattern)
+	stackName      = pattern.New(`^[a-zA-Z][-a-zA-Z0-9]{0,39}$`)
+	region         = pattern.New(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
+	account        = pattern.New(`^[0-9]{12}$`)
+	bucketName     = pattern.New(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
+	prefixList     = pattern.New(`^pl-[0-9a-f]{8,17}$`)
+	email          = pattern.New(`^[A-Za-z0-9][A-Za-z0-9.!#$%&*+/=?^_{|}~-]*@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+$`)
+	cacheNodeType  = pattern.New(`^cache\.[a-z][a-z0-9]{1,5}\.(micro|small|medium|large|[0-9]{0,2}xlarge)$`)
+	instanceClass  = pattern.New(InstanceClassPattern)
+	masterUsername = pattern.New(UsernamePattern)
+	masterPassword = pattern.New(PasswordPattern)
 )
 
 // maxDays bounds numbers of days without another bound: a hundred years. Subtracting it
@@ -54,7 +54,7 @@ func (r *rules) oneOf(key, value string, allowed []string) {
 	}
 }
 
-func (r *rules) matches(key, value string, pattern *regexp.Regexp, want string) {
+func (r *rules) matches(key, value string, pattern *pattern.Pattern, want string) {
 	if !pattern.MatchString(value) {
 		r.add(key, "%q: want %s", value, want)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 )
 
 // metricName matches the names of metrics, including the built-in ones.
-var metricName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+var metricName = pattern.New(`^[a-z][a-z0-9_]{0,39}$`)
 
 // passed are the response headers that the page needs.
 var passed = []string{"Content-Type", "Etag", "Cache-Control", "Retry-After"}

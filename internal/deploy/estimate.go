@@ -2,11 +2,11 @@ package deploy
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/streamctl/streamctl/internal/cfnregistry"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/pattern"
 	"github.com/streamctl/streamctl/internal/stacktemplate"
 )
 
@@ -80,7 +80,7 @@ func changedProperties(c *stack.Change, old, next map[string]string, uses func(t
 }
 
 // parameterUse matches names in the text of a property: of Ref and of Sub.
-var parameterUse = regexp.MustCompile(`[A-Za-z][A-Za-z0-9]*`)
+var parameterUse = pattern.New(`[A-Za-z][A-Za-z0-9]*`)
 
 // changedParameters returns a function that reports whether a text uses a parameter
 // whose value changes.
@@ -92,6 +92,6 @@ func changedParameters(current stack.Current, spec stack.Spec) func(text string)
 		}
 	}
 	return func(text string) bool {
-		return slices.ContainsFunc(parameterUse.FindAllString(text, -1), func(name string) bool { return changed[name] })
+		return slices.ContainsFunc(parameterUse.Regexp().FindAllString(text, -1), func(name string) bool { return changed[name] })
 	}
 }

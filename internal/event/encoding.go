@@ -3,12 +3,13 @@ package event
 import (
 	"bytes"
 	"encoding/base64"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // shapes ends a message with the forms that a body may have.
@@ -82,10 +83,10 @@ func compressed(body []byte) string {
 }
 
 var (
-	form    = regexp.MustCompile(`^[A-Za-z0-9_.%+\-\[\]]+=`)
-	encoded = regexp.MustCompile(`^[A-Za-z0-9+/_\-\r\n]{16,}={0,2}$`)
-	word    = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]*`)
-	yaml    = regexp.MustCompile(`(?s)^(---\s|- |[A-Za-z_]+:(\s|$))`)
+	form    = pattern.New(`^[A-Za-z0-9_.%+\-\[\]]+=`)
+	encoded = pattern.New(`^[A-Za-z0-9+/_\-\r\n]{16,}={0,2}$`)
+	word    = pattern.New(`^[A-Za-z_$][A-Za-z0-9_$]*`)
+	yaml    = pattern.New(`(?s)^(---\s|- |[A-Za-z_]+:(\s|$))`)
 )
 
 // otherFormat explains a text that begins with neither { nor [.

@@ -8,15 +8,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/uuid"
+
+	"github.com/streamctl/streamctl/internal/invocation"
 )
 
 // environment is a function's execution environment: it runs one invocation at
 // a time and may keep connections open.
 type environment struct {
-	lambda.Handler
+	invocation.Handler
 	close func(context.Context) error
 }
 

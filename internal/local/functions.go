@@ -14,7 +14,7 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
-	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/local/dirbucket"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -76,8 +76,8 @@ func nothing(context.Context) error { return nil }
 
 // timed returns an environment whose handler reports invocations that come
 // close to their timeout.
-func (m builder) timed(handle any, end func(context.Context) error) environment {
-	return environment{lambdarun.Timed(handle, m.meters), end}
+func (m builder) timed(handler invocation.Handler, end func(context.Context) error) environment {
+	return environment{invocation.Timed(handler, m.meters), end}
 }
 
 // logger returns a function's logger.
@@ -86,7 +86,7 @@ func (m builder) logger(function string) *slog.Logger { return m.log.With("funct
 func (m builder) ingest() (environment, error) {
 	env := contract.Ingest{Stack: stackName, Stream: "events", EventMaxAgeDays: m.v.EventMaxAgeDays, CorsOrigins: m.v.CorsAllowedOrigins}
 	h := ingest.New(env, ingest.Deps{Stream: m.stream, Metrics: m.meters, Log: m.logger(contract.FuncIngest)})
-	return m.timed(h.Handle, nothing), nil
+	return m.timed(invocation.JSON(h.Handle), nothing), nil
 }
 
 func (m builder) writer() archive.Writer { return archive.Writer{API: m.archive, Bucket: bucket} }
@@ -94,7 +94,7 @@ func (m builder) writer() archive.Writer { return archive.Writer{API: m.archive,
 func (m builder) archiver() (environment, error) {
 	env := contract.Archiver{Stack: stackName, Bucket: bucket}
 	h := archiver.New(env, archiver.Deps{Objects: m.writer(), Metrics: m.meters, Log: m.logger(contract.FuncArchiver)})
-	return m.timed(lambdarun.Stream(h.Handle), nothing), nil
+	return m.timed(invocation.Stream(h.Handle), nothing), nil
 }
 
 // connected returns clients of the database and Redis for one environment,
@@ -109,7 +109,7 @@ func (m builder) processor() (environment, error) {
 	h := processor.New(contract.Processor{Stack: stackName, Bucket: bucket}, processor.Deps{
 		Warehouse: db, Cache: redis, Objects: m.writer(), Metrics: m.meters, Log: m.logger(contract.FuncProcessor),
 	})
-	return m.timed(lambdarun.Stream(h.Handle), end), nil
+	return m.timed(invocation.Stream(h.Handle), end), nil
 }
 
 func (m builder) query() (environment, error) {
@@ -124,12 +124,12 @@ func (m builder) query() (environment, error) {
 	if err != nil {
 		return environment{}, err
 	}
-	return m.timed(h.Handle, end), nil
+	return m.timed(invocation.JSON(h.Handle), end), nil
 }
 
 func (m builder) maintenance() (environment, error) {
 	db, redis, end := m.connected(contract.RoleOwner)
 	loader := warehouse.NewURL(m.stores.database(contract.RoleLoader))
 	h := maintenanceOf(m.v, db, loader, redis, m.archive, noOther, m.meters, m.logger(contract.FuncMaintenance))
-	return m.timed(h.Do, func(ctx context.Context) error { return errors.Join(end(ctx), loader.Close(ctx)) }), nil
+	return m.timed(invocation.JSON(h.Do), func(ctx context.Context) error { return errors.Join(end(ctx), loader.Close(ctx)) }), nil
 }

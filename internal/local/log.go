@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/local/logfile"
 )
 
@@ -19,7 +19,7 @@ func (p *Platform) keepLog() error {
 	}
 	p.logged = file
 	kept := slog.NewJSONHandler(file, &slog.HandlerOptions{Level: slog.LevelInfo})
-	p.o.Log = slog.New(lambdarun.WithRequestID(both{p.o.Log.Handler(), kept, &atomic.Bool{}}))
+	p.o.Log = slog.New(invocation.WithRequestID(both{p.o.Log.Handler(), kept, &atomic.Bool{}}))
 	return nil
 }
 

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Line is a line of a function's log.
@@ -47,11 +48,11 @@ const (
 
 var (
 	// ownLine is a line of Lambda about an invocation or an environment.
-	ownLine = regexp.MustCompile(`^(START|END|REPORT|INIT_START|INIT_REPORT|RESTORE_START|RESTORE_REPORT|EXTENSION|XRAY) `)
+	ownLine = pattern.New(`^(START|END|REPORT|INIT_START|INIT_REPORT|RESTORE_START|RESTORE_REPORT|EXTENSION|XRAY) `)
 	// requestOf finds the id in Lambda's own lines.
-	requestOf = regexp.MustCompile(`\bRequestId: ([0-9a-f-]{36})\b`)
+	requestOf = pattern.New(`\bRequestId: ([0-9a-f-]{36})\b`)
 	// endedLine is Lambda's line about an invocation that it ended.
-	endedLine = regexp.MustCompile(`^\S+ ([0-9a-f-]{36}) (Task timed out after |Process exited|Error: )`)
+	endedLine = pattern.New(`^\S+ ([0-9a-f-]{36}) (Task timed out after |Process exited|Error: )`)
 )
 
 // Parse reads a line of a function's log. at is the time at which it was stored, for lines

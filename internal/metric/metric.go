@@ -8,11 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Limits of declarations.
@@ -49,7 +49,7 @@ type Definition struct {
 var Reserved = []string{"events", "summary", "users"}
 
 var (
-	name = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+	name = pattern.New(`^[a-z][a-z0-9_]{0,39}$`)
 )
 
 // CheckName checks a metric's name.

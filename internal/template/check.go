@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // attributes lists the Fn::GetAtt attributes of the types that this package uses.
@@ -129,7 +130,7 @@ func (c *checker) getAtt(where, id, attribute string) {
 }
 
 // placeholder is ${Name} or ${Resource.Attribute}, but not the literal ${!Name}.
-var placeholder = regexp.MustCompile(`\$\{([^!}][^}]*)\}`)
+var placeholder = pattern.New(`\$\{([^!}][^}]*)\}`)
 
 func (c *checker) sub(where string, argument any) {
 	text, own := "", map[string]any{}
@@ -142,7 +143,7 @@ func (c *checker) sub(where string, argument any) {
 			own, _ = argument[1].(map[string]any)
 		}
 	}
-	for _, match := range placeholder.FindAllStringSubmatch(text, -1) {
+	for _, match := range placeholder.Regexp().FindAllStringSubmatch(text, -1) {
 		name := match[1]
 		if _, mine := own[name]; mine {
 			continue

@@ -54,7 +54,7 @@ func references(value any, into map[string]bool) {
 			case key == "Fn::GetAtt" && len(list) == 2:
 				into[fmt.Sprint(list[0])] = true
 			case key == "Fn::Sub":
-				for _, found := range placeholder.FindAllStringSubmatch(fmt.Sprint(item), -1) {
+				for _, found := range placeholder.Regexp().FindAllStringSubmatch(fmt.Sprint(item), -1) {
 					id, _, _ := strings.Cut(found[1], ".")
 					into[id] = true
 				}

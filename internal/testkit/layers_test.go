@@ -52,9 +52,10 @@ func TestLeaves(t *testing.T) {
 		"contract": {}, // environments and settings
 		"decimal":  {},
 		"emf":      {"contract"},
-		"event":    {},
+		"event":    {"pattern"},
 		"failure":  {},
-		"metric":   {"decimal", "event"},
+		"metric":   {"decimal", "event", "pattern"},
+		"pattern":  {},
 		"pause":    {},
 		// One parser of a stack's template body, for deploy and cli.
 		"stacktemplate": {},
@@ -89,7 +90,7 @@ func TestDeployPackages(t *testing.T) {
 // TestFunctionImports checks that a function imports only contracts and stores,
 // and that its bootstrap adds only lambdarun and sqlrun.
 func TestFunctionImports(t *testing.T) {
-	handler := []string{"analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "metric", "pause", "warehouse"}
+	handler := []string{"analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "invocation", "metric", "pattern", "pause", "warehouse"}
 	bootstrap := append(slices.Clone(handler), "lambdarun", "sqlrun")
 	for _, f := range contract.Functions() {
 		folder := module + "functions/" + f.Name

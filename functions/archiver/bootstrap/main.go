@@ -9,6 +9,7 @@ import (
 	"github.com/streamctl/streamctl/functions/archiver"
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/lambdarun"
 )
 
@@ -21,5 +22,5 @@ func open(env contract.Archiver, r lambdarun.Runtime) (lambda.Handler, error) {
 		Objects: archive.Writer{API: archive.NewClient(r.AWS, r.Getenv), Bucket: env.Bucket},
 		Metrics: r.Metrics, Log: r.Log,
 	})
-	return lambdarun.Timed(lambdarun.Stream(h.Handle), r.Metrics), nil
+	return invocation.Timed(invocation.Stream(h.Handle), r.Metrics), nil
 }

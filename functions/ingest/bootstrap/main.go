@@ -8,6 +8,7 @@ import (
 
 	"github.com/streamctl/streamctl/functions/ingest"
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/lambdarun"
 )
 
@@ -17,5 +18,5 @@ func main() {
 
 func open(env contract.Ingest, r lambdarun.Runtime) (lambda.Handler, error) {
 	h := ingest.New(env, ingest.Deps{Stream: ingest.NewStream(r.AWS, r.Getenv), Metrics: r.Metrics, Log: r.Log})
-	return lambdarun.Timed(h.Handle, r.Metrics), nil
+	return invocation.Timed(invocation.JSON(h.Handle), r.Metrics), nil
 }

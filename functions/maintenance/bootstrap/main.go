@@ -11,6 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -35,5 +36,5 @@ func open(env contract.Maintenance, r lambdarun.Runtime) (lambda.Handler, error)
 		},
 		Metrics: r.Metrics, Log: r.Log,
 	})
-	return lambdarun.Timed(h.Do, r.Metrics), nil
+	return invocation.Timed(invocation.JSON(h.Do), r.Metrics), nil
 }

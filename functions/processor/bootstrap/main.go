@@ -11,6 +11,7 @@ import (
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -27,5 +28,5 @@ func open(env contract.Processor, r lambdarun.Runtime) (lambda.Handler, error) {
 		Objects:   archive.Writer{API: archive.NewClient(r.AWS, r.Getenv), Bucket: env.Bucket},
 		Metrics:   r.Metrics, Log: r.Log,
 	})
-	return lambdarun.Timed(lambdarun.Stream(h.Handle), r.Metrics), nil
+	return invocation.Timed(invocation.Stream(h.Handle), r.Metrics), nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/streamctl/streamctl/functions/query"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/lambdarun"
 	"github.com/streamctl/streamctl/internal/sqlrun"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -32,6 +33,6 @@ func open(env contract.Query, r lambdarun.Runtime) (lambda.Handler, error) {
 	sql := env.Database
 	sql.User = contract.RoleSQL
 	connect := warehouse.Environment{Database: sql, AWS: r.AWS, Getenv: r.Getenv}.Open().Connect
-	server := query.Server{API: lambdarun.Timed(h.Handle, r.Metrics), SQL: &sqlrun.Runner{Connect: connect, Log: r.Log}}
+	server := query.Server{API: invocation.Timed(invocation.JSON(h.Handle), r.Metrics), SQL: &sqlrun.Runner{Connect: connect, Log: r.Log}}
 	return lambda.NewHandler(server.Serve), nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/pattern"
 	"github.com/streamctl/streamctl/internal/s3key"
 )
 
@@ -31,7 +31,7 @@ const (
 )
 
 // templateKey matches their keys. Other users of the bucket keep their objects.
-var templateKey = regexp.MustCompile(`^` + templateFolder + `[0-9a-f]{64}\.yaml$`)
+var templateKey = pattern.New(`^` + templateFolder + `[0-9a-f]{64}\.yaml$`)
 
 // Pruned counts the objects that a prune found.
 type Pruned struct {

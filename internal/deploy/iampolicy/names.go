@@ -2,9 +2,10 @@ package iampolicy
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Types whose generated names are in resource patterns.
@@ -52,7 +53,7 @@ func shortened(stack, resourceType string, resources map[string]string) []string
 }
 
 // repeatedHyphens matches the hyphens that CloudFormation reduces to one.
-var repeatedHyphens = regexp.MustCompile(`-{2,}`)
+var repeatedHyphens = pattern.New(`-{2,}`)
 
 // suffixLength is the length of the random text at the end of a generated name, with its
 // hyphen.
@@ -64,7 +65,7 @@ const suffixLength = 13
 // Repeated hyphens become one. AWS does not document the rule; its library for resource
 // handlers has it (generateResourceIdentifier), and names of real resources agree.
 func generatedPrefix(stack, logicalID string, limit int) string {
-	stack = repeatedHyphens.ReplaceAllString(stack, "-")
+	stack = repeatedHyphens.Regexp().ReplaceAllString(stack, "-")
 	room := limit - suffixLength - 1
 	if len(stack)+len(logicalID) > room {
 		half := room / 2

@@ -3,13 +3,13 @@ package stack
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
 
 	"github.com/streamctl/streamctl/internal/failure"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Code is the error code of a response from AWS, empty for any other error.
@@ -38,12 +38,12 @@ func message(err error) string {
 
 // The messages without a code of their own. Nothing else compares texts.
 var (
-	stackMissing = regexp.MustCompile(`^Stack (with id )?\[?.+\]? does not exist$`)
-	noChanges    = regexp.MustCompile(`didn't contain changes|No updates are to be performed`)
-	tooLate      = regexp.MustCompile(`cannot be called from current stack status`)
-	networkInUse = regexp.MustCompile(`dependent object|has dependencies|DependencyViolation|currently in use|network interface`)
-	resourceBusy = regexp.MustCompile(`InvalidDBInstanceState|InvalidReplicationGroupState|InvalidCacheClusterState|InvalidUserGroupState|ResourceInUseException|ResourceConflictException|OperationAborted|not in (the )?available state|operation is in progress`)
-	bucketFull   = regexp.MustCompile(`BucketNotEmpty|bucket you tried to delete is not empty`)
+	stackMissing = pattern.New(`^Stack (with id )?\[?.+\]? does not exist$`)
+	noChanges    = pattern.New(`didn't contain changes|No updates are to be performed`)
+	tooLate      = pattern.New(`cannot be called from current stack status`)
+	networkInUse = pattern.New(`dependent object|has dependencies|DependencyViolation|currently in use|network interface`)
+	resourceBusy = pattern.New(`InvalidDBInstanceState|InvalidReplicationGroupState|InvalidCacheClusterState|InvalidUserGroupState|ResourceInUseException|ResourceConflictException|OperationAborted|not in (the )?available state|operation is in progress`)
+	bucketFull   = pattern.New(`BucketNotEmpty|bucket you tried to delete is not empty`)
 )
 
 func isStackMissing(err error) bool {

@@ -1,14 +1,14 @@
 package stack
 
-import "regexp"
+import "github.com/streamctl/streamctl/internal/pattern"
 
 // hint is advice for the messages that match a pattern.
 type hint struct {
-	says *regexp.Regexp
+	says *pattern.Pattern
 	do   string
 }
 
-func when(pattern, do string) hint { return hint{regexp.MustCompile(`(?i)` + pattern), do} }
+func when(says, do string) hint { return hint{pattern.New(`(?i)` + says), do} }
 
 // hints are for the messages that people meet most, the more particular first.
 var hints = []hint{

@@ -2,8 +2,9 @@ package stack
 
 import (
 	"context"
-	"regexp"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Creation is the history of a stack's create, read from its events.
@@ -17,7 +18,7 @@ type Creation struct {
 }
 
 // deployToken matches the request tokens of this program's creates and updates.
-var deployToken = regexp.MustCompile(`^deploy-[0-9a-f]{16}-`)
+var deployToken = pattern.New(`^deploy-[0-9a-f]{16}-`)
 
 // Own reports whether this program began the create.
 func (c Creation) Own() bool { return deployToken.MatchString(c.Token) }

@@ -119,7 +119,7 @@ func TestEveryInvocationIsTimed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if timed := strings.Contains(string(text), "lambdarun.Timed("); timed != (f.Name != contract.FuncSchema) {
+		if timed := strings.Contains(string(text), "invocation.Timed("); timed != (f.Name != contract.FuncSchema) {
 			t.Errorf("%s: timed is %t", f.Name, timed)
 		}
 	}

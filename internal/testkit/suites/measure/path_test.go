@@ -22,7 +22,7 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
-	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/metric"
 	testpostgres "github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	testredis "github.com/streamctl/streamctl/internal/testkit/servers/redis"
@@ -134,7 +134,7 @@ func (s site) invocation(b *testing.B) func(batch) time.Duration {
 		Warehouse: s.database.As(b, contract.RoleLoader), Cache: cache.New(s.redis, time.Now), Objects: noObjects{},
 		Metrics: &emf.Writer{Out: io.Discard, Stack: "bench"}, Log: slog.New(slog.DiscardHandler),
 	})
-	handler := lambdarun.Stream(h.Handle)
+	handler := invocation.Stream(h.Handle)
 	return func(in batch) time.Duration {
 		begun := time.Now()
 		answer, err := handler.Invoke(b.Context(), in.payload)

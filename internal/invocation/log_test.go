@@ -1,4 +1,4 @@
-package lambdarun_test
+package invocation_test
 
 import (
 	"bytes"
@@ -8,13 +8,13 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/invocation"
 )
 
 // TestRequestID adds the invocation's id to the lines with its context.
 func TestRequestID(t *testing.T) {
 	var out bytes.Buffer
-	log := slog.New(lambdarun.WithRequestID(slog.NewTextHandler(&out, nil))).With("stack", "s")
+	log := slog.New(invocation.WithRequestID(slog.NewTextHandler(&out, nil))).With("stack", "s")
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "r1"})
 	log.WarnContext(ctx, "inside", "n", 1)
 	log.WarnContext(t.Context(), "outside")

@@ -1,4 +1,4 @@
-package lambdarun_test
+package invocation_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/streamctl/streamctl/internal/emf"
-	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
@@ -38,9 +38,9 @@ func TestTimed(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				var m metrics
-				h := lambdarun.Timed(func(ctx context.Context, in string) (string, error) {
+				h := invocation.Timed(invocation.JSON(func(ctx context.Context, in string) (string, error) {
 					return in + "!", errors.Join(tt.fails, pause.For(ctx, tt.takes))
-				}, &m)
+				}), &m)
 				response, err := h.Invoke(ctx, []byte(`"hello"`))
 				if !errors.Is(err, tt.fails) || tt.fails == nil && string(response) != `"hello!"` {
 					t.Errorf("returned %s, %v", response, err)
@@ -55,7 +55,7 @@ func TestTimed(t *testing.T) {
 
 func TestTimedWithoutDeadline(t *testing.T) {
 	var m metrics
-	h := lambdarun.Timed(func(context.Context) error { return nil }, &m)
+	h := invocation.Timed(invocation.JSON(func(context.Context, struct{}) (any, error) { return nil, nil }), &m)
 	if _, err := h.Invoke(t.Context(), []byte(`{}`)); err != nil || len(m.got) > 0 {
 		t.Errorf("%v, %v", err, m.got)
 	}

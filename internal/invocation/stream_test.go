@@ -1,4 +1,4 @@
-package lambdarun_test
+package invocation_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/streamctl/streamctl/internal/lambdarun"
+	"github.com/streamctl/streamctl/internal/invocation"
 )
 
 // TestStreamReadsWhatLambdaReads compares Stream with the library's handler.
@@ -43,7 +43,7 @@ func TestStreamReadsWhatLambdaReads(t *testing.T) {
 				seen = append(seen, batch)
 				return tt.resp, tt.err
 			}
-			ours, ourErr := lambdarun.Stream(handle).Invoke(t.Context(), []byte(tt.payload))
+			ours, ourErr := invocation.Stream(handle).Invoke(t.Context(), []byte(tt.payload))
 			theirs, theirErr := lambda.NewHandler(handle).Invoke(t.Context(), []byte(tt.payload))
 			if (ourErr == nil) != (theirErr == nil) || tt.err != nil && !errors.Is(ourErr, tt.err) {
 				t.Errorf("error %v, the library's %v", ourErr, theirErr)

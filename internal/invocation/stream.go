@@ -1,17 +1,16 @@
-package lambdarun
+package invocation
 
 import (
 	"context"
 	"fmt"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/go-json-experiment/json"
 )
 
 // Stream returns a handler for batches of a stream. It decodes them in a third
 // of the time that Lambda's own decoder needs: a batch has megabytes.
-func Stream(handle func(context.Context, events.KinesisEvent) (events.KinesisEventResponse, error)) lambda.Handler {
+func Stream(handle func(context.Context, events.KinesisEvent) (events.KinesisEventResponse, error)) Handler {
 	return stream(handle)
 }
 

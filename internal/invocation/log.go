@@ -1,4 +1,4 @@
-package lambdarun
+package invocation
 
 import (
 	"context"
