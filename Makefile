@@ -19,7 +19,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: ## run the platform on this machine, with generated traffic and a dashboard
-	@began=$$(date +%s); scripts/setup local && $(MAKE) --no-print-directory build && DEMO_BEGAN=$$began $(GO) run ./internal/testkit/suites/demolocal
+	@GO="$(GO)" scripts/demo
 
 demo-deploy: setup ## deploy a stack to a stand-in for AWS, send an event, find it, destroy the stack
 	$(ENVIRONMENT) $(GO) run ./internal/testkit/suites/demo

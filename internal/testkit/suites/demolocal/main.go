@@ -1,34 +1,47 @@
-// Command demolocal shows the platform on this machine with the real program:
-// it starts it, sends generated traffic, and queries the metrics. On a terminal
-// it runs until Ctrl-C; otherwise it ends. It keeps no data.
+// Command demolocal shows the platform on this machine: it runs it with generated
+// traffic, compiles the command line meanwhile, and then sends and queries with that. On a
+// terminal it runs until Ctrl-C; otherwise it ends. It keeps no data.
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/send"
+	"github.com/streamctl/streamctl/internal/traffic"
 )
 
-// patience is how long to wait for the first event on the dashboard.
-const patience = 60 * time.Second
+const (
+	// patience is how long to wait for the first event on the dashboard.
+	patience = 60 * time.Second
+	// drainTime bounds the wait for accepted events at the end.
+	drainTime = 2 * time.Minute
+	variables = "testdata/variables/shop.yaml"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	d := &demo{out: os.Stdout, program: filepath.Join("bin", "streamctl"), stay: term.IsTerminal(int(os.Stdout.Fd())), began: began()}
+	d := &demo{out: os.Stdout, log: os.Stderr, program: filepath.Join("bin", "streamctl"), compiler: cmp.Or(os.Getenv("GO"), "go"), stay: term.IsTerminal(int(os.Stdout.Fd())), began: began()}
 	if err := d.run(ctx); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
@@ -46,35 +59,33 @@ func began() time.Time {
 }
 
 type demo struct {
-	out     io.Writer
-	program string
-	stay    bool
-	began   time.Time
-	where   struct{ API, Dashboard string }
+	out, log          io.Writer
+	program, compiler string
+	stay              bool
+	began             time.Time
+	where             local.Info
 }
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, "\n# "+format+"\n", args...) }
 
 func (d *demo) run(ctx context.Context) (err error) {
 	d.say("Starting the whole platform on 127.0.0.1: the deployed functions, a stream, PostgreSQL, Redis and an archive")
+	fmt.Fprintf(d.out, "$ streamctl local --ephemeral --variables %s\n", variables)
 	platform, err := d.start(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.end(platform)) }()
-	d.say("Sending events of a shop's users")
-	fmt.Fprintf(d.out, "$ streamctl send --url %s --rate 200 --for 8s --seed 1 --verify\n", d.where.API)
-	traffic := d.streamctl(ctx, "send", "--url", d.where.API, "--rate", "200", "--for", "8s", "--seed", "1", "--verify")
-	if err := traffic.Start(); err != nil {
+	defer func() { err = errors.Join(err, d.end(ctx, platform)) }()
+	fmt.Fprintf(d.out, "Dashboard  %s\nAPI        %s\n", d.where.Dashboard, d.where.API)
+	if err := d.compile(ctx); err != nil {
 		return err
 	}
-	seen := d.firstEvent(ctx)
-	if err := errors.Join(seen, traffic.Wait()); err != nil {
+	d.say("Sending events of a shop's users")
+	if err := d.streamctl(ctx, "send", "--url", d.where.API, "--rate", "200", "--for", "8s", "--seed", "1", "--verify"); err != nil {
 		return err
 	}
 	for _, args := range [][]string{{"query", "summary"}, {"query", "events"}, {"query", "revenue"}} {
-		fmt.Fprintf(d.out, "\n$ streamctl %s %s --url %s\n", args[0], args[1], d.where.API)
-		if err := d.streamctl(ctx, append(args, "--url", d.where.API)...).Run(); err != nil {
+		if err := d.streamctl(ctx, append(args, "--url", d.where.API)...); err != nil {
 			return err
 		}
 	}
@@ -83,56 +94,88 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return nil
 	}
 	d.say("Open %s to watch the traffic, which continues until Ctrl-C.", d.where.Dashboard)
-	return d.streamctl(ctx, "send", "--url", d.where.API, "--rate", "50", "--for", "24h", "--rejects", os.DevNull).Run()
+	return d.streamctl(ctx, "send", "--url", d.where.API, "--rate", "50", "--for", "24h", "--rejects", os.DevNull)
 }
 
-// streamctl returns a command of the program that an interrupt ends.
-func (d *demo) streamctl(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, d.program, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.Stdout, cmd.Stderr = d.out, os.Stderr
-	return cmd
-}
-
-// start starts the platform and waits until it prints its addresses.
-func (d *demo) start(ctx context.Context) (*exec.Cmd, error) {
-	const variables = "testdata/variables/shop.yaml"
-	fmt.Fprintf(d.out, "$ streamctl local --ephemeral --variables %s\n", variables)
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), d.program, "local", "--ephemeral", "--port", "0", "--dashboard-port", "0", "--variables", variables, "-o", "json")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // forward Ctrl-C only after the traffic has ended
-	answer, err := cmd.StdoutPipe()
+// start starts the platform. Its errors go to the log.
+func (d *demo) start(ctx context.Context) (*local.Platform, error) {
+	file, err := os.Open(variables)
+	if err != nil {
+		return nil, fmt.Errorf("open the demo's variables: %w", err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	v, err := config.Load(file, variables, config.Development)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.CreateTemp("", "streamctl-demo-*.log")
+	dir, err := os.MkdirTemp("", "streamctl-demo-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("create a data folder: %w", err)
 	}
-	if err := os.Remove(log.Name()); err != nil { // it disappears with the process
-		return nil, err
+	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelError}))
+	platform, err := local.Start(ctx, local.Options{Variables: v, Dir: dir, Ephemeral: true, Addr: "127.0.0.1:0", DashboardAddr: "127.0.0.1:0", Version: "(demo)", Log: log})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the platform: %w", err), os.RemoveAll(dir))
 	}
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	if err := json.NewDecoder(answer).Decode(&d.where); err != nil {
-		text := make([]byte, 64<<10)
-		n, _ := log.ReadAt(text, 0) // as much as is available
-		return nil, fmt.Errorf("start the platform: %w\n%s", errors.Join(err, d.end(cmd)), text[:n])
-	}
-	fmt.Fprintf(d.out, "Dashboard  %s\nAPI        %s\n", d.where.Dashboard, d.where.API)
-	return cmd, nil
+	d.where = platform.Info()
+	return platform, nil
 }
 
-// end interrupts the platform and waits until it has ended.
-func (d *demo) end(platform *exec.Cmd) error {
-	if err := platform.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	if err := platform.Wait(); err != nil {
+// end stops the platform after it has loaded and archived what it accepted.
+func (d *demo) end(ctx context.Context, platform *local.Platform) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := platform.Stop(ctx); err != nil {
 		return fmt.Errorf("stop the platform: %w", err)
 	}
 	return nil
+}
+
+// compile compiles the command line while the platform receives events.
+func (d *demo) compile(ctx context.Context) error {
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	sent := make(chan error, 1)
+	go func() { sent <- d.trickle(sending) }()
+	if err := d.firstEvent(ctx); err != nil {
+		return err
+	}
+	d.say("Compiling the command line; meanwhile a few events per second arrive")
+	build := exec.CommandContext(ctx, d.compiler, "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", d.program, "./cmd/streamctl")
+	build.Stdout, build.Stderr = d.log, d.log
+	err := build.Run()
+	stop()
+	return errors.Join(err, <-sent)
+}
+
+// trickle sends a few events per second until ctx ends.
+func (d *demo) trickle(ctx context.Context) error {
+	source, err := traffic.New(traffic.Options{Profile: "shop", Users: 100, Seed: 2})
+	if err != nil {
+		return fmt.Errorf("generate events: %w", err)
+	}
+	client := &api.Client{Endpoint: d.where.API, HTTP: http.DefaultClient}
+	if _, err := send.Run(ctx, source, send.Options{Client: client, Batch: 20, Linger: 100 * time.Millisecond, Concurrency: 1, Rate: 20, RetryFor: patience, Rejects: dropped{}}); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("send the first events: %w", err)
+	}
+	return nil
+}
+
+// dropped drops the generated events that an interrupt left unsent.
+type dropped struct{}
+
+func (dropped) Bad(_ int, text []byte, reason string) error {
+	return fmt.Errorf("the API rejected %s: %s", text, reason)
+}
+func (dropped) Unsent(send.Item) error { return nil }
+
+// streamctl prints and runs a command of the program; an interrupt ends it.
+func (d *demo) streamctl(ctx context.Context, args ...string) error {
+	fmt.Fprintf(d.out, "\n$ streamctl %s\n", strings.Join(args, " "))
+	cmd := exec.CommandContext(ctx, d.program, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stdout, cmd.Stderr = d.out, d.log
+	return cmd.Run()
 }
 
 // firstEvent waits until the dashboard shows an event.
