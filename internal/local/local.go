@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -128,6 +129,9 @@ func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
 // the start only; call Stop to end the platform. If Start fails, it stops
 // everything it has started.
 func Start(ctx context.Context, o Options) (_ *Platform, err error) {
+	if err := checkSystem(runtime.GOOS); err != nil {
+		return nil, err
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/streamctl/streamctl/internal/local/daemon"
 	"github.com/streamctl/streamctl/internal/local/logfile"
@@ -248,9 +247,9 @@ func device(path string) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("empty data folder: %w", err)
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
+	number, ok := daemon.Device(info)
 	if !ok {
 		return 0, fmt.Errorf("empty data folder: %s: unknown file system", path)
 	}
-	return uint64(st.Dev), nil //nolint:unconvert // its type differs between systems
+	return number, nil
 }

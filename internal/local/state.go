@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"github.com/streamctl/streamctl/internal/local/daemon"
 	"github.com/streamctl/streamctl/internal/local/pgserver"
@@ -96,11 +95,11 @@ func openState(dir string) (*state, error) {
 }
 
 func lockDir(dir string) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR|daemon.NoFollow, 0o600)
 	if err != nil {
 		return nil, &FolderError{Dir: dir, What: err.Error(), Fix: "set --data-dir to a folder that you can write to"}
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := daemon.Lock(lock); err != nil {
 		err := &FolderError{Dir: dir, What: "another streamctl process is using it", Fix: "stop that process, or set --data-dir to another folder"}
 		return nil, errors.Join(err, lock.Close())
 	}

@@ -110,7 +110,7 @@ func openForPassing(dir string) error {
 	if err != nil {
 		return err
 	}
-	if uid, _ := owner(info); uid != os.Geteuid() {
+	if uid, _ := Owner(info); uid != os.Geteuid() {
 		return fmt.Errorf("%s belongs to user %d", dir, uid)
 	}
 	return d.Chmod(info.Mode().Perm() | 0o011)

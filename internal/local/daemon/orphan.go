@@ -49,7 +49,7 @@ func EndOrphan(ctx context.Context, path string) error {
 			return nil //nolint:nilerr // it has ended
 		}
 		if !signaled {
-			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+			if err := Signal(pid, syscall.SIGTERM); err != nil {
 				return fmt.Errorf("stop the server of an earlier start: %w", err)
 			}
 		}

@@ -31,7 +31,7 @@ func OwnDir(dir string, a *Account) error {
 	if err != nil {
 		return fmt.Errorf("check folder: %w", err)
 	}
-	uid, _ := owner(info)
+	uid, _ := Owner(info)
 	if uid != os.Geteuid() && (a == nil || uid != a.UID) {
 		return &OwnerError{Path: dir, UID: uid}
 	}
@@ -75,7 +75,7 @@ func (e *KindError) Hint() string {
 
 // openDir opens a folder and rejects symbolic links.
 func openDir(dir string) (*os.File, error) {
-	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_DIRECTORY, 0)
+	d, err := os.OpenFile(dir, os.O_RDONLY|NoFollow|onlyFolder, 0)
 	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, &KindError{Path: dir, Kind: "a link or a file, not a folder"}
 	}
@@ -97,7 +97,7 @@ func CheckDir(dir string, a *Account) error {
 	if err != nil {
 		return fmt.Errorf("check folder: %w", err)
 	}
-	if uid, _ := owner(info); uid != os.Geteuid() && uid != a.ID() {
+	if uid, _ := Owner(info); uid != os.Geteuid() && uid != a.ID() {
 		return &OwnerError{Path: dir, UID: uid}
 	}
 	return nil
@@ -110,7 +110,7 @@ func CreateFile(path string) (*os.File, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|NoFollow, 0o600)
 }
 
 // WriteFile replaces a file in one of the caller's folders: mode 0600, or, with
@@ -170,7 +170,7 @@ func AppendFile(path string) (*os.File, error) {
 }
 
 func openOwn(path string, flags int, a *Account) (*os.File, error) {
-	f, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	f, err := os.OpenFile(path, flags|NoFollow|syscall.O_NONBLOCK, 0o600)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, &KindError{Path: path, Kind: "a symbolic link"}
 	}
@@ -189,7 +189,7 @@ func checkFile(f *os.File, path string, a *Account) error {
 	if err != nil {
 		return err
 	}
-	uid, links := owner(info)
+	uid, links := Owner(info)
 	switch {
 	case !info.Mode().IsRegular():
 		return &KindError{Path: path, Kind: "not a file"}

@@ -36,7 +36,7 @@ func Using(_ context.Context, dir string, a *Account) (map[int]string, error) {
 		if err != nil {
 			continue
 		}
-		if uid, _ := owner(info); uid != a.ID() {
+		if uid, _ := Owner(info); uid != a.ID() {
 			continue
 		}
 		cwd, _ := os.Readlink(filepath.Join(at, "cwd"))

@@ -111,7 +111,7 @@ func (c cluster) endOrphans(ctx context.Context) error {
 				continue
 			}
 			signaled[pid] = true
-			if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			if err := daemon.Signal(pid, signal); err != nil {
 				return fmt.Errorf("stop the server of an earlier start: %w", err)
 			}
 		}
