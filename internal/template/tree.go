@@ -3,10 +3,14 @@ package template
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // tree is a part of a template as decoded JSON.
@@ -23,51 +27,80 @@ func toTree(value any) (any, error) {
 }
 
 func parseTree(text []byte) (any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(text))
+	value, err := readTree(decoder)
+	if err != nil {
 		return nil, err
 	}
-	return unmark(value)
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("text after a JSON value")
+	}
+	return value, nil
 }
 
-func unmark(value any) (any, error) {
-	switch value := value.(type) {
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(value)) {
-			if strings.Contains(key, mark) {
-				return nil, fmt.Errorf("a map key is an intrinsic")
-			}
-			item, err := unmark(value[key])
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", key, err)
-			}
-			value[key] = item
-		}
-		return value, nil
-	case []any:
-		for i, item := range value {
-			item, err := unmark(item)
-			if err != nil {
-				return nil, fmt.Errorf("item %d: %w", i, err)
-			}
-			value[i] = item
-		}
-		return value, nil
-	case string:
-		if !strings.Contains(value, mark) {
-			return value, nil
-		}
-		text := strings.TrimPrefix(value, mark)
-		inner, err := parseTree([]byte(text))
-		if !isMarked(value) || err != nil || !json.Valid([]byte(text)) {
-			return nil, fmt.Errorf("an intrinsic was concatenated with text: use Sub or Join")
-		}
-		return inner, nil
-	default:
-		return value, nil
+func readTree(d *jsontext.Decoder) (any, error) {
+	token, err := d.ReadToken()
+	if err != nil {
+		return nil, err
 	}
+	switch token.Kind() {
+	case '{':
+		return readMap(d)
+	case '[':
+		return readList(d)
+	case '"':
+		return unmark(token.String())
+	case '0':
+		return json.Number(token.String()), nil
+	case 'n':
+		return nil, nil
+	default:
+		return token.Bool(), nil
+	}
+}
+
+func readMap(d *jsontext.Decoder) (any, error) {
+	out := tree{}
+	for d.PeekKind() != '}' {
+		token, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		key := token.String()
+		if strings.Contains(key, mark) {
+			return nil, fmt.Errorf("a map key is an intrinsic")
+		}
+		if out[key], err = readTree(d); err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	_, err := d.ReadToken()
+	return out, err
+}
+
+func readList(d *jsontext.Decoder) (any, error) {
+	out := []any{}
+	for d.PeekKind() != ']' {
+		item, err := readTree(d)
+		if err != nil {
+			return nil, fmt.Errorf("item %d: %w", len(out), err)
+		}
+		out = append(out, item)
+	}
+	_, err := d.ReadToken()
+	return out, err
+}
+
+// unmark returns the intrinsic of a marked string, and any other string itself.
+func unmark(text string) (any, error) {
+	if !strings.Contains(text, mark) {
+		return text, nil
+	}
+	inner, err := parseTree([]byte(strings.TrimPrefix(text, mark)))
+	if !isMarked(text) || err != nil {
+		return nil, fmt.Errorf("an intrinsic was concatenated with text: use Sub or Join")
+	}
+	return inner, nil
 }
 
 // sections returns the template's parts in metricRef order.

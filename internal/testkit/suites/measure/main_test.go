@@ -87,7 +87,7 @@ func run(b *testing.B, dir string, args ...string) usage {
 }
 
 // build compiles a program like a release.
-func build(b *testing.B, path, dir, target string) {
+func build(b testing.TB, path, dir, target string) {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", path, target)
 	cmd.Dir = dir
