@@ -67,6 +67,7 @@ func TestExitCodes(t *testing.T) {
 		"local: port taken":              {&local.PortError{Flag: "--port"}, 1},
 		"local: damage":                  {&local.DamageError{}, 1},
 		"local: folder":                  {&local.FolderError{}, 1},
+		"local: system":                  {&local.SystemError{}, 1},
 		"local: superuser":               {&local.SuperuserError{}, 1},
 		"local: records unread":          {&local.UnreadError{}, 1},
 		"local: no program":              {&daemon.NotFoundError{}, 1},
