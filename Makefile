@@ -43,11 +43,11 @@ race: setup ## run all tests with the race detector
 fuzz: ## run each fuzz target for FUZZTIME (default: 60s)
 	@GO="$(GO)" scripts/fuzz
 
-build: ## build bin/streamctl
-	$(GO) build -trimpath -tags lambda.norpc -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
+build: ## build bin/streamctl, linked statically
+	CGO_ENABLED=0 $(GO) build -trimpath -tags lambda.norpc -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
 
 golden: ## rewrite the golden files
-	$(GO) test ./internal/template ./internal/cli -run 'Golden|TestScripts' -update
+	$(GO) test ./internal/config ./internal/template ./internal/cli -run 'Golden|TestScripts' -update
 
 bench: setup ## measure starts, memory, sizes and throughput, and compare them with the targets
 	$(GO) test -run '^$$' -bench 'Zips|Init|Render' -benchtime 21x -timeout 10m ./internal/testkit/suites/measure
@@ -68,8 +68,8 @@ scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) dur
 	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -v -count=1 -timeout 30m -run 'WhileWritten|TestEmpty' ./internal/deploy/...
 	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 60m ./internal/testkit/suites/measure
 
-release: ## build dist/streamctl with the functions inside
-	scripts/release
+release: ## build dist/: archives and packages for all platforms, with the functions inside; publish nothing
+	@GO="$(GO)" scripts/release
 
 setup: ## install missing tools of the demo and the tests
 	@scripts/setup

@@ -71,6 +71,9 @@ func verbs() []verb {
 	}
 }
 
+// Command returns the commands, for the man pages of a release.
+func (a *App) Command() *cobra.Command { return a.command() }
+
 func (a *App) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "streamctl",

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestReleasedVersion checks that .goreleaser.yaml sets the linker's values by names
+// that exist: the linker ignores an unknown one.
+func TestReleasedVersion(t *testing.T) {
+	text, err := os.ReadFile("../../.goreleaser.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"releaseVersion", "releaseCommit", "releaseDate"} {
+		if !strings.Contains(string(text), "-X github.com/streamctl/streamctl/internal/cli."+name+"=") {
+			t.Errorf(".goreleaser.yaml does not set %s", name)
+		}
+	}
+	releaseVersion, releaseCommit, releaseDate = "1.2.3", "0123abc", "2026-01-02T03:04:05Z"
+	t.Cleanup(func() { releaseVersion, releaseCommit, releaseDate = "", "", "" })
+	var out strings.Builder
+	app := App{Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" }}
+	if code := app.Run(t.Context(), []string{"version"}); code != 0 || !strings.HasPrefix(out.String(), "streamctl 1.2.3 (commit 0123abc of 2026-01-02T03:04:05Z, go1.") {
+		t.Errorf("exit code %d: %s", code, out.String())
+	}
+	out.Reset()
+	if code := app.Run(t.Context(), []string{"version", "-o", "json"}); code != 0 || !strings.Contains(out.String(), `"commit": "0123abc",
+  "date": "2026-01-02T03:04:05Z",`) {
+		t.Errorf("exit code %d: %s", code, out.String())
+	}
+}
+
+// TestNoGeneratorInTheProgram checks that the program contains no library that only
+// generators and tests use.
+func TestNoGeneratorInTheProgram(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/streamctl")
+	cmd.Dir = filepath.Join("..", "..")
+	deps, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, banned := range []string{"github.com/spf13/cobra/doc", "github.com/santhosh-tekuri/jsonschema", "github.com/aws/aws-lambda-go/lambda\n", "go/parser"} {
+		if strings.Contains(string(deps), banned) {
+			t.Errorf("the program imports %s", banned)
+		}
+	}
+}
