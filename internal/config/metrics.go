@@ -11,6 +11,9 @@ import (
 
 // metrics checks the declared metrics.
 func (v Variables) metrics(r *rules) {
+	r.limits("Metrics", limit{items: metric.MaxDefinitions})
+	r.limits("Metrics[].Name", limit{pattern: metric.NamePattern})
+	r.limits("Metrics[].By", limit{items: metric.MaxBy})
 	if len(v.Metrics) > metric.MaxDefinitions {
 		r.add("Metrics", "%d metrics: want at most %d", len(v.Metrics), metric.MaxDefinitions)
 	}
@@ -40,6 +43,7 @@ const (
 
 // eventTypes checks the event types with a reserved place.
 func (v Variables) eventTypes(r *rules) {
+	r.limits("EventTypes", limit{items: MaxEventTypes})
 	text, err := contract.EncodeEventTypes(v.EventTypes)
 	switch {
 	case err != nil:

@@ -22,9 +22,7 @@ func (v Variables) options(r *rules) {
 	v.archiveOptions(r)
 	v.apiOptions(r)
 	v.functionOptions(r)
-	if v.PermissionsBoundaryArn != "" && !arnPattern("iam", "policy/.+").MatchString(v.PermissionsBoundaryArn) {
-		r.add("PermissionsBoundaryArn", "%q: want a policy's ARN such as arn:aws:iam::123456789012:policy/boundary", v.PermissionsBoundaryArn)
-	}
+	r.optional("PermissionsBoundaryArn", v.PermissionsBoundaryArn, arnPattern("iam", "policy/.+"), "a policy's ARN such as arn:aws:iam::123456789012:policy/boundary")
 }
 
 func (v Variables) archiveOptions(r *rules) {
@@ -35,6 +33,7 @@ func (v Variables) archiveOptions(r *rules) {
 	}{{"StandardIA", t.StandardIA, 30}, {"GlacierIR", t.GlacierIR, 30}, {"DeepArchive", t.DeepArchive, 90}}
 	before := 0
 	for i, step := range ladder {
+		r.limits("ArchiveTransitionDays."+step.class, limit{low: 0, high: maxDays})
 		if step.days == 0 {
 			continue
 		}
@@ -51,21 +50,22 @@ func (v Variables) archiveOptions(r *rules) {
 		}
 		before = step.days
 	}
-	if v.ArchiveReplicationBucketArn != "" && !arnPattern("s3", "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").MatchString(v.ArchiveReplicationBucketArn) {
-		r.add("ArchiveReplicationBucketArn", "%q: want a bucket's ARN such as arn:aws:s3:::archive-copy", v.ArchiveReplicationBucketArn)
-	}
+	bucketArn, keyArn := arnPattern("s3", "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"), arnPattern("kms", "key/.+")
+	r.optional("ArchiveReplicationBucketArn", v.ArchiveReplicationBucketArn, bucketArn, "a bucket's ARN such as arn:aws:s3:::archive-copy")
 	if (v.ArchiveReplicationBucketArn == "") != (v.ArchiveReplicationKeyArn == "") {
 		r.add("ArchiveReplicationKeyArn", "%q: want both ArchiveReplicationBucketArn and the key that encrypts the copies there, or neither", v.ArchiveReplicationKeyArn)
-	} else if v.ArchiveReplicationKeyArn != "" && !arnPattern("kms", "key/.+").MatchString(v.ArchiveReplicationKeyArn) {
-		r.add("ArchiveReplicationKeyArn", "%q: want a key's ARN such as arn:aws:kms:eu-west-1:123456789012:key/…", v.ArchiveReplicationKeyArn)
+	} else {
+		r.optional("ArchiveReplicationKeyArn", v.ArchiveReplicationKeyArn, keyArn, "a key's ARN such as arn:aws:kms:eu-west-1:123456789012:key/…")
 	}
+	r.limits("ReplayBuckets[]", limit{pattern: bucketName.String()})
+	r.limits("ReplayKeyArns[]", limit{pattern: keyArn.String()})
 	for _, name := range v.ReplayBuckets {
 		if !bucketName.MatchString(name) {
 			r.add("ReplayBuckets", "%q: want a bucket's name such as old-archive", name)
 		}
 	}
 	for _, arn := range v.ReplayKeyArns {
-		if !arnPattern("kms", "key/.+").MatchString(arn) {
+		if !keyArn.MatchString(arn) {
 			r.add("ReplayKeyArns", "%q: want a key's ARN such as arn:aws:kms:eu-west-1:123456789012:key/…", arn)
 		}
 	}
@@ -79,6 +79,7 @@ var (
 )
 
 func (v Variables) apiOptions(r *rules) {
+	r.limits("CorsAllowedOrigins[]", limit{pattern: `^\*$|` + origin.String()})
 	for _, o := range v.CorsAllowedOrigins {
 		if o != "*" && !origin.MatchString(o) {
 			r.add("CorsAllowedOrigins", "%q: want an origin such as https://www.example.com, without a path, or *", o)
@@ -87,9 +88,12 @@ func (v Variables) apiOptions(r *rules) {
 			r.add("CorsAllowedOrigins", "\"*\": allows every origin; remove the other entries")
 		}
 	}
-	if v.WebAcl != WebAclOwn && v.WebAcl != WebAclNone && !arnPattern("wafv2", "regional/webacl/.+").MatchString(v.WebAcl) {
-		r.add("WebAcl", "%q: want true, false, or a regional web ACL's ARN", v.WebAcl)
-	}
+	webACL := pattern.New("^(" + WebAclOwn + "|" + WebAclNone + ")$|" + arnPattern("wafv2", "regional/webacl/.+").String())
+	r.matches("WebAcl", v.WebAcl, webACL, "true, false, or a regional web ACL's ARN")
+	certificate := arnPattern("acm", "certificate/.+")
+	r.limits("DomainName", limit{pattern: domain.String(), zero: true})
+	r.limits("DomainCertificateArn", limit{pattern: certificate.String(), zero: true})
+	r.limits("DomainHostedZoneId", limit{pattern: hostedZone.String(), zero: true})
 	if v.DomainName == "" {
 		if v.DomainCertificateArn != "" || v.DomainHostedZoneId != "" {
 			r.add("DomainName", "%q: missing, although other keys of the domain are set", v.DomainName)
@@ -97,7 +101,7 @@ func (v Variables) apiOptions(r *rules) {
 		return
 	}
 	r.matches("DomainName", v.DomainName, domain, "a name such as events.example.com")
-	if !arnPattern("acm", "certificate/.+").MatchString(v.DomainCertificateArn) {
+	if !certificate.MatchString(v.DomainCertificateArn) {
 		r.add("DomainCertificateArn", "%q: want the ARN of a certificate of the stack's region for DomainName", v.DomainCertificateArn)
 	}
 	if v.DomainHostedZoneId != "" {
@@ -110,9 +114,7 @@ func (v Variables) functionOptions(r *rules) {
 	for _, name := range sortedKeys(named) {
 		s := named[name]
 		key := "Functions." + name
-		if s.MemorySize != 0 {
-			r.between(key+".MemorySize", s.MemorySize, 128, 10240, " MiB")
-		}
+		r.zeroOr(key+".MemorySize", s.MemorySize, 128, 10240, " MiB")
 		// The database ends a statement after 40 s, or 15 s for queries. The function
 		// must still run then to report it.
 		shortest, longest := 15, 900
@@ -126,9 +128,7 @@ func (v Variables) functionOptions(r *rules) {
 		case contract.FuncSchema:
 			shortest, longest = 60, 580 // CloudFormation waits for 600 s
 		}
-		if s.Timeout != 0 {
-			r.between(key+".Timeout", s.Timeout, shortest, longest, " seconds")
-		}
+		r.zeroOr(key+".Timeout", s.Timeout, shortest, longest, " seconds")
 		r.between(key+".ReservedConcurrency", s.ReservedConcurrency, 0, 1000, "")
 		v.provisioned(r, key, name, s)
 		if needed := v.ShardCount * v.ProcessorMapping.Parallelization; name == contract.FuncProcessor && s.ReservedConcurrency > 0 && s.ReservedConcurrency < needed {

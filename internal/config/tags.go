@@ -23,6 +23,7 @@ var ownTags = []string{"Environment", "Name", "Project"}
 // resource, and IAM rejects a role if two keys differ only in case, or if a text has
 // characters outside its set.
 func (v Variables) tags(r *rules) {
+	r.limits("Tags", limit{items: maxTags})
 	if len(v.Tags) > maxTags {
 		r.add("Tags", "%d tags; CloudFormation takes 50 and streamctl adds its own, so want at most %d", len(v.Tags), maxTags)
 	}

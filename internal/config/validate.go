@@ -36,28 +36,72 @@ var (
 const maxDays = 36500
 
 // rules collects problems; each method checks one value.
-type rules struct{ problems []Problem }
+type rules struct {
+	problems []Problem
+	// declare receives the limits of each key for the JSON schema; nil drops them.
+	declare func(key string, l limit)
+}
+
+// limit is the part of a key's rule that does not depend on other keys.
+type limit struct {
+	// low and high bound a number; both are 0 without bounds.
+	low, high int
+	// zero reports whether 0 is valid too, or an empty text.
+	zero bool
+	// allowed are the valid values.
+	allowed []string
+	// pattern is a regular expression that a text matches.
+	pattern string
+	// items is the largest number of entries of a list or map; 0 has no limit.
+	items int
+}
+
+// limits declares a key's limits without checking a value.
+func (r *rules) limits(key string, l limit) {
+	if r.declare != nil {
+		r.declare(key, l)
+	}
+}
 
 func (r *rules) add(key, format string, args ...any) {
 	r.problems = append(r.problems, Problem{Key: key, What: fmt.Sprintf(format, args...)})
 }
 
 func (r *rules) between(key string, value, low, high int, unit string) {
+	r.limits(key, limit{low: low, high: high})
 	if value < low || value > high {
 		r.add(key, "%d is outside %d to %d%s", value, low, high, unit)
 	}
 }
 
+// zeroOr is between for a value that may also be 0, for its default.
+func (r *rules) zeroOr(key string, value, low, high int, unit string) {
+	if value != 0 {
+		r.between(key, value, low, high, unit)
+	}
+	r.limits(key, limit{low: low, high: high, zero: true})
+}
+
 func (r *rules) oneOf(key, value string, allowed []string) {
+	r.limits(key, limit{allowed: allowed})
 	if !slices.Contains(allowed, value) {
 		r.add(key, "%q: %s", value, oneOf(value, allowed))
 	}
 }
 
 func (r *rules) matches(key, value string, pattern *pattern.Pattern, want string) {
+	r.limits(key, limit{pattern: pattern.String()})
 	if !pattern.MatchString(value) {
 		r.add(key, "%q: want %s", value, want)
 	}
+}
+
+// optional is matches for a value that may also be empty.
+func (r *rules) optional(key, value string, pattern *pattern.Pattern, want string) {
+	if value != "" {
+		r.matches(key, value, pattern, want)
+	}
+	r.limits(key, limit{pattern: pattern.String(), zero: true})
 }
 
 func oneOf(value string, allowed []string) string {
@@ -73,6 +117,11 @@ func oneOf(value string, allowed []string) string {
 // problems returns all problems of the values, by key.
 func (v Variables) problems() []Problem {
 	r := &rules{}
+	v.check(r)
+	return r.problems
+}
+
+func (v Variables) check(r *rules) {
 	r.oneOf("Environment", v.Environment, environments)
 	r.matches("ProjectName", v.ProjectName, projectName, ProjectNameRule)
 	if err := CheckCIDR(v.VpcCidr); err != nil {
@@ -85,13 +134,14 @@ func (v Variables) problems() []Problem {
 	v.metrics(r)
 	v.eventTypes(r)
 	v.options(r)
-	return r.problems
 }
 
 func (v Variables) database(r *rules) {
+	r.limits("DatabaseUsername", limit{pattern: UsernamePattern})
 	if err := CheckUsername(v.DatabaseUsername); err != nil {
 		r.add("DatabaseUsername", "%q: %v", v.DatabaseUsername, err)
 	}
+	r.limits("DatabasePassword", limit{pattern: PasswordPattern, zero: true})
 	if v.DatabasePassword != "" {
 		if err := CheckPassword(v.DatabasePassword); err != nil {
 			r.add("DatabasePassword", "%v", err)
@@ -100,6 +150,7 @@ func (v Variables) database(r *rules) {
 	r.matches("DatabaseInstanceClass", v.DatabaseInstanceClass, instanceClass, InstanceClassRule)
 	r.oneOf("DatabaseEngineVersion", v.DatabaseEngineVersion, engineVersions())
 	r.between("DatabaseStorageGiB", v.DatabaseStorageGiB, 20, 65536, " GiB")
+	r.limits("DatabaseMaxStorageGiB", limit{low: 0, high: 65536})
 	if m := v.DatabaseMaxStorageGiB; m != 0 && m*10 < v.DatabaseStorageGiB*11 {
 		r.add("DatabaseMaxStorageGiB", "%d is less than 1.1 times DatabaseStorageGiB (%d); want at least %d, or 0 for storage that doesn't grow",
 			m, v.DatabaseStorageGiB, (v.DatabaseStorageGiB*11+9)/10)
@@ -117,24 +168,20 @@ func (v Variables) database(r *rules) {
 }
 
 func (v Variables) identity(r *rules) {
+	r.limits("StackName", limit{pattern: stackName.String()})
 	if err := CheckStackName(v.StackName); err != nil {
 		r.add("StackName", "%q: %v", v.StackName, err)
 	}
+	r.limits("Region", limit{pattern: region.String(), zero: true})
 	if v.Region != "" {
 		if err := CheckRegion(v.Region); err != nil {
 			r.add("Region", "%q: %v", v.Region, err)
 		}
 	}
-	if v.Account != "" {
-		r.matches("Account", v.Account, account, "the account's twelve digits, in quotes if they begin with 0")
-	}
+	r.optional("Account", v.Account, account, "the account's twelve digits, in quotes if they begin with 0")
 	v.tags(r)
-	if v.ArtifactBucket != "" {
-		r.matches("ArtifactBucket", v.ArtifactBucket, bucketName, "a bucket's name: 3 to 63 small letters, digits and hyphens")
-	}
-	if v.S3PrefixListId != "" {
-		r.matches("S3PrefixListId", v.S3PrefixListId, prefixList, "a prefix list's id such as pl-63a5400a (`aws ec2 describe-managed-prefix-lists` lists them)")
-	}
+	r.optional("ArtifactBucket", v.ArtifactBucket, bucketName, "a bucket's name: 3 to 63 small letters, digits and hyphens")
+	r.optional("S3PrefixListId", v.S3PrefixListId, prefixList, "a prefix list's id such as pl-63a5400a (`aws ec2 describe-managed-prefix-lists` lists them)")
 }
 
 // CheckRegion checks the form of a region's name. Only AWS knows whether it exists.
@@ -162,23 +209,26 @@ func CheckStackName(name string) error {
 }
 
 func (v Variables) stream(r *rules) {
+	r.limits("AvailabilityZones", limit{low: 2, high: 3})
 	if v.AvailabilityZones != 2 && v.AvailabilityZones != 3 {
 		r.add("AvailabilityZones", "%d: want 2 or 3", v.AvailabilityZones)
 	}
 	r.oneOf("StreamMode", v.StreamMode, streamModes)
-	switch v.StreamMode {
+	const maxShards = 200
+	switch r.limits("ShardCount", limit{low: 1, high: maxShards, zero: true}); v.StreamMode {
 	case StreamOnDemand:
 		if v.ShardCount != 0 {
 			r.add("ShardCount", "%d: an ON_DEMAND stream takes no ShardCount; remove it", v.ShardCount)
 		}
 	case StreamProvisioned:
-		r.between("ShardCount", v.ShardCount, 1, 200, "")
+		r.between("ShardCount", v.ShardCount, 1, maxShards, "")
 	}
 	r.between("StreamRetentionHours", v.StreamRetentionHours, 24, 8760, " hours")
 	p, a := v.ProcessorMapping, v.ArchiverMapping
 	r.between("ProcessorMapping.BatchSize", p.BatchSize, 1, 10000, " records")
 	r.between("ProcessorMapping.WindowSeconds", p.WindowSeconds, 0, 300, " seconds")
 	r.between("ProcessorMapping.Parallelization", p.Parallelization, 1, 10, "")
+	r.limits("ProcessorMapping.RecordAgeSeconds", limit{low: 60, high: contract.MaxRecordAgeSeconds})
 	oldest := min(v.StreamRetentionHours*3600, contract.MaxRecordAgeSeconds)
 	if p.RecordAgeSeconds < 60 || p.RecordAgeSeconds > oldest {
 		r.add("ProcessorMapping.RecordAgeSeconds", "%d is outside 60 to %d seconds: a record must be given up, and so kept in the bucket, before the stream forgets it (StreamRetentionHours %d)",
@@ -186,18 +236,22 @@ func (v Variables) stream(r *rules) {
 	}
 	r.between("ArchiverMapping.BatchSize", a.BatchSize, 1, 10000, " records")
 	r.between("ArchiverMapping.WindowSeconds", a.WindowSeconds, 0, 300, " seconds")
+	r.limits("ArchiverMapping.Parallelization", limit{low: 1, high: 1})
 	if a.Parallelization != 1 {
 		r.add("ArchiverMapping.Parallelization", "%d: the archive's object names need 1; remove it", a.Parallelization)
 	}
+	r.limits("ArchiverMapping.RecordAgeSeconds", limit{low: -1, high: -1})
 	if a.RecordAgeSeconds != -1 {
 		r.add("ArchiverMapping.RecordAgeSeconds", "%d: the archiver retries records without an age limit; remove it", a.RecordAgeSeconds)
 	}
 }
 
 func (v Variables) edge(r *rules) {
+	r.limits("LogRetentionDays", limit{allowed: strings.Fields(strings.Trim(fmt.Sprint(logRetentionDays), "[]"))})
 	if !slices.Contains(logRetentionDays, v.LogRetentionDays) {
 		r.add("LogRetentionDays", "%d: CloudWatch takes only %s", v.LogRetentionDays, strings.Trim(fmt.Sprint(logRetentionDays), "[]"))
 	}
+	r.limits("AlarmEmail", limit{pattern: email.String(), zero: true})
 	if v.AlarmEmail != "" {
 		if err := CheckEmail(v.AlarmEmail); err != nil {
 			r.add("AlarmEmail", "%q: %v", v.AlarmEmail, err)
@@ -208,7 +262,9 @@ func (v Variables) edge(r *rules) {
 	r.oneOf("ApiGatewayAccountRole", v.ApiGatewayAccountRole, accountRoles)
 	r.oneOf("ApiEndpointAccessMode", v.ApiEndpointAccessMode, accessModes)
 	r.between("EventMaxAgeDays", v.EventMaxAgeDays, 1, 365, " days")
-	least := max(v.EventMaxAgeDays+(v.StreamRetentionHours+23)/24+1, 37)
+	const shortest = 37
+	r.limits("WarehouseRetentionDays", limit{low: shortest, high: maxDays, zero: true})
+	least := max(v.EventMaxAgeDays+(v.StreamRetentionHours+23)/24+1, shortest)
 	if d := v.WarehouseRetentionDays; d > maxDays {
 		r.add("WarehouseRetentionDays", "%d: want at most %d days, or 0 to keep all", d, maxDays)
 	} else if d != 0 && d < least {

@@ -176,6 +176,8 @@ type Variables struct {
 // Transitions are days after which an object moves to a storage class; 0 disables the
 // transition.
 type Transitions struct {
+	// StandardIA is the time until S3 Standard-IA, GlacierIR until Glacier Instant
+	// Retrieval.
 	StandardIA int `yaml:"StandardIA"`
 	GlacierIR  int `yaml:"GlacierIR"`
 	// DeepArchive objects must be restored before a replay, which takes hours.
@@ -184,6 +186,7 @@ type Transitions struct {
 
 // FunctionSettings override settings by function.
 type FunctionSettings struct {
+	// The key is the name of a function.
 	Ingest      FunctionSetting `yaml:"ingest"`
 	Archiver    FunctionSetting `yaml:"archiver"`
 	Processor   FunctionSetting `yaml:"processor"`

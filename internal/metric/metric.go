@@ -48,9 +48,10 @@ type Definition struct {
 // Reserved are the names of built-in metrics and answers.
 var Reserved = []string{"events", "summary", "users"}
 
-var (
-	name = pattern.New(`^[a-z][a-z0-9_]{0,39}$`)
-)
+// NamePattern matches the names of metrics; Reserved are not available.
+const NamePattern = `^[a-z][a-z0-9_]{0,39}$`
+
+var name = pattern.New(NamePattern)
 
 // CheckName checks a metric's name.
 func CheckName(n string) error {

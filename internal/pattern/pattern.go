@@ -8,12 +8,18 @@ import (
 )
 
 // Pattern is a regular expression. It is safe for concurrent use.
-type Pattern struct{ compiled func() *regexp.Regexp }
+type Pattern struct {
+	text     string
+	compiled func() *regexp.Regexp
+}
 
 // New returns a pattern. The first use panics if the text is not a regular expression.
 func New(text string) *Pattern {
-	return &Pattern{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
+	return &Pattern{text: text, compiled: sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
 }
+
+// String returns the text of the expression.
+func (p *Pattern) String() string { return p.text }
 
 // Regexp returns the compiled expression.
 func (p *Pattern) Regexp() *regexp.Regexp { return p.compiled() }
