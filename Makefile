@@ -36,6 +36,7 @@ lint: ## run the linters, and report dead code and unclear phrases
 	$(LINT) run ./...
 	@GO="$(GO)" scripts/deadcode
 	@$(GO) run ./internal/testkit/prose/lint
+	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 .github/workflows/*.yml docs/examples/github-workflow.yml
 
 race: setup ## run all tests with the race detector
 	$(ENVIRONMENT) $(GO) test -race -timeout 30m ./...
