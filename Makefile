@@ -13,10 +13,10 @@ ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_R
 BENCHMARKS = $$(grep -rl --include='*_test.go' '^func Benchmark' cmd functions internal | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-deploy test check lint race fuzz build golden bench chaos scale release setup
+.PHONY: help demo demo-deploy test check lint race fuzz build golden bench chaos scale release release-check setup
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 demo: ## run the platform on this machine, with generated traffic and a dashboard
 	@GO="$(GO)" scripts/demo
@@ -71,6 +71,9 @@ scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) dur
 
 release: ## build dist/: archives and packages for all platforms, with the functions inside; publish nothing
 	@GO="$(GO)" scripts/release
+
+release-check: setup ## run the program of `make release` in an empty folder, without Go: against the stand-in for AWS, and local
+	$(ENVIRONMENT) $(GO) run ./internal/testkit/suites/released -program dist/streamctl_$$($(GO) env GOOS)_$$($(GO) env GOARCH)_*/streamctl
 
 setup: ## install missing tools of the demo and the tests
 	@scripts/setup
