@@ -1,0 +1,94 @@
+package segment
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/netip"
+)
+
+// Addresses is what happens to the client's IP address, context.ip.
+type Addresses string
+
+// Values of Addresses.
+const (
+	// DropAddresses removes the address; it is the default.
+	DropAddresses Addresses = "drop"
+	// TruncateAddresses keeps the network: /24 of IPv4, /48 of IPv6.
+	TruncateAddresses Addresses = "truncate"
+	// KeepAddresses keeps the address.
+	KeepAddresses Addresses = "keep"
+)
+
+// Privacy changes messages before they are stored.
+type Privacy struct {
+	Addresses Addresses
+	// Drop are the paths of members to remove, in the message.
+	Drop [][]string
+	// Secret is the key of the hash that replaces user ids; without it, ids stay.
+	Secret []byte
+}
+
+// id returns a user's id as it is stored.
+func (p *Privacy) id(id string) string {
+	if p == nil || len(p.Secret) == 0 || id == "" {
+		return id
+	}
+	return Pseudonym(p.Secret, id)
+}
+
+// Pseudonym returns the HMAC-SHA256 of an id, 43 characters.
+func Pseudonym(secret []byte, id string) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// address returns the address as it is stored; empty for one that is dropped.
+func (p *Privacy) address(ip string) string {
+	if p == nil || p.Addresses == DropAddresses || p.Addresses == "" {
+		return ""
+	}
+	at, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	at = at.Unmap()
+	if p.Addresses == TruncateAddresses {
+		bits := 48
+		if at.Is4() {
+			bits = 24
+		}
+		network, err := at.WithZone("").Prefix(bits)
+		if err != nil {
+			return ""
+		}
+		at = network.Addr()
+	}
+	return at.String()
+}
+
+// drops reports whether the member at a path is removed.
+func (p *Privacy) drops(path []string) bool {
+	if p == nil {
+		return false
+	}
+	for _, d := range p.Drop {
+		if len(d) == len(path) && equal(d, path) {
+			return true
+		}
+	}
+	return false
+}
+
+func equal(a, b []string) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// rewrites reports whether every message must be rewritten.
+func (p *Privacy) rewrites() bool { return p != nil && (len(p.Drop) > 0 || len(p.Secret) > 0) }
