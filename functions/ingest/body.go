@@ -14,14 +14,13 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/internal/api"
-	"github.com/streamctl/streamctl/internal/event"
 )
 
-// readBody returns the request's body as the client wrote it: without API
-// Gateway's base64, and decompressed if it is gzip. It ignores
+// readBody returns the request's body as the client wrote it: without API Gateway's
+// base64, and decompressed if it is gzip, at most limit bytes. It ignores
 // Content-Encoding, because API Gateway decompresses by default and leaves the
 // header.
-func readBody(req events.APIGatewayProxyRequest) ([]byte, *api.Problem) {
+func readBody(req events.APIGatewayProxyRequest, limit int) ([]byte, *api.Problem) {
 	body := []byte(req.Body)
 	if req.IsBase64Encoded {
 		var err error
@@ -30,7 +29,7 @@ func readBody(req events.APIGatewayProxyRequest) ([]byte, *api.Problem) {
 		}
 	}
 	if isGzip(body) {
-		plain, err := gunzip(body, event.MaxBodyBytes+1)
+		plain, err := gunzip(body, limit+1)
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, err.Error())
 		}
@@ -39,8 +38,8 @@ func readBody(req events.APIGatewayProxyRequest) ([]byte, *api.Problem) {
 		}
 		body = plain
 	}
-	if len(body) > event.MaxBodyBytes {
-		return nil, refuse(http.StatusRequestEntityTooLarge, "the body has more than "+strconv.Itoa(event.MaxBodyBytes)+
+	if len(body) > limit {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the body has more than "+strconv.Itoa(limit)+
 			" bytes after decompression; send fewer events at a time")
 	}
 	return body, nil

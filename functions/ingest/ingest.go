@@ -21,6 +21,7 @@ import (
 	"github.com/streamctl/streamctl/internal/emf"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/segment"
 )
 
 // Stream is the part of Kinesis that ingest needs; *kinesis.Client satisfies
@@ -39,10 +40,12 @@ type Deps struct {
 	Log     *slog.Logger
 }
 
-// Handler handles POST /events.
+// Handler handles POST /events, and the requests of clients with a write key.
 type Handler struct {
 	Deps
-	env contract.Ingest
+	env     contract.Ingest
+	keys    keyring
+	privacy *segment.Privacy
 }
 
 // New returns a handler. It is safe for concurrent use if Deps is.
@@ -50,7 +53,7 @@ func New(env contract.Ingest, d Deps) *Handler {
 	if d.Random == nil {
 		d.Random = rand.Reader
 	}
-	return &Handler{d, env}
+	return &Handler{Deps: d, env: env, keys: newKeyring(env.WriteKeys), privacy: privacyOf(env.Privacy)}
 }
 
 // NewStream returns a client that does not retry: the handler decides which
@@ -69,11 +72,14 @@ const retryAfterSeconds = 2
 // Handle handles one request and adds the CORS headers for the origins in the
 // environment. Every request gets a response; an error is a bug.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	if req.Resource == api.PathClients || req.Resource == api.PathBeacon {
+		return h.clients(ctx, req)
+	}
 	return api.AllowOrigins(h.env.CorsOrigins, http.MethodPost, h.handle)(ctx, req)
 }
 
 func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-	body, refused := readBody(req)
+	body, refused := readBody(req, event.MaxBodyBytes)
 	if refused == nil {
 		read, wrong := event.Read(body)
 		if wrong == nil {
@@ -126,6 +132,7 @@ func (h *Handler) identify(e *event.Event, received time.Time, random io.Reader)
 	if err := e.Identify(received, random); err != nil {
 		return []event.FieldError{{Detail: err.Error()}}
 	}
+	e.Properties = h.privacy.Properties(e.Properties)
 	if wrong, ok := e.CheckReplaced(); !ok {
 		return []event.FieldError{wrong}
 	}

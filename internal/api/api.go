@@ -15,6 +15,10 @@ import (
 const (
 	PathEvents = "/events"
 	PathMetric = "/metrics/{" + ParameterMetric + "}"
+	// PathClients and PathBeacon are for clients with a write key, which don't sign. A
+	// single route has all paths below it.
+	PathClients = "/v1/{proxy+}"
+	PathBeacon  = "/beacon/{proxy+}"
 )
 
 // ParameterMetric is the path parameter of PathMetric.

@@ -29,10 +29,23 @@ func AllowOrigins(origins []string, method string, next Handler) Handler {
 	if len(origins) == 0 {
 		return next
 	}
+	return allow(origins, preflight(method+",OPTIONS", corsRequestHeaders), next)
+}
+
+// clientRequestHeaders are the headers of the libraries of Segment and RudderStack.
+const clientRequestHeaders = "Authorization,Content-Type,AnonymousId,SentAt"
+
+// AllowClients is AllowOrigins for the routes of clients with a write key. A preflight
+// request has no key, so the origins are those of all keys.
+func AllowClients(origins []string, next Handler) Handler {
+	return allow(origins, preflight("GET,POST,OPTIONS", clientRequestHeaders), next)
+}
+
+func allow(origins []string, preflight func() events.APIGatewayProxyResponse, next Handler) Handler {
 	return func(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		var response events.APIGatewayProxyResponse
 		if r.HTTPMethod == http.MethodOptions {
-			response = preflight(method)
+			response = preflight()
 		} else {
 			var err error
 			if response, err = next(ctx, r); err != nil {
@@ -43,7 +56,7 @@ func AllowOrigins(origins []string, method string, next Handler) Handler {
 			response.Headers = map[string]string{}
 		}
 		response.Headers["Vary"] = "Origin"
-		origin := header(r.Headers, "Origin")
+		origin := Header(r.Headers, "Origin")
 		switch {
 		case slices.Contains(origins, "*"):
 			response.Headers["Access-Control-Allow-Origin"] = "*"
@@ -57,17 +70,19 @@ func AllowOrigins(origins []string, method string, next Handler) Handler {
 	}
 }
 
-func preflight(method string) events.APIGatewayProxyResponse {
-	return events.APIGatewayProxyResponse{StatusCode: http.StatusNoContent, Headers: map[string]string{
-		"Access-Control-Allow-Headers": corsRequestHeaders,
-		"Access-Control-Allow-Methods": method + ",OPTIONS",
-		"Access-Control-Max-Age":       preflightSeconds,
-	}}
+func preflight(methods, headers string) func() events.APIGatewayProxyResponse {
+	return func() events.APIGatewayProxyResponse {
+		return events.APIGatewayProxyResponse{StatusCode: http.StatusNoContent, Headers: map[string]string{
+			"Access-Control-Allow-Headers": headers,
+			"Access-Control-Allow-Methods": methods,
+			"Access-Control-Max-Age":       preflightSeconds,
+		}}
+	}
 }
 
-// header returns the value of a header, whose name API Gateway passes as the
+// Header returns the value of a header, whose name API Gateway passes as the
 // client wrote it.
-func header(headers map[string]string, name string) string {
+func Header(headers map[string]string, name string) string {
 	for k, v := range headers {
 		if strings.EqualFold(k, name) {
 			return v

@@ -21,6 +21,7 @@ func (v Variables) options(r *rules) {
 	}
 	v.archiveOptions(r)
 	v.apiOptions(r)
+	v.clients(r)
 	v.functionOptions(r)
 	r.optional("PermissionsBoundaryArn", v.PermissionsBoundaryArn, arnPattern("iam", "policy/.+"), "a policy's ARN such as arn:aws:iam::123456789012:policy/boundary")
 }

@@ -151,6 +151,15 @@ type Variables struct {
 	ObjectLockDays int `yaml:"ObjectLockDays"`
 	// CorsAllowedOrigins are the web origins whose pages may call the API.
 	CorsAllowedOrigins []string `yaml:"CorsAllowedOrigins"`
+	// WriteKeys are the keys of apps and websites, which send events without AWS
+	// credentials; without keys every request must be signed.
+	WriteKeys []contract.WriteKey `yaml:"WriteKeys"`
+	// WriteKeysRate and WriteKeysBurst limit the requests with write keys, per second; 0
+	// is a quarter of ThrottleRate and of ThrottleBurst.
+	WriteKeysRate  int `yaml:"WriteKeysRate"`
+	WriteKeysBurst int `yaml:"WriteKeysBurst"`
+	// Privacy changes events before they are stored.
+	Privacy contract.Privacy `yaml:"Privacy"`
 	// WebAcl is true for a web ACL of the stack, false for none, or the ARN of an
 	// existing one.
 	WebAcl string `yaml:"WebAcl"`

@@ -84,7 +84,8 @@ func (l *loader) cache() Cache {
 	return c
 }
 
-// Ingest is the environment of the function behind POST /events.
+// Ingest is the environment of the function behind POST /events and the API for clients
+// with write keys.
 type Ingest struct {
 	// Stack names the stack in logs and as the dimension of every metric.
 	Stack string
@@ -94,6 +95,10 @@ type Ingest struct {
 	EventMaxAgeDays int
 	// CorsOrigins are the web origins that may read responses.
 	CorsOrigins []string
+	// WriteKeys are the keys of apps and websites; without them, only signed requests
+	// reach ingest.
+	WriteKeys []WriteKey
+	Privacy   Privacy
 }
 
 // Vars returns the environment for the template.
@@ -102,7 +107,7 @@ func (e Ingest) Vars() map[string]string {
 		envStack:           e.Stack,
 		envStream:          e.Stream,
 		envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays),
-	}, origins(e.CorsOrigins))
+	}, origins(e.CorsOrigins), e.clientVars())
 }
 
 // StackName returns the stack of a function; every function's environment has it.
@@ -122,6 +127,8 @@ func LoadIngest(getenv func(string) string) (Ingest, error) {
 	l := loader{getenv: getenv}
 	e := Ingest{Stack: l.text(envStack), Stream: l.text(envStream), EventMaxAgeDays: l.number(envEventMaxAgeDays),
 		CorsOrigins: strings.Fields(getenv(envCorsOrigins))}
+	l.json(envWriteKeys, &e.WriteKeys)
+	l.json(envPrivacy, &e.Privacy)
 	return e, l.err()
 }
 

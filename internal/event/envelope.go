@@ -20,9 +20,18 @@ type Envelope struct {
 	ReceivedAt time.Time
 	// RequestID is the API's id of the event's request.
 	RequestID string
-	// Index is the event's position in that request, 0 to MaxBatch-1.
+	// Index is the event's position in that request, from 0.
 	Index int
+	// ClientTime is the event's time as the client gave it, if the client's clock was
+	// wrong by more than ten minutes. Another attempt to send the event may have led to
+	// another Timestamp. Zero in all other events.
+	ClientTime time.Time
+	// Skew is how far that clock was behind; whole milliseconds.
+	Skew time.Duration
 }
+
+// Skewed reports whether the same event may be stored with another Timestamp.
+func (e Envelope) Skewed() bool { return !e.ClientTime.IsZero() }
 
 // AppendJSON appends the envelope as one line.
 func (e Envelope) AppendJSON(dst []byte) []byte {
@@ -34,6 +43,10 @@ func (e Envelope) AppendJSON(dst []byte) []byte {
 	dst = appendString(dst, e.RequestID)
 	dst = append(dst, `,"index":`...)
 	dst = strconv.AppendInt(dst, int64(e.Index), 10)
+	if e.Skewed() {
+		dst = AppendTime(append(dst, `,"clientTime":"`...), e.ClientTime)
+		dst = strconv.AppendInt(append(dst, `","skewMs":`...), e.Skew.Milliseconds(), 10)
+	}
 	return append(dst, '}')
 }
 
@@ -91,6 +104,8 @@ func decodeEnvelope(line []byte) (Envelope, error) {
 		ReceivedAt time.Time      `json:"receivedAt"`
 		RequestID  string         `json:"requestId"`
 		Index      int            `json:"index"`
+		ClientTime time.Time      `json:"clientTime"`
+		SkewMs     int64          `json:"skewMs"`
 	}
 	if err := json.Unmarshal(line, &v); err != nil {
 		return Envelope{}, fmt.Errorf("decode envelope: %w", err)
@@ -106,7 +121,11 @@ func decodeEnvelope(line []byte) (Envelope, error) {
 	if e.ID == uuid.Nil || e.Timestamp.IsZero() {
 		return Envelope{}, errors.New("decode envelope: the event has no identity")
 	}
-	return Envelope{Event: e, ReceivedAt: received, RequestID: v.RequestID, Index: v.Index}, nil
+	out := Envelope{Event: e, ReceivedAt: received, RequestID: v.RequestID, Index: v.Index}
+	if !v.ClientTime.IsZero() {
+		out.ClientTime, out.Skew = v.ClientTime.UTC().Truncate(time.Microsecond), time.Duration(v.SkewMs)*time.Millisecond
+	}
+	return out, nil
 }
 
 // Lines splits a record's data into lines. Any data has at least one.

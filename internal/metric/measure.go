@@ -116,7 +116,7 @@ func plainNumber(number string) string {
 func lookUp(properties jsontext.Value, path string) jsontext.Value {
 	at := []byte(properties)
 	if strings.Contains(path, `"`) {
-		all, err := names(path)
+		all, err := Names(path)
 		if err != nil {
 			return nil // Check rejects it
 		}

@@ -86,7 +86,7 @@ func (d Definition) Check() []Problem {
 		if v.path == "" {
 			continue
 		}
-		_, err := names(v.path)
+		_, err := Names(v.path)
 		switch {
 		case err != nil:
 			add(v.name, "%q: %v", v.path, err)
@@ -100,7 +100,7 @@ func (d Definition) Check() []Problem {
 		add("By", "%d fields: want at most %d", len(d.By), MaxBy)
 	}
 	for i, by := range d.By {
-		_, err := names(by)
+		_, err := Names(by)
 		switch {
 		case by != "eventType" && !strings.HasPrefix(by, "properties"):
 			add("By", "%q: want eventType or a field such as properties.country", by)

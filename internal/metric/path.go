@@ -17,11 +17,11 @@ const (
 	maxNameRunes = 100
 )
 
-// names splits the path of a property: properties, then up to 8 names, each
+// Names splits the path of a property: properties, then up to 8 names, each
 // after a dot. A name with a dot, white space, a quote or a backslash is
 // written as a JSON string: properties."order.total". Any name is possible this
 // way.
-func names(path string) ([]string, error) {
+func Names(path string) ([]string, error) {
 	rest, ok := strings.CutPrefix(path, "properties")
 	if !ok || rest == "" {
 		return nil, fmt.Errorf("want a field such as properties.amount")
@@ -90,7 +90,7 @@ func canonical(path string) string {
 	if !strings.Contains(path, `"`) {
 		return path
 	}
-	all, err := names(path)
+	all, err := Names(path)
 	if err != nil {
 		return path
 	}

@@ -34,6 +34,20 @@ func storable(raw []byte) bool {
 	return utf8.Valid(raw) && !bytes.Contains(raw, []byte(`\u0000`)) && !bytes.Contains(raw, []byte(`\ud`)) && !bytes.Contains(raw, []byte(`\uD`))
 }
 
+// Properties returns properties of an event that isn't a message without the members to
+// drop.
+func (p *Privacy) Properties(properties jsontext.Value) jsontext.Value {
+	if p == nil || len(p.Drop) == 0 {
+		return properties
+	}
+	e := editor{privacy: p, plain: true}
+	out, wrong := e.message(properties)
+	if len(wrong) > 0 {
+		return jsontext.Value("{}") // not an event: Decode rejects duplicates
+	}
+	return out
+}
+
 // editor copies a message with changes.
 type editor struct {
 	privacy *Privacy
@@ -44,6 +58,8 @@ type editor struct {
 	dec  *jsontext.Decoder
 	enc  *jsontext.Encoder
 	path []string
+	// plain is an object that isn't a message: only Drop applies.
+	plain bool
 	// hasContext and hasIP report which members the message has.
 	hasContext, hasIP bool
 }
@@ -90,11 +106,11 @@ func (e *editor) replaced(text string) string {
 
 // isID reports whether the value at the path identifies a person.
 func (e *editor) isID() bool {
-	return len(e.path) == 1 && (e.path[0] == "userId" || e.path[0] == "anonymousId" || e.path[0] == "previousId")
+	return !e.plain && len(e.path) == 1 && (e.path[0] == "userId" || e.path[0] == "anonymousId" || e.path[0] == "previousId")
 }
 
 func (e *editor) isAddress() bool {
-	return len(e.path) == 2 && e.path[0] == "context" && e.path[1] == "ip"
+	return !e.plain && len(e.path) == 2 && e.path[0] == "context" && e.path[1] == "ip"
 }
 
 func (e *editor) array() error {
@@ -168,7 +184,7 @@ func (e *editor) member() error {
 // removed reports whether the member at the path is left out.
 func (e *editor) removed() bool {
 	switch {
-	case len(e.path) == 1 && e.path[0] == "writeKey":
+	case !e.plain && len(e.path) == 1 && e.path[0] == "writeKey":
 		return true
 	case e.isAddress():
 		e.hasIP = true

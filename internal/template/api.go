@@ -21,13 +21,15 @@ func (t *Template) addAPI(v config.Variables) {
 	t.group("API")
 	t.addRoutes(v)
 	t.addCORS(v.CorsAllowedOrigins)
-	t.addGatewayResponses(v.CorsAllowedOrigins)
+	t.addClientRoutes(v)
+	t.addGatewayResponses(contract.UnionOrigins(v.CorsAllowedOrigins, v.WriteKeys), len(v.WriteKeys) > 0)
 	// The deployment is a snapshot of the resources up to here.
 	part := slices.Clone(t.Groups[len(t.Groups)-1].Resources)
 	deployment := t.addDeployment(part)
 	t.addStage(v, deployment)
-	t.addPermission(contract.FuncIngest, "*/events")
-	t.addPermission(contract.FuncQuery, "*/metrics/*")
+	t.addPermission(title(contract.FuncIngest), contract.FuncIngest, "*/events")
+	t.addPermission(title(contract.FuncQuery), contract.FuncQuery, "*/metrics/*")
+	t.addClientPermissions(v)
 	t.addClientPolicy(idSendPolicy, "Send events", "POST/events")
 	t.addClientPolicy(idReadPolicy, "Read metrics", "GET/metrics/*")
 }
@@ -88,7 +90,7 @@ func (t *Template) method(resourceID, verb, function string) *apigateway.Method 
 
 // addGatewayResponses gives the gateway's own errors the form of the functions' errors:
 // a problem document (RFC 9457).
-func (t *Template) addGatewayResponses(origins []string) {
+func (t *Template) addGatewayResponses(origins []string, clients bool) {
 	for _, r := range []struct{ id, kind string }{
 		{"ApiThrottledResponse", "THROTTLED"},
 		{"ApiClientErrorResponse", "DEFAULT_4XX"},
@@ -106,6 +108,9 @@ func (t *Template) addGatewayResponses(origins []string) {
 		}
 		if len(origins) > 0 {
 			response.ResponseParameters["gatewayresponse.header.Access-Control-Allow-Origin"] = corsOrigin(origins)
+		}
+		if len(origins) > 0 && clients {
+			response.ResponseParameters["gatewayresponse.header.Access-Control-Expose-Headers"] = quoted("Retry-After")
 		}
 		t.add(r.id, response)
 	}
@@ -156,6 +161,9 @@ func (t *Template) addStage(v config.Variables, deployment string) {
 		}},
 		TracingEnabled: new(true),
 	}
+	if len(v.WriteKeys) > 0 {
+		stage.MethodSettings = append(stage.MethodSettings, clientSettings(v)...)
+	}
 	if v.ApiGatewayAccountRole == config.AccountRoleCreate {
 		t.addAccountRole()
 		stage.AWSCloudFormationDependsOn = []string{idApiAccount}
@@ -180,8 +188,8 @@ func (t *Template) addAccountRole() {
 	})
 }
 
-func (t *Template) addPermission(function, route string) {
-	t.add(title(function)+"Permission", &lambda.Permission{
+func (t *Template) addPermission(name, function, route string) {
+	t.add(name+"Permission", &lambda.Permission{
 		Action:       "lambda:InvokeFunction",
 		FunctionName: t.invokeTarget(function),
 		Principal:    "apigateway.amazonaws.com",

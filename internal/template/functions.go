@@ -86,7 +86,7 @@ func environments(v config.Variables, metrics string) map[string]map[string]stri
 	database := contract.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:${" + idDatabase + ".Endpoint.Port}")}
 	cache := contract.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:${" + idCache + ".PrimaryEndPoint.Port}/${" + idCache + "}")}
 	return map[string]map[string]string{
-		contract.FuncIngest:    contract.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins}.Vars(),
+		contract.FuncIngest:    contract.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins, WriteKeys: v.WriteKeys, Privacy: v.Privacy}.Vars(),
 		contract.FuncArchiver:  contract.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
 		contract.FuncProcessor: contract.Processor{Stack: stack, Database: database, Cache: cache, Bucket: Ref(idArchive)}.Vars(),
 		contract.FuncQuery:     contract.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins, Metrics: metrics}.Vars(),

@@ -57,6 +57,7 @@ func TestLeaves(t *testing.T) {
 		"metric":   {"decimal", "event", "pattern"},
 		"pattern":  {},
 		"pause":    {},
+		"segment":  {"event"},
 		// One parser of a stack's template body, for deploy and cli.
 		"stacktemplate": {},
 	} {
@@ -90,7 +91,7 @@ func TestDeployPackages(t *testing.T) {
 // TestFunctionImports checks that a function imports only contracts and stores,
 // and that its bootstrap adds only lambdarun and sqlrun.
 func TestFunctionImports(t *testing.T) {
-	handler := []string{"analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "invocation", "metric", "pattern", "pause", "warehouse"}
+	handler := []string{"analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "invocation", "metric", "pattern", "pause", "segment", "warehouse"}
 	bootstrap := append(slices.Clone(handler), "lambdarun", "sqlrun")
 	for _, f := range contract.Functions() {
 		folder := module + "functions/" + f.Name

@@ -62,7 +62,8 @@ func (p *Pipeline) Suspend(ctx context.Context, s stack.Stack, resources []stack
 	}
 	out.mark = before.String()
 	p.Step("Setting the API's rate limit to 0. New events are rejected from now on")
-	return out, p.patchStage(ctx, api, name, append(limits("0", "0"), patchReplace("/variables/"+throttleMark, out.mark))...)
+	patches := append(limits(allMethods, "0", "0"), patchReplace("/variables/"+throttleMark, out.mark))
+	return out, p.patchStage(ctx, api, name, append(patches, closeMethods(stage)...)...)
 }
 
 // apiPolls bounds the wait for an API, in poll intervals: 90 minutes. A change of its
@@ -158,13 +159,16 @@ func parseThrottle(mark string) (t throttle, ok bool) {
 	return throttle{rate: parts[0], burst: parts[1], at: time.Unix(seconds, 0)}, err == nil
 }
 
-// limits set the throttle of all methods.
-func limits(rate, burst string) []gateway.PatchOperation {
-	return []gateway.PatchOperation{patchReplace("/"+allMethods+"/throttling/rateLimit", rate), patchReplace("/"+allMethods+"/throttling/burstLimit", burst)}
+// limits set the throttle of a method setting, by its key.
+func limits(key, rate, burst string) []gateway.PatchOperation {
+	return []gateway.PatchOperation{patchReplace("/"+key+"/throttling/rateLimit", rate), patchReplace("/"+key+"/throttling/burstLimit", burst)}
 }
 
 // isClosed reports whether a stage accepts no request.
 func isClosed(stage *apigateway.GetStageOutput) bool {
-	settings, limited := stage.MethodSettings[allMethods]
-	return limited && (settings.ThrottlingRateLimit == 0 || settings.ThrottlingBurstLimit == 0)
+	_, limited := stage.MethodSettings[allMethods]
+	for _, settings := range stage.MethodSettings {
+		limited = limited && (settings.ThrottlingRateLimit == 0 || settings.ThrottlingBurstLimit == 0)
+	}
+	return limited
 }

@@ -28,6 +28,8 @@ type Suspended struct {
 	Deployment string `json:"deployment,omitempty"`
 
 	before throttle
+	// methods are the limits of single methods before the destroy.
+	methods []gateway.PatchOperation
 	// marked reports that an unfinished destroy left its mark in the stage.
 	marked          bool
 	marks           []gateway.PatchOperation // that remove the marks
@@ -75,7 +77,8 @@ func (p *Pipeline) Find(ctx context.Context, s stack.Stack, names Outputs, deplo
 				serves = aws.ToString(stage.DeploymentId)
 				out.before, out.marked = parseThrottle(stage.Variables[throttleMark])
 				out.Throttled = out.marked && isClosed(stage)
-				for _, mark := range []string{throttleMark, drainedMark} {
+				out.methods = openMethods(stage.Variables[methodsMark])
+				for _, mark := range []string{throttleMark, drainedMark, methodsMark} {
 					if _, set := stage.Variables[mark]; set {
 						out.marks = append(out.marks, patchRemove("/variables/"+mark))
 					}
@@ -188,8 +191,9 @@ func (p *Pipeline) open(ctx context.Context, s Suspended) error {
 		if s.before.rate == "" {
 			patches = append(patches, patchRemove("/"+allMethods))
 		} else {
-			patches = append(patches, limits(s.before.rate, s.before.burst)...)
+			patches = append(patches, limits(allMethods, s.before.rate, s.before.burst)...)
 		}
+		patches = append(patches, s.methods...)
 	}
 	return p.patchStage(ctx, s.api, s.stage, patches...)
 }

@@ -90,8 +90,22 @@ func (f gatewayAPI) changeStage(s *physical, change func(props map[string]any)) 
 	return &changed
 }
 
-// patchStage supports patches of the throttle for all methods, of variables and
-// of the deployment. It applies either all patches or none.
+// methodSetting returns the index of the setting of one method, and the property, that a
+// patch's path names; -1 if it names none.
+func methodSetting(settings []any, path string) (index int, property string) {
+	key, name, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/throttling/")
+	property = map[string]string{"rateLimit": "ThrottlingRateLimit", "burstLimit": "ThrottlingBurstLimit"}[name]
+	if !ok || property == "" {
+		return -1, ""
+	}
+	return slices.IndexFunc(settings, func(m any) bool {
+		s, ok := m.(map[string]any)
+		return ok && strings.TrimPrefix(str(s, "ResourcePath"), "/")+"/"+str(s, "HttpMethod") == key
+	}), property
+}
+
+// patchStage supports patches of the throttle, of variables and of the deployment. It
+// applies either all patches or none.
 func (f gatewayAPI) patchStage(s *physical, body []byte) (*physical, error) {
 	var in struct {
 		PatchOperations []struct{ Op, Path, Value string }
@@ -115,6 +129,7 @@ func (f gatewayAPI) patchStage(s *physical, body []byte) (*physical, error) {
 	for _, o := range in.PatchOperations {
 		name, isVariable := strings.CutPrefix(o.Path, "/variables/")
 		limit := map[string]string{"/*/*/throttling/rateLimit": "ThrottlingRateLimit", "/*/*/throttling/burstLimit": "ThrottlingBurstLimit"}[o.Path]
+		own, property := methodSetting(settings, o.Path)
 		switch {
 		case isVariable && o.Op == "replace":
 			variables[name] = o.Value
@@ -125,6 +140,13 @@ func (f gatewayAPI) patchStage(s *physical, body []byte) (*physical, error) {
 				return nil, wire.Errorf("BadRequestException", "Invalid patch value specified: %s", o.Value)
 			}
 			all[limit] = o.Value
+		case own >= 0 && o.Op == "replace":
+			if _, err := strconv.ParseFloat(o.Value, 64); err != nil {
+				return nil, wire.Errorf("BadRequestException", "Invalid patch value specified: %s", o.Value)
+			}
+			changed := maps.Clone(settings[own].(map[string]any))
+			changed[property] = o.Value
+			settings[own] = changed
 		case o.Path == "/*/*" && o.Op == "remove":
 			all = nil
 		case o.Path == "/deploymentId" && o.Op == "replace":

@@ -101,16 +101,24 @@ func (a *apis) stageName(x *exchange) string {
 	return name
 }
 
-// throttled reports whether a method setting of the stage has a rate of 0; the
-// fake has no other throttle.
+// throttled reports whether the method setting of the request has a rate of 0; the fake
+// has no other throttle. The setting of a method replaces that of all methods.
 func (a *apis) throttled(x *exchange) bool {
+	all, own, found := false, false, false
 	for _, m := range children(x.stage.props, "MethodSettings") {
-		applies := str(m, "ResourcePath") == "/*" || strings.ReplaceAll(strings.TrimPrefix(str(m, "ResourcePath"), "/"), "~1", "/") == x.route.template
-		if rate, err := strconv.ParseFloat(str(m, "ThrottlingRateLimit"), 64); err == nil && rate == 0 && applies && (str(m, "HttpMethod") == "*" || str(m, "HttpMethod") == x.Method) {
-			return true
+		rate, err := strconv.ParseFloat(str(m, "ThrottlingRateLimit"), 64)
+		closed := err == nil && rate == 0
+		switch path, method := str(m, "ResourcePath"), str(m, "HttpMethod"); {
+		case path == "/*" && method == "*":
+			all = closed
+		case strings.ReplaceAll(strings.TrimPrefix(path, "/"), "~1", "/") == x.route.template && (method == "*" || method == x.route.method):
+			own, found = closed, true
 		}
 	}
-	return false
+	if found {
+		return own
+	}
+	return all
 }
 
 // validate applies the route's validator. As in API Gateway, a content type

@@ -1,0 +1,61 @@
+package ingest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+
+	"golang.org/x/time/rate"
+
+	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/segment"
+)
+
+// key is a write key with the limit of this execution environment.
+type key struct {
+	contract.WriteKey
+	limit *rate.Limiter // nil: no limit
+}
+
+// allows reports whether a page of an origin may use the key.
+func (k *key) allows(origin string) bool {
+	return slices.Contains(k.Origins, "*") || slices.Contains(k.Origins, origin)
+}
+
+// keyring holds the keys by their hash. A lookup by hash reveals nothing about the keys
+// by its duration.
+type keyring map[string]*key
+
+func newKeyring(keys []contract.WriteKey) keyring {
+	ring := make(keyring, len(keys))
+	for _, k := range keys {
+		one := &key{WriteKey: k}
+		if k.Rate > 0 {
+			one.limit = rate.NewLimiter(rate.Limit(k.Rate), max(k.Rate, 1))
+		}
+		ring[k.Hash] = one
+	}
+	return ring
+}
+
+// find returns the key of a text, or nil.
+func (r keyring) find(text string) *key {
+	if text == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(text))
+	return r[base64.RawURLEncoding.EncodeToString(sum[:])]
+}
+
+// privacyOf returns the rules for messages and properties, whose paths were checked with
+// variables.yaml.
+func privacyOf(p contract.Privacy) *segment.Privacy {
+	out := &segment.Privacy{Addresses: segment.Addresses(p.IpAddresses)}
+	for _, path := range p.DropProperties {
+		if names, err := metric.Names(path); err == nil {
+			out.Drop = append(out.Drop, names)
+		}
+	}
+	return out
+}

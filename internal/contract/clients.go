@@ -1,0 +1,98 @@
+package contract
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Names of the variables for clients with a write key.
+const (
+	envWriteKeys = "WRITE_KEYS"
+	envPrivacy   = "PRIVACY"
+)
+
+// WriteKey is a key with which apps and websites send events without AWS credentials.
+// Everyone can read it in an app or a page.
+type WriteKey struct {
+	// Name identifies the key in logs, 1 to 40 characters.
+	Name string `yaml:"Name" json:"n"`
+	// Hash is the SHA-256 of the key in base64url without padding.
+	Hash string `yaml:"Hash" json:"h"`
+	// Origins are the web origins whose pages may send with the key; "*" is every
+	// origin. Without origins only programs may, which send no origin.
+	Origins []string `yaml:"Origins" json:"o,omitempty"`
+	// Rate is the number of requests per second that one execution environment of
+	// ingest accepts with the key; 0 sets no limit.
+	Rate int `yaml:"Rate" json:"r,omitempty"`
+}
+
+// Privacy changes events before they are stored.
+type Privacy struct {
+	// IpAddresses is drop, truncate or keep; empty means drop.
+	IpAddresses string `yaml:"IpAddresses" json:"ip,omitempty"`
+	// DropProperties are paths of properties to remove, such as
+	// properties.traits.email.
+	DropProperties []string `yaml:"DropProperties" json:"drop,omitempty"`
+	// HonorDoNotTrack discards events of browsers that send DNT: 1 or Sec-GPC: 1.
+	HonorDoNotTrack bool `yaml:"HonorDoNotTrack" json:"dnt,omitempty"`
+}
+
+// IsZero reports whether nothing is configured.
+func (p Privacy) IsZero() bool {
+	return p.IpAddresses == "" && len(p.DropProperties) == 0 && !p.HonorDoNotTrack
+}
+
+// clientVars returns the variables that are set.
+func (e Ingest) clientVars() map[string]string {
+	vars := map[string]string{}
+	if len(e.WriteKeys) > 0 {
+		vars[envWriteKeys] = asJSON(e.WriteKeys)
+	}
+	if !e.Privacy.IsZero() {
+		vars[envPrivacy] = asJSON(e.Privacy)
+	}
+	return vars
+}
+
+// asJSON encodes values that consist of text and numbers, which can't fail.
+func asJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+func (l *loader) json(name string, into any) {
+	text := l.getenv(name)
+	if text == "" {
+		return
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		l.errs = append(l.errs, fmt.Errorf("%s: %w", name, err))
+	}
+}
+
+// Origins returns the origins of CorsOrigins and of all keys, each once.
+func (e Ingest) Origins() []string { return UnionOrigins(e.CorsOrigins, e.WriteKeys) }
+
+// UnionOrigins returns all origins, each once; only "*" if that is one of them.
+func UnionOrigins(origins []string, keys []WriteKey) []string {
+	seen, all := map[string]bool{}, []string{}
+	add := func(list []string) {
+		for _, o := range list {
+			if !seen[o] {
+				seen[o] = true
+				all = append(all, o)
+			}
+		}
+	}
+	add(origins)
+	for _, k := range keys {
+		add(k.Origins)
+	}
+	if seen["*"] {
+		return []string{"*"}
+	}
+	return all
+}
