@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/segment"
 )
@@ -18,7 +19,7 @@ import (
 // clients handles the requests of clients with a write key. The gateway passes every
 // path and method below the two routes.
 func (h *Handler) clients(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-	return api.AllowClients(h.env.Origins(), h.client)(ctx, req)
+	return api.AllowClients(func(origin string) bool { return contract.AllowsOrigin(h.origins, origin) }, h.client)(ctx, req)
 }
 
 func (h *Handler) client(ctx context.Context, req events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {

@@ -45,6 +45,7 @@ type Handler struct {
 	Deps
 	env     contract.Ingest
 	keys    keyring
+	origins []string // of all keys
 	privacy *segment.Privacy
 }
 
@@ -53,7 +54,7 @@ func New(env contract.Ingest, d Deps) *Handler {
 	if d.Random == nil {
 		d.Random = rand.Reader
 	}
-	return &Handler{Deps: d, env: env, keys: newKeyring(env.WriteKeys), privacy: privacyOf(env.Privacy)}
+	return &Handler{Deps: d, env: env, keys: newKeyring(env.WriteKeys), origins: contract.UnionOrigins(env.CorsOrigins, env.WriteKeys), privacy: privacyOf(env.Privacy)}
 }
 
 // NewStream returns a client that does not retry: the handler decides which

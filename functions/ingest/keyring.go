@@ -1,10 +1,6 @@
 package ingest
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"slices"
-
 	"golang.org/x/time/rate"
 
 	"github.com/streamctl/streamctl/internal/contract"
@@ -20,7 +16,7 @@ type key struct {
 
 // allows reports whether a page of an origin may use the key.
 func (k *key) allows(origin string) bool {
-	return slices.Contains(k.Origins, "*") || slices.Contains(k.Origins, origin)
+	return contract.AllowsOrigin(k.Origins, origin)
 }
 
 // keyring holds the keys by their hash. A lookup by hash reveals nothing about the keys
@@ -44,8 +40,7 @@ func (r keyring) find(text string) *key {
 	if text == "" {
 		return nil
 	}
-	sum := sha256.Sum256([]byte(text))
-	return r[base64.RawURLEncoding.EncodeToString(sum[:])]
+	return r[contract.HashWriteKey(text)]
 }
 
 // privacyOf returns the rules for messages and properties, whose paths were checked with

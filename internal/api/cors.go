@@ -29,19 +29,21 @@ func AllowOrigins(origins []string, method string, next Handler) Handler {
 	if len(origins) == 0 {
 		return next
 	}
-	return allow(origins, preflight(method+",OPTIONS", corsRequestHeaders), next)
+	allowed := func(origin string) bool { return origin != "" && slices.Contains(origins, origin) }
+	return allow(allowed, slices.Contains(origins, "*"), preflight(method+",OPTIONS", corsRequestHeaders), next)
 }
 
 // clientRequestHeaders are the headers of the libraries of Segment and RudderStack.
 const clientRequestHeaders = "Authorization,Content-Type,AnonymousId,SentAt"
 
 // AllowClients is AllowOrigins for the routes of clients with a write key. A preflight
-// request has no key, so the origins are those of all keys.
-func AllowClients(origins []string, next Handler) Handler {
-	return allow(origins, preflight("GET,POST,OPTIONS", clientRequestHeaders), next)
+// request has no key, so allowed decides by the origins of all keys.
+func AllowClients(allowed func(origin string) bool, next Handler) Handler {
+	return allow(func(origin string) bool { return origin != "" && allowed(origin) }, false, preflight("GET,POST,OPTIONS", clientRequestHeaders), next)
 }
 
-func allow(origins []string, preflight func() events.APIGatewayProxyResponse, next Handler) Handler {
+// allow adds CORS headers for allowed origins. With star, every response has the same.
+func allow(allowed func(origin string) bool, star bool, preflight func() events.APIGatewayProxyResponse, next Handler) Handler {
 	return func(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		var response events.APIGatewayProxyResponse
 		if r.HTTPMethod == http.MethodOptions {
@@ -58,9 +60,9 @@ func allow(origins []string, preflight func() events.APIGatewayProxyResponse, ne
 		response.Headers["Vary"] = "Origin"
 		origin := Header(r.Headers, "Origin")
 		switch {
-		case slices.Contains(origins, "*"):
+		case star:
 			response.Headers["Access-Control-Allow-Origin"] = "*"
-		case origin != "" && slices.Contains(origins, origin):
+		case allowed(origin):
 			response.Headers["Access-Control-Allow-Origin"] = origin
 		default:
 			return response, nil

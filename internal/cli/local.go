@@ -239,6 +239,7 @@ func showLocal(a *App, info local.Info, o localOptions, dir string, took time.Du
 		}
 		a.printf("Dashboard   %s\n", info.Dashboard)
 		a.printf("API         %s/events, %s/metrics/summary\n", info.API, info.API)
+		a.printf("Write key   %s  # for apps and pages of this machine: docs/clients.md\n", info.WriteKey)
 		a.printf("PostgreSQL  %s\n", database)
 		a.printf("Redis       %s\n", cache)
 		a.printf("Archive     %s\n", info.Archive)

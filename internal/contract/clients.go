@@ -1,8 +1,13 @@
 package contract
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Names of the variables for clients with a write key.
@@ -35,6 +40,30 @@ type Privacy struct {
 	DropProperties []string `yaml:"DropProperties" json:"drop,omitempty"`
 	// HonorDoNotTrack discards events of browsers that send DNT: 1 or Sec-GPC: 1.
 	HonorDoNotTrack bool `yaml:"HonorDoNotTrack" json:"dnt,omitempty"`
+}
+
+// NewWriteKey returns a new key of at least 128 random bits, and its hash.
+func NewWriteKey() (key, hash string) {
+	key = strings.ToLower(rand.Text())
+	return key, HashWriteKey(key)
+}
+
+// HashWriteKey returns WriteKey.Hash of a key.
+func HashWriteKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// AllowsOrigin reports whether a list of origins contains an origin, "*", or its host
+// with any port, such as http://localhost:*.
+func AllowsOrigin(origins []string, origin string) bool {
+	return slices.ContainsFunc(origins, func(o string) bool {
+		if host, ok := strings.CutSuffix(o, ":*"); ok {
+			port, found := strings.CutPrefix(origin, host)
+			return found && (port == "" || port[0] == ':' && strings.Trim(port[1:], "0123456789") == "")
+		}
+		return o == "*" || o == origin
+	})
 }
 
 // IsZero reports whether nothing is configured.
@@ -72,9 +101,6 @@ func (l *loader) json(name string, into any) {
 		l.errs = append(l.errs, fmt.Errorf("%s: %w", name, err))
 	}
 }
-
-// Origins returns the origins of CorsOrigins and of all keys, each once.
-func (e Ingest) Origins() []string { return UnionOrigins(e.CorsOrigins, e.WriteKeys) }
 
 // UnionOrigins returns all origins, each once; only "*" if that is one of them.
 func UnionOrigins(origins []string, keys []WriteKey) []string {

@@ -39,6 +39,8 @@ type builder struct {
 	archive dirbucket.Bucket
 	meters  *Meters
 	log     *slog.Logger
+	// keys are the write keys.
+	keys []contract.WriteKey
 }
 
 // stackName and bucket are the names in the functions' environment.
@@ -84,7 +86,7 @@ func (m builder) timed(handler invocation.Handler, end func(context.Context) err
 func (m builder) logger(function string) *slog.Logger { return m.log.With("function", function) }
 
 func (m builder) ingest() (environment, error) {
-	env := contract.Ingest{Stack: stackName, Stream: "events", EventMaxAgeDays: m.v.EventMaxAgeDays, CorsOrigins: m.v.CorsAllowedOrigins}
+	env := contract.Ingest{Stack: stackName, Stream: "events", EventMaxAgeDays: m.v.EventMaxAgeDays, CorsOrigins: m.v.CorsAllowedOrigins, WriteKeys: m.keys, Privacy: m.v.Privacy}
 	h := ingest.New(env, ingest.Deps{Stream: m.stream, Metrics: m.meters, Log: m.logger(contract.FuncIngest)})
 	return m.timed(invocation.JSON(h.Handle), nothing), nil
 }

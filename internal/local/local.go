@@ -95,6 +95,9 @@ type Info struct {
 	Region          string `json:"region,omitempty"`
 	AccessKeyID     string `json:"accessKeyId,omitempty"`
 	SecretAccessKey string `json:"secretAccessKey,omitempty"`
+	// WriteKey is the key of this machine's apps and pages, for the libraries of Segment
+	// and RudderStack.
+	WriteKey string `json:"writeKey"`
 }
 
 // PortError is an address that can't be listened on.
@@ -186,7 +189,7 @@ func (p *Platform) begin(ctx context.Context) error {
 	}
 	v, log := p.o.Variables, p.o.Log
 	archive := dirbucket.Bucket{Dir: p.state.path("archive"), Volatile: p.o.Ephemeral}
-	m := builder{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log}
+	m := builder{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log, keys: p.writeKeys()}
 	if p.o.Faults.Throttle > 0 || p.o.Faults.Duplicate > 0 {
 		m.stream = faultyStream{p.stream, p.o.Faults}
 	}

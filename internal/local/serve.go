@@ -23,6 +23,7 @@ func (p *Platform) serve(ctx context.Context, requests, page net.Listener) {
 		Routes: []gateway.Route{
 			{Method: http.MethodPost, Path: api.PathEvents, Invoke: p.functions.ingest.Invoke},
 			{Method: http.MethodGet, Path: api.PathMetric, Invoke: p.functions.query.Invoke},
+			p.clients(api.PathClients), p.clients(api.PathBeacon),
 		},
 		Origins: v.CorsAllowedOrigins, Rate: v.ThrottleRate, Burst: v.ThrottleBurst, Log: p.o.Log,
 	}
@@ -30,7 +31,7 @@ func (p *Platform) serve(ctx context.Context, requests, page net.Listener) {
 	p.info = Info{
 		API: "http://" + requests.Addr().String(), Dashboard: "http://" + page.Addr().String(),
 		Database: p.stores.master, Redis: p.stores.redisURL, Archive: p.state.path("archive"), RedisInMemory: p.stores.memory,
-		Psql: p.stores.psql, RedisCLI: p.stores.redisCLI, RedisServer: p.stores.server,
+		WriteKey: p.state.WriteKey, Psql: p.stores.psql, RedisCLI: p.stores.redisCLI, RedisServer: p.stores.server,
 	}
 	if p.o.IAM {
 		p.info.Region, p.info.AccessKeyID, p.info.SecretAccessKey = region(v.Region), p.state.AccessKeyID, p.state.SecretAccessKey

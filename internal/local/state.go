@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/daemon"
 	"github.com/streamctl/streamctl/internal/local/pgserver"
 )
@@ -36,6 +37,8 @@ type kept struct {
 	SecretAccessKey string `json:"secretAccessKey"`
 	// RedisPassword is required from every client of Valkey or Redis.
 	RedisPassword string `json:"redisPassword"`
+	// WriteKey is the key for apps and pages of this machine.
+	WriteKey string `json:"writeKey,omitempty"`
 	// DatabasePort and RedisPort are the ports of the last start, used again if
 	// they are free; 0 means none yet.
 	DatabasePort int `json:"databasePort,omitempty"`
@@ -133,6 +136,9 @@ func (s *state) read() error {
 		if *secret == "" {
 			*secret = rand.Text()
 		}
+	}
+	if s.WriteKey == "" {
+		s.WriteKey, _ = contract.NewWriteKey()
 	}
 	if s.AccessKeyID == "" || s.SecretAccessKey == "" {
 		s.AccessKeyID, s.SecretAccessKey = ownKeys+rand.Text()[:11], (rand.Text() + rand.Text())[:40]

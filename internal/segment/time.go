@@ -64,7 +64,7 @@ func timesOf(f fields, sentAt jsontext.Value, receipt Receipt) (times, []event.F
 	if !ok {
 		return t, nil
 	}
-	skew := receipt.At.Sub(sent)
+	skew := receipt.At.Sub(sent).Truncate(time.Millisecond)
 	if skew.Abs() > ReportedSkew {
 		t.skew = skew
 	}

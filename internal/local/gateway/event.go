@@ -38,6 +38,7 @@ type Call struct {
 	APIID, Stage, Account, RequestID string
 	// Caller is the signer; zero if the API does not require signatures.
 	Caller sigv4.Credential
+	route  *Route
 }
 
 // Event returns the proxy event, payload format 1.0, as JSON.

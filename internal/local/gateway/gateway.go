@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/sigv4"
 	"github.com/streamctl/streamctl/internal/webguard"
 )
@@ -36,10 +37,20 @@ type Invoke func(ctx context.Context, payload []byte) ([]byte, error)
 // Route is a method of the API with the function that serves it.
 type Route struct {
 	Method string
-	// Path has at most one parameter, as its last part: /metrics/{metric}.
+	// Path has at most one parameter, as its last part: /metrics/{metric}, or
+	// /v1/{proxy+} for any number of parts.
 	Path   string
 	Invoke Invoke
+	// Unsigned routes need no signature, and accept requests of every page: the function
+	// checks who sends them. Origins are those that may read the gateway's own errors.
+	Unsigned bool
+	Origins  []string
+	// Limit replaces the stage's limit; nil for none of its own.
+	Limit *rate.Limiter
 }
+
+// AnyMethod is the method of a route for all methods.
+const AnyMethod = "ANY"
 
 // Options describe an API.
 type Options struct {
@@ -82,17 +93,18 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
-	if bad := a.guard(c); bad != nil {
+	route, preflight := a.find(c)
+	if bad := a.guard(c, route); bad != nil {
 		return bad
 	}
-	route, preflight := a.find(c)
 	if route == nil {
 		return &NoRoute
 	}
+	c.route = route
 	c.Resource, c.Binary = route.Path, slices.Contains(api.BinaryMediaTypes(), "*/*")
 	scope := sigv4.Scope{Service: "execute-api", Region: a.o.Region}
-	signed := a.o.Keys != nil && !preflight // browsers can't sign a preflight
-	if signed {                             // check everything in the headers before reading the body
+	signed := a.o.Keys != nil && !preflight && !route.Unsigned // browsers can't sign a preflight
+	if signed {                                                // check everything in the headers before reading the body
 		if err := a.o.Keys.Claim(c.Request, scope, time.Now()); err != nil {
 			return new(BadSignature(err))
 		}
@@ -111,7 +123,11 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 			return new(BadSignature(err))
 		}
 	}
-	if !a.limit.Allow() {
+	limit := a.limit
+	if route.Limit != nil {
+		limit = route.Limit
+	}
+	if !limit.Allow() {
 		return &Throttled
 	}
 	if bad := c.decompress(held); bad != nil {
@@ -123,13 +139,16 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 // guard rejects requests that a browser sends on behalf of another site's page.
 // With keys the signature alone decides, as on AWS: no such page has a key, and
 // a client may sign for a host name of its own.
-func (a *API) guard(c *Call) *Refusal {
+func (a *API) guard(c *Call, route *Route) *Refusal {
 	if a.o.Addr == "" || a.o.Keys != nil {
 		return nil
 	}
 	g := webguard.Guard{Hosts: []string{a.o.Addr}, Origins: a.o.Origins}
 	if !g.KnownHost(c.Request) {
 		return new(foreignHost(c.Host, a.o.Addr))
+	}
+	if route != nil && route.Unsigned {
+		return nil
 	}
 	if origin := g.ForeignPage(c.Request); origin != "" {
 		return new(foreignPage(origin))
@@ -142,10 +161,14 @@ func (a *API) guard(c *Call) *Refusal {
 func (a *API) find(c *Call) (route *Route, preflight bool) {
 	for i, r := range a.o.Routes {
 		fixed, parameter, ok := strings.Cut(r.Path, "{")
+		parameter, greedy := strings.CutSuffix(parameter, "+}")
 		value, matches := strings.CutPrefix(c.Path, fixed)
 		switch {
-		case !matches, !ok && value != "", ok && (value == "" || strings.Contains(value, "/")):
+		case !matches, !ok && value != "", ok && (value == "" || strings.Contains(value, "/") && !greedy):
 			continue
+		case r.Method == AnyMethod:
+			c.Params = map[string]string{parameter: value}
+			return &a.o.Routes[i], c.Method == http.MethodOptions
 		case c.Method == http.MethodOptions && len(a.o.Origins) > 0:
 			return &a.o.Routes[i], true
 		case c.Method != r.Method:
@@ -204,6 +227,20 @@ func (a *API) origin(c *Call) string {
 	return c.Header.Get("Origin")
 }
 
+// allowOrigin lets a page read an error.
+func (a *API) allowOrigin(h http.Header, c *Call) {
+	if c.route != nil && c.route.Unsigned {
+		if origin := c.Header.Get("Origin"); origin != "" && contract.AllowsOrigin(c.route.Origins, origin) {
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Set("Access-Control-Expose-Headers", "Retry-After")
+		}
+		return
+	}
+	if origin := a.origin(c); len(a.o.Origins) > 0 && origin != "" {
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
+}
+
 // refuse writes a problem document, like the stack's gateway responses.
 func (a *API) refuse(w http.ResponseWriter, c *Call, bad Refusal) {
 	h := w.Header()
@@ -212,9 +249,7 @@ func (a *API) refuse(w http.ResponseWriter, c *Call, bad Refusal) {
 	if bad.Status == http.StatusTooManyRequests || bad.Status >= http.StatusInternalServerError {
 		h.Set("Retry-After", "1")
 	}
-	if origin := a.origin(c); len(a.o.Origins) > 0 && origin != "" {
-		h.Set("Access-Control-Allow-Origin", origin)
-	}
+	a.allowOrigin(h, c)
 	w.WriteHeader(bad.Status)
 	problem := api.Problem{Title: bad.ResponseType, Detail: bad.Message, RequestID: c.RequestID}
 	if err := json.NewEncoder(w).Encode(problem); err != nil {
