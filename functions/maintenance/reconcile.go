@@ -135,7 +135,7 @@ func Lines(records []archive.ArchivedRecord) []warehouse.ArchivedLine {
 		for i, text := range event.Lines(r.Data) {
 			l := warehouse.ArchivedLine{Shard: r.Shard, Seq: r.Sequence, I: i}
 			if e, err := event.DecodeEnvelope(text); err == nil {
-				l.ID, l.Timestamp = e.Event.ID, e.Event.Timestamp
+				l.ID, l.Timestamp, l.Skewed = e.Event.ID, e.Event.Timestamp, e.Skewed()
 			}
 			all = append(all, l)
 		}

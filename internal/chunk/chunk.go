@@ -76,6 +76,7 @@ func start(r archive.ArchivedRecord) *Chunk {
 func (c *Chunk) add(r archive.ArchivedRecord, first, lines int) {
 	c.records, c.first = append(c.records, r), append(c.first, first)
 	c.Lines += lines
+	c.MaySkew = c.MaySkew || bytes.Contains(r.Data, []byte(`,"skewMs":`))
 	c.Records, c.LastSeq = len(c.records), r.Sequence
 	if r.Arrived.After(c.Arrived) {
 		c.Arrived = r.Arrived
@@ -133,7 +134,7 @@ func (c *Chunk) decodeRecord(record int, lines [][]byte) (rows []warehouse.Row, 
 			continue
 		}
 		rows = append(rows, warehouse.Row{
-			Event: e.Event, ReceivedAt: e.ReceivedAt, ArrivedAt: r.Arrived, Record: record, Seq: r.Sequence, I: i,
+			Event: e.Event, ReceivedAt: e.ReceivedAt, ArrivedAt: r.Arrived, Record: record, Seq: r.Sequence, I: i, Skewed: e.Skewed(),
 			Measures: measures,
 		})
 	}

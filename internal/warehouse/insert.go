@@ -16,6 +16,18 @@ import (
 // meets a duplicate or an error that a row may have caused, and if an
 // operator's object may change or drop rows, insert uses INSERT.
 func (l *load) insert(ctx context.Context, tx pgx.Tx) (inserted []Row, copied bool, err error) {
+	if l.MaySkew || l.skewedBefore {
+		for l.in.decode() {
+		}
+		rows, err := l.sameEvents(ctx, tx, l.in.rows)
+		if err != nil {
+			return nil, false, err
+		}
+		if len(rows) < len(l.in.rows) || l.MaySkew {
+			inserted, err = l.insertSafely(ctx, tx, rows)
+			return inserted, false, err
+		}
+	}
 	if !l.objects.present() && l.timeouts == nil {
 		n, err := tx.CopyFrom(ctx, pgx.Identifier{"public", "events"}, eventColumns, l.in)
 		if err == nil && n == int64(len(l.in.rows)) {

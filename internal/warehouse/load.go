@@ -31,6 +31,9 @@ type Row struct {
 	// Seq and I are the line's position in the stream.
 	Seq string
 	I   int
+	// Skewed reports that the client's clock was wrong: the event may be stored with
+	// another time.
+	Skewed bool
 	// Measures are computed by Analyze, in addition to the declared metrics.
 	Measures []metric.Contribution
 }
@@ -66,6 +69,9 @@ type Chunk struct {
 	// Keep writes the lines to the archive's quarantine and returns the
 	// object's key. It is called before the commit, with at least one line.
 	Keep func(context.Context, []Rejected) (object string, err error)
+	// MaySkew reports that a row may be Skewed; then no row is copied before all are
+	// decoded.
+	MaySkew bool
 	// RejectAll lifts the limit on rejected events, because the oldest record
 	// has waited for RejectAfter.
 	RejectAll bool
@@ -149,6 +155,8 @@ type load struct {
 	pace        pace
 	timeouts    *timeouts       // nil unless an earlier attempt timed out
 	known       map[string]bool // keys of registered metrics
+	// skewedBefore reports that an earlier load had skewed rows.
+	skewedBefore bool
 }
 
 func (l *load) run(ctx context.Context, tx pgx.Tx) error {
@@ -188,6 +196,7 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 		minutes[i] = m.Minute
 	}
 	var batch pgx.Batch
+	noteSkewed(&batch, inserted)
 	l.note(&batch, minutes)
 	// Update the rollups last, so that rows which other shards wait for are locked
 	// for the shortest time, and in key order, which prevents deadlocks.
@@ -216,8 +225,9 @@ func (l *load) begin(ctx context.Context, tx pgx.Tx) error {
 	batch.Queue("SET CONSTRAINTS ALL IMMEDIATE")
 	batch.Queue(`SELECT CASE WHEN isfinite(floor) THEN floor END,
 			ARRAY(SELECT key FROM public.metric ORDER BY key),
-			ARRAY(SELECT definition FROM public.metric WHERE active AND definition IS NOT NULL ORDER BY key)
-		FROM public.events_floor`).QueryRow(func(row pgx.Row) error { return row.Scan(&floor, &keys, &definitions) })
+			ARRAY(SELECT definition FROM public.metric WHERE active AND definition IS NOT NULL ORDER BY key),
+			EXISTS (SELECT FROM public.skewed_event)
+		FROM public.events_floor`).QueryRow(func(row pgx.Row) error { return row.Scan(&floor, &keys, &definitions, &l.skewedBefore) })
 	l.objects.queue(&batch)
 	batch.Queue("SAVEPOINT copy")
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {

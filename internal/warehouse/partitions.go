@@ -108,14 +108,17 @@ func (d *DB) Horizon(ctx context.Context, today time.Time) (days int, err error)
 	return days, nil
 }
 
-// batchDays is how many days rows stay in load_batch.
+// batchDays is how many days rows stay in load_batch and skewed_event.
 const batchDays = 14
 
-// ForgetBatches deletes old rows of load_batch. Run it as streamctl_owner.
+// ForgetBatches deletes old rows of load_batch and skewed_event. Run it as streamctl_owner.
 func (d *DB) ForgetBatches(ctx context.Context) error {
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "DELETE FROM public.load_batch WHERE loaded_at < now() - make_interval(days => $1)", batchDays)
+			if _, err := tx.Exec(ctx, "DELETE FROM public.load_batch WHERE loaded_at < now() - make_interval(days => $1)", batchDays); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "DELETE FROM public.skewed_event WHERE loaded_at < now() - make_interval(days => $1)", batchDays)
 			return err
 		})
 	})

@@ -17,6 +17,8 @@ type ArchivedLine struct {
 	// valid event and must be in quarantine.
 	ID        [16]byte
 	Timestamp time.Time
+	// Skewed is Row.Skewed.
+	Skewed bool
 }
 
 // HourState is the result of comparing an hour of arrival.
@@ -102,12 +104,12 @@ func (d *DB) ComparedObjects(ctx context.Context, hour time.Time) (keys map[stri
 func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, lines []ArchivedLine) error {
 	n := len(lines)
 	shards, seqs, is, hashes := make([]string, n), make([]string, n), make([]int32, n), make([]int64, n)
-	ids, times := make([]*[16]byte, n), make([]*time.Time, n)
+	ids, times, skewed := make([]*[16]byte, n), make([]*time.Time, n), make([]bool, n)
 	for i := range lines {
 		l := &lines[i]
 		shards[i], seqs[i], is[i], hashes[i] = l.Shard, l.Seq, int32(l.I), LineHash(l.Shard, l.Seq, l.I)
 		if !l.Timestamp.IsZero() {
-			ids[i], times[i] = &l.ID, &l.Timestamp
+			ids[i], times[i], skewed[i] = &l.ID, &l.Timestamp, l.Skewed
 		}
 	}
 	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -115,19 +117,21 @@ func (d *DB) CompareObject(ctx context.Context, hour time.Time, key string, line
 			_, err := tx.Exec(ctx, `
 				WITH line AS (
 					SELECT l.*, e.event_id, e.line AS made
-					FROM unnest($3::text[], $4::text[], $5::int[], $6::bigint[], $7::uuid[], $8::timestamptz[]) AS l(shard, seq, i, hash, id, at)
+					FROM unnest($3::text[], $4::text[], $5::int[], $6::bigint[], $7::uuid[], $8::timestamptz[], $9::boolean[]) AS l(shard, seq, i, hash, id, at, skewed)
 					LEFT JOIN public.events e ON e.event_id = l.id AND e.timestamp = l.at),
 				found AS (
 					SELECT count(*) AS lines,
 					       count(*) FILTER (WHERE made = hash) AS matched,
 					       count(*) FILTER (WHERE event_id IS NULL
+					           AND NOT (skewed AND EXISTS (SELECT FROM public.events o WHERE o.event_id = line.id AND o.timestamp BETWEEN line.at - $10::interval AND line.at + $10::interval))
+					           AND NOT EXISTS (SELECT FROM public.skewed_event s WHERE s.event_id = line.id AND s.timestamp BETWEEN line.at - $10::interval AND line.at + $10::interval)
 					           AND NOT EXISTS (SELECT FROM public.quarantine q WHERE q.shard = line.shard AND q.seq = line.seq AND q.i = line.i AND q.retried_at IS NULL)
 					           AND NOT coalesce(line.at < (SELECT floor FROM public.events_floor), false)) AS missing
 					FROM line)
 				INSERT INTO public.reconciled_object (key, hour, lines, missing, matched)
 				SELECT $1, $2, lines, missing, matched FROM found
 				ON CONFLICT (key) DO UPDATE SET lines = excluded.lines, missing = excluded.missing, matched = excluded.matched`,
-				key, hour, shards, seqs, is, hashes, ids, times)
+				key, hour, shards, seqs, is, hashes, ids, times, skewed, skewWindow)
 			return err
 		})
 	})
