@@ -144,6 +144,14 @@ func TestPreflightsOfClients(t *testing.T) {
 			if err != nil || resp.StatusCode != 204 || resp.Headers["Access-Control-Allow-Origin"] != want || resp.Headers["Vary"] != "Origin" {
 				t.Errorf("%s, %q: %+v %v", resource, origin, resp, err)
 			}
+			req.Headers["Access-Control-Request-Headers"] = "content-type,x-retry-count"
+			if again, err := clientHandler(&stream{}, metrics{}, nil).Handle(t.Context(), req); err != nil || !strings.HasSuffix(again.Headers["Access-Control-Allow-Headers"], ",x-retry-count") {
+				t.Errorf("a retry's headers: %+v %v", again, err)
+			}
+			req.Headers["Access-Control-Request-Headers"] = "a\r\nset-cookie: b"
+			if again, err := clientHandler(&stream{}, metrics{}, nil).Handle(t.Context(), req); err != nil || strings.Contains(again.Headers["Access-Control-Allow-Headers"], "cookie") {
+				t.Errorf("a header that isn't: %+v %v", again, err)
+			}
 			allowed := strings.Split(resp.Headers["Access-Control-Allow-Headers"], ",")
 			for _, name := range []string{"Authorization", "Content-Type", "AnonymousId", "SentAt"} {
 				if !slices.Contains(allowed, name) {

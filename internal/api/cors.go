@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,21 +34,35 @@ func AllowOrigins(origins []string, method string, next Handler) Handler {
 	return allow(allowed, slices.Contains(origins, "*"), preflight(method+",OPTIONS", corsRequestHeaders), next)
 }
 
-// clientRequestHeaders are the headers of the libraries of Segment and RudderStack.
+// clientRequestHeaders are the headers of the libraries of Segment and RudderStack. A
+// retry has more, which differ by version: X-Retry-Count, Rsa-Retry-Attempt and others.
 const clientRequestHeaders = "Authorization,Content-Type,AnonymousId,SentAt"
+
+// requestedHeaders matches a list of headers in a preflight request.
+var requestedHeaders = regexp.MustCompile(`^[A-Za-z0-9-]+( *, *[A-Za-z0-9-]+)*$`)
+
+// maxRequestedHeaders bounds that list, in bytes.
+const maxRequestedHeaders = 1000
 
 // AllowClients is AllowOrigins for the routes of clients with a write key. A preflight
 // request has no key, so allowed decides by the origins of all keys.
 func AllowClients(allowed func(origin string) bool, next Handler) Handler {
-	return allow(func(origin string) bool { return origin != "" && allowed(origin) }, false, preflight("GET,POST,OPTIONS", clientRequestHeaders), next)
+	respond := func(r events.APIGatewayProxyRequest) events.APIGatewayProxyResponse {
+		headers := clientRequestHeaders
+		if asked := Header(r.Headers, "Access-Control-Request-Headers"); len(asked) <= maxRequestedHeaders && requestedHeaders.MatchString(asked) {
+			headers += "," + asked
+		}
+		return preflight("GET,POST,OPTIONS", headers)(r)
+	}
+	return allow(func(origin string) bool { return origin != "" && allowed(origin) }, false, respond, next)
 }
 
 // allow adds CORS headers for allowed origins. With star, every response has the same.
-func allow(allowed func(origin string) bool, star bool, preflight func() events.APIGatewayProxyResponse, next Handler) Handler {
+func allow(allowed func(origin string) bool, star bool, preflight func(events.APIGatewayProxyRequest) events.APIGatewayProxyResponse, next Handler) Handler {
 	return func(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		var response events.APIGatewayProxyResponse
 		if r.HTTPMethod == http.MethodOptions {
-			response = preflight()
+			response = preflight(r)
 		} else {
 			var err error
 			if response, err = next(ctx, r); err != nil {
@@ -72,8 +87,8 @@ func allow(allowed func(origin string) bool, star bool, preflight func() events.
 	}
 }
 
-func preflight(methods, headers string) func() events.APIGatewayProxyResponse {
-	return func() events.APIGatewayProxyResponse {
+func preflight(methods, headers string) func(events.APIGatewayProxyRequest) events.APIGatewayProxyResponse {
+	return func(events.APIGatewayProxyRequest) events.APIGatewayProxyResponse {
 		return events.APIGatewayProxyResponse{StatusCode: http.StatusNoContent, Headers: map[string]string{
 			"Access-Control-Allow-Headers": headers,
 			"Access-Control-Allow-Methods": methods,
