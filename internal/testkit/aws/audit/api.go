@@ -45,17 +45,40 @@ func deployments(v *View) []Problem {
 	return out
 }
 
-// authorization finds routes that everyone can call, and preflight requests
-// that require a signature, which browsers don't send.
+// authorization finds routes that everyone can call, and preflight requests that
+// require a signature, which browsers don't send. The routes of clients with a write key
+// need no signature: ingest checks the key.
 func authorization(v *View) []Problem {
 	var out report
 	for _, m := range v.of("AWS::ApiGateway::Method") {
 		kind := text(m.Properties["AuthorizationType"])
-		if preflight := text(m.Properties["HttpMethod"]) == "OPTIONS"; preflight != (kind == "NONE") {
+		if unsigned := text(m.Properties["HttpMethod"]) == "OPTIONS" || isClientRoute(v, m); unsigned != (kind == "NONE") {
 			out.add(m.ID, "%s with authorization %s", text(m.Properties["HttpMethod"]), kind)
 		}
 	}
 	return out
+}
+
+// isClientRoute reports whether a method is one of /v1/{proxy+} and /beacon/{proxy+},
+// invokes a function with write keys, and has limits of its own.
+func isClientRoute(v *View, m cfn.Resource) bool {
+	all, _ := v.find(m.Properties["ResourceId"], "AWS::ApiGateway::Resource")
+	first, _ := v.find(all.Properties["ParentId"], "AWS::ApiGateway::Resource")
+	parent := text(first.Properties["PathPart"])
+	if text(all.Properties["PathPart"]) != "{proxy+}" || parent != "v1" && parent != "beacon" {
+		return false
+	}
+	limited := false
+	for _, s := range v.of("AWS::ApiGateway::Stage") {
+		for _, setting := range list(s.Properties["MethodSettings"]) {
+			limited = limited || text(at(setting, "ResourcePath")) == "/~1"+parent+"~1{proxy+}" && number(at(setting, "ThrottlingRateLimit")) > 0
+		}
+	}
+	keys := false
+	for _, f := range v.of("AWS::Lambda::Function") {
+		keys = keys || text(at(f.Properties, "Environment", "Variables", "WRITE_KEYS")) != ""
+	}
+	return limited && keys
 }
 
 // bodyModels finds request models and validators: they give one message for
