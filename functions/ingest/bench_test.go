@@ -4,6 +4,8 @@ package ingest_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -58,6 +60,40 @@ func BenchmarkBatch(b *testing.B) {
 		resp, err := h.Handle(b.Context(), requests[n%len(requests)])
 		if err != nil || resp.StatusCode != 202 {
 			b.Fatal(resp.StatusCode, err)
+		}
+		n++
+	}
+	b.ReportMetric(float64(processorTime(b)-before)/float64(n*batch), "cpu-ns/event")
+}
+
+// BenchmarkClients handles batches of 100 messages of Segment's API beside BenchmarkBatch.
+func BenchmarkClients(b *testing.B) {
+	const batch = 100
+	g := workload.New(1, now.Add(-time.Hour), time.Hour)
+	requests := make([]events.APIGatewayProxyRequest, 16)
+	for i := range requests {
+		var list []map[string]any
+		if err := json.Unmarshal(g.Body(batch), &list); err != nil {
+			b.Fatal(err)
+		}
+		for n, e := range list {
+			list[n] = map[string]any{"type": "track", "event": e["eventType"], "userId": e["userId"], "properties": e["properties"], "timestamp": "2026-01-31T11:59:59.123Z",
+				"messageId": fmt.Sprintf("node-next-1769860799123-%d-%d", i, n)}
+		}
+		text, err := json.Marshal(map[string]any{"batch": list, "sentAt": "2026-01-31T12:00:00Z"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		requests[i] = clientRequest("batch", serverKey, string(text))
+	}
+	h := clientHandler(nil, metrics{}, nil)
+	h.Stream = newSwallowing(batch)
+	b.ReportAllocs()
+	n, before := 0, processorTime(b)
+	for b.Loop() {
+		resp, err := h.Handle(b.Context(), requests[n%len(requests)])
+		if err != nil || resp.StatusCode != 200 {
+			b.Fatal(resp.StatusCode, resp.Body, err)
 		}
 		n++
 	}

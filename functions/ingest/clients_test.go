@@ -75,14 +75,22 @@ func TestClientRequests(t *testing.T) {
 		accepted, rejected  float64
 		unavailable, stored int
 	}{
-		"a batch":                     {req: clientRequest("batch", serverKey, one), status: 200, accepted: 1, stored: 1},
-		"the short path":              {req: clientRequest("b", serverKey, one), status: 200, accepted: 1, stored: 1},
-		"one message":                 {req: clientRequest("track", serverKey, fmt.Sprintf(track, "u", "m")), status: 200, accepted: 1, stored: 1},
-		"a call by its letter":        {req: clientRequest("t", serverKey, fmt.Sprintf(track, "u", "m")), status: 200, accepted: 1, stored: 1},
-		"gzip":                        {req: with(zipped(t, one), func(r *events.APIGatewayProxyRequest) { base := clientRequest("batch", serverKey, ""); base.Body, base.IsBase64Encoded = r.Body, true; *r = base }), status: 200, accepted: 1, stored: 1},
-		"a key in the body":           {req: clientRequest("batch", "", strings.Replace(one, "{", `{"writeKey":"`+serverKey+`",`, 1)), status: 200, accepted: 1, stored: 1},
-		"a key in the query":          {req: with(clientRequest("batch", "", one), func(r *events.APIGatewayProxyRequest) { r.QueryStringParameters = map[string]string{"writeKey": serverKey} }), status: 200, accepted: 1, stored: 1},
-		"the beacon":                  {req: with(clientRequest("v1/batch", "", one), func(r *events.APIGatewayProxyRequest) { r.Resource, r.QueryStringParameters = api.PathBeacon, map[string]string{"writeKey": serverKey} }), status: 200, accepted: 1, stored: 1},
+		"a batch":              {req: clientRequest("batch", serverKey, one), status: 200, accepted: 1, stored: 1},
+		"the short path":       {req: clientRequest("b", serverKey, one), status: 200, accepted: 1, stored: 1},
+		"one message":          {req: clientRequest("track", serverKey, fmt.Sprintf(track, "u", "m")), status: 200, accepted: 1, stored: 1},
+		"a call by its letter": {req: clientRequest("t", serverKey, fmt.Sprintf(track, "u", "m")), status: 200, accepted: 1, stored: 1},
+		"gzip": {req: with(zipped(t, one), func(r *events.APIGatewayProxyRequest) {
+			base := clientRequest("batch", serverKey, "")
+			base.Body, base.IsBase64Encoded = r.Body, true
+			*r = base
+		}), status: 200, accepted: 1, stored: 1},
+		"a key in the body": {req: clientRequest("batch", "", strings.Replace(one, "{", `{"writeKey":"`+serverKey+`",`, 1)), status: 200, accepted: 1, stored: 1},
+		"a key in the query": {req: with(clientRequest("batch", "", one), func(r *events.APIGatewayProxyRequest) {
+			r.QueryStringParameters = map[string]string{"writeKey": serverKey}
+		}), status: 200, accepted: 1, stored: 1},
+		"the beacon": {req: with(clientRequest("v1/batch", "", one), func(r *events.APIGatewayProxyRequest) {
+			r.Resource, r.QueryStringParameters = api.PathBeacon, map[string]string{"writeKey": serverKey}
+		}), status: 200, accepted: 1, stored: 1},
 		"the beacon, one message":     {req: with(clientRequest("v1/track", serverKey, one), func(r *events.APIGatewayProxyRequest) { r.Resource = api.PathBeacon }), status: 404},
 		"1,000 messages":              {req: clientRequest("batch", serverKey, messages(1000)), status: 200, accepted: 1000, stored: 1000},
 		"no message":                  {req: clientRequest("batch", serverKey, `{"batch":[]}`), status: 200},

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 )
 
-// Addresses is what happens to the client's IP address, context.ip.
+// Addresses is the treatment of the client's IP address, context.ip.
 type Addresses string
 
 // Values of Addresses.

@@ -196,7 +196,6 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 		minutes[i] = m.Minute
 	}
 	var batch pgx.Batch
-	noteSkewed(&batch, inserted)
 	l.note(&batch, minutes)
 	// Update the rollups last, so that rows which other shards wait for are locked
 	// for the shortest time, and in key order, which prevents deadlocks.

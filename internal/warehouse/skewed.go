@@ -12,34 +12,30 @@ import (
 // skewWindow is how far the times of two attempts to send one event may differ.
 const skewWindow = 48 * time.Hour
 
-// lockSkewed is the first number of the advisory locks on ids of skewed events.
-const lockSkewed = lockSpace + 1
-
 // sameEvents finds rows that are stored with another time already: a row of a client
-// with a wrong clock may be, and any row may be one of skewed_event. It locks the ids of
-// skewed rows, so that two loads don't both insert one of them, and returns the rows to
-// insert; the others are duplicates.
+// with a wrong clock may be, and any row may be one of skewed_event. It first inserts the
+// skewed rows there, in the order of their ids: a load that inserts the same id waits for
+// this one, so that not both insert the event. It returns the rows to insert; the others
+// are duplicates.
 func (l *load) sameEvents(ctx context.Context, tx pgx.Tx, rows []Row) ([]Row, error) {
 	rows = firstOfEach(rows)
 	var ids [][16]byte
 	var times []time.Time
 	var skewed []bool
-	var locks []int32
 	for _, r := range rows {
 		if !r.Skewed && r.Event.ID.Version() != 5 {
 			continue // such an id is not from a message
 		}
 		ids, times, skewed = append(ids, r.Event.ID), append(times, r.Event.Timestamp), append(skewed, r.Skewed)
-		if r.Skewed {
-			locks = append(locks, int32(r.Event.ID[0])<<24|int32(r.Event.ID[1])<<16|int32(r.Event.ID[2])<<8|int32(r.Event.ID[3]))
-		}
 	}
 	if len(ids) == 0 {
 		return rows, nil
 	}
-	slices.Sort(locks)
-	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, k) FROM unnest($2::int[]) WITH ORDINALITY AS u(k, n) ORDER BY n", lockSkewed, slices.Compact(locks)); err != nil {
-		return nil, fmt.Errorf("lock events of clients with a wrong clock: %w", err)
+	_, err := tx.Exec(ctx, `INSERT INTO public.skewed_event (event_id, timestamp)
+		SELECT u.id, u.at FROM unnest($1::uuid[], $2::timestamptz[], $3::boolean[]) AS u(id, at, skewed) WHERE u.skewed ORDER BY u.id
+		ON CONFLICT DO NOTHING`, ids, times, skewed)
+	if err != nil {
+		return nil, fmt.Errorf("note events of clients with a wrong clock: %w", err)
 	}
 	answer, err := tx.Query(ctx, `SELECT u.id FROM unnest($1::uuid[], $2::timestamptz[], $3::boolean[]) AS u(id, at, skewed)
 		WHERE u.skewed AND EXISTS (SELECT FROM public.events e WHERE e.event_id = u.id AND e.timestamp BETWEEN u.at - $4::interval AND u.at + $4::interval AND e.timestamp <> u.at)
@@ -76,18 +72,4 @@ func firstOfEach(rows []Row) []Row {
 		out = append(out, r)
 	}
 	return out
-}
-
-// noteSkewed records the new rows of clients with a wrong clock.
-func noteSkewed(batch *pgx.Batch, inserted []Row) {
-	var ids [][16]byte
-	var times []time.Time
-	for _, r := range inserted {
-		if r.Skewed {
-			ids, times = append(ids, r.Event.ID), append(times, r.Event.Timestamp)
-		}
-	}
-	if len(ids) > 0 {
-		batch.Queue("INSERT INTO public.skewed_event (event_id, timestamp) SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) ON CONFLICT DO NOTHING", ids, times)
-	}
 }

@@ -14,7 +14,7 @@ import (
 // Stage is the path in front of the API, as on API Gateway.
 const Stage = "/prod"
 
-// Fault is what the front does with a request.
+// Fault is a way to treat a request.
 type Fault int
 
 // Faults.
