@@ -23,7 +23,7 @@ func (p *Platform) serve(ctx context.Context, requests, page net.Listener) {
 		Routes: []gateway.Route{
 			{Method: http.MethodPost, Path: api.PathEvents, Invoke: p.functions.ingest.Invoke},
 			{Method: http.MethodGet, Path: api.PathMetric, Invoke: p.functions.query.Invoke},
-			p.clients(api.PathClients), p.clients(api.PathBeacon),
+			clientRoute(p, api.PathClients), clientRoute(p, api.PathBeacon),
 		},
 		Origins: v.CorsAllowedOrigins, Rate: v.ThrottleRate, Burst: v.ThrottleBurst, Log: p.o.Log,
 	}

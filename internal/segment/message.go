@@ -161,10 +161,10 @@ func (t times) message(f fields, name, user string, kept []byte, receipt Receipt
 // rename gives the fields of an event the names that the message has.
 func rename(wrong []event.FieldError) []event.FieldError {
 	for i := range wrong {
-		switch field := wrong[i].Field; {
-		case field == "eventType":
+		switch field := wrong[i].Field; field {
+		case "eventType":
 			wrong[i].Field = "event"
-		case field == "properties":
+		case "properties":
 			wrong[i].Field = ""
 		default:
 			wrong[i].Field = strings.TrimPrefix(field, "properties.")
