@@ -50,16 +50,19 @@ func (t *Template) addClientPermissions(v config.Variables) {
 }
 
 // clientSettings are the limits of these routes. Without limits of their own, unsigned
-// requests would use up those of signed ones.
+// requests would use up those of signed ones. API Gateway finds a setting by the verb of
+// the request, so one for ANY would have no effect.
 func clientSettings(v config.Variables) []apigateway.Stage_MethodSetting {
 	rate, burst := v.ClientLimits()
-	settings := make([]apigateway.Stage_MethodSetting, 0, len(clientRoutes()))
+	var settings []apigateway.Stage_MethodSetting
 	for _, r := range clientRoutes() {
-		settings = append(settings, apigateway.Stage_MethodSetting{
-			ResourcePath: new("/" + strings.ReplaceAll(r.path, "/", "~1")), HttpMethod: new("ANY"),
-			MetricsEnabled: new(true), LoggingLevel: new("OFF"),
-			ThrottlingRateLimit: new(float64(rate)), ThrottlingBurstLimit: new(burst),
-		})
+		for _, verb := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
+			settings = append(settings, apigateway.Stage_MethodSetting{
+				ResourcePath: new("/" + strings.ReplaceAll(r.path, "/", "~1")), HttpMethod: new(verb),
+				MetricsEnabled: new(true), LoggingLevel: new("OFF"),
+				ThrottlingRateLimit: new(float64(rate)), ThrottlingBurstLimit: new(burst),
+			})
+		}
 	}
 	return settings
 }

@@ -77,8 +77,8 @@ func (p *Pipeline) Find(ctx context.Context, s stack.Stack, names Outputs, deplo
 				serves = aws.ToString(stage.DeploymentId)
 				out.before, out.marked = parseThrottle(stage.Variables[throttleMark])
 				out.Throttled = out.marked && isClosed(stage)
-				out.methods = openMethods(stage.Variables[methodsMark])
-				for _, mark := range []string{throttleMark, drainedMark, methodsMark} {
+				out.methods = openMethods(stage)
+				for _, mark := range append(methodMarks(stage), throttleMark, drainedMark) {
 					if _, set := stage.Variables[mark]; set {
 						out.marks = append(out.marks, patchRemove("/variables/"+mark))
 					}

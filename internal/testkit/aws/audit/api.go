@@ -60,7 +60,8 @@ func authorization(v *View) []Problem {
 }
 
 // isClientRoute reports whether a method is one of /v1/{proxy+} and /beacon/{proxy+},
-// invokes a function with write keys, and has limits of its own.
+// invokes a function with write keys, and has limits of its own
+// for each verb.
 func isClientRoute(v *View, m cfn.Resource) bool {
 	all, _ := v.find(m.Properties["ResourceId"], "AWS::ApiGateway::Resource")
 	first, _ := v.find(all.Properties["ParentId"], "AWS::ApiGateway::Resource")
@@ -68,17 +69,24 @@ func isClientRoute(v *View, m cfn.Resource) bool {
 	if text(all.Properties["PathPart"]) != "{proxy+}" || parent != "v1" && parent != "beacon" {
 		return false
 	}
-	limited := false
+	limited := map[string]bool{} // by the verb of a request
 	for _, s := range v.of("AWS::ApiGateway::Stage") {
 		for _, setting := range list(s.Properties["MethodSettings"]) {
-			limited = limited || text(at(setting, "ResourcePath")) == "/~1"+parent+"~1{proxy+}" && number(at(setting, "ThrottlingRateLimit")) > 0
+			if text(at(setting, "ResourcePath")) == "/~1"+parent+"~1{proxy+}" && number(at(setting, "ThrottlingRateLimit")) > 0 {
+				limited[text(at(setting, "HttpMethod"))] = true
+			}
+		}
+	}
+	for _, verb := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
+		if !limited[verb] {
+			return false
 		}
 	}
 	keys := false
 	for _, f := range v.of("AWS::Lambda::Function") {
 		keys = keys || text(at(f.Properties, "Environment", "Variables", "WRITE_KEYS")) != ""
 	}
-	return limited && keys
+	return keys
 }
 
 // bodyModels finds request models and validators: they give one message for

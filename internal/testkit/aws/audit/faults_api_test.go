@@ -23,6 +23,15 @@ func apiFaults() []fault {
 			r["DependsOn"] = append(r["DependsOn"].([]any), "Options")
 		}
 	}
+	// A key's limits for ANY: API Gateway looks settings up by the verb of a request.
+	anyVerb := func(t tree) {
+		t.add("First", "AWS::ApiGateway::Resource", map[string]any{"RestApiId": ref("Api"), "ParentId": getAtt("Api", "RootResourceId"), "PathPart": "v1"})
+		t.add("All", "AWS::ApiGateway::Resource", map[string]any{"RestApiId": ref("Api"), "ParentId": ref("First"), "PathPart": "{proxy+}"})
+		t.add("Any", "AWS::ApiGateway::Method", map[string]any{"RestApiId": ref("Api"), "ResourceId": ref("All"), "HttpMethod": "ANY",
+			"AuthorizationType": "NONE", "Integration": map[string]any{"Type": "MOCK"}})
+		t.set("IngestFunction", "Environment", "Variables", "WRITE_KEYS", "web")
+		t.set("ApiStage", "MethodSettings", []any{map[string]any{"ResourcePath": "/~1v1~1{proxy+}", "HttpMethod": "ANY", "ThrottlingRateLimit": 25}})
+	}
 	webACL := func(rule map[string]any) func(tree) {
 		rule["Name"], rule["Priority"] = "rule", 1
 		return func(t tree) { t.add("Wall", "AWS::WAFv2::WebACL", map[string]any{"Rules": []any{rule}}) }
@@ -37,6 +46,7 @@ func apiFaults() []fault {
 		{"a deployment before its method", deployment, func(t tree) { t.waitNot(t.first("AWS::ApiGateway::Deployment"), "ApiGetMetric") }},
 		{"a deployment before a gateway response", deployment, func(t tree) { t.waitNot(t.first("AWS::ApiGateway::Deployment"), "ApiThrottledResponse") }},
 		{"OPTIONS with AWS_IAM", auth, options("AWS_IAM")},
+		{"a route of clients with limits for ANY", auth, anyVerb},
 		{"a route for everybody", auth, func(t tree) { t.set("ApiGetMetric", "AuthorizationType", "NONE") }},
 		{"a model of bodies", models, func(t tree) {
 			t.add("Model", "AWS::ApiGateway::Model", map[string]any{"RestApiId": ref("Api"), "ContentType": "application/json", "Schema": map[string]any{"type": "object"}})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,6 +105,9 @@ func methodSetting(settings []any, path string) (index int, property string) {
 	}), property
 }
 
+// variableValue matches the values that API Gateway accepts for a stage variable.
+var variableValue = regexp.MustCompile(`^[A-Za-z0-9\-._~:/?#&=,]{0,512}$`)
+
 // patchStage supports patches of the throttle, of variables and of the deployment. It
 // applies either all patches or none.
 func (f gatewayAPI) patchStage(s *physical, body []byte) (*physical, error) {
@@ -132,6 +136,9 @@ func (f gatewayAPI) patchStage(s *physical, body []byte) (*physical, error) {
 		own, property := methodSetting(settings, o.Path)
 		switch {
 		case isVariable && o.Op == "replace":
+			if !variableValue.MatchString(o.Value) {
+				return nil, wire.Errorf("BadRequestException", "Invalid stage variable value: %s. Use at most 512 letters, digits, and characters of -._~:/?#&=,", o.Value)
+			}
 			variables[name] = o.Value
 		case isVariable && o.Op == "remove" && variables[name] != nil:
 			delete(variables, name)

@@ -102,7 +102,8 @@ func (a *apis) stageName(x *exchange) string {
 }
 
 // throttled reports whether the method setting of the request has a rate of 0; the fake
-// has no other throttle. The setting of a method replaces that of all methods.
+// has no other throttle. The setting of a method replaces that of all methods, and is
+// found by the verb of the request: a setting for ANY has no effect.
 func (a *apis) throttled(x *exchange) bool {
 	all, own, found := false, false, false
 	for _, m := range children(x.stage.props, "MethodSettings") {
@@ -111,7 +112,7 @@ func (a *apis) throttled(x *exchange) bool {
 		switch path, method := str(m, "ResourcePath"), str(m, "HttpMethod"); {
 		case path == "/*" && method == "*":
 			all = closed
-		case strings.ReplaceAll(strings.TrimPrefix(path, "/"), "~1", "/") == x.route.template && (method == "*" || method == x.route.method):
+		case strings.ReplaceAll(strings.TrimPrefix(path, "/"), "~1", "/") == x.route.template && (method == "*" || method == x.Method):
 			own, found = closed, true
 		}
 	}

@@ -95,14 +95,14 @@ func TestWriteKeys(t *testing.T) {
 	})
 	// A flood uses up the limit of its own routes only.
 	api := s.outputs["ApiGatewayId"]
-	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/ANY/throttling/rateLimit","value":"0"}]`).want(0)
+	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/POST/throttling/rateLimit","value":"0"}]`).want(0)
 	if status, header, _ := s.unsigned("POST", "/v1/batch", key.Key, body); status != 429 || header.Get("Retry-After") == "" || header.Get("Access-Control-Allow-Origin") == "" || header.Get("Access-Control-Expose-Headers") != "Retry-After" {
 		t.Errorf("throttled: %d %v", status, header)
 	}
 	if status, answer := s.send(briefEvent); status != http.StatusAccepted {
 		t.Errorf("/events while /v1 is throttled: %d %s", status, answer)
 	}
-	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/ANY/throttling/rateLimit","value":"25"}]`).want(0)
+	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/POST/throttling/rateLimit","value":"25"}]`).want(0)
 
 	w.streamctl("keys", "revoke", "web").want(0)
 	w.streamctl("deploy", "--env", "development").want(0)

@@ -1,0 +1,38 @@
+package fake
+
+import (
+	"net/http/httptest"
+	"testing"
+)
+
+// TestThrottleByVerb looks settings up as API Gateway does: by the verb of the request,
+// also for a method for ANY.
+func TestThrottleByVerb(t *testing.T) {
+	const path = "/~1v1~1{proxy+}"
+	setting := func(path, verb, rate string) any {
+		return map[string]any{"ResourcePath": path, "HttpMethod": verb, "ThrottlingRateLimit": rate}
+	}
+	for name, c := range map[string]struct {
+		settings []any
+		want     bool
+	}{
+		"none":                     {nil, false},
+		"for ANY":                  {[]any{setting("/*", "*", "100"), setting(path, "ANY", "0")}, false},
+		"for the verb":             {[]any{setting("/*", "*", "100"), setting(path, "POST", "0")}, true},
+		"for another verb":         {[]any{setting("/*", "*", "100"), setting(path, "GET", "0")}, false},
+		"for each verb":            {[]any{setting("/*", "*", "100"), setting(path, "*", "0")}, true},
+		"for another path":         {[]any{setting("/*", "*", "100"), setting("/~1events", "POST", "0")}, false},
+		"of the stage":             {[]any{setting("/*", "*", "0")}, true},
+		"of the stage, and ANY":    {[]any{setting("/*", "*", "0"), setting(path, "ANY", "25")}, true},
+		"of the stage, not of one": {[]any{setting(path, "POST", "25"), setting("/*", "*", "0")}, false},
+	} {
+		x := &exchange{
+			Request: httptest.NewRequestWithContext(t.Context(), "POST", "/v1/batch", nil),
+			route:   &route{method: "ANY", template: "/v1/{proxy+}"},
+			stage:   &physical{props: map[string]any{"MethodSettings": c.settings}},
+		}
+		if got := (&apis{}).throttled(x); got != c.want {
+			t.Errorf("setting %s: throttled is %t", name, got)
+		}
+	}
+}
