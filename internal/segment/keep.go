@@ -95,18 +95,10 @@ func (e *editor) value() error {
 
 // replaced returns the text that is stored at the path.
 func (e *editor) replaced(text string) string {
-	switch {
-	case e.isID():
-		text = e.privacy.id(text)
-	case e.isAddress():
+	if e.isAddress() {
 		text = e.privacy.address(text)
 	}
 	return strings.ReplaceAll(text, "\x00", string(utf8.RuneError))
-}
-
-// isID reports whether the value at the path identifies a person.
-func (e *editor) isID() bool {
-	return !e.plain && len(e.path) == 1 && (e.path[0] == "userId" || e.path[0] == "anonymousId" || e.path[0] == "previousId")
 }
 
 func (e *editor) isAddress() bool {
@@ -170,13 +162,6 @@ func (e *editor) member() error {
 	}
 	if err := e.enc.WriteToken(jsontext.String(e.path[len(e.path)-1])); err != nil {
 		return err
-	}
-	if e.isID() && e.dec.PeekKind() == '0' && e.privacy != nil && len(e.privacy.Secret) > 0 {
-		number, err := e.dec.ReadValue()
-		if err != nil {
-			return err
-		}
-		return e.enc.WriteToken(jsontext.String(e.privacy.id(string(number))))
 	}
 	return e.value()
 }

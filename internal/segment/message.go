@@ -75,7 +75,7 @@ func (r *Request) Event(index int, receipt Receipt) (Message, []event.FieldError
 	if wrong != nil {
 		return Message{}, wrong
 	}
-	user, wrong := userOf(f, receipt.Privacy)
+	user, wrong := userOf(f)
 	if wrong != nil {
 		return Message{}, wrong
 	}
@@ -115,13 +115,13 @@ func (r *Request) kind(f fields) (string, []event.FieldError) {
 
 // userOf returns the event's user id: the userId, or the anonymous id after
 // AnonymousPrefix.
-func userOf(f fields, p *Privacy) (string, []event.FieldError) {
+func userOf(f fields) (string, []event.FieldError) {
 	user, ok := scalar(f.UserID)
 	if !ok {
 		return "", fieldError("userId", "must be text or a number")
 	}
 	if user != "" {
-		return p.id(user), nil
+		return user, nil
 	}
 	anonymous, ok := scalar(f.AnonymousID)
 	switch {
@@ -130,7 +130,7 @@ func userOf(f fields, p *Privacy) (string, []event.FieldError) {
 	case anonymous == "":
 		return "", fieldError("userId", "is required, or anonymousId")
 	}
-	return AnonymousPrefix + p.id(anonymous), nil
+	return AnonymousPrefix + anonymous, nil
 }
 
 // message builds the event as text and decodes it like any other event, so that the

@@ -1,11 +1,6 @@
 package segment
 
-import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"net/netip"
-)
+import "net/netip"
 
 // Addresses is the treatment of the client's IP address, context.ip.
 type Addresses string
@@ -25,23 +20,6 @@ type Privacy struct {
 	Addresses Addresses
 	// Drop are the paths of members to remove, in the message.
 	Drop [][]string
-	// Secret is the key of the hash that replaces user ids; without it, ids stay.
-	Secret []byte
-}
-
-// id returns a user's id as it is stored.
-func (p *Privacy) id(id string) string {
-	if p == nil || len(p.Secret) == 0 || id == "" {
-		return id
-	}
-	return Pseudonym(p.Secret, id)
-}
-
-// Pseudonym returns the HMAC-SHA256 of an id, 43 characters.
-func Pseudonym(secret []byte, id string) string {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(id))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // address returns the address as it is stored; empty for one that is dropped.
@@ -91,4 +69,4 @@ func equal(a, b []string) bool {
 }
 
 // rewrites reports whether every message must be rewritten.
-func (p *Privacy) rewrites() bool { return p != nil && (len(p.Drop) > 0 || len(p.Secret) > 0) }
+func (p *Privacy) rewrites() bool { return p != nil && len(p.Drop) > 0 }

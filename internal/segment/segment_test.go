@@ -170,24 +170,22 @@ func TestPrivacy(t *testing.T) {
 	}
 	same := func(body string) string { return "7 " + body }
 	without := strings.Replace(message, `"ip":"203.0.113.77",`, "", 1)
-	secret := []byte("secret")
 	for name, c := range map[string]struct {
 		body    string
 		privacy *segment.Privacy
 		want    string
 	}{
-		"by default":             {message, nil, same(without)},
-		"drop":                   {message, &segment.Privacy{Addresses: segment.DropAddresses}, same(without)},
-		"truncate":               {message, &segment.Privacy{Addresses: segment.TruncateAddresses}, same(strings.Replace(message, "113.77", "113.0", 1))},
-		"keep":                   {message, &segment.Privacy{Addresses: segment.KeepAddresses}, same(message)},
-		"the request's":          {noIP, &segment.Privacy{Addresses: segment.KeepAddresses}, same(strings.Replace(noIP, "{}", `{"ip":"198.51.100.77"}`, 1))},
-		"the request's, /24":     {noIP, &segment.Privacy{Addresses: segment.TruncateAddresses}, same(strings.Replace(noIP, "{}", `{"ip":"198.51.100.0"}`, 1))},
-		"none":                   {noIP, &segment.Privacy{}, same(noIP)},
-		"a property":             {message, &segment.Privacy{Drop: [][]string{{"traits", "email"}}}, same(strings.Replace(without, `"email":"e",`, "", 1))},
-		"all of them":            {message, &segment.Privacy{Drop: [][]string{{"traits"}, {"context"}}}, same(`{"type":"identify","userId":7,"anonymousId":"a","previousId":"b","messageId":"m","timestamp":"2026-01-01T12:00:00Z"}`)},
-		"a text isn't an IP":     {strings.Replace(message, "203.0.113.77", "home", 1), &segment.Privacy{Addresses: segment.TruncateAddresses}, same(strings.Replace(message, "203.0.113.77", "", 1))},
-		"IPv6":                   {strings.Replace(message, "203.0.113.77", "2001:db8:1:2::3", 1), &segment.Privacy{Addresses: segment.TruncateAddresses}, same(strings.Replace(message, "203.0.113.77", "2001:db8:1::", 1))},
-		"hashed ids, three of 3": {message, &segment.Privacy{Secret: secret}, segment.Pseudonym(secret, "7") + " " + strings.NewReplacer(`:7,`, `:"`+segment.Pseudonym(secret, "7")+`",`, `"anonymousId":"a"`, `"anonymousId":"`+segment.Pseudonym(secret, "a")+`"`, `"previousId":"b"`, `"previousId":"`+segment.Pseudonym(secret, "b")+`"`).Replace(without)},
+		"by default":         {message, nil, same(without)},
+		"drop":               {message, &segment.Privacy{Addresses: segment.DropAddresses}, same(without)},
+		"truncate":           {message, &segment.Privacy{Addresses: segment.TruncateAddresses}, same(strings.Replace(message, "113.77", "113.0", 1))},
+		"keep":               {message, &segment.Privacy{Addresses: segment.KeepAddresses}, same(message)},
+		"the request's":      {noIP, &segment.Privacy{Addresses: segment.KeepAddresses}, same(strings.Replace(noIP, "{}", `{"ip":"198.51.100.77"}`, 1))},
+		"the request's, /24": {noIP, &segment.Privacy{Addresses: segment.TruncateAddresses}, same(strings.Replace(noIP, "{}", `{"ip":"198.51.100.0"}`, 1))},
+		"none":               {noIP, &segment.Privacy{}, same(noIP)},
+		"a property":         {message, &segment.Privacy{Drop: [][]string{{"traits", "email"}}}, same(strings.Replace(without, `"email":"e",`, "", 1))},
+		"all of them":        {message, &segment.Privacy{Drop: [][]string{{"traits"}, {"context"}}}, same(`{"type":"identify","userId":7,"anonymousId":"a","previousId":"b","messageId":"m","timestamp":"2026-01-01T12:00:00Z"}`)},
+		"a text isn't an IP": {strings.Replace(message, "203.0.113.77", "home", 1), &segment.Privacy{Addresses: segment.TruncateAddresses}, same(strings.Replace(message, "203.0.113.77", "", 1))},
+		"IPv6":               {strings.Replace(message, "203.0.113.77", "2001:db8:1:2::3", 1), &segment.Privacy{Addresses: segment.TruncateAddresses}, same(strings.Replace(message, "203.0.113.77", "2001:db8:1::", 1))},
 	} {
 		if got := properties(c.body, c.privacy); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
@@ -231,7 +229,7 @@ func FuzzParse(f *testing.F) {
 		}
 		var p *segment.Privacy
 		if private {
-			p = &segment.Privacy{Addresses: segment.TruncateAddresses, Drop: [][]string{{"traits"}}, Secret: []byte("s")}
+			p = &segment.Privacy{Addresses: segment.TruncateAddresses, Drop: [][]string{{"traits"}}}
 		}
 		for i := range r.Messages() {
 			m, wrong := r.Event(i, receipt(p))
