@@ -16,6 +16,9 @@ import (
 // replaced by U+FFFD.
 func (r *Request) keep(raw jsontext.Value, f fields, receipt Receipt) ([]byte, []event.FieldError) {
 	addContext := r.context != nil && f.Context == nil
+	if addContext && len(raw)+len(r.context) > MaxMessageBytes {
+		return nil, tooLarge(len(raw) + len(r.context))
+	}
 	hasIP := bytes.Contains(raw, []byte(`"ip"`)) || bytes.Contains(r.context, []byte(`"ip"`))
 	address := receipt.Privacy.address(receipt.IP)
 	if f.WriteKey == nil && !addContext && !hasIP && address == "" && !receipt.Privacy.rewrites() && storable(raw) {

@@ -22,6 +22,9 @@ const (
 	MaxBodyBytes = 500_000
 	// MaxMessageBytes is the largest message.
 	MaxMessageBytes = 32 << 10
+	// MaxContextBytes is the size of all copies of a batch's context: each message
+	// gets one. Otherwise a small request could become a thousand times as large.
+	MaxContextBytes = 8 * MaxBodyBytes
 )
 
 // calls are the kinds of messages.
@@ -97,7 +100,14 @@ func Parse(body []byte, call string) (*Request, error) {
 	if fields.Context.Kind() == '{' && len(fields.Context) > len("{}") {
 		r.context = fields.Context
 	}
-	return r, r.split(fields.Batch)
+	if err := r.split(fields.Batch); err != nil {
+		return nil, err
+	}
+	if copies := len(r.context) * len(r.messages); copies > MaxContextBytes {
+		return nil, errors.New("the context beside batch, once per message, has " + strconv.Itoa(copies) + " bytes: at most " +
+			strconv.Itoa(MaxContextBytes) + " are possible, so send fewer messages at a time")
+	}
+	return r, nil
 }
 
 func (r *Request) split(list jsontext.Value) error {
