@@ -3,11 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // corsRequestHeaders are the headers of a signed request from a browser.
@@ -39,7 +40,7 @@ func AllowOrigins(origins []string, method string, next Handler) Handler {
 const clientRequestHeaders = "Authorization,Content-Type,AnonymousId,SentAt"
 
 // requestedHeaders matches a list of headers in a preflight request.
-var requestedHeaders = regexp.MustCompile(`^[A-Za-z0-9-]+( *, *[A-Za-z0-9-]+)*$`)
+var requestedHeaders = pattern.New(`^[A-Za-z0-9-]+( *, *[A-Za-z0-9-]+)*$`)
 
 // maxRequestedHeaders bounds that list, in bytes.
 const maxRequestedHeaders = 1000

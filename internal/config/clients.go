@@ -2,16 +2,19 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Limits of write keys.
 const (
 	MaxWriteKeys = 20
+	// maxRate is API Gateway's default quota of an account and region, in requests
+	// per second.
+	maxRate = 10000
 	// maxEnvironment is Lambda's limit for the environment of a function, in bytes;
 	// fixedEnvironment bounds the variables of ingest that are known only on AWS.
 	maxEnvironment   = 4096
@@ -19,8 +22,10 @@ const (
 )
 
 var (
-	keyName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,39}$`)
-	keyHash = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+	ipAddresses = []string{"drop", "truncate", "keep"}
+
+	keyName = pattern.New(`^[A-Za-z][A-Za-z0-9_-]{0,39}$`)
+	keyHash = pattern.New(`^[A-Za-z0-9_-]{43}$`)
 )
 
 // CheckKeyName checks the name of a write key.
@@ -41,6 +46,12 @@ func CheckOrigin(o string) error {
 
 // clients checks the write keys and what happens to their events.
 func (v Variables) clients(r *rules) {
+	r.limits("WriteKeys", limit{items: MaxWriteKeys})
+	r.limits("WriteKeys[].Name", limit{pattern: keyName.String()})
+	r.limits("WriteKeys[].Hash", limit{pattern: keyHash.String()})
+	r.limits("WriteKeys[].Origins[]", limit{pattern: `^\*$|` + origin.String()})
+	r.limits("WriteKeys[].Rate", limit{high: maxRate})
+	r.limits("Privacy.IpAddresses", limit{allowed: ipAddresses, zero: true})
 	if len(v.WriteKeys) > MaxWriteKeys {
 		r.add("WriteKeys", "%d keys: want at most %d", len(v.WriteKeys), MaxWriteKeys)
 	}
@@ -50,10 +61,10 @@ func (v Variables) clients(r *rules) {
 	if len(v.WriteKeys) == 0 && (v.WriteKeysRate != 0 || v.WriteKeysBurst != 0) {
 		r.add("WriteKeysRate", "%d: has no effect without WriteKeys; `streamctl keys new` creates one", v.WriteKeysRate)
 	}
-	r.between("WriteKeysRate", v.WriteKeysRate, 0, 10000, " requests per second")
+	r.between("WriteKeysRate", v.WriteKeysRate, 0, maxRate, " requests per second")
 	r.between("WriteKeysBurst", v.WriteKeysBurst, 0, 5000, " requests")
 	if p := v.Privacy.IpAddresses; p != "" {
-		r.oneOf("Privacy.IpAddresses", p, []string{"drop", "truncate", "keep"})
+		r.oneOf("Privacy.IpAddresses", p, ipAddresses)
 	}
 	for _, path := range v.Privacy.DropProperties {
 		if _, err := metric.Names(path); err != nil {
@@ -77,7 +88,7 @@ func (v Variables) writeKey(r *rules, at string, k contract.WriteKey, before []c
 			r.add(at+".Origins", "%q: %v", o, err)
 		}
 	}
-	r.between(at+".Rate", k.Rate, 0, 10000, " requests per second")
+	r.between(at+".Rate", k.Rate, 0, maxRate, " requests per second")
 	if slices.ContainsFunc(before, func(o contract.WriteKey) bool { return o.Name == k.Name }) {
 		r.add(at+".Name", "%q: given twice; choose another name", k.Name)
 	}

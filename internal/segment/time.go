@@ -1,13 +1,13 @@
 package segment
 
 import (
-	"regexp"
 	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/streamctl/streamctl/internal/event"
+	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 const (
@@ -92,7 +92,7 @@ func parseTime(s string) (time.Time, bool) {
 
 // millisInside matches the milliseconds in a message id such as
 // ajs-next-1767225600000-7f6f2a41-….
-var millisInside = regexp.MustCompile(`-([0-9]{13})-`)
+var millisInside = pattern.New(`-([0-9]{13})-`)
 
 func timeInside(messageID string) (time.Time, bool) {
 	m := millisInside.FindStringSubmatch(messageID)

@@ -91,11 +91,11 @@ func ownMetrics(t testing.TB) []string {
 	return out
 }
 
-// source returns the functions' code and package lambdarun, without tests.
+// source returns the code of the functions and of what runs them, without tests.
 func source(t testing.TB) string {
 	t.Helper()
 	var out strings.Builder
-	for _, folder := range []string{"functions", "internal/lambdarun"} {
+	for _, folder := range []string{"functions", "internal/lambdarun", "internal/invocation"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
