@@ -36,7 +36,7 @@ var prefixes = []struct {
 	id   string
 	part part
 }{
-	{"Api", partAPI}, {"SendEventsPolicy", partAPI}, {"ReadMetricsPolicy", partAPI}, {"IngestPermission", partAPI}, {"QueryPermission", partAPI},
+	{"Api", partAPI}, {"SendEventsPolicy", partAPI}, {"ReadMetricsPolicy", partAPI}, {"IngestPermission", partAPI}, {"IngestClientsPermission", partAPI}, {"IngestBeaconPermission", partAPI}, {"QueryPermission", partAPI},
 	{"WebAcl", partAPI}, {"FlowLog", partNetwork}, {"ArchiveReplication", partArchive}, {"DatabaseMonitoring", partWarehouse}, {"Migrations", partWarehouse},
 }
 
