@@ -15,12 +15,15 @@ func apiFaults() []fault {
 		stage      = "stages wait for the account's role"
 		acl        = "web ACLs count where events may match"
 	)
+	deployed := func(t tree, method string) {
+		r := t.resource(t.first("AWS::ApiGateway::Deployment"))
+		r["DependsOn"] = append(r["DependsOn"].([]any), method)
+	}
 	options := func(authorization string) func(tree) {
 		return func(t tree) {
 			t.add("Options", "AWS::ApiGateway::Method", map[string]any{"RestApiId": ref("Api"), "ResourceId": ref("ApiEventsResource"), "HttpMethod": "OPTIONS",
 				"AuthorizationType": authorization, "Integration": map[string]any{"Type": "MOCK"}})
-			r := t.resource(t.first("AWS::ApiGateway::Deployment"))
-			r["DependsOn"] = append(r["DependsOn"].([]any), "Options")
+			deployed(t, "Options")
 		}
 	}
 	// A key's limits for ANY: API Gateway looks settings up by the verb of a request.
@@ -29,6 +32,7 @@ func apiFaults() []fault {
 		t.add("All", "AWS::ApiGateway::Resource", map[string]any{"RestApiId": ref("Api"), "ParentId": ref("First"), "PathPart": "{proxy+}"})
 		t.add("Any", "AWS::ApiGateway::Method", map[string]any{"RestApiId": ref("Api"), "ResourceId": ref("All"), "HttpMethod": "ANY",
 			"AuthorizationType": "NONE", "Integration": map[string]any{"Type": "MOCK"}})
+		deployed(t, "Any")
 		t.set("IngestFunction", "Environment", "Variables", "WRITE_KEYS", "web")
 		t.set("ApiStage", "MethodSettings", []any{map[string]any{"ResourcePath": "/~1v1~1{proxy+}", "HttpMethod": "ANY", "ThrottlingRateLimit": 25}})
 	}
