@@ -59,14 +59,11 @@ func ofAWS(err error) failure.Class {
 		return failure.Other
 	}
 	switch code := rejected.ErrorCode(); {
-	case credentialsHint(code) != "", isDenied(code), code == "UnauthorizedOperation", code == "Forbidden":
+	case credentialsHint(code) != "", code == "AccessDenied", code == "AccessDeniedException", code == "UnauthorizedOperation", code == "Forbidden":
 		return failure.Credentials
 	}
 	return failure.Other
 }
-
-// isDenied reports whether an AWS error code is a missing permission.
-func isDenied(code string) bool { return code == "AccessDenied" || code == "AccessDeniedException" }
 
 // credentialsHint returns the fix for an AWS error code that rejects the credentials or
 // their signature; empty for every other code.

@@ -64,8 +64,8 @@ func runKeysNew(ctx context.Context, a *App, o keysNewOptions) error {
 			return &usageError{err: fmt.Errorf("--origin %q: %w", origin, err)}
 		}
 	}
-	if o.rate < 0 || o.rate > 10000 {
-		return &usageError{err: fmt.Errorf("--rate %d: want 0 to 10000 requests per second", o.rate)}
+	if o.rate < 0 || o.rate > config.MaxRate {
+		return &usageError{err: fmt.Errorf("--rate %d: want 0 to %d requests per second", o.rate, config.MaxRate)}
 	}
 	v, err := a.load(ctx)
 	if err != nil {

@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/aws/smithy-go"
-
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/deploy"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 	"github.com/streamctl/streamctl/internal/local"
 	"github.com/streamctl/streamctl/internal/local/logfile"
 	"github.com/streamctl/streamctl/internal/logs"
@@ -63,7 +61,7 @@ func newStackLog(a *App, op *deploy.Operator, stackName, filter string, since ti
 // Read implements logSource.
 func (s *stackLog) Read(ctx context.Context, show func(logs.Line) error) error {
 	err := s.reader.Read(ctx, time.Now(), show)
-	if rejected := smithy.APIError(nil); errors.As(err, &rejected) && isDenied(rejected.ErrorCode()) {
+	if stack.IsDenied(err) {
 		return &logDeniedError{s.stack, err}
 	}
 	if err != nil {

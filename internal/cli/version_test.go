@@ -2,8 +2,6 @@ package cli
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -31,21 +29,5 @@ func TestReleasedVersion(t *testing.T) {
 	if code := app.Run(t.Context(), []string{"version", "-o", "json"}); code != 0 || !strings.Contains(out.String(), `"commit": "0123abc",
   "date": "2026-01-02T03:04:05Z",`) {
 		t.Errorf("exit code %d: %s", code, out.String())
-	}
-}
-
-// TestNoGeneratorInTheProgram checks that the program contains no library that only
-// generators and tests use.
-func TestNoGeneratorInTheProgram(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/streamctl")
-	cmd.Dir = filepath.Join("..", "..")
-	deps, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, banned := range []string{"github.com/spf13/cobra/doc", "github.com/santhosh-tekuri/jsonschema", "github.com/aws/aws-lambda-go/lambda\n", "go/parser"} {
-		if strings.Contains(string(deps), banned) {
-			t.Errorf("the program imports %s", banned)
-		}
 	}
 }

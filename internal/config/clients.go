@@ -12,9 +12,9 @@ import (
 // Limits of write keys.
 const (
 	MaxWriteKeys = 20
-	// maxRate is API Gateway's default quota of an account and region, in requests
+	// MaxRate is API Gateway's default quota of an account and region, in requests
 	// per second.
-	maxRate = 10000
+	MaxRate = 10000
 	// maxEnvironment is Lambda's limit for the environment of a function, in bytes;
 	// fixedEnvironment bounds the variables of ingest that are known only on AWS.
 	maxEnvironment   = 4096
@@ -44,13 +44,16 @@ func CheckOrigin(o string) error {
 	return fmt.Errorf("want an origin such as https://www.example.com, without a path, or *")
 }
 
+// originPattern matches what CheckOrigin accepts.
+func originPattern() string { return `^\*$|` + origin.String() }
+
 // clients checks the write keys and what happens to their events.
 func (v Variables) clients(r *rules) {
 	r.limits("WriteKeys", limit{items: MaxWriteKeys})
 	r.limits("WriteKeys[].Name", limit{pattern: keyName.String()})
 	r.limits("WriteKeys[].Hash", limit{pattern: keyHash.String()})
-	r.limits("WriteKeys[].Origins[]", limit{pattern: `^\*$|` + origin.String()})
-	r.limits("WriteKeys[].Rate", limit{high: maxRate})
+	r.limits("WriteKeys[].Origins[]", limit{pattern: originPattern()})
+	r.limits("WriteKeys[].Rate", limit{high: MaxRate})
 	r.limits("Privacy.IpAddresses", limit{allowed: ipAddresses, zero: true})
 	if len(v.WriteKeys) > MaxWriteKeys {
 		r.add("WriteKeys", "%d keys: want at most %d", len(v.WriteKeys), MaxWriteKeys)
@@ -61,7 +64,7 @@ func (v Variables) clients(r *rules) {
 	if len(v.WriteKeys) == 0 && (v.WriteKeysRate != 0 || v.WriteKeysBurst != 0) {
 		r.add("WriteKeysRate", "%d: has no effect without WriteKeys; `streamctl keys new` creates one", v.WriteKeysRate)
 	}
-	r.between("WriteKeysRate", v.WriteKeysRate, 0, maxRate, " requests per second")
+	r.between("WriteKeysRate", v.WriteKeysRate, 0, MaxRate, " requests per second")
 	r.between("WriteKeysBurst", v.WriteKeysBurst, 0, 5000, " requests")
 	if p := v.Privacy.IpAddresses; p != "" {
 		r.oneOf("Privacy.IpAddresses", p, ipAddresses)
@@ -88,7 +91,7 @@ func (v Variables) writeKey(r *rules, at string, k contract.WriteKey, before []c
 			r.add(at+".Origins", "%q: %v", o, err)
 		}
 	}
-	r.between(at+".Rate", k.Rate, 0, maxRate, " requests per second")
+	r.between(at+".Rate", k.Rate, 0, MaxRate, " requests per second")
 	if slices.ContainsFunc(before, func(o contract.WriteKey) bool { return o.Name == k.Name }) {
 		r.add(at+".Name", "%q: given twice; choose another name", k.Name)
 	}

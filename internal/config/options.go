@@ -80,10 +80,10 @@ var (
 )
 
 func (v Variables) apiOptions(r *rules) {
-	r.limits("CorsAllowedOrigins[]", limit{pattern: `^\*$|` + origin.String()})
+	r.limits("CorsAllowedOrigins[]", limit{pattern: originPattern()})
 	for _, o := range v.CorsAllowedOrigins {
-		if o != "*" && !origin.MatchString(o) {
-			r.add("CorsAllowedOrigins", "%q: want an origin such as https://www.example.com, without a path, or *", o)
+		if err := CheckOrigin(o); err != nil {
+			r.add("CorsAllowedOrigins", "%q: %v", o, err)
 		}
 		if o == "*" && len(v.CorsAllowedOrigins) > 1 {
 			r.add("CorsAllowedOrigins", "\"*\": allows every origin; remove the other entries")

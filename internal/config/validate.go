@@ -257,7 +257,7 @@ func (v Variables) edge(r *rules) {
 			r.add("AlarmEmail", "%q: %v", v.AlarmEmail, err)
 		}
 	}
-	r.between("ThrottleRate", v.ThrottleRate, 1, 10000, " requests per second")
+	r.between("ThrottleRate", v.ThrottleRate, 1, MaxRate, " requests per second")
 	r.between("ThrottleBurst", v.ThrottleBurst, 1, 5000, " requests")
 	r.oneOf("ApiGatewayAccountRole", v.ApiGatewayAccountRole, accountRoles)
 	r.oneOf("ApiEndpointAccessMode", v.ApiEndpointAccessMode, accessModes)

@@ -60,8 +60,7 @@ func authorization(v *View) []Problem {
 }
 
 // isClientRoute reports whether a method is one of /v1/{proxy+} and /beacon/{proxy+},
-// invokes a function with write keys, and has limits of its own
-// for each verb.
+// invokes a function with write keys, and has limits of its own for each verb.
 func isClientRoute(v *View, m cfn.Resource) bool {
 	all, _ := v.find(m.Properties["ResourceId"], "AWS::ApiGateway::Resource")
 	first, _ := v.find(all.Properties["ParentId"], "AWS::ApiGateway::Resource")
