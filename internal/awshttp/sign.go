@@ -1,6 +1,7 @@
 package awshttp
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,9 +14,11 @@ import (
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
-// Signer signs requests to API Gateway with AWS credentials (Signature Version 4,
-// service execute-api).
+// Signer signs requests with AWS credentials (Signature Version 4).
 type Signer struct {
+	// Service is the service's name in signatures; empty means execute-api, the APIs of
+	// API Gateway.
+	Service     string
 	Region      string
 	Credentials aws.CredentialsProvider
 	Clock       pause.Clock
@@ -28,7 +31,7 @@ func (s *Signer) Sign(ctx context.Context, r *http.Request, body []byte) error {
 		return err
 	}
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), "execute-api", s.Region, s.Clock.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), cmp.Or(s.Service, "execute-api"), s.Region, s.Clock.Now()); err != nil {
 		return fmt.Errorf("sign request: %w", err)
 	}
 	return nil

@@ -6,10 +6,11 @@ import (
 	"math"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+
+	"github.com/streamctl/streamctl/internal/ec2"
 )
 
 const (
@@ -94,8 +95,8 @@ func RDSQuota(api DatabaseAPI, n Need) Check {
 
 // RegionAPI reads zones and VPCs; *ec2.Client satisfies it.
 type RegionAPI interface {
-	DescribeAvailabilityZones(context.Context, *ec2.DescribeAvailabilityZonesInput, ...func(*ec2.Options)) (*ec2.DescribeAvailabilityZonesOutput, error)
-	DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error)
+	Zones(context.Context) ([]ec2.Zone, error)
+	VPCs(context.Context) (int, error)
 }
 
 var _ RegionAPI = (*ec2.Client)(nil)
@@ -110,14 +111,9 @@ func VPCQuota(api RegionAPI, n Need) Check {
 	const check = "VPC quota"
 	const remedy = "`aws service-quotas get-service-quota --service-code vpc --quota-code L-F678F1CE` shows the quota; request more, or delete an unused VPC"
 	return Check{check, "ec2:DescribeVpcs", func(ctx context.Context) ([]Result, error) {
-		used := 0
-		pages := ec2.NewDescribeVpcsPaginator(api, &ec2.DescribeVpcsInput{})
-		for i := 0; pages.HasMorePages() && i < maxPages; i++ {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("list VPCs: %w", err)
-			}
-			used += len(page.Vpcs)
+		used, err := api.VPCs(ctx)
+		if err != nil {
+			return nil, err
 		}
 		if used+n.VPCs > defaultVPCs {
 			return problem(check, Warn, remedy, "%d VPCs, a deploy adds %d, and the default quota is %d", used, n.VPCs, defaultVPCs), nil
@@ -129,12 +125,12 @@ func VPCQuota(api RegionAPI, n Need) Check {
 // Zones checks that the region has the availability zones of the variables.
 func Zones(api RegionAPI, want int) Check {
 	return Check{"zones", "ec2:DescribeAvailabilityZones", func(ctx context.Context) ([]Result, error) {
-		out, err := api.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{})
+		zones, err := api.Zones(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list availability zones: %w", err)
+			return nil, err
 		}
 		n := 0
-		for _, z := range out.AvailabilityZones {
+		for _, z := range zones {
 			if z.State == "available" {
 				n++
 			}

@@ -13,7 +13,6 @@ import (
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -28,6 +27,7 @@ import (
 	"github.com/streamctl/streamctl/internal/deploy/leftovers"
 	"github.com/streamctl/streamctl/internal/deploy/pipeline"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/ec2"
 )
 
 // Clients are the AWS services that operations use.

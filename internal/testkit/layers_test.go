@@ -51,6 +51,7 @@ func TestLeaves(t *testing.T) {
 		"awshttp":  {"pause"},
 		"contract": {}, // environments and settings
 		"decimal":  {},
+		"ec2":      {"awshttp", "pause"},
 		"emf":      {"contract"},
 		"event":    {"pattern"},
 		"failure":  {},

@@ -7,11 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/ec2"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
@@ -63,8 +60,8 @@ func (l *Leftovers) WaitForInterfaces(ctx context.Context, causes []stack.Event,
 }
 
 // interfaces lists those in the security groups and subnets among the causes.
-func (l *Leftovers) interfaces(ctx context.Context, causes []stack.Event) ([]types.NetworkInterface, error) {
-	var out []types.NetworkInterface
+func (l *Leftovers) interfaces(ctx context.Context, causes []stack.Event) ([]ec2.NetworkInterface, error) {
+	var out []ec2.NetworkInterface
 	for filter, kind := range map[string]string{"group-id": "AWS::EC2::SecurityGroup", "subnet-id": "AWS::EC2::Subnet"} {
 		var ids []string
 		for _, c := range causes {
@@ -75,18 +72,13 @@ func (l *Leftovers) interfaces(ctx context.Context, causes []stack.Event) ([]typ
 		if len(ids) == 0 {
 			continue
 		}
-		pages := stack.Limit("network interfaces", ec2.NewDescribeNetworkInterfacesPaginator(l.Interfaces, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{{Name: &filter, Values: ids}}}))
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("list the network interfaces in %s: %w", strings.Join(ids, ", "), err)
-			}
-			for _, i := range page.NetworkInterfaces {
-				if !slices.ContainsFunc(out, func(o types.NetworkInterface) bool {
-					return aws.ToString(o.NetworkInterfaceId) == aws.ToString(i.NetworkInterfaceId)
-				}) {
-					out = append(out, i)
-				}
+		found, err := l.Interfaces.NetworkInterfaces(ctx, filter, ids)
+		if err != nil {
+			return nil, fmt.Errorf("find the network interfaces in %s: %w", strings.Join(ids, ", "), err)
+		}
+		for _, i := range found {
+			if !slices.ContainsFunc(out, func(o ec2.NetworkInterface) bool { return o.ID == i.ID }) {
+				out = append(out, i)
 			}
 		}
 	}
@@ -94,18 +86,18 @@ func (l *Leftovers) interfaces(ctx context.Context, causes []stack.Event) ([]typ
 }
 
 // isLambdaENI reports whether an interface is a function's, which Lambda deletes.
-func isLambdaENI(i types.NetworkInterface) bool {
-	return i.InterfaceType == types.NetworkInterfaceTypeLambda || strings.HasPrefix(aws.ToString(i.Description), "AWS Lambda VPC ENI")
+func isLambdaENI(i ec2.NetworkInterface) bool {
+	return i.Type == "lambda" || strings.HasPrefix(i.Description, "AWS Lambda VPC ENI")
 }
 
 // annotateCauses adds to each cause the interfaces that use it.
-func annotateCauses(causes []stack.Event, found []types.NetworkInterface) int {
+func annotateCauses(causes []stack.Event, found []ec2.NetworkInterface) int {
 	for n := range causes {
 		c := &causes[n]
 		for _, i := range found {
-			uses := aws.ToString(i.SubnetId) == c.PhysicalID || slices.ContainsFunc(i.Groups, func(g types.GroupIdentifier) bool { return aws.ToString(g.GroupId) == c.PhysicalID })
+			uses := i.Subnet == c.PhysicalID || slices.Contains(i.Groups, c.PhysicalID)
 			if uses {
-				c.Log = append(c.Log, fmt.Sprintf("used by network interface %s (%s): %s", aws.ToString(i.NetworkInterfaceId), i.InterfaceType, aws.ToString(i.Description)))
+				c.Log = append(c.Log, fmt.Sprintf("used by network interface %s (%s): %s", i.ID, i.Type, i.Description))
 			}
 		}
 	}

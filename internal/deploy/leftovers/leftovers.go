@@ -9,10 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/streamctl/streamctl/internal/deploy/stack"
+	"github.com/streamctl/streamctl/internal/ec2"
 )
 
 // GatewayAPI reads and sets the account's settings of API Gateway; *apigateway.Client
@@ -46,7 +46,7 @@ type LogAPI interface {
 
 // InterfaceAPI lists network interfaces; *ec2.Client satisfies it.
 type InterfaceAPI interface {
-	DescribeNetworkInterfaces(context.Context, *ec2.DescribeNetworkInterfacesInput, ...func(*ec2.Options)) (*ec2.DescribeNetworkInterfacesOutput, error)
+	NetworkInterfaces(ctx context.Context, filter string, values []string) ([]ec2.NetworkInterface, error)
 }
 
 var (

@@ -1,0 +1,93 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// The SDK's sources of a configuration, the environment and the files, implement these.
+type (
+	ignoring interface {
+		GetIgnoreConfiguredEndpoints(context.Context) (bool, bool, error)
+	}
+	located interface {
+		GetServiceBaseEndpoint(context.Context, string) (string, bool, error)
+	}
+	fips interface {
+		GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error)
+	}
+	dualStack interface {
+		GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error)
+	}
+)
+
+// endpoint returns the URL of the environment or the AWS configuration, first the one
+// for EC2 and then the one for all services, or the region's own.
+func (c *Client) endpoint(ctx context.Context) (string, error) {
+	ignore, err := setting(c.cfg, func(s ignoring) (bool, bool, error) { return s.GetIgnoreConfiguredEndpoints(ctx) })
+	if err != nil {
+		return "", err
+	}
+	if !ignore {
+		own, err := setting(c.cfg, func(s located) (string, bool, error) { return s.GetServiceBaseEndpoint(ctx, service) })
+		if err != nil {
+			return "", err
+		}
+		if own != "" {
+			return withPath(own), nil
+		}
+	}
+	if c.cfg.BaseEndpoint != nil {
+		return withPath(*c.cfg.BaseEndpoint), nil
+	}
+	useFIPS, err := setting(c.cfg, func(s fips) (aws.FIPSEndpointState, bool, error) { return s.GetUseFIPSEndpoint(ctx) })
+	if err != nil {
+		return "", err
+	}
+	useDualStack, err := setting(c.cfg, func(s dualStack) (aws.DualStackEndpointState, bool, error) { return s.GetUseDualStackEndpoint(ctx) })
+	if err != nil {
+		return "", err
+	}
+	return regional(c.cfg.Region, useFIPS == aws.FIPSEndpointStateEnabled, useDualStack == aws.DualStackEndpointStateEnabled), nil
+}
+
+// setting returns the value of the first source that sets it; the zero value if none does.
+func setting[S, V any](cfg aws.Config, get func(S) (V, bool, error)) (V, error) {
+	var none V
+	for _, source := range cfg.ConfigSources {
+		s, ok := source.(S)
+		if !ok {
+			continue
+		}
+		switch v, set, err := get(s); {
+		case err != nil:
+			return none, fmt.Errorf("read the endpoint of EC2: %w", err)
+		case set:
+			return v, nil
+		}
+	}
+	return none, nil
+}
+
+// withPath adds the path that a signature needs.
+func withPath(endpoint string) string { return strings.TrimSuffix(endpoint, "/") + "/" }
+
+// regional returns the endpoint of a region, as listed in "Amazon EC2 endpoints and
+// quotas" of the AWS General Reference.
+func regional(region string, fips, dualStack bool) string {
+	host, domain, dualDomain := "ec2", "amazonaws.com", "api.aws"
+	if strings.HasPrefix(region, "cn-") {
+		domain, dualDomain = "amazonaws.com.cn", "api.amazonwebservices.com.cn"
+	}
+	if dualStack {
+		domain = dualDomain
+	}
+	// Every endpoint in GovCloud is FIPS 140 validated, and has no second name.
+	if fips && (dualStack || !strings.HasPrefix(region, "us-gov-")) {
+		host = "ec2-fips"
+	}
+	return "https://" + host + "." + region + "." + domain + "/"
+}
