@@ -8,6 +8,7 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -21,15 +22,20 @@ type Artifact struct {
 	Function string
 	// SHA256 is the zip's digest in hexadecimal.
 	SHA256 string
-	// Zip is the archive itself.
-	Zip []byte
+	// Size is the zip's size in bytes.
+	Size int
+
+	zip func() ([]byte, error)
 }
 
 // New wraps a zip.
 func New(function string, archive []byte) Artifact {
 	sum := sha256.Sum256(archive)
-	return Artifact{Function: function, SHA256: hex.EncodeToString(sum[:]), Zip: archive}
+	return Artifact{Function: function, SHA256: hex.EncodeToString(sum[:]), Size: len(archive), zip: func() ([]byte, error) { return archive, nil }}
 }
+
+// Zip returns the archive. A release makes it at the first call.
+func (a Artifact) Zip() ([]byte, error) { return a.zip() }
 
 // Key is the artifact's key in the artifact bucket. It contains the digest, so an
 // object never changes.
@@ -78,4 +84,21 @@ func Pack(program []byte) ([]byte, error) {
 		return nil, fmt.Errorf("pack bootstrap: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// unpack returns the program in a zip of Pack.
+func unpack(archive []byte) (program []byte, err error) {
+	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return nil, fmt.Errorf("unpack bootstrap: %w", err)
+	}
+	file, err := r.Open("bootstrap")
+	if err != nil {
+		return nil, fmt.Errorf("unpack bootstrap: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if program, err = io.ReadAll(file); err != nil {
+		return nil, fmt.Errorf("unpack bootstrap: %w", err)
+	}
+	return program, nil
 }

@@ -89,8 +89,12 @@ func (b Builder) keep(source string, artifacts []Artifact) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(fresh)) }()
 	for _, a := range artifacts {
-		err := errors.Join(
-			os.WriteFile(filepath.Join(fresh, a.Function+".zip"), a.Zip, 0o644),
+		archive, err := a.Zip()
+		if err != nil {
+			return err
+		}
+		err = errors.Join(
+			os.WriteFile(filepath.Join(fresh, a.Function+".zip"), archive, 0o644),
 			os.WriteFile(filepath.Join(fresh, a.Function+".sha256"), []byte(a.SHA256), 0o644))
 		if err != nil {
 			return err

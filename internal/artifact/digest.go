@@ -75,7 +75,7 @@ func (b Builder) addFolder(ctx context.Context, h io.Writer, dir string) error {
 }
 
 func ignoredFolder(name string) bool {
-	return slices.Contains([]string{"testkit", "testdata", "zips"}, name) || hidden(name)
+	return slices.Contains([]string{"testkit", "testdata", "embedded"}, name) || hidden(name)
 }
 
 // hidden reports whether Go ignores folders and source files of this name.

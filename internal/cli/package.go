@@ -173,7 +173,7 @@ func uploadArtifacts(ctx context.Context, a *App, v config.Variables, artifacts 
 	}
 	var results []packaged
 	for _, x := range artifacts {
-		results = append(results, packaged{Function: x.Function, Key: x.Key(), Bytes: len(x.Zip), Uploaded: uploaded[x.Function]})
+		results = append(results, packaged{Function: x.Function, Key: x.Key(), Bytes: x.Size, Uploaded: uploaded[x.Function]})
 	}
 	return results, nil
 }

@@ -1,8 +1,9 @@
 // Command release writes the files of a release that are generated from the source: the
-// functions' zips, which the program embeds, man pages, completions and licenses.
+// functions' code, which the program embeds, man pages, completions and licenses.
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -27,24 +28,24 @@ import (
 
 func main() {
 	out := flag.String("out", "bin/release", "folder for man pages, completions and licenses; its content is replaced")
-	zips := flag.String("zips", "internal/artifact/released/zips", "folder for the functions' zips; its content is replaced")
+	code := flag.String("code", "internal/artifact/released/embedded", "folder for the functions' code; its content is replaced")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *out, *zips); err != nil {
+	if err := run(ctx, *out, *code); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out, zips string) error {
+func run(ctx context.Context, out, code string) error {
 	root, err := artifact.FindSource(".")
 	if err != nil {
 		return err
 	}
 	var folders []error
-	for _, dir := range []string{zips, out, filepath.Join(out, "man"), filepath.Join(out, "completions")} {
-		if dir == zips || dir == out {
+	for _, dir := range []string{code, out, filepath.Join(out, "man"), filepath.Join(out, "completions")} {
+		if dir == code || dir == out {
 			folders = append(folders, os.RemoveAll(dir))
 		}
 		folders = append(folders, os.MkdirAll(dir, 0o755))
@@ -58,7 +59,7 @@ func run(ctx context.Context, out, zips string) error {
 	}
 	app := cli.App{Getenv: func(string) string { return "" }}
 	return errors.Join(
-		functions(ctx, root, zips),
+		functions(ctx, root, code),
 		manPages(app.Command(), date, filepath.Join(out, "man")),
 		completions(app.Command(), filepath.Join(out, "completions")),
 		thirdParty(ctx, root, filepath.Join(out, "THIRD_PARTY_LICENSES")))
@@ -90,10 +91,16 @@ func functions(ctx context.Context, root, out string) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range artifacts {
-		if err := os.WriteFile(filepath.Join(out, a.Function+".zip"), a.Zip, 0o644); err != nil {
-			return fmt.Errorf("write %s: %w", a.Function, err)
-		}
+	var bundle bytes.Buffer
+	index, err := artifact.WriteBundle(&bundle, artifacts)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(
+		os.WriteFile(filepath.Join(out, "functions.zst"), bundle.Bytes(), 0o644),
+		os.WriteFile(filepath.Join(out, "index.json"), index, 0o644))
+	if err != nil {
+		return fmt.Errorf("write functions: %w", err)
 	}
 	return nil
 }

@@ -30,16 +30,16 @@ func (s *Store) Upload(ctx context.Context, artifacts []artifact.Artifact) (sent
 	var mu sync.Mutex
 	done, size, total := 0, 0, 0
 	for _, a := range artifacts {
-		total += len(a.Zip)
+		total += a.Size
 	}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(concurrentUploads)
 	for i, a := range artifacts {
 		group.Go(func() (err error) {
-			fresh[i], err = s.put(inner, a.Key(), "application/zip", a.Zip)
+			fresh[i], err = s.put(inner, object{key: a.Key(), contentType: "application/zip", size: a.Size, sha256: a.SHA256, content: a.Zip})
 			mu.Lock()
 			defer mu.Unlock()
-			done, size = done+1, size+len(a.Zip)
+			done, size = done+1, size+a.Size
 			if fresh[i] && done < len(artifacts) {
 				s.Waiting("the functions' code to be uploaded: %d of %d functions, %.1f of %.1f MB", done, len(artifacts), float64(size)/1e6, float64(total)/1e6)
 			}
@@ -57,22 +57,38 @@ func (s *Store) Upload(ctx context.Context, artifacts []artifact.Artifact) (sent
 	return sent, nil
 }
 
-// put stores an object whose key contains the hash of its content, unless the
-// bucket has it.
-func (s *Store) put(ctx context.Context, key, contentType string, body []byte) (sent bool, err error) {
-	bucket := s.Bucket
+// object is an object whose key contains the hash of its content.
+type object struct {
+	key, contentType string
+	// size is in bytes, sha256 in hexadecimal.
+	size   int
+	sha256 string
+	// content is called only if the object is uploaded.
+	content func() ([]byte, error)
+}
+
+// put stores an object, unless the bucket has it.
+func (s *Store) put(ctx context.Context, o object) (sent bool, err error) {
+	bucket, key := s.Bucket, o.key
 	owner := &s.Caller.Account
-	sum := sha256.Sum256(body)
-	checksum := base64.StdEncoding.EncodeToString(sum[:])
+	sum, err := hex.DecodeString(o.sha256)
+	if err != nil {
+		return false, fmt.Errorf("upload %s: SHA-256 %q: %w", key, o.sha256, err)
+	}
+	checksum := base64.StdEncoding.EncodeToString(sum)
 	head, err := s.API.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: owner, ChecksumMode: types.ChecksumModeEnabled})
 	if err == nil {
-		return false, s.verify(ctx, key, head, len(body), checksum)
+		return false, s.verify(ctx, key, head, o.size, checksum)
 	}
 	if httpStatus(err) != statusMissing {
 		return false, fmt.Errorf("look for %s in bucket %s: %w", key, bucket, err)
 	}
+	body, err := o.content()
+	if err != nil {
+		return false, fmt.Errorf("upload %s: %w", key, err)
+	}
 	_, err = s.API.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &bucket, Key: &key, ExpectedBucketOwner: owner, Body: bytes.NewReader(body), ContentType: &contentType,
+		Bucket: &bucket, Key: &key, ExpectedBucketOwner: owner, Body: bytes.NewReader(body), ContentType: &o.contentType,
 		ChecksumSHA256: &checksum, IfNoneMatch: aws.String("*"),
 	})
 	if httpStatus(err) == http.StatusPreconditionFailed { // another run was faster
@@ -80,7 +96,7 @@ func (s *Store) put(ctx context.Context, key, contentType string, body []byte) (
 		if err != nil {
 			return false, fmt.Errorf("look for %s in bucket %s: %w", key, bucket, err)
 		}
-		return false, s.verify(ctx, key, head, len(body), checksum)
+		return false, s.verify(ctx, key, head, o.size, checksum)
 	}
 	if err != nil {
 		return false, fmt.Errorf("upload %s to bucket %s: %w", key, bucket, err)
@@ -119,8 +135,10 @@ func (s *Store) UploadTemplate(ctx context.Context, body []byte) (url string, er
 		return "", err
 	}
 	sum := sha256.Sum256(body)
-	key := templateFolder + hex.EncodeToString(sum[:]) + ".yaml"
-	if _, err := s.put(ctx, key, "application/yaml", body); err != nil {
+	digest := hex.EncodeToString(sum[:])
+	key := templateFolder + digest + ".yaml"
+	o := object{key: key, contentType: "application/yaml", size: len(body), sha256: digest, content: func() ([]byte, error) { return body, nil }}
+	if _, err := s.put(ctx, o); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("https://%s.s3.%s.%s/%s", s.Bucket, s.Caller.Region, s.Caller.URLSuffix(), key), nil
