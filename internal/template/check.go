@@ -68,7 +68,7 @@ func (c *checker) add(where, format string, args ...any) {
 func (c *checker) walk(where string, value any) {
 	switch value := value.(type) {
 	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(value)) {
+		for _, key := range sortedKeys(value) {
 			argument := value[key]
 			if len(value) == 1 {
 				c.intrinsic(where, key, argument)

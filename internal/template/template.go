@@ -7,10 +7,8 @@
 package template
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/streamctl/streamctl/internal/config"
 )
@@ -68,10 +66,7 @@ type Template struct {
 }
 
 // resource is the common part of goformation's resource types.
-type resource interface {
-	AWSCloudFormationType() string
-	json.Marshaler
-}
+type resource interface{ AWSCloudFormationType() string }
 
 // Build builds the template for an environment. It returns an error for a reference to
 // a missing resource, or a region without a required entry.
@@ -141,24 +136,6 @@ type overlay struct {
 // with sets properties of a resource over those of its Go type.
 func with(r resource, extra map[string]any) resource { return overlay{r, extra} }
 
-// MarshalJSON merges the extra properties into the resource's own.
-func (o overlay) MarshalJSON() ([]byte, error) {
-	text, err := o.resource.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	var whole map[string]any
-	if err := json.Unmarshal(text, &whole); err != nil {
-		return nil, err
-	}
-	properties, ok := whole["Properties"].(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%s: has no properties to add to", o.AWSCloudFormationType())
-	}
-	maps.Copy(properties, o.extra)
-	return json.Marshal(whole)
-}
-
 // custom is a custom resource; goformation's writes an empty Version.
 type custom struct {
 	kind                string
@@ -169,13 +146,3 @@ type custom struct {
 }
 
 func (c custom) AWSCloudFormationType() string { return c.kind }
-
-func (c custom) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]any{
-		"Type":                c.kind,
-		"DependsOn":           c.dependsOn,
-		"DeletionPolicy":      c.deletionPolicy,
-		"UpdateReplacePolicy": c.updateReplacePolicy,
-		"Properties":          c.properties,
-	})
-}

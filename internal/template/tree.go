@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,16 +14,6 @@ import (
 
 // tree is a part of a template as decoded JSON.
 type tree = map[string]any
-
-// toTree converts a Go value into maps, lists and scalars, and replaces every marked
-// string with its intrinsic. Numbers stay json.Number, so that no digit is lost.
-func toTree(value any) (any, error) {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return nil, err
-	}
-	return parseTree(text)
-}
 
 func parseTree(text []byte) (any, error) {
 	decoder := jsontext.NewDecoder(bytes.NewBuffer(text))
@@ -157,20 +146,35 @@ type section struct {
 // keyOrder puts a resource's attributes before its properties; the rest is
 // alphabetical.
 func keyOrder(m map[string]any) []string {
-	rank := func(key string) int {
-		return slices.Index([]string{"Type", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"}, key)
+	keys := sortedKeys(m)
+	if _, resource := m["Type"]; resource {
+		slices.SortStableFunc(keys, func(a, b string) int { return attributeRank(a) - attributeRank(b) })
 	}
-	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
-		ra, rb := rank(a), rank(b)
-		if _, resource := m["Type"]; resource && (ra >= 0 || rb >= 0) && ra != rb {
-			if ra < 0 {
-				return 1
-			}
-			if rb < 0 {
-				return -1
-			}
-			return ra - rb
-		}
-		return strings.Compare(a, b)
-	})
+	return keys
+}
+
+// attributeRank is the position of a resource's attribute; properties come last.
+func attributeRank(key string) int {
+	switch key {
+	case "Type":
+		return 0
+	case "DependsOn":
+		return 1
+	case "DeletionPolicy":
+		return 2
+	case "UpdateReplacePolicy":
+		return 3
+	case "Metadata":
+		return 4
+	}
+	return 5
+}
+
+func sortedKeys(m map[string]any) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
 }
