@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 	"github.com/streamctl/streamctl/internal/testkit/suites/workload"
 )
 
@@ -43,37 +46,15 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// BenchmarkBatch handles batches of 100 events from body to response. Goal: 3
-// µs of CPU time per event.
-func BenchmarkBatch(b *testing.B) {
-	const batch = 100
+// formats return the requests of a batch in our own format and in Segment's.
+func formats(b *testing.B, batch int) (own, segment []events.APIGatewayProxyRequest) {
+	b.Helper()
 	g := workload.New(1, now.Add(-time.Hour), time.Hour)
-	requests := make([]events.APIGatewayProxyRequest, 16)
-	for i := range requests {
-		requests[i] = request(string(g.Body(batch)))
-	}
-	h := handler(nil, metrics{})
-	h.Stream = newSwallowing(batch)
-	b.ReportAllocs()
-	n, before := 0, processorTime(b)
-	for b.Loop() {
-		resp, err := h.Handle(b.Context(), requests[n%len(requests)])
-		if err != nil || resp.StatusCode != 202 {
-			b.Fatal(resp.StatusCode, err)
-		}
-		n++
-	}
-	b.ReportMetric(float64(processorTime(b)-before)/float64(n*batch), "cpu-ns/event")
-}
-
-// BenchmarkClients handles batches of 100 messages of Segment's API beside BenchmarkBatch.
-func BenchmarkClients(b *testing.B) {
-	const batch = 100
-	g := workload.New(1, now.Add(-time.Hour), time.Hour)
-	requests := make([]events.APIGatewayProxyRequest, 16)
-	for i := range requests {
+	for i := range 16 {
+		body := g.Body(batch)
+		own = append(own, request(string(body)))
 		var list []map[string]any
-		if err := json.Unmarshal(g.Body(batch), &list); err != nil {
+		if err := json.Unmarshal(body, &list); err != nil {
 			b.Fatal(err)
 		}
 		for n, e := range list {
@@ -84,18 +65,42 @@ func BenchmarkClients(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		requests[i] = clientRequest("batch", serverKey, string(text))
+		segment = append(segment, clientRequest("batch", serverKey, string(text)))
 	}
-	h := clientHandler(nil, metrics{}, nil)
-	h.Stream = newSwallowing(batch)
-	b.ReportAllocs()
-	n, before := 0, processorTime(b)
-	for b.Loop() {
-		resp, err := h.Handle(b.Context(), requests[n%len(requests)])
-		if err != nil || resp.StatusCode != 200 {
-			b.Fatal(resp.StatusCode, resp.Body, err)
-		}
-		n++
+	return own, segment
+}
+
+// BenchmarkIngest handles batches from body to response, in our own format and in
+// Segment's, one after the other.
+func BenchmarkIngest(b *testing.B) {
+	for _, batch := range []int{1, 10, 100} {
+		b.Run(strconv.Itoa(batch), func(b *testing.B) {
+			own, segment := formats(b, batch)
+			h, clients := handler(nil, metrics{}), clientHandler(nil, metrics{}, nil)
+			h.Stream, clients.Stream = newSwallowing(batch), newSwallowing(batch)
+			// A sample is the CPU time of enough requests for the clock's resolution.
+			rounds := max(1, 400/batch)
+			perEvent := func(handle func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error), requests []events.APIGatewayProxyRequest, want int) float64 {
+				before := processorTime(b)
+				for n := range rounds {
+					if resp, err := handle(b.Context(), requests[n%len(requests)]); err != nil || resp.StatusCode != want {
+						b.Fatal(resp.StatusCode, resp.Body, err)
+					}
+				}
+				return float64((processorTime(b) - before).Nanoseconds()) / 1e3 / float64(rounds*batch)
+			}
+			var ours, theirs, ratios []float64
+			for b.Loop() {
+				a, c := perEvent(h.Handle, own, http.StatusAccepted), perEvent(clients.Handle, segment, http.StatusOK)
+				ours, theirs, ratios = append(ours, a), append(theirs, c), append(ratios, c/a)
+			}
+			event := bench.Figure{Name: "CPU time per event", Unit: "µs", Samples: ours, At: float64(batch)}
+			if batch == 100 {
+				event.Goal = 3
+			}
+			bench.Report(b, "ingest", event,
+				bench.Figure{Name: "CPU time per message of Segment's API", Unit: "µs", Samples: theirs, At: float64(batch)},
+				bench.Figure{Name: "message beside event", Samples: ratios, At: float64(batch)})
+		})
 	}
-	b.ReportMetric(float64(processorTime(b)-before)/float64(n*batch), "cpu-ns/event")
 }

@@ -2,12 +2,12 @@ package e2e_test
 
 import (
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/streamctl/streamctl/internal/pause"
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 )
 
 // BenchmarkNoChange compares a deploy without changes with that of the AWS CLI,
@@ -36,12 +36,9 @@ func BenchmarkNoChange(b *testing.B) {
 				"--tags", "Environment=development", "Project=real-time-event-streaming-analytics-platform", "--no-fail-on-empty-changeset")
 		}, "No changes to deploy"))
 	}
-	slices.Sort(ours)
-	slices.Sort(theirs)
-	a, c := ours[len(ours)/2], theirs[len(theirs)/2]
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(a.Milliseconds()), "ours-ms")
-	b.ReportMetric(float64(c.Milliseconds()), "aws-ms")
-	b.ReportMetric(float64(c)/float64(a), "times-faster")
+	bench.Report(b, "deploy",
+		bench.Figure{Name: "`streamctl deploy` without a change", Unit: "ms", Samples: bench.Milliseconds(ours)},
+		bench.Figure{Name: "`aws cloudformation deploy` without a change", Unit: "ms", Samples: bench.Milliseconds(theirs)},
+		bench.Figure{Name: "times faster", Samples: bench.Ratios(theirs, ours), Goal: 10, AtLeast: true})
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }

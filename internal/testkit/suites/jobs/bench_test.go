@@ -5,27 +5,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamctl/streamctl/internal/archive"
-
 	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 )
 
-// BenchmarkReplay measures a replay beside the loads of the same events, which
-// use COPY, and prints the ratio.
+// BenchmarkReplay measures a replay beside the loads of the same events by the processor.
 func BenchmarkReplay(b *testing.B) {
 	w, _, took := loaded(b)
 	h, end := w.open(metrics{})
 	defer func() { _ = end(context.WithoutCancel(b.Context())) }()
+	var replays, loads []time.Duration
 	for b.Loop() {
-		b.StopTimer()
 		w.empty(b)
-		b.StartTimer()
+		began := time.Now()
 		finish(b, h, w.replay())
+		replays, loads = append(replays, time.Since(began)), append(loads, took)
 	}
-	replayed := b.Elapsed() / time.Duration(b.N)
-	b.ReportMetric(float64(w.events)/replayed.Seconds(), "events/s")
-	b.ReportMetric(float64(w.events)/took.Seconds(), "COPY-events/s")
-	b.ReportMetric(took.Seconds()/replayed.Seconds(), "of-COPY")
+	bench.Report(b, "replay",
+		bench.Figure{Name: "replayed", Unit: "events/s", Samples: bench.Rates(w.events, replays)},
+		bench.Figure{Name: "loaded by the processor", Unit: "events/s", Samples: bench.Rates(w.events, loads[:1])},
+		bench.Figure{Name: "speed beside the processor", Samples: bench.Ratios(loads, replays)})
 }
 
 // kinesisEvent returns records as Lambda delivers them.

@@ -16,6 +16,7 @@ import (
 
 	emptier "github.com/streamctl/streamctl/internal/deploy/bucket"
 	"github.com/streamctl/streamctl/internal/testkit/aws/moto"
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 	"github.com/streamctl/streamctl/internal/testkit/suites/bucketload"
 )
 
@@ -58,7 +59,7 @@ type emptied struct {
 // BenchmarkEmpty empties buckets with the program and with boto3, alternating,
 // on each server and with each size.
 func BenchmarkEmpty(b *testing.B) {
-	top := size(b, "STREAMCTL_SCALE_VERSIONS", 1000)
+	top := bench.Size(b, "STREAMCTL_SCALE_VERSIONS", 1000)
 	var sizes []int
 	for n := 1000; n <= top; n *= 10 {
 		sizes = append(sizes, n)
@@ -68,13 +69,13 @@ func BenchmarkEmpty(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, server := range []emptied{
-		{name: "at-once", sizes: sizes, runs: 3, fill: paged(0, 0), aim: 5},
-		{name: "as-slow-as-S3", sizes: sizes, runs: 1, fill: paged(s3Listing, s3Deleting)},
+		{name: "responding at once", sizes: sizes, runs: 3, fill: paged(0, 0), aim: 5},
+		{name: "as slow as S3", sizes: sizes, runs: 1, fill: paged(s3Listing, s3Deleting)},
 		{name: "gofakes3", sizes: sizes, runs: 3, fill: memory},
 		{name: "moto", sizes: []int{max(1000, top/20)}, runs: 1, fill: motoServer(b)},
 	} {
 		for _, versions := range server.sizes {
-			b.Run(fmt.Sprintf("%s/%d", server.name, versions), func(b *testing.B) { besideBoto3(b, python, server, versions) })
+			b.Run(fmt.Sprintf("%s/%d", strings.ReplaceAll(server.name, " ", "-"), versions), func(b *testing.B) { besideBoto3(b, python, server, versions) })
 		}
 	}
 }
@@ -96,8 +97,9 @@ func paged(listing, deleting time.Duration) func(*testing.B, int) (http.Handler,
 	}
 }
 
-// besideBoto3 compares medians.
+// besideBoto3 compares the program with boto3, one after the other.
 func besideBoto3(b *testing.B, python string, server emptied, versions int) {
+	b.Helper()
 	var ours, theirs []time.Duration
 	var served []float64
 	for b.Loop() {
@@ -108,13 +110,13 @@ func besideBoto3(b *testing.B, python string, server emptied, versions int) {
 			theirs = append(theirs, took)
 		}
 	}
-	a, c := median(ours).Seconds(), median(theirs).Seconds()
-	report(b,
-		figure{name: "emptied", unit: "versions/s", value: float64(versions) / a},
-		figure{name: "boto3", unit: "versions/s", value: float64(versions) / c},
-		figure{name: "faster", unit: "x", value: c / a, aim: server.aim, atLeast: true},
-		figure{name: "a version", unit: "µs", value: a * 1e6 / float64(versions)},
-		figure{name: "calls in the server, on average", unit: "calls", value: median(served)},
+	of := server.name + ": "
+	bench.Report(b, "empty",
+		bench.Figure{Name: of + "versions per second", Unit: "versions/s", Samples: bench.Rates(versions, ours), At: float64(versions)},
+		bench.Figure{Name: of + "boto3", Unit: "versions/s", Samples: bench.Rates(versions, theirs), At: float64(versions)},
+		bench.Figure{Name: of + "speed beside boto3", Samples: bench.Ratios(theirs, ours), Goal: server.aim, AtLeast: true, At: float64(versions)},
+		bench.Figure{Name: of + "time", Unit: "ms", Samples: bench.Milliseconds(ours), At: float64(versions)},
+		bench.Figure{Name: of + "calls in the server, on average", Unit: "calls", Samples: served, At: float64(versions)},
 	)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/template"
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 )
 
 // BenchmarkZips measures the size of the deployed zips.
@@ -31,14 +32,52 @@ func BenchmarkZips(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var figures []figure
+	var figures []bench.Figure
 	for b.Loop() { // so that this runs only once
 		figures = figures[:0]
 		for _, a := range built {
-			figures = append(figures, figure{name: a.Function, unit: "MB", value: float64(a.Size) / 1e6, aim: 5.5})
+			figures = append(figures, bench.Figure{Name: "zip of " + a.Function, Unit: "MB", Samples: bench.One(float64(a.Size) / 1e6), Goal: 5.5})
 		}
 	}
-	report(b, figures...)
+	bench.Report(b, "functions", figures...)
+}
+
+// BenchmarkBuild compares building and packing the functions with `go build` of the same
+// programs, one call each. Both have Go's cache of compiled packages.
+func BenchmarkBuild(b *testing.B) {
+	builder := newBuilder(b, "linux", "arm64")
+	var names []string
+	for _, f := range contract.Functions() {
+		names = append(names, f.Name)
+	}
+	dir := b.TempDir()
+	plain := func() time.Duration {
+		began := time.Now()
+		for _, name := range names {
+			cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), "./functions/"+name+"/bootstrap")
+			cmd.Dir, cmd.Env = builder.Root, append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+			if said, err := cmd.CombinedOutput(); err != nil {
+				b.Fatalf("%v\n%s", err, said)
+			}
+		}
+		return time.Since(began)
+	}
+	ours := func() time.Duration {
+		began := time.Now()
+		if _, _, err := builder.Build(b.Context(), names); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	plain()
+	var built, compiled []time.Duration
+	for b.Loop() {
+		built, compiled = append(built, ours()), append(compiled, plain())
+	}
+	bench.Report(b, "functions",
+		bench.Figure{Name: "six functions built and zipped", Unit: "ms", Samples: bench.Milliseconds(built)},
+		bench.Figure{Name: "six times `go build`", Unit: "ms", Samples: bench.Milliseconds(compiled)},
+		bench.Figure{Name: "built and zipped beside `go build`", Samples: bench.Ratios(built, compiled)})
 }
 
 // bare polls like the bootstraps and starts nothing else.
@@ -69,17 +108,20 @@ func BenchmarkInit(b *testing.B) {
 		}
 	}
 	variables := environments(b)
-	took := map[string][]time.Duration{}
+	took, memory := map[string][]time.Duration{}, map[string][]float64{}
 	for b.Loop() {
 		for _, name := range names {
-			took[name] = append(took[name], firstPoll(b, filepath.Join(dir, name), variables[name]))
+			polled, mib := firstPoll(b, filepath.Join(dir, name), variables[name])
+			took[name], memory[name] = append(took[name], polled), append(memory[name], mib)
 		}
 	}
-	figures := []figure{{name: "bare", unit: "ms", value: milliseconds(median(took["bare"]))}}
+	figures := []bench.Figure{{Name: "a program that only polls", Unit: "ms", Samples: bench.Milliseconds(took["bare"])}}
 	for _, name := range names[1:] {
-		figures = append(figures, figure{name: name, unit: "ms", value: milliseconds(median(took[name])), aim: 6})
+		figures = append(figures,
+			bench.Figure{Name: "start of " + name, Unit: "ms", Samples: bench.Milliseconds(took[name]), Goal: 6},
+			bench.Figure{Name: "memory of " + name, Unit: "MiB", Samples: memory[name]})
 	}
-	report(b, figures...)
+	bench.Report(b, "functions", figures...)
 }
 
 func newBuilder(b *testing.B, system, arch string) artifact.Builder {
@@ -91,9 +133,10 @@ func newBuilder(b *testing.B, system, arch string) artifact.Builder {
 	return artifact.Builder{Root: root, OS: system, Arch: arch, Environ: os.Environ()}
 }
 
-// firstPoll starts a bootstrap with a Runtime API that has no event. It is only
+// firstPoll starts a bootstrap with a Runtime API that has no event, and returns the time
+// until it asks for one, and its memory then. It is only
 // a listener: a complete server would take longer than some bootstraps.
-func firstPoll(b *testing.B, path string, variables map[string]string) time.Duration {
+func firstPoll(b *testing.B, path string, variables map[string]string) (polledAfter time.Duration, memoryMiB float64) {
 	b.Helper()
 	api, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -128,15 +171,16 @@ func firstPoll(b *testing.B, path string, variables map[string]string) time.Dura
 	go func() { exited <- cmd.Wait() }()
 	select {
 	case at := <-polled:
+		memoryMiB = peakMiB(b, cmd.Process.Pid)
 		if err := cmd.Process.Kill(); err != nil {
 			b.Fatal(err)
 		}
 		<-exited // killed
-		return at.Sub(start)
+		return at.Sub(start), memoryMiB
 	case err := <-exited:
 		b.Fatalf("%s ended before it polled: %v", path, err)
 	}
-	return 0
+	return 0, 0
 }
 
 // intrinsic is a Ref, GetAtt or Sub of the template in JSON form.

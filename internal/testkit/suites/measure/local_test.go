@@ -9,14 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
 // BenchmarkLocal sends events to `streamctl local` with `streamctl send`: it
 // measures the time until they are queryable, the events per second through the
 // whole pipeline, and the memory of the platform without its servers.
-// STREAMCTL_BENCH_EVENTS events are sent at full speed, after a twentieth of
-// that number at 1,000 per second.
+// STREAMCTL_BENCH_EVENTS events are sent at full speed, after up to a twentieth of that
+// number at each of several rates.
 func BenchmarkLocal(b *testing.B) {
 	program, err := localrun.Build(b.Context())
 	if err != nil {
@@ -44,24 +45,28 @@ func BenchmarkLocal(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		b.StopTimer()
 		l := program.Start(b, localrun.Spec{Dir: dir, Args: []string{"--reset"}})
-		events := size(b, "STREAMCTL_BENCH_EVENTS", 20_000)
-		calm := sendTo(b, program, dir, l, "--rate", "1000", "--count", fmt.Sprint(max(1, events/20)))
+		events := bench.Size(b, "STREAMCTL_BENCH_EVENTS", 20_000)
+		var figures []bench.Figure
+		for _, rate := range []int{100, 1000, 3000, 10_000} {
+			at := sendTo(b, program, dir, l, "--rate", fmt.Sprint(rate), "--count", fmt.Sprint(max(20, min(events/20, rate*10))))
+			p50 := bench.Figure{Name: "queryable after, p50", Unit: "ms", Samples: bench.One(at.Verified.AcceptedToQueryable.P50Milliseconds), At: float64(rate)}
+			p95 := bench.Figure{Name: "queryable after, p95", Unit: "ms", Samples: bench.One(at.Verified.AcceptedToQueryable.P95Milliseconds), At: float64(rate)}
+			if rate <= 1000 {
+				p95.Goal = 1000
+			}
+			figures = append(figures, p50, p95)
+		}
 		began := time.Now()
 		full := sendTo(b, program, dir, l, "--count", fmt.Sprint(events), "--concurrency", "8")
-		rate := float64(events) / time.Since(began).Seconds()
-		report(b,
-			figure{name: "queryable after, 1,000 events/s, p50", unit: "ms", value: calm.Verified.AcceptedToQueryable.P50Milliseconds},
-			figure{name: "queryable after, 1,000 events/s, p95", unit: "ms", value: calm.Verified.AcceptedToQueryable.P95Milliseconds, aim: 1000},
-			figure{name: "accepted", unit: "events/s", value: full.EventsPerSecond, aim: 20_000, atLeast: true},
-			figure{name: "accepted, loaded and queryable", unit: "events/s", value: rate, aim: 20_000, atLeast: true},
-			figure{name: "peak memory without the servers", unit: "MiB", value: peakMiB(b, l.PID()), aim: 300},
-		)
+		figures = append(figures,
+			bench.Figure{Name: "accepted, without a pause", Unit: "events/s", Samples: bench.One(full.EventsPerSecond), Goal: 20_000, AtLeast: true},
+			bench.Figure{Name: "accepted, loaded and queryable", Unit: "events/s", Samples: bench.Rates(events, []time.Duration{time.Since(began)}), Goal: 20_000, AtLeast: true},
+			bench.Figure{Name: "peak memory without the servers", Unit: "MiB", Samples: bench.One(peakMiB(b, l.PID())), Goal: 300})
+		bench.Report(b, "local", figures...)
 		if err := l.Stop(); err != nil {
 			b.Fatal(err)
 		}
-		b.StartTimer()
 	}
 }
 

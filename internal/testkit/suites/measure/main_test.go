@@ -10,9 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -89,64 +86,9 @@ func run(b *testing.B, dir string, args ...string) usage {
 // build compiles a program like a release.
 func build(b testing.TB, path, dir, target string) {
 	b.Helper()
-	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", path, target)
+	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, target)
 	cmd.Dir = dir
 	if said, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("build %s: %v\n%s", target, err, said)
 	}
 }
-
-// figure is a measured value with its target, a maximum or a minimum. Zero
-// means no target.
-type figure struct {
-	name, unit string
-	value, aim float64
-	atLeast    bool
-}
-
-func (f figure) verdict() string {
-	word := "at most"
-	reached := f.value <= f.aim
-	if f.atLeast {
-		word, reached = "at least", f.value >= f.aim
-	}
-	switch {
-	case f.aim == 0:
-		return ""
-	case reached:
-		return fmt.Sprintf("aim: %s %.1f  ok", word, f.aim)
-	}
-	return fmt.Sprintf("aim: %s %.1f  missed", word, f.aim)
-}
-
-// report prints figures as lines of a table, and as metrics for tools.
-func report(b *testing.B, figures ...figure) {
-	b.Helper()
-	b.ReportMetric(0, "ns/op") // hidden: no operation is timed
-	for _, f := range figures {
-		b.ReportMetric(f.value, strings.ReplaceAll(f.name, " ", "-")+"-"+f.unit)
-		b.Logf("%-40s %8.2f %-10s %s", f.name, f.value, f.unit, f.verdict())
-	}
-}
-
-// size returns a benchmark's size: a number from the environment, which the
-// Makefile sets so that the figures are reliable, or one that takes seconds.
-func size(b *testing.B, variable string, small int) int {
-	b.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return small
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		b.Fatalf("%s=%q: want a whole number of at least 1", variable, text)
-	}
-	return n
-}
-
-func median[T time.Duration | float64](values []T) T {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -2,6 +2,7 @@ package measure_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/invocation"
 	"github.com/streamctl/streamctl/internal/metric"
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 	testpostgres "github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	testredis "github.com/streamctl/streamctl/internal/testkit/servers/redis"
 	"github.com/streamctl/streamctl/internal/testkit/suites/workload"
@@ -33,7 +36,6 @@ import (
 const (
 	// batchEvents is the number of events per invocation of the processor.
 	batchEvents = 2000
-	shards      = 10
 	// eventTime is the time range of a batch's events.
 	eventTime = 2 * time.Minute
 )
@@ -49,15 +51,20 @@ type batch struct {
 type source struct {
 	seed uint64
 	from time.Time
+	// length is the time range of a batch's events; 0 means eventTime.
+	length time.Duration
+	// size is the number of a batch's events; 0 means batchEvents.
+	size int
 }
 
 func (s *source) batch(b *testing.B, shard int) batch {
 	b.Helper()
 	s.seed++
-	g := workload.New(s.seed, s.from, eventTime)
-	out := batch{arrived: s.from.Add(eventTime)}
+	length := cmp.Or(s.length, eventTime)
+	g := workload.New(s.seed, s.from, length)
+	out := batch{arrived: s.from.Add(length)}
 	var all events.KinesisEvent
-	for n := 0; len(out.events) < batchEvents; n++ {
+	for n := 0; len(out.events) < cmp.Or(s.size, batchEvents); n++ {
 		r := g.Record()
 		var record events.KinesisEventRecord
 		record.Kinesis.SequenceNumber = fmt.Sprintf("49%09d%09d", s.seed, n)
@@ -228,20 +235,26 @@ func BenchmarkProcessor(b *testing.B) {
 		took["1 %"] = append(took["1 %"], invoke(src.mixed(b, in, 1)))
 		took["100 %"] = append(took["100 %"], invoke(in))
 	}
-	against := func(name string) float64 { return float64(median(took[name])) / float64(median(took["ours"])) }
-	report(b,
-		figure{name: "a COPY of 2,000 rows alone", unit: "ms", value: milliseconds(median(took["copy"]))},
-		figure{name: "2,000 events, whole invocation", unit: "ms", value: milliseconds(median(took["ours"]))},
-		figure{name: "2,000 rows and INCRs, one by one", unit: "ms", value: milliseconds(median(took["rows"]))},
-		figure{name: "speed beside the COPY alone", unit: "x", value: against("copy"), aim: 0.7, atLeast: true},
-		figure{name: "speed beside one by one", unit: "x", value: against("rows"), aim: 20, atLeast: true},
-		figure{name: "time with 1 % duplicates beside none", unit: "x", value: against("1 %")},
-		figure{name: "time with 100 % duplicates beside none", unit: "x", value: against("100 %")},
+	bench.Report(b, "processor",
+		bench.Figure{Name: "COPY of 2,000 rows alone", Unit: "ms", Samples: bench.Milliseconds(took["copy"])},
+		bench.Figure{Name: "invocation with 2,000 events", Unit: "ms", Samples: bench.Milliseconds(took["ours"])},
+		bench.Figure{Name: "INSERT and INCR, event by event", Unit: "ms", Samples: bench.Milliseconds(took["rows"])},
+		bench.Figure{Name: "speed beside the COPY alone", Samples: bench.Ratios(took["copy"], took["ours"]), Goal: 0.7, AtLeast: true},
+		bench.Figure{Name: "speed beside event by event", Samples: bench.Ratios(took["rows"], took["ours"]), Goal: 20, AtLeast: true},
+		bench.Figure{Name: "time with 1 % duplicates beside none", Samples: bench.Ratios(took["1 %"], took["ours"])},
+		bench.Figure{Name: "time with 100 % duplicates beside none", Samples: bench.Ratios(took["100 %"], took["ours"])},
 	)
 }
 
-// BenchmarkTenShards compares ten concurrent invocations with ten COPYs.
-func BenchmarkTenShards(b *testing.B) {
+// BenchmarkShards compares concurrent invocations with as many COPYs.
+func BenchmarkShards(b *testing.B) {
+	for _, n := range []int{1, 4, 10} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) { besideCopies(b, n) })
+	}
+}
+
+func besideCopies(b *testing.B, shards int) {
+	b.Helper()
 	src := startSource()
 	client := testredis.Client(b, testredis.Start(b))
 	ours, raw := newSite(b, src.from, client, declared()...), newSite(b, src.from, client)
@@ -279,17 +292,40 @@ func BenchmarkTenShards(b *testing.B) {
 		ours.declare(b, declared())
 		took["copy"] = append(took["copy"], all(func(shard int, in batch) { rawCopy(b, conns[shard], in) }))
 	}
-	copies := float64(median(took["copy"]))
-	report(b,
-		figure{name: "ten shards, 20,000 events", unit: "ms", value: milliseconds(median(took["warm"]))},
-		figure{name: "speed beside ten COPYs at a time", unit: "x", value: copies / float64(median(took["warm"])), aim: 0.7, atLeast: true},
-		figure{name: "the same with 100 new dimension values", unit: "x", value: copies / float64(median(took["new"]))},
+	of := fmt.Sprintf("%d shards", shards)
+	bench.Report(b, "processor",
+		bench.Figure{Name: of + ": events per second", Unit: "events/s", Samples: bench.Rates(shards*batchEvents, took["warm"])},
+		bench.Figure{Name: of + ": speed beside as many COPYs", Samples: bench.Ratios(took["copy"], took["warm"]), Goal: 0.7, AtLeast: true},
+		bench.Figure{Name: of + ": the same with 100 new dimension values", Samples: bench.Ratios(took["copy"], took["new"])},
 	)
 }
 
-// BenchmarkArchiver compares a batch of 6 MB with gzip of the same bytes.
+// BenchmarkGrowth measures the processor with smaller batches than BenchmarkProcessor's.
+func BenchmarkGrowth(b *testing.B) {
+	for _, n := range []int{20, 200, 2000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			src := startSource()
+			src.size = n
+			invoke := newSite(b, src.from, testredis.Client(b, testredis.Start(b)), declared()...).invocation(b)
+			invoke(src.batch(b, 0))
+			var took []time.Duration
+			for b.Loop() {
+				took = append(took, invoke(src.batch(b, 0)))
+			}
+			bench.Report(b, "processor", bench.Figure{Name: "invocation", Unit: "ms", Samples: bench.Milliseconds(took), At: float64(n)})
+		})
+	}
+}
+
+// BenchmarkArchiver compares batches with gzip of the same bytes.
 func BenchmarkArchiver(b *testing.B) {
-	const size = 6 << 20
+	for _, size := range []int{60_000, 600_000, 6_000_000} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) { besideGzip(b, size) })
+	}
+}
+
+func besideGzip(b *testing.B, size int) {
+	b.Helper()
 	src := startSource()
 	g := workload.New(1, src.from, eventTime)
 	var in events.KinesisEvent
@@ -331,10 +367,11 @@ func BenchmarkArchiver(b *testing.B) {
 		}
 		alone = append(alone, time.Since(begun))
 	}
-	report(b,
-		figure{name: "archive 6 MB", unit: "ms", value: milliseconds(median(ours))},
-		figure{name: "speed beside gzip alone", unit: "x", value: float64(median(alone)) / float64(median(ours)), aim: 0.8, atLeast: true},
-	)
+	beside := bench.Figure{Name: "speed beside gzip alone", Samples: bench.Ratios(alone, ours), At: float64(size)}
+	if size == 6_000_000 {
+		beside.Goal, beside.AtLeast = 0.8, true
+	}
+	bench.Report(b, "archiver", bench.Figure{Name: "invocation", Unit: "ms", Samples: bench.Milliseconds(ours), At: float64(size)}, beside)
 }
 
 // keeping stores the last object.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/artifact"
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 )
 
 const hello = `package main
@@ -32,20 +33,30 @@ func BenchmarkRender(b *testing.B) {
 	build(b, streamctl, root, "./cmd/streamctl")
 	run(b, dir, streamctl, "init")
 	var hellos, starts, renders []time.Duration
-	var peak int64
+	var peaks []float64
 	for b.Loop() {
 		hellos = append(hellos, run(b, dir, helloPath).Wall)
 		starts = append(starts, run(b, dir, streamctl, "version").Wall)
 		u := run(b, dir, streamctl, "render", "--env", "production")
 		renders = append(renders, u.Wall)
-		peak = max(peak, u.PeakBytes)
+		peaks = append(peaks, float64(u.PeakBytes)/(1<<20))
 	}
-	report(b,
-		figure{name: "hello", unit: "ms", value: milliseconds(median(hellos))},
-		figure{name: "version", unit: "ms", value: milliseconds(median(starts))},
-		figure{name: "version/hello", unit: "x", value: float64(median(starts)) / float64(median(hellos)), aim: 5},
-		figure{name: "render", unit: "ms", value: milliseconds(median(renders))},
-		figure{name: "render/hello", unit: "x", value: float64(median(renders)) / float64(median(hellos)), aim: 8},
-		figure{name: "render-peak", unit: "MiB", value: float64(peak) / (1 << 20), aim: 20},
+	bench.Report(b, "start",
+		bench.Figure{Name: "hello world", Unit: "ms", Samples: bench.Milliseconds(hellos)},
+		bench.Figure{Name: "`streamctl version`", Unit: "ms", Samples: bench.Milliseconds(starts)},
+		bench.Figure{Name: "`streamctl render`", Unit: "ms", Samples: bench.Milliseconds(renders)},
+		bench.Figure{Name: "`version` beside hello world", Samples: bench.Ratios(starts, hellos), Goal: 5},
+		bench.Figure{Name: "`render` beside hello world", Samples: bench.Ratios(renders, hellos), Goal: 8},
+		bench.Figure{Name: "peak memory of `render`", Unit: "MiB", Samples: peaks, Goal: 20},
+		bench.Figure{Name: "program without functions", Unit: "MB", Samples: bench.One(megabytes(b, streamctl)), Goal: 25},
 	)
+}
+
+func megabytes(b *testing.B, path string) float64 {
+	b.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(info.Size()) / 1e6
 }
