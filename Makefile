@@ -9,6 +9,10 @@ ACCOUNTS = $(if $(CI),$(comma)accounts)
 comma = ,
 ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_RUN=$(TOOLS)
 
+# `make bench` collects the figures of the benchmarks here.
+RESULTS = $(CURDIR)/.streamctl/bench.jsonl
+MEASURE = $(ENVIRONMENT) STREAMCTL_BENCH_RESULTS=$(RESULTS) STREAMCTL_BENCH_CDK=$(CURDIR)/.streamctl/tools/cdk $(GO) test -run '^$$' -timeout 20m
+
 # All packages with benchmarks.
 BENCHMARKS = $$(grep -rl --include='*_test.go' '^func Benchmark' cmd functions internal | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
@@ -45,18 +49,23 @@ fuzz: ## run each fuzz target for FUZZTIME (default: 60s)
 	@GO="$(GO)" scripts/fuzz
 
 build: ## build bin/streamctl, linked statically
-	CGO_ENABLED=0 $(GO) build -trimpath -tags lambda.norpc -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/streamctl ./cmd/streamctl
 
 golden: ## rewrite the golden files
 	$(GO) test ./internal/config ./internal/template ./internal/cli -run 'Golden|TestScripts' -update
 
-bench: setup ## measure starts, memory, sizes and throughput, and compare them with the targets
-	$(GO) test -run '^$$' -bench 'Zips|Init|Render' -benchtime 21x -timeout 10m ./internal/testkit/suites/measure
-	$(ENVIRONMENT) $(GO) test -run '^$$' -bench 'Processor|TenShards|Archiver' -benchtime 5x -timeout 10m ./internal/testkit/suites/measure
-	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-10000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 10m ./internal/testkit/suites/measure
-	$(ENVIRONMENT) STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-600000} $(GO) test -run '^$$' -bench 'Local' -benchtime 1x -timeout 10m ./internal/testkit/suites/measure
-	$(ENVIRONMENT) $(GO) test -run '^$$' -bench NoChange -benchtime 7x -timeout 10m ./internal/testkit/suites/e2e
-	$(GO) test -run '^$$' -bench Batch -benchtime 2s -timeout 10m ./functions/ingest
+bench: setup ## measure speed, memory and sizes, compare them with the goals, and write docs/performance.md
+	@mkdir -p .streamctl && rm -f $(RESULTS)
+	npm install --no-audit --no-fund --silent --prefix .streamctl/tools/cdk aws-cdk-lib@2.276.0 aws-cdk@2.1148.1 constructs@10
+	$(MEASURE) -bench 'Render|Init' -benchtime 21x ./internal/testkit/suites/measure
+	$(MEASURE) -bench 'Zips|Build|Synth' -benchtime 5x ./internal/testkit/suites/measure
+	STREAMCTL_BENCH_QUERY_EVENTS=200000 $(MEASURE) -bench 'Processor|Shards|Growth|Archiver|Query' -benchtime 7x ./internal/testkit/suites/measure
+	STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(MEASURE) -bench 'Empty' -benchtime 1x ./internal/testkit/suites/measure
+	STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-600000} $(MEASURE) -bench 'Local' -benchtime 1x ./internal/testkit/suites/measure
+	$(MEASURE) -bench NoChange -benchtime 7x ./internal/testkit/suites/e2e
+	$(MEASURE) -bench Replay -benchtime 5x ./internal/testkit/suites/jobs
+	$(MEASURE) -bench Ingest -benchtime 21x ./functions/ingest
+	$(ENVIRONMENT) $(GO) run ./internal/testkit/bench/page -results $(RESULTS)
 
 chaos: setup ## crash the platform and `local` a thousand times; no event may be lost or counted twice
 	$(ENVIRONMENT) STREAMCTL_CHAOS_RUNS=$${STREAMCTL_CHAOS_RUNS:-1000} $(GO) test -v -timeout 4h -run TestNothingLostNothingTwice ./internal/testkit/suites/chaos
