@@ -16,8 +16,8 @@ import (
 // BenchmarkLocal sends events to `streamctl local` with `streamctl send`: it
 // measures the time until they are queryable, the events per second through the
 // whole pipeline, and the memory of the platform without its servers.
-// STREAMCTL_BENCH_EVENTS events are sent at full speed, after up to a twentieth of that
-// number at each of several rates.
+// STREAMCTL_BENCH_EVENTS events are sent at full speed, after some seconds at each of
+// several rates.
 func BenchmarkLocal(b *testing.B) {
 	program, err := localrun.Build(b.Context())
 	if err != nil {
@@ -47,9 +47,10 @@ func BenchmarkLocal(b *testing.B) {
 	for b.Loop() {
 		l := program.Start(b, localrun.Spec{Dir: dir, Args: []string{"--reset"}})
 		events := bench.Size(b, "STREAMCTL_BENCH_EVENTS", 20_000)
+		seconds := min(10, max(1, events/20_000)) // at each rate
 		var figures []bench.Figure
 		for _, rate := range []int{100, 1000, 3000, 10_000} {
-			at := sendTo(b, program, dir, l, "--rate", fmt.Sprint(rate), "--count", fmt.Sprint(max(20, min(events/20, rate*10))))
+			at := sendTo(b, program, dir, l, "--rate", fmt.Sprint(rate), "--count", fmt.Sprint(rate*seconds))
 			p50 := bench.Figure{Name: "queryable after, p50", Unit: "ms", Samples: bench.One(at.Verified.AcceptedToQueryable.P50Milliseconds), At: float64(rate)}
 			p95 := bench.Figure{Name: "queryable after, p95", Unit: "ms", Samples: bench.One(at.Verified.AcceptedToQueryable.P95Milliseconds), At: float64(rate)}
 			if rate <= 1000 {
