@@ -150,12 +150,11 @@ func fieldsTree(v reflect.Value) (any, error) {
 	out := tree{}
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		tag := field.Tag.Get("json")
-		name, options, _ := strings.Cut(tag, ",")
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case field.Anonymous:
 			return encoded(v)
-		case !field.IsExported(), tag == "-":
+		case !field.IsExported(), name == "-":
 			continue
 		case name == "":
 			name = field.Name

@@ -33,7 +33,6 @@ func TestToTree(t *testing.T) {
 			Left    []int  `json:",omitempty"`
 			Kept    []int  `json:"kept"`
 			Never   string `json:"-"`
-			Dash    string `json:"-,"`
 			Zero    int    `json:"zero,omitempty"`
 			Nothing any    `json:"nothing,omitempty"`
 			Part    tags.Tag

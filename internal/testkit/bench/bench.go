@@ -61,7 +61,7 @@ func (f Figure) verdict() string {
 	return fmt.Sprintf("goal: %s %g  %s", word, f.Goal, end)
 }
 
-// Record is what one benchmark measured.
+// Record has the figures of one benchmark.
 type Record struct {
 	// Section is the section of the page.
 	Section string

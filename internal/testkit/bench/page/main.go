@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	_ "embed"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -30,7 +32,9 @@ func main() {
 	results := flag.String("results", ".streamctl/bench.jsonl", "file with the figures")
 	out := flag.String("out", "docs", "folder of the page")
 	flag.Parse()
-	if err := write(*results, *out); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := write(ctx, *results, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "page:", err)
 		os.Exit(1)
 	}
@@ -44,7 +48,7 @@ type page struct {
 	errs     []error
 }
 
-func write(results, out string) error {
+func write(ctx context.Context, results, out string) error {
 	records, err := bench.Read(results)
 	if err != nil {
 		return err
@@ -54,7 +58,7 @@ func write(results, out string) error {
 		p.sections[r.Section] = append(p.sections[r.Section], r.Figures...)
 	}
 	parsed, err := template.New("page").Funcs(template.FuncMap{
-		"table": p.table, "chart": p.chart, "exponent": p.exponent, "machine": machine, "versions": versions,
+		"table": p.table, "chart": p.chart, "exponent": p.exponent, "machine": machine, "versions": func() string { return versions(ctx) },
 		"date": func() string { return time.Now().UTC().Format(time.DateOnly) }, "scaling": scaling, "median": p.median,
 	}).Parse(text)
 	if err != nil {
@@ -201,10 +205,10 @@ func machine() string {
 }
 
 // versions lists the programs that take part, of those that are installed.
-func versions() string {
+func versions(ctx context.Context) string {
 	out := []string{"Go " + strings.TrimPrefix(runtime.Version(), "go")}
 	for _, program := range [][]string{{"postgres", "--version"}, {"redis-server", "--version"}, {"aws", "--version"}, {"node", "--version"}} {
-		text, err := exec.Command(program[0], program[1:]...).Output()
+		text, err := exec.CommandContext(ctx, program[0], program[1:]...).Output()
 		if line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n"); err == nil {
 			out = append(out, program[0]+" "+strings.TrimPrefix(strings.TrimPrefix(line, program[0]+" "), "(PostgreSQL) "))
 		}

@@ -69,7 +69,7 @@ func BenchmarkEmpty(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, server := range []emptied{
-		{name: "responding at once", sizes: sizes, runs: 3, fill: paged(0, 0), aim: 5},
+		{name: "responding immediately", sizes: sizes, runs: 3, fill: paged(0, 0), aim: 5},
 		{name: "as slow as S3", sizes: sizes, runs: 1, fill: paged(s3Listing, s3Deleting)},
 		{name: "gofakes3", sizes: sizes, runs: 3, fill: memory},
 		{name: "moto", sizes: []int{max(1000, top/20)}, runs: 1, fill: motoServer(b)},
