@@ -137,7 +137,7 @@ func (h *Handler) acceptMessages(ctx context.Context, req events.APIGatewayProxy
 			continue
 		}
 		good = append(good, event.Envelope{
-			Event: m.Event, ReceivedAt: received, RequestID: req.RequestContext.RequestID, Index: i, ClientTime: m.ClientTime, Skew: m.Skew.Truncate(time.Millisecond),
+			Event: m.Event, ReceivedAt: received, RequestID: req.RequestContext.RequestID, Index: i, ClientTime: m.ClientTime, Skew: m.Skew.Truncate(time.Millisecond), Links: m.Links,
 		})
 	}
 	stored, err := h.put(ctx, good)

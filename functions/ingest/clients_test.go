@@ -239,3 +239,53 @@ func TestSkewIsInTheEnvelope(t *testing.T) {
 		t.Errorf("%+v %v", e, err)
 	}
 }
+
+// TestLinksAreInTheEnvelope links anonymous ids to a user, but never a signed event's.
+func TestLinksAreInTheEnvelope(t *testing.T) {
+	for body, want := range map[string]string{
+		`"type":"track","event":"e","userId":"u","anonymousId":"a"`:                        `["anon:a"]`,
+		`"type":"alias","userId":"u","previousId":"victim","anonymousId":"a"`:              `["anon:a" "anon:victim"]`,
+		`"type":"alias","userId":"u","previousId":"a","anonymousId":"a"`:                   `["anon:a"]`,
+		`"type":"identify","userId":"u","previousId":"a"`:                                  `[]`,
+		`"type":"identify","userId":"guest","anonymousId":"a"`:                             `[]`,
+		`"type":"identify","userId":null,"anonymousId":"a"`:                                `[]`,
+		`"type":"identify","userId":"anon:b","anonymousId":"a"`:                            `[]`,
+		`"type":"identify","userId":"u","anonymousId":"undefined"`:                         `[]`,
+		`"type":"identify","userId":"u","anonymousId":0`:                                   `[]`,
+		`"type":"identify","userId":"u","anonymousId":"a\u0000"`:                           `[]`,
+		`"type":"identify","userId":"u","anonymousId":"` + strings.Repeat("a", 300) + `"`:  `[]`,
+		`"type":"identify","userId":"u","anonymousId":{"a":1}`:                             `[]`,
+		`"type":"alias","userId":"u","previousId":["a"],"anonymousId":"\u00e9\"'; DROP--"`: `["anon:é\"'; DROP--"]`,
+	} {
+		s := &stream{}
+		if resp, err := clientHandler(s, metrics{}, nil).Handle(t.Context(), clientRequest("batch", webKey, `{"batch":[{"messageId":"m",`+body+`}]}`)); err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+		var got []string
+		for _, records := range s.data {
+			e, err := event.DecodeEnvelope(records[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = e.Links
+		}
+		if text := fmt.Sprintf("%q", got); text != want || len(s.data) != 1 {
+			t.Errorf("%s: %s in %d records", body, text, len(s.data))
+		}
+	}
+	s := &stream{}
+	signed := `{"userId":"u","eventType":"alias","properties":{"type":"alias","anonymousId":"a","previousId":"b","userId":"u"}}`
+	if resp, err := clientHandler(s, metrics{}, nil).Handle(t.Context(), request(signed)); err != nil || resp.StatusCode != 202 {
+		t.Fatal(resp, err)
+	}
+	if e, err := event.DecodeEnvelope(s.data["u"][0]); err != nil || e.Links != nil {
+		t.Errorf("%+v %v", e, err)
+	}
+	private := func(env *contract.Ingest) { env.Privacy.DropProperties = []string{"properties.anonymousId"} }
+	if resp, err := clientHandler(s, metrics{}, private).Handle(t.Context(), clientRequest("identify", webKey, `{"userId":"v","anonymousId":"a"}`)); err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp, err)
+	}
+	if e, err := event.DecodeEnvelope(s.data["v"][0]); err != nil || e.Links != nil {
+		t.Errorf("a dropped anonymousId: %+v %v", e, err)
+	}
+}

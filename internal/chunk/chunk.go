@@ -135,7 +135,7 @@ func (c *Chunk) decodeRecord(record int, lines [][]byte) (rows []warehouse.Row, 
 		}
 		rows = append(rows, warehouse.Row{
 			Event: e.Event, ReceivedAt: e.ReceivedAt, ArrivedAt: r.Arrived, Record: record, Seq: r.Sequence, I: i, Skewed: e.Skewed(),
-			Measures: measures,
+			Links: e.Links, Measures: measures,
 		})
 	}
 	return rows, bad, nil

@@ -28,6 +28,9 @@ type Envelope struct {
 	ClientTime time.Time
 	// Skew is how far that clock was behind; whole milliseconds.
 	Skew time.Duration
+	// Links are the user ids of anonymous events that belong to the event's user, by a
+	// message of a client. Events of other requests have none.
+	Links []string
 }
 
 // Skewed reports whether the same event may be stored with another Timestamp.
@@ -43,6 +46,17 @@ func (e Envelope) AppendJSON(dst []byte) []byte {
 	dst = appendString(dst, e.RequestID)
 	dst = append(dst, `,"index":`...)
 	dst = strconv.AppendInt(dst, int64(e.Index), 10)
+	for i, id := range e.Links {
+		if i == 0 {
+			dst = append(dst, `,"links":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, id)
+	}
+	if len(e.Links) > 0 {
+		dst = append(dst, ']')
+	}
 	if e.Skewed() {
 		dst = AppendTime(append(dst, `,"clientTime":"`...), e.ClientTime)
 		dst = strconv.AppendInt(append(dst, `","skewMs":`...), e.Skew.Milliseconds(), 10)
@@ -94,7 +108,32 @@ func (p *parser) envelope() (e Envelope, ok bool) {
 	for _, c := range index {
 		e.Index = e.Index*10 + int(c-'0')
 	}
+	if !p.links(&e) {
+		return e, false
+	}
 	return e, p.skip("}") && p.at == len(p.text)
+}
+
+// links reads the links of an envelope, if there are any.
+func (p *parser) links(e *Envelope) (ok bool) {
+	if !p.skip(`,"links":["`) {
+		return true
+	}
+	for p.at--; ; { // the quote belongs to the string
+		raw, escaped, ok := p.str()
+		if !ok || escaped {
+			return false
+		}
+		e.Links = append(e.Links, string(raw))
+		if p.skip("]") {
+			e.Links = links(e.Links)
+			return true
+		}
+		if !p.skip(`,"`) {
+			return false
+		}
+		p.at--
+	}
 }
 
 // decodeEnvelope is DecodeEnvelope without its fast path, for any form.
@@ -106,6 +145,7 @@ func decodeEnvelope(line []byte) (Envelope, error) {
 		Index      int            `json:"index"`
 		ClientTime time.Time      `json:"clientTime"`
 		SkewMs     int64          `json:"skewMs"`
+		Links      []string       `json:"links"`
 	}
 	if err := json.Unmarshal(line, &v); err != nil {
 		return Envelope{}, fmt.Errorf("decode envelope: %w", err)
@@ -121,7 +161,7 @@ func decodeEnvelope(line []byte) (Envelope, error) {
 	if e.ID == uuid.Nil || e.Timestamp.IsZero() {
 		return Envelope{}, errors.New("decode envelope: the event has no identity")
 	}
-	out := Envelope{Event: e, ReceivedAt: received, RequestID: v.RequestID, Index: v.Index}
+	out := Envelope{Event: e, ReceivedAt: received, RequestID: v.RequestID, Index: v.Index, Links: links(v.Links)}
 	if !v.ClientTime.IsZero() {
 		out.ClientTime, out.Skew = v.ClientTime.UTC().Truncate(time.Microsecond), time.Duration(v.SkewMs)*time.Millisecond
 	}

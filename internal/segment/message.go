@@ -2,6 +2,7 @@ package segment
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,10 +12,6 @@ import (
 
 	"github.com/streamctl/streamctl/internal/event"
 )
-
-// AnonymousPrefix begins the user id of an event without a userId. The anonymous id
-// follows.
-const AnonymousPrefix = "anon:"
 
 // namespace is the namespace of the events' ids. It is the same for every key, because
 // keys are replaced, and differs from any signed client's ids.
@@ -41,6 +38,8 @@ type Message struct {
 	ClientTime time.Time
 	// Skew is how far the client's clock was behind; zero unless Skewed.
 	Skew time.Duration
+	// Links are the user ids of anonymous events that belong to the event's user.
+	Links []string
 }
 
 // fields are the members of a message that the mapping reads.
@@ -49,6 +48,7 @@ type fields struct {
 	Event             jsontext.Value `json:"event"`
 	UserID            jsontext.Value `json:"userId"`
 	AnonymousID       jsontext.Value `json:"anonymousId"`
+	PreviousID        jsontext.Value `json:"previousId"`
 	MessageID         jsontext.Value `json:"messageId"`
 	Timestamp         jsontext.Value `json:"timestamp"`
 	OriginalTimestamp jsontext.Value `json:"originalTimestamp"`
@@ -98,7 +98,29 @@ func (r *Request) Event(index int, receipt Receipt) (Message, []event.FieldError
 	if wrong != nil {
 		return Message{}, wrong
 	}
-	return at.message(f, name, user, kept, receipt)
+	m, wrong := at.message(f, name, user, kept, receipt)
+	m.Links = linksOf(f, kind, m.Event.UserID, receipt.Privacy)
+	return m, wrong
+}
+
+// linksOf returns the anonymous ids that a message links to its user: its anonymousId,
+// and the previousId of an alias. A previousId is never the id of a known user here: a
+// write key must not give the events of one user to another.
+func linksOf(f fields, kind, user string, p *Privacy) (links []string) {
+	if !event.IsPerson(user) {
+		return nil
+	}
+	add := func(name string, value jsontext.Value) {
+		text, ok := scalar(value)
+		if id := event.Link(text); ok && id != "" && !slices.Contains(links, id) && !p.drops([]string{name}) {
+			links = append(links, id)
+		}
+	}
+	add("anonymousId", f.AnonymousID)
+	if kind == "alias" {
+		add("previousId", f.PreviousID)
+	}
+	return links
 }
 
 // kind returns the call of a message: that of the path, or the message's type.
@@ -114,7 +136,7 @@ func (r *Request) kind(f fields) (string, []event.FieldError) {
 }
 
 // userOf returns the event's user id: the userId, or the anonymous id after
-// AnonymousPrefix.
+// event.AnonymousPrefix.
 func userOf(f fields) (string, []event.FieldError) {
 	user, ok := scalar(f.UserID)
 	if !ok {
@@ -130,7 +152,7 @@ func userOf(f fields) (string, []event.FieldError) {
 	case anonymous == "":
 		return "", fieldError("userId", "is required, or anonymousId")
 	}
-	return AnonymousPrefix + anonymous, nil
+	return event.AnonymousPrefix + anonymous, nil
 }
 
 // message builds the event as text and decodes it like any other event, so that the

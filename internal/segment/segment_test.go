@@ -37,6 +37,9 @@ func show(m segment.Message, wrong []event.FieldError) string {
 	if m.Skew != 0 {
 		text += fmt.Sprintf(" skew %s, client time %s", m.Skew, m.ClientTime.Format(time.RFC3339Nano))
 	}
+	if len(m.Links) > 0 {
+		text += fmt.Sprintf(" links %q", m.Links)
+	}
 	return text
 }
 

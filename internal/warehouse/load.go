@@ -34,6 +34,8 @@ type Row struct {
 	// Skewed reports that the client's clock was wrong: the event may be stored with
 	// another time.
 	Skewed bool
+	// Links are the anonymous user ids that the event links to its user.
+	Links []string
 	// Measures are computed by Analyze, in addition to the declared metrics.
 	Measures []metric.Contribution
 }
@@ -188,6 +190,9 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	l.Folded = int(folded)
+	if err := link(ctx, tx, inserted); err != nil {
+		return err
+	}
 	if err := l.recordStep(ctx, tx); err != nil {
 		return err
 	}

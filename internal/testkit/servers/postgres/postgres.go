@@ -166,10 +166,7 @@ func (s *Shared) Empty(t testing.TB) *Database {
 func (s *Shared) Warehouse(t testing.TB, firstDay, lastDay time.Time) *Database {
 	t.Helper()
 	d := s.Empty(t)
-	master := warehouse.NewURL(d.MasterURL())
-	if err := errors.Join(master.EnsureRoles(t.Context()), master.Close(t.Context()), d.server.AdmitRoles(t.Context())); err != nil {
-		t.Fatal(err)
-	}
+	d.EnsureRoles(t)
 	owner := d.As(t, contract.RoleOwner)
 	if _, err := owner.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -178,6 +175,15 @@ func (s *Shared) Warehouse(t testing.TB, firstDay, lastDay time.Time) *Database 
 		t.Fatal(err)
 	}
 	return d
+}
+
+// EnsureRoles creates the roles, which may log in.
+func (d *Database) EnsureRoles(t testing.TB) {
+	t.Helper()
+	master := warehouse.NewURL(d.MasterURL())
+	if err := errors.Join(master.EnsureRoles(t.Context()), master.Close(t.Context()), d.server.AdmitRoles(t.Context())); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // URL returns the connection URL of a role that AdmitRoles was called for, or

@@ -13,7 +13,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -182,7 +181,11 @@ func (w *world) generate(n int, sequence int, random *rand.Rand) map[string][]ar
 				ID: uuid.UUID{byte(made >> 24), byte(made >> 16), byte(made >> 8), byte(made), byte(sequence >> 8), byte(sequence)}, UserID: "user-" + strconv.Itoa(random.IntN(3000)), Type: []string{"page_view", "click", "purchase", "login"}[random.IntN(4)],
 				Timestamp: at.Add(-time.Duration(random.IntN(60)) * time.Second), Properties: []byte(`{"amount":` + strconv.Itoa(random.IntN(100)) + `,"page":"/` + strconv.Itoa(random.IntN(50)) + `"}`),
 			}
-			lines = append(lines, (&event.Envelope{Event: e, ReceivedAt: at, RequestID: "r"}).AppendJSON(nil))
+			envelope := event.Envelope{Event: e, ReceivedAt: at, RequestID: "r"}
+			if made%5 == 0 {
+				envelope.Links = []string{"anon:" + strconv.Itoa(random.IntN(500))}
+			}
+			lines = append(lines, envelope.AppendJSON(nil))
 			made++
 		}
 		r.Data = bytes.Join(lines, []byte("\n"))
@@ -234,7 +237,7 @@ func (w *world) settle(t testing.TB) {
 }
 
 // tables are emptied by empty: everything but the schema and the jobs.
-const tables = "events, metric_minute, dimension, dimension_folded, dimension_wanted, quarantine, load_batch, reconciled_object, reconciled_hour"
+const tables = "events, metric_minute, dimension, dimension_folded, dimension_wanted, quarantine, load_batch, reconciled_object, reconciled_hour, identity, identity_user"
 
 // empty empties warehouse and cache.
 func (w *world) empty(t testing.TB) {
@@ -245,10 +248,11 @@ func (w *world) empty(t testing.TB) {
 	}
 }
 
-// state describes events, rollups and Redis.
+// state describes links, events, rollups and Redis.
 func (w *world) state(t testing.TB) string {
 	t.Helper()
-	return "events " + w.text(t, `SELECT count(*) || ' ' || coalesce(sum(hashtextextended(concat_ws('|', event_id, user_id, event_type, timestamp, properties, received_at, arrived_at, line, source), 0)::numeric), 0) FROM events`) +
+	return "links " + w.text(t, `SELECT count(*) || ' ' || coalesce(sum(hashtextextended(concat_ws('|', i.*, u.links), 0)::numeric), 0) FROM identity i JOIN identity_user u USING (user_id)`) +
+		"\nevents " + w.text(t, `SELECT count(*) || ' ' || coalesce(sum(hashtextextended(concat_ws('|', event_id, user_id, event_type, timestamp, properties, received_at, arrived_at, line, source), 0)::numeric), 0) FROM events`) +
 		"\nrollups " + w.rollups(t) + "\nredis " + w.cached(t)
 }
 
@@ -269,57 +273,6 @@ func (w *world) recount(t testing.TB) {
 	if n := w.text(t, "SELECT (SELECT count(*) FROM events) - (SELECT coalesce(sum(n), 0) FROM metric_minute WHERE metric = 'events') || ''"); n != "0" {
 		t.Errorf("events and rollups differ by %s", n)
 	}
-}
-
-// cached describes the metrics in Redis, without revisions and slots.
-func (w *world) cached(t testing.TB) string {
-	t.Helper()
-	keys, err := w.redis.Keys(t.Context(), "m:*").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	total, lines := int64(0), []string{}
-	for _, key := range keys {
-		fields, err := w.redis.HGetAll(t.Context(), key).Result()
-		if err != nil {
-			t.Fatal(err)
-		}
-		sums := map[string]int64{}
-		for field, value := range fields {
-			dimension, _, ok := strings.Cut(field, "/")
-			parts := strings.Split(value, " ")
-			if !ok || len(parts) != 5 {
-				continue
-			}
-			n, err := strconv.ParseInt(parts[1], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sums[dimension] += n
-			total += n
-		}
-		for dimension, n := range sums {
-			if n > 0 {
-				lines = append(lines, fmt.Sprint(key, dimension, n))
-			}
-		}
-	}
-	users, err := w.redis.Keys(t.Context(), "u:2*").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range users {
-		n, err := w.redis.PFCount(t.Context(), key).Result()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n > 0 {
-			lines = append(lines, fmt.Sprint(key, n))
-		}
-	}
-	slices.Sort(lines)
-	sum := uuid.NewSHA1(uuid.NameSpaceOID, []byte(strings.Join(lines, "\n")))
-	return fmt.Sprintf("%d in %d series and days, %s", total, len(lines), sum)
 }
 
 // finish works on a job until it is done.
