@@ -69,16 +69,24 @@ func (h *Handler) messages(ctx context.Context, req events.APIGatewayProxyReques
 
 // admit checks the key of a request, the page that sends it, and the key's rate.
 func (h *Handler) admit(req events.APIGatewayProxyRequest, k *key) *api.Problem {
-	if k == nil {
-		return unknownKey()
-	}
-	if origin := api.Header(req.Headers, "Origin"); origin != "" && !k.allows(origin) {
-		return refuse(http.StatusForbidden, "the write key "+k.Name+" doesn't allow pages of this origin: add it to the key's Origins in variables.yaml")
+	if refused := checkKey(req, k); refused != nil {
+		return refused
 	}
 	if k.limit != nil && !k.limit.AllowN(h.Clock.Now(), 1) {
 		p := refuse(http.StatusTooManyRequests, "too many requests with the write key "+k.Name+": send again later")
 		p.RetryAfterSeconds = 1
 		return p
+	}
+	return nil
+}
+
+// checkKey checks the key of a request, and the page that sends it.
+func checkKey(req events.APIGatewayProxyRequest, k *key) *api.Problem {
+	if k == nil {
+		return unknownKey()
+	}
+	if origin := api.Header(req.Headers, "Origin"); origin != "" && !k.allows(origin) {
+		return refuse(http.StatusForbidden, "the write key "+k.Name+" doesn't allow pages of this origin: add it to the key's Origins in variables.yaml")
 	}
 	return nil
 }

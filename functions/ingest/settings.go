@@ -25,11 +25,8 @@ func (h *Handler) settings(req events.APIGatewayProxyRequest, path string) (even
 		text = requestKey(req)
 	}
 	k := h.keys.find(text)
-	if k == nil {
-		return unknownKey().Response()
-	}
-	if origin := api.Header(req.Headers, "Origin"); origin != "" && !k.allows(origin) {
-		return api.NewProblem(http.StatusForbidden, "the write key doesn't allow pages of this origin").Response()
+	if refused := checkKey(req, k); refused != nil {
+		return refused.Response()
 	}
 	if isProject {
 		return document(segmentSettings(text))

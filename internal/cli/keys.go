@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -165,7 +164,7 @@ func runKeysRevoke(ctx context.Context, a *App, name string) error {
 	if n == 0 {
 		return &usageError{err: fmt.Errorf("%s has no write key %q", a.flags.variables, name), hint: "`streamctl keys list` lists the keys"}
 	}
-	if err := os.WriteFile(a.flags.variables, text, 0o644); err != nil {
+	if err := replaceFile(a.flags.variables, text); err != nil {
 		return fmt.Errorf("write variables: %w", err)
 	}
 	return a.printResult(revokedKey{Name: name, Removed: n}, func() {

@@ -154,8 +154,8 @@ type Variables struct {
 	// WriteKeys are the keys of apps and websites, which send events without AWS
 	// credentials; without keys every request must be signed.
 	WriteKeys []contract.WriteKey `yaml:"WriteKeys"`
-	// WriteKeysRate and WriteKeysBurst limit the requests with write keys, per second; 0
-	// is a quarter of ThrottleRate and of ThrottleBurst.
+	// WriteKeysRate and WriteKeysBurst limit the requests with write keys, per second and
+	// for each HTTP verb; 0 is a quarter of ThrottleRate and of ThrottleBurst.
 	WriteKeysRate  int `yaml:"WriteKeysRate"`
 	WriteKeysBurst int `yaml:"WriteKeysBurst"`
 	// Privacy changes events before they are stored.
