@@ -64,6 +64,10 @@ func (h *Handler) messages(ctx context.Context, req events.APIGatewayProxyReques
 	if h.env.Privacy.HonorDoNotTrack && (api.Header(req.Headers, "DNT") == "1" || api.Header(req.Headers, "Sec-GPC") == "1") {
 		return success()
 	}
+	if unavailable := h.readSecret(ctx); unavailable != nil {
+		h.count(ctx, 0, 0, r.Messages())
+		return unavailable.Response()
+	}
 	return h.acceptMessages(ctx, req, r, k)
 }
 

@@ -33,6 +33,8 @@ type Stream interface {
 // Deps are the dependencies of a Handler.
 type Deps struct {
 	Stream Stream
+	// Secret reads the secret for hashing user ids. It is called only if they are hashed.
+	Secret func(context.Context) (string, error)
 	// Random is the source of event ids; nil means crypto/rand.Reader.
 	Random  io.Reader
 	Clock   pause.Clock
@@ -47,6 +49,7 @@ type Handler struct {
 	keys    keyring
 	origins []string // of all keys
 	privacy *segment.Privacy
+	hasher  *hasher
 }
 
 // New returns a handler. It is safe for concurrent use if Deps is.
@@ -54,7 +57,11 @@ func New(env contract.Ingest, d Deps) *Handler {
 	if d.Random == nil {
 		d.Random = rand.Reader
 	}
-	return &Handler{Deps: d, env: env, keys: newKeyring(env.WriteKeys), origins: contract.UnionOrigins(env.CorsOrigins, env.WriteKeys), privacy: privacyOf(env.Privacy)}
+	ids := &hasher{}
+	return &Handler{
+		Deps: d, env: env, keys: newKeyring(env.WriteKeys), origins: contract.UnionOrigins(env.CorsOrigins, env.WriteKeys),
+		privacy: privacyOf(env.Privacy, ids.hash), hasher: ids,
+	}
 }
 
 // NewStream returns a client that does not retry: the handler decides which
@@ -84,6 +91,10 @@ func (h *Handler) handle(ctx context.Context, req events.APIGatewayProxyRequest)
 	if refused == nil {
 		read, wrong := event.Read(body)
 		if wrong == nil {
+			if unavailable := h.readSecret(ctx); unavailable != nil {
+				h.count(ctx, 0, 0, len(read))
+				return unavailable.Response()
+			}
 			return h.accept(ctx, req, read)
 		}
 		p := api.NewProblem(http.StatusBadRequest, wrong.Detail)
@@ -140,6 +151,7 @@ func (h *Handler) identify(e *event.Event, received time.Time, random io.Reader)
 	if wrong, ok := e.CheckReceipt(received, h.env.EventMaxAgeDays); !ok {
 		return []event.FieldError{wrong}
 	}
+	e.UserID = h.privacy.User(e.UserID)
 	return nil
 }
 

@@ -45,8 +45,11 @@ func (r keyring) find(text string) *key {
 
 // privacyOf returns the rules for messages and properties, whose paths were checked with
 // variables.yaml.
-func privacyOf(p contract.Privacy) *segment.Privacy {
+func privacyOf(p contract.Privacy, userID func(string) string) *segment.Privacy {
 	out := &segment.Privacy{Addresses: segment.Addresses(p.IpAddresses)}
+	if p.HashUserIds {
+		out.UserID = userID
+	}
 	for _, path := range p.DropProperties {
 		if names, err := metric.Names(path); err == nil {
 			out.Drop = append(out.Drop, names)

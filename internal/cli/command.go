@@ -62,7 +62,7 @@ func verbs() []verb {
 		{newReconcileCmd, stack, usual, []result{{"reconcile", reconciled{}}}},
 		{newQuarantineCmd, stack, usual, []result{{"quarantine list, quarantine show", []contract.QuarantinedLine{}}, {"quarantine retry", contract.Job{}}}},
 		{newMetricsCmd, stack, usual, []result{{"metrics values", valuesResult{}}, {"metrics values --forget", forgetResult{}}}},
-		{newKeysCmd, []string{"env", "variables", "output"}, usual, []result{{"keys new", newKey{}}, {"keys list", []listedKey{}}, {"keys revoke", revokedKey{}}}},
+		{newKeysCmd, stack, usual, []result{{"keys new", newKey{}}, {"keys list", []listedKey{}}, {"keys revoke", revokedKey{}}, {"keys secret", idSecret{}}}},
 		{newTailCmd, stack, []string{"text", "json"}, []result{{"tail", "one object per line: eventId, timestamp, arrivedAt, userId, eventType, properties"}, {"tail --rejected", tail.Rejection{}}}},
 		{newLogsCmd, stack, []string{"text", "json"}, []result{{"logs", "one object per line: time, level, function, requestId, message, fields"}}},
 		{newCostCmd, stack, usual, []result{{"cost", costResult{}}}},

@@ -14,7 +14,7 @@ import (
 func newKeysCmd(a *App) *cobra.Command {
 	cmd := &cobra.Command{Use: "keys", Short: "Create, list and revoke the write keys of apps and websites", Args: subcommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(newKeysNewCmd(a), newKeysListCmd(a), newKeysRevokeCmd(a))
+	cmd.AddCommand(newKeysNewCmd(a), newKeysListCmd(a), newKeysRevokeCmd(a), newKeysSecretCmd(a))
 	return cmd
 }
 

@@ -40,7 +40,20 @@ type Privacy struct {
 	DropProperties []string `yaml:"DropProperties" json:"drop,omitempty"`
 	// HonorDoNotTrack discards events of browsers that send DNT: 1 or Sec-GPC: 1.
 	HonorDoNotTrack bool `yaml:"HonorDoNotTrack" json:"dnt,omitempty"`
+	// HashUserIds replaces user ids and anonymous ids by a hash with the secret in
+	// UserIDParameter.
+	HashUserIds bool `yaml:"HashUserIds" json:"uid,omitempty"`
 }
+
+// UserIDParameter returns the name of the SSM parameter with a stack's secret for hashing
+// user ids.
+func UserIDParameter(stack string) string { return "/streamctl/" + stack + "/user-ids" }
+
+// MinSecretBytes is the least length of that secret.
+const MinSecretBytes = 26
+
+// NewUserIDSecret returns a new secret of at least 128 random bits.
+func NewUserIDSecret() string { return rand.Text() + rand.Text() }
 
 // NewWriteKey returns a new key of at least 128 random bits, and its hash.
 func NewWriteKey() (key, hash string) {
@@ -68,7 +81,7 @@ func AllowsOrigin(origins []string, origin string) bool {
 
 // IsZero reports whether nothing is configured.
 func (p Privacy) IsZero() bool {
-	return p.IpAddresses == "" && len(p.DropProperties) == 0 && !p.HonorDoNotTrack
+	return p.IpAddresses == "" && len(p.DropProperties) == 0 && !p.HonorDoNotTrack && !p.HashUserIds
 }
 
 // clientVars returns the variables that are set.

@@ -41,6 +41,8 @@ type builder struct {
 	log     *slog.Logger
 	// keys are the write keys.
 	keys []contract.WriteKey
+	// secret is the secret for hashing user ids.
+	secret string
 }
 
 // stackName and bucket are the names in the functions' environment.
@@ -87,7 +89,8 @@ func (m builder) logger(function string) *slog.Logger { return m.log.With("funct
 
 func (m builder) ingest() (environment, error) {
 	env := contract.Ingest{Stack: stackName, Stream: "events", EventMaxAgeDays: m.v.EventMaxAgeDays, CorsOrigins: m.v.CorsAllowedOrigins, WriteKeys: m.keys, Privacy: m.v.Privacy}
-	h := ingest.New(env, ingest.Deps{Stream: m.stream, Metrics: m.meters, Log: m.logger(contract.FuncIngest)})
+	secret := func(context.Context) (string, error) { return m.secret, nil }
+	h := ingest.New(env, ingest.Deps{Stream: m.stream, Secret: secret, Metrics: m.meters, Log: m.logger(contract.FuncIngest)})
 	return m.timed(invocation.JSON(h.Handle), nothing), nil
 }
 

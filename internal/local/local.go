@@ -189,7 +189,7 @@ func (p *Platform) begin(ctx context.Context) error {
 	}
 	v, log := p.o.Variables, p.o.Log
 	archive := dirbucket.Bucket{Dir: p.state.path("archive"), Volatile: p.o.Ephemeral}
-	m := builder{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log, keys: writeKeys(p)}
+	m := builder{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log, keys: writeKeys(p), secret: p.state.UserIDSecret}
 	if p.o.Faults.Throttle > 0 || p.o.Faults.Duplicate > 0 {
 		m.stream = faultyStream{p.stream, p.o.Faults}
 	}

@@ -39,6 +39,8 @@ type kept struct {
 	RedisPassword string `json:"redisPassword"`
 	// WriteKey is the key for apps and pages of this machine.
 	WriteKey string `json:"writeKey,omitempty"`
+	// UserIDSecret is the secret for hashing user ids.
+	UserIDSecret string `json:"userIdSecret,omitempty"`
 	// DatabasePort and RedisPort are the ports of the last start, used again if
 	// they are free; 0 means none yet.
 	DatabasePort int `json:"databasePort,omitempty"`
@@ -139,6 +141,9 @@ func (s *state) read() error {
 	}
 	if s.WriteKey == "" {
 		s.WriteKey, _ = contract.NewWriteKey()
+	}
+	if s.UserIDSecret == "" {
+		s.UserIDSecret = contract.NewUserIDSecret()
 	}
 	if s.AccessKeyID == "" || s.SecretAccessKey == "" {
 		s.AccessKeyID, s.SecretAccessKey = ownKeys+rand.Text()[:11], (rand.Text() + rand.Text())[:40]

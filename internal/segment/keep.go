@@ -90,6 +90,9 @@ func (e *editor) value() error {
 	if err != nil {
 		return err
 	}
+	if !e.plain && e.privacy.hashes(e.path) && (token.Kind() == '"' || token.Kind() == '0') {
+		return e.enc.WriteToken(jsontext.String(e.privacy.user(token.String())))
+	}
 	if token.Kind() == '"' {
 		return e.enc.WriteToken(jsontext.String(e.replaced(token.String())))
 	}
@@ -178,6 +181,10 @@ func (e *editor) removed() bool {
 		e.hasIP = true
 		if e.privacy == nil || e.privacy.Addresses == DropAddresses || e.privacy.Addresses == "" || e.dec.PeekKind() != '"' {
 			return true
+		}
+	case !e.plain && e.privacy.hashes(e.path):
+		if kind := e.dec.PeekKind(); kind == '{' || kind == '[' {
+			return true // not an id
 		}
 	}
 	return e.privacy.drops(e.path)

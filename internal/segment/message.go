@@ -76,6 +76,9 @@ func (r *Request) Event(index int, receipt Receipt) (Message, []event.FieldError
 		return Message{}, wrong
 	}
 	user, wrong := userOf(f)
+	if wrong == nil {
+		wrong = checkUser(user, receipt.Privacy)
+	}
 	if wrong != nil {
 		return Message{}, wrong
 	}
@@ -98,9 +101,20 @@ func (r *Request) Event(index int, receipt Receipt) (Message, []event.FieldError
 	if wrong != nil {
 		return Message{}, wrong
 	}
-	m, wrong := at.message(f, name, user, kept, receipt)
-	m.Links = linksOf(f, kind, m.Event.UserID, receipt.Privacy)
+	m, wrong := at.message(f, name, receipt.Privacy.User(user), kept, receipt)
+	m.Links = linksOf(f, kind, user, receipt.Privacy)
 	return m, wrong
+}
+
+// checkUser checks a user id before it is hashed.
+func checkUser(user string, p *Privacy) []event.FieldError {
+	if p == nil || p.UserID == nil {
+		return nil
+	}
+	if wrong, ok := (event.Event{UserID: user}).CheckReplaced(); !ok {
+		return []event.FieldError{wrong}
+	}
+	return nil
 }
 
 // linksOf returns the anonymous ids that a message links to its user: its anonymousId,
@@ -112,7 +126,10 @@ func linksOf(f fields, kind, user string, p *Privacy) (links []string) {
 	}
 	add := func(name string, value jsontext.Value) {
 		text, ok := scalar(value)
-		if id := event.Link(text); ok && id != "" && !slices.Contains(links, id) && !p.drops([]string{name}) {
+		if !ok || event.Link(text) == "" || p.drops([]string{name}) {
+			return
+		}
+		if id := event.Link(p.user(text)); !slices.Contains(links, id) {
 			links = append(links, id)
 		}
 	}

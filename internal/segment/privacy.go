@@ -1,6 +1,12 @@
 package segment
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/streamctl/streamctl/internal/event"
+)
 
 // Addresses is the treatment of the client's IP address, context.ip.
 type Addresses string
@@ -20,6 +26,32 @@ type Privacy struct {
 	Addresses Addresses
 	// Drop are the paths of members to remove, in the message.
 	Drop [][]string
+	// UserID hashes user ids and anonymous ids; nil keeps them.
+	UserID func(string) string
+}
+
+// ids are the members of a message that contain ids of users.
+var ids = []string{"userId", "anonymousId", "previousId"}
+
+// user returns an id as it is stored.
+func (p *Privacy) user(id string) string {
+	if p == nil || p.UserID == nil || id == "" {
+		return id
+	}
+	return p.UserID(id)
+}
+
+// User returns the user id of an event as it is stored.
+func (p *Privacy) User(id string) string {
+	if anonymous, ok := strings.CutPrefix(id, event.AnonymousPrefix); ok {
+		return event.AnonymousPrefix + p.user(anonymous)
+	}
+	return p.user(id)
+}
+
+// hashes reports whether the member at a path contains an id to hash.
+func (p *Privacy) hashes(path []string) bool {
+	return p != nil && p.UserID != nil && len(path) == 1 && slices.Contains(ids, path[0])
 }
 
 // address returns the address as it is stored; empty for one that is dropped.
@@ -69,4 +101,4 @@ func equal(a, b []string) bool {
 }
 
 // rewrites reports whether every message must be rewritten.
-func (p *Privacy) rewrites() bool { return p != nil && len(p.Drop) > 0 }
+func (p *Privacy) rewrites() bool { return p != nil && (len(p.Drop) > 0 || p.UserID != nil) }

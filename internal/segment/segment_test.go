@@ -196,6 +196,38 @@ func TestPrivacy(t *testing.T) {
 	}
 }
 
+// TestHashedIds replaces every id at the top of a message, in links too, and nothing else.
+func TestHashedIds(t *testing.T) {
+	p := &segment.Privacy{UserID: func(id string) string { return "h" + strings.ToUpper(id) }}
+	for body, want := range map[string]string{
+		`{"type":"identify","userId":"ann","anonymousId":"a","traits":{"userId":"ann"}}`: `hANN ["anon:hA"] {"type":"identify","userId":"hANN","anonymousId":"hA","traits":{"userId":"ann"}}`,
+		`{"type":"identify","userId":7,"anonymousId":8}`:                                 `h7 ["anon:h8"] {"type":"identify","userId":"h7","anonymousId":"h8"}`,
+		`{"type":"alias","userId":"ann","previousId":"b"}`:                               `hANN ["anon:hB"] {"type":"alias","userId":"hANN","previousId":"hB"}`,
+		`{"type":"identify","userId":null,"anonymousId":"a"}`:                            `anon:hA [] {"type":"identify","userId":null,"anonymousId":"hA"}`,
+		`{"type":"identify","userId":"","anonymousId":"a"}`:                              `anon:hA [] {"type":"identify","userId":"","anonymousId":"hA"}`,
+		`{"type":"identify","userId":"ann","anonymousId":{"id":"a"},"previousId":["b"]}`: `hANN [] {"type":"identify","userId":"hANN"}`,
+		`{"type":"identify","userId":"guest","anonymousId":"a"}`:                         `hGUEST [] {"type":"identify","userId":"hGUEST","anonymousId":"hA"}`,
+		`{"type":"identify","user\u0049d":"ann"}`:                                        `hANN [] {"type":"identify","userId":"hANN"}`,
+		`{"type":"identify","userId":"M\ufffdller"}`:                                     "rejected: " + "userId",
+	} {
+		r, err := segment.Parse([]byte(body), "identify")
+		if strings.Contains(body, "alias") {
+			r, err = segment.Parse([]byte(body), "alias")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, wrong := r.Event(0, receipt(p))
+		got := fmt.Sprintf("%s %q %s", m.Event.UserID, m.Links, m.Event.Properties)
+		if len(wrong) > 0 {
+			got = "rejected: " + wrong[0].Field
+		}
+		if got != want {
+			t.Errorf("%s:\n got %s\nwant %s", body, got, want)
+		}
+	}
+}
+
 func TestCall(t *testing.T) {
 	for part, want := range map[string]string{"batch": "", "b": "", "t": "track", "p": "page", "s": "screen", "i": "identify", "g": "group", "a": "alias", "track": "track", "alias": "alias"} {
 		if got, ok := segment.Call(part); !ok || got != want {

@@ -39,6 +39,9 @@ func (t *Template) own(v config.Variables, function string) []statement {
 			{Action: "kinesis:PutRecords", Resource: GetAtt(idStream, "Arn")},
 			{Action: "kms:GenerateDataKey", Resource: key},
 		}
+		if v.Privacy.HashUserIds { // AWS's key for SecureString needs no permission of its own
+			statements = append(statements, statement{Action: "ssm:GetParameter", Resource: arn("ssm", "parameter"+contract.UserIDParameter("${AWS::StackName}"))})
+		}
 	case contract.FuncArchiver:
 		statements = []statement{
 			{Action: "s3:PutObject", Resource: objects("raw/*")},

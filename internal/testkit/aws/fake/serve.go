@@ -107,6 +107,8 @@ func (f endpoint) answer(w http.ResponseWriter, r *request) {
 		f.ec2.serve(w, r)
 	case "sns":
 		f.sns.serve(w, r)
+	case "ssm":
+		f.ssm.serve(w, r)
 	default:
 		f.refuse(w, r, notThere(r))
 	}
@@ -174,7 +176,7 @@ func signatureError(service string, err error) error {
 	switch service {
 	case "s3":
 		c = codes{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
-	case "kinesis", "logs", "kms", "lambda", "apigateway", "cloudwatch":
+	case "kinesis", "logs", "kms", "lambda", "apigateway", "cloudwatch", "ssm":
 		c = codes{"MissingAuthenticationTokenException", "UnrecognizedClientException", "InvalidSignatureException", "InvalidSignatureException"}
 	}
 	out := &wire.Error{Status: http.StatusForbidden, Message: bad.Message}

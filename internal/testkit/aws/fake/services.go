@@ -27,6 +27,7 @@ type services struct {
 	sts         stsAPI
 	ec2         ec2API
 	sns         snsAPI
+	ssm         ssmAPI
 	logging     logsAPI
 	streaming   kinesisAPI
 	custom      customResources
@@ -56,6 +57,8 @@ type (
 	ec2API struct{ *account }
 	// snsAPI serves SNS's listing of subscriptions.
 	snsAPI struct{ *account }
+	// ssmAPI serves SSM's calls for parameters.
+	ssmAPI struct{ *account }
 	// logsAPI is CloudWatch Logs.
 	logsAPI struct{ *account }
 	// kinesisAPI forwards Kinesis' calls.
@@ -73,7 +76,7 @@ type (
 func servicesOf(a *account) services {
 	return services{
 		gateway: gatewayAPI{a}, iam: iamAPI{a}, lambda: lambdaAPI{a}, cloudwatch: cloudWatchAPI{a}, rds: rdsAPI{a}, elasticache: elastiCacheAPI{a},
-		kms: kmsAPI{a}, sts: stsAPI{a}, ec2: ec2API{a}, sns: snsAPI{a}, logging: logsAPI{a}, streaming: kinesisAPI{a}, custom: customResources{a},
+		kms: kmsAPI{a}, sts: stsAPI{a}, ec2: ec2API{a}, sns: snsAPI{a}, ssm: ssmAPI{a}, logging: logsAPI{a}, streaming: kinesisAPI{a}, custom: customResources{a},
 		provider: provider{a}, schedules: schedules{a}, front: endpoint{a},
 	}
 }

@@ -40,7 +40,7 @@ func (s stack) unsigned(method, path, key, body string) (status int, header http
 }
 
 // TestWriteKeys deploys a stack with a key, probes what is reachable without a
-// signature, and revokes the key.
+// signature, and revokes the key. User ids are hashed.
 func TestWriteKeys(t *testing.T) {
 	have(t, "aws")
 	w := newWorkplace(t, "StackName: keys")
@@ -53,13 +53,17 @@ func TestWriteKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry := "WriteKeys:\n  - {Name: web, Hash: " + key.Hash + ", Origins: [https://www.example.com]}\n  - {Name: other, Hash: n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg}\n"
+	entry := "Privacy: {HashUserIds: true}\nWriteKeys:\n  - {Name: web, Hash: " + key.Hash + ", Origins: [https://www.example.com]}\n  - {Name: other, Hash: n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg}\n"
 	if err := os.WriteFile(path, append([]byte(entry), text...), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	w.streamctl("deploy", "--env", "development").want(0)
 	s := w.deployed("keys", "--env", "development")
 	body := fmt.Sprintf(`{"batch":[{"type":"track","event":"Order Completed","userId":"u","messageId":"m-1","timestamp":"%s"}]}`, time.Now().UTC().Format(time.RFC3339Nano))
+	if status, header, answer := s.unsigned("POST", "/v1/batch", key.Key, body); status != 503 || header.Get("Retry-After") == "" {
+		t.Errorf("without the secret for user ids: %d %v %s", status, header, answer)
+	}
+	w.streamctl("keys", "secret", "--env", "development").want(0)
 	for range 2 {
 		if status, header, answer := s.unsigned("POST", "/v1/batch", key.Key, body); status != 200 || answer != `{"success":true}` || header.Get("Access-Control-Allow-Origin") != "https://www.example.com" {
 			t.Errorf("%d %v %s", status, header, answer)
@@ -88,7 +92,7 @@ func TestWriteKeys(t *testing.T) {
 	conn := s.master()
 	eventually(t, "load", func(ctx context.Context) error {
 		var n int
-		if err := conn.QueryRow(ctx, "SELECT count(*) FROM events WHERE event_type = 'Order Completed' AND properties->>'messageId' = 'm-1'").Scan(&n); err != nil || n != 1 {
+		if err := conn.QueryRow(ctx, "SELECT count(*) FROM events WHERE event_type = 'Order Completed' AND properties->>'messageId' = 'm-1' AND length(user_id) = 43 AND properties->>'userId' = user_id").Scan(&n); err != nil || n != 1 {
 			return fmt.Errorf("%d events, %w", n, err)
 		}
 		return nil

@@ -1,0 +1,119 @@
+package awshttp
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go"
+
+	"github.com/streamctl/streamctl/internal/pause"
+)
+
+// Errors of Systems Manager.
+var (
+	ErrParameterNotFound = errors.New("the parameter does not exist")
+	ErrParameterExists   = errors.New("the parameter exists")
+)
+
+// Parameters reads and creates secrets in Systems Manager's Parameter Store, as
+// SecureString. The SDK's client has 146 calls, and this program needs two.
+type Parameters struct {
+	AWS   aws.Config
+	Clock pause.Clock
+	// Endpoint replaces AWS's; nil means the region's.
+	Endpoint *string
+}
+
+// Get returns a decrypted value.
+func (p Parameters) Get(ctx context.Context, name string) (string, error) {
+	var out struct{ Parameter struct{ Value string } }
+	err := p.call(ctx, "GetParameter", map[string]any{"Name": name, "WithDecryption": true}, &out)
+	if err != nil {
+		return "", fmt.Errorf("read parameter %s: %w", name, err)
+	}
+	return out.Parameter.Value, nil
+}
+
+// Create stores a value under a new name. It never replaces one: then the error is
+// ErrParameterExists.
+func (p Parameters) Create(ctx context.Context, name, value, description string) error {
+	in := map[string]any{"Name": name, "Value": value, "Type": "SecureString", "Description": description}
+	if err := p.call(ctx, "PutParameter", in, &struct{}{}); err != nil {
+		return fmt.Errorf("create parameter %s: %w", name, err)
+	}
+	return nil
+}
+
+func (p Parameters) call(ctx context.Context, action string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", "AmazonSSM."+action)
+	credentials, err := p.AWS.Credentials.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), "ssm", p.AWS.Region, p.Clock.Now()); err != nil {
+		return fmt.Errorf("sign request: %w", err)
+	}
+	resp, err := p.AWS.HTTPClient.Do(r)
+	if err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return parameterError(resp.StatusCode, answer)
+	}
+	return json.Unmarshal(answer, out)
+}
+
+func (p Parameters) url() string {
+	if p.Endpoint != nil {
+		return *p.Endpoint
+	}
+	suffix := "amazonaws.com"
+	if strings.HasPrefix(p.AWS.Region, "cn-") {
+		suffix += ".cn"
+	}
+	return "https://ssm." + p.AWS.Region + "." + suffix + "/"
+}
+
+// parameterError returns a response as an error, without the request's value.
+func parameterError(status int, answer []byte) error {
+	var e struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"`
+		Other   string `json:"Message"`
+	}
+	if err := json.Unmarshal(answer, &e); err != nil || e.Type == "" {
+		return fmt.Errorf("status %d", status)
+	}
+	switch code := e.Type[strings.LastIndexByte(e.Type, '#')+1:]; code {
+	case "ParameterNotFound":
+		return ErrParameterNotFound
+	case "ParameterAlreadyExists":
+		return ErrParameterExists
+	default:
+		return &smithy.GenericAPIError{Code: code, Message: e.Message + e.Other}
+	}
+}
