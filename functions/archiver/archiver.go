@@ -27,10 +27,13 @@ type Deps struct {
 }
 
 // Handler handles the archiver's invocations.
-type Handler struct{ Deps }
+type Handler struct {
+	Deps
+	env contract.Archiver
+}
 
 // New returns a handler. Deps.Objects must write to the environment's bucket.
-func New(_ contract.Archiver, d Deps) *Handler { return &Handler{d} }
+func New(env contract.Archiver, d Deps) *Handler { return &Handler{d, env} }
 
 // Handle writes a batch of one shard, with one object per hour of arrival. If a
 // write fails, the response contains the first record that isn't written, where
@@ -38,7 +41,7 @@ func New(_ contract.Archiver, d Deps) *Handler { return &Handler{d} }
 func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events.KinesisEventResponse, error) {
 	records := make([]archive.ArchivedRecord, len(batch.Records))
 	for i, r := range batch.Records {
-		records[i] = archive.FromEvent(r)
+		records[i] = archive.FromEvent(r, len(h.env.StreamFormats) > 0)
 	}
 	var resp events.KinesisEventResponse
 	failed, lines := len(records), 0

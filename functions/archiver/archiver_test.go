@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/streamctl/streamctl/functions/archiver"
+	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
 )
@@ -98,5 +100,29 @@ func TestSecondDeliveryWritesTheSameObjects(t *testing.T) {
 			t.Errorf("objects are %v, were %v", now, names)
 		}
 		names = now
+	}
+}
+
+// TestTheStreamIsArchived keeps the stream's ARN only if events may depend on it.
+func TestTheStreamIsArchived(t *testing.T) {
+	const arn = "arn:aws:kinesis:us-east-1:123456789012:stream/s"
+	for _, formats := range [][]string{nil, {"event"}} {
+		b := &bucket{objects: map[string]string{}}
+		in := batch(0)
+		in.Records[0].EventSourceArn, in.Records[0].Kinesis.SequenceNumber = arn, "49"
+		h := archiver.New(contract.Archiver{StreamFormats: formats}, archiver.Deps{Objects: b, Metrics: metrics{}, Log: slog.New(slog.DiscardHandler)})
+		if _, err := h.Handle(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		want := ""
+		if formats != nil {
+			want = arn
+		}
+		for key, body := range b.objects {
+			records, err := archive.ReadRecords(strings.NewReader(body), "")
+			if err != nil || len(records) != 1 || records[0].Stream != want {
+				t.Errorf("%s: %+v, %v", key, records, err)
+			}
+		}
 	}
 }

@@ -84,6 +84,7 @@ func (r *retry) next(ctx context.Context) (done bool, err error) {
 // chunk returns the chunk of an object's lines. All lines have one shard.
 func (r *retry) chunk(object string, lines []archive.Line) *chunk.Chunk {
 	c := chunk.OfLines(lines)
+	c.Formats = r.s.env.StreamFormats
 	c.Match = nil // selected before: an event that can't be decoded stays in quarantine
 	if bucket, _, other := strings.Cut(c.Shard, ":"); other {
 		c.Source = bucket
@@ -131,7 +132,7 @@ func (r *retry) selects(l archive.Line) bool {
 	if r.match == nil {
 		return true
 	}
-	e, err := event.DecodeEnvelope(l.Bytes)
+	e, err := chunk.DecodeLine(l, r.s.env.StreamFormats)
 	return err == nil && r.match(e.Event)
 }
 

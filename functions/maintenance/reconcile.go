@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/internal/archive"
+	"github.com/streamctl/streamctl/internal/chunk"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -121,7 +122,7 @@ func (h *Handler) compareObjects(ctx context.Context, hour time.Time) (warehouse
 		if err != nil {
 			return warehouse.HourState{}, err
 		}
-		if err := h.Warehouse.Hours.CompareObject(ctx, hour, keys[i], Lines(records)); err != nil {
+		if err := h.Warehouse.Hours.CompareObject(ctx, hour, keys[i], Lines(records, h.env.StreamFormats)); err != nil {
 			return warehouse.HourState{}, err
 		}
 	}
@@ -129,12 +130,12 @@ func (h *Handler) compareObjects(ctx context.Context, hour time.Time) (warehouse
 }
 
 // Lines returns the lines of records, with the identity of the event in each.
-func Lines(records []archive.ArchivedRecord) []warehouse.ArchivedLine {
+func Lines(records []archive.ArchivedRecord, formats []string) []warehouse.ArchivedLine {
 	var all []warehouse.ArchivedLine
 	for _, r := range records {
 		for i, text := range event.Lines(r.Data) {
 			l := warehouse.ArchivedLine{Shard: r.Shard, Seq: r.Sequence, I: i}
-			if e, err := event.DecodeEnvelope(text); err == nil {
+			if e, err := chunk.DecodeLine(archive.Line{ArchivedRecord: r, I: i, Bytes: text}, formats); err == nil {
 				l.ID, l.Timestamp, l.Skewed = e.Event.ID, e.Event.Timestamp, e.Skewed()
 			}
 			all = append(all, l)

@@ -186,7 +186,7 @@ func (r *replay) load(ctx context.Context) error {
 	if r.prefix != "" {
 		c.Shard, c.Source = r.prefix+c.Shard, strings.TrimSuffix(r.prefix, ":")
 	}
-	c.Match = r.match
+	c.Match, c.Formats = r.match, r.s.env.StreamFormats
 	at := r.at
 	at.Records += n
 	at.Done = n == len(r.records)

@@ -48,6 +48,7 @@ type Deps struct {
 // Handler handles the processor's invocations, one at a time.
 type Handler struct {
 	Deps
+	env contract.Processor
 	// limits is the maximum number of events of a chunk, by shard, after loads
 	// timed out; for other shards it is warehouse.MaxChunk.
 	limits map[string]int
@@ -55,7 +56,7 @@ type Handler struct {
 
 // New returns a handler. Deps must be connected to the stores in the
 // environment.
-func New(_ contract.Processor, d Deps) *Handler { return &Handler{Deps: d} }
+func New(env contract.Processor, d Deps) *Handler { return &Handler{Deps: d, env: env} }
 
 const (
 	// reserve is the part of the invocation's time in which no new chunk is
@@ -86,7 +87,7 @@ type totals struct {
 func (h *Handler) Handle(ctx context.Context, batch events.KinesisEvent) (events.KinesisEventResponse, error) {
 	records := make([]archive.ArchivedRecord, len(batch.Records))
 	for i, r := range batch.Records {
-		records[i] = archive.FromEvent(r)
+		records[i] = archive.FromEvent(r, len(h.env.StreamFormats) > 0)
 	}
 	var resp events.KinesisEventResponse
 	var sum totals
@@ -172,6 +173,7 @@ func (h *Handler) load(ctx context.Context, c *chunk.Chunk) (warehouse.Loaded, e
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerTime))
 		defer cancel()
 	}
+	c.Formats = h.env.StreamFormats
 	c.Keep = func(ctx context.Context, bad []warehouse.Rejected) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, keepTime)
 		defer cancel()

@@ -215,7 +215,7 @@ func TestAPanicQuarantinesItsRecord(t *testing.T) {
 	records, total := stream(2000)
 	in := make([]archive.ArchivedRecord, len(records))
 	for i := range records {
-		in[i] = archive.FromEvent(records[i])
+		in[i] = archive.FromEvent(records[i], false)
 	}
 	broken := in[1901] // a record of three lines
 	middle, err := event.DecodeEnvelope(event.Lines(broken.Data)[1])

@@ -125,7 +125,7 @@ func TestFromEvent(t *testing.T) {
 	if err := json.Unmarshal([]byte(raw), &e); err != nil {
 		t.Fatal(err)
 	}
-	r := FromEvent(e.Records[0])
+	r := FromEvent(e.Records[0], false)
 	if r.Shard != "shardId-000000000007" || r.Sequence != "495" || string(r.Data) != "hi" || r.Arrived.UnixMicro() != 1700000000123000 {
 		t.Errorf("record is %+v", r)
 	}

@@ -22,6 +22,9 @@ import (
 
 // ArchivedRecord is a record of the stream as stored in the archive.
 type ArchivedRecord struct {
+	// Stream is the stream's ARN; empty unless direct producers may write to it, whose
+	// events have ids that depend on it.
+	Stream   string
 	Shard    string
 	Sequence string
 	// Arrived is when the stream accepted the record, in milliseconds.
@@ -31,10 +34,15 @@ type ArchivedRecord struct {
 }
 
 // FromEvent converts a record of a Lambda event. The shard is the part of the
-// event's id before the sequence number.
-func FromEvent(r events.KinesisEventRecord) ArchivedRecord {
+// event's id before the sequence number. withStream keeps the ARN of the stream.
+func FromEvent(r events.KinesisEventRecord, withStream bool) ArchivedRecord {
 	shard, _, _ := strings.Cut(r.EventID, ":")
+	stream := ""
+	if withStream {
+		stream = r.EventSourceArn
+	}
 	return ArchivedRecord{
+		Stream:   stream,
 		Shard:    shard,
 		Sequence: r.Kinesis.SequenceNumber,
 		// Lambda sends seconds as a floating-point number.
@@ -168,6 +176,11 @@ func (l Line) appendJSON(dst []byte) ([]byte, error) {
 	dst = append(dst, `","key":`...)
 	if dst, err = jsontext.AppendQuote(dst, l.PartitionKey); err != nil {
 		return nil, err
+	}
+	if l.Stream != "" {
+		if dst, err = jsontext.AppendQuote(append(dst, `,"stream":`...), l.Stream); err != nil {
+			return nil, err
+		}
 	}
 	if verbatim(l.Bytes) {
 		dst = append(append(dst, `,"event":`...), l.Bytes...)

@@ -172,6 +172,7 @@ func parseLine(text []byte) (Line, error) {
 		I        int            `json:"i"`
 		At       time.Time      `json:"at"`
 		Key      string         `json:"key"`
+		Stream   string         `json:"stream"`
 		Event    jsontext.Value `json:"event"`
 		Data     []byte         `json:"data64"`
 	}
@@ -182,7 +183,7 @@ func parseLine(text []byte) (Line, error) {
 	if v.Shard == "" || v.Sequence == "" || strings.Trim(v.Sequence, "0123456789") != "" || v.I < 0 {
 		return Line{}, errors.New("read line: it has no position in the stream")
 	}
-	l := Line{ArchivedRecord: ArchivedRecord{Shard: v.Shard, Sequence: v.Sequence, Arrived: v.At.UTC(), PartitionKey: v.Key}, I: v.I, Bytes: v.Data}
+	l := Line{ArchivedRecord: ArchivedRecord{Stream: v.Stream, Shard: v.Shard, Sequence: v.Sequence, Arrived: v.At.UTC(), PartitionKey: v.Key}, I: v.I, Bytes: v.Data}
 	if v.Event != nil {
 		l.Bytes = bytes.Clone(v.Event)
 	}

@@ -77,7 +77,7 @@ func (r Reader) GivenUpRecords(ctx context.Context, key string) (records []Archi
 		return nil, fmt.Errorf("read %s: payload: %w", key, err)
 	}
 	for _, one := range batch.Records {
-		records = append(records, FromEvent(one))
+		records = append(records, FromEvent(one, true))
 	}
 	return records, nil
 }

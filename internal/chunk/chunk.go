@@ -17,6 +17,8 @@ import (
 // Chunk holds the records that one transaction loads.
 type Chunk struct {
 	warehouse.Chunk
+	// Formats are the formats of events that are no envelopes.
+	Formats []string
 	// Lines is the number of lines of all records.
 	Lines int
 	// Oldest is the arrival of the oldest record.
@@ -118,7 +120,7 @@ func (c *Chunk) decodeRecord(record int, lines [][]byte) (rows []warehouse.Row, 
 	rows = make([]warehouse.Row, 0, len(lines))
 	for i, line := range lines {
 		i += c.first[record]
-		e, err := event.DecodeEnvelope(line)
+		e, err := DecodeLine(archive.Line{ArchivedRecord: r, I: i, Bytes: line}, c.Formats)
 		if c.Match != nil && (err != nil || !c.Match(e.Event)) {
 			continue
 		}
@@ -139,6 +141,13 @@ func (c *Chunk) decodeRecord(record int, lines [][]byte) (rows []warehouse.Row, 
 		})
 	}
 	return rows, bad, nil
+}
+
+// DecodeLine decodes a line of the stream: an envelope, or one of the formats.
+func DecodeLine(l archive.Line, formats []string) (event.Envelope, error) {
+	return event.DecodeLine(l.Bytes, event.Origin{
+		Stream: l.Stream, Shard: l.Shard, Sequence: l.Sequence, Line: l.I, Arrived: l.Arrived, PartitionKey: l.PartitionKey,
+	}, formats)
 }
 
 // measure recomputes the measures of an event that an operator's trigger

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/pattern"
 )
@@ -73,6 +74,13 @@ func (v Variables) clients(r *rules) {
 		if _, err := metric.Names(path); err != nil {
 			r.add("Privacy.DropProperties", "%q: %v", path, err)
 		}
+	}
+	r.limits("StreamFormats[]", limit{allowed: event.Formats()})
+	for i, format := range v.StreamFormats {
+		r.oneOf(fmt.Sprintf("StreamFormats[%d]", i), format, event.Formats())
+	}
+	if len(v.StreamFormats) > 0 && !v.Privacy.IsZero() {
+		r.add("StreamFormats", "Privacy is set too: records of direct producers are archived as they are, before any rule of Privacy; want one of both")
 	}
 	if n := environmentBytes(v); n > maxEnvironment {
 		r.add("WriteKeys", "the environment of ingest has about %d bytes: Lambda allows %d; want fewer keys, origins (CorsAllowedOrigins too) or DropProperties", n, maxEnvironment)

@@ -62,6 +62,8 @@ func TestWriteKeysAreChecked(t *testing.T) {
 		keys("{Name: a, Hash: " + hash + "}, {Name: a, Hash: " + hash[1:] + "a}"): "given twice",
 		keys("{Name: a, Hash: " + hash + "}, {Name: b, Hash: " + hash + "}"):      "two names have the same key",
 		keys(strings.Join(many, ", ")):                                            "Lambda allows 4096",
+		"StreamFormats: [pinpoint]":                                               "want amplify or event",
+		"StreamFormats: [event]\nPrivacy: {HashUserIds: true}":                    "want one of both",
 		"WriteKeysRate: 5":                                                        "has no effect without WriteKeys",
 		"Privacy: {IpAddresses: hide}":                                            "want drop, truncate or keep",
 		"Privacy: {DropProperties: [email]}":                                      "want a field such as",

@@ -160,6 +160,9 @@ type Variables struct {
 	WriteKeysBurst int `yaml:"WriteKeysBurst"`
 	// Privacy changes events before they are stored.
 	Privacy contract.Privacy `yaml:"Privacy"`
+	// StreamFormats are the formats of records that producers put on the stream without
+	// ingest: amplify, event. Other records are quarantined.
+	StreamFormats []string `yaml:"StreamFormats"`
 	// WebAcl is true for a web ACL of the stack, false for none, or the ARN of an
 	// existing one.
 	WebAcl string `yaml:"WebAcl"`

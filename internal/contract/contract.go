@@ -23,6 +23,7 @@ const (
 	envBucket          = "BUCKET"
 	envEventMaxAgeDays = "EVENT_MAX_AGE_DAYS"
 	envCorsOrigins     = "CORS_ORIGINS"
+	envStreamFormats   = "STREAM_FORMATS"
 	envMetrics         = "METRICS"
 	envWarehouseDays   = "WAREHOUSE_RETENTION_DAYS"
 	envDatabase        = "DATABASE_ADDRESS"
@@ -137,17 +138,27 @@ type Archiver struct {
 	Stack string
 	// Bucket is the archive bucket's name.
 	Bucket string
+	// StreamFormats are the formats of records that are no envelopes of ingest.
+	StreamFormats []string
 }
 
 // Vars returns the environment for the template.
 func (e Archiver) Vars() map[string]string {
-	return map[string]string{envStack: e.Stack, envBucket: e.Bucket}
+	return merge(map[string]string{envStack: e.Stack, envBucket: e.Bucket}, formats(e.StreamFormats))
+}
+
+// formats returns the variable, or nothing without formats.
+func formats(list []string) map[string]string {
+	if len(list) == 0 {
+		return nil
+	}
+	return map[string]string{envStreamFormats: strings.Join(list, " ")}
 }
 
 // LoadArchiver loads the result of Vars.
 func LoadArchiver(getenv func(string) string) (Archiver, error) {
 	l := loader{getenv: getenv}
-	e := Archiver{Stack: l.text(envStack), Bucket: l.text(envBucket)}
+	e := Archiver{Stack: l.text(envStack), Bucket: l.text(envBucket), StreamFormats: strings.Fields(getenv(envStreamFormats))}
 	return e, l.err()
 }
 
@@ -159,17 +170,19 @@ type Processor struct {
 	Cache    Cache
 	// Bucket is the archive bucket's name; quarantined events are written to it.
 	Bucket string
+	// StreamFormats are the formats of records that are no envelopes of ingest.
+	StreamFormats []string
 }
 
 // Vars returns the environment for the template.
 func (e Processor) Vars() map[string]string {
-	return merge(map[string]string{envStack: e.Stack, envBucket: e.Bucket}, e.Database.vars(), e.Cache.vars())
+	return merge(map[string]string{envStack: e.Stack, envBucket: e.Bucket}, e.Database.vars(), e.Cache.vars(), formats(e.StreamFormats))
 }
 
 // LoadProcessor loads the result of Vars.
 func LoadProcessor(getenv func(string) string) (Processor, error) {
 	l := loader{getenv: getenv}
-	e := Processor{Stack: l.text(envStack), Bucket: l.text(envBucket), Database: l.database(RoleLoader), Cache: l.cache()}
+	e := Processor{Stack: l.text(envStack), Bucket: l.text(envBucket), Database: l.database(RoleLoader), Cache: l.cache(), StreamFormats: strings.Fields(getenv(envStreamFormats))}
 	return e, l.err()
 }
 
@@ -236,6 +249,8 @@ type Maintenance struct {
 	EventMaxAgeDays int
 	// WarehouseRetentionDays is how long events stay in the warehouse; 0 keeps all.
 	WarehouseRetentionDays int
+	// StreamFormats are the formats of records that are no envelopes of ingest.
+	StreamFormats []string
 }
 
 // Vars returns the environment for the template.
@@ -245,7 +260,7 @@ func (e Maintenance) Vars() map[string]string {
 		envBucket:          e.Bucket,
 		envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays),
 		envWarehouseDays:   strconv.Itoa(e.WarehouseRetentionDays),
-	}, e.Database.vars(), e.Cache.vars())
+	}, e.Database.vars(), e.Cache.vars(), formats(e.StreamFormats))
 }
 
 // LoadMaintenance loads the result of Vars.
@@ -258,6 +273,7 @@ func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 		Cache:                  l.cache(),
 		EventMaxAgeDays:        l.number(envEventMaxAgeDays),
 		WarehouseRetentionDays: l.number(envWarehouseDays),
+		StreamFormats:          strings.Fields(getenv(envStreamFormats)),
 	}
 	return e, l.err()
 }

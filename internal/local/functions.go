@@ -97,7 +97,7 @@ func (m builder) ingest() (environment, error) {
 func (m builder) writer() archive.Writer { return archive.Writer{API: m.archive, Bucket: bucket} }
 
 func (m builder) archiver() (environment, error) {
-	env := contract.Archiver{Stack: stackName, Bucket: bucket}
+	env := contract.Archiver{Stack: stackName, Bucket: bucket, StreamFormats: m.v.StreamFormats}
 	h := archiver.New(env, archiver.Deps{Objects: m.writer(), Metrics: m.meters, Log: m.logger(contract.FuncArchiver)})
 	return m.timed(invocation.Stream(h.Handle), nothing), nil
 }
@@ -111,7 +111,7 @@ func (m builder) connected(role string) (*warehouse.DB, *cache.Cache, func(conte
 
 func (m builder) processor() (environment, error) {
 	db, redis, end := m.connected(contract.RoleLoader)
-	h := processor.New(contract.Processor{Stack: stackName, Bucket: bucket}, processor.Deps{
+	h := processor.New(contract.Processor{Stack: stackName, Bucket: bucket, StreamFormats: m.v.StreamFormats}, processor.Deps{
 		Warehouse: db, Cache: redis, Objects: m.writer(), Metrics: m.meters, Log: m.logger(contract.FuncProcessor),
 	})
 	return m.timed(invocation.Stream(h.Handle), end), nil

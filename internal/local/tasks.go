@@ -29,6 +29,7 @@ import (
 func maintenanceOf(v config.Variables, owner, loader *warehouse.DB, c *cache.Cache, stored dirbucket.Bucket, other func(string) (archive.ReadAPI, error), m emf.Emitter, log *slog.Logger) *maintenance.Handler {
 	env := contract.Maintenance{
 		Stack: stackName, Bucket: bucket, EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays,
+		StreamFormats: v.StreamFormats,
 	}
 	reader := archive.Reader{API: stored, Bucket: bucket}
 	return maintenance.New(env, maintenance.Deps{

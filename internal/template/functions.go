@@ -87,12 +87,12 @@ func environments(v config.Variables, metrics string) map[string]map[string]stri
 	cache := contract.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:${" + idCache + ".PrimaryEndPoint.Port}/${" + idCache + "}")}
 	return map[string]map[string]string{
 		contract.FuncIngest:    contract.Ingest{Stack: stack, Stream: Ref(idStream), EventMaxAgeDays: v.EventMaxAgeDays, CorsOrigins: v.CorsAllowedOrigins, WriteKeys: v.WriteKeys, Privacy: v.Privacy}.Vars(),
-		contract.FuncArchiver:  contract.Archiver{Stack: stack, Bucket: Ref(idArchive)}.Vars(),
-		contract.FuncProcessor: contract.Processor{Stack: stack, Database: database, Cache: cache, Bucket: Ref(idArchive)}.Vars(),
+		contract.FuncArchiver:  contract.Archiver{Stack: stack, Bucket: Ref(idArchive), StreamFormats: v.StreamFormats}.Vars(),
+		contract.FuncProcessor: contract.Processor{Stack: stack, Database: database, Cache: cache, Bucket: Ref(idArchive), StreamFormats: v.StreamFormats}.Vars(),
 		contract.FuncQuery:     contract.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins, Metrics: metrics}.Vars(),
 		contract.FuncSchema:    contract.Schema{Stack: stack, Database: database, EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
 		contract.FuncMaintenance: contract.Maintenance{Stack: stack, Database: database, Cache: cache,
-			Bucket: Ref(idArchive), EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays}.Vars(),
+			Bucket: Ref(idArchive), EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays, StreamFormats: v.StreamFormats}.Vars(),
 	}
 }
 

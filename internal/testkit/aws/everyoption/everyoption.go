@@ -41,6 +41,7 @@ func List() []Option {
 		{Name: "cache-one-node", Lines: "CacheNodes: 1", Alone: true},
 		{Name: "cache-three-nodes", Lines: "CacheNodes: 3"},
 		{Name: "write-keys", Lines: "WriteKeys:\n  - {Name: web, Hash: 47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU, Origins: ['https://www.example.com'], Rate: 50}\n  - {Name: server, Hash: n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg}\nPrivacy: {IpAddresses: truncate, DropProperties: [properties.traits.email], HonorDoNotTrack: true}"},
+		{Name: "stream-formats", Lines: "StreamFormats: [amplify, event]", Alone: true},
 		{Name: "hash-user-ids", Lines: "Privacy: {HashUserIds: true}", Alone: true},
 		{Name: "cors-one-origin", Lines: "CorsAllowedOrigins: ['https://www.example.com']", Alone: true},
 		{Name: "cors-two-origins", Lines: "CorsAllowedOrigins: ['https://www.example.com', 'https://app.example.com']"},

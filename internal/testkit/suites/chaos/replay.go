@@ -84,7 +84,7 @@ func (w *World) reconcile(ctx context.Context, owner *warehouse.DB) error {
 				return err
 			}
 			keys = append(keys, o.Key)
-			if err := owner.CompareObject(ctx, hour, o.Key, maintenance.Lines(records)); err != nil {
+			if err := owner.CompareObject(ctx, hour, o.Key, maintenance.Lines(records, nil)); err != nil {
 				return err
 			}
 		}

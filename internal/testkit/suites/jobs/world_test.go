@@ -71,7 +71,7 @@ func (p place) open(m metrics) (h *maintenance.Handler, end func(context.Context
 	client := redisclient.NewClient(&redisclient.Options{Addr: p.Redis})
 	stored := dirbucket.Bucket{Dir: p.Bucket, Volatile: true}
 	reader := archive.Reader{API: stored, Bucket: "b"}
-	h = maintenance.New(contract.Maintenance{EventMaxAgeDays: 3}, maintenance.Deps{
+	h = maintenance.New(contract.Maintenance{EventMaxAgeDays: 3, StreamFormats: event.Formats()}, maintenance.Deps{
 		Warehouse: maintenance.On(owner), Loader: loader, Cache: cache.New(client, time.Now), Archive: reader, Kept: reader,
 		Objects: archive.Writer{API: stored, Bucket: "b"},
 		Other: func(name string) (maintenance.Archive, error) {
@@ -219,6 +219,7 @@ func (w *world) load(t testing.TB, shards map[string][]archive.ArchivedRecord) t
 	began := time.Now()
 	for _, records := range shards {
 		for _, c := range chunk.Cut(records, warehouse.MaxChunk) {
+			c.Formats = event.Formats()
 			if _, err := db.Load(t.Context(), c.Chunk); err != nil {
 				t.Fatal(err)
 			}
