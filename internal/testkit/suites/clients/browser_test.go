@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/streamctl/streamctl/internal/testkit/must"
@@ -41,18 +42,43 @@ func (w *workplace) site(library, globals, script string) string {
 func (w *workplace) open(url string) context.Context {
 	w.t.Helper()
 	path := chromium(w.t)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(w.t.TempDir()),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(profile(w.t)),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	allocator, stop := chromedp.NewExecAllocator(w.t.Context(), options...)
+	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(w.t.Context()), options...) // it ends gracefully
 	ctx, cancel := chromedp.NewContext(allocator)
-	w.t.Cleanup(func() { cancel(); stop() })
+	w.t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // waits until the browser has ended, which writes into its folder until then
+		cancel()
+		stop()
+	})
 	if err := chromedp.Run(ctx, network.Enable(), chromedp.Navigate(url)); err != nil {
 		w.t.Fatal(err)
 	}
 	return ctx
+}
+
+// profile returns a folder for a browser, whose processes may write into it for a moment
+// after the browser has ended.
+func profile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "streamctl-browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		err := os.RemoveAll(dir)
+		for try := 0; err != nil && try < 50; try++ {
+			<-time.After(100 * time.Millisecond)
+			err = os.RemoveAll(dir)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // chromium finds the browser, under the names that it has.
@@ -77,6 +103,12 @@ var browserFaults = []clients.Fault{clients.Throttle, clients.Fail, clients.Lose
 
 const few = 8
 
+// Libraries for browsers, and the names that they define in a page.
+const (
+	segmentLibrary, segmentGlobals = "@segment/analytics-next/dist/umd/index.js", "const { AnalyticsBrowser } = AnalyticsNext"
+	rudderLibrary, rudderGlobals   = "@rudderstack/analytics-js/dist/npm/modern/bundled/umd/index.js", "const { RudderAnalytics } = rudderanalytics"
+)
+
 func TestBrowsers(t *testing.T) {
 	w := start(t)
 	segment := w.snippet("web-segment")
@@ -84,10 +116,6 @@ func TestBrowsers(t *testing.T) {
 	if batching == segment {
 		t.Fatal(segment)
 	}
-	const (
-		segmentLibrary, segmentGlobals = "@segment/analytics-next/dist/umd/index.js", "const { AnalyticsBrowser } = AnalyticsNext"
-		rudderLibrary, rudderGlobals   = "@rudderstack/analytics-js/dist/npm/modern/bundled/umd/index.js", "const { RudderAnalytics } = rudderanalytics"
-	)
 	for run, c := range map[string]struct{ library, globals, script string }{
 		"web-segment":  {segmentLibrary, segmentGlobals, segment},
 		"web-batching": {segmentLibrary, segmentGlobals, batching},
@@ -101,6 +129,42 @@ func TestBrowsers(t *testing.T) {
 			w.send(ctx, run, few)
 			w.exactly(run, few, began)
 			w.offline(ctx, run, few)
+		})
+	}
+}
+
+// TestTabs closes a tab while its messages are on their way, and opens the page again.
+func TestTabs(t *testing.T) {
+	w := start(t)
+	segment := w.snippet("web-segment")
+	beacon := strings.Replace(w.snippet("web-rudder"), "getSourceConfig:", "useBeacon: true, beaconQueueOptions: { maxItems: 3, flushQueueInterval: 300 }, getSourceConfig:", 1)
+	for run, c := range map[string]struct{ library, globals, script string }{
+		"tab-standard": {segmentLibrary, segmentGlobals, segment},
+		"tab-batching": {segmentLibrary, segmentGlobals, strings.Replace(segment, "protocol: 'http'", "protocol: 'http', deliveryStrategy: { strategy: 'batching', config: { size: 3, timeout: 300 } }", 1)},
+		"tab-beacon":   {rudderLibrary, rudderGlobals, beacon},
+	} {
+		t.Run(run, func(t *testing.T) {
+			w := w.in(t)
+			began := time.Now()
+			w.front.Plan()
+			url := w.site(c.library, c.globals, c.script)
+			first := w.open(url)
+			second, cancel := chromedp.NewContext(first)
+			defer cancel()
+			if err := chromedp.Run(second, chromedp.Navigate(url)); err != nil {
+				t.Fatal(err)
+			}
+			w.send(second, run, few)
+			if err := chromedp.Run(second, page.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if err := chromedp.Run(first, chromedp.Navigate(url)); err != nil {
+				t.Fatal(err)
+			}
+			w.exactly(run, few, began)
+			if run == "tab-beacon" && w.front.Beacons() == 0 {
+				t.Error("no message was sent with the beacon")
+			}
 		})
 	}
 }

@@ -28,6 +28,7 @@ import (
 // workplace is a platform behind a front.
 type workplace struct {
 	t     *testing.T
+	dir   string // the data folder
 	info  local.Info
 	front *clients.Front
 	url   string // of the front
@@ -36,8 +37,14 @@ type workplace struct {
 
 func start(t *testing.T) *workplace {
 	t.Helper()
+	return startWith(t, config.Default(config.Development))
+}
+
+func startWith(t *testing.T, v config.Variables) *workplace {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
 	p, err := local.Start(t.Context(), local.Options{
-		Variables: config.Default(config.Development), Dir: filepath.Join(t.TempDir(), "data"), Ephemeral: true, Addr: "127.0.0.1:0", DashboardAddr: "127.0.0.1:0",
+		Variables: v, Dir: dir, Ephemeral: true, Addr: "127.0.0.1:0", DashboardAddr: "127.0.0.1:0",
 		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -48,7 +55,7 @@ func start(t *testing.T) *workplace {
 			t.Error(err)
 		}
 	})
-	w := &workplace{t: t, info: p.Info(), front: &clients.Front{API: p.Info().API}}
+	w := &workplace{t: t, dir: dir, info: p.Info(), front: &clients.Front{API: p.Info().API}}
 	server := httptest.NewServer(w.front)
 	t.Cleanup(server.Close)
 	w.url = server.URL

@@ -38,6 +38,8 @@ type Front struct {
 	mu     sync.Mutex
 	faults []Fault
 	posts  int
+	// beacons is the number of requests below /beacon.
+	beacons int
 }
 
 // Plan sets the faults of the next POST requests.
@@ -54,9 +56,19 @@ func (f *Front) Posts() (posts, left int) {
 	return f.posts, len(f.faults)
 }
 
-func (f *Front) next(method string) Fault {
+// Beacons returns the number of requests below /beacon since the start.
+func (f *Front) Beacons() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.beacons
+}
+
+func (f *Front) next(method, path string) Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if strings.HasPrefix(path, "/beacon/") {
+		f.beacons++
+	}
 	if method != http.MethodPost {
 		return None
 	}
@@ -79,7 +91,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client is gone
 	}
-	fault := f.next(r.Method)
+	fault := f.next(r.Method, path)
 	if fault == Throttle || fault == Fail {
 		// Like the gateway's own responses.
 		if origin := r.Header.Get("Origin"); origin != "" {
