@@ -1,4 +1,5 @@
-// Package streamctl embeds the variables file that `streamctl init` writes.
+// Package streamctl embeds the variables file that `streamctl init` writes, and the page
+// whose snippets the dashboard shows.
 package streamctl
 
 import _ "embed"
@@ -7,3 +8,8 @@ import _ "embed"
 //
 //go:embed variables.yaml
 var Variables string
+
+// Clients is the content of docs/clients.md.
+//
+//go:embed docs/clients.md
+var Clients string

@@ -85,8 +85,12 @@ func runDashboard(ctx context.Context, a *App, o dashboardOptions) error {
 }
 
 func aboutStack(v config.Variables, found stack.Stack, endpoint, region string) dashboard.About {
+	var snippets []dashboard.Snippet
+	if len(v.WriteKeys) > 0 {
+		snippets = dashboard.Snippets(endpoint, "WRITE_KEY") // only hashes are known
+	}
 	return dashboard.About{
-		Title: found.Name, Environment: v.Environment, Endpoint: endpoint, Region: region,
+		Title: found.Name, Environment: v.Environment, Endpoint: endpoint, Region: region, Snippets: snippets,
 		Send:    "streamctl send --env " + v.Environment + ` --user user123 --type page_view --properties '{"page": "/dashboard"}'`,
 		Metrics: dashboard.Metrics(v.Metrics), Version: programVersion(),
 	}

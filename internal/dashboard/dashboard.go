@@ -64,6 +64,8 @@ type About struct {
 	Region string `json:"region,omitempty"`
 	// Send is a command line that sends a first event; may be empty.
 	Send string `json:"send,omitempty"`
+	// Snippets send events with the libraries of clients; empty without write keys.
+	Snippets []Snippet `json:"snippets,omitempty"`
 	// Metrics are the declared metrics, in display order.
 	Metrics []Metric `json:"metrics"`
 	// Version is the program's.

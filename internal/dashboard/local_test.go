@@ -3,8 +3,10 @@ package dashboard_test
 import (
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
@@ -42,6 +44,22 @@ func TestLocalPage(t *testing.T) {
 			t.Fatalf("%s: %s", body, resp.Status)
 		}
 	}
+	b.open(l.Dashboard+"/", 1280, 900, "light")
+	b.until(`!document.querySelector("#start").hidden && document.querySelectorAll("#start pre").length === 8`)
+	for _, want := range []string{"apiHost: '" + strings.TrimPrefix(l.API, "http://") + "/v1'", "host: '" + l.API + "'", `Endpoint: "` + l.API + `"`, ": " + l.API + "/v1/track"} {
+		if shown := js[string](b, text("start")); !strings.Contains(shown, want) {
+			t.Errorf("%q isn't in %s", want, shown)
+		}
+	}
+	b.fits()
+	b.contrast()
+	b.shoot("local-start", true)
+	curl := js[string](b, `[...document.querySelectorAll("#start pre")].at(-1).innerText`)
+	curl = strings.Replace(curl, "2026-11-27T12:00:00Z", time.Now().UTC().Format(time.RFC3339), 1)
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", curl).Output(); err != nil || string(out) != `{"success":true}` {
+		t.Errorf("%s: %s %v", curl, out, err)
+	}
+	b.until(`document.querySelector("#start").hidden && ` + text("newest") + `.includes("user123")`)
 	post(`{"userId":"anna","eventType":"Order Completed","properties":{"id":12345678901234567890,"sum":1.50,"page":"/kasse?ü=<b>"}}`, http.StatusAccepted)
 	post(`[{"userId":"anna","eventType":"x","properties":{"card":"4111\u0000"}},{"userId":"anna"}]`, http.StatusBadRequest)
 	b.open(l.Dashboard+"/", 1280, 900, "light")
@@ -53,7 +71,7 @@ func TestLocalPage(t *testing.T) {
 		theme string
 	}{{"local-light", 1280, "light"}, {"local-dark", 1280, "dark"}, {"local-narrow", 390, "light"}, {"local-narrow-dark", 390, "dark"}} {
 		b.open(l.Dashboard+"/", c.width, 900, c.theme)
-		b.until(ready + ` && document.querySelectorAll("#newest tbody tr, #rejected tbody tr").length === 2`)
+		b.until(ready + ` && document.querySelectorAll("#newest tbody tr, #rejected tbody tr").length === 3`)
 		b.fits()
 		b.contrast()
 		b.shoot(c.name, true)

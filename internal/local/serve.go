@@ -87,7 +87,7 @@ func (p *Platform) listen(ctx context.Context, l net.Listener, h http.Handler) {
 func (p *Platform) about() dashboard.About {
 	send := "streamctl send --url " + p.info.API + " --rate 100 --for 30s"
 	a := dashboard.About{
-		Title: "local", Environment: p.o.Variables.Environment, Endpoint: p.info.API, Send: send,
+		Title: "local", Environment: p.o.Variables.Environment, Endpoint: p.info.API, Send: send, Snippets: dashboard.Snippets(p.info.API, p.info.WriteKey),
 		Metrics: dashboard.Metrics(p.o.Variables.Metrics), Version: p.o.Version,
 	}
 	if p.o.IAM {

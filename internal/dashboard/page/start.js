@@ -15,6 +15,7 @@ function commands(about) {
       note: about.region ? "With temporary credentials add -H \"x-amz-security-token: $AWS_SESSION_TOKEN\"." : "",
     });
   }
+  for (const { name, code } of about.snippets ?? []) all.push({ name: `With a library \u2013 ${name}`, lines: code });
   return all;
 }
 

@@ -135,17 +135,22 @@ func (d *demo) end(ctx context.Context, platform *local.Platform) error {
 func (d *demo) compile(ctx context.Context) error {
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
-	sent := make(chan error, 1)
+	website, err := newSite(d.where.API, d.where.WriteKey)
+	if err != nil {
+		return err
+	}
+	sent := make(chan error, 2)
 	go func() { sent <- d.trickle(sending) }()
+	go func() { sent <- website.run(sending) }()
 	if err := d.firstEvent(ctx); err != nil {
 		return err
 	}
-	d.say("Compiling the command line; meanwhile a few events per second arrive")
+	d.say("Compiling the command line; meanwhile a few events per second arrive, from a server and from a website (examples/web)")
 	build := exec.CommandContext(ctx, d.compiler, "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", d.program, "./cmd/streamctl")
 	build.Stdout, build.Stderr = d.log, d.log
-	err := build.Run()
+	err = build.Run()
 	stop()
-	return errors.Join(err, <-sent)
+	return errors.Join(err, <-sent, <-sent)
 }
 
 // trickle sends a few events per second until ctx ends.
