@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"golang.org/x/time/rate"
 )
 
 // apis are the deployed snapshots of REST APIs, and the account's settings.
@@ -14,6 +16,7 @@ type apis struct {
 	deployments map[string]*deployment
 	role        string
 	foreign     []ForeignStage
+	buckets     map[string]*rate.Limiter // of the limits of methods
 }
 
 func newAPIs(f *account) *apis { return &apis{fake: f, deployments: map[string]*deployment{}} }

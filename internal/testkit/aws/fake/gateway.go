@@ -101,27 +101,6 @@ func (a *apis) stageName(x *exchange) string {
 	return name
 }
 
-// throttled reports whether the method setting of the request has a rate of 0; the fake
-// has no other throttle. The setting of a method replaces that of all methods, and is
-// found by the verb of the request: a setting for ANY has no effect.
-func (a *apis) throttled(x *exchange) bool {
-	all, own, found := false, false, false
-	for _, m := range children(x.stage.props, "MethodSettings") {
-		rate, err := strconv.ParseFloat(str(m, "ThrottlingRateLimit"), 64)
-		closed := err == nil && rate == 0
-		switch path, method := str(m, "ResourcePath"), str(m, "HttpMethod"); {
-		case path == "/*" && method == "*":
-			all = closed
-		case strings.ReplaceAll(strings.TrimPrefix(path, "/"), "~1", "/") == x.route.template && (method == "*" || method == x.Method):
-			own, found = closed, true
-		}
-	}
-	if found {
-		return own
-	}
-	return all
-}
-
 // validate applies the route's validator. As in API Gateway, a content type
 // without a model is not validated.
 func (x *exchange) validate() *gateway.Refusal {

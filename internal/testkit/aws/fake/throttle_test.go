@@ -25,6 +25,7 @@ func TestThrottleByVerb(t *testing.T) {
 		"of the stage":             {[]any{setting("/*", "*", "0")}, true},
 		"of the stage, and ANY":    {[]any{setting("/*", "*", "0"), setting(path, "ANY", "25")}, true},
 		"of the stage, not of one": {[]any{setting(path, "POST", "25"), setting("/*", "*", "0")}, false},
+		"a bucket that is full":    {[]any{map[string]any{"ResourcePath": path, "HttpMethod": "POST", "ThrottlingRateLimit": "1", "ThrottlingBurstLimit": "1"}}, false},
 	} {
 		x := &exchange{
 			Request: httptest.NewRequestWithContext(t.Context(), "POST", "/v1/batch", nil),
@@ -34,5 +35,26 @@ func TestThrottleByVerb(t *testing.T) {
 		if got := (&apis{}).throttled(x); got != c.want {
 			t.Errorf("setting %s: throttled is %t", name, got)
 		}
+	}
+}
+
+// TestThrottleByRate empties the bucket of a method; another verb has its own.
+func TestThrottleByRate(t *testing.T) {
+	limit := func(verb string) any {
+		return map[string]any{"ResourcePath": "/~1v1~1{proxy+}", "HttpMethod": verb, "ThrottlingRateLimit": "0.001", "ThrottlingBurstLimit": "3"}
+	}
+	stage := &physical{props: map[string]any{"MethodSettings": []any{limit("POST"), limit("GET")}}}
+	a := &apis{}
+	throttled := func(verb string) (n int) {
+		for range 5 {
+			x := &exchange{Request: httptest.NewRequestWithContext(t.Context(), verb, "/v1/batch", nil), route: &route{method: "ANY", template: "/v1/{proxy+}"}, stage: stage}
+			if a.throttled(x) {
+				n++
+			}
+		}
+		return n
+	}
+	if post, get := throttled("POST"), throttled("GET"); post != 2 || get != 2 {
+		t.Errorf("%d of 5 POST and %d of 5 GET are throttled, want 2", post, get)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -39,6 +41,35 @@ func (s stack) unsigned(method, path, key, body string) (status int, header http
 	return response.StatusCode, response.Header, string(text)
 }
 
+// flood sends more messages than the routes of clients may get, beside signed events:
+// none of those is throttled.
+func (s stack) flood(key, body string) {
+	s.t.Helper()
+	if reserved := s.platform.Fake.Properties(s.name, "IngestFunction")["ReservedConcurrentExecutions"]; fmt.Sprint(reserved) != "10" {
+		s.t.Errorf("reserved: %v", reserved)
+	}
+	var senders sync.WaitGroup
+	var throttled atomic.Int64
+	for range 4 {
+		senders.Go(func() {
+			for range 50 {
+				if status, _, _ := s.unsigned("POST", "/v1/batch", key, body); status == http.StatusTooManyRequests {
+					throttled.Add(1)
+				}
+			}
+		})
+	}
+	for range 20 {
+		if status, answer := s.send(briefEvent); status != http.StatusAccepted {
+			s.t.Errorf("/events beside a flood on /v1: %d %s", status, answer)
+		}
+	}
+	senders.Wait()
+	if throttled.Load() == 0 {
+		s.t.Error("the flood was not throttled")
+	}
+}
+
 // TestWriteKeys deploys a stack with a key, probes what is reachable without a
 // signature, and revokes the key. User ids are hashed.
 func TestWriteKeys(t *testing.T) {
@@ -53,7 +84,7 @@ func TestWriteKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry := "Privacy: {HashUserIds: true}\nWriteKeys:\n  - {Name: web, Hash: " + key.Hash + ", Origins: [https://www.example.com]}\n  - {Name: other, Hash: n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg}\n"
+	entry := "WriteKeysRate: 20\nWriteKeysBurst: 40\nFunctions: {ingest: {ReservedConcurrency: 10}}\nPrivacy: {HashUserIds: true}\nWriteKeys:\n  - {Name: web, Hash: " + key.Hash + ", Origins: [https://www.example.com]}\n  - {Name: other, Hash: n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg}\n"
 	if err := os.WriteFile(path, append([]byte(entry), text...), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +128,8 @@ func TestWriteKeys(t *testing.T) {
 		}
 		return nil
 	})
-	// A flood uses up the limit of its own routes only.
+	s.flood(key.Key, body)
+	// A limit of 0 closes its own routes only.
 	api := s.outputs["ApiGatewayId"]
 	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/POST/throttling/rateLimit","value":"0"}]`).want(0)
 	if status, header, _ := s.unsigned("POST", "/v1/batch", key.Key, body); status != 429 || header.Get("Retry-After") == "" || header.Get("Access-Control-Allow-Origin") == "" || header.Get("Access-Control-Expose-Headers") != "Retry-After" {
@@ -106,12 +138,19 @@ func TestWriteKeys(t *testing.T) {
 	if status, answer := s.send(briefEvent); status != http.StatusAccepted {
 		t.Errorf("/events while /v1 is throttled: %d %s", status, answer)
 	}
-	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/POST/throttling/rateLimit","value":"25"}]`).want(0)
+	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/POST/throttling/rateLimit","value":"20"}]`).want(0)
 
 	w.streamctl("keys", "revoke", "web").want(0)
 	w.streamctl("deploy", "--env", "development").want(0)
-	if status, _, answer := s.unsigned("POST", "/v1/batch", key.Key, body); status != 401 {
-		t.Errorf("a revoked key: %d %s", status, answer)
+	began := time.Now()
+	eventually(t, "revoke the key", func(context.Context) error {
+		if status, _, answer := s.unsigned("POST", "/v1/batch", key.Key, body); status != 401 {
+			return fmt.Errorf("a revoked key: %d %s", status, answer)
+		}
+		return nil
+	})
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("a revoked key worked for %s after the deploy", took)
 	}
 	w.streamctl("destroy", "--env", "development", "--yes").want(0)
 }
