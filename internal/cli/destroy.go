@@ -118,7 +118,7 @@ func runDestroy(ctx context.Context, a *App, o destroyOptions) error {
 	if err != nil {
 		return err
 	}
-	return printDestroyed(a, destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: left, SkippedStep: o.SkipStep})
+	return printDestroyed(a, destroyed{Stack: v.StackName, Existed: true, Deleted: true, Leftover: append(left, leftSecret(v)...), SkippedStep: o.SkipStep})
 }
 
 // planLines describe a plan, before the question.

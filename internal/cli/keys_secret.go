@@ -7,7 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/awshttp"
+	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/deploy/stack"
 )
 
 func newKeysSecretCmd(a *App) *cobra.Command {
@@ -59,4 +61,15 @@ func runKeysSecret(ctx context.Context, a *App) error {
 		}
 		a.printf("Created the secret: parameter %s in %s\n", r.Parameter, cfg.Region)
 	})
+}
+
+// leftSecret returns the secret that a destroy leaves, if user ids are hashed.
+func leftSecret(v config.Variables) []stack.Leftover {
+	if !v.Privacy.HashUserIds {
+		return nil
+	}
+	return []stack.Leftover{{
+		Type: "AWS::SSM::Parameter", PhysicalID: contract.UserIDParameter(v.StackName),
+		Why: "the secret for hashing user ids, which a stack with the same users needs again; `aws ssm delete-parameter` deletes it",
+	}}
 }

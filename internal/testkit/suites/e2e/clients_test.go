@@ -152,5 +152,7 @@ func TestWriteKeys(t *testing.T) {
 	if took := time.Since(began); took > time.Minute {
 		t.Errorf("a revoked key worked for %s after the deploy", took)
 	}
-	w.streamctl("destroy", "--env", "development", "--yes").want(0)
+	if out := w.streamctl("destroy", "--env", "development", "--yes").want(0).stdout; !strings.Contains(out, "left: AWS::SSM::Parameter /streamctl/keys/user-ids: ") {
+		t.Error(out)
+	}
 }
