@@ -226,3 +226,8 @@ func shorten(text string) string {
 	}
 	return strings.ToValidUTF8(text[:maxQuoted], "") + "…"
 }
+
+// Times returns d multiplied by n.
+func (d Decimal) Times(n int64) Decimal {
+	return Decimal{big: new(big.Int).Mul(d.bigUnits(), big.NewInt(n)), places: d.places}
+}

@@ -46,7 +46,7 @@ type Definition struct {
 }
 
 // Reserved are the names of built-in metrics and answers.
-var Reserved = []string{"events", "summary", "users"}
+var Reserved = []string{"events", "summary", "users", "funnel", "retention", "sessions", "breakdown", "paths", "live"}
 
 // NamePattern matches the names of metrics; Reserved are not available.
 const NamePattern = `^[a-z][a-z0-9_]{0,39}$`
@@ -59,7 +59,7 @@ func CheckName(n string) error {
 	case !name.MatchString(n):
 		return errors.New("want a small letter, then small letters, digits and underscores, at most 40 characters")
 	case slices.Contains(Reserved, n):
-		return errors.New("is a built-in metric; choose another name")
+		return errors.New("is a built-in metric or question; choose another name")
 	}
 	return nil
 }
@@ -90,10 +90,10 @@ func (d Definition) Check() []Problem {
 		switch {
 		case err != nil:
 			add(v.name, "%q: %v", v.path, err)
-		case field != "" && field != canonical(v.path):
+		case field != "" && field != Canonical(v.path):
 			add(v.name, "%q: Sum, Min and Max of one metric are of one field, %s; declare another metric", v.path, field)
 		default:
-			field = canonical(v.path)
+			field = Canonical(v.path)
 		}
 	}
 	if len(d.By) > MaxBy {
@@ -106,7 +106,7 @@ func (d Definition) Check() []Problem {
 			add("By", "%q: want eventType or a field such as properties.country", by)
 		case by != "eventType" && err != nil:
 			add("By", "%q: %v", by, err)
-		case slices.Contains(canonicals(d.By[:i]), canonical(by)):
+		case slices.Contains(canonicals(d.By[:i]), Canonical(by)):
 			add("By", "%q: given twice", by)
 		}
 	}
@@ -126,7 +126,7 @@ func (d Definition) Field() string {
 // Key is the name of the metric's series: its name and a short hash of everything that
 // decides what it counts. A changed definition is another series.
 func (d Definition) Key() string {
-	text, err := json.Marshal([]any{d.EventType, canonical(d.Field()), canonicals(d.By)})
+	text, err := json.Marshal([]any{d.EventType, Canonical(d.Field()), canonicals(d.By)})
 	if err != nil {
 		return d.Name // encoding strings can't fail
 	}

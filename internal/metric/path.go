@@ -83,10 +83,10 @@ func nextName(text string) (name, rest string, err error) {
 // isBare reports whether a name needs no quotes.
 func isBare(name string) bool { return name != "" && !strings.ContainsAny(name, ". \t\r\n\f\v\"\\") }
 
-// canonical returns the form of a path that determines a metric's series: with
+// Canonical returns the form of a path that determines a metric's series: with
 // quotes only around names that need them. An invalid path is returned
 // unchanged.
-func canonical(path string) string {
+func Canonical(path string) string {
 	if !strings.Contains(path, `"`) {
 		return path
 	}
@@ -113,7 +113,7 @@ func canonicals(paths []string) []string {
 	}
 	out := slices.Clone(paths)
 	for i, path := range out {
-		out[i] = canonical(path)
+		out[i] = Canonical(path)
 	}
 	return out
 }

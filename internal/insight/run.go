@@ -1,0 +1,356 @@
+package insight
+
+import (
+	"errors"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/sequence"
+)
+
+// Limits of the memory that an answer takes.
+const (
+	maxGroups  = 200_000
+	maxNumbers = 1_000_000
+)
+
+// ErrTooManyValues means that the grouping has too many values to answer exactly.
+var ErrTooManyValues = errors.New("the properties have too many different values in this range: choose others, filter the events, or shorten the range")
+
+// events are the relevant events of one user, in order.
+type events struct {
+	at    []int64
+	kinds []int32
+	// values has width codes per event.
+	values []int32
+	width  int
+}
+
+func (e *events) value(i, column int) int32 { return e.values[i*e.width+column] }
+
+func (e *events) reset() { e.at, e.kinds, e.values = e.at[:0], e.kinds[:0], e.values[:0] }
+
+// evaluator counts users, one after the other.
+type evaluator interface {
+	user(e *events) error
+	finish(*Answer)
+}
+
+// Answer is the result of a question.
+type Answer struct {
+	// Response has the result of a question of api.Questions.
+	Response api.InsightResponse
+	// Series has the result of api.MetricEvents; Days the users by day.
+	Series []SeriesPoint
+	Days   []int64
+}
+
+// SeriesPoint is the number of events of a type in a step.
+type SeriesPoint struct {
+	// Step is the number of the step.
+	Step  int
+	Type  string
+	Count int64
+}
+
+// texts assigns codes to texts.
+type texts struct {
+	codes  map[string]int32
+	values []string
+}
+
+func newTexts() *texts { return &texts{codes: map[string]int32{"": 0}, values: []string{""}} }
+
+func (t *texts) code(text string) int32 {
+	c, ok := t.codes[text]
+	if !ok {
+		c = int32(len(t.values))
+		t.codes[text] = c
+		t.values = append(t.values, text)
+	}
+	return c
+}
+
+// Links maps the hash of a user id to that of the user whose id it is. Users without
+// another id are missing.
+type Links map[uint64]uint64
+
+// Run evaluates one question.
+type Run struct {
+	q        Question
+	need     Need
+	links    Links
+	types    *texts
+	columns  []*texts
+	where    []test
+	wanted   map[string]bool
+	from, to int64
+	counts   evaluator
+	read     int64
+	buffer   events
+	slices   [sequence.Slices]bool
+	// linked has the events of users with several ids, by the user's hash.
+	linked map[uint64][]member
+}
+
+// member is the events of one id of a user.
+type member struct {
+	hash uint64
+	events
+}
+
+// NewRun returns the evaluation of a question.
+func NewRun(q Question, links Links) *Run {
+	r := &Run{q: q, need: q.Need(), links: links, types: newTexts(), linked: map[uint64][]member{}}
+	r.from, r.to = r.need.From.UnixMicro(), r.need.To.UnixMicro()
+	for range r.need.Paths {
+		r.columns = append(r.columns, newTexts())
+	}
+	if r.need.Types != nil {
+		r.wanted = map[string]bool{}
+		for _, t := range r.need.Types {
+			r.wanted[t] = true
+		}
+	}
+	r.where = r.tests(q.Where)
+	r.buffer.width = len(r.need.Paths)
+	r.counts = r.evaluator()
+	return r
+}
+
+// Need returns the data that the question needs.
+func (r *Run) Need() Need { return r.need }
+
+func (r *Run) evaluator() evaluator {
+	switch r.q.Kind {
+	case api.QuestionFunnel:
+		return newFunnel(r)
+	case api.QuestionRetention:
+		return newRetention(r)
+	case api.QuestionSessions:
+		return newSessions(r)
+	case api.QuestionBreakdown:
+		return newBreakdown(r)
+	case api.QuestionPaths:
+		return newPaths(r)
+	}
+	return newCounts(r)
+}
+
+// column returns the column of a path.
+func (r *Run) column(path string) int { return slices.Index(r.need.Paths, path) }
+
+// AddSlice adds the events of one slice of the users: parts in the order of time, with
+// the properties of Need. Events that the question does not need are ignored.
+func (r *Run) AddSlice(slice int, parts []sequence.Part) error {
+	r.slices[slice] = true
+	tables := make([]table, len(parts))
+	for i, p := range parts {
+		tables[i] = r.translate(p.Sequences)
+		r.read += int64(p.Len())
+	}
+	return sequence.EachUser(parts, func(hash uint64, entries []sequence.Entry) error {
+		r.buffer.reset()
+		for _, e := range entries {
+			r.copy(parts[e.Part].Sequences, tables[e.Part], e)
+		}
+		if len(r.buffer.at) == 0 {
+			return nil
+		}
+		if user, ok := r.links[hash]; ok {
+			kept := events{slices.Clone(r.buffer.at), slices.Clone(r.buffer.kinds), slices.Clone(r.buffer.values), r.buffer.width}
+			r.linked[user] = append(r.linked[user], member{hash, kept})
+			return nil
+		}
+		return r.counts.user(&r.buffer)
+	})
+}
+
+// table has the codes of this run for those of a part; -1 for types that are not needed.
+type table struct {
+	types  []int32
+	values [][]int32
+}
+
+func (r *Run) translate(s *sequence.Sequences) table {
+	t := table{types: make([]int32, len(s.Types.Values))}
+	for i, name := range s.Types.Values {
+		t.types[i] = -1
+		if name != "" && (r.wanted == nil || r.wanted[name]) {
+			t.types[i] = r.types.code(name)
+		}
+	}
+	for i := range r.columns {
+		codes := make([]int32, len(s.Properties[i].Values))
+		for j, v := range s.Properties[i].Values {
+			codes[j] = r.columns[i].code(v)
+		}
+		t.values = append(t.values, codes)
+	}
+	return t
+}
+
+// copy appends the relevant events of an entry to the buffer.
+func (r *Run) copy(s *sequence.Sequences, t table, e sequence.Entry) {
+	b := &r.buffer
+	for i := e.Begin; i < e.End; i++ {
+		at, kind := s.Times[i], t.types[s.Types.Codes[i]]
+		if kind < 0 || at < r.from || at >= r.to {
+			continue
+		}
+		for c := range r.columns {
+			b.values = append(b.values, t.values[c][s.Properties[c].Codes[i]])
+		}
+		b.at, b.kinds = append(b.at, at), append(b.kinds, kind)
+		if len(r.where) > 0 && !passes(r.where, b, len(b.at)-1) {
+			n := len(b.at) - 1
+			b.at, b.kinds, b.values = b.at[:n], b.kinds[:n], b.values[:n*b.width]
+		}
+	}
+}
+
+// Finish returns the answer for the slices that were added.
+func (r *Run) Finish() (Answer, error) {
+	missing := map[uint64]bool{} // users of whom an id is in a slice that was not added
+	for id, user := range r.links {
+		if !r.slices[sequence.Slice(id)] {
+			missing[user] = true
+		}
+	}
+	for _, user := range sorted(r.linked) {
+		if missing[user] {
+			continue
+		}
+		joined := joinMembers(r.linked[user])
+		if err := r.counts.user(&joined); err != nil {
+			return Answer{}, err
+		}
+	}
+	done := 0
+	for _, d := range r.slices {
+		if d {
+			done++
+		}
+	}
+	a := Answer{Response: api.InsightResponse{
+		Question: r.q.Kind, From: r.q.From, To: r.q.To, UserShare: float64(done) / sequence.Slices, EventsRead: r.read,
+	}}
+	r.counts.finish(&a)
+	return a, nil
+}
+
+// joinMembers merges the events of a user's ids. Events at the same time are in the
+// order of the ids' hashes.
+func joinMembers(all []member) events {
+	slices.SortFunc(all, func(a, b member) int {
+		if a.hash < b.hash {
+			return -1
+		}
+		return 1
+	})
+	type place struct{ member, i int }
+	var order []place
+	for m := range all {
+		for i := range all[m].at {
+			order = append(order, place{m, i})
+		}
+	}
+	sort.SliceStable(order, func(x, y int) bool {
+		return all[order[x].member].at[order[x].i] < all[order[y].member].at[order[y].i]
+	})
+	out := events{width: all[0].width}
+	for _, p := range order {
+		m := &all[p.member]
+		out.at, out.kinds = append(out.at, m.at[p.i]), append(out.kinds, m.kinds[p.i])
+		out.values = append(out.values, m.values[p.i*m.width:(p.i+1)*m.width]...)
+	}
+	return out
+}
+
+// test is a filter of a column.
+type test struct {
+	column int
+	values *texts
+	filter Filter
+	// known has the results by code: 0 unknown, 1 passes, 2 doesn't.
+	known []int8
+}
+
+func (r *Run) tests(filters []Filter) []test {
+	all := make([]test, len(filters))
+	for i, f := range filters {
+		c := r.column(f.Path)
+		all[i] = test{column: c, values: r.columns[c], filter: f}
+	}
+	return all
+}
+
+func (t *test) passes(code int32) bool {
+	for int(code) >= len(t.known) {
+		t.known = append(t.known, make([]int8, len(t.values.values)-len(t.known))...)
+	}
+	if t.known[code] == 0 {
+		t.known[code] = 2
+		if t.filter.matches(t.values.values[code]) {
+			t.known[code] = 1
+		}
+	}
+	return t.known[code] == 1
+}
+
+func passes(tests []test, e *events, i int) bool {
+	for j := range tests {
+		if !tests[j].passes(e.value(i, tests[j].column)) {
+			return false
+		}
+	}
+	return true
+}
+
+// matcher is a compiled selection.
+type matcher struct {
+	kind  int32 // 0 for every type
+	tests []test
+}
+
+func (r *Run) matcher(s Selection) matcher {
+	return matcher{r.types.code(s.Type), r.tests(s.Filters)}
+}
+
+func (m *matcher) matches(e *events, i int) bool {
+	return (m.kind == 0 || e.kinds[i] == m.kind) && passes(m.tests, e, i)
+}
+
+// shown returns a value of sequence.Value as a group's value: text, numbers and booleans
+// as text, anything else as the empty text.
+func shown(value string) string {
+	if value == "" {
+		return ""
+	}
+	return value[1:]
+}
+
+// disc returns the discrete percentile of sorted values, which must not be empty.
+func disc(values []int64, percent int) int64 {
+	rank := (percent*len(values) + 99) / 100
+	return values[max(rank, 1)-1]
+}
+
+// medianSeconds returns the median of microseconds in seconds; nil without values.
+func medianSeconds(values []int64) *float64 {
+	if len(values) == 0 {
+		return nil
+	}
+	slices.Sort(values)
+	seconds := (time.Duration(disc(values, 50)) * time.Microsecond).Seconds()
+	return &seconds
+}
+
+func share(part, whole int64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
