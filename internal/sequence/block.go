@@ -312,3 +312,18 @@ func (d *Decoder) expand(packed []byte, size int) ([]byte, error) {
 	}
 	return raw, nil
 }
+
+// Count returns the number of events of a block, from at least its first 31 bytes.
+func Count(block []byte) (int, error) {
+	if len(block) < 2 || block[0] != version {
+		return 0, fmt.Errorf("count events of a block: %w", errDamaged)
+	}
+	_, size := binary.Varint(block[1:])
+	r := &reader{rest: block[1+max(size, 0):]}
+	r.uvarint()
+	n := r.uvarint()
+	if size <= 0 || r.bad {
+		return 0, fmt.Errorf("count events of a block: %w", errDamaged)
+	}
+	return int(n), nil
+}

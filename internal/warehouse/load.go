@@ -159,6 +159,8 @@ type load struct {
 	known       map[string]bool // keys of registered metrics
 	// skewedBefore reports that an earlier load had skewed rows.
 	skewedBefore bool
+	// packedUntil is the end of the last packed span; nil if there is none.
+	packedUntil *time.Time
 }
 
 func (l *load) run(ctx context.Context, tx pgx.Tx) error {
@@ -183,6 +185,9 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if err := registerCode(ctx, tx, l.known, inserted); err != nil {
+		return err
+	}
+	if err := l.recordStale(ctx, tx, inserted); err != nil {
 		return err
 	}
 	measures, folded, err := limitDimensions(ctx, tx, sums.measures())
@@ -230,8 +235,10 @@ func (l *load) begin(ctx context.Context, tx pgx.Tx) error {
 	batch.Queue(`SELECT CASE WHEN isfinite(floor) THEN floor END,
 			ARRAY(SELECT key FROM public.metric ORDER BY key),
 			ARRAY(SELECT definition FROM public.metric WHERE active AND definition IS NOT NULL ORDER BY key),
-			EXISTS (SELECT FROM public.skewed_event)
-		FROM public.events_floor`).QueryRow(func(row pgx.Row) error { return row.Scan(&floor, &keys, &definitions, &l.skewedBefore) })
+			EXISTS (SELECT FROM public.skewed_event), (SELECT max(span_end) FROM public.sequence_span)
+		FROM public.events_floor`).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&floor, &keys, &definitions, &l.skewedBefore, &l.packedUntil)
+	})
 	l.objects.queue(&batch)
 	batch.Queue("SAVEPOINT copy")
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
@@ -284,8 +291,8 @@ func (l *load) note(batch *pgx.Batch, minutes []time.Time) {
 	if l.Job != nil {
 		job = &l.Job.ID
 	}
-	batch.Queue(`INSERT INTO public.load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived, job)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+	batch.Queue(`INSERT INTO public.load_batch (shard, first_seq, last_seq, inserted, duplicates, quarantined, expired, minutes, arrived, job, sequenced)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true)`,
 		l.Shard, l.FirstSeq, l.LastSeq, l.Inserted, l.Duplicates, l.Quarantined, l.Expired, minutes, arrived, job)
 }
 

@@ -21,6 +21,7 @@ const (
 	invalidAuthorization = "28000"
 	duplicateTable       = "42P07"
 	queryCanceled        = "57014" // by statement_timeout
+	serializationFailure = "40001"
 	dependentObjects     = "2BP01"
 )
 

@@ -1,0 +1,296 @@
+package warehouse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/streamctl/streamctl/internal/sequence"
+)
+
+// SequenceRequest selects the events of users.
+type SequenceRequest struct {
+	// From (inclusive) and To (exclusive).
+	From, To time.Time
+	// Types are the needed event types; nil for all. More may be read.
+	Types []string
+	// Paths are the needed properties.
+	Paths []string
+	// Budget is the time after which no further slice is read.
+	Budget time.Duration
+}
+
+// SequenceInfo describes what was read.
+type SequenceInfo struct {
+	// At is the time of the snapshot: everything committed before is included.
+	At time.Time
+	// Floor is the time before which events were dropped by retention; the zero time if
+	// none were. They are not read.
+	Floor time.Time
+	// Slices is the number of slices that were read.
+	Slices int
+}
+
+var (
+	// ErrQuestionsBusy means that as many questions as allowed are being answered.
+	ErrQuestionsBusy = errors.New("other questions are being answered")
+	// ErrQuestionTooLarge means that the budget did not suffice for any user.
+	ErrQuestionTooLarge = errors.New("there are too many events to read in the time of a request")
+)
+
+// readRows is the number of events of the table events that a question holds in memory.
+const readRows = 1_000_000
+
+// Read passes the events of users to each, slice by slice, in the order of time, as of
+// one snapshot: from blocks where they can be used, otherwise from the table events.
+// Parts may contain events outside of the request. It ends early when the budget is
+// used up. Run it as streamctl_reader.
+func (s *Sequences) Read(ctx context.Context, r SequenceRequest, each func(slice int, parts []sequence.Part) error) (info SequenceInfo, err error) {
+	q := &sequenceReader{SequenceRequest: r, each: each, until: time.Now().Add(r.Budget)}
+	err = s.DB.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadWrite}, func(tx pgx.Tx) error {
+			q.tx = tx
+			return q.run(ctx)
+		})
+	})
+	switch {
+	case q.busy:
+		return q.info, ErrQuestionsBusy
+	case sqlState(err) == queryCanceled && q.info.Slices > 0:
+		return q.info, nil // the budget was used up within a statement
+	case sqlState(err) == queryCanceled || err == nil && q.info.Slices == 0:
+		return q.info, ErrQuestionTooLarge
+	case err != nil:
+		return q.info, fmt.Errorf("read events of users: %w", err)
+	}
+	return q.info, nil
+}
+
+type sequenceReader struct {
+	SequenceRequest
+	each    func(int, []sequence.Part) error
+	until   time.Time
+	tx      pgx.Tx
+	info    SequenceInfo
+	busy    bool
+	decoder sequence.Decoder
+	// blocks are the spans to read from blocks, in order; ranges those to read from the
+	// table events.
+	blocks []spanState
+	drops  []map[uint64]bool
+	ranges []stretch
+	// rows is the estimated number of events in ranges.
+	rows int64
+	// extra has the events of stale users, by span and slice.
+	extra []map[int]*sequence.Sequences
+}
+
+func (q *sequenceReader) run(ctx context.Context) error {
+	var floor *time.Time
+	var slot *int16
+	if err := q.limit(ctx); err != nil {
+		return err
+	}
+	err := q.tx.QueryRow(ctx, "SELECT slot FROM public.insight_slot ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED").Scan(&slot)
+	if errors.Is(err, pgx.ErrNoRows) {
+		q.busy = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("limit questions: %w", err)
+	}
+	if err := q.tx.QueryRow(ctx, "SELECT now(), CASE WHEN isfinite(floor) THEN floor END FROM public.events_floor").Scan(&q.info.At, &floor); err != nil {
+		return fmt.Errorf("read retention floor: %w", err)
+	}
+	if q.info.At = q.info.At.UTC(); floor != nil {
+		q.info.Floor = floor.UTC()
+		if q.From.Before(q.info.Floor) {
+			q.From = q.info.Floor
+		}
+	}
+	if err := q.divide(ctx); err != nil {
+		return err
+	}
+	if err := q.readStale(ctx); err != nil {
+		return err
+	}
+	for _, group := range sliceGroups(sliceOrder(), q.rows, readRows) {
+		if err := q.group(ctx, group); err != nil || q.left() <= 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// limit limits the next statements to the rest of the budget.
+func (q *sequenceReader) limit(ctx context.Context) error {
+	_, err := q.tx.Exec(ctx, "SELECT set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', '30s', true)",
+		millis(max(q.left(), time.Millisecond)))
+	if err != nil {
+		return fmt.Errorf("limit time: %w", err)
+	}
+	return nil
+}
+
+func (q *sequenceReader) left() time.Duration { return time.Until(q.until) }
+
+// divide divides the request into blocks and ranges.
+func (q *sequenceReader) divide(ctx context.Context) error {
+	if !q.From.Before(q.To) {
+		return nil
+	}
+	spans, err := readSpans(ctx, q.tx, q.From, q.To)
+	if err != nil {
+		return err
+	}
+	at := q.From
+	for _, s := range spans {
+		if s.start.After(at) {
+			if err := q.addRange(ctx, at, s.start, -1); err != nil {
+				return err
+			}
+		}
+		if !s.usable(q.Paths) {
+			if err := q.addRange(ctx, later(at, s.start), earlier(s.end, q.To), s.events); err != nil {
+				return err
+			}
+		} else {
+			q.blocks = append(q.blocks, s)
+		}
+		at = s.end
+	}
+	if at.Before(q.To) {
+		return q.addRange(ctx, at, q.To, -1)
+	}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// addRange adds a range to read from the table events; rows -1 is unknown.
+func (q *sequenceReader) addRange(ctx context.Context, from, to time.Time, rows int64) (err error) {
+	if rows <= 0 {
+		if rows, err = countEvents(ctx, q.tx, from, to); err != nil {
+			return err
+		}
+	}
+	q.rows += rows
+	if n := len(q.ranges); n > 0 && q.ranges[n-1].to.Equal(from) {
+		q.ranges[n-1].to = to
+		return nil
+	}
+	q.ranges = append(q.ranges, stretch{from, to})
+	return nil
+}
+
+// readStale reads the events of users whose blocks may lack some.
+func (q *sequenceReader) readStale(ctx context.Context) error {
+	q.drops, q.extra = make([]map[uint64]bool, len(q.blocks)), make([]map[int]*sequence.Sequences, len(q.blocks))
+	for i, s := range q.blocks {
+		if len(s.users) == 0 {
+			continue
+		}
+		q.drops[i] = make(map[uint64]bool, len(s.users))
+		for _, u := range s.users {
+			q.drops[i][sequence.Hash(u)] = true
+		}
+		b := sequence.NewBuilder(q.Paths)
+		if err := addEvents(ctx, q.tx, b, q.Paths, eventFilter{from: s.start, to: s.end, types: q.Types, users: s.users}); err != nil {
+			return err
+		}
+		q.extra[i] = b.Build()
+	}
+	return nil
+}
+
+// group reads slices together from the table events, and then each from its blocks.
+func (q *sequenceReader) group(ctx context.Context, group []int16) error {
+	built := make([]map[int]*sequence.Sequences, len(q.ranges))
+	for i, r := range q.ranges {
+		if err := q.limit(ctx); err != nil {
+			return err
+		}
+		f := eventFilter{from: r.from, to: r.to, types: q.Types}
+		if len(group) < sequence.Slices {
+			f.slices = group
+		}
+		b := sequence.NewBuilder(q.Paths)
+		if err := addEvents(ctx, q.tx, b, q.Paths, f); err != nil {
+			return err
+		}
+		built[i] = b.Build()
+	}
+	for _, slice := range group {
+		if err := q.slice(ctx, int(slice), built); err != nil {
+			return err
+		}
+		q.info.Slices++
+		if q.left() <= 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (q *sequenceReader) slice(ctx context.Context, slice int, built []map[int]*sequence.Sequences) error {
+	var blocks []block
+	var err error
+	if len(q.blocks) > 0 {
+		if err := q.limit(ctx); err != nil {
+			return err
+		}
+		if blocks, err = q.readBlocks(ctx, slice); err != nil {
+			return err
+		}
+	}
+	for i, s := range q.blocks {
+		if extra := q.extra[i][slice]; extra != nil {
+			blocks = append(blocks, block{s.start, sequence.Part{Sequences: extra}})
+		}
+	}
+	for i, r := range q.ranges {
+		if s := built[i][slice]; s != nil {
+			blocks = append(blocks, block{r.from, sequence.Part{Sequences: s}})
+		}
+	}
+	slices.SortStableFunc(blocks, func(a, b block) int { return cmp.Compare(a.start.UnixMicro(), b.start.UnixMicro()) })
+	parts := make([]sequence.Part, len(blocks))
+	for i, b := range blocks {
+		parts[i] = b.Part
+	}
+	return q.each(slice, parts)
+}
+
+// readBlocks reads the usable blocks of a slice.
+func (q *sequenceReader) readBlocks(ctx context.Context, slice int) ([]block, error) {
+	starts := make([]time.Time, len(q.blocks))
+	for i, s := range q.blocks {
+		starts[i] = s.start
+	}
+	blocks, err := readBlocks(ctx, q.tx, &q.decoder, slice, starts, q.Paths)
+	if err != nil {
+		return nil, err
+	}
+	for i := range blocks {
+		n, _ := slices.BinarySearchFunc(q.blocks, blocks[i].start, func(s spanState, at time.Time) int { return s.start.Compare(at) })
+		blocks[i].Drop = q.drops[n]
+	}
+	return blocks, nil
+}
