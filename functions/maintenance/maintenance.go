@@ -1,5 +1,5 @@
 // Package maintenance runs the scheduled tasks. Every minute it refreshes the
-// cache; every hour it creates the warehouse's partitions, drops expired days,
+// cache and packs events by user; every hour it creates the warehouse's partitions, drops expired days,
 // and compares the warehouse with the archive. On request it works on the jobs
 // of operators, in slices: it replays events, rebuilds rollups and the cache,
 // reconciles hours, and retries lines in quarantine.
@@ -27,12 +27,13 @@ type Warehouse struct {
 	Rollups    Rollups
 	Quarantine Quarantine
 	Jobs       Jobs
+	Sequences  Sequences
 	Source     cache.Warehouse
 }
 
 // On returns the warehouse for a login as contract.RoleOwner.
 func On(db *warehouse.DB) Warehouse {
-	return Warehouse{Days: db, Values: db, Hours: db, Ledger: db, Retention: db, Rollups: db, Quarantine: db, Jobs: db, Source: db}
+	return Warehouse{Days: db, Values: db, Hours: db, Ledger: db, Retention: db, Rollups: db, Quarantine: db, Jobs: db, Sequences: &warehouse.Sequences{DB: db}, Source: db}
 }
 
 // Deps are the dependencies of a Handler.
@@ -92,6 +93,8 @@ func (h *Handler) operate(ctx context.Context, task contract.MaintenanceTask) (r
 		})
 	case contract.TaskRebuild + " " + contract.ActionRollups:
 		return h.runJob(ctx, contract.JobRollups, task, func(s *slice) (worker, error) { return newRollups(ctx, s) })
+	case contract.TaskRebuild + " " + contract.ActionSequences:
+		return h.runJob(ctx, contract.JobSequences, task, func(s *slice) (worker, error) { return newRepack(ctx, s) })
 	case contract.TaskRebuild + " " + contract.ActionCache:
 		return h.runJob(ctx, contract.JobCache, task, func(s *slice) (worker, error) { return newRefill(ctx, s) })
 	case contract.TaskReconcile + " " + contract.ActionRun:

@@ -46,30 +46,39 @@ func newRollups(ctx context.Context, s *slice) (worker, error) {
 	if err := s.cursor(&r.rest); err != nil || !r.rest.To.IsZero() {
 		return r, err
 	}
-	from, to, ok, err := s.Warehouse.Rollups.RollupSpan(ctx)
+	from, to, err := s.rebuildSpan(ctx)
 	if err != nil {
 		return nil, err
+	}
+	r.rest = span{from, to}
+	return r, s.save(ctx, r.rest, func(c map[string]int64) { c[countTotal] = minutes(r.rest.From, r.rest.To) })
+}
+
+// rebuildSpan returns the range to rebuild, in whole minutes above the retention floor:
+// the given range; without one, that of all events and rollups.
+func (s *slice) rebuildSpan(ctx context.Context) (from, to time.Time, err error) {
+	from, to, ok, err := s.Warehouse.Rollups.RollupSpan(ctx)
+	if err != nil {
+		return from, to, err
 	}
 	floor, err := s.Warehouse.Rollups.Floor(ctx)
 	if err != nil {
-		return nil, err
+		return from, to, err
 	}
-	if p := s.params; ok {
-		// Above the floor, the given range; without one, all there is.
-		if !p.From.IsZero() {
-			from = p.From
-		}
-		if !p.To.IsZero() {
-			to = p.To
-		}
-		if from.Before(floor) {
-			from = floor
-		}
-		r.rest = span{from.UTC().Truncate(time.Minute), to.UTC().Add(time.Minute - 1).Truncate(time.Minute)}
-	} else {
-		r.rest = span{s.Clock.Now(), s.Clock.Now()}
+	if !ok {
+		now := s.Clock.Now().UTC().Truncate(time.Minute)
+		return now, now, nil
 	}
-	return r, s.save(ctx, r.rest, func(c map[string]int64) { c[countTotal] = minutes(r.rest.From, r.rest.To) })
+	if p := s.params; !p.From.IsZero() {
+		from = p.From
+	}
+	if p := s.params; !p.To.IsZero() {
+		to = p.To
+	}
+	if from.Before(floor) {
+		from = floor
+	}
+	return from.UTC().Truncate(time.Minute), to.UTC().Add(time.Minute - 1).Truncate(time.Minute), nil
 }
 
 func minutes(from, to time.Time) int64 { return max(0, int64(to.Sub(from)/time.Minute)) }

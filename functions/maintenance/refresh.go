@@ -25,8 +25,8 @@ const refreshTime = 55 * time.Second
 
 // refresh updates the cache. It first creates the partitions that a load
 // requested, because a shard waits for them.
-func (h *Handler) refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, refreshTime)
+func (h *Handler) refresh(parent context.Context) error {
+	ctx, cancel := context.WithTimeout(parent, refreshTime)
 	defer cancel()
 	today := h.Clock.Now()
 	made, daysErr := h.Warehouse.Days.EnsurePartitions(ctx, today, today, h.Clock.For)
@@ -39,5 +39,5 @@ func (h *Handler) refresh(ctx context.Context) error {
 	}
 	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made, "values", given)
 	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: failed})
-	return errors.Join(daysErr, placesErr, err, h.report(ctx))
+	return errors.Join(daysErr, placesErr, err, h.report(ctx), h.pack(parent))
 }

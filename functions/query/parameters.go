@@ -83,6 +83,8 @@ type seriesRequest struct {
 	eventType string
 	// total sums over all dimension values.
 	total bool
+	// where has filters of properties; empty for none.
+	where string
 }
 
 func readSeriesRequest(s series, given map[string]string, now time.Time) (r seriesRequest, err error) {
@@ -92,7 +94,7 @@ func readSeriesRequest(s series, given map[string]string, now time.Time) (r seri
 	if err := onlyParameters(given, s.parameters...); err != nil {
 		return r, err
 	}
-	r.series = s
+	r.series, r.where = s, given["where"]
 	if r.eventType = given["eventType"]; r.eventType != "" {
 		if err := event.CheckType(r.eventType); err != nil {
 			return r, wrong("eventType", r.eventType, err.Error())
@@ -154,12 +156,17 @@ func readTime(given map[string]string, name string, otherwise time.Time) (time.T
 func inYears(t time.Time) bool { return t.Year() >= 1970 && t.Year() < 9999 }
 
 // daysRequest is a request for whole days (UTC), inclusive.
-type daysRequest struct{ first, last time.Time }
+type daysRequest struct {
+	first, last time.Time
+	// where has filters of properties; empty for none.
+	where string
+}
 
 func readDaysRequest(given map[string]string, now time.Time) (r daysRequest, err error) {
-	if err := onlyParameters(given, "from", "to"); err != nil {
+	if err := onlyParameters(given, "from", "to", "where"); err != nil {
 		return r, err
 	}
+	r.where = given["where"]
 	if r.last, err = readDay(given, "to", now.Truncate(24*time.Hour)); err != nil {
 		return r, err
 	}

@@ -1,5 +1,6 @@
 // Package query serves GET /metrics/{metric} from the cache, and from the
-// warehouse if the cache is incomplete.
+// warehouse if the cache is incomplete. It answers questions such as funnels from the
+// events of users.
 package query
 
 import (
@@ -16,6 +17,7 @@ import (
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
+	"github.com/streamctl/streamctl/internal/insight"
 	"github.com/streamctl/streamctl/internal/metric"
 	"github.com/streamctl/streamctl/internal/pause"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -66,6 +68,8 @@ type Cache interface {
 type Deps struct {
 	Cache     Cache
 	Warehouse Warehouse
+	Sequences Sequences
+	Answers   Answers
 	Clock     pause.Clock
 	Metrics   emf.Emitter
 	Log       *slog.Logger
@@ -154,6 +158,9 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 		if err != nil {
 			return result{}, err
 		}
+		if r.where != "" {
+			return h.filteredUsers(ctx, r, now)
+		}
 		return h.users(ctx, r, now)
 	case eventsSeries.name:
 		if _, ok := given["list"]; ok {
@@ -163,8 +170,14 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 		if err != nil {
 			return result{}, err
 		}
+		if r.where != "" {
+			return h.filteredEvents(ctx, r, now)
+		}
 		return h.events(ctx, r, now)
 	default:
+		if insight.IsQuestion(name) {
+			return h.question(ctx, name, given, now)
+		}
 		s, err := h.find(ctx, name, now)
 		if err != nil {
 			return result{}, err

@@ -79,7 +79,7 @@ func newRig(t *testing.T) *rig {
 	reader := d.As(t, contract.RoleReader)
 	r := &rig{metrics: metrics{}, cache: cache.New(client, clock), loader: d.As(t, contract.RoleLoader), conn: d.Conn(t)}
 	r.Handler = declare(t, query.Deps{
-		Cache: r.cache, Warehouse: reader, Clock: pause.Clock{Time: clock}, Metrics: r.metrics, Log: quiet,
+		Cache: r.cache, Answers: r.cache, Warehouse: reader, Sequences: &warehouse.Sequences{DB: reader}, Clock: pause.Clock{Time: clock}, Metrics: r.metrics, Log: quiet,
 	})
 	r.owner = d.As(t, contract.RoleOwner)
 	r.stopCache = func() {

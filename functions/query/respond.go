@@ -15,6 +15,8 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/insight"
+	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
 // retryAfterSeconds is the Retry-After of a response when cache and warehouse
@@ -25,7 +27,18 @@ const retryAfterSeconds = 5
 func refuse(ctx context.Context, log *slog.Logger, err error) (events.APIGatewayProxyResponse, error) {
 	var wrong *parameterError
 	var unknown *unknownMetricError
+	var invalid *insight.ParameterError
 	switch {
+	case errors.As(err, &invalid):
+		return api.NewProblem(http.StatusBadRequest, invalid.Error()).Response()
+	case errors.Is(err, insight.ErrTooManyValues):
+		return api.NewProblem(http.StatusUnprocessableEntity, insight.ErrTooManyValues.Error()).Response()
+	case errors.Is(err, warehouse.ErrQuestionTooLarge):
+		return api.NewProblem(http.StatusUnprocessableEntity, warehouse.ErrQuestionTooLarge.Error()+": shorten the range, or declare the properties in InsightProperties").Response()
+	case errors.Is(err, warehouse.ErrQuestionsBusy):
+		p := api.NewProblem(http.StatusServiceUnavailable, warehouse.ErrQuestionsBusy.Error()+"; try again in a few seconds")
+		p.RetryAfterSeconds = retryAfterSeconds
+		return p.Response()
 	case errors.As(err, &wrong):
 		return api.NewProblem(http.StatusBadRequest, wrong.Error()).Response()
 	case errors.As(err, &unknown):

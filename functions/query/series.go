@@ -34,7 +34,7 @@ var seriesParameters = []string{"from", "to", "step", "cursor"}
 // eventsSeries is the built-in metric: events by type.
 var eventsSeries = series{
 	name: api.MetricEvents, key: warehouse.MetricEvents, fields: 1, by: []string{"eventType"},
-	parameters: []string{"from", "to", "step", "eventType", "by", "cursor"},
+	parameters: []string{"from", "to", "step", "eventType", "by", "where", "cursor"},
 }
 
 func declared(d metric.Definition) series {
@@ -58,7 +58,7 @@ func (e *unknownMetricError) Error() string {
 // find returns a metric by name: a declared one, or a computed one, which only
 // the warehouse knows.
 func (h *Handler) find(ctx context.Context, name string, now time.Time) (series, error) {
-	known := []string{api.MetricSummary, api.MetricEvents, api.MetricUsers}
+	known := append([]string{api.MetricSummary, api.MetricEvents, api.MetricUsers}, api.Questions()...)
 	for _, d := range h.definitions {
 		if d.Name == name {
 			return declared(d), nil

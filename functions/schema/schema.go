@@ -23,9 +23,8 @@ import (
 // satisfies it.
 type Warehouse interface {
 	Roles
+	Declarations
 	Migrate(context.Context) (version int, err error)
-	SetMetrics(context.Context, []metric.Definition) error
-	ReserveEventTypes(context.Context, []string) error
 	EnsurePartitions(ctx context.Context, first, last time.Time, pause func(context.Context, time.Duration) error) (made int, err error)
 	Close(context.Context) error
 }
@@ -35,6 +34,35 @@ type Roles interface {
 	// EnsureSQLRole creates the role of SQL users and reports whether it can log in.
 	EnsureSQLRole(context.Context) (canLogIn bool, err error)
 	SetRoles(context.Context, warehouse.Limits) error
+}
+
+// Declarations stores what variables.yaml declares.
+type Declarations interface {
+	SetMetrics(context.Context, []metric.Definition) error
+	ReserveEventTypes(context.Context, []string) error
+	// SetInsightProperties sets the properties in the blocks of events.
+	SetInsightProperties(ctx context.Context, paths []string) error
+}
+
+// declared is what variables.yaml declares.
+type declared struct {
+	metrics    []metric.Definition
+	types      []string
+	properties []string
+}
+
+// readDeclared reads the declarations.
+func readDeclared(p contract.MigrationProperties) (d declared, err error) {
+	if d.metrics, err = metric.Decode(p.Metrics); err != nil {
+		return d, fmt.Errorf("read properties: Metrics: %w", err)
+	}
+	if d.types, err = contract.DecodeList(p.EventTypes); err != nil {
+		return d, fmt.Errorf("read properties: EventTypes: %w", err)
+	}
+	if d.properties, err = contract.DecodeList(p.InsightProperties); err != nil {
+		return d, fmt.Errorf("read properties: InsightProperties: %w", err)
+	}
+	return d, nil
 }
 
 // Master is the database for a login as the master user; *warehouse.DB satisfies
@@ -117,15 +145,11 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	if err != nil {
 		return err
 	}
-	declared, err := metric.Decode(p.Metrics)
+	d, err := readDeclared(p)
 	if err != nil {
-		return fmt.Errorf("read properties: Metrics: %w", err)
+		return err
 	}
-	types, err := contract.DecodeEventTypes(p.EventTypes)
-	if err != nil {
-		return fmt.Errorf("read properties: EventTypes: %w", err)
-	}
-	if err := h.migrate(ctx, p, limits, declared, types); err != nil {
+	if err := h.migrate(ctx, p, limits, d); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)
 		}
@@ -134,7 +158,7 @@ func (h *Handler) deploy(ctx context.Context, values map[string]any) error {
 	return nil
 }
 
-func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, limits warehouse.Limits, declared []metric.Definition, types []string) (err error) {
+func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, limits warehouse.Limits, d declared) (err error) {
 	owner := h.Owner()
 	defer func() { err = errors.Join(err, owner.Close(context.WithoutCancel(ctx))) }()
 	version := 0
@@ -167,13 +191,16 @@ func (h *Handler) migrate(ctx context.Context, p contract.MigrationProperties, l
 	if err != nil {
 		return err
 	}
-	if err := owner.SetMetrics(ctx, declared); err != nil {
+	if err := owner.SetMetrics(ctx, d.metrics); err != nil {
 		return err
 	}
-	if err := owner.ReserveEventTypes(ctx, types); err != nil {
+	if err := owner.ReserveEventTypes(ctx, d.types); err != nil {
 		return err
 	}
-	h.Log.InfoContext(ctx, "schema migrated", "version", version, "days", made, "metrics", len(declared), "types", len(types))
+	if err := owner.SetInsightProperties(ctx, d.properties); err != nil {
+		return err
+	}
+	h.Log.InfoContext(ctx, "schema migrated", "version", version, "days", made, "metrics", len(d.metrics), "types", len(d.types), "properties", len(d.properties))
 	return nil
 }
 

@@ -53,6 +53,11 @@ type MetricResponse struct {
 	Points []Point `json:"points,omitzero"`
 	// Folded is set if Points may lack events of the requested type.
 	Folded *Folded `json:"folded,omitempty"`
+	// Where has the filters of the events that are counted; empty for all events.
+	Where string `json:"where,omitempty"`
+	// UserShare is set with Where: the share of users that the response includes, as in
+	// InsightResponse.
+	UserShare *float64 `json:"userShare,omitempty"`
 	// Next is the parameter cursor of the request for the range after To.
 	Next string `json:"next,omitempty"`
 }

@@ -113,3 +113,26 @@ func (c *Cache) CountUsers(ctx context.Context, days []string) (byDay map[string
 	}
 	return byDay, asOf, nil
 }
+
+// answerPrefix is the prefix of the keys of answers.
+const answerPrefix = "meta:answer:"
+
+// Answer returns a kept answer; ok is false if there is none.
+func (c *Cache) Answer(ctx context.Context, key string) (answer []byte, ok bool, err error) {
+	answer, err = c.client.Get(ctx, answerPrefix+key).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read answer: %w", err)
+	}
+	return answer, true, nil
+}
+
+// KeepAnswer keeps an answer for a while.
+func (c *Cache) KeepAnswer(ctx context.Context, key string, answer []byte, keep time.Duration) error {
+	if err := c.client.Set(ctx, answerPrefix+key, answer, keep).Err(); err != nil {
+		return fmt.Errorf("keep answer: %w", err)
+	}
+	return nil
+}

@@ -58,7 +58,7 @@ func verbs() []verb {
 		{newQueryCmd, stack, append(slices.Clone(usual), "csv"), []result{{"query", queryAnswer{}}}},
 		{newSQLCmd, stack, []string{"text", "json", "csv"}, []result{{"sql", sqlResult{}}, {"sql --listen", sqlListening{}}}},
 		{newReplayCmd, append(slices.Clone(stack), "yes"), usual, []result{{"replay", replayed{}}}},
-		{newRebuildCmd, stack, usual, []result{{"rebuild rollups, rebuild cache", contract.Job{}}}},
+		{newRebuildCmd, stack, usual, []result{{"rebuild rollups, rebuild cache, rebuild sequences", contract.Job{}}}},
 		{newReconcileCmd, stack, usual, []result{{"reconcile", reconciled{}}}},
 		{newQuarantineCmd, stack, usual, []result{{"quarantine list, quarantine show", []contract.QuarantinedLine{}}, {"quarantine retry", contract.Job{}}}},
 		{newMetricsCmd, stack, usual, []result{{"metrics values", valuesResult{}}, {"metrics values --forget", forgetResult{}}}},

@@ -11,8 +11,8 @@ import (
 )
 
 func newRebuildCmd(a *App) *cobra.Command {
-	cmd := &cobra.Command{Use: "rebuild", Short: "Rebuild the rollups or the cache from their source"}
-	cmd.AddCommand(newRebuildRollupsCmd(a), newRebuildCacheCmd(a))
+	cmd := &cobra.Command{Use: "rebuild", Short: "Rebuild the rollups, the cache or the sequences from their source"}
+	cmd.AddCommand(newRebuildRollupsCmd(a), newRebuildCacheCmd(a), newRebuildSequencesCmd(a))
 	return cmd
 }
 
@@ -60,6 +60,28 @@ snapshot; an empty Redis is refilled within minutes in any case.`,
 		},
 	}
 	o.job.flags(cmd.Flags())
+	return cmd
+}
+
+func newRebuildSequencesCmd(a *App) *cobra.Command {
+	var o rebuildOptions
+	cmd := &cobra.Command{
+		Use:   "sequences",
+		Short: "Pack the events of users again",
+		Long: `Pack the events of users again, from the table events, a day at a time, newest first.
+Questions such as funnels are answered meanwhile. Needed after a statement of yours
+changed or deleted rows of events.
+
+Ctrl-C leaves the job at its position; --resume continues it.`,
+		Example: `  streamctl rebuild sequences
+  streamctl rebuild sequences --from 2026-01-01 --to 2026-01-02`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runRebuild(cmd.Context(), a, o, contract.ActionSequences, time.Now())
+		},
+	}
+	o.job.flags(cmd.Flags())
+	cmd.Flags().StringVar(&o.from, "from", "", "first time of the events: RFC 3339, or a day (UTC) (default: that of the oldest event)")
+	cmd.Flags().StringVar(&o.to, "to", "", "end of the events, exclusive (default: that of the newest event)")
 	return cmd
 }
 

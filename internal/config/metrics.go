@@ -34,6 +34,25 @@ func (v Variables) metrics(r *rules) {
 	}
 }
 
+// MaxInsightProperties limits the properties in the compact form of events.
+const MaxInsightProperties = 16
+
+// insightProperties checks the properties in the compact form of events.
+func (v Variables) insightProperties(r *rules) {
+	r.limits("InsightProperties", limit{items: MaxInsightProperties})
+	if len(v.InsightProperties) > MaxInsightProperties {
+		r.add("InsightProperties", "%d properties: want at most %d", len(v.InsightProperties), MaxInsightProperties)
+	}
+	for i, path := range v.InsightProperties {
+		if _, err := metric.Names(path); err != nil {
+			r.add("InsightProperties", "%q: %v", path, err)
+		}
+		if slices.ContainsFunc(v.InsightProperties[:i], func(o string) bool { return metric.Canonical(o) == metric.Canonical(path) }) {
+			r.add("InsightProperties", "%q: given twice", path)
+		}
+	}
+}
+
 // Limits of the event types with a reserved place. The template contains their names as
 // JSON.
 const (
@@ -44,7 +63,7 @@ const (
 // eventTypes checks the event types with a reserved place.
 func (v Variables) eventTypes(r *rules) {
 	r.limits("EventTypes", limit{items: MaxEventTypes})
-	text, err := contract.EncodeEventTypes(v.EventTypes)
+	text, err := contract.EncodeList(v.EventTypes)
 	switch {
 	case err != nil:
 		r.add("EventTypes", "%s", err)

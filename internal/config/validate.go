@@ -133,6 +133,7 @@ func (v Variables) check(r *rules) {
 	v.edge(r)
 	v.metrics(r)
 	v.eventTypes(r)
+	v.insightProperties(r)
 	v.options(r)
 }
 

@@ -126,6 +126,9 @@ type Variables struct {
 	// EventTypes are event types with a reserved place in the metric events, in
 	// addition to the first hundred.
 	EventTypes []string `yaml:"EventTypes"`
+	// InsightProperties are properties, such as properties.country, that are kept in the
+	// compact form of events: questions that filter or group by them are fast.
+	InsightProperties []string `yaml:"InsightProperties"`
 	// EventMaxAgeDays is the largest age of an event on arrival, 1 to 365 days.
 	EventMaxAgeDays int `yaml:"EventMaxAgeDays"`
 	// WarehouseRetentionDays is how long events stay in PostgreSQL, at most 36500

@@ -169,6 +169,9 @@ type MigrationProperties struct {
 	// EventTypes are the event types with a reserved place, as a JSON array;
 	// empty for none.
 	EventTypes string `json:"EventTypes"`
+	// InsightProperties are the paths of the properties in the blocks of events, as a
+	// JSON array; empty for none.
+	InsightProperties string `json:"InsightProperties"`
 }
 
 // Values returns the properties for the template, without ServiceToken and
@@ -188,6 +191,9 @@ func (p MigrationProperties) Values() map[string]any {
 	if p.EventTypes != "" {
 		values["EventTypes"] = p.EventTypes
 	}
+	if p.InsightProperties != "" {
+		values["InsightProperties"] = p.InsightProperties
+	}
 	return values
 }
 
@@ -204,6 +210,7 @@ func LoadMigrationProperties(values map[string]any) (MigrationProperties, error)
 		ReaderConnections:  l.text("ReaderConnections"),
 		Metrics:            l.getenv("Metrics"),
 		EventTypes:         l.getenv("EventTypes"),
+		InsightProperties:  l.getenv("InsightProperties"),
 	}
 	return p, l.err()
 }

@@ -14,8 +14,8 @@ const (
 	TaskForget = "forget"
 	// TaskReplay loads events again. Its actions are ActionPlan and ActionRun.
 	TaskReplay = "replay"
-	// TaskRebuild recounts the rollups or refills the cache. Its actions are
-	// ActionRollups and ActionCache.
+	// TaskRebuild recounts the rollups, refills the cache, or packs the events of users
+	// again. Its actions are ActionRollups, ActionCache and ActionSequences.
 	TaskRebuild = "rebuild"
 	// TaskReconcile compares hours of arrival with the archive. Its actions are
 	// ActionRun, and ActionList for the result.
@@ -35,6 +35,8 @@ const (
 	ActionShow    = "show"
 	ActionRollups = "rollups"
 	ActionCache   = "cache"
+	// ActionSequences packs the events of users again.
+	ActionSequences = "sequences"
 )
 
 // Kinds of jobs. At most one job of a kind works at a time.
@@ -42,6 +44,7 @@ const (
 	JobReplay    = "replay"
 	JobRollups   = "rebuild rollups"
 	JobCache     = "rebuild cache"
+	JobSequences = "rebuild sequences"
 	JobReconcile = "reconcile"
 	JobRetry     = "quarantine retry"
 )

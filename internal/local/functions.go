@@ -124,7 +124,7 @@ func (m builder) query() (environment, error) {
 	}
 	db, redis, end := m.connected(contract.RoleReader)
 	h, err := query.New(contract.Query{Stack: stackName, CorsOrigins: m.v.CorsAllowedOrigins, Metrics: metrics}, query.Deps{
-		Warehouse: db, Cache: redis, Metrics: m.meters, Log: m.logger(contract.FuncQuery),
+		Warehouse: db, Sequences: &warehouse.Sequences{DB: db}, Cache: redis, Answers: redis, Metrics: m.meters, Log: m.logger(contract.FuncQuery),
 	})
 	if err != nil {
 		return environment{}, err

@@ -24,7 +24,11 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 	if err != nil {
 		return err
 	}
-	types, err := contract.EncodeEventTypes(v.EventTypes)
+	types, err := contract.EncodeList(v.EventTypes)
+	if err != nil {
+		return err
+	}
+	properties, err := contract.EncodeList(v.InsightProperties)
 	if err != nil {
 		return err
 	}
@@ -39,7 +43,7 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 	defer cancel()
 	err = h.Handle(ctx, cfn.Event{RequestType: cfn.RequestUpdate, ResourceProperties: contract.MigrationProperties{
 		CodeKey: "local", DatabaseResourceID: "local", MasterUsername: v.DatabaseUsername, MasterPassword: password,
-		LoaderConnections: "0", ReaderConnections: "0", Metrics: metrics, EventTypes: types,
+		LoaderConnections: "0", ReaderConnections: "0", Metrics: metrics, EventTypes: types, InsightProperties: properties,
 	}.Values()})
 	if err == nil && answer.Status != cfn.StatusSuccess {
 		err = errors.New(answer.Reason)

@@ -105,9 +105,9 @@ func (t *Template) metrics(v config.Variables) string {
 	return text
 }
 
-// eventTypes returns the reserved event types in the form that the migrations read.
-func (t *Template) eventTypes(v config.Variables) string {
-	text, err := contract.EncodeEventTypes(v.EventTypes)
+// list returns texts in the form that the migrations read.
+func (t *Template) list(texts []string) string {
+	text, err := contract.EncodeList(texts)
 	if err != nil {
 		t.errs = append(t.errs, err)
 	}
@@ -132,7 +132,8 @@ func (t *Template) addMigrations(v config.Variables) {
 		LoaderConnections:  itoa(v.LoaderConnections()),
 		ReaderConnections:  "0",
 		Metrics:            t.metrics(v),
-		EventTypes:         t.eventTypes(v),
+		EventTypes:         t.list(v.EventTypes),
+		InsightProperties:  t.list(v.InsightProperties),
 	}.Values()
 	properties["ServiceToken"] = GetAtt(FunctionID(contract.FuncSchema), "Arn")
 	properties["ServiceTimeout"] = 600

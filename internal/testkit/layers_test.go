@@ -55,10 +55,12 @@ func TestLeaves(t *testing.T) {
 		"emf":      {"contract"},
 		"event":    {"pattern"},
 		"failure":  {},
+		"insight":  {"api", "decimal", "event", "metric", "sequence"},
 		"metric":   {"decimal", "event", "pattern"},
 		"pattern":  {},
 		"pause":    {},
 		"segment":  {"event", "pattern"},
+		"sequence": {"decimal"},
 		// One parser of a stack's template body, for deploy and cli.
 		"stacktemplate": {},
 	} {
@@ -92,7 +94,7 @@ func TestDeployPackages(t *testing.T) {
 // TestFunctionImports checks that a function imports only contracts and stores,
 // and that its bootstrap adds only lambdarun and sqlrun.
 func TestFunctionImports(t *testing.T) {
-	handler := []string{"analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "invocation", "metric", "pattern", "pause", "segment", "warehouse"}
+	handler := []string{"analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "insight", "invocation", "metric", "pattern", "pause", "segment", "sequence", "warehouse"}
 	bootstrap := append(slices.Clone(handler), "lambdarun", "sqlrun")
 	for _, f := range contract.Functions() {
 		folder := module + "functions/" + f.Name

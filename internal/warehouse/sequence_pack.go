@@ -38,7 +38,7 @@ type packing struct {
 // Rewrite packs the events from (inclusive) to (exclusive), an hour or a day, as one
 // span: it joins existing blocks and adds the events of users who got further ones, or
 // reads everything from the table events if blocks are missing or unusable, or if fresh
-// is set. The error is errBusySpan if another packer works on a part. Run it as
+// is set. The error is ErrSpanBusy if another packer works on a part. Run it as
 // streamctl_owner.
 func (s *Sequences) Rewrite(ctx context.Context, from, to time.Time, fresh bool) error {
 	err := s.DB.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -117,7 +117,7 @@ func (p *packing) run(ctx context.Context, fresh bool) error {
 		covered += time.Duration(s) * time.Second
 	}
 	if covered != p.to.Sub(p.from) {
-		return errBusySpan
+		return ErrSpanBusy
 	}
 	if p.paths, err = declaredPaths(ctx, p.tx); err != nil {
 		return err

@@ -79,7 +79,7 @@ func (s *Sequences) do(ctx context.Context, t packTask) (ok bool, err error) {
 	switch state := sqlState(err); {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, errBusySpan), state == lockNotAvailable, state == serializationFailure:
+	case errors.Is(err, ErrSpanBusy), state == lockNotAvailable, state == serializationFailure:
 		return false, nil
 	}
 	return false, err

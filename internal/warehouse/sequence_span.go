@@ -98,18 +98,19 @@ func readSpans(ctx context.Context, q querier, from, to time.Time) ([]spanState,
 	return spans, nil
 }
 
-// SetProperties sets the properties that blocks contain. Run it as streamctl_owner, at
-// each deploy; Pack then packs all spans again.
-func (s *Sequences) SetProperties(ctx context.Context, paths []string) error {
-	if paths == nil {
-		paths = []string{}
+// SetInsightProperties sets the properties that blocks contain. Run it as
+// streamctl_owner, at each deploy; Pack then packs all spans again.
+func (d *DB) SetInsightProperties(ctx context.Context, paths []string) error {
+	canonical := make([]string, len(paths))
+	for i, path := range paths {
+		canonical[i] = metric.Canonical(path)
 	}
-	err := s.DB.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return asTables(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "DELETE FROM public.sequence_property WHERE path <> ALL($1)", paths); err != nil {
+			if _, err := tx.Exec(ctx, "DELETE FROM public.sequence_property WHERE path <> ALL($1)", canonical); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, "INSERT INTO public.sequence_property (path) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING", paths)
+			_, err := tx.Exec(ctx, "INSERT INTO public.sequence_property (path) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING", canonical)
 			return err
 		})
 	})
@@ -176,5 +177,5 @@ func jsonPath(path string) ([]string, error) {
 	return names, nil
 }
 
-// errBusySpan means that another packer works on the span.
-var errBusySpan = errors.New("another invocation packs these events")
+// ErrSpanBusy means that another packer works on the span.
+var ErrSpanBusy = errors.New("another invocation packs these events")

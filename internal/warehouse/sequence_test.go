@@ -55,7 +55,7 @@ func newHistory(t *testing.T, d *postgres.Database, seed uint64) *history {
 		t: t, r: rand.New(rand.NewPCG(seed, 5)), d: d, first: first, now: first.Add(30 * time.Hour), stored: map[string]recount.Event{},
 		loader: d.As(t, contract.RoleLoader), second: d.As(t, contract.RoleLoader), owner: d.As(t, contract.RoleOwner), reader: d.As(t, contract.RoleReader),
 	}
-	if err := (&warehouse.Sequences{DB: h.owner}).SetProperties(t.Context(), questionPaths); err != nil {
+	if err := h.owner.SetInsightProperties(t.Context(), questionPaths); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -167,7 +167,7 @@ func (h *history) step() {
 		day := h.first.Add(time.Duration(h.r.IntN(historyDays)) * 24 * time.Hour)
 		must(sequences.Forget(ctx, day, day.Add(time.Duration(1+h.r.IntN(30))*time.Hour)))
 	case n == 17 && h.r.IntN(2) == 0:
-		must(sequences.SetProperties(ctx, questionPaths[:h.r.IntN(len(questionPaths)+1)]))
+		must(h.owner.SetInsightProperties(ctx, questionPaths[:h.r.IntN(len(questionPaths)+1)]))
 	case n == 18:
 		h.loadLikeEarlierVersion()
 	default:

@@ -22,10 +22,11 @@ func main() {
 
 func open(env contract.Query, r lambdarun.Runtime) (lambda.Handler, error) {
 	cache.Quiet()
+	db := warehouse.Environment{Database: env.Database, AWS: r.AWS, Getenv: r.Getenv}.Open()
+	store := cache.New(cache.FromEnvironment(env.Cache, r.AWS, r.Getenv), time.Now)
 	h, err := query.New(env, query.Deps{
-		Warehouse: warehouse.Environment{Database: env.Database, AWS: r.AWS, Getenv: r.Getenv}.Open(),
-		Cache:     cache.New(cache.FromEnvironment(env.Cache, r.AWS, r.Getenv), time.Now),
-		Metrics:   r.Metrics, Log: r.Log,
+		Warehouse: db, Sequences: &warehouse.Sequences{DB: db}, Cache: store, Answers: store,
+		Metrics: r.Metrics, Log: r.Log,
 	})
 	if err != nil {
 		return nil, err

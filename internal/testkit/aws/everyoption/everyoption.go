@@ -50,6 +50,7 @@ func List() []Option {
 		{Name: "functions", Lines: "Functions:\n  processor: {MemorySize: 1024, Timeout: 120, ReservedConcurrency: 4}\n  ingest: {MemorySize: 256, Timeout: 20, ReservedConcurrency: 100, ProvisionedConcurrency: 2}\n  query: {ProvisionedConcurrency: 1}"},
 		{Name: "metrics", Lines: "Metrics:\n  - {Name: revenue, EventType: purchase, Sum: properties.amount, Max: properties.amount, By: [properties.country]}\n  - {Name: visits, EventType: page_view, By: [properties.page, properties.country]}"},
 		{Name: "event-types", Lines: "EventTypes: [signup, Order Completed]"},
+		{Name: "insight-properties", Lines: "InsightProperties: [properties.country, properties.plan]"},
 		{Name: ObjectLock, Lines: "ObjectLockDays: 30"},
 		{Name: "on-demand", Lines: "StreamMode: ON_DEMAND", Alone: true},
 		{Name: "permissions-boundary", Lines: "PermissionsBoundaryArn: arn:aws:iam::123456789012:policy/boundary"},

@@ -121,6 +121,7 @@ func (d *Dashboard) handler(now metric.Definition) (*query.Handler, error) {
 		return nil, err
 	}
 	d.h, err = query.New(contract.Query{Metrics: metrics}, query.Deps{
+		Sequences: &warehouse.Sequences{DB: d.db}, Answers: cache.New(d.redis, d.w.Clock.Now),
 		Cache: watchedCache{c, &d.used}, Warehouse: watchedWarehouse{db, &d.used},
 		Clock: pause.Clock{Time: func() time.Time { return d.asked }}, Metrics: nothing{}, Log: quiet(),
 	})

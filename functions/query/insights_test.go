@@ -1,0 +1,154 @@
+package query_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/streamctl/streamctl/internal/api"
+	"github.com/streamctl/streamctl/internal/warehouse"
+)
+
+func decode[T any](t *testing.T, body string) (v T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(body), &v); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return v
+}
+
+// shopEvents are the events of docs/insights.md.
+func shopEvents() (rows []warehouse.Row) {
+	at := func(user, clock, kind, properties string) {
+		var h, m int
+		if _, err := fmt.Sscanf(clock, "%d:%d", &h, &m); err != nil {
+			panic(err)
+		}
+		rows = append(rows, row(user, now.Truncate(24*time.Hour).AddDate(0, 0, -1).Add(time.Duration(h)*time.Hour+time.Duration(m)*time.Minute), kind, properties))
+	}
+	at("ann", "09:00", "page_view", `{"country":"DE"}`)
+	at("ann", "09:10", "checkout", `{}`)
+	at("ann", "09:12", "purchase", `{"amount":20}`)
+	at("bob", "10:00", "page_view", `{"country":"US"}`)
+	at("bob", "10:30", "checkout", `{}`)
+	at("bob", "12:45", "purchase", `{"amount":5}`)
+	at("cem", "11:00", "page_view", `{"country":"DE"}`)
+	return rows
+}
+
+func TestQuestions(t *testing.T) {
+	r := newRig(t)
+	r.loadRows(t, shopEvents())
+	day := now.Truncate(24*time.Hour).AddDate(0, 0, -1)
+	span := map[string]string{"from": day.Format(time.RFC3339), "to": day.AddDate(0, 0, 1).Format(time.RFC3339)}
+	ask := func(kind string, parameters ...string) api.InsightResponse {
+		t.Helper()
+		given := map[string]string{}
+		for name, value := range span {
+			given[name] = value
+		}
+		for i := 0; i < len(parameters); i += 2 {
+			given[parameters[i]] = parameters[i+1]
+		}
+		resp := get(t, r.Handler, kind, given)
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d %s", kind, resp.StatusCode, resp.Body)
+		}
+		return decode[api.InsightResponse](t, resp.Body)
+	}
+	for _, packed := range []bool{false, true} {
+		if packed {
+			if _, err := (&warehouse.Sequences{DB: r.owner}).Pack(t.Context(), now, func() bool { return true }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f := ask("funnel", "steps", "page_view, checkout, purchase", "window", "1h", "by", "country")
+		if s := f.Funnel.Steps; s[0].Users != 3 || s[1].Users != 2 || s[2].Users != 1 || *s[1].MedianSeconds != 600 || *s[2].MedianSeconds != 120 {
+			t.Errorf("funnel: %+v", f.Funnel)
+		}
+		if f.Source != api.SourceWarehouse && !packed || f.Source != api.SourceCache && packed || f.UserShare != 1 {
+			t.Errorf("origin: %+v, share %v", f.Origin, f.UserShare)
+		}
+		if g := f.Funnel.Groups; len(g) != 2 || g[0].Value != "DE" || g[0].Steps[2].Users != 1 || g[1].Steps[2].Users != 0 {
+			t.Errorf("groups: %+v", g)
+		}
+	}
+	s := ask("sessions").Sessions
+	if s.Sessions != 4 || s.Users != 3 || *s.MedianSeconds != 0 || *s.MeanSeconds != 630 || s.BounceRate != 0.5 || s.EventsPerSession != 1.75 {
+		t.Errorf("sessions: %+v", s)
+	}
+	b := ask("breakdown", "event", "purchase", "by", "eventType", "property", "amount").Breakdown
+	if g := b.Groups; len(g) != 1 || g[0].Sum != "25" || g[0].Users != 2 || g[0].Percentiles[0] != "5" || g[0].Percentiles[1] != "20" {
+		t.Errorf("breakdown: %+v", b)
+	}
+	p := ask("paths", "event", "page_view", "depth", "2").Paths
+	if len(p.Paths) != 3 || !slices.Equal(p.Paths[2].Types, []string{"checkout", "purchase"}) || p.Occurrences != 3 {
+		t.Errorf("paths: %+v", p)
+	}
+	c := ask("retention", "start", "page_view", "return", "purchase", "unit", "day", "periods", "1").Retention.Cohorts
+	if len(c) != 1 || c[0].Users != 3 || c[0].Returned[0] != 2 {
+		t.Errorf("retention: %+v", c)
+	}
+	e := decode[api.MetricResponse](t, get(t, r.Handler, "events", map[string]string{"from": span["from"], "to": span["to"], "step": "24h", "where": "amount>=20"}).Body)
+	if len(e.Points) != 1 || e.Points[0].Count != 1 || e.Points[0].EventType != "purchase" || *e.UserShare != 1 || e.Where != "amount>=20" {
+		t.Errorf("events: %+v", e)
+	}
+	u := decode[api.MetricResponse](t, get(t, r.Handler, "users", map[string]string{"from": span["from"][:10], "to": span["from"][:10], "where": "country=DE"}).Body)
+	if len(u.Days) != 1 || *u.Days[0].Users != 2 || !u.Days[0].Exact {
+		t.Errorf("users: %+v", u)
+	}
+	r.load(t, 2, time.Minute, "tap")
+	live := decode[api.InsightResponse](t, get(t, r.Handler, "live", nil).Body).Live
+	if live.Users != 2 || live.Events != 2 {
+		t.Errorf("live: %+v", live)
+	}
+}
+
+// TestQuestionsBusy holds both places for questions.
+func TestQuestionsBusy(t *testing.T) {
+	r := newRig(t)
+	tx, err := r.conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "SELECT FROM insight_slot FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	resp := get(t, r.Handler, "live", nil)
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Headers["Retry-After"] == "" || !strings.Contains(resp.Body, "other questions") {
+		t.Errorf("%d %v %s", resp.StatusCode, resp.Headers, resp.Body)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if resp := get(t, r.Handler, "live", nil); resp.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", resp.StatusCode, resp.Body)
+	}
+}
+
+func TestWrongQuestions(t *testing.T) {
+	r := newRig(t)
+	for _, tt := range []struct{ kind, name, value, want string }{
+		{"funnel", "steps", "", "steps: is missing"},
+		{"funnel", "steps", "a", "has 1 events: want 2 to 8"},
+		{"funnel", "steps", "a,b{", "want a property"},
+		{"funnel", "steps", "a,b{x>y}", "want a number"},
+		{"funnel", "steps", `a,"b`, "not closed"},
+		{"funnel", "step", "a", "step: is not known: use steps"},
+		{"sessions", "gap", "2d", "must be a duration from 1s to 24h0m0s"},
+		{"sessions", "from", "2019-01-01T00:00:00Z", "at most 366 days before to"},
+		{"sessions", "where", "a b", "want a comma"},
+		{"live", "from", "x", "is not known: use where"},
+		{"events", "where", "=", "where: want a property"},
+	} {
+		resp := get(t, r.Handler, tt.kind, map[string]string{tt.name: tt.value})
+		if p := decode[api.Problem](t, resp.Body); resp.StatusCode != http.StatusBadRequest || !strings.Contains(p.Detail, tt.want) {
+			t.Errorf("%s %s=%s: %d %s, want %s", tt.kind, tt.name, tt.value, resp.StatusCode, p.Detail, tt.want)
+		}
+	}
+}
