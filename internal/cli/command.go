@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy/code"
@@ -55,7 +56,7 @@ func verbs() []verb {
 		{newDestroyCmd, all, usual, []result{{"destroy", destroyed{}}}},
 		{newLocalCmd, local, usual, []result{{"local", localInfo{}}}},
 		{newSendCmd, stack, usual, []result{{"send", sent{}}}},
-		{newQueryCmd, stack, append(slices.Clone(usual), "csv"), []result{{"query", queryAnswer{}}}},
+		{newQueryCmd, stack, append(slices.Clone(usual), "csv"), []result{{"query", queryAnswer{}}, {"query funnel, query retention, query sessions, query breakdown, query paths, query live", api.InsightResponse{}}}},
 		{newSQLCmd, stack, []string{"text", "json", "csv"}, []result{{"sql", sqlResult{}}, {"sql --listen", sqlListening{}}}},
 		{newReplayCmd, append(slices.Clone(stack), "yes"), usual, []result{{"replay", replayed{}}}},
 		{newRebuildCmd, stack, usual, []result{{"rebuild rollups, rebuild cache, rebuild sequences", contract.Job{}}}},
@@ -152,7 +153,7 @@ func restrict(a *App, cmd *cobra.Command, flags, formats []string) {
 	}
 	check := cmd.Args
 	switch {
-	case cmd.HasSubCommands():
+	case cmd.HasSubCommands() && cmd.RunE == nil:
 		check = subcommands
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	case check == nil:

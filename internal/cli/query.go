@@ -17,19 +17,20 @@ import (
 )
 
 type queryOptions struct {
-	api                     apiOptions
-	from, to, eventType, by string
-	last, step              time.Duration
+	api                            apiOptions
+	from, to, eventType, by, where string
+	last, step                     time.Duration
 }
 
 func newQueryCmd(a *App) *cobra.Command {
 	var o queryOptions
 	cmd := &cobra.Command{
 		Use:   "query <metric>",
-		Short: "Query a metric: summary, events, users, or a declared metric",
+		Short: "Query a metric, or ask a question such as a funnel",
 		Long: `Query the stack's API, signed with your AWS credentials, or the API at --url: summary
 (the last hour), events (by time and type), users (per day), or a declared metric. Text
-shows a small chart; -o json and -o csv print every point with exact numbers.`,
+shows a small chart; -o json and -o csv print every point with exact numbers. The
+subcommands ask questions about the events of users.`,
 		Example: `  streamctl query summary
   streamctl query events --last 6h --step 10m
   streamctl query revenue --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z --step 24h -o csv`,
@@ -44,6 +45,8 @@ shows a small chart; -o json and -o csv print every point with exact numbers.`,
 	f.Var((*ui.Duration)(&o.step), "step", "length of a step in whole minutes, 1m to 24h (default: about 60 steps)")
 	f.StringVar(&o.eventType, "event-type", "", "with events: only this event type")
 	f.StringVar(&o.by, "by", "", "with events: none adds up all types")
+	f.StringVar(&o.where, "where", "", "with events and users: only events with these properties, such as country=DE, amount>10")
+	cmd.AddCommand(newFunnelCmd(a), newRetentionCmd(a), newSessionsCmd(a), newBreakdownCmd(a), newPathsCmd(a), newLiveCmd(a))
 	return cmd
 }
 
@@ -69,7 +72,7 @@ func (o queryOptions) target(metric string, now time.Time) (string, error) {
 	layout := time.RFC3339
 	switch metric {
 	case api.MetricSummary:
-		if o.from+o.to+o.eventType+o.by != "" || o.step != 0 {
+		if o.from+o.to+o.eventType+o.by+o.where != "" || o.step != 0 {
 			return "", &usageError{err: errors.New("summary covers the last hour and takes no range"), hint: "`streamctl query events --last 6h` takes one"}
 		}
 	case api.MetricUsers:
@@ -96,7 +99,7 @@ func (o queryOptions) target(metric string, now time.Time) (string, error) {
 		}
 		q.Set(name, value)
 	}
-	for name, value := range map[string]string{"eventType": o.eventType, "by": o.by} {
+	for name, value := range map[string]string{"eventType": o.eventType, "by": o.by, "where": o.where} {
 		if value != "" {
 			q.Set(name, value)
 		}

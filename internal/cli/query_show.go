@@ -108,6 +108,9 @@ func origin(q queryAnswer) string {
 		text += fmt.Sprintf(" INCOMPLETE: events of this type may be among %s that were counted as __other__ from %s to %s; add the type to EventTypes in variables.yaml.",
 			thousands(q.Folded.Events), q.Folded.From.Local().Format(zoned), q.Folded.To.Local().Format(zoned))
 	}
+	if q.UserShare != nil && *q.UserShare < 1 {
+		text += fmt.Sprintf(" PARTIAL: only %.0f %% of the users were counted in the time of a request; shorten the range, or declare the properties in InsightProperties.", 100**q.UserShare)
+	}
 	if q.Since != nil && q.From != nil && q.Since.After(*q.From) {
 		text += " Counted since " + q.Since.Local().Format(zoned) + "."
 	}
