@@ -29,6 +29,7 @@ const (
 	Redis       Check = "redis"
 	Answers     Check = "answers"
 	Queries     Check = "queries"
+	Insights    Check = "insights"
 	Archive     Check = "archive"
 	Quarantine  Check = "quarantine"
 	Invocations Check = "invocations"
@@ -74,7 +75,7 @@ func (r *Report) String() string {
 		}
 		b.WriteString(", " + c.text)
 	}
-	for _, c := range []Check{Lost, Duplicate, Rollups, BelowFloor, Redis, Answers, Queries, Archive, Quarantine, Invocations} {
+	for _, c := range []Check{Lost, Duplicate, Rollups, BelowFloor, Redis, Answers, Queries, Insights, Archive, Quarantine, Invocations} {
 		for _, text := range r.Failed[c] {
 			fmt.Fprintf(&b, "\n  %s: %s", c, text)
 		}
@@ -95,7 +96,7 @@ func (w *World) Report(ctx context.Context, seed uint64) (r *Report, err error) 
 	if err != nil {
 		return nil, err
 	}
-	for _, check := range []func(context.Context, *pgx.Conn, *Report, []warehouse.MinuteRow) error{w.checkEvents, w.checkRollups, w.checkFrozen, w.checkRedis, w.checkQuarantine} {
+	for _, check := range []func(context.Context, *pgx.Conn, *Report, []warehouse.MinuteRow) error{w.checkEvents, w.checkRollups, w.checkFrozen, w.checkRedis, w.checkInsights, w.checkQuarantine} {
 		if err := check(ctx, conn, r, rows); err != nil {
 			return nil, err
 		}

@@ -52,6 +52,7 @@ func (w *World) run(ctx context.Context, seed uint64) (*Report, error) {
 	defer stop()
 	var asking error
 	wg.Go(func() { w.keepRefreshing(background) })
+	wg.Go(func() { w.keepPacking(background) })
 	wg.Go(func() { asking = w.keepAsking(background) })
 
 	p := w.plan(seed)
