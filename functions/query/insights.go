@@ -33,8 +33,11 @@ const (
 	keepAnswer = 30 * time.Second
 )
 
+// asker answers questions about the events of users.
+type asker struct{ Deps }
+
 // question answers a question about the events of users, such as a funnel.
-func (h *Handler) question(ctx context.Context, kind string, given map[string]string, now time.Time) (result, error) {
+func (h asker) question(ctx context.Context, kind string, given map[string]string, now time.Time) (result, error) {
 	q, err := insight.Read(kind, given, now)
 	if err != nil {
 		return result{}, err //nolint:wrapcheck // names the parameter
@@ -68,7 +71,7 @@ func insightResult(q insight.Question, a api.InsightResponse, now time.Time) res
 }
 
 // ask reads the events of users and evaluates a question.
-func (h *Handler) ask(ctx context.Context, q insight.Question, now time.Time) (a insight.Answer, info warehouse.SequenceInfo, err error) {
+func (h asker) ask(ctx context.Context, q insight.Question, now time.Time) (a insight.Answer, info warehouse.SequenceInfo, err error) {
 	run := insight.NewRun(q, nil)
 	need := run.Need()
 	budget := questionTime
@@ -87,7 +90,7 @@ func (h *Handler) ask(ctx context.Context, q insight.Question, now time.Time) (a
 }
 
 // keptAnswer returns an answer from the cache, if it has one.
-func (h *Handler) keptAnswer(ctx context.Context, key string, now time.Time) (a api.InsightResponse, ok bool) {
+func (h asker) keptAnswer(ctx context.Context, key string, now time.Time) (a api.InsightResponse, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, cacheTime)
 	defer cancel()
 	text, ok, err := h.Answers.Answer(ctx, key)
@@ -105,7 +108,7 @@ func (h *Handler) keptAnswer(ctx context.Context, key string, now time.Time) (a 
 	return a, true
 }
 
-func (h *Handler) keep(ctx context.Context, key string, a api.InsightResponse) {
+func (h asker) keep(ctx context.Context, key string, a api.InsightResponse) {
 	text, err := json.Marshal(a)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cacheTime)
@@ -117,8 +120,8 @@ func (h *Handler) keep(ctx context.Context, key string, a api.InsightResponse) {
 	}
 }
 
-// filteredEvents serves /metrics/events for events with given properties.
-func (h *Handler) filteredEvents(ctx context.Context, r seriesRequest, now time.Time) (result, error) {
+// events serves /metrics/events for events with given properties.
+func (h asker) events(ctx context.Context, r seriesRequest, now time.Time) (result, error) {
 	if r.to.Sub(r.from) > maxSteps*r.step {
 		return result{}, &parameterError{"step", fmt.Sprintf("gives more than %d steps, the maximum with where", maxSteps)}
 	}
@@ -144,8 +147,8 @@ func (h *Handler) filteredEvents(ctx context.Context, r seriesRequest, now time.
 	return result{a, shortIfPartial(r.to, *a.UserShare, now), a.Stale}, nil
 }
 
-// filteredUsers serves /metrics/users for users with events that have given properties.
-func (h *Handler) filteredUsers(ctx context.Context, r daysRequest, now time.Time) (result, error) {
+// users serves /metrics/users for users with events that have given properties.
+func (h asker) users(ctx context.Context, r daysRequest, now time.Time) (result, error) {
 	ended := r.last.AddDate(0, 0, 1)
 	q, err := insight.Filtered(api.MetricUsers, r.where, "", r.first, ended, 0)
 	if err != nil {

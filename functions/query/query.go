@@ -159,7 +159,7 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 			return result{}, err
 		}
 		if r.where != "" {
-			return h.filteredUsers(ctx, r, now)
+			return asker{h.Deps}.users(ctx, r, now)
 		}
 		return h.users(ctx, r, now)
 	case eventsSeries.name:
@@ -171,12 +171,12 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 			return result{}, err
 		}
 		if r.where != "" {
-			return h.filteredEvents(ctx, r, now)
+			return asker{h.Deps}.events(ctx, r, now)
 		}
 		return h.events(ctx, r, now)
 	default:
 		if insight.IsQuestion(name) {
-			return h.question(ctx, name, given, now)
+			return asker{h.Deps}.question(ctx, name, given, now)
 		}
 		s, err := h.find(ctx, name, now)
 		if err != nil {
@@ -199,7 +199,7 @@ func (h *Handler) count(ctx context.Context, hits, misses int) {
 }
 
 // cacheFailed logs and counts a cache failure that doesn't prevent a response.
-func (h *Handler) cacheFailed(ctx context.Context, err error) {
-	h.Log.ErrorContext(ctx, "cache not usable", "err", err)
-	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: 1})
+func (d Deps) cacheFailed(ctx context.Context, err error) {
+	d.Log.ErrorContext(ctx, "cache not usable", "err", err)
+	d.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: 1})
 }

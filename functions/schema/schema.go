@@ -36,7 +36,7 @@ type Roles interface {
 	SetRoles(context.Context, warehouse.Limits) error
 }
 
-// Declarations stores what variables.yaml declares.
+// Declarations stores the declarations of variables.yaml.
 type Declarations interface {
 	SetMetrics(context.Context, []metric.Definition) error
 	ReserveEventTypes(context.Context, []string) error
@@ -44,7 +44,7 @@ type Declarations interface {
 	SetInsightProperties(ctx context.Context, paths []string) error
 }
 
-// declared is what variables.yaml declares.
+// declared holds the declarations of variables.yaml.
 type declared struct {
 	metrics    []metric.Definition
 	types      []string

@@ -182,8 +182,9 @@ func (*stub) EnsureSQLRole(context.Context) (bool, error)           { return tru
 func (*stub) SetRoles(context.Context, warehouse.Limits) error      { return nil }
 func (*stub) SetMetrics(context.Context, []metric.Definition) error { return nil }
 
-func (*stub) ReserveEventTypes(context.Context, []string) error { return nil }
-func (*stub) Close(context.Context) error                       { return nil }
+func (*stub) ReserveEventTypes(context.Context, []string) error    { return nil }
+func (*stub) SetInsightProperties(context.Context, []string) error { return nil }
+func (*stub) Close(context.Context) error                          { return nil }
 func (*stub) EnsurePartitions(context.Context, time.Time, time.Time, func(context.Context, time.Duration) error) (int, error) {
 	return 0, nil
 }

@@ -38,16 +38,16 @@ func (v Variables) metrics(r *rules) {
 const MaxInsightProperties = 16
 
 // insightProperties checks the properties in the compact form of events.
-func (v Variables) insightProperties(r *rules) {
+func insightProperties(r *rules, paths []string) {
 	r.limits("InsightProperties", limit{items: MaxInsightProperties})
-	if len(v.InsightProperties) > MaxInsightProperties {
-		r.add("InsightProperties", "%d properties: want at most %d", len(v.InsightProperties), MaxInsightProperties)
+	if len(paths) > MaxInsightProperties {
+		r.add("InsightProperties", "%d properties: want at most %d", len(paths), MaxInsightProperties)
 	}
-	for i, path := range v.InsightProperties {
+	for i, path := range paths {
 		if _, err := metric.Names(path); err != nil {
 			r.add("InsightProperties", "%q: %v", path, err)
 		}
-		if slices.ContainsFunc(v.InsightProperties[:i], func(o string) bool { return metric.Canonical(o) == metric.Canonical(path) }) {
+		if slices.ContainsFunc(paths[:i], func(o string) bool { return metric.Canonical(o) == metric.Canonical(path) }) {
 			r.add("InsightProperties", "%q: given twice", path)
 		}
 	}

@@ -133,7 +133,7 @@ func (v Variables) check(r *rules) {
 	v.edge(r)
 	v.metrics(r)
 	v.eventTypes(r)
-	v.insightProperties(r)
+	insightProperties(r, v.InsightProperties)
 	v.options(r)
 }
 

@@ -19,7 +19,7 @@ const (
 	// so many users.
 	staleHour, staleDay = 10 * time.Minute, 6 * time.Hour
 	staleUsers          = 200
-	// packDay is the number of events up to which a day is packed at once. The hours of a
+	// packDay is the number of events up to which a day is packed in one step. The hours of a
 	// larger day are packed first.
 	packDay = 4 * packRows
 )
