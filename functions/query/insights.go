@@ -10,13 +10,12 @@ import (
 
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/insight"
-	"github.com/streamctl/streamctl/internal/sequence"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
 
 // Sequences reads the events of users; *warehouse.Sequences satisfies it.
 type Sequences interface {
-	Read(ctx context.Context, r warehouse.SequenceRequest, each func(slice int, parts []sequence.Part) error) (warehouse.SequenceInfo, error)
+	Read(ctx context.Context, r warehouse.SequenceRequest, to warehouse.SequenceConsumer) (warehouse.SequenceInfo, error)
 }
 
 // Answers keeps the answers to questions; *cache.Cache satisfies it.
@@ -72,13 +71,13 @@ func insightResult(q insight.Question, a api.InsightResponse, now time.Time) res
 
 // ask reads the events of users and evaluates a question.
 func (h asker) ask(ctx context.Context, q insight.Question, now time.Time) (a insight.Answer, info warehouse.SequenceInfo, err error) {
-	run := insight.NewRun(q, nil)
+	run := insight.NewRun(q)
 	need := run.Need()
 	budget := questionTime
 	if deadline, ok := ctx.Deadline(); ok {
 		budget = min(budget, time.Until(deadline)-reserve)
 	}
-	info, err = h.Sequences.Read(ctx, warehouse.SequenceRequest{From: need.From, To: need.To, Types: need.Types, Paths: need.Paths, Budget: budget}, run.AddSlice)
+	info, err = h.Sequences.Read(ctx, warehouse.SequenceRequest{From: need.From, To: need.To, Types: need.Types, Paths: need.Paths, Budget: budget}, run)
 	if err == nil {
 		a, err = run.Finish()
 	}

@@ -23,7 +23,7 @@ func TestAnswersEqualARecount(t *testing.T) {
 		from := time.Date(2026, 3, 27, 0, 0, 0, 0, time.UTC) // the clock changes in Berlin
 		to := from.Add(5 * 24 * time.Hour)
 		var events []recount.Event
-		links := insight.Links{}
+		links := map[uint64]uint64{}
 		for n := range r.IntN(200) {
 			events = append(events, recount.Event{
 				User: fmt.Sprintf("user%d", r.IntN(10)), Type: recount.Types[r.IntN(len(recount.Types))], Order: fmt.Sprintf("%032d", n),
@@ -49,7 +49,7 @@ func TestAnswersEqualARecount(t *testing.T) {
 }
 
 // linked returns the events of users after links were followed.
-func linked(events []recount.Event, links insight.Links) []recount.Event {
+func linked(events []recount.Event, links map[uint64]uint64) []recount.Event {
 	var out []recount.Event
 	for _, e := range events {
 		if _, ok := links[sequence.Hash(e.User)]; ok {
@@ -61,9 +61,10 @@ func linked(events []recount.Event, links insight.Links) []recount.Event {
 	return out
 }
 
-func answer(t *testing.T, r *rand.Rand, q insight.Question, events []recount.Event, links insight.Links, now time.Time) insight.Answer {
+func answer(t *testing.T, r *rand.Rand, q insight.Question, events []recount.Event, links map[uint64]uint64, now time.Time) insight.Answer {
 	t.Helper()
-	run := insight.NewRun(q, links)
+	run := insight.NewRun(q)
+	run.Link(links)
 	need := run.Need()
 	hours := time.Duration(1 + r.IntN(40))
 	builders := map[time.Time]*sequence.Builder{}

@@ -73,15 +73,11 @@ func (t *texts) code(text string) int32 {
 	return c
 }
 
-// Links maps the hash of a user id to that of the user whose id it is. Users without
-// another id are missing.
-type Links map[uint64]uint64
-
 // Run evaluates one question.
 type Run struct {
 	q        Question
 	need     Need
-	links    Links
+	links    map[uint64]uint64
 	types    *texts
 	columns  []*texts
 	where    []test
@@ -102,8 +98,8 @@ type member struct {
 }
 
 // NewRun returns the evaluation of a question.
-func NewRun(q Question, links Links) *Run {
-	r := &Run{q: q, need: q.Need(), links: links, types: newTexts(), linked: map[uint64][]member{}}
+func NewRun(q Question) *Run {
+	r := &Run{q: q, need: q.Need(), types: newTexts(), linked: map[uint64][]member{}}
 	r.from, r.to = r.need.From.UnixMicro(), r.need.To.UnixMicro()
 	for range r.need.Paths {
 		r.columns = append(r.columns, newTexts())
@@ -119,6 +115,11 @@ func NewRun(q Question, links Links) *Run {
 	r.counts = r.evaluator()
 	return r
 }
+
+// Link sets which ids are of one person, before the first slice: it maps the hash of
+// each id to that of the person's user id, which maps to itself. Persons with one id are
+// missing.
+func (r *Run) Link(links map[uint64]uint64) { r.links = links }
 
 // Need returns the data that the question needs.
 func (r *Run) Need() Need { return r.need }

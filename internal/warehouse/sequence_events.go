@@ -100,11 +100,12 @@ func addRows(rows pgx.Rows, b *sequence.Builder, n int) error {
 	return nil
 }
 
-// countEvents returns the number of events in a range as the rollups know it. Rollups
-// count the events of whole minutes.
-func countEvents(ctx context.Context, tx pgx.Tx, from, to time.Time) (n int64, err error) {
-	err = tx.QueryRow(ctx, `SELECT coalesce(sum(n), 0)::bigint FROM public.metric_minute WHERE metric = $1 AND bucket >= $2 AND bucket < $3`,
-		MetricEvents, from.Truncate(time.Minute), to).Scan(&n)
+// countEvents returns the number of events in a range as the rollups know it, at least
+// of the given types; nil means all types. Rollups count the events of whole minutes.
+func countEvents(ctx context.Context, tx pgx.Tx, from, to time.Time, types []string) (n int64, err error) {
+	err = tx.QueryRow(ctx, `SELECT coalesce(sum(n), 0)::bigint FROM public.metric_minute
+		WHERE metric = $1 AND bucket >= $2 AND bucket < $3 AND ($4::text[] IS NULL OR dimension = ANY($4) OR dimension = $5)`,
+		MetricEvents, from.Truncate(time.Minute), to, types, OtherDimension).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("estimate events: %w", err)
 	}

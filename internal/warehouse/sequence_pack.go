@@ -150,7 +150,7 @@ func declaredPaths(ctx context.Context, q querier) ([]string, error) {
 // fromEvents packs the span from the table events, in several passes if it has too many
 // events for the memory.
 func (p *packing) fromEvents(ctx context.Context) error {
-	n, err := countEvents(ctx, p.tx, p.from, p.to)
+	n, err := countEvents(ctx, p.tx, p.from, p.to, nil)
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (s *Sequences) hours(ctx context.Context, t packTask) (ok bool, err error) 
 func (s *Sequences) count(ctx context.Context, from, to time.Time) (n int64, err error) {
 	err = s.DB.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return transact(ctx, conn, func(tx pgx.Tx) error {
-			n, err = countEvents(ctx, tx, from, to)
+			n, err = countEvents(ctx, tx, from, to, nil)
 			return err
 		})
 	})

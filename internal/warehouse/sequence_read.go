@@ -43,15 +43,28 @@ var (
 	ErrQuestionTooLarge = errors.New("there are too many events to read in the time of a request")
 )
 
+// maxLinks is the number of anonymous ids up to which those of a user count, as in the
+// view people_events.
+const maxLinks = 100
+
 // readRows is the number of events of the table events that a question holds in memory.
 const readRows = 1_000_000
 
-// Read passes the events of users to each, slice by slice, in the order of time, as of
+// SequenceConsumer receives the events of users.
+type SequenceConsumer interface {
+	// Link receives the ids of persons with several ids, before the first slice: it maps
+	// the hash of each to that of the person's user id.
+	Link(links map[uint64]uint64)
+	// AddSlice receives the events of one slice.
+	AddSlice(slice int, parts []sequence.Part) error
+}
+
+// Read passes the events of users to a consumer, slice by slice, in the order of time, as of
 // one snapshot: from blocks where they can be used, otherwise from the table events.
 // Parts may contain events outside of the request. It ends early when the budget is
 // used up. Run it as streamctl_reader.
-func (s *Sequences) Read(ctx context.Context, r SequenceRequest, each func(slice int, parts []sequence.Part) error) (info SequenceInfo, err error) {
-	q := &sequenceReader{SequenceRequest: r, each: each, until: time.Now().Add(r.Budget)}
+func (s *Sequences) Read(ctx context.Context, r SequenceRequest, to SequenceConsumer) (info SequenceInfo, err error) {
+	q := &sequenceReader{SequenceRequest: r, to: to, until: time.Now().Add(r.Budget)}
 	err = s.DB.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadWrite}, func(tx pgx.Tx) error {
 			q.tx = tx
@@ -73,7 +86,7 @@ func (s *Sequences) Read(ctx context.Context, r SequenceRequest, each func(slice
 
 type sequenceReader struct {
 	SequenceRequest
-	each    func(int, []sequence.Part) error
+	to      SequenceConsumer
 	until   time.Time
 	tx      pgx.Tx
 	info    SequenceInfo
@@ -113,6 +126,9 @@ func (q *sequenceReader) run(ctx context.Context) error {
 			q.From = q.info.Floor
 		}
 	}
+	if err := q.link(ctx); err != nil {
+		return err
+	}
 	if err := q.divide(ctx); err != nil {
 		return err
 	}
@@ -138,6 +154,27 @@ func (q *sequenceReader) limit(ctx context.Context) error {
 }
 
 func (q *sequenceReader) left() time.Duration { return time.Until(q.until) }
+
+// link reads the links between ids that count.
+func (q *sequenceReader) link(ctx context.Context) error {
+	rows, err := q.tx.Query(ctx, `SELECT i.anonymous_id, i.user_id FROM public.identity i
+		JOIN public.identity_user u ON u.user_id = i.user_id AND u.links <= $1`, maxLinks)
+	if err != nil {
+		return fmt.Errorf("read links of users: %w", err)
+	}
+	links := map[uint64]uint64{}
+	var id, user string
+	_, err = pgx.ForEachRow(rows, []any{&id, &user}, func() error {
+		h := sequence.Hash(user)
+		links[sequence.Hash(id)], links[h] = h, h
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read links of users: %w", err)
+	}
+	q.to.Link(links)
+	return nil
+}
 
 // divide divides the request into blocks and ranges.
 func (q *sequenceReader) divide(ctx context.Context) error {
@@ -186,8 +223,8 @@ func earlier(a, b time.Time) time.Time {
 
 // addRange adds a range to read from the table events; rows -1 is unknown.
 func (q *sequenceReader) addRange(ctx context.Context, from, to time.Time, rows int64) (err error) {
-	if rows <= 0 {
-		if rows, err = countEvents(ctx, q.tx, from, to); err != nil {
+	if rows <= 0 || q.Types != nil {
+		if rows, err = countEvents(ctx, q.tx, from, to, q.Types); err != nil {
 			return err
 		}
 	}
@@ -275,7 +312,7 @@ func (q *sequenceReader) slice(ctx context.Context, slice int, built []map[int]*
 	for i, b := range blocks {
 		parts[i] = b.Part
 	}
-	return q.each(slice, parts)
+	return q.to.AddSlice(slice, parts)
 }
 
 // readBlocks reads the usable blocks of a slice.

@@ -20,6 +20,7 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/insight"
+	"github.com/streamctl/streamctl/internal/sequence"
 	"github.com/streamctl/streamctl/internal/testkit/recount"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
@@ -27,19 +28,21 @@ import (
 
 // history is a random history of a warehouse, with the events that it must have.
 type history struct {
-	t       *testing.T
-	r       *rand.Rand
-	d       *postgres.Database
-	loader  *warehouse.DB
-	second  *warehouse.DB
-	owner   *warehouse.DB
-	reader  *warehouse.DB
-	first   time.Time
-	now     time.Time
-	floor   time.Time
-	stored  map[string]recount.Event
-	sent    []event.Event
-	chunks  int
+	t      *testing.T
+	r      *rand.Rand
+	d      *postgres.Database
+	loader *warehouse.DB
+	second *warehouse.DB
+	owner  *warehouse.DB
+	reader *warehouse.DB
+	first  time.Time
+	now    time.Time
+	floor  time.Time
+	stored map[string]recount.Event
+	sent   []event.Event
+	chunks int
+	// links maps ids to the user whose id they are.
+	links   map[string]string
 	comment string
 }
 
@@ -52,7 +55,7 @@ func newHistory(t *testing.T, d *postgres.Database, seed uint64) *history {
 	t.Helper()
 	first := noon.Truncate(24 * time.Hour)
 	h := &history{
-		t: t, r: rand.New(rand.NewPCG(seed, 5)), d: d, first: first, now: first.Add(30 * time.Hour), stored: map[string]recount.Event{},
+		t: t, r: rand.New(rand.NewPCG(seed, 5)), d: d, first: first, now: first.Add(30 * time.Hour), stored: map[string]recount.Event{}, links: map[string]string{},
 		loader: d.As(t, contract.RoleLoader), second: d.As(t, contract.RoleLoader), owner: d.As(t, contract.RoleOwner), reader: d.As(t, contract.RoleReader),
 	}
 	if err := h.owner.SetInsightProperties(t.Context(), questionPaths); err != nil {
@@ -159,20 +162,49 @@ func (h *history) step() {
 		must(errors.Join(err, <-done, <-done))
 	case n < 13:
 		h.now = h.now.Add(time.Duration(h.r.IntN(20)) * time.Hour)
-	case n < 16:
+	case n < 15:
 		left := h.r.IntN(30)
 		_, err := sequences.Pack(ctx, h.now, func() bool { left--; return left > 0 })
 		must(err)
-	case n == 16:
+	case n == 15:
 		day := h.first.Add(time.Duration(h.r.IntN(historyDays)) * 24 * time.Hour)
 		must(sequences.Forget(ctx, day, day.Add(time.Duration(1+h.r.IntN(30))*time.Hour)))
 	case n == 17 && h.r.IntN(2) == 0:
 		must(h.owner.SetInsightProperties(ctx, questionPaths[:h.r.IntN(len(questionPaths)+1)]))
+	case n == 16:
+		h.link()
 	case n == 18:
 		h.loadLikeEarlierVersion()
 	default:
 		h.drop()
 	}
+}
+
+// link links two ids that are not linked yet.
+func (h *history) link() {
+	h.t.Helper()
+	id, user := fmt.Sprintf("user%d", 2*h.r.IntN(3)), fmt.Sprintf("user%d", 1+2*h.r.IntN(2))
+	if h.links[id] != "" {
+		return
+	}
+	h.links[id] = user
+	_, err := h.d.Conn(h.t).Exec(h.t.Context(), `WITH i AS (INSERT INTO identity VALUES ($1, $2, now(), gen_random_uuid()) RETURNING user_id)
+		INSERT INTO identity_user (user_id, links) SELECT user_id, 1 FROM i ON CONFLICT (user_id) DO UPDATE SET links = identity_user.links + 1`, id, user)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// byPerson returns the stored events by person.
+func (h *history) byPerson() (all []recount.Event) {
+	for _, e := range h.stored {
+		e.Order = fmt.Sprintf("%016x", sequence.Hash(e.User)) + e.Order
+		if user := h.links[e.User]; user != "" {
+			e.User = user
+		}
+		all = append(all, e)
+	}
+	return all
 }
 
 // loadLikeEarlierVersion loads as a version without sequences does.
@@ -217,11 +249,11 @@ func (h *history) drop() {
 
 // ask answers a question from the warehouse.
 func ask(ctx context.Context, db *warehouse.DB, q insight.Question, now time.Time) (insight.Answer, error) {
-	run := insight.NewRun(q, nil)
+	run := insight.NewRun(q)
 	need := run.Need()
 	info, err := (&warehouse.Sequences{DB: db}).Read(ctx, warehouse.SequenceRequest{
 		From: need.From, To: need.To, Types: need.Types, Paths: need.Paths, Budget: time.Minute,
-	}, run.AddSlice)
+	}, run)
 	if err != nil {
 		return insight.Answer{}, err
 	}
@@ -242,7 +274,7 @@ func (h *history) checkCounts() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.compare(q, slices.Collect(maps.Values(h.stored)))
+	h.compare(q, h.byPerson())
 }
 
 func (h *history) compare(q insight.Question, events []recount.Event) {
@@ -259,7 +291,7 @@ func (h *history) compare(q insight.Question, events []recount.Event) {
 // check asks random questions.
 func (h *history) check(questions int) {
 	h.t.Helper()
-	events := slices.Collect(maps.Values(h.stored))
+	events := h.byPerson()
 	for range questions {
 		q, err := recount.RandomQuestion(h.r, h.first, h.now, h.now)
 		if err != nil {

@@ -76,9 +76,9 @@ func (w *World) checkInsights(ctx context.Context, conn *pgx.Conn, r *Report, _ 
 	defer func() { err = errors.Join(err, reader.Close(context.WithoutCancel(ctx))) }()
 	now := w.Clock.Now()
 	for _, q := range questions {
-		run := insight.NewRun(q, nil)
+		run := insight.NewRun(q)
 		n := run.Need()
-		info, err := (&warehouse.Sequences{DB: reader}).Read(ctx, warehouse.SequenceRequest{From: n.From, To: n.To, Types: n.Types, Paths: n.Paths, Budget: time.Minute}, run.AddSlice)
+		info, err := (&warehouse.Sequences{DB: reader}).Read(ctx, warehouse.SequenceRequest{From: n.From, To: n.To, Types: n.Types, Paths: n.Paths, Budget: time.Minute}, run)
 		if err == nil && info.Slices != sequence.Slices {
 			err = fmt.Errorf("%d slices", info.Slices)
 		}

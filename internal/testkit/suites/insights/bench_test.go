@@ -125,9 +125,9 @@ func fill(t *testing.T, conn *pgx.Conn, s *Spread) {
 // ask answers a question, and returns the time that it took.
 func ask(ctx context.Context, db *warehouse.DB, q insight.Question) (insight.Answer, time.Duration, error) {
 	begun := time.Now()
-	run := insight.NewRun(q, nil)
+	run := insight.NewRun(q)
 	n := run.Need()
-	info, err := (&warehouse.Sequences{DB: db}).Read(ctx, warehouse.SequenceRequest{From: n.From, To: n.To, Types: n.Types, Paths: n.Paths, Budget: time.Minute}, run.AddSlice)
+	info, err := (&warehouse.Sequences{DB: db}).Read(ctx, warehouse.SequenceRequest{From: n.From, To: n.To, Types: n.Types, Paths: n.Paths, Budget: time.Minute}, run)
 	if err != nil {
 		return insight.Answer{}, 0, err
 	}
