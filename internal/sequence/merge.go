@@ -12,27 +12,11 @@ type Part struct {
 	Drop map[uint64]bool
 }
 
-// EachUser calls each for every user of the parts, in the order of the hashes. entries
+// EachUser calls each for every user of the parts, which are of one slice, in the order
+// of the hashes. entries
 // are the parts with events of the user, in the order of parts.
 func EachUser(parts []Part, each func(hash uint64, entries []Entry) error) error {
-	n := 0
-	for _, p := range parts {
-		n += len(p.Hashes)
-	}
-	all := make([]found, 0, n)
-	for i, p := range parts {
-		for j, h := range p.Hashes {
-			if !p.Drop[h] {
-				all = append(all, found{h, int32(i), int32(j)})
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b found) int {
-		if c := cmp.Compare(a.hash, b.hash); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.part, b.part)
-	})
+	all := collect(parts)
 	var entries []Entry
 	for start := 0; start < len(all); {
 		entries = entries[:0]
@@ -47,6 +31,55 @@ func EachUser(parts []Part, each func(hash uint64, entries []Entry) error) error
 		start = end
 	}
 	return nil
+}
+
+// Hashes are spread evenly: users are sorted into buckets by the bits below those of the
+// slice, and then within each bucket, which is three times as fast as sorting them.
+const (
+	bucketBits  = 12
+	bucketShift = 64 - sliceBits - bucketBits
+	bucketMask  = 1<<bucketBits - 1
+)
+
+func bucket(hash uint64) int { return int(hash>>bucketShift) & bucketMask }
+
+// collect returns the users of all parts, in the order of (hash, part).
+func collect(parts []Part) []found {
+	ends := make([]int, 1<<bucketBits)
+	n := 0
+	for _, p := range parts {
+		for _, h := range p.Hashes {
+			if !p.Drop[h] {
+				ends[bucket(h)]++
+				n++
+			}
+		}
+	}
+	for i := 1; i < len(ends); i++ {
+		ends[i] += ends[i-1]
+	}
+	all := make([]found, n)
+	next := append([]int{0}, ends[:len(ends)-1]...)
+	for i, p := range parts {
+		for j, h := range p.Hashes {
+			if !p.Drop[h] {
+				b := bucket(h)
+				all[next[b]] = found{h, int32(i), int32(j)}
+				next[b]++
+			}
+		}
+	}
+	start := 0
+	for _, end := range ends {
+		slices.SortFunc(all[start:end], func(a, b found) int {
+			if c := cmp.Compare(a.hash, b.hash); c != 0 {
+				return c
+			}
+			return cmp.Compare(a.part, b.part)
+		})
+		start = end
+	}
+	return all
 }
 
 type found struct {
