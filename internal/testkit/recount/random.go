@@ -41,10 +41,10 @@ func randomFilter(r *rand.Rand) string {
 
 func randomSelection(r *rand.Rand) string {
 	s := pick(r, "view", "click", `"Order Completed"`, "Order Completed", "cart", "*", "never")
-	for n := 0; r.IntN(3) == 0; n++ {
-		if n == 0 {
-			return s + "{" + randomFilter(r) + "}"
-		}
+	switch r.IntN(5) {
+	case 0:
+		return s + "{" + randomFilter(r) + "}"
+	case 1:
 		return s + "{" + randomFilter(r) + ", " + randomFilter(r) + "}"
 	}
 	return s
