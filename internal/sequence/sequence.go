@@ -104,9 +104,6 @@ func NewBuilder(paths []string) *Builder {
 	return b
 }
 
-// Len returns the number of events.
-func (b *Builder) Len() int { return len(b.rows) }
-
 // Add adds an event. values has the value of each path.
 func (b *Builder) Add(hash uint64, at int64, id [16]byte, kind string, values []string) {
 	b.rows = append(b.rows, row{hash, at, id, b.types.code(kind), len(b.rows)})
