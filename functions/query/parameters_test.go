@@ -27,7 +27,7 @@ func TestWrongRequests(t *testing.T) {
 		aTime  = "must be a time in RFC 3339, in the years 1970 to 9998, such as 2026-01-31T12:00:00Z"
 		aDay   = "must be a day, in the years 1970 to 9998, such as 2026-01-31"
 		aStep  = "step: must be whole minutes, 1m to 24h, such as 5m"
-		ranges = "is not known: use from, to, step, eventType, by, cursor"
+		ranges = "is not known: use from, to, step, eventType, by, where, cursor"
 	)
 	type p = map[string]string
 	for name, c := range map[string]struct {
@@ -36,10 +36,10 @@ func TestWrongRequests(t *testing.T) {
 		status     int
 		detail     string
 	}{
-		"unknown metric":             {"profit", nil, 404, `metric "profit" does not exist: use summary, events, users, purchases or revenue`},
-		"no metric":                  {"", nil, 404, `metric "" does not exist: use summary, events, users, purchases or revenue`},
-		"an invalid name":            {"Revenue", nil, 404, `metric "Revenue" does not exist: use summary, events, users, purchases or revenue`},
-		"a series' key":              {definitions[1].Key(), nil, 404, `metric "` + definitions[1].Key() + `" does not exist: use summary, events, users, purchases or revenue`},
+		"unknown metric":             {"profit", nil, 404, `metric "profit" does not exist: use summary, events, users, funnel, retention, sessions, breakdown, paths, live, purchases or revenue`},
+		"no metric":                  {"", nil, 404, `metric "" does not exist: use summary, events, users, funnel, retention, sessions, breakdown, paths, live, purchases or revenue`},
+		"an invalid name":            {"Revenue", nil, 404, `metric "Revenue" does not exist: use summary, events, users, funnel, retention, sessions, breakdown, paths, live, purchases or revenue`},
+		"a series' key":              {definitions[1].Key(), nil, 404, `metric "` + definitions[1].Key() + `" does not exist: use summary, events, users, funnel, retention, sessions, breakdown, paths, live, purchases or revenue`},
 		"summary with a parameter":   {"summary", p{"from": "x"}, 400, "from: is not known: this metric takes no parameters"},
 		"misspelled parameter":       {"events", p{"form": "x"}, 400, "form: " + ranges},
 		"events of a user":           {"events", p{"userId": "x"}, 400, "userId: " + ranges},
@@ -68,8 +68,8 @@ func TestWrongRequests(t *testing.T) {
 		"users of no day":            {"users", p{"to": "today"}, 400, "to: " + aDay + `, not "today"`},
 		"users of an impossible day": {"users", p{"to": "2026-02-30"}, 400, "to: " + aDay + `, not "2026-02-30"`},
 		"users from after to":        {"users", p{"from": "2026-01-02", "to": "2026-01-01"}, 400, `from: must not be after to, 2026-01-01, not "2026-01-02"`},
-		"users with step":            {"users", p{"step": "1h"}, 400, "step: is not known: use from, to"},
-		"users with a cursor":        {"users", p{"cursor": "x"}, 400, "cursor: is not known: use from, to"},
+		"users with step":            {"users", p{"step": "1h"}, 400, "step: is not known: use from, to, where"},
+		"users with a cursor":        {"users", p{"cursor": "x"}, 400, "cursor: is not known: use from, to, where"},
 	} {
 		h, w, _ := fakes(t)
 		resp := get(t, h, c.metric, c.parameters)
