@@ -28,7 +28,7 @@ func (h *Handler) upkeep(ctx context.Context) error {
 	h.Log.InfoContext(ctx, "days made", "made", made)
 	released, placesErr := h.Warehouse.Values.ReleaseValues(ctx, today.AddDate(0, 0, -warehouse.ReleaseAfterDays))
 	h.Log.InfoContext(ctx, "unused dimension values released", "values", released)
-	return errors.Join(err, placesErr, h.reconcile(ctx), h.retain(ctx), h.Warehouse.Sequences.DropBefore(ctx), h.report(ctx), h.Warehouse.Retention.ForgetBatches(ctx), h.Warehouse.Retention.DeleteOldJobs(ctx))
+	return errors.Join(err, placesErr, h.reconcile(ctx), h.retain(ctx), h.Warehouse.Sequences.DropBefore(ctx), h.report(ctx), h.Warehouse.Retention.ForgetBatches(ctx), h.Warehouse.Retention.DeleteOldJobs(ctx), h.Warehouse.Alerts.DeleteOldChanges(ctx))
 }
 
 // report emits how far ahead partitions exist, the number of cases that Unreconciled

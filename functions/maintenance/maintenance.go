@@ -29,11 +29,13 @@ type Warehouse struct {
 	Jobs       Jobs
 	Sequences  Sequences
 	Source     cache.Warehouse
+	Alerts     Alerts
+	Numbers    Numbers
 }
 
 // On returns the warehouse for a login as contract.RoleOwner.
 func On(db *warehouse.DB) Warehouse {
-	return Warehouse{Days: db, Values: db, Hours: db, Ledger: db, Retention: db, Rollups: db, Quarantine: db, Jobs: db, Sequences: &warehouse.Sequences{DB: db}, Source: db}
+	return Warehouse{Days: db, Values: db, Hours: db, Ledger: db, Retention: db, Rollups: db, Quarantine: db, Jobs: db, Sequences: &warehouse.Sequences{DB: db}, Source: db, Alerts: db, Numbers: db}
 }
 
 // Deps are the dependencies of a Handler.
@@ -51,6 +53,8 @@ type Deps struct {
 	Clock   pause.Clock
 	Metrics emf.Emitter
 	Log     *slog.Logger
+	// Notify receives the changes of alerts, and the alerts; nil drops them.
+	Notify func(context.Context, []warehouse.Alert, []warehouse.AlertChange)
 }
 
 // Handler handles the invocations of schedules and operators.

@@ -23,7 +23,8 @@ type Cache interface {
 // refreshTime is the timeout of a refresh: the next one starts a minute later.
 const refreshTime = 55 * time.Second
 
-// refresh updates the cache. It first creates the partitions that a load
+// refresh updates the cache, and evaluates the alerts. It first creates the partitions
+// that a load
 // requested, because a shard waits for them.
 func (h *Handler) refresh(parent context.Context) error {
 	ctx, cancel := context.WithTimeout(parent, refreshTime)
@@ -39,5 +40,5 @@ func (h *Handler) refresh(parent context.Context) error {
 	}
 	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made, "values", given)
 	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: failed})
-	return errors.Join(daysErr, placesErr, err, h.report(ctx), h.pack(parent))
+	return errors.Join(daysErr, placesErr, err, h.alerts(ctx), h.report(ctx), h.pack(parent))
 }

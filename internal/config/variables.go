@@ -3,6 +3,7 @@ package config
 
 import (
 	"github.com/streamctl/streamctl/internal/contract"
+	"github.com/streamctl/streamctl/internal/alert"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
@@ -123,6 +124,8 @@ type Variables struct {
 
 	// Metrics are the declared metrics, in addition to events by type.
 	Metrics []metric.Definition `yaml:"Metrics"`
+	// Alerts are evaluated every minute. Each has an alarm in CloudWatch.
+	Alerts []alert.Definition `yaml:"Alerts"`
 	// EventTypes are event types with a reserved place in the metric events, in
 	// addition to the first hundred.
 	EventTypes []string `yaml:"EventTypes"`

@@ -25,6 +25,7 @@ const (
 	envCorsOrigins     = "CORS_ORIGINS"
 	envStreamFormats   = "STREAM_FORMATS"
 	envMetrics         = "METRICS"
+	envAlerts          = "ALERTS"
 	envWarehouseDays   = "WAREHOUSE_RETENTION_DAYS"
 	envDatabase        = "DATABASE_ADDRESS"
 	envCache           = "CACHE_URL"
@@ -251,16 +252,22 @@ type Maintenance struct {
 	WarehouseRetentionDays int
 	// StreamFormats are the formats of records that are no envelopes of ingest.
 	StreamFormats []string
+	// Alerts are the declared alerts, the result of alert.Encode.
+	Alerts string
 }
 
 // Vars returns the environment for the template.
 func (e Maintenance) Vars() map[string]string {
-	return merge(map[string]string{
+	vars := merge(map[string]string{
 		envStack:           e.Stack,
 		envBucket:          e.Bucket,
 		envEventMaxAgeDays: strconv.Itoa(e.EventMaxAgeDays),
 		envWarehouseDays:   strconv.Itoa(e.WarehouseRetentionDays),
 	}, e.Database.vars(), e.Cache.vars(), formats(e.StreamFormats))
+	if e.Alerts != "" {
+		vars[envAlerts] = e.Alerts
+	}
+	return vars
 }
 
 // LoadMaintenance loads the result of Vars.
@@ -274,6 +281,7 @@ func LoadMaintenance(getenv func(string) string) (Maintenance, error) {
 		EventMaxAgeDays:        l.number(envEventMaxAgeDays),
 		WarehouseRetentionDays: l.number(envWarehouseDays),
 		StreamFormats:          strings.Fields(getenv(envStreamFormats)),
+		Alerts:                 getenv(envAlerts),
 	}
 	return e, l.err()
 }

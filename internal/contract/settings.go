@@ -95,6 +95,9 @@ const (
 	MetricSchema       = "SchemaVersion"     // number of the newest migration of the warehouse, by maintenance
 )
 
+// AlertMetric is the metric of an alert: 1 while it fires, 0 otherwise.
+func AlertMetric(name string) string { return "Alert_" + name }
+
 // Mapping is an event source mapping from the stream to a function.
 type Mapping struct {
 	// BatchSize is the largest number of records per invocation, 1 to 10000.

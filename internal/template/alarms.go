@@ -6,6 +6,7 @@ import (
 
 	"github.com/awslabs/goformation/v7/cloudformation/cloudwatch"
 
+	"github.com/streamctl/streamctl/internal/alert"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 )
@@ -22,6 +23,7 @@ type alarm struct {
 	below          bool // fires below the threshold instead of above
 	threshold      float64
 	after          string // logical id to create first, so that the alarm does not fire without data
+	quiet          bool   // has no action
 	missing        string // treatment of missing data: notBreaching, breaching, or "" for insufficient data
 }
 
@@ -68,7 +70,8 @@ func alarms(v config.Variables) []alarm {
 	list = append(list, streamAlarms(v, own)...)
 	list = append(list, warehouseAlarms(v, own)...)
 	list = append(list, cacheAlarms(v, own)...)
-	return append(list, functionAlarms(own)...)
+	list = append(list, functionAlarms(own)...)
+	return append(list, declaredAlarms(v, own)...)
 }
 
 func apiAlarms(v config.Variables) []alarm {
@@ -212,4 +215,14 @@ func functionAlarms(own source) []alarm {
 		{id: "FunctionDurationAlarm", metrics: []metricRef{own(contract.MetricTimeUsed, "Maximum")},
 			seconds: 60, datapoints: 3, of: 5, threshold: 80, missing: "notBreaching"},
 	}
+}
+
+// declaredAlarms returns an alarm for each declared alert. maintenance decides every
+// minute whether the alert fires; an alarm without data keeps its state.
+func declaredAlarms(v config.Variables, own source) (list []alarm) {
+	for _, d := range v.Alerts {
+		list = append(list, alarm{id: d.AlarmID(), description: d.Condition(), metrics: []metricRef{own(contract.AlertMetric(d.Name), "Maximum")},
+			seconds: 60, datapoints: 1, of: 1, missing: "ignore", quiet: d.Level() == alert.SeverityInfo})
+	}
+	return list
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/awslabs/goformation/v7/cloudformation/lambda"
 	"github.com/awslabs/goformation/v7/cloudformation/logs"
 
+	"github.com/streamctl/streamctl/internal/alert"
 	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
@@ -17,7 +18,7 @@ import (
 func (t *Template) addFunctions(v config.Variables) {
 	t.group("Functions")
 	t.addSharedPolicies()
-	environments := environments(v, t.metrics(v))
+	environments := environments(v, t.metrics(v), t.alertDefinitions(v))
 	for _, f := range contract.Functions() {
 		f, setting := v.Function(f)
 		t.add(logGroupID(f.Name), t.logGroup(v, LogGroup("${AWS::StackName}", f.Name)))
@@ -81,7 +82,7 @@ func (t *Template) function(v config.Variables, f contract.Function, environment
 
 // environments returns the functions' environment variables, from the structs that the
 // functions load them with.
-func environments(v config.Variables, metrics string) map[string]map[string]string {
+func environments(v config.Variables, metrics, alerts string) map[string]map[string]string {
 	stack := Ref("AWS::StackName")
 	database := contract.Database{Address: Sub("${" + idDatabase + ".Endpoint.Address}:${" + idDatabase + ".Endpoint.Port}")}
 	cache := contract.Cache{URL: Sub("rediss://${" + idCacheUser + "}@${" + idCache + ".PrimaryEndPoint.Address}:${" + idCache + ".PrimaryEndPoint.Port}/${" + idCache + "}")}
@@ -92,13 +93,22 @@ func environments(v config.Variables, metrics string) map[string]map[string]stri
 		contract.FuncQuery:     contract.Query{Stack: stack, Database: database, Cache: cache, CorsOrigins: v.CorsAllowedOrigins, Metrics: metrics}.Vars(),
 		contract.FuncSchema:    contract.Schema{Stack: stack, Database: database, EventMaxAgeDays: v.EventMaxAgeDays}.Vars(),
 		contract.FuncMaintenance: contract.Maintenance{Stack: stack, Database: database, Cache: cache,
-			Bucket: Ref(idArchive), EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays, StreamFormats: v.StreamFormats}.Vars(),
+			Bucket: Ref(idArchive), EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays, StreamFormats: v.StreamFormats, Alerts: alerts}.Vars(),
 	}
 }
 
 // metrics returns the declared metrics in the form that the functions read.
 func (t *Template) metrics(v config.Variables) string {
 	text, err := metric.Encode(v.Metrics)
+	if err != nil {
+		t.errs = append(t.errs, err)
+	}
+	return text
+}
+
+// alertDefinitions returns the declared alerts in the form that maintenance reads.
+func (t *Template) alertDefinitions(v config.Variables) string {
+	text, err := alert.Encode(v.Alerts)
 	if err != nil {
 		t.errs = append(t.errs, err)
 	}
@@ -132,7 +142,7 @@ func (t *Template) addMigrations(v config.Variables) {
 		LoaderConnections:  itoa(v.LoaderConnections()),
 		ReaderConnections:  "0",
 		Metrics:            t.metrics(v),
-		EventTypes:         t.list(v.EventTypes),
+		EventTypes:         t.list(v.ReservedTypes()),
 		InsightProperties:  t.list(v.InsightProperties),
 	}.Values()
 	properties["ServiceToken"] = GetAtt(FunctionID(contract.FuncSchema), "Arn")

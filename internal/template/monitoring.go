@@ -40,7 +40,9 @@ func (t *Template) addAlarm(a alarm) {
 		EvaluationPeriods:  a.of,
 		ComparisonOperator: comparison,
 		Threshold:          new(a.threshold),
-		AlarmActions:       []string{Ref(idAlarmTopic)},
+	}
+	if !a.quiet {
+		resource.AlarmActions = []string{Ref(idAlarmTopic)}
 	}
 	if a.description != "" {
 		resource.AlarmDescription = new(a.description)

@@ -47,6 +47,7 @@ func TestLayers(t *testing.T) {
 // packages of this module.
 func TestLeaves(t *testing.T) {
 	for pkg, allowed := range map[string][]string{
+		"alert":    {"pattern"},
 		"api":      {"event", "failure", "pattern"},
 		"awshttp":  {"pause"},
 		"contract": {}, // environments and settings
@@ -94,7 +95,7 @@ func TestDeployPackages(t *testing.T) {
 // TestFunctionImports checks that a function imports only contracts and stores,
 // and that its bootstrap adds only lambdarun and sqlrun.
 func TestFunctionImports(t *testing.T) {
-	handler := []string{"analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "insight", "invocation", "metric", "pattern", "pause", "segment", "sequence", "warehouse"}
+	handler := []string{"alert", "analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "insight", "invocation", "metric", "pattern", "pause", "segment", "sequence", "warehouse"}
 	bootstrap := append(slices.Clone(handler), "lambdarun", "sqlrun")
 	for _, f := range contract.Functions() {
 		folder := module + "functions/" + f.Name
