@@ -58,14 +58,15 @@ func (c *checker) between(field string, v, low, high int, unset bool) {
 
 func (c *checker) number(prefix, metric, value, aggregate string) {
 	s, aggregate := number(metric, value, aggregate)
-	if !slices.Contains(Aggregates(), aggregate) {
+	valid := slices.Contains(Aggregates(), aggregate)
+	if !valid {
 		c.add(prefix+"Aggregate", "%q: want %s", aggregate, strings.Join(Aggregates(), ", "))
 	}
 	dimensions, hasField, known := c.metrics(s.Metric)
 	switch {
 	case !known:
 		c.add(prefix+"Metric", "%q: want events or a metric that Metrics declares", s.Metric)
-	case aggregate != AggregateCount && !hasField:
+	case valid && aggregate != AggregateCount && !hasField:
 		c.add(prefix+"Aggregate", "%q: the metric %s only counts; declare one with Sum, Min or Max", aggregate, s.Metric)
 	case s.Value != "" && dimensions == 0:
 		c.add(prefix+"Value", "%q: the metric %s has no dimension", s.Value, s.Metric)
