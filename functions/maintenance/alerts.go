@@ -49,9 +49,10 @@ func (h *Handler) alerts(ctx context.Context) error {
 	if err != nil || len(definitions) == 0 && len(stored) == 0 {
 		return err
 	}
-	known := h.Clock.Now().Add(-alertDelay).Truncate(time.Minute)
-	all := resume(definitions, stored, known)
-	if known, err = h.knownUntil(ctx, all, known); err != nil {
+	newest := h.Clock.Now().Add(-alertDelay).Truncate(time.Minute)
+	all := resume(definitions, stored, newest)
+	known, err := h.knownUntil(ctx, all, newest)
+	if err != nil {
 		return err
 	}
 	var changes []warehouse.AlertChange
@@ -65,7 +66,7 @@ func (h *Handler) alerts(ctx context.Context) error {
 	if err := h.Warehouse.Alerts.SaveAlerts(ctx, all, changes); err != nil {
 		return err
 	}
-	h.publish(ctx, all, changes, known)
+	h.publish(ctx, all, changes, newest)
 	return nil
 }
 
@@ -197,9 +198,9 @@ func (h *Handler) read(ctx context.Context, needs []alert.Need) (alert.Data, err
 
 // publish emits the state of each alert, for its alarm, and reports changes. The state of
 // an alert whose newest minute is unknown is not emitted: the alarm keeps its own.
-func (h *Handler) publish(ctx context.Context, all []warehouse.Alert, changes []warehouse.AlertChange, known time.Time) {
+func (h *Handler) publish(ctx context.Context, all []warehouse.Alert, changes []warehouse.AlertChange, newest time.Time) {
 	for _, a := range all {
-		if a.Evaluated.Before(known) {
+		if a.Evaluated.Before(newest) {
 			continue
 		}
 		firing := 0.0

@@ -5,13 +5,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/streamctl/streamctl/internal/alert"
 )
 
 // Runbook has the information that an operator needs first when an alarm fires. docs/operations.md has the
 // rest; a test compares both.
 type Runbook struct {
 	// Alarm is the logical id in the template; replicas have one alarm each, which ends
-	// with a number.
+	// with a number, and declared alerts have their name in the middle.
 	Alarm string
 	// Meaning is one sentence.
 	Meaning string
@@ -22,10 +24,16 @@ type Runbook struct {
 // replicaAlarm is the beginning of the ids of the read replicas' alarms.
 const replicaAlarm = "ReplicaLagAlarm"
 
+// alertAlarm is the runbook of the alerts that variables.yaml declares.
+const alertAlarm = "AlertAlarm"
+
 // RunbookOf returns the runbook of an alarm, by its logical id.
 func RunbookOf(id string) (Runbook, bool) {
-	if strings.HasPrefix(id, replicaAlarm) {
+	switch {
+	case strings.HasPrefix(id, replicaAlarm):
 		id = replicaAlarm
+	case alert.IsAlarm(id):
+		id = alertAlarm
 	}
 	all := Runbooks()
 	i := slices.IndexFunc(all, func(r Runbook) bool { return r.Alarm == id })

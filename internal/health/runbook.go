@@ -54,6 +54,8 @@ func Runbooks() []Runbook {
 			`streamctl logs query --since 30m --level error`},
 		{"CacheLagAlarm", "a replica of Redis was ten seconds behind for five minutes",
 			"aws elasticache describe-events --source-type replication-group --duration 120"},
+		{"AlertAlarm", "an alert that `variables.yaml` declares fires; its name is in the middle of the alarm's",
+			"streamctl alerts"},
 		{"FunctionErrorsAlarm", "a function failed in three of five minutes: it crashed, timed out, or returned an error",
 			`streamctl logs --since 15m --level error`},
 		{"FunctionThrottlesAlarm", "Lambda had no free execution for requests to ingest or query in three of five minutes, and clients got 5xx",
