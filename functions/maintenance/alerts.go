@@ -148,7 +148,7 @@ func (h *Handler) evaluate(ctx context.Context, a *warehouse.Alert, known time.T
 			return nil, err
 		}
 		if next.State != a.State.State {
-			c := warehouse.AlertChange{Name: a.Definition.Name, At: end, State: next.State}
+			c := warehouse.AlertChange{Name: a.Definition.Name, At: end, State: next.State, Before: a.State.State}
 			if next.State != alert.NoData {
 				c.Value = &next.Value
 			}

@@ -41,6 +41,7 @@ type localOptions struct {
 	fault               string
 	watch               bool
 	source              string
+	alertWebhook        string
 }
 
 func newLocalCmd(a *App) *cobra.Command {
@@ -80,6 +81,7 @@ stay in the stream, and the next start loads them.`,
 	f.StringVar(&o.databaseURL, "database-url", "", "URL of a PostgreSQL to use instead of starting one, as a superuser (also: "+databaseURLVariable+")")
 	f.StringVar(&o.redisURL, "redis-url", "", "URL of a Redis to use instead of starting one")
 	f.StringVar(&o.fault, "fault", "", "failures to inject: throttle=0.3,duplicate=0.1 (shares of all records), pg-down=10s,redis-down=10s (repeatedly)")
+	f.StringVar(&o.alertWebhook, "alert-webhook", "", "URL on this machine that gets a POST request for each alert that fires or clears")
 	f.BoolVar(&o.watch, "watch", false, "build the functions from source, and rebuild when they or the variables change")
 	f.StringVar(&o.source, "source", ".", "with --watch: the checkout, or a folder in it")
 	return cmd
@@ -97,6 +99,11 @@ func (o localOptions) check() error {
 	for flag, port := range map[string]int{"--port": o.port, "--dashboard-port": o.dashboardPort, "--database-port": o.databasePort} {
 		if port < 0 || port > 65535 {
 			return &usageError{err: fmt.Errorf("%s %d: outside 0..65535", flag, port)}
+		}
+	}
+	if o.alertWebhook != "" {
+		if err := local.CheckWebhook(o.alertWebhook); err != nil {
+			return &usageError{err: fmt.Errorf("--alert-webhook %w", err)}
 		}
 	}
 	if o.dataDir == "" && o.dataDirGiven {
@@ -145,7 +152,7 @@ func runLocal(ctx context.Context, a *App, o localOptions) (err error) {
 		Variables: v, Ephemeral: o.ephemeral, IAM: o.auth == "iam",
 		Addr: net.JoinHostPort(o.host, strconv.Itoa(o.port)), DashboardAddr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.dashboardPort)),
 		DatabaseURL: o.databaseURL, RedisURL: o.redisURL, DatabasePort: o.databasePort,
-		Faults: faults, AcceptDamage: o.acceptDamage, Version: programVersion(), Log: slog.New(screen.handler()),
+		Faults: faults, AcceptDamage: o.acceptDamage, AlertWebhook: o.alertWebhook, Version: programVersion(), Log: slog.New(screen.handler()),
 	}
 	if po.DatabaseURL == "" {
 		po.DatabaseURL = a.Getenv(databaseURLVariable)

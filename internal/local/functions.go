@@ -43,6 +43,8 @@ type builder struct {
 	keys []contract.WriteKey
 	// secret is the secret for hashing user ids.
 	secret string
+	// webhook is Options.AlertWebhook.
+	webhook string
 }
 
 // stackName and bucket are the names in the functions' environment.
@@ -135,6 +137,10 @@ func (m builder) query() (environment, error) {
 func (m builder) maintenance() (environment, error) {
 	db, redis, end := m.connected(contract.RoleOwner)
 	loader := warehouse.NewURL(m.stores.database(contract.RoleLoader))
-	h := maintenanceOf(m.v, db, loader, redis, m.archive, noOther, m.meters, m.logger(contract.FuncMaintenance))
+	h, err := maintenanceOf(m.v, db, loader, redis, m.archive, noOther, m.meters, m.logger(contract.FuncMaintenance))
+	if err != nil {
+		return environment{}, err
+	}
+	h.Notify = alerting{webhook: m.webhook, log: m.logger(contract.FuncMaintenance)}.notify
 	return m.timed(invocation.JSON(h.Do), func(ctx context.Context) error { return errors.Join(end(ctx), loader.Close(ctx)) }), nil
 }

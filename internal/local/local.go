@@ -47,6 +47,9 @@ type Options struct {
 	// AcceptDamage starts on a damaged event stream without the unreadable
 	// records and lists them in a file of the data folder.
 	AcceptDamage bool
+	// AlertWebhook is the URL that gets a POST request for each alert that fires or no
+	// longer does; empty for none. See CheckWebhook.
+	AlertWebhook string
 	// Version is the program's version, which the dashboard shows.
 	Version string
 	Log     *slog.Logger
@@ -189,7 +192,7 @@ func (p *Platform) begin(ctx context.Context) error {
 	}
 	v, log := p.o.Variables, p.o.Log
 	archive := dirbucket.Bucket{Dir: p.state.path("archive"), Volatile: p.o.Ephemeral}
-	m := builder{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log, keys: writeKeys(p), secret: p.state.UserIDSecret}
+	m := builder{v: v, stores: p.stores, stream: p.stream, archive: archive, meters: p.meters, log: log, keys: writeKeys(p), secret: p.state.UserIDSecret, webhook: p.o.AlertWebhook}
 	if p.o.Faults.Throttle > 0 || p.o.Faults.Duplicate > 0 {
 		m.stream = faultyStream{p.stream, p.o.Faults}
 	}

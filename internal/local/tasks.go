@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/streamctl/streamctl/functions/maintenance"
+	"github.com/streamctl/streamctl/internal/alert"
 	"github.com/streamctl/streamctl/internal/archive"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/config"
@@ -26,10 +27,14 @@ import (
 
 // maintenanceOf returns the maintenance function for stores on this machine.
 // other returns the API of another archive's bucket.
-func maintenanceOf(v config.Variables, owner, loader *warehouse.DB, c *cache.Cache, stored dirbucket.Bucket, other func(string) (archive.ReadAPI, error), m emf.Emitter, log *slog.Logger) *maintenance.Handler {
+func maintenanceOf(v config.Variables, owner, loader *warehouse.DB, c *cache.Cache, stored dirbucket.Bucket, other func(string) (archive.ReadAPI, error), m emf.Emitter, log *slog.Logger) (*maintenance.Handler, error) {
+	alerts, err := alert.Encode(v.Alerts)
+	if err != nil {
+		return nil, err
+	}
 	env := contract.Maintenance{
 		Stack: stackName, Bucket: bucket, EventMaxAgeDays: v.EventMaxAgeDays, WarehouseRetentionDays: v.WarehouseRetentionDays,
-		StreamFormats: v.StreamFormats,
+		StreamFormats: v.StreamFormats, Alerts: alerts,
 	}
 	reader := archive.Reader{API: stored, Bucket: bucket}
 	return maintenance.New(env, maintenance.Deps{
@@ -40,7 +45,7 @@ func maintenanceOf(v config.Variables, owner, loader *warehouse.DB, c *cache.Cac
 			return archive.Reader{API: api, Bucket: name}, err
 		},
 		Metrics: m, Log: log,
-	})
+	}), nil
 }
 
 // noOther is for a function that gets no operators' tasks.
@@ -105,7 +110,10 @@ func OpenTasks(o TaskOptions) (*Tasks, error) {
 	cache.Quiet()
 	redis := cache.Local(net.JoinHostPort("127.0.0.1", strconv.Itoa(k.RedisPort)), k.RedisPassword)
 	stored := dirbucket.Bucket{Dir: filepath.Join(o.Dir, "archive")}
-	h := maintenanceOf(o.Variables, owner, loader, cache.New(redis, time.Now), stored, o.Other, unmeasured{}, slog.New(slog.DiscardHandler))
+	h, err := maintenanceOf(o.Variables, owner, loader, cache.New(redis, time.Now), stored, o.Other, unmeasured{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, errors.Join(err, redis.Close()) // nothing else is open before the first task
+	}
 	return &Tasks{dir: o.Dir, h: h, close: func(ctx context.Context) error {
 		return errors.Join(owner.Close(ctx), loader.Close(ctx), redis.Close())
 	}}, nil

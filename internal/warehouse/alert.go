@@ -29,7 +29,9 @@ type AlertChange struct {
 	Name  string
 	At    time.Time
 	State string
-	Value *float64
+	// Before is the state before; empty for the first one. It is not stored.
+	Before string
+	Value  *float64
 }
 
 // Alerts lists the alerts with their states by name, including those that are not

@@ -33,7 +33,7 @@ func List() []Option {
 	return []Option{
 		{Name: "account-role-existing", Lines: "ApiGatewayAccountRole: existing", Alone: true},
 		{Name: "access-mode-basic", Lines: "ApiEndpointAccessMode: BASIC", Alone: true},
-		{Name: "alerts", Lines: "Alerts:\n  - {Name: no_purchases, Value: purchase, Absent: true, WindowMinutes: 30, Severity: critical, Silence: [{From: '22:00', To: '06:00', Zone: Europe/Berlin}]}\n  - {Name: drop, DecreasePercent: 50, WindowMinutes: 60, MinEvents: 100, Severity: info}", Alone: true},
+		{Name: "alerts", Lines: "Alerts:\n  - {Name: no_purchases, Value: purchase, Absent: true, WindowMinutes: 30, Severity: critical, Silence: [{From: '22:00', To: '06:00', Zone: Europe/Berlin}]}\n  - {Name: drop, DecreasePercent: 50, WindowMinutes: 60, MinEvents: 100, Severity: info}"},
 		{Name: "alarm-email", Lines: "AlarmEmail: oncall@example.com"},
 		{Name: "archive-replication", Lines: "ArchiveReplicationBucketArn: arn:aws:s3:::" + Replica + "\nArchiveReplicationKeyArn: arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"},
 		{Name: "archive-transitions-deep", Lines: "ArchiveTransitionDays: {StandardIA: 30, GlacierIR: 90, DeepArchive: 365}"},
