@@ -73,6 +73,14 @@ func (w *fakeWarehouse) Values(context.Context, string) ([]warehouse.Value, erro
 	return nil, w.ask("values")
 }
 
+func (w *fakeWarehouse) Alerts(context.Context) ([]warehouse.Alert, error) {
+	return nil, w.ask("alerts")
+}
+
+func (w *fakeWarehouse) AlertChanges(context.Context, time.Time) ([]warehouse.AlertChange, error) {
+	return nil, w.ask("changes")
+}
+
 func (w *fakeWarehouse) Floor(context.Context) (time.Time, error) { return time.Time{}, w.ask("floor") }
 
 func (w *fakeWarehouse) Since(context.Context, string) (time.Time, bool, error) {

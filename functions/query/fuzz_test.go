@@ -19,6 +19,12 @@ import (
 // empty is an empty warehouse, an empty cache and a sink for metrics.
 type empty struct{}
 
+func (empty) Alerts(context.Context) ([]warehouse.Alert, error) { return nil, nil }
+
+func (empty) AlertChanges(context.Context, time.Time) ([]warehouse.AlertChange, error) {
+	return nil, nil
+}
+
 func (empty) MinuteRows(context.Context, string, []time.Time) ([]warehouse.MinuteRow, error) {
 	return nil, nil
 }

@@ -27,6 +27,7 @@ import (
 type Warehouse interface {
 	Counts
 	Catalog
+	Alerts
 }
 
 // Counts reads the numbers for a response.
@@ -153,6 +154,8 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayProxyRequest,
 			return result{}, err
 		}
 		return h.summary(ctx, now)
+	case api.MetricAlerts:
+		return h.alerts(ctx, given, now)
 	case api.MetricUsers:
 		r, err := readDaysRequest(given, now)
 		if err != nil {

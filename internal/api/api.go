@@ -29,6 +29,7 @@ const (
 	MetricSummary = "summary"
 	MetricEvents  = "events"
 	MetricUsers   = "users"
+	MetricAlerts  = "alerts"
 )
 
 // MetricPath returns the path and query of a metric. name is not escaped: a

@@ -62,6 +62,7 @@ func verbs() []verb {
 		{newRebuildCmd, stack, usual, []result{{"rebuild rollups, rebuild cache, rebuild sequences", contract.Job{}}}},
 		{newReconcileCmd, stack, usual, []result{{"reconcile", reconciled{}}}},
 		{newQuarantineCmd, stack, usual, []result{{"quarantine list, quarantine show", []contract.QuarantinedLine{}}, {"quarantine retry", contract.Job{}}}},
+		{newAlertsCmd, stack, usual, []result{{"alerts", api.AlertsResponse{}}}},
 		{newMetricsCmd, stack, usual, []result{{"metrics values", valuesResult{}}, {"metrics values --forget", forgetResult{}}}},
 		{newKeysCmd, stack, usual, []result{{"keys new", newKey{}}, {"keys list", []listedKey{}}, {"keys revoke", revokedKey{}}, {"keys secret", idSecret{}}}},
 		{newTailCmd, stack, []string{"text", "json"}, []result{{"tail", "one object per line: eventId, timestamp, arrivedAt, userId, eventType, properties"}, {"tail --rejected", tail.Rejection{}}}},

@@ -46,7 +46,7 @@ type Definition struct {
 }
 
 // Reserved are the names of built-in metrics and answers.
-var Reserved = []string{"events", "summary", "users", "funnel", "retention", "sessions", "breakdown", "paths", "live"}
+var Reserved = []string{"events", "summary", "users", "funnel", "retention", "sessions", "breakdown", "paths", "live", "alerts"}
 
 // NamePattern matches the names of metrics; Reserved are not available.
 const NamePattern = `^[a-z][a-z0-9_]{0,39}$`
