@@ -17,8 +17,8 @@ type Alert struct {
 	Severity string `json:"severity"`
 	// Condition describes when the alert fires.
 	Condition string `json:"condition"`
-	// Metric and EventType are what the alert counts; EventType is a dimension value of
-	// the metric, and may be empty.
+	// Metric and Value identify the series. Value is a dimension value of the metric, or
+	// empty.
 	Metric string `json:"metric"`
 	Value  string `json:"dimensionValue,omitempty"`
 	// State is ok, pending, firing, silenced or no data.

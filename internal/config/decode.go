@@ -69,6 +69,17 @@ func (d *decoder) value(path string, node *yaml.Node, field reflect.Value) {
 			return
 		}
 		field.SetBool(b)
+	case reflect.Float64:
+		var n float64
+		if node.Kind != yaml.ScalarNode || node.Tag != "!!int" && node.Tag != "!!float" || node.Decode(&n) != nil {
+			d.add(path, node.Line, "%s: want a number", shown(path, node))
+			return
+		}
+		field.SetFloat(n)
+	case reflect.Pointer: // nil is a value that is not set
+		value := reflect.New(field.Type().Elem())
+		d.value(path, node, value.Elem())
+		field.Set(value)
 	default:
 		d.add(path, node.Line, "has a type that can't be read: %s", field.Type())
 	}

@@ -110,6 +110,10 @@ func (g *generator) value(of reflect.Type, key string) map[string]any {
 			g.t.Errorf("no check declares the limits of %s: use between, zeroOr or limits", key)
 		}
 		number(s, declared)
+	case reflect.Float64:
+		s["type"] = "number"
+	case reflect.Pointer: // nil is a value that is not set
+		return g.value(of.Elem(), key)
 	case reflect.String:
 		text(s, declared)
 	default:
