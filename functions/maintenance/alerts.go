@@ -39,8 +39,11 @@ const (
 	maxCatchUp = 48 * time.Hour
 )
 
+// watch evaluates alerts.
+type watch struct{ *Handler }
+
 // alerts evaluates the declared alerts for every minute since the last evaluation.
-func (h *Handler) alerts(ctx context.Context) error {
+func (h watch) alerts(ctx context.Context) error {
 	definitions, err := alert.Decode(h.env.Alerts)
 	if err != nil {
 		return err
@@ -93,7 +96,7 @@ func resume(definitions []alert.Definition, stored []warehouse.Alert, known time
 // after it is not evaluated yet: its events may exist. Only alerts about few events need
 // this. The archive, which does not depend on the processor, has the records that are not
 // loaded.
-func (h *Handler) knownUntil(ctx context.Context, all []warehouse.Alert, known time.Time) (time.Time, error) {
+func (h watch) knownUntil(ctx context.Context, all []warehouse.Alert, known time.Time) (time.Time, error) {
 	oldest, needed := known, false
 	for _, a := range all {
 		needed = needed || a.Definition.IsAboutLittle()
@@ -134,7 +137,7 @@ func (h *Handler) knownUntil(ctx context.Context, all []warehouse.Alert, known t
 
 // evaluate moves an alert to the state after the minute that ends at known, and returns
 // its changes.
-func (h *Handler) evaluate(ctx context.Context, a *warehouse.Alert, known time.Time) (changes []warehouse.AlertChange, err error) {
+func (h watch) evaluate(ctx context.Context, a *warehouse.Alert, known time.Time) (changes []warehouse.AlertChange, err error) {
 	if !a.Evaluated.Before(known) {
 		return nil, nil
 	}
@@ -160,7 +163,7 @@ func (h *Handler) evaluate(ctx context.Context, a *warehouse.Alert, known time.T
 }
 
 // read reads the minutes of the ranges.
-func (h *Handler) read(ctx context.Context, needs []alert.Need) (alert.Data, error) {
+func (h watch) read(ctx context.Context, needs []alert.Need) (alert.Data, error) {
 	numbers := h.Warehouse.Numbers
 	data := alert.Data{Minutes: map[alert.Series][]alert.Minute{}, Since: map[alert.Series]time.Time{}, Folded: map[alert.Series]bool{}}
 	for _, n := range needs {
@@ -198,7 +201,7 @@ func (h *Handler) read(ctx context.Context, needs []alert.Need) (alert.Data, err
 
 // publish emits the state of each alert, for its alarm, and reports changes. The state of
 // an alert whose newest minute is unknown is not emitted: the alarm keeps its own.
-func (h *Handler) publish(ctx context.Context, all []warehouse.Alert, changes []warehouse.AlertChange, newest time.Time) {
+func (h watch) publish(ctx context.Context, all []warehouse.Alert, changes []warehouse.AlertChange, newest time.Time) {
 	for _, a := range all {
 		if a.Evaluated.Before(newest) {
 			continue

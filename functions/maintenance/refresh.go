@@ -40,5 +40,5 @@ func (h *Handler) refresh(parent context.Context) error {
 	}
 	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made, "values", given)
 	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: failed})
-	return errors.Join(daysErr, placesErr, err, h.alerts(ctx), h.report(ctx), h.pack(parent))
+	return errors.Join(daysErr, placesErr, err, watch{h}.alerts(ctx), h.report(ctx), h.pack(parent))
 }

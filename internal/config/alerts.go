@@ -12,7 +12,7 @@ import (
 )
 
 // alerts checks the declared alerts.
-func (v Variables) alerts(r *rules) {
+func alerts(v Variables, r *rules) {
 	r.limits("Alerts", limit{items: alert.MaxDefinitions})
 	r.limits("Alerts[].Name", limit{pattern: alert.NamePattern})
 	r.limits("Alerts[].Silence", limit{items: alert.MaxSilences})
@@ -27,7 +27,7 @@ func (v Variables) alerts(r *rules) {
 	}
 	for i, d := range v.Alerts {
 		at := fmt.Sprintf("Alerts[%d]", i)
-		for _, p := range d.Check(v.fieldsOf) {
+		for _, p := range d.Check(func(name string) (int, bool, bool) { return fieldsOf(v, name) }) {
 			path := at
 			if p.Field != "" {
 				path += "." + p.Field
@@ -52,7 +52,7 @@ func (v Variables) alerts(r *rules) {
 }
 
 // fieldsOf describes a metric for alert.Definition.Check.
-func (v Variables) fieldsOf(name string) (dimensions int, hasField, known bool) {
+func fieldsOf(v Variables, name string) (dimensions int, hasField, known bool) {
 	if name == alert.EventsMetric {
 		return 1, false, true
 	}
@@ -65,7 +65,7 @@ func (v Variables) fieldsOf(name string) (dimensions int, hasField, known bool) 
 
 // ReservedTypes are the event types with a place of their own: EventTypes, and those of
 // alerts, which must not be folded.
-func (v Variables) ReservedTypes() []string {
+func ReservedTypes(v Variables) []string {
 	types := slices.Clone(v.EventTypes)
 	for _, d := range v.Alerts {
 		all := series(d)

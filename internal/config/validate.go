@@ -132,7 +132,7 @@ func (v Variables) check(r *rules) {
 	v.stream(r)
 	v.edge(r)
 	v.metrics(r)
-	v.alerts(r)
+	alerts(v, r)
 	v.eventTypes(r)
 	insightProperties(r, v.InsightProperties)
 	v.options(r)

@@ -24,7 +24,7 @@ func migrate(ctx context.Context, v config.Variables, s *stores, password string
 	if err != nil {
 		return err
 	}
-	types, err := contract.EncodeList(v.ReservedTypes())
+	types, err := contract.EncodeList(config.ReservedTypes(v))
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (t *Template) addMigrations(v config.Variables) {
 		LoaderConnections:  itoa(v.LoaderConnections()),
 		ReaderConnections:  "0",
 		Metrics:            t.metrics(v),
-		EventTypes:         t.list(v.ReservedTypes()),
+		EventTypes:         t.list(config.ReservedTypes(v)),
 		InsightProperties:  t.list(v.InsightProperties),
 	}.Values()
 	properties["ServiceToken"] = GetAtt(FunctionID(contract.FuncSchema), "Arn")

@@ -91,6 +91,8 @@ func updates() []change {
 		{variable: "ObjectLockDays", before: "ObjectLockDays: 30", after: "ObjectLockDays: 60"},
 		{variable: "CorsAllowedOrigins", after: option["cors-one-origin"], added: "ApiDeployment ApiOptionsEvents ApiOptionsMetric", removed: "ApiDeployment"},
 		{variable: "WriteKeys", after: option["write-keys"], added: "ApiBeaconAny ApiBeaconPaths ApiBeaconResource ApiClientsAny ApiClientsPaths ApiClientsResource ApiDeployment IngestBeaconPermission IngestClientsPermission", removed: "ApiDeployment"},
+		{variable: "Alerts", after: option["alerts"], added: "AlertDropAlarm AlertNoPurchasesAlarm"},
+		{variable: "Alerts", before: option["alerts"], removed: "AlertDropAlarm AlertNoPurchasesAlarm"},
 		{variable: "WriteKeysRate", before: option["write-keys"], after: option["write-keys"] + "\nWriteKeysRate: 10"},
 		{variable: "WriteKeysBurst", before: option["write-keys"], after: option["write-keys"] + "\nWriteKeysBurst: 10"},
 		{variable: "Privacy", after: "Privacy: {HonorDoNotTrack: true}"},
