@@ -2,8 +2,8 @@
 package config
 
 import (
-	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/alert"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/metric"
 )
 
