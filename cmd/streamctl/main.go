@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // for systems without time zones, such as Windows
 
 	"github.com/streamctl/streamctl/internal/cli"
 )

@@ -259,6 +259,12 @@ func (w warehouseOf) IsNeverFolded(context.Context, string, string) (bool, error
 
 func (w warehouseOf) Values(context.Context, string) ([]warehouse.Value, error) { return nil, errDown }
 
+func (w warehouseOf) Alerts(context.Context) ([]warehouse.Alert, error) { return nil, nil }
+
+func (w warehouseOf) AlertChanges(context.Context, time.Time) ([]warehouse.AlertChange, error) {
+	return nil, nil
+}
+
 func (w warehouseOf) Floor(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 func health(s *stores) func(context.Context) (dashboard.Health, error) {

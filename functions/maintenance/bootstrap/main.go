@@ -4,6 +4,7 @@ package main
 import (
 	"os"
 	"time"
+	_ "time/tzdata" // Lambda's system has no time zones
 
 	"github.com/aws/aws-lambda-go/lambda"
 
