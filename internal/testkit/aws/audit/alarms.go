@@ -166,6 +166,9 @@ func alarmActions(v *View) []Problem {
 			topic, ok := v.find(action, "AWS::SNS::Topic")
 			notifies = notifies || ok && v.publishes(topic)
 		}
+		if v.isInformation(a.ID) {
+			continue
+		}
 		if !notifies || text(a.Properties["ActionsEnabled"]) == "false" {
 			out.add(a.ID, "has no action on a topic that CloudWatch may publish to")
 		}

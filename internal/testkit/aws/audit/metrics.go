@@ -66,7 +66,7 @@ type metric struct {
 // published returns the metrics of a namespace, including the functions' own.
 func (v *View) published(namespace string) []series {
 	if namespace == contract.MetricNamespace {
-		return []series{{dimensions: []string{contract.DimensionStack}, rates: v.OwnMetrics}}
+		return []series{{dimensions: []string{contract.DimensionStack}, rates: slices.Concat(v.OwnMetrics, v.alertMetrics())}}
 	}
 	return v.series[namespace]
 }
