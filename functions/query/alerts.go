@@ -55,7 +55,7 @@ func (h *Handler) alerts(ctx context.Context, given map[string]string, now time.
 			State: s.State.State, Since: s.Since, Evaluated: s.Evaluated,
 		}
 		if s.State.State != alert.NoData {
-			a.Alerts[i].Number = &s.State.Value
+			a.Alerts[i].Number = &s.Value
 		}
 		a.Stale = a.Stale || now.Sub(s.Evaluated) > alertLateness
 	}

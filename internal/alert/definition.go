@@ -85,8 +85,8 @@ type Definition struct {
 	Absent bool `yaml:"Absent" json:"absent,omitempty"`
 	// Per is the number by which the metric is divided.
 	Per *Number `yaml:"Per" json:"per,omitempty"`
-	// MinEvents is the number of events below which a window is no data; in a comparison
-	// with last week, or a ratio, that window or the divisor. Default: 0.
+	// MinEvents is the number of events below which a window does not decide; in a comparison
+	// with last week, that window, and in a ratio, the divisor. Default: 0.
 	MinEvents int `yaml:"MinEvents" json:"minEvents,omitempty"`
 	// ForMinutes is how long the condition must hold before the alert fires, 0 to 1440
 	// minutes. Default: 0.

@@ -14,7 +14,7 @@ type anomaly struct {
 	from, to time.Duration // since the start
 	// events and buys multiply the number of events and of purchases.
 	events, buys float64
-	// alert is the one that must fire.
+	// alert is the name of the alert that must fire.
 	alert string
 }
 

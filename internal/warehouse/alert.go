@@ -152,7 +152,7 @@ func (d *DB) DeleteOldChanges(ctx context.Context) error {
 }
 
 // Totals reads the minutes of a series from (inclusive) to (exclusive), added up over the
-// dimension values, or over one of them if value is given.
+// dimension values, or of one value if it is given.
 func (d *DB) Totals(ctx context.Context, key string, value *string, from, to time.Time) (out []alert.Minute, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `SELECT bucket, sum(n)::bigint, sum(sum)::float8, coalesce(min(min), 0)::float8, coalesce(max(max), 0)::float8
