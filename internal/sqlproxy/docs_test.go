@@ -35,9 +35,9 @@ func TestDocs(t *testing.T) {
 		documented = append(documented, fmt.Sprintf("%s.%s %s", table, row[2], row[3]))
 	}
 	rows, err := p.Conn(t).Query(t.Context(), `SELECT format('%s.%s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod))
-		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relname IN ('events', 'metric_minute', 'metric', 'quarantine', 'identity', 'identity_user')
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relname IN ('events', 'metric_minute', 'metric', 'quarantine', 'identity', 'identity_user', 'alert', 'alert_change')
 			AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
-		ORDER BY array_position('{events,metric_minute,metric,quarantine,identity,identity_user}', c.relname::text), a.attnum`)
+		ORDER BY array_position('{events,metric_minute,metric,quarantine,identity,identity_user,alert,alert_change}', c.relname::text), a.attnum`)
 	if err != nil {
 		t.Fatal(err)
 	}
