@@ -3,13 +3,11 @@ package warehouse_test
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -180,28 +178,12 @@ func TestLinksOfStoredUsers(t *testing.T) {
 
 // TestPeopleAfterAnUpgrade adds the table to a warehouse with events.
 func TestPeopleAfterAnUpgrade(t *testing.T) {
-	d := shared.Empty(t)
-	d.EnsureRoles(t)
+	d := schemaAt(t, 9)
 	owner, db := d.As(t, contract.RoleOwner), d.As(t, contract.RoleLoader)
-	before := fstest.MapFS{}
-	names, err := fs.Glob(warehouse.MigrationFiles(), "migrations/*.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names[:9] {
-		text, err := fs.ReadFile(warehouse.MigrationFiles(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before[name] = &fstest.MapFile{Data: text}
-	}
-	if version, err := owner.MigrateFrom(t.Context(), before); err != nil || version != 9 {
-		t.Fatal(version, err)
-	}
 	if _, err := owner.EnsurePartitions(t.Context(), noon, noon, nil); err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.Conn(t).Exec(t.Context(), `INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at)
+	_, err := d.Conn(t).Exec(t.Context(), `INSERT INTO events (event_id, user_id, event_type, timestamp, properties, received_at, arrived_at)
 		SELECT gen_random_uuid(), CASE WHEN i % 2 = 0 THEN 'anon:a' ELSE 'user' || i % 7 END, 'view', $1::timestamptz + i * interval '1 second', '{}', $1, $1
 		FROM generate_series(0, 999) i`, noon)
 	if err != nil {

@@ -53,11 +53,7 @@ var questionPaths = []string{"properties.country", "properties.amount", `propert
 
 func newHistory(t *testing.T, d *postgres.Database, seed uint64) *history {
 	t.Helper()
-	first := noon.Truncate(24 * time.Hour)
-	h := &history{
-		t: t, r: rand.New(rand.NewPCG(seed, 5)), d: d, first: first, now: first.Add(30 * time.Hour), stored: map[string]recount.Event{}, links: map[string]string{},
-		loader: d.As(t, contract.RoleLoader), second: d.As(t, contract.RoleLoader), owner: d.As(t, contract.RoleOwner), reader: d.As(t, contract.RoleReader),
-	}
+	h := historyOf(t, d, seed)
 	if err := h.owner.SetInsightProperties(t.Context(), questionPaths); err != nil {
 		t.Fatal(err)
 	}
