@@ -104,7 +104,7 @@ func TestWatch(t *testing.T) {
 func checkout(t *testing.T, root, to string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "cp", "-R", filepath.Join(root, "cmd"), filepath.Join(root, "functions"), filepath.Join(root, "internal"),
-		filepath.Join(root, "templates"), filepath.Join(root, "go.mod"), filepath.Join(root, "go.sum"), filepath.Join(root, "embed.go"), filepath.Join(root, "variables.yaml"), to)
+		filepath.Join(root, "templates"), filepath.Join(root, "docs"), filepath.Join(root, "go.mod"), filepath.Join(root, "go.sum"), filepath.Join(root, "embed.go"), filepath.Join(root, "variables.yaml"), to)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
