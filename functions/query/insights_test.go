@@ -140,7 +140,7 @@ func TestWrongQuestions(t *testing.T) {
 		{"funnel", "steps", "a,b{x>y}", "want a number"},
 		{"funnel", "steps", `a,"b`, "not closed"},
 		{"funnel", "step", "a", "step: is not known: use steps"},
-		{"sessions", "gap", "2d", "must be a duration from 1s to 24h0m0s"},
+		{"sessions", "gap", "2d", "must be a duration from 1s to 24h"},
 		{"sessions", "from", "2019-01-01T00:00:00Z", "at most 366 days before to"},
 		{"sessions", "where", "a b", "want a comma"},
 		{"live", "from", "x", "is not known: use where"},

@@ -17,15 +17,16 @@ import (
 
 // questionOptions are the flags of a question about the events of users.
 type questionOptions struct {
-	api                           apiOptions
-	from, to, where               string
-	last                          time.Duration
-	steps                         []string
-	window, gap                   string
-	by, event, property, percents string
-	start, back, unit, zone       string
-	top, periods, depth           int
-	before                        bool
+	api                       apiOptions
+	from, to, where           string
+	last                      time.Duration
+	steps                     []string
+	window, gap               string
+	by                        []string
+	event, property, percents string
+	start, back, unit, zone   string
+	top, periods, depth       int
+	before                    bool
 }
 
 // newQuestionCmd returns the command of a question, with the flags of its range.
@@ -60,7 +61,7 @@ plan in (pro, team)}. An event type with a comma or a brace is written in double
 	f := cmd.Flags()
 	f.StringArrayVar(&o.steps, "step", nil, "step, in order; 2 to 8 times")
 	f.StringVar(&o.window, "window", "", "longest time from the first step to the last, such as 2h or 30d (default 7d)")
-	f.StringVar(&o.by, "by", "", "group by a property of the first step's event")
+	f.StringArrayVar(&o.by, "by", nil, "group by a property of the first step's event")
 	return cmd
 }
 
@@ -100,7 +101,7 @@ sum, minimum, maximum and percentiles.`,
   streamctl query breakdown --event '*' --by eventType,country --top 20 -o csv`)
 	f := cmd.Flags()
 	f.StringVar(&o.event, "event", "", "event, with filters in braces if needed; * is any")
-	f.StringVar(&o.by, "by", "", "one or two properties, separated by a comma, or eventType")
+	f.StringArrayVar(&o.by, "by", nil, "one or two properties, separated by a comma or with two flags, or eventType")
 	f.StringVar(&o.property, "property", "", "numeric property")
 	f.StringVar(&o.percents, "percents", "", "percentiles (default 50,90,95,99)")
 	return cmd
@@ -149,7 +150,7 @@ func (o questionOptions) target(kind string, now time.Time) (string, error) {
 	}
 	q := url.Values{}
 	for name, value := range map[string]string{
-		"from": o.from, "to": o.to, "where": o.where, "steps": strings.Join(o.steps, ", "), "window": o.window, "gap": o.gap, "by": o.by, "event": o.event,
+		"from": o.from, "to": o.to, "where": o.where, "steps": strings.Join(o.steps, ", "), "window": o.window, "gap": o.gap, "by": strings.Join(o.by, ","), "event": o.event,
 		"property": o.property, "percents": o.percents, "start": o.start, "return": o.back, "unit": o.unit, "zone": o.zone, "direction": direction,
 	} {
 		if value != "" {
@@ -172,7 +173,7 @@ func (o questionOptions) required(kind string) error {
 		missing = "--step at least twice"
 	case kind == api.QuestionRetention && (o.start == "" || o.back == ""):
 		missing = "--start and --return"
-	case kind == api.QuestionBreakdown && (o.event == "" || o.by == ""):
+	case kind == api.QuestionBreakdown && (o.event == "" || len(o.by) == 0):
 		missing = "--event and --by"
 	case kind == api.QuestionPaths && o.event == "":
 		missing = "--event"

@@ -30,6 +30,14 @@ func (c *cells) number(n int64) string {
 	return thousands(n)
 }
 
+// group formats the value of a group; the events of a group without one lack the property.
+func (c *cells) group(value string) string {
+	if value == "" && !c.csv {
+		return "(none)"
+	}
+	return value
+}
+
 // share formats a part of 1.
 func (c *cells) share(x float64) string {
 	if c.csv {
@@ -94,7 +102,7 @@ func (c *cells) funnel(f *api.Funnel) {
 	}
 	for _, g := range f.Groups {
 		for _, s := range g.Steps {
-			c.add(append([]string{g.Value}, row(s)...)...)
+			c.add(append([]string{c.group(g.Value)}, row(s)...)...)
 		}
 	}
 }
@@ -166,7 +174,9 @@ func (c *cells) breakdown(b *api.Breakdown) {
 	}
 	for _, g := range b.Groups {
 		values := make([]string, len(b.By))
-		copy(values, g.Values)
+		for i := range min(len(values), len(g.Values)) {
+			values[i] = c.group(g.Values[i])
+		}
 		group(values, g)
 	}
 	if b.Rest != nil && len(b.By) > 0 {

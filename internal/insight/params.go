@@ -168,9 +168,17 @@ func (r *paramReader) duration(name string, otherwise, least, most time.Duration
 	}
 	d, err := ParseDuration(text)
 	if err != nil || d < least || d > most {
-		r.fail(name, fmt.Sprintf("must be a duration from %s to %s, such as 30m, 6h or 7d, not %q", least, most, shorten(text)))
+		r.fail(name, fmt.Sprintf("must be a duration from %s to %s, such as 30m, 6h or 7d, not %q", least, hours(most), shorten(text)))
 	}
 	return d
+}
+
+// hours formats a maximum, which is whole hours, without zeros.
+func hours(d time.Duration) string {
+	if d > 24*time.Hour {
+		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
+	}
+	return strconv.Itoa(int(d/time.Hour)) + "h"
 }
 
 // ParseDuration parses a duration in Go's format, or whole days such as 7d.
