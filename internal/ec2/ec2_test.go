@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/streamctl/streamctl/internal/ec2"
 	"github.com/streamctl/streamctl/internal/testkit/aws/moto"
@@ -169,11 +171,10 @@ func TestErrors(t *testing.T) {
 	if _, err := ec2.NewFromConfig(cfg).Zones(t.Context()); err == nil {
 		t.Error("no error without a server")
 	}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	interrupted := errors.New("interrupted")
-	cancel(interrupted)
-	if _, err := ec2.NewFromConfig(cfg).Zones(ctx); !errors.Is(err, interrupted) {
-		t.Errorf("%v, want the cause of the cancellation", err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ec2.NewFromConfig(cfg).Zones(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want a canceled call", err)
 	}
 }
 
@@ -227,6 +228,29 @@ func TestEndpoints(t *testing.T) {
 				t.Errorf("asked %q, %v, want https://%s/", asked, err, want)
 			}
 		})
+	}
+}
+
+// TestOptions passes the calls through the configuration's middleware, which bounds and
+// reports calls that hang.
+func TestOptions(t *testing.T) {
+	cfg, _ := answering(t, func(_ http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil { // the server notices the end of a connection after the body only
+			t.Error(err)
+		}
+		<-r.Context().Done()
+	})
+	operation := ""
+	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("bound", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			operation = awsmiddleware.GetOperationName(ctx)
+			ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			defer cancel()
+			return next.HandleFinalize(ctx, in)
+		}), "Retry", middleware.After)
+	})
+	if _, err := ec2.NewFromConfig(cfg).VPCs(t.Context()); !errors.Is(err, context.DeadlineExceeded) || operation != "DescribeVpcs" {
+		t.Errorf("%v of %q, want a timeout of DescribeVpcs", err, operation)
 	}
 }
 
