@@ -36,7 +36,7 @@ func newDashboardCmd(a *App) *cobra.Command {
 		Use:   "dashboard",
 		Short: "Show the stack's events, users and metrics, live, in a browser.",
 		Long: `Serve a page on this machine that shows a deployed stack's events, users, metrics
-and health, live, until Ctrl-C. It listens on 127.0.0.1 only and signs the page's
+and health, live, and answers questions about users, until Ctrl-C. It listens on 127.0.0.1 only and signs the page's
 requests with your AWS credentials, which need the policy in the output
 ReadMetricsPolicyArn, and cloudwatch:GetMetricData. The newest events need the policy in
 the output SqlPolicyArn, and rejected events logs:FilterLogEvents on ingest's log group;
@@ -45,9 +45,10 @@ without them, the page shows the rest.
 Costs of an open page at list prices of us-east-1: about 1.5 API requests per second,
 2 cents per hour including Lambda, and CloudWatch data of ` + strconv.Itoa(awsstack.Metrics()) + ` metrics
 every ` + strconv.Itoa(int(awsstack.Kept.Seconds())) + ` seconds, 1.2 cents per hour. A hidden page sends a tenth of these requests.
-A visible page also reads the newest events, 720 invocations of the query function and
-less than 0.1 cents per hour, and searches ingest's log for rejected events 240 times per
-hour, which is free. A hidden page does neither.`,
+The tab with events, while it is visible, also reads the newest events and counts live
+users, 960 invocations of the query function and less than 0.2 cents per hour, and
+searches ingest's log for rejected events 240 times per hour, which is free. The overview
+reads alerts 120 times per hour. A question is one request.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDashboard(cmd.Context(), a, o) },
 	}
 	cmd.Flags().IntVar(&o.port, "port", 8080, "port to listen on, 0 to 65535; 0 takes a free one")

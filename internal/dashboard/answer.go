@@ -35,6 +35,32 @@ func (s server) metrics(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "unknown metric "+quote(name))
 		return
 	}
+	s.forward(w, r, name, nil)
+}
+
+// alerts forwards the query for alerts. A stack without them, and credentials that may not
+// read them, are an empty list, so that the page has no error to show.
+func (s server) alerts(w http.ResponseWriter, r *http.Request) {
+	s.forward(w, r, metricAlerts, func(status int) bool {
+		if status != http.StatusNotFound && status != http.StatusForbidden {
+			return false
+		}
+		s.write(w, r, noAlerts{Alerts: []struct{}{}, Changes: []struct{}{}})
+		return true
+	})
+}
+
+// metricAlerts is the name under which the API has alerts.
+const metricAlerts = "alerts"
+
+// noAlerts is the response of a stack without alerts.
+type noAlerts struct {
+	Alerts  []struct{} `json:"alerts"`
+	Changes []struct{} `json:"changes"`
+}
+
+// forward responds with the API's response, unless instead responds to its status.
+func (s server) forward(w http.ResponseWriter, r *http.Request, name string, instead func(status int) bool) {
 	target := api.MetricPath(name, nil)
 	if r.URL.RawQuery != "" {
 		target += "?" + r.URL.RawQuery
@@ -51,6 +77,9 @@ func (s server) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer resp.Body.Close() //nolint:errcheck // fully read
+	if instead != nil && instead(resp.StatusCode) {
+		return
+	}
 	for _, name := range passed {
 		if values := resp.Header.Values(name); len(values) > 0 {
 			w.Header()[name] = values

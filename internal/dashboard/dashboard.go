@@ -146,6 +146,8 @@ func New(o Options) http.Handler {
 		mux.Handle("GET "+path, file)
 	}
 	mux.Handle("GET "+api.PathMetric, ownPageOnly(s.metrics))
+	mux.Handle("GET /sql/{"+api.ParameterMetric+"}", ownPageOnly(s.sql))
+	mux.Handle("GET /alerts", ownPageOnly(s.alerts))
 	mux.Handle("GET /health", ownPageOnly(s.health))
 	mux.Handle("GET "+PathStatus, ownPageOnly(s.status))
 	mux.Handle("GET /events", ownPageOnly(recent(s, "read the newest events", eventsKept, recentEvents(o.Events))))

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/streamctl/streamctl/internal/testkit/suites/localrun"
 )
 
@@ -59,10 +61,12 @@ func TestLocalPage(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", curl).Output(); err != nil || string(out) != `{"success":true}` {
 		t.Errorf("%s: %s %v", curl, out, err)
 	}
-	b.until(`document.querySelector("#start").hidden && ` + text("newest") + `.includes("user123")`)
+	b.until(`document.querySelector("#start").hidden`)
+	b.do(chromedp.Evaluate(`document.querySelector("#tab-events").click()`, nil))
+	b.until(text("newest") + `.includes("user123")`)
 	post(`{"userId":"anna","eventType":"Order Completed","properties":{"id":12345678901234567890,"sum":1.50,"page":"/kasse?ü=<b>"}}`, http.StatusAccepted)
 	post(`[{"userId":"anna","eventType":"x","properties":{"card":"4111\u0000"}},{"userId":"anna"}]`, http.StatusBadRequest)
-	b.open(l.Dashboard+"/", 1280, 900, "light")
+	b.open(l.Dashboard+"/#tab=events", 1280, 900, "light")
 	b.until(text("newest") + `.includes('{"id": 12345678901234567890, "sum": 1.50, "page": "/kasse?ü=<b>"}')`)
 	b.until(text("rejected") + `.includes("127.0.0.1")`)
 	for _, c := range []struct {
@@ -70,7 +74,7 @@ func TestLocalPage(t *testing.T) {
 		width int64
 		theme string
 	}{{"local-light", 1280, "light"}, {"local-dark", 1280, "dark"}, {"local-narrow", 390, "light"}, {"local-narrow-dark", 390, "dark"}} {
-		b.open(l.Dashboard+"/", c.width, 900, c.theme)
+		b.open(l.Dashboard+"/#tab=events", c.width, 900, c.theme)
 		b.until(ready + ` && document.querySelectorAll("#newest tbody tr, #rejected tbody tr").length === 3`)
 		b.fits()
 		b.contrast()
@@ -79,5 +83,27 @@ func TestLocalPage(t *testing.T) {
 	if shown := js[string](b, text("rejected")); !strings.Contains(shown, "properties.card") || !strings.Contains(shown, "2") || strings.Contains(shown, "4111") {
 		t.Errorf("rejected events: %s", shown)
 	}
+	post(`{"userId":"anna","eventType":"page_view"}`, http.StatusAccepted)
+	b.until(text("newest") + `.includes("page_view")`)
+	localFunnel(t, b, l.Dashboard)
 	b.silent()
+}
+
+// localFunnel asks for a funnel of the events, and runs the command on the page.
+func localFunnel(t *testing.T, b *browser, page string) {
+	t.Helper()
+	b.open(page+"/#tab=funnel&steps=%22Order+Completed%22%2C+page_view&zone=Europe%2FBerlin", 1280, 900, "light")
+	b.until(text("panel-funnel") + `.includes("2. page_view") && ` + text("panel-funnel") + `.includes("50 % of the first step")`)
+	b.do(chromedp.Evaluate(`document.querySelectorAll("#panel-funnel details").forEach((d) => (d.open = true))`, nil))
+	b.until(text("panel-funnel") + `.includes("FROM people_events")`)
+	b.shoot("local-funnel", true)
+	curl := js[string](b, `document.querySelector("#panel-funnel [aria-label='Command curl']").innerText`)
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", curl).Output(); err != nil || !strings.Contains(string(out), `"step":"page_view","users":1`) {
+		t.Errorf("%s: %s %v", curl, out, err)
+	}
+	b.open(page+"/#tab=retention&zone=Europe%2FBerlin", 1280, 900, "light")
+	b.until(text("panel-retention") + `.includes("Periods are in Europe/Berlin")`)
+	b.open(page+"/#tab=sessions", 390, 900, "dark")
+	b.until(text("panel-sessions") + `.includes("Bounce rate")`)
+	b.fits()
 }

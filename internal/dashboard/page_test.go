@@ -19,7 +19,7 @@ import (
 // Expressions that become true on a loaded page.
 const (
 	live  = `document.querySelector("#connection").dataset.kind === "live"`
-	ready = live + ` && /\d/.test(document.querySelector("#rate").textContent) && document.querySelectorAll(".bone").length === 0`
+	ready = live + ` && /\d/.test(document.querySelector("#rate").textContent) && ![...document.querySelectorAll(".bone")].some((e) => e.checkVisibility())`
 	lost  = `document.querySelector("#connection").dataset.kind === "lost"`
 	focus = `document.activeElement`
 )
@@ -317,7 +317,7 @@ func TestAccessibleNames(t *testing.T) {
 	for role, want := range map[string][]string{
 		"banner": {""}, "main": {""}, "contentinfo": {""}, "button": {"Dark theme"}, "checkbox": {"page_view", "checkout.error"},
 		"radio": {"15 min", "7 days", "Sum"}, "slider": {"Events by time and type", "Users per day", "revenue by time"},
-		"heading": {"shop", "Events per minute", "Pipeline", "revenue"}, "group": {"Time range", "Filter by event type", "Measure of revenue"},
+		"heading": {"shop", "Events per minute", "revenue"}, "group": {"Time range", "Filter by event type", "Measure of revenue"},
 		"region": {"Events per minute", "Now", "Declared metrics"}, "table": {"Event types in the selected range", "Top values of revenue"},
 	} {
 		for _, name := range want {

@@ -80,11 +80,12 @@ func TestRecent(t *testing.T) {
 func TestHostileEventsOnThePage(t *testing.T) {
 	b := openTab(t)
 	calls := 0
-	o, _ := options(t, shop())
+	o, api := options(t, shop())
+	o.API = &questionAPI{handlerAPI: api, share: "1"}
 	h := hostileOptions(&calls)
 	o.Events, o.Rejected = h.Events, h.Rejected
 	s := newSite(t, o)
-	b.open(s.server.URL+"/", 390, 900, "light")
+	b.open(s.server.URL+"/#tab=events", 390, 900, "light")
 	b.until(`document.querySelectorAll("#newest tbody tr").length === 1 && document.querySelectorAll("#rejected tbody tr").length === 1`)
 	if shown := js[string](b, `document.querySelector("#newest td").textContent`); !strings.Contains(shown, "<script>document.title='run'</script>") || !strings.Contains(shown, `\u202e`) {
 		b.t.Errorf("the event type is shown as %q", shown)
@@ -102,7 +103,8 @@ func TestRecentFailure(t *testing.T) {
 	t.Parallel()
 	b := openTab(t)
 	b.outage(true) // 503 is a network error in the browser
-	o, _ := options(t, shop())
+	o, api := options(t, shop())
+	o.API = &questionAPI{handlerAPI: api, share: "1"}
 	denied := errors.New("not authorized <b>")
 	o.Events = func(context.Context) ([]tail.Event, error) { return nil, denied }
 	o.Hint = func(err error) string {
@@ -111,7 +113,7 @@ func TestRecentFailure(t *testing.T) {
 		}
 		return "attach the policy"
 	}
-	b.open(newSite(t, o).server.URL+"/", 1280, 900, "light")
+	b.open(newSite(t, o).server.URL+"/#tab=events", 1280, 900, "light")
 	b.until(ready)
 	b.until(text("newest") + ` === "read the newest events: not authorized <b>\n\nattach the policy" && ` + text("rejected") + ` === "No events were rejected in the last 15 minutes."`)
 	b.do(chromedp.Navigate("about:blank"))

@@ -4,7 +4,7 @@
 
 import { el, show, svg, table, text } from "./dom.js";
 import { grouped, short } from "./number.js";
-import { clock, date, DAY, HOUR, MINUTE } from "./time.js";
+import { clock, date, DAY, HOUR, MINUTE, offset } from "./time.js";
 
 const left = 44, right = 6, top = 22, bottom = 24;
 const steps = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 4 * DAY, 7 * DAY];
@@ -78,8 +78,8 @@ export class Chart {
   }
 
   // update takes {times, step, series: [{name, color, values}], kind, unit, open,
-  // empty, stepName, format, label, table}. Values may be null. open is true if
-  // the last step has not ended.
+  // empty, stepName, format, label, table, spans}. Values may be null. open is true if
+  // the last step has not ended. spans are marked periods: {from, to, name}.
   update(data) {
     this.data = data;
     this.draw();
@@ -136,6 +136,7 @@ export class Chart {
     parts.push(svg("text", { class: "unit", x: 0, y: 10 }, d.unit(d.step)));
     parts.push(...marks.map((m) => svg("text", { class: "axis", x: left - 8, y: y(m) + 4, "text-anchor": "end" }, short(m))));
     parts.push(...this.timeMarks(d, x, wide));
+    parts.push(...this.marked(d, x));
     this.band = svg("rect", { class: "band", y: top, height: height - top - bottom, width: Math.max(wide, 1), visibility: "hidden" });
     parts.push(this.band, ...(d.kind === "line" ? this.lines(d, x, y, wide) : this.bars(d, x, y, wide)));
     this.plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -145,6 +146,16 @@ export class Chart {
     text(this.empty, d.empty ?? "Nothing in this range");
     this.box.setAttribute("aria-valuemax", this.last);
     this.look(this.at === null ? null : Math.min(this.at, this.last), true);
+  }
+
+  // marked draws the marked periods behind the values.
+  marked(d, x) {
+    const first = d.times[0], all = d.times.length * d.step;
+    const at = (t) => x((Math.max(0, Math.min(all, t - first)) / d.step));
+    return (d.spans ?? []).filter((s) => s.to > first && s.from < first + all).flatMap((s) => {
+      const from = at(s.from), width = Math.max(2, at(s.to) - from);
+      return [svg("rect", { class: "span", x: from, y: top - 6, width, height: this.height - top - bottom + 6 }), svg("rect", { class: "span top", x: from, y: top - 6, width, height: 4 })];
+    });
   }
 
   bars(d, x, y, wide) {
@@ -190,10 +201,11 @@ export class Chart {
   timeMarks(d, x, wide) {
     const space = d.fixed ? 48 : 64;
     const step = steps.find((s) => s >= d.step && (s / d.step) * wide >= space) ?? DAY * 7;
-    const offset = d.utc ? 0 : new Date(d.times.at(-1)).getTimezoneOffset() * MINUTE;
+    const ends = d.utc ? [0, 0] : [offset(d.times[0]), offset(d.times.at(-1))];
+    const off = (t) => (ends[0] === ends[1] ? ends[0] : offset(t)); // the clock may change in the range
     const parts = [];
     d.times.forEach((t, i) => {
-      if ((t - offset) % step !== 0) return;
+      if ((t + off(t)) % step !== 0) return;
       const centre = d.step >= DAY || d.kind === "line" ? x(i) + wide / 2 : x(i);
       if (centre < left - 2 || centre > this.width - 18) return;
       const name = d.label ? d.label(t) : step >= DAY || clock(t) === "00:00" ? date(t).slice(0, -4) : clock(t);
@@ -231,9 +243,11 @@ export class Chart {
     const t = d.times[i];
     const head = (d.headOf ? d.headOf(t) : moment(t, d.step)) + (d.open && i === d.times.length - 1 ? ", so far" : "");
     const rows = d.series.map((s) => ({ name: s.name, color: s.color, value: s.values[i], text: s.values[i] === null || s.values[i] === undefined ? "\u2013" : format(s.values[i], s, i, d) }));
+    const fired = [...new Set((d.spans ?? []).filter((s) => s.to > t && s.from < t + d.step).map((s) => s.name))];
+    if (fired.length) rows.push({ name: "Alert", text: fired.join(", "), value: 1, alert: true });
     if (d.series.length > 1 && d.kind !== "line") {
       const shown = rows.filter((r) => r.value).reverse();
-      return { head, rows: [{ name: "All", text: grouped(rows.reduce((a, r) => a + (r.value ?? 0), 0)) }, ...shown] };
+      return { head, rows: [{ name: "All", text: grouped(rows.reduce((a, r) => a + (r.alert ? 0 : r.value ?? 0), 0)) }, ...shown] };
     }
     return { head, rows };
   }

@@ -2,12 +2,13 @@
 // the type filter, the table, and the rate.
 
 import { Chart, Spark } from "./chart.js";
+import { Colors } from "./color.js";
 import { $, el, keyed, show, text } from "./dom.js";
 import { grouped, percent, rate } from "./number.js";
-import { end, floor, MINUTE, SECOND, stepName } from "./time.js";
+import { bounds, floor, MINUTE, SECOND, stepName } from "./time.js";
 
-const colors = 7;
-const firstChips = 10;
+const drawnTypes = 7;
+const firstChips = 10, firstRows = 10;
 const window_ = 10 * SECOND; // period of the rate
 
 export const OTHER = "__other__";
@@ -32,11 +33,11 @@ export class Series {
 // combine returns the counts by type for each step of a range: from the live
 // minutes if they cover the step, else from the longer response.
 export function combine(base, live, range, now) {
-  const to = end(live ? live.to - MINUTE : now, range.step);
+  const { from, to } = bounds(range, live ? live.to - MINUTE : now, range.step);
   const times = [];
-  for (let t = to - range.span; t < to; t += range.step) times.push(t);
+  for (let t = from; t < to; t += range.step) times.push(t);
   const counts = times.map((t) => {
-    if (!live || t < live.from || range.step > 5 * MINUTE) return base?.counts.get(t) ?? new Map();
+    if (!live || range.from !== undefined || t < live.from || range.step > 5 * MINUTE) return base?.counts.get(t) ?? new Map();
     const sum = new Map();
     for (let m = t; m < t + range.step; m += MINUTE) {
       for (const [type, n] of live.counts.get(m) ?? []) sum.set(type, (sum.get(type) ?? 0) + n);
@@ -83,9 +84,10 @@ export class Events {
   constructor(state) {
     this.state = state;
     this.rate = new Rate();
-    this.slots = new Array(colors).fill(null); // type of each color
+    this.colors = new Colors();
     this.chips = []; // types in order of appearance
-    this.all = false;
+    this.all = this.allRows = false;
+    this.spans = []; // times in which alerts fired
     this.base = this.live = null;
     this.spark = new Spark($("rate-line"));
     this.makeChips();
@@ -112,6 +114,7 @@ export class Events {
   get ready() {
     const { range } = this.state;
     if (range.key === "15m") return Boolean(this.live);
+    if (range.from !== undefined) return this.base?.step === range.step && this.base.from === bounds(range, Date.now(), range.step).from;
     return Boolean(this.base) && this.base.step === range.step && this.base.to - this.base.from > range.span / 2;
   }
 
@@ -123,35 +126,21 @@ export class Events {
     for (const types of counts) for (const [type, n] of types) totals.set(type, (totals.get(type) ?? 0) + n);
     const ranked = [...totals].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
     const drawn = ranked.filter(([type]) => !chosen.size || chosen.has(type)).map(([type]) => type);
-    this.assign(drawn);
-    const rest = drawn.filter((type) => !this.slots.includes(type));
-    const series = this.slots.flatMap((type, i) => (type === null ? [] : [{ name: typeName(type), color: "c" + i, values: counts.map((c) => c.get(type) ?? 0) }]));
+    const shown = this.colors.choose(drawn, drawnTypes);
+    const rest = drawn.filter((type) => !shown.has(type));
+    const series = [...shown].map(([type, color]) => ({ name: typeName(type), color, values: counts.map((c) => c.get(type) ?? 0) }));
     if (rest.length) {
       series.push({ name: rest.length === 1 ? typeName(rest[0]) : `${rest.length} more types`, color: "cx", values: counts.map((c) => rest.reduce((a, type) => a + (c.get(type) ?? 0), 0)) });
     }
     this.chart ??= new Chart($("events-chart"), { name: "Events by time and type", height: 260, whole: true });
     this.chart.update({
       times, step: range.step, series: series.length ? series : [{ name: "Events", color: "c0", values: times.map(() => 0) }],
-      kind: "bars", open: true, unit: (step) => "events per " + stepName(step),
+      kind: "bars", open: times.at(-1) + range.step > Date.now(), spans: this.spans, unit: (step) => "events per " + stepName(step),
       empty: chosen.size ? "No events of the selected types in this range" : "No events in this range",
     });
     text($("events-head"), range.step === MINUTE ? "Events per minute" : "Events over time");
     this.drawChips(ranked);
     this.drawTable(ranked);
-  }
-
-  // assign assigns a color to each of the largest types; a type keeps its color.
-  assign(ranked) {
-    const top = ranked.slice(0, colors);
-    this.slots = this.slots.map((type) => (top.includes(type) ? type : null));
-    for (const type of top) {
-      if (!this.slots.includes(type)) this.slots[this.slots.indexOf(null)] = type;
-    }
-  }
-
-  color(type) {
-    const i = this.slots.indexOf(type);
-    return i < 0 ? "cx" : "c" + i;
   }
 
   makeChips() {
@@ -176,7 +165,7 @@ export class Events {
     keyed($("types"), shown, (type) => type, (type) => this.chip(type), (node, type) => {
       const input = node.firstChild;
       if (input.checked !== chosen.has(type)) input.checked = chosen.has(type);
-      const swatch = "swatch " + (chosen.size && !chosen.has(type) ? "none" : this.color(type));
+      const swatch = "swatch " + (chosen.size && !chosen.has(type) ? "none" : this.colors.of(type));
       if (node.swatch.className !== swatch) node.swatch.className = swatch;
     });
     const hidden = known.length - shown.length;
@@ -208,18 +197,25 @@ export class Events {
     if (!this.rows) {
       this.rows = el("tbody");
       const heads = ["Type", "Share", "Events"].map((h, i) => el("th", { scope: "col", class: i ? "number" : null }, h));
-      $("types-table").replaceChildren(el("table", { class: "bars" }, el("caption", { class: "hidden" }, "Event types in the selected range"), el("thead", {}, el("tr", {}, heads)), this.rows));
+      this.whole = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.toggleRows() });
+      $("types-table").replaceChildren(el("table", { class: "bars" }, el("caption", { class: "hidden" }, "Event types in the selected range"), el("thead", {}, el("tr", {}, heads)), this.rows), this.whole);
     }
-    keyed(this.rows, ranked.slice(0, 10), ([type]) => type, () => row(), (node, [type, n]) => {
+    keyed(this.rows, this.allRows ? ranked : ranked.slice(0, firstRows), ([type]) => type, () => row(), (node, [type, n]) => {
       text(node.name, typeName(type));
       text(node.share, percent(n, sum));
       text(node.count, grouped(n));
-      node.bar.className = "share " + this.color(type);
+      node.bar.className = "share " + this.colors.of(type);
       node.bar.style.setProperty("width", `${sum ? (100 * n) / ranked[0][1] : 0}%`);
       node.classList.toggle("off", chosen.size > 0 && !chosen.has(type));
     });
-    const more = ranked.length - 10;
-    text($("types-note"), sum ? `${grouped(sum)} in ${this.state.range.name}${more > 0 ? `, ${more} more types` : ""}` : `none in ${this.state.range.name}`);
+    show(this.whole, ranked.length > firstRows);
+    text(this.whole, this.allRows ? "Show fewer" : `Show all ${grouped(ranked.length)} types`);
+    text($("types-note"), sum ? `${grouped(sum)} in ${this.state.range.name}` : `none in ${this.state.range.name}`);
+  }
+
+  toggleRows() {
+    this.allRows = !this.allRows;
+    this.draw();
   }
 }
 

@@ -20,7 +20,7 @@ export class Refused extends Error {
 
 const kept = new Map(); // url → {tag, data}
 
-async function get(url, signal) {
+export async function get(url, signal) {
   const known = kept.get(url);
   const response = await fetch(url, { cache: "no-store", signal, headers: known?.tag ? { "If-None-Match": known.tag } : {} });
   if (response.status === 304 && known) return { data: known.data, same: true };

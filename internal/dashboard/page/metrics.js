@@ -5,7 +5,7 @@ import { Chart } from "./chart.js";
 import { OTHER, row } from "./events.js";
 import { $, el, keyed, show, text } from "./dom.js";
 import { decimal, exact, grouped, less, near, percent, plus, zero } from "./number.js";
-import { end, go, iso, SECOND, stepName, when } from "./time.js";
+import { bounds, go, iso, SECOND, stepName, when } from "./time.js";
 
 const names = { sum: "Sum", count: "Count", min: "Min", max: "Max" };
 const most = 6;
@@ -24,8 +24,8 @@ const valueName = (values) =>
 const fieldName = (path) => path.replace(/^properties\./, "");
 
 export function metricURL(name, range, now) {
-  const from = end(now, range.coarse) - range.span;
-  return `/metrics/${encodeURIComponent(name)}?from=${iso(from)}&step=${go(range.coarse)}`;
+  const { from, to } = bounds(range, now, range.coarse);
+  return `/metrics/${encodeURIComponent(name)}?from=${iso(from)}${range.from === undefined ? "" : `&to=${iso(to)}`}&step=${go(range.coarse)}`;
 }
 
 export class Metric {
@@ -93,7 +93,7 @@ export class Metric {
     this.total.classList.toggle("long", this.total.textContent.length > 14);
     this.chart ??= new Chart(this.plot, { name: this.definition.name + " by time", height: 170 });
     this.chart.update({
-      times, step, fixed: true, open: true, kind: adds ? "bars" : "line",
+      times, step, fixed: true, open: to > Date.now(), kind: adds ? "bars" : "line",
       series: [{ name: names[m], color: "c0", values: times.map((t) => (at.has(t) ? near(at.get(t)) : adds ? 0 : null)) }],
       unit: (s) => `${names[m].toLowerCase()} per ${stepName(s)}`,
       format: (v, s, i) => (at.has(times[i]) ? exact(at.get(times[i])) : "0"),

@@ -71,6 +71,7 @@ export function percent(part, whole) {
   return (p < 10 ? p.toFixed(1) : Math.round(p)) + " %";
 }
 
-// parse parses a response and keeps the decimals of a metric's points as text. A
+// parse parses a response and keeps the decimals of metrics and breakdowns as text. A
 // quote inside a string is written \", so only names of members match.
-export const parse = (body) => JSON.parse(body.replace(/"(sum|min|max)":(-?\d[\d.eE+-]*)/g, '"$1":"$2"'));
+export const parse = (body) => JSON.parse(body.replace(/"(sum|min|max)":(-?\d[\d.eE+-]*)/g, '"$1":"$2"')
+  .replace(/"percentiles":\[([-\d.eE+,]+)\]/g, (_, list) => `"percentiles":["${list.replaceAll(",", '","')}"]`));

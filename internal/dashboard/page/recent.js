@@ -7,7 +7,7 @@ const longest = 120; // characters of a value in a cell
 
 // Characters that hide others or change their order are shown as their codes.
 const hidden = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-const plain = (s) => String(s ?? "").replace(hidden, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+export const plain = (s) => String(s ?? "").replace(hidden, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 
 // cell shows a value; a long one opens. A narrow page has the column's name in each cell,
 // and the roles keep the table a table there.
