@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -25,6 +26,9 @@ func TestHangingCalls(t *testing.T) {
 	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`
+		if _, err := io.Copy(io.Discard, r.Body); err != nil { // then the server notices the end of the connection
+			t.Error(err)
+		}
 		if calls.Add(1) == 1 {
 			_, _ = w.Write([]byte(body))
 			return
