@@ -1,10 +1,7 @@
 package awshttp
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,10 +10,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
-
-	"github.com/streamctl/streamctl/internal/pause"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Errors of Systems Manager.
@@ -28,8 +23,7 @@ var (
 // Parameters reads and creates secrets in Systems Manager's Parameter Store, as
 // SecureString. The SDK's client has 146 calls, and this program needs two.
 type Parameters struct {
-	AWS   aws.Config
-	Clock pause.Clock
+	AWS aws.Config
 	// Endpoint replaces AWS's; nil means the region's.
 	Endpoint *string
 }
@@ -59,43 +53,30 @@ func (p Parameters) call(ctx context.Context, action string, in, out any) error 
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url(), bytes.NewReader(body))
-	if err != nil {
-		return err
+	call := Call{
+		ServiceID: "SSM", Operation: action, SigningName: "ssm", Endpoint: p.url(), Body: body,
+		Header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM." + action},
+		Decode: func(r *smithyhttp.Response) error {
+			answer, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+			if err != nil {
+				return err
+			}
+			if r.StatusCode != http.StatusOK {
+				return parameterError(r.StatusCode, answer)
+			}
+			return json.Unmarshal(answer, out)
+		},
 	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "AmazonSSM."+action)
-	credentials, err := p.AWS.Credentials.Retrieve(ctx)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), "ssm", p.AWS.Region, p.Clock.Now()); err != nil {
-		return fmt.Errorf("sign request: %w", err)
-	}
-	resp, err := p.AWS.HTTPClient.Do(r)
-	if err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return parameterError(resp.StatusCode, answer)
-	}
-	return json.Unmarshal(answer, out)
+	once := p.AWS // a second attempt to create a parameter would find that of the first
+	once.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	return call.Do(ctx, once)
 }
 
 func (p Parameters) url() string {
 	if p.Endpoint != nil {
 		return *p.Endpoint
 	}
-	suffix := "amazonaws.com"
-	if strings.HasPrefix(p.AWS.Region, "cn-") {
-		suffix += ".cn"
-	}
-	return "https://ssm." + p.AWS.Region + "." + suffix + "/"
+	return "https://ssm." + p.AWS.Region + "." + Domain(p.AWS.Region) + "/"
 }
 
 // parameterError returns a response as an error, without the request's value.

@@ -4,30 +4,24 @@
 package ec2
 
 import (
-	"bytes"
 	"context"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdkhttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/streamctl/streamctl/internal/awshttp"
 )
 
 const (
-	service     = "EC2"
-	signingName = "ec2"
-	version     = "2016-11-15"
+	service = "EC2"
+	version = "2016-11-15"
 	// maxPages bounds a list: a hundred thousand interfaces or VPCs.
 	maxPages = 100
 	// maxError is the most bytes of an error response that are read.
@@ -48,8 +42,7 @@ func NewFromConfig(cfg aws.Config) *Client {
 	return &Client{cfg: cfg}
 }
 
-// call sends a request through the middleware of the SDK's clients: retries, and what the
-// configuration adds, such as bounds of time. The response is decoded into out.
+// call sends a request. The response is decoded into out.
 func (c *Client) call(ctx context.Context, action string, parameters url.Values, out any) error {
 	parameters.Set("Action", action)
 	parameters.Set("Version", version)
@@ -57,87 +50,19 @@ func (c *Client) call(ctx context.Context, action string, parameters url.Values,
 	if err != nil {
 		return &smithy.OperationError{ServiceID: service, OperationName: action, Err: err}
 	}
-	stack, err := c.stack(action, endpoint, []byte(parameters.Encode()), out)
-	if err != nil {
-		return &smithy.OperationError{ServiceID: service, OperationName: action, Err: err}
-	}
-	handler := middleware.DecorateHandler(smithyhttp.NewClientHandler(c.cfg.HTTPClient), stack)
-	if _, _, err := handler.Handle(ctx, parameters); err != nil {
-		return &smithy.OperationError{ServiceID: service, OperationName: action, Err: err}
-	}
-	return nil
-}
-
-// stack returns the middleware of a call, in the order of the SDK's clients.
-func (c *Client) stack(action, endpoint string, body []byte, out any) (*middleware.Stack, error) {
-	retryer := aws.Retryer(retry.NewStandard())
-	if c.cfg.Retryer != nil {
-		retryer = c.cfg.Retryer()
-	}
-	stack := middleware.NewStack(action, smithyhttp.NewStackRequest)
-	err := errors.Join(
-		stack.Initialize.Add(&awsmiddleware.RegisterServiceMetadata{Region: c.cfg.Region, ServiceID: service, SigningName: signingName, OperationName: action}, middleware.Before),
-		stack.Serialize.Add(c.serialize(endpoint, body), middleware.After),
-		stack.Finalize.Add(retry.NewAttemptMiddleware(retryer, smithyhttp.RequestCloner), middleware.Before),
-		stack.Finalize.Add(c.sign(body), middleware.After),
-		stack.Deserialize.Add(deserialize(out), middleware.After))
-	for _, option := range c.cfg.APIOptions {
-		err = errors.Join(err, option(stack))
-	}
-	return stack, err
-}
-
-func (c *Client) serialize(endpoint string, body []byte) middleware.SerializeMiddleware {
-	return middleware.SerializeMiddlewareFunc("serialize", func(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (out middleware.SerializeOutput, metadata middleware.Metadata, err error) {
-		r, ok := in.Request.(*smithyhttp.Request)
-		if !ok {
-			return out, metadata, fmt.Errorf("unexpected request of type %T", in.Request)
-		}
-		if r.URL, err = url.Parse(endpoint); err != nil {
-			return out, metadata, fmt.Errorf("read the endpoint of EC2: %w", err)
-		}
-		r.Method = http.MethodPost
-		r.ContentLength = int64(len(body))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if in.Request, err = r.SetStream(bytes.NewReader(body)); err != nil {
-			return out, metadata, fmt.Errorf("create request: %w", err)
-		}
-		return next.HandleSerialize(ctx, in)
-	})
-}
-
-func (c *Client) sign(body []byte) middleware.FinalizeMiddleware {
-	return middleware.FinalizeMiddlewareFunc("sign", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (out middleware.FinalizeOutput, metadata middleware.Metadata, err error) {
-		r, ok := in.Request.(*smithyhttp.Request)
-		if !ok {
-			return out, metadata, fmt.Errorf("unexpected request of type %T", in.Request)
-		}
-		signer := awshttp.Signer{Service: signingName, Region: c.cfg.Region, Credentials: c.cfg.Credentials}
-		if err := signer.Sign(ctx, r.Request, body); err != nil {
-			return out, metadata, err
-		}
-		return next.HandleFinalize(ctx, in)
-	})
-}
-
-func deserialize(into any) middleware.DeserializeMiddleware {
-	return middleware.DeserializeMiddlewareFunc("deserialize", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (out middleware.DeserializeOutput, metadata middleware.Metadata, err error) {
-		if out, metadata, err = next.HandleDeserialize(ctx, in); err != nil {
-			return out, metadata, err
-		}
-		response, ok := out.RawResponse.(*smithyhttp.Response)
-		if !ok {
-			return out, metadata, fmt.Errorf("unexpected response of type %T", out.RawResponse)
-		}
-		defer func() { _ = response.Body.Close() }() // it was only read
-		if response.StatusCode != http.StatusOK {
-			return out, metadata, rejection(response)
-		}
-		if err := xml.NewDecoder(response.Body).Decode(into); err != nil {
-			return out, metadata, &smithy.DeserializationError{Err: fmt.Errorf("decode response: %w", err)}
-		}
-		return out, metadata, nil
-	})
+	return awshttp.Call{
+		ServiceID: service, Operation: action, SigningName: "ec2", Endpoint: endpoint, Body: []byte(parameters.Encode()),
+		Header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
+		Decode: func(r *smithyhttp.Response) error {
+			if r.StatusCode != http.StatusOK {
+				return rejection(r)
+			}
+			if err := xml.NewDecoder(r.Body).Decode(out); err != nil {
+				return &smithy.DeserializationError{Err: fmt.Errorf("decode response: %w", err)}
+			}
+			return nil
+		},
+	}.Do(ctx, c.cfg)
 }
 
 // rejection returns the error in a response.

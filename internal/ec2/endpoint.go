@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/streamctl/streamctl/internal/awshttp"
 )
 
 // The SDK's sources of a configuration, the environment and the files, implement these.
@@ -78,12 +80,11 @@ func withPath(endpoint string) string { return strings.TrimSuffix(endpoint, "/")
 // regional returns the endpoint of a region, as listed in "Amazon EC2 endpoints and
 // quotas" of the AWS General Reference.
 func regional(region string, fips, dualStack bool) string {
-	host, domain, dualDomain := "ec2", "amazonaws.com", "api.aws"
-	if strings.HasPrefix(region, "cn-") {
-		domain, dualDomain = "amazonaws.com.cn", "api.amazonwebservices.com.cn"
-	}
+	host, domain := "ec2", awshttp.Domain(region)
 	if dualStack {
-		domain = dualDomain
+		if domain = "api.aws"; strings.HasPrefix(region, "cn-") {
+			domain = "api.amazonwebservices.com.cn"
+		}
 	}
 	// Every endpoint in GovCloud is FIPS 140 validated, and has no second name.
 	if fips && (dualStack || !strings.HasPrefix(region, "us-gov-")) {
