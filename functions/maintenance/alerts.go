@@ -39,8 +39,25 @@ const (
 	maxCatchUp = 48 * time.Hour
 )
 
-// watch evaluates alerts.
-type watch struct{ *Handler }
+// watch evaluates alerts, in one invocation.
+type watch struct {
+	*Handler
+	// found are the series that were looked up.
+	found map[alert.Series]series
+}
+
+// series describes a series of the warehouse.
+type series struct {
+	// key is empty for a metric that is declared, and not counted before the next
+	// migration.
+	key string
+	// value is the dimension value; nil for all.
+	value *string
+	// since is the time from which the series is complete; the zero time means always.
+	since time.Time
+	// folded reports that events may be counted under another value.
+	folded bool
+}
 
 // alerts evaluates the declared alerts for every minute since the last evaluation.
 func (h watch) alerts(ctx context.Context) error {
@@ -164,39 +181,53 @@ func (h watch) evaluate(ctx context.Context, a *warehouse.Alert, known time.Time
 
 // read reads the minutes of the ranges.
 func (h watch) read(ctx context.Context, needs []alert.Need) (alert.Data, error) {
-	numbers := h.Warehouse.Numbers
 	data := alert.Data{Minutes: map[alert.Series][]alert.Minute{}, Since: map[alert.Series]time.Time{}, Folded: map[alert.Series]bool{}}
 	for _, n := range needs {
-		key, by, ok, err := numbers.MetricKey(ctx, n.Series.Metric)
+		s, err := h.find(ctx, n.Series)
 		if err != nil {
 			return data, err
 		}
-		if !ok { // declared, and not counted before the next migration
-			data.Folded[n.Series] = true
+		data.Since[n.Series], data.Folded[n.Series] = s.since, s.folded
+		if s.key == "" {
 			continue
 		}
-		since, ok, err := numbers.Since(ctx, key)
-		if err != nil {
-			return data, err
-		}
-		if ok {
-			data.Since[n.Series] = since
-		}
-		var value *string
-		if n.Series.Value != "" {
-			dimension := metric.Dimension(strings.SplitN(n.Series.Value, ",", max(1, by))...)
-			value = &dimension
-			if data.Folded[n.Series], err = numbers.MayBeFolded(ctx, key, dimension); err != nil {
-				return data, err
-			}
-		}
-		minutes, err := numbers.Totals(ctx, key, value, n.From, n.To)
+		minutes, err := h.Warehouse.Numbers.Totals(ctx, s.key, s.value, n.From, n.To)
 		if err != nil {
 			return data, err
 		}
 		data.Minutes[n.Series] = append(data.Minutes[n.Series], minutes...)
 	}
 	return data, nil
+}
+
+// find looks a series up, once per invocation.
+func (h watch) find(ctx context.Context, of alert.Series) (s series, err error) {
+	if s, ok := h.found[of]; ok {
+		return s, nil
+	}
+	numbers := h.Warehouse.Numbers
+	key, by, ok, err := numbers.MetricKey(ctx, of.Metric)
+	if err != nil {
+		return s, err
+	}
+	if !ok {
+		s.folded = true
+		h.found[of] = s
+		return s, nil
+	}
+	s.key = key
+	if s.since, _, err = numbers.Since(ctx, key); err != nil {
+		return s, err
+	}
+	if of.Value != "" {
+		dimension := metric.Dimension(strings.SplitN(of.Value, ",", max(1, by))...)
+		s.value = &dimension
+		if s.folded, err = numbers.MayBeFolded(ctx, key, dimension); err != nil {
+			return s, err
+		}
+	}
+	h.found[of] = s
+	return s, nil
 }
 
 // publish emits the state of each alert, for its alarm, and reports changes. The state of

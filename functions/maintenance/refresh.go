@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/streamctl/streamctl/internal/alert"
 	"github.com/streamctl/streamctl/internal/cache"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/emf"
@@ -40,5 +41,5 @@ func (h *Handler) refresh(parent context.Context) error {
 	}
 	h.Log.InfoContext(ctx, "cache refreshed", "minutes", minutes, "days", made, "values", given)
 	h.Metrics.Emit(ctx, emf.Metric{Name: contract.MetricCacheErrors, Value: failed})
-	return errors.Join(daysErr, placesErr, err, watch{h}.alerts(ctx), h.report(ctx), h.pack(parent))
+	return errors.Join(daysErr, placesErr, err, watch{h, map[alert.Series]series{}}.alerts(ctx), h.report(ctx), h.pack(parent))
 }
