@@ -6,20 +6,19 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// Problem is a problem with a field of a definition.
-type Problem struct{ Field, What string }
+	"github.com/streamctl/streamctl/internal/metric"
+)
 
 // Fields returns the number of dimension fields of a metric; known is false for a metric
 // that is not declared. hasField reports whether the metric aggregates a field.
 type Fields func(metric string) (dimensions int, hasField, known bool)
 
 // Check returns all problems of a definition.
-func (d Definition) Check(metrics Fields) []Problem {
+func (d Definition) Check(metrics Fields) []metric.Problem {
 	c := checker{metrics: metrics}
-	if !names.MatchString(d.Name) {
-		c.add("Name", "%q: want a small letter, then small letters, digits and underscores, at most 40 characters", d.Name)
+	if err := metric.CheckForm(d.Name); err != nil {
+		c.add("Name", "%q: %v", d.Name, err)
 	}
 	c.number("", d.Metric, d.Value, d.Aggregate)
 	if d.Per != nil {
@@ -43,11 +42,11 @@ func (d Definition) Check(metrics Fields) []Problem {
 
 type checker struct {
 	metrics  Fields
-	problems []Problem
+	problems []metric.Problem
 }
 
 func (c *checker) add(field, format string, args ...any) {
-	c.problems = append(c.problems, Problem{field, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, metric.Problem{Field: field, What: fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) between(field string, v, low, high int, unset bool) {

@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/streamctl/streamctl/internal/pattern"
 )
 
 // Limits of declarations.
@@ -117,11 +115,6 @@ type Silence struct {
 	// Zone is an IANA name, such as Europe/Berlin. Default: UTC.
 	Zone string `yaml:"Zone" json:"zone,omitempty"`
 }
-
-// NamePattern matches the names of alerts.
-const NamePattern = `^[a-z][a-z0-9_]{0,39}$`
-
-var names = pattern.New(NamePattern)
 
 // Series identifies the numbers of a metric's minutes.
 type Series struct {

@@ -14,7 +14,7 @@ import (
 // alerts checks the declared alerts.
 func alerts(v Variables, r *rules) {
 	r.limits("Alerts", limit{items: alert.MaxDefinitions})
-	r.limits("Alerts[].Name", limit{pattern: alert.NamePattern})
+	r.limits("Alerts[].Name", limit{pattern: metric.NamePattern})
 	r.limits("Alerts[].Silence", limit{items: alert.MaxSilences})
 	r.limits("Alerts[].Severity", limit{allowed: alert.Severities(), zero: true})
 	r.limits("Alerts[].WindowMinutes", limit{high: alert.MaxMinutes})

@@ -55,11 +55,19 @@ var name = pattern.New(NamePattern)
 
 // CheckName checks a metric's name.
 func CheckName(n string) error {
-	switch {
-	case !name.MatchString(n):
-		return errors.New("want a small letter, then small letters, digits and underscores, at most 40 characters")
-	case slices.Contains(Reserved, n):
+	if err := CheckForm(n); err != nil {
+		return err
+	}
+	if slices.Contains(Reserved, n) {
 		return errors.New("is a built-in metric or question; choose another name")
+	}
+	return nil
+}
+
+// CheckForm checks the form of a name of a metric or an alert.
+func CheckForm(n string) error {
+	if !name.MatchString(n) {
+		return errors.New("want a small letter, then small letters, digits and underscores, at most 40 characters")
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ const (
 // packTask is a span to pack.
 type packTask struct {
 	from, to time.Time
-	// whole reports that the task needs no blocks of a part of the span; the hours of a
-	// large day are packed first.
+	// backfill reports that the span can't be joined from blocks. The hours of a large day
+	// are packed first then.
 	backfill bool
 }
 
