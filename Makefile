@@ -11,7 +11,8 @@ ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_R
 
 # `make bench` collects the figures of the benchmarks here.
 RESULTS = $(CURDIR)/.streamctl/bench.jsonl
-MEASURE = $(ENVIRONMENT) STREAMCTL_BENCH_RESULTS=$(RESULTS) STREAMCTL_BENCH_CDK=$(CURDIR)/.streamctl/tools/cdk $(GO) test -run '^$$' -timeout 20m
+PEERS = $(CURDIR)/.streamctl/tools/peers
+MEASURE = $(ENVIRONMENT) STREAMCTL_BENCH_RESULTS=$(RESULTS) STREAMCTL_BENCH_CDK=$(CURDIR)/.streamctl/tools/cdk STREAMCTL_BENCH_PEERS=$(PEERS) $(GO) test -run '^$$' -timeout 20m
 
 # All packages with benchmarks.
 BENCHMARKS = $$(grep -rl --include='*_test.go' '^func Benchmark' cmd functions internal | xargs -n 1 dirname | sort -u | sed 's|^|./|')
@@ -57,9 +58,12 @@ golden: ## rewrite the golden files
 bench: setup ## measure speed, memory and sizes, compare them with the goals, and write docs/performance.md
 	@mkdir -p .streamctl && rm -f $(RESULTS)
 	npm install --no-audit --no-fund --silent --prefix .streamctl/tools/cdk aws-cdk-lib@2.276.0 aws-cdk@2.1148.1 constructs@10
+	cd internal/testkit/peers/benthos && $(GO) build -o $(PEERS)/benthos .
+	GOBIN=$(PEERS) $(GO) install -tags custom,inputs.file,outputs.postgresql,parsers.json_v2 github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
 	$(MEASURE) -bench 'Render|Init' -benchtime 21x ./internal/testkit/suites/measure
 	$(MEASURE) -bench 'Build|Synth' -benchtime 5x ./internal/testkit/suites/measure
 	STREAMCTL_BENCH_QUERY_EVENTS=200000 $(MEASURE) -bench 'Processor|Shards|Growth|Archiver|Query' -benchtime 7x ./internal/testkit/suites/measure
+	STREAMCTL_BENCH_PEER_EVENTS=50000 $(MEASURE) -bench Peers -benchtime 5x ./internal/testkit/suites/measure
 	STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(MEASURE) -bench 'Empty' -benchtime 1x ./internal/testkit/suites/measure
 	STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-600000} $(MEASURE) -bench 'Local' -benchtime 1x ./internal/testkit/suites/measure
 	$(MEASURE) -bench NoChange -benchtime 7x ./internal/testkit/suites/e2e
@@ -74,9 +78,10 @@ chaos: setup ## crash the platform and `local` a thousand times; no event may be
 	$(ENVIRONMENT) STREAMCTL_DAMAGE_SEEDS=$${STREAMCTL_DAMAGE_SEEDS:-500} $(GO) test -v -timeout 60m -run TestDamagedPostgresFiles ./internal/local/pgserver
 	$(ENVIRONMENT) STREAMCTL_FIRST_STARTS=$${STREAMCTL_FIRST_STARTS:-30} $(GO) test -v -timeout 30m -run TestInterruptedFirstStart ./internal/testkit/suites/localrun
 
-scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) during writes, and compare with boto3
+scale: setup ## empty buckets of 100,000 versions (STREAMCTL_SCALE_VERSIONS) during writes, compare with boto3; load during a query of 15 minutes
 	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -v -count=1 -timeout 30m -run 'WhileWritten|TestEmpty' ./internal/deploy/...
 	$(ENVIRONMENT) STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(GO) test -run '^$$' -bench 'Empty' -benchtime 1x -timeout 60m ./internal/testkit/suites/measure
+	$(ENVIRONMENT) STREAMCTL_LONG_QUERY=15m $(GO) test -v -count=1 -timeout 30m -run LongQuery ./internal/warehouse
 
 release: ## build dist/: archives and packages for all platforms, with the functions inside; publish nothing
 	@GO="$(GO)" scripts/release
