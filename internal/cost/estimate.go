@@ -184,7 +184,7 @@ func storedGB(v config.Variables, u Usage, month int) float64 {
 	if v.WarehouseRetentionDays > 0 {
 		months = min(months, float64(v.WarehouseRetentionDays)/daysPerMonth)
 	}
-	return u.Events * u.RecordBytes * stored / gigabyte * months
+	return u.WarehouseGB * months
 }
 
 // storageGB is the storage of one instance: it grows until its limit.

@@ -31,6 +31,8 @@ type Usage struct {
 	LogGB, FlowLogGB, Traces float64
 	// Objects and ArchiveGB are written into the archive.
 	Objects, ArchiveGB float64
+	// WarehouseGB is the size of the events in PostgreSQL, with indexes.
+	WarehouseGB float64
 	// ResponseGB is the size of responses.
 	ResponseGB float64
 	// StreamBytes and Calls are only for Measured: the size of all records, and requests
@@ -55,7 +57,7 @@ const (
 	refreshTime      = 0.3  // seconds, every minute
 	upkeepTime       = 10   // seconds, every hour
 	compressed       = 0.2  // size of an archived event relative to its record
-	stored           = 2.0  // size of an event in PostgreSQL, with indexes, relative to its record
+	stored           = 1.2  // size of an event in PostgreSQL, with indexes, relative to its record: docs/performance.md, "Queries"
 	accessLogBytes   = 500  // per request
 	invocationBytes  = 700  // of Lambda's lines and metrics per invocation
 	responseBytes    = 400
@@ -111,7 +113,7 @@ func Model(v config.Variables, l Load) Usage {
 	}
 	perSecond := calls / secondsPerMonth
 	u.Traces = (min(1, perSecond) + 0.05*max(0, perSecond-1)) * secondsPerMonth
-	u.Objects, u.ArchiveGB = archived, u.Events*u.RecordBytes*compressed/gigabyte
+	u.Objects, u.ArchiveGB, u.WarehouseGB = archived, u.Events*u.RecordBytes*compressed/gigabyte, u.Events*u.RecordBytes*stored/gigabyte
 	u.ResponseGB = calls * responseBytes / gigabyte
 	return u
 }
@@ -154,7 +156,7 @@ func Measured(v config.Variables, u Usage, factor float64) Usage {
 	}
 	perSecond := u.Calls / secondsPerMonth
 	u.Traces = (min(1, perSecond) + 0.05*max(0, perSecond-1)) * secondsPerMonth
-	u.Objects, u.ArchiveGB = u.Functions[contract.FuncArchiver].Count, u.Records*u.RecordBytes*compressed/gigabyte
+	u.Objects, u.ArchiveGB, u.WarehouseGB = u.Functions[contract.FuncArchiver].Count, u.Records*u.RecordBytes*compressed/gigabyte, u.Events*u.RecordBytes*stored/gigabyte
 	u.ResponseGB = u.Calls * responseBytes / gigabyte
 	return u
 }

@@ -14,10 +14,7 @@ import (
 const (
 	eventBytes = 1000
 	batchSize  = 100
-	// rowBytes is the size of a row of events with its indexes, measured with the
-	// generator's events.
-	rowBytes = 366
-	day      = 86_400
+	day        = 86_400
 	// A shard takes so many records and bytes per second.
 	shardRecords = 1000
 	shardBytes   = 1 << 20
@@ -46,7 +43,7 @@ func scaling() (string, error) {
 		perSecond := usage.Events / rate // seconds of the month
 		ingest := usage.Functions[contract.FuncIngest].Seconds / perSecond
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s million | %s GB | %s | %s USD | %.2f USD |\n", grouped(rate), grouped(float64(shards)), grouped(float64(shards)),
-			value(max(1, ingest), ""), grouped(rate*day/1e6), grouped(rate*day*rowBytes/1e9), grouped(usage.Objects/perSecond*day), grouped(report.MonthUSD), *report.MillionEventsUSD)
+			value(max(1, ingest), ""), grouped(rate*day/1e6), grouped(usage.WarehouseGB/perSecond*day), grouped(usage.Objects/perSecond*day), grouped(report.MonthUSD), *report.MillionEventsUSD)
 	}
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }

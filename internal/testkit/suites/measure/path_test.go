@@ -45,6 +45,8 @@ type batch struct {
 	payload []byte
 	events  []event.Event
 	arrived time.Time
+	// bytes is the size of the records.
+	bytes int
 }
 
 // source creates batches, each with other events.
@@ -73,6 +75,7 @@ func (s *source) batch(b *testing.B, shard int) batch {
 		record.Kinesis.ApproximateArrivalTimestamp.Time = out.arrived
 		all.Records = append(all.Records, record)
 		out.events = append(out.events, r.Events...)
+		out.bytes += len(r.Data)
 	}
 	out.payload = must(b)(json.Marshal(all))
 	return out

@@ -29,8 +29,11 @@ func BenchmarkQuery(b *testing.B) {
 	s := newSite(b, src.from, client)
 	invoke := s.invocation(b)
 	loaded := bench.Size(b, "STREAMCTL_BENCH_QUERY_EVENTS", 20_000)
+	recorded := 0 // bytes
 	for n := 0; n < loaded; n += batchEvents {
-		invoke(src.batch(b, 0))
+		in := src.batch(b, 0)
+		invoke(in)
+		recorded += in.bytes
 	}
 	h, err := query.New(contract.Query{Metrics: "[]"}, query.Deps{
 		Cache: cache.New(client, time.Now), Warehouse: s.database.As(b, contract.RoleReader), Clock: pause.Clock{},
@@ -64,6 +67,11 @@ func BenchmarkQuery(b *testing.B) {
 		}
 		return time.Since(began)
 	}
+	var size, events int64
+	err = s.database.Conn(b).QueryRow(b.Context(), "SELECT sum(pg_total_relation_size(inhrelid))::bigint, (SELECT count(*) FROM events) FROM pg_inherits WHERE inhparent = 'events'::regclass").Scan(&size, &events)
+	if err != nil {
+		b.Fatal(err)
+	}
 	var hits, misses, plains []time.Duration
 	for b.Loop() {
 		if err := client.FlushDB(b.Context()).Err(); err != nil {
@@ -77,5 +85,7 @@ func BenchmarkQuery(b *testing.B) {
 		bench.Figure{Name: "the brief's SQL over the events", Unit: "ms", Samples: bench.Milliseconds(plains)},
 		bench.Figure{Name: "speed of a hit beside a miss", Samples: bench.Ratios(misses, hits)},
 		bench.Figure{Name: "speed of a hit beside the SQL", Samples: bench.Ratios(plains, hits)},
+		bench.Figure{Name: "size of an event in PostgreSQL, with indexes", Unit: "bytes", Samples: bench.One(float64(size) / float64(events))},
+		bench.Figure{Name: "the same beside its record in the stream", Samples: bench.One(float64(size) / float64(recorded))},
 	)
 }
