@@ -9,6 +9,10 @@ ACCOUNTS = $(if $(CI),$(comma)accounts)
 comma = ,
 ENVIRONMENT = PATH="$(CURDIR)/.streamctl/tools/bin:$$PATH" STREAMCTL_TEST_MUST_RUN=$(TOOLS)
 
+# Packages that are tested at a time: one more than CPUs, because many tests wait for
+# timeouts, servers and child processes.
+PACKAGES = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
+
 # `make bench` collects the figures of the benchmarks here.
 RESULTS = $(CURDIR)/.streamctl/bench.jsonl
 PEERS = $(CURDIR)/.streamctl/tools/peers
@@ -30,7 +34,7 @@ demo-deploy: setup ## deploy a stack to a stand-in for AWS, send an event, find 
 	$(ENVIRONMENT) $(GO) run ./internal/testkit/suites/demo
 
 test: setup ## run all tests, and every benchmark once; install missing tools first
-	$(ENVIRONMENT) $(GO) test -timeout 20m ./...
+	$(ENVIRONMENT) $(GO) test -p $(PACKAGES) -timeout 20m ./...
 	$(ENVIRONMENT) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 8m $(BENCHMARKS)
 
 check: setup lint race ## check format, vet, lint, golden files, and tests with the race detector
