@@ -73,6 +73,7 @@ bench: setup ## measure speed, memory and sizes, compare them with the goals, an
 	$(MEASURE) -bench NoChange -benchtime 7x ./internal/testkit/suites/e2e
 	$(MEASURE) -bench Replay -benchtime 5x ./internal/testkit/suites/jobs
 	$(MEASURE) -bench Ingest -benchtime 21x ./functions/ingest
+	STREAMCTL_INSIGHT_EVENTS=$${STREAMCTL_INSIGHT_EVENTS:-10000000} $(MEASURE) -timeout 60m -bench 'Questions|Loads' -benchtime 1x ./internal/testkit/suites/insights
 	$(ENVIRONMENT) $(GO) run ./internal/testkit/bench/page -results $(RESULTS)
 
 chaos: setup ## crash the platform and `local` a thousand times; no event may be lost or counted twice

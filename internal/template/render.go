@@ -184,9 +184,11 @@ func text(s string) *yaml.Node {
 // ambiguousInYAML11 reports whether YAML 1.1 reads a plain s as a boolean, a merge key,
 // or a base-60 number such as 10:30.
 func ambiguousInYAML11(s string) bool {
-	switch strings.ToLower(s) {
-	case "y", "n", "yes", "no", "on", "off", "<<", "=":
-		return true
+	if len(s) <= len("yes") {
+		switch strings.ToLower(s) {
+		case "y", "n", "yes", "no", "on", "off", "<<", "=":
+			return true
+		}
 	}
 	return strings.Contains(s, ":") && strings.Trim(s, "+-0123456789:._") == ""
 }

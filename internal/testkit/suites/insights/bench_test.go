@@ -16,6 +16,7 @@ import (
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/event"
 	"github.com/streamctl/streamctl/internal/insight"
+	"github.com/streamctl/streamctl/internal/testkit/bench"
 	"github.com/streamctl/streamctl/internal/testkit/servers/postgres"
 	"github.com/streamctl/streamctl/internal/warehouse"
 )
@@ -27,17 +28,9 @@ func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 var start = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 
 // sized returns the number of events: small, or STREAMCTL_INSIGHT_EVENTS.
-func sized(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("STREAMCTL_INSIGHT_EVENTS")
-	if text == "" {
-		return 30_000
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+func sized(b *testing.B) int {
+	b.Helper()
+	return bench.Size(b, "STREAMCTL_INSIGHT_EVENTS", 30_000)
 }
 
 // comparison is a question beside plain SQL.
@@ -49,6 +42,8 @@ type comparison struct {
 	args       []any
 	// value returns the number that both must give.
 	value func(insight.Answer) int64
+	// faster is the goal for the speed beside plain SQL; 0 means none.
+	faster float64
 }
 
 func comparisons(end time.Time) []comparison {
@@ -64,7 +59,7 @@ func comparisons(end time.Time) []comparison {
 				c AS (SELECT b.user_id, min(e.timestamp) AS t FROM b JOIN events e ON e.user_id = b.user_id AND e.event_type = 'purchase'
 					AND e.timestamp > b.t AND e.timestamp <= b.first + interval '7 days' AND e.timestamp >= $1 AND e.timestamp < $2::timestamptz + interval '7 days' GROUP BY 1)
 			SELECT count(*), (SELECT count(*) FROM b), (SELECT count(*) FROM c) FROM a`,
-			[]any{month, month.AddDate(0, 0, 30)}, func(a insight.Answer) int64 { return a.Response.Funnel.Steps[0].Users },
+			[]any{month, month.AddDate(0, 0, 30)}, func(a insight.Answer) int64 { return a.Response.Funnel.Steps[0].Users }, 10,
 		},
 		{
 			"retention by week, 8 weeks", "retention",
@@ -78,7 +73,7 @@ func comparisons(end time.Time) []comparison {
 					n += c.Users
 				}
 				return n
-			},
+			}, 10,
 		},
 		{
 			"sessions, a week", "sessions", map[string]string{"from": text(week), "to": text(week.AddDate(0, 0, 7))},
@@ -87,7 +82,7 @@ func comparisons(end time.Time) []comparison {
 				s AS (SELECT *, sum((before IS NULL OR timestamp - before > interval '30 minutes')::int) OVER (PARTITION BY user_id ORDER BY timestamp) AS n FROM e),
 				l AS (SELECT user_id, n, min(timestamp) AS a, max(timestamp) - min(timestamp) AS d, count(*) AS c FROM s GROUP BY 1, 2)
 			SELECT count(*), (percentile_disc(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM d)))::bigint, sum(c)::bigint FROM l WHERE a >= $1 AND a < $2`,
-			[]any{week, week.AddDate(0, 0, 7)}, func(a insight.Answer) int64 { return a.Response.Sessions.Sessions },
+			[]any{week, week.AddDate(0, 0, 7)}, func(a insight.Answer) int64 { return a.Response.Sessions.Sessions }, 0,
 		},
 		{
 			"breakdown by an undeclared property, a week", "breakdown",
@@ -100,13 +95,13 @@ func comparisons(end time.Time) []comparison {
 					n += g.Count
 				}
 				return n
-			},
+			}, 0,
 		},
 	}
 }
 
 // fill loads the events of a spread and their rollups.
-func fill(t *testing.T, conn *pgx.Conn, s *Spread) {
+func fill(t testing.TB, conn *pgx.Conn, s *Spread) {
 	t.Helper()
 	if _, err := conn.CopyFrom(t.Context(), pgx.Identifier{"events"}, Columns, s); err != nil {
 		t.Fatal(err)
@@ -138,73 +133,96 @@ func ask(ctx context.Context, db *warehouse.DB, q insight.Question) (insight.Ans
 	return a, time.Since(begun), err
 }
 
-// TestQuestionsBesidePlainSQL compares times and results. With STREAMCTL_INSIGHT_EVENTS
-// it is a measurement; otherwise it checks the results.
-func TestQuestionsBesidePlainSQL(t *testing.T) {
-	const days = 60
-	events := sized(t)
+// BenchmarkQuestions compares questions with plain SQL, times and results, for users with
+// sessions and for events that are spread evenly.
+func BenchmarkQuestions(b *testing.B) {
 	for _, sessions := range []bool{true, false} {
-		t.Run(map[bool]string{true: "sessions", false: "uniform"}[sessions], func(t *testing.T) {
-			d := shared.Warehouse(t, start, start.AddDate(0, 0, days))
-			conn, owner, reader := d.Conn(t), d.As(t, contract.RoleOwner), d.As(t, contract.RoleReader)
-			end := start.AddDate(0, 0, days)
-			begun := time.Now()
-			fill(t, conn, &Spread{Events: events, Users: events / 20, Days: days, Sessions: sessions, Start: start, Seed: 1})
-			t.Logf("%d events filled in %s", events, time.Since(begun).Round(time.Second))
-			if err := owner.SetInsightProperties(t.Context(), []string{"properties.country"}); err != nil {
-				t.Fatal(err)
-			}
-			begun = time.Now()
-			packed, err := (&warehouse.Sequences{DB: owner}).Pack(t.Context(), end.Add(4*time.Hour), func() bool { return true })
-			if err != nil {
-				t.Fatal(err)
-			}
-			var total, size, table int64
-			err = conn.QueryRow(t.Context(), `SELECT (SELECT sum(events) FROM sequence_span)::bigint, (SELECT sum(bytes) FROM sequence_span)::bigint,
-				(SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'events'::regclass)::bigint`).Scan(&total, &size, &table)
-			if err != nil || total != int64(events) {
-				t.Fatalf("%d events packed: %v", total, err)
-			}
-			t.Logf("%d spans packed in %s; %.1f bytes per event in blocks, %.0f in events", packed, time.Since(begun).Round(time.Second), float64(size)/float64(events), float64(table)/float64(events))
-			for _, c := range comparisons(end) {
-				compare(t, conn, reader, c, end)
+		name := map[bool]string{true: "sessions", false: "even"}[sessions]
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				questions(b, name, sessions)
 			}
 		})
 	}
 }
 
-func compare(t *testing.T, conn *pgx.Conn, reader *warehouse.DB, c comparison, now time.Time) {
-	t.Helper()
+func questions(b *testing.B, name string, sessions bool) {
+	b.Helper()
+	const days = 60
+	events := sized(b)
+	d := shared.Warehouse(b, start, start.AddDate(0, 0, days))
+	conn, owner, reader := d.Conn(b), d.As(b, contract.RoleOwner), d.As(b, contract.RoleReader)
+	end := start.AddDate(0, 0, days)
+	fill(b, conn, &Spread{Events: events, Users: events / 20, Days: days, Sessions: sessions, Start: start, Seed: 1})
+	if err := owner.SetInsightProperties(b.Context(), []string{"properties.country"}); err != nil {
+		b.Fatal(err)
+	}
+	begun := time.Now()
+	if _, err := (&warehouse.Sequences{DB: owner}).Pack(b.Context(), end.Add(4*time.Hour), func() bool { return true }); err != nil {
+		b.Fatal(err)
+	}
+	packed := time.Since(begun)
+	var total, size, table int64
+	err := conn.QueryRow(b.Context(), `SELECT (SELECT sum(events) FROM sequence_span)::bigint, (SELECT sum(bytes) FROM sequence_span)::bigint,
+		(SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'events'::regclass)::bigint`).Scan(&total, &size, &table)
+	if err != nil || total != int64(events) {
+		b.Fatalf("%d events packed: %v", total, err)
+	}
+	figures := []bench.Figure{
+		{Name: name + ": bytes per event in sequences", Unit: "bytes", Samples: bench.One(float64(size) / float64(events))},
+		{Name: name + ": events packed per second", Unit: "events/s", Samples: bench.Rates(events, []time.Duration{packed})},
+	}
+	for _, c := range comparisons(end) {
+		figures = append(figures, compare(b, conn, reader, name, c, end)...)
+	}
+	bench.Report(b, "insights", figures...)
+}
+
+// compare answers a question eight times, the first time to warm up, and runs the plain
+// SQL after every second answer.
+func compare(b *testing.B, conn *pgx.Conn, reader *warehouse.DB, name string, c comparison, now time.Time) []bench.Figure {
+	b.Helper()
 	q, err := insight.Read(c.kind, c.parameters, now)
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	var times []time.Duration
-	var a insight.Answer
-	for range 8 {
-		var took time.Duration
-		if a, took, err = ask(t.Context(), reader, q); err != nil {
-			t.Fatalf("%s: %v", c.name, err)
+	var times, plain []time.Duration
+	for i := range 8 {
+		a, took, err := ask(b.Context(), reader, q)
+		if err != nil {
+			b.Fatalf("%s: %v", c.name, err)
+		}
+		if i == 0 {
+			continue
 		}
 		times = append(times, took)
-	}
-	times = times[1:] // warm
-	slices.Sort(times)
-	var plain []time.Duration
-	var n, second, third int64
-	for range 3 {
+		if i%2 == 0 {
+			continue
+		}
+		var n, second, third int64
 		begun := time.Now()
-		if err := conn.QueryRow(t.Context(), c.sql, c.args...).Scan(&n, &second, &third); err != nil {
-			t.Fatalf("%s: %v", c.name, err)
+		if err := conn.QueryRow(b.Context(), c.sql, c.args...).Scan(&n, &second, &third); err != nil {
+			b.Fatalf("%s: %v", c.name, err)
 		}
 		plain = append(plain, time.Since(begun))
+		if got := c.value(a); got != n {
+			b.Errorf("%s: %d, plain SQL %d", c.name, got, n)
+		}
 	}
-	slices.Sort(plain)
-	if got := c.value(a); got != n {
-		t.Errorf("%s: %d, plain SQL %d", c.name, got, n)
+	median := bench.Median(times)
+	ratios := make([]float64, len(plain))
+	for i, p := range plain {
+		ratios[i] = float64(p) / float64(median)
 	}
-	t.Logf("%s: median %s, slowest of 7 %s; plain SQL %s: %.1f times", c.name, times[3].Round(time.Millisecond), times[6].Round(time.Millisecond),
-		plain[1].Round(time.Millisecond), float64(plain[1])/float64(times[3]))
+	// A goal is for many events: 30,000 take milliseconds in any way.
+	faster := bench.Figure{Name: name + ": " + c.name + ", speed beside plain SQL", Samples: ratios}
+	if c.faster > 0 {
+		faster.Goal, faster.AtLeast = c.faster, true
+	}
+	return []bench.Figure{
+		{Name: name + ": " + c.name + ", slowest", Unit: "ms", Samples: bench.One(float64(slices.Max(times).Microseconds()) / 1000), Goal: 2000},
+		faster,
+	}
 }
 
 // chunkOf returns n events of now as a chunk.
@@ -230,40 +248,46 @@ type loader struct {
 	took []time.Duration
 }
 
-func (l *loader) load(t *testing.T, at time.Time) {
-	t.Helper()
+func (l *loader) load(b *testing.B, at time.Time) {
+	b.Helper()
 	l.made++
 	c := chunkOf(1000, l.made, at)
 	begun := time.Now()
-	if _, err := l.db.Load(t.Context(), c); err != nil {
-		t.Fatal(err)
+	if _, err := l.db.Load(b.Context(), c); err != nil {
+		b.Fatal(err)
 	}
 	l.took = append(l.took, time.Since(begun))
 }
 
-// median returns the median time of the chunks since the last call.
-func (l *loader) median() time.Duration {
-	slices.Sort(l.took)
-	m := l.took[len(l.took)/2]
+// times returns the times of the chunks since the last call.
+func (l *loader) times() []time.Duration {
+	took := l.took
 	l.took = nil
-	return m
+	return took
 }
 
-// TestLoadsBesideQuestions compares the times of loads into a warehouse without and one
+// BenchmarkLoads compares the times of loads into a warehouse without and one
 // with packed spans, in turns, for late events too, and while questions are asked in a
 // loop.
-func TestLoadsBesideQuestions(t *testing.T) {
+func BenchmarkLoads(b *testing.B) {
+	for b.Loop() {
+		loads(b)
+	}
+}
+
+func loads(b *testing.B) {
+	b.Helper()
 	const days = 60
-	events, end := sized(t), start.AddDate(0, 0, days)
+	events, end := sized(b), start.AddDate(0, 0, days)
 	var reader *warehouse.DB
 	var without, with loader
 	for _, l := range []*loader{&without, &with} {
-		d := shared.Warehouse(t, start, end)
-		fill(t, d.Conn(t), &Spread{Events: events, Users: events / 20, Days: days, Sessions: true, Start: start, Seed: 2})
-		l.db, reader = d.As(t, contract.RoleLoader), d.As(t, contract.RoleReader)
+		d := shared.Warehouse(b, start, end)
+		fill(b, d.Conn(b), &Spread{Events: events, Users: events / 20, Days: days, Sessions: true, Start: start, Seed: 2})
+		l.db, reader = d.As(b, contract.RoleLoader), d.As(b, contract.RoleReader)
 		if l == &with {
-			if _, err := (&warehouse.Sequences{DB: d.As(t, contract.RoleOwner)}).Pack(t.Context(), end, func() bool { return true }); err != nil {
-				t.Fatal(err)
+			if _, err := (&warehouse.Sequences{DB: d.As(b, contract.RoleOwner)}).Pack(b.Context(), end, func() bool { return true }); err != nil {
+				b.Fatal(err)
 			}
 		}
 	}
@@ -271,17 +295,16 @@ func TestLoadsBesideQuestions(t *testing.T) {
 	if events > 100_000 {
 		chunks = 80
 	}
-	inTurns := func(at time.Time) (a, b time.Duration) {
+	inTurns := func(at time.Time) []float64 {
 		for range chunks {
-			without.load(t, at)
-			with.load(t, at)
+			without.load(b, at)
+			with.load(b, at)
 		}
-		return without.median(), with.median()
+		return bench.Ratios(without.times(), with.times())
 	}
 	inTurns(end) // warm
-	plain, packed := inTurns(end)
-	latePlain, latePacked := inTurns(end.AddDate(0, 0, -3))
-	ctx, stop := context.WithCancel(t.Context())
+	rate, late := inTurns(end), inTurns(end.AddDate(0, 0, -3))
+	ctx, stop := context.WithCancel(b.Context())
 	asked := make(chan error, 1)
 	go func() {
 		for n := 0; ; n++ {
@@ -297,26 +320,28 @@ func TestLoadsBesideQuestions(t *testing.T) {
 		}
 	}()
 	for range chunks {
-		with.load(t, end)
+		with.load(b, end)
 	}
 	stop()
 	if err := <-asked; ctx.Err() == nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("questions: %v", err)
+		b.Errorf("questions: %v", err)
 	}
 	slices.Sort(with.took)
 	p95 := with.took[len(with.took)*95/100]
-	t.Logf("%d chunks of 1,000 events: median without packed spans %s, with %s (rate %.2f); late %s and %s (rate %.2f); beside questions p95 %s", chunks,
-		plain.Round(time.Microsecond), packed.Round(time.Microsecond), float64(plain)/float64(packed),
-		latePlain.Round(time.Microsecond), latePacked.Round(time.Microsecond), float64(latePlain)/float64(latePacked), p95.Round(time.Millisecond))
+	bench.Report(b, "insights",
+		bench.Figure{Name: "loading with sequences beside without", Samples: rate, Goal: 0.9, AtLeast: true},
+		bench.Figure{Name: "the same, all events three days late", Samples: late, Goal: 0.9, AtLeast: true},
+		bench.Figure{Name: "load of 1,000 events beside questions in a loop, p95", Unit: "ms", Samples: bench.One(float64(p95.Microseconds()) / 1000), Goal: 1000},
+	)
 	if p95 > 5*time.Second {
-		t.Errorf("a load takes %s beside questions", p95)
+		b.Errorf("a load takes %s beside questions", p95)
 	}
 }
 
 // TestOneUserWithManyEvents packs a day in which one user has nearly all events, and
 // answers every kind of question about it.
 func TestOneUserWithManyEvents(t *testing.T) {
-	events := min(sized(t), 1_000_000)
+	const events = 30_000
 	d := shared.Warehouse(t, start, start.AddDate(0, 0, 1))
 	conn, owner, reader := d.Conn(t), d.As(t, contract.RoleOwner), d.As(t, contract.RoleReader)
 	fill(t, conn, &Spread{Events: events, Users: 1, Days: 1, Start: start, Seed: 3})
