@@ -20,11 +20,18 @@ var (
 	ErrParameterExists   = errors.New("the parameter exists")
 )
 
+// serviceID is the SDK's name of Systems Manager, as in AWS_ENDPOINT_URL_SSM.
+const serviceID = "SSM"
+
+// maxPages bounds the pages of a list. A page may be empty and have a successor.
+const maxPages = 100
+
 // Parameters reads and creates secrets in Systems Manager's Parameter Store, as
-// SecureString. The SDK's client has 146 calls, and this program needs two.
+// SecureString. The SDK's client has 146 calls, and this program needs three.
 type Parameters struct {
 	AWS aws.Config
-	// Endpoint replaces AWS's; nil means the region's.
+	// Endpoint replaces that of AWS; nil means the one of the AWS configuration or the
+	// region.
 	Endpoint *string
 }
 
@@ -36,6 +43,25 @@ func (p Parameters) Get(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("read parameter %s: %w", name, err)
 	}
 	return out.Parameter.Value, nil
+}
+
+// Exists reports whether a parameter exists. It can't read the value.
+func (p Parameters) Exists(ctx context.Context, name string) (bool, error) {
+	in := map[string]any{"ParameterFilters": []any{map[string]any{"Key": "Name", "Option": "Equals", "Values": []string{name}}}}
+	for range maxPages {
+		var page struct {
+			Parameters []struct{ Name string }
+			NextToken  string
+		}
+		if err := p.call(ctx, "DescribeParameters", in, &page); err != nil {
+			return false, fmt.Errorf("look for parameter %s: %w", name, err)
+		}
+		if len(page.Parameters) > 0 || page.NextToken == "" {
+			return len(page.Parameters) > 0, nil
+		}
+		in["NextToken"] = page.NextToken
+	}
+	return false, fmt.Errorf("look for parameter %s: the list has more than %d pages", name, maxPages)
 }
 
 // Create stores a value under a new name. It never replaces one: then the error is
@@ -53,8 +79,14 @@ func (p Parameters) call(ctx context.Context, action string, in, out any) error 
 	if err != nil {
 		return err
 	}
+	endpoint := aws.ToString(p.Endpoint)
+	if p.Endpoint == nil {
+		if endpoint, err = ServiceEndpoint(ctx, p.AWS, serviceID, "ssm"); err != nil {
+			return &smithy.OperationError{ServiceID: serviceID, OperationName: action, Err: err}
+		}
+	}
 	call := Call{
-		ServiceID: "SSM", Operation: action, SigningName: "ssm", Endpoint: p.url(), Body: body,
+		ServiceID: serviceID, Operation: action, SigningName: "ssm", Endpoint: endpoint, Body: body,
 		Header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM." + action},
 		Decode: func(r *smithyhttp.Response) error {
 			answer, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
@@ -67,16 +99,11 @@ func (p Parameters) call(ctx context.Context, action string, in, out any) error 
 			return json.Unmarshal(answer, out)
 		},
 	}
-	once := p.AWS // a second attempt to create a parameter would find that of the first
-	once.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-	return call.Do(ctx, once)
-}
-
-func (p Parameters) url() string {
-	if p.Endpoint != nil {
-		return *p.Endpoint
+	cfg := p.AWS
+	if action == "PutParameter" { // a second attempt would find the parameter of the first
+		cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
 	}
-	return "https://ssm." + p.AWS.Region + "." + Domain(p.AWS.Region) + "/"
+	return call.Do(ctx, cfg)
 }
 
 // parameterError returns a response as an error, without the request's value.

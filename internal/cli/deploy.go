@@ -87,6 +87,11 @@ func runDeploy(ctx context.Context, a *App, o deployOptions) error {
 	if err := checkRegion(a, v); err != nil {
 		return err
 	}
+	if !o.code {
+		if err := checkReferences(ctx, a, v, op); err != nil {
+			return err
+		}
+	}
 	a.notef("%s: stack %s in account %s, %s", v.Environment, v.StackName, op.Caller.Account, op.Caller.Region)
 	d := &deployRun{app: a, op: op, o: o, v: v}
 	if o.dryRun {

@@ -15,6 +15,7 @@ import (
 	"github.com/streamctl/streamctl/internal/checkup"
 	"github.com/streamctl/streamctl/internal/cli/ui"
 	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy"
 	"github.com/streamctl/streamctl/internal/deploy/iampolicy"
 	"github.com/streamctl/streamctl/internal/deploy/stack"
@@ -101,6 +102,9 @@ func policyDocuments(ctx context.Context, a *App, v config.Variables, op *deploy
 	}
 	resources := stacktemplate.Types(byID)
 	s := iampolicy.Scope{Partition: "aws", Account: "<account>", Region: "<region>", Stack: v.StackName, ArtifactBucket: v.ArtifactBucket}
+	if v.Privacy.HashUserIds {
+		s.Secret = contract.UserIDParameter(v.StackName)
+	}
 	if op != nil {
 		s.Partition, s.Account, s.Region = op.Caller.Partition(), op.Caller.Account, op.Caller.Region
 		addDeployed(ctx, a, op, v.StackName, resources)
@@ -211,6 +215,8 @@ func remedy(check string) string {
 		return "correct the variables file; `streamctl validate` checks it"
 	case "region":
 		return "choose another region, or set what is missing in the variables file"
+	case "references":
+		return "create the missing ones before a deploy"
 	case "stack":
 		return "`streamctl status` explains the state of the stack"
 	}
@@ -248,6 +254,9 @@ func examine(ctx context.Context, a *App, source string) (out []finding) {
 	out[len(out)-1].Detail = fmt.Sprintf("%s in account %s, %s", op.Caller.ARN, op.Caller.Account, op.Caller.Region)
 	v.Region = op.Caller.Region
 	note("region", v.Region, checkRegion(a, v))
+	if v.Privacy.HashUserIds || len(referencedBuckets(v)) > 0 {
+		note("references", "the secret and the buckets that the variables need exist", checkReferences(ctx, a, v, op))
+	}
 	found, err := op.Describe(ctx, v.StackName)
 	if v.ApiGatewayAccountRole == config.AccountRoleCreate && (err == nil || errors.Is(err, stack.ErrNotFound)) {
 		role, err := op.AccountRole(ctx, stack.Current{Stack: found}, template.AccountRoleID)

@@ -42,12 +42,8 @@ func runKeysSecret(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	endpoint := cfg.BaseEndpoint
-	if own := awshttp.Endpoint(a.Getenv, "SSM"); own != nil {
-		endpoint = own
-	}
 	r := idSecret{Parameter: contract.UserIDParameter(v.StackName), Created: true}
-	err = awshttp.Parameters{AWS: cfg, Endpoint: endpoint}.Create(ctx, r.Parameter, contract.NewUserIDSecret(), "Hashes the user ids of "+v.StackName+". Another value changes every id.")
+	err = awshttp.Parameters{AWS: cfg}.Create(ctx, r.Parameter, contract.NewUserIDSecret(), "Hashes the user ids of "+v.StackName+". Another value changes every id.")
 	if errors.Is(err, awshttp.ErrParameterExists) {
 		r.Created, err = false, nil
 	}

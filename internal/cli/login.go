@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -83,6 +84,7 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 		return cfg, &credentialsError{err: err}
 	}
 	endpoint = cfg.BaseEndpoint
+	cfg.ConfigSources = append([]any{environment{a.Getenv}}, cfg.ConfigSources...)
 	cfg.HTTPClient = awshttp.Wrap(awshttp.Limit(cfg.HTTPClient, awshttp.MaxResponse))
 	if cfg.Credentials != nil {
 		cfg.Credentials = login{cfg.Credentials, loginCommand(cfg)}
@@ -95,6 +97,16 @@ func (a *App) awsConfig(ctx context.Context, v config.Variables) (aws.Config, er
 	}
 	a.session = &session{region: v.Region, profile: a.flags.profile, config: cfg}
 	return cfg, nil
+}
+
+// environment is a source of the configuration, for calls without an SDK client: an
+// endpoint in the environment, also one for all services, comes before those in files.
+type environment struct{ getenv func(string) string }
+
+// GetServiceBaseEndpoint implements an interface of the SDK.
+func (e environment) GetServiceBaseEndpoint(_ context.Context, sdkID string) (string, bool, error) {
+	own := awshttp.Endpoint(e.getenv, strings.ReplaceAll(sdkID, " ", "_"))
+	return aws.ToString(own), own != nil, nil
 }
 
 // ownS3 reports whether S3 has a custom endpoint, from the environment or the AWS

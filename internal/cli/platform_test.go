@@ -48,6 +48,7 @@ func startPlatform(t *testing.T, o awsfake.Options, lines string, more ...string
 	bucket, keys := template.ArtifactBucketName("123456789012", "us-east-1"), map[string]string{}
 	_ = p.Objects().CreateBucket(bucket)
 	_ = p.Objects().CreateBucket(everyoption.Replica)
+	_ = p.Objects().CreateBucket(everyoption.Replayed)
 	if err := p.Objects().SetVersioning(everyoption.Replica, "Enabled"); err != nil {
 		t.Fatal(err)
 	}

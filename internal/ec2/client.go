@@ -46,7 +46,7 @@ func NewFromConfig(cfg aws.Config) *Client {
 func (c *Client) call(ctx context.Context, action string, parameters url.Values, out any) error {
 	parameters.Set("Action", action)
 	parameters.Set("Version", version)
-	endpoint, err := c.endpoint(ctx)
+	endpoint, err := awshttp.ServiceEndpoint(ctx, c.cfg, service, "ec2")
 	if err != nil {
 		return &smithy.OperationError{ServiceID: service, OperationName: action, Err: err}
 	}

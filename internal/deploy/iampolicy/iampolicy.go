@@ -16,6 +16,9 @@ import (
 type Scope struct {
 	Partition, Account, Region string
 	Stack, ArtifactBucket      string
+	// Secret is the name of the parameter that the deployer creates before the stack, in
+	// Systems Manager's Parameter Store; empty means none.
+	Secret string
 }
 
 // Documents returns the policy documents with the permissions that deploying a template

@@ -65,6 +65,12 @@ func (s Scope) statements(actions map[string]bool, resources map[string]string) 
 	}}
 	// ElastiCache asks for this action on its service-linked role, which only it can change.
 	out = append(out, linked, s.statement("ServiceLinkedRolePolicies", []string{"iam:PutRolePolicy"}, s.arn("iam", "", s.Account, "role/aws-service-role/elasticache.amazonaws.com/*")))
+	if s.Secret != "" {
+		// The key of SecureString, aws/ssm, is open to the callers of Systems Manager.
+		look := s.statement("Parameters", []string{"ssm:DescribeParameters"}, "*")
+		look.Condition = map[string]any{"StringEquals": map[string]any{"aws:RequestedRegion": s.Region}}
+		out = append(out, look, s.statement("Secret", []string{"ssm:PutParameter"}, s.arn("ssm", s.Region, s.Account, "parameter"+s.Secret)))
+	}
 	for _, service := range slices.Sorted(maps.Keys(byService)) {
 		switch id, ok := regional[service]; {
 		case ok:

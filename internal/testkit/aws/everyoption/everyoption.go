@@ -22,6 +22,9 @@ type Option struct {
 // create it, with versioning.
 const Replica = "archive-copy"
 
+// Replayed is the bucket of another stack's archive, which must exist too.
+const Replayed = "old-archive"
+
 // Domain is the API's domain name, which only one stack of an account can have.
 const Domain = "events.example.com"
 
@@ -38,7 +41,7 @@ func List() []Option {
 		{Name: "archive-replication", Lines: "ArchiveReplicationBucketArn: arn:aws:s3:::" + Replica + "\nArchiveReplicationKeyArn: arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"},
 		{Name: "archive-transitions-deep", Lines: "ArchiveTransitionDays: {StandardIA: 30, GlacierIR: 90, DeepArchive: 365}"},
 		{Name: "archive-transitions-off", Lines: "ArchiveTransitionDays: {StandardIA: 0, GlacierIR: 0}", Alone: true},
-		{Name: "replay-buckets", Lines: "ReplayBuckets: [old-archive]\nReplayKeyArns: [arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555]"},
+		{Name: "replay-buckets", Lines: "ReplayBuckets: [" + Replayed + "]\nReplayKeyArns: [arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555]"},
 		{Name: "cache-one-node", Lines: "CacheNodes: 1", Alone: true},
 		{Name: "cache-three-nodes", Lines: "CacheNodes: 3"},
 		{Name: "write-keys", Lines: "WriteKeys:\n  - {Name: web, Hash: 47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU, Origins: ['https://www.example.com'], Rate: 50}\n  - {Name: server, Hash: n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg}\nPrivacy: {IpAddresses: truncate, DropProperties: [properties.traits.email], HonorDoNotTrack: true}"},

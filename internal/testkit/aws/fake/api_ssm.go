@@ -3,6 +3,7 @@ package fake
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/streamctl/streamctl/internal/testkit/aws/fake/wire"
@@ -11,14 +12,38 @@ import (
 // parameterKind is the kind of parameters in the registry; stacks don't create them.
 const parameterKind = "AWS::SSM::Parameter"
 
-// serve handles PutParameter, without Overwrite, and GetParameter for SecureString.
+// serve handles PutParameter, without Overwrite, GetParameter for SecureString, and
+// DescribeParameters for one name.
 func (f ssmAPI) serve(w http.ResponseWriter, r *request) {
 	var in struct {
 		Name, Value, Type, Description string
 		WithDecryption                 bool
+		ParameterFilters               []struct {
+			Key, Option string
+			Values      []string
+		}
+		NextToken string
 	}
-	if err := json.Unmarshal(r.body, &in); err != nil || r.call.Action != "GetParameter" && r.call.Action != "PutParameter" {
+	if err := json.Unmarshal(r.body, &in); err != nil || !slices.Contains([]string{"GetParameter", "PutParameter", "DescribeParameters"}, r.call.Action) {
 		f.refuse(w, r, notThere(r))
+		return
+	}
+	if r.call.Action == "DescribeParameters" {
+		if len(in.ParameterFilters) != 1 || in.ParameterFilters[0].Key != "Name" || in.ParameterFilters[0].Option != "Equals" || len(in.ParameterFilters[0].Values) != 1 {
+			f.refuse(w, r, wire.Errorf("InvalidFilterKey", "The stand-in knows one filter: Name Equals."))
+			return
+		}
+		r.call.Resource = "*"
+		if in.NextToken == "" { // a page may be empty and have a successor
+			wire.WriteJSON(w, http.StatusOK, "application/x-amz-json-1.1", map[string]any{"Parameters": []any{}, "NextToken": "second"})
+			return
+		}
+		found := []any{}
+		name := in.ParameterFilters[0].Values[0]
+		if _, exists := f.registry.find(parameterKind, name); exists {
+			found = append(found, map[string]any{"Name": name, "Type": "SecureString", "Version": 1})
+		}
+		wire.WriteJSON(w, http.StatusOK, "application/x-amz-json-1.1", map[string]any{"Parameters": found})
 		return
 	}
 	r.call.Resource = f.arn("ssm", "parameter/"+strings.TrimPrefix(in.Name, "/"))

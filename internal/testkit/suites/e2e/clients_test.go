@@ -88,13 +88,16 @@ func TestWriteKeys(t *testing.T) {
 	if err := os.WriteFile(path, append([]byte(entry), text...), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	w.streamctl("deploy", "--env", "development").want(3).says("create it with `streamctl keys secret`")
+	w.streamctl("status", "--env", "development").want(1).says("stack does not exist")
+	w.streamctl("keys", "secret", "--env", "development").want(0)
 	w.streamctl("deploy", "--env", "development").want(0)
 	s := w.deployed("keys", "--env", "development")
 	body := fmt.Sprintf(`{"batch":[{"type":"track","event":"Order Completed","userId":"u","messageId":"m-1","timestamp":"%s"}]}`, time.Now().UTC().Format(time.RFC3339Nano))
+	w.platform.Fake.FailCall("ssm", "GetParameter", http.StatusBadRequest, "ParameterNotFound", "", 1)
 	if status, header, answer := s.unsigned("POST", "/v1/batch", key.Key, body); status != 503 || header.Get("Retry-After") == "" {
 		t.Errorf("without the secret for user ids: %d %v %s", status, header, answer)
 	}
-	w.streamctl("keys", "secret", "--env", "development").want(0)
 	for range 2 {
 		if status, header, answer := s.unsigned("POST", "/v1/batch", key.Key, body); status != 200 || answer != `{"success":true}` || header.Get("Access-Control-Allow-Origin") != "https://www.example.com" {
 			t.Errorf("%d %v %s", status, header, answer)

@@ -11,12 +11,12 @@ import (
 )
 
 // options returns every option except some, for a stack with its own domain. It
-// creates the bucket for the archive's copies.
+// creates the buckets that they need.
 func (w *workplace) options(domain string, but ...string) string {
 	w.t.Helper()
 	objects := w.platform.Fake.Objects()
 	if !slices.Contains(objects.Buckets(), everyoption.Replica) {
-		if err := errors.Join(objects.CreateBucket(everyoption.Replica), objects.SetVersioning(everyoption.Replica, "Enabled")); err != nil {
+		if err := errors.Join(objects.CreateBucket(everyoption.Replica), objects.SetVersioning(everyoption.Replica, "Enabled"), objects.CreateBucket(everyoption.Replayed)); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package ec2
+package awshttp
 
 import (
 	"context"
@@ -6,11 +6,10 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/streamctl/streamctl/internal/awshttp"
 )
 
-// The SDK's sources of a configuration, the environment and the files, implement these.
+// Settings of a configuration, from its sources in their order. The SDK's clients read
+// them through the same methods.
 type (
 	ignoring interface {
 		GetIgnoreConfiguredEndpoints(context.Context) (bool, bool, error)
@@ -26,15 +25,16 @@ type (
 	}
 )
 
-// endpoint returns the URL of the environment or the AWS configuration, first the one
-// for EC2 and then the one for all services, or the region's own.
-func (c *Client) endpoint(ctx context.Context) (string, error) {
-	ignore, err := setting(c.cfg, func(s ignoring) (bool, bool, error) { return s.GetIgnoreConfiguredEndpoints(ctx) })
+// ServiceEndpoint returns the URL of the environment or the AWS configuration, first the
+// one for the service ("EC2") and then the one for all services, or the region's own,
+// whose name begins with host ("ec2"). It ends with a slash.
+func ServiceEndpoint(ctx context.Context, cfg aws.Config, service, host string) (string, error) {
+	ignore, err := setting(cfg, func(s ignoring) (bool, bool, error) { return s.GetIgnoreConfiguredEndpoints(ctx) })
 	if err != nil {
 		return "", err
 	}
 	if !ignore {
-		own, err := setting(c.cfg, func(s located) (string, bool, error) { return s.GetServiceBaseEndpoint(ctx, service) })
+		own, err := setting(cfg, func(s located) (string, bool, error) { return s.GetServiceBaseEndpoint(ctx, service) })
 		if err != nil {
 			return "", err
 		}
@@ -42,18 +42,18 @@ func (c *Client) endpoint(ctx context.Context) (string, error) {
 			return withPath(own), nil
 		}
 	}
-	if c.cfg.BaseEndpoint != nil {
-		return withPath(*c.cfg.BaseEndpoint), nil
+	if cfg.BaseEndpoint != nil {
+		return withPath(*cfg.BaseEndpoint), nil
 	}
-	useFIPS, err := setting(c.cfg, func(s fips) (aws.FIPSEndpointState, bool, error) { return s.GetUseFIPSEndpoint(ctx) })
+	useFIPS, err := setting(cfg, func(s fips) (aws.FIPSEndpointState, bool, error) { return s.GetUseFIPSEndpoint(ctx) })
 	if err != nil {
 		return "", err
 	}
-	useDualStack, err := setting(c.cfg, func(s dualStack) (aws.DualStackEndpointState, bool, error) { return s.GetUseDualStackEndpoint(ctx) })
+	useDualStack, err := setting(cfg, func(s dualStack) (aws.DualStackEndpointState, bool, error) { return s.GetUseDualStackEndpoint(ctx) })
 	if err != nil {
 		return "", err
 	}
-	return regional(c.cfg.Region, useFIPS == aws.FIPSEndpointStateEnabled, useDualStack == aws.DualStackEndpointStateEnabled), nil
+	return regional(host, cfg.Region, useFIPS == aws.FIPSEndpointStateEnabled, useDualStack == aws.DualStackEndpointStateEnabled), nil
 }
 
 // setting returns the value of the first source that sets it; the zero value if none does.
@@ -66,7 +66,7 @@ func setting[S, V any](cfg aws.Config, get func(S) (V, bool, error)) (V, error) 
 		}
 		switch v, set, err := get(s); {
 		case err != nil:
-			return none, fmt.Errorf("read the endpoint of EC2: %w", err)
+			return none, fmt.Errorf("read the endpoint: %w", err)
 		case set:
 			return v, nil
 		}
@@ -78,9 +78,9 @@ func setting[S, V any](cfg aws.Config, get func(S) (V, bool, error)) (V, error) 
 func withPath(endpoint string) string { return strings.TrimSuffix(endpoint, "/") + "/" }
 
 // regional returns the endpoint of a region, as listed in "Amazon EC2 endpoints and
-// quotas" of the AWS General Reference.
-func regional(region string, fips, dualStack bool) string {
-	host, domain := "ec2", awshttp.Domain(region)
+// quotas" of the AWS General Reference. Those of Systems Manager have the same form.
+func regional(host, region string, fips, dualStack bool) string {
+	domain := Domain(region)
 	if dualStack {
 		if domain = "api.aws"; strings.HasPrefix(region, "cn-") {
 			domain = "api.amazonwebservices.com.cn"
@@ -88,7 +88,7 @@ func regional(region string, fips, dualStack bool) string {
 	}
 	// Every endpoint in GovCloud is FIPS 140 validated, and has no second name.
 	if fips && (dualStack || !strings.HasPrefix(region, "us-gov-")) {
-		host = "ec2-fips"
+		host += "-fips"
 	}
 	return "https://" + host + "." + region + "." + domain + "/"
 }
