@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -14,6 +15,11 @@ func TestMigrationsAreNumbered(t *testing.T) {
 	for i, m := range all {
 		if m.version != i+1 || len(m.checksum) != 64 || m.sql == "" {
 			t.Errorf("migration %d is %+v", i, m)
+		}
+	}
+	for _, old := range corrected {
+		if !slices.ContainsFunc(all, func(m migration) bool { return m.checksum == old }) {
+			t.Errorf("no migration has the text that replaces %s", old)
 		}
 	}
 	gap := fstest.MapFS{"migrations/0001_a.sql": {}, "migrations/0003_b.sql": {}}

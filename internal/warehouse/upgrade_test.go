@@ -31,6 +31,15 @@ func schemaAt(t *testing.T, version int) *postgres.Database {
 	t.Helper()
 	d := shared.Empty(t)
 	d.EnsureRoles(t)
+	if got, err := d.As(t, contract.RoleOwner).MigrateFrom(t.Context(), firstMigrations(t, version)); err != nil || got != version {
+		t.Fatal(got, err)
+	}
+	return d
+}
+
+// firstMigrations returns the files of the first migrations.
+func firstMigrations(t *testing.T, version int) fs.FS {
+	t.Helper()
 	names, err := fs.Glob(warehouse.MigrationFiles(), "migrations/*.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -43,10 +52,7 @@ func schemaAt(t *testing.T, version int) *postgres.Database {
 		}
 		older[name] = &fstest.MapFile{Data: text}
 	}
-	if got, err := d.As(t, contract.RoleOwner).MigrateFrom(t.Context(), older); err != nil || got != version {
-		t.Fatal(got, err)
-	}
-	return d
+	return older
 }
 
 // loadAsBefore loads a chunk with the statements of the loader before migration 0010,

@@ -13,6 +13,16 @@ GRANT INSERT, UPDATE, DELETE ON public.load_gate, public.dimension_gate TO strea
 
 -- SQL users read every table but the gates, also those of later migrations.
 GRANT USAGE ON SCHEMA public TO streamctl_sql;
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO streamctl_sql;
+-- Tables of an operator are none of ours, and ALL TABLES would fail beside them.
+DO $$
+DECLARE
+    ours regclass;
+BEGIN
+    FOR ours IN SELECT oid FROM pg_catalog.pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relowner = 'streamctl_tables'::regrole LOOP
+        EXECUTE format('GRANT SELECT ON %s TO streamctl_sql', ours);
+    END LOOP;
+END
+$$;
 REVOKE ALL ON public.load_gate, public.dimension_gate FROM streamctl_sql;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO streamctl_sql;
