@@ -28,6 +28,7 @@ type Warehouse struct {
 	Quarantine Quarantine
 	Jobs       Jobs
 	Sequences  Sequences
+	People     People
 	Source     cache.Warehouse
 	Alerts     Alerts
 	Numbers    Numbers
@@ -35,7 +36,7 @@ type Warehouse struct {
 
 // On returns the warehouse for a login as contract.RoleOwner.
 func On(db *warehouse.DB) Warehouse {
-	return Warehouse{Days: db, Values: db, Hours: db, Ledger: db, Retention: db, Rollups: db, Quarantine: db, Jobs: db, Sequences: &warehouse.Sequences{DB: db}, Source: db, Alerts: db, Numbers: db}
+	return Warehouse{Days: db, Values: db, Hours: db, Ledger: db, Retention: db, Rollups: db, Quarantine: db, Jobs: db, Sequences: &warehouse.Sequences{DB: db}, People: db, Source: db, Alerts: db, Numbers: db}
 }
 
 // Deps are the dependencies of a Handler.

@@ -34,6 +34,8 @@ type position struct {
 	Key     string    `json:"key,omitempty"`
 	Records int       `json:"records,omitempty"`
 	Done    bool      `json:"done,omitempty"`
+	// Links is how far the check of the links between ids has come.
+	Links linkCheck `json:"links,omitzero"`
 }
 
 // replay loads the records of archive objects again.
@@ -85,6 +87,9 @@ func matching(p contract.JobParameters) func(event.Event) bool {
 const saveEvery = 5 * time.Second
 
 func (r *replay) next(ctx context.Context) (done bool, err error) {
+	if !r.at.Links.Done {
+		return false, r.checkLinks(ctx)
+	}
 	if len(r.records) == 0 {
 		more, err := r.advance(ctx)
 		if err != nil {
@@ -111,7 +116,7 @@ func (r *replay) save(ctx context.Context) error {
 func (r *replay) advance(ctx context.Context) (more bool, err error) {
 	for len(r.objects) == 0 {
 		if r.listed {
-			r.at = position{Hour: r.from.after(r.at.Hour)}
+			r.at = position{Hour: r.from.after(r.at.Hour), Links: r.at.Links}
 		}
 		if r.at.Hour, more = r.from.begin(r.at.Hour); !more {
 			return false, nil

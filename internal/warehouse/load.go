@@ -195,7 +195,13 @@ func (l *load) run(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	l.Folded = int(folded)
-	if err := link(ctx, tx, inserted); err != nil {
+	linking := inserted
+	if l.Job != nil { // a replay also restores links that are missing
+		if linking, err = l.stored(ctx, tx); err != nil {
+			return err
+		}
+	}
+	if err := link(ctx, tx, linking); err != nil {
 		return err
 	}
 	if err := l.recordStep(ctx, tx); err != nil {

@@ -183,7 +183,9 @@ func (w *world) generate(n int, sequence int, random *rand.Rand) map[string][]ar
 			}
 			envelope := event.Envelope{Event: e, ReceivedAt: at, RequestID: "r"}
 			if made%5 == 0 {
-				envelope.Links = []string{"anon:" + strconv.Itoa(random.IntN(500))}
+				anonymous := strconv.Itoa(random.IntN(3000))
+				envelope.Links = []string{"anon:" + anonymous}
+				envelope.Event.Properties = []byte(`{"anonymousId":"` + anonymous + `",` + string(e.Properties[1:]))
 			}
 			lines = append(lines, envelope.AppendJSON(nil))
 			made++
