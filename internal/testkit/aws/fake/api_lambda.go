@@ -3,6 +3,7 @@ package fake
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -199,6 +200,10 @@ func (f lambdaAPI) serveInvoke(w http.ResponseWriter, r *request, fn *function) 
 		return
 	}
 	res, err := f.functions.invoke(r.Context(), fn, payload)
+	if throttled := (*throttledError)(nil); errors.As(err, &throttled) {
+		f.refuse(w, r, &wire.Error{Status: http.StatusTooManyRequests, Code: "TooManyRequestsException", Message: throttled.Error()})
+		return
+	}
 	if err != nil {
 		f.refuse(w, r, &wire.Error{Status: http.StatusInternalServerError, Code: "ServiceException", Message: err.Error()})
 		return

@@ -49,6 +49,7 @@ type function struct {
 
 	slots   chan struct{} // one per possible execution environment
 	invokes *atomic.Int64 // of all versions
+	running *atomic.Int64 // of all versions
 
 	mu         sync.Mutex
 	idle       []*environment
@@ -87,7 +88,7 @@ func (fs *functions) put(r cfn.Request) {
 	if !ok {
 		fn = &function{
 			name: r.PhysicalID, arn: fs.fake.arn("lambda", "function:"+r.PhysicalID), version: latest, stackName: r.StackName, logicalID: r.LogicalID,
-			slots: make(chan struct{}, fs.fake.options.Concurrency), invokes: &atomic.Int64{},
+			slots: make(chan struct{}, fs.fake.options.Concurrency), invokes: &atomic.Int64{}, running: &atomic.Int64{},
 			credential: sigv4.Credential{
 				AccessKeyID: "ASIA" + strings.ToUpper(wire.NewID(8)), SecretAccessKey: wire.NewID(20), SessionToken: wire.NewID(100), Principal: r.LogicalID,
 			},
@@ -159,6 +160,10 @@ func (fs *functions) invoke(ctx context.Context, fn *function, payload []byte) (
 // invokeStream runs one invocation and writes its response to stream as it comes, if it
 // isn't nil; an error of the function is a result.
 func (fs *functions) invokeStream(ctx context.Context, fn *function, payload []byte, stream io.Writer) (result, error) {
+	defer fn.running.Add(-1)
+	if reason := fs.throttled(fn, int(fn.running.Add(1))); reason != "" {
+		return result{}, &throttledError{reason}
+	}
 	select {
 	case fn.slots <- struct{}{}:
 		defer func() { <-fn.slots }()

@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net"
@@ -168,6 +169,9 @@ func (a *apis) integrate(x *exchange) *gateway.Refusal {
 	case <-ctx.Done():
 		return &gateway.TimedOut
 	case o := <-done:
+		if throttled := (*throttledError)(nil); errors.As(o.err, &throttled) {
+			return &noCapacity
+		}
 		if o.err != nil || o.res.functionError != "" || !gateway.WriteAnswer(x.w, o.res.payload) {
 			a.fake.options.Log.WarnContext(ctx, "function failed behind an API", "function", fn.name, "err", o.err, "response", string(o.res.payload))
 			return &gateway.Broken
@@ -175,6 +179,10 @@ func (a *apis) integrate(x *exchange) *gateway.Refusal {
 		return nil
 	}
 }
+
+// noCapacity is API Gateway's response for a REST API whose function is throttled: Lambda's
+// 429 becomes a failure of the integration.
+var noCapacity = gateway.Refusal{Status: http.StatusInternalServerError, ResponseType: "INTEGRATION_FAILURE", ErrorType: "InternalServerErrorException", Message: "Internal server error"}
 
 // refuse responds without the function, using the stack's GatewayResponse for
 // the type or its default, if there is one.

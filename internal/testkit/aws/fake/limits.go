@@ -18,6 +18,29 @@ const (
 	usualInstances   = 40
 )
 
+// throttledError is a function without a free concurrent execution. Lambda rejects the
+// invocation at once, and never waits.
+type throttledError struct{ reason string }
+
+func (e *throttledError) Error() string { return "Rate Exceeded." }
+
+// throttled returns Lambda's reason to reject an invocation, if running is the number of
+// the function's invocations with it. Options.Concurrency only limits how many of them
+// the fake runs at the same time; the others wait. For a function without a reservation,
+// the account's limit counts as if it were the only one.
+func (fs *functions) throttled(fn *function, running int) (reason string) {
+	if reserved := number(fn.properties(), "ReservedConcurrentExecutions", -1); reserved >= 0 {
+		if running > reserved {
+			return "ReservedFunctionConcurrentInvocationLimitExceeded"
+		}
+		return ""
+	}
+	if running > cmp.Or(fs.fake.outside.account().Concurrency, usualConcurrency) {
+		return "ConcurrentInvocationLimitExceeded"
+	}
+	return ""
+}
+
 // serveAccountSettings handles Lambda's GetAccountSettings.
 func (f lambdaAPI) serveAccountSettings(w http.ResponseWriter, r *request) {
 	r.is("GetAccountSettings", "*")

@@ -1,7 +1,9 @@
 package fake
 
 import (
+	"errors"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 )
 
@@ -56,5 +58,35 @@ func TestThrottleByRate(t *testing.T) {
 	}
 	if post, get := throttled("POST"), throttled("GET"); post != 2 || get != 2 {
 		t.Errorf("%d of 5 POST and %d of 5 GET are throttled, want 2", post, get)
+	}
+}
+
+// TestThrottledFunction rejects invocations above the reserved concurrency, or the
+// account's, at once.
+func TestThrottledFunction(t *testing.T) {
+	for name, c := range map[string]struct {
+		props   map[string]any
+		running int64
+		want    string
+	}{
+		"free":             {map[string]any{"ReservedConcurrentExecutions": 3}, 2, ""},
+		"full":             {map[string]any{"ReservedConcurrentExecutions": 3}, 3, "ReservedFunctionConcurrentInvocationLimitExceeded"},
+		"disabled":         {map[string]any{"ReservedConcurrentExecutions": 0}, 0, "ReservedFunctionConcurrentInvocationLimitExceeded"},
+		"unreserved":       {nil, 999, ""},
+		"the account full": {nil, 1000, "ConcurrentInvocationLimitExceeded"},
+	} {
+		fs := &functions{fake: &account{}}
+		fn := &function{props: c.props, running: &atomic.Int64{}, slots: make(chan struct{})}
+		fn.running.Store(c.running)
+		if got := fs.throttled(fn, int(c.running)+1); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		if c.want == "" {
+			continue
+		}
+		_, err := fs.invoke(t.Context(), fn, nil)
+		if throttled := (*throttledError)(nil); !errors.As(err, &throttled) || fn.running.Load() != c.running {
+			t.Errorf("%s: %v, %d running", name, err, fn.running.Load())
+		}
 	}
 }

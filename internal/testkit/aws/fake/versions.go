@@ -89,7 +89,7 @@ func (fs *functions) publish(name string) (*function, error) {
 	version := &function{
 		name: name, arn: fn.arn + ":" + number, version: number, stackName: fn.stackName, logicalID: fn.logicalID,
 		props: fn.props, codeHash: fn.codeHash, credential: fn.credential,
-		slots: make(chan struct{}, fs.fake.options.Concurrency), invokes: fn.invokes,
+		slots: make(chan struct{}, fs.fake.options.Concurrency), invokes: fn.invokes, running: fn.running,
 	}
 	fs.byName[qualified(name, number)] = version
 	return version, nil

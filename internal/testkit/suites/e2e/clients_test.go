@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -41,33 +40,59 @@ func (s stack) unsigned(method, path, key, body string) (status int, header http
 	return response.StatusCode, response.Header, string(text)
 }
 
-// flood sends more messages than the routes of clients may get, beside signed events:
-// none of those is throttled.
-func (s stack) flood(key, body string) {
+// flood sends messages from forty connections at once, beside signed events, and counts
+// the responses of both by status.
+func (s stack) flood(key, body string) (flood, signed map[int]int) {
+	s.t.Helper()
+	flood, signed = map[int]int{}, map[int]int{}
+	var senders sync.WaitGroup
+	var mu sync.Mutex
+	for range 40 {
+		senders.Go(func() {
+			for range 10 {
+				status, header, _ := s.unsigned("POST", "/v1/batch", key, body)
+				if status != http.StatusOK && (header.Get("Retry-After") == "" || header.Get("Access-Control-Allow-Origin") == "") {
+					s.t.Errorf("%d without Retry-After or for no page: %v", status, header)
+				}
+				mu.Lock()
+				flood[status]++
+				mu.Unlock()
+			}
+		})
+	}
+	for range 40 {
+		status, _ := s.send(briefEvent)
+		signed[status]++
+	}
+	senders.Wait()
+	return flood, signed
+}
+
+// floods compares a flood within the limits of the clients' routes with one without
+// them: the limits alone keep the reserved executions of ingest free for signed events.
+func (s stack) floods(key, body string) {
 	s.t.Helper()
 	if reserved := s.platform.Fake.Properties(s.name, "IngestFunction")["ReservedConcurrentExecutions"]; fmt.Sprint(reserved) != "10" {
 		s.t.Errorf("reserved: %v", reserved)
 	}
-	var senders sync.WaitGroup
-	var throttled atomic.Int64
-	for range 4 {
-		senders.Go(func() {
-			for range 50 {
-				if status, _, _ := s.unsigned("POST", "/v1/batch", key, body); status == http.StatusTooManyRequests {
-					throttled.Add(1)
-				}
-			}
-		})
+	flood, signed := s.flood(key, body)
+	if flood[http.StatusTooManyRequests] == 0 || flood[http.StatusInternalServerError] > 0 || signed[http.StatusAccepted] != 40 {
+		s.t.Errorf("a flood within the limits: %v, /events: %v", flood, signed)
 	}
-	for range 20 {
-		if status, answer := s.send(briefEvent); status != http.StatusAccepted {
-			s.t.Errorf("/events beside a flood on /v1: %d %s", status, answer)
-		}
+	s.limitClients("10000", "5000")
+	flood, signed = s.flood(key, body)
+	if flood[http.StatusInternalServerError] == 0 || flood[http.StatusTooManyRequests] > 0 || signed[http.StatusInternalServerError] == 0 {
+		s.t.Errorf("a flood without limits: %v, /events: %v; Lambda rejects neither", flood, signed)
 	}
-	senders.Wait()
-	if throttled.Load() == 0 {
-		s.t.Error("the flood was not throttled")
-	}
+	s.limitClients("20", "5")
+}
+
+// limitClients changes the limit of the clients' route.
+func (s stack) limitClients(rate, burst string) {
+	s.t.Helper()
+	const at = `{"op":"replace","path":"/~1v1~1{proxy+}/POST/throttling/`
+	s.workplace.aws("apigateway", "update-stage", "--rest-api-id", s.outputs["ApiGatewayId"], "--stage-name", "prod", "--patch-operations",
+		`[`+at+`rateLimit","value":"`+rate+`"},`+at+`burstLimit","value":"`+burst+`"}]`).want(0)
 }
 
 // TestWriteKeys deploys a stack with a key, probes what is reachable without a
@@ -84,7 +109,7 @@ func TestWriteKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry := "WriteKeysRate: 20\nWriteKeysBurst: 40\nFunctions: {ingest: {ReservedConcurrency: 10}}\nPrivacy: {HashUserIds: true}\nWriteKeys:\n  - {Name: web, Hash: " + key.Hash + ", Origins: [https://www.example.com]}\n  - {Name: other, Hash: n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg}\n"
+	entry := "WriteKeysRate: 20\nWriteKeysBurst: 5\nFunctions: {ingest: {ReservedConcurrency: 10}}\nPrivacy: {HashUserIds: true}\nWriteKeys:\n  - {Name: web, Hash: " + key.Hash + ", Origins: [https://www.example.com]}\n  - {Name: other, Hash: n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg}\n"
 	if err := os.WriteFile(path, append([]byte(entry), text...), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -131,17 +156,16 @@ func TestWriteKeys(t *testing.T) {
 		}
 		return nil
 	})
-	s.flood(key.Key, body)
+	s.floods(key.Key, body)
 	// A limit of 0 closes its own routes only.
-	api := s.outputs["ApiGatewayId"]
-	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/POST/throttling/rateLimit","value":"0"}]`).want(0)
+	s.limitClients("0", "0")
 	if status, header, _ := s.unsigned("POST", "/v1/batch", key.Key, body); status != 429 || header.Get("Retry-After") == "" || header.Get("Access-Control-Allow-Origin") == "" || header.Get("Access-Control-Expose-Headers") != "Retry-After" {
 		t.Errorf("throttled: %d %v", status, header)
 	}
 	if status, answer := s.send(briefEvent); status != http.StatusAccepted {
 		t.Errorf("/events while /v1 is throttled: %d %s", status, answer)
 	}
-	w.aws("apigateway", "update-stage", "--rest-api-id", api, "--stage-name", "prod", "--patch-operations", `[{"op":"replace","path":"/~1v1~1{proxy+}/POST/throttling/rateLimit","value":"20"}]`).want(0)
+	s.limitClients("20", "5")
 
 	w.streamctl("keys", "revoke", "web").want(0)
 	w.streamctl("deploy", "--env", "development").want(0)
