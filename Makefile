@@ -66,7 +66,7 @@ bench: setup ## measure speed, memory and sizes, compare them with the goals, an
 	GOBIN=$(PEERS) $(GO) install -tags custom,inputs.file,outputs.postgresql,parsers.json_v2 github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
 	$(MEASURE) -bench 'Render|Init' -benchtime 21x ./internal/testkit/suites/measure
 	$(MEASURE) -bench 'Build|Synth' -benchtime 5x ./internal/testkit/suites/measure
-	STREAMCTL_BENCH_QUERY_EVENTS=200000 $(MEASURE) -bench 'Processor|Shards|Growth|Archiver|Query' -benchtime 7x ./internal/testkit/suites/measure
+	STREAMCTL_BENCH_QUERY_EVENTS=200000 $(MEASURE) -bench 'Processor|Shards|Growth|Archiver|Query|WriteKeys' -benchtime 7x ./internal/testkit/suites/measure
 	STREAMCTL_BENCH_PEER_EVENTS=50000 $(MEASURE) -bench Peers -benchtime 5x ./internal/testkit/suites/measure
 	STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(MEASURE) -bench 'Empty' -benchtime 1x ./internal/testkit/suites/measure
 	STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-600000} $(MEASURE) -bench 'Local' -benchtime 1x ./internal/testkit/suites/measure
