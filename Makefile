@@ -3,7 +3,7 @@
 GO ?= go
 LINT = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # The tools that the tests require; scripts/setup installs missing ones.
-TOOLS = postgres,redis,redis-server,moto_server,cfn-lint,aws,curl,qemu-aarch64-static,chromium,iam-simulate,clients-node$(ACCOUNTS)
+TOOLS = postgres,redis,redis-server,moto_server,cfn-lint,aws,curl,python3,qemu-aarch64-static,chromium,iam-simulate,clients-node$(ACCOUNTS)
 # Tests that act as other users of the machine need root. In CI they are required.
 ACCOUNTS = $(if $(CI),$(comma)accounts)
 comma = ,

@@ -111,7 +111,7 @@ const (
 
 func TestBrowsers(t *testing.T) {
 	w := start(t)
-	segment := w.snippet("web-segment")
+	segment := w.inPage("web-segment")
 	batching := strings.Replace(segment, "protocol: 'http'", "protocol: 'http', deliveryStrategy: { strategy: 'batching', config: { size: 3, timeout: 300 } }", 1)
 	if batching == segment {
 		t.Fatal(segment)
@@ -119,7 +119,7 @@ func TestBrowsers(t *testing.T) {
 	for run, c := range map[string]struct{ library, globals, script string }{
 		"web-segment":  {segmentLibrary, segmentGlobals, segment},
 		"web-batching": {segmentLibrary, segmentGlobals, batching},
-		"web-rudder":   {rudderLibrary, rudderGlobals, w.snippet("web-rudder")},
+		"web-rudder":   {rudderLibrary, rudderGlobals, w.inPage("web-rudder")},
 	} {
 		t.Run(run, func(t *testing.T) {
 			w := w.in(t)
@@ -136,8 +136,8 @@ func TestBrowsers(t *testing.T) {
 // TestTabs closes a tab while its messages are on their way, and opens the page again.
 func TestTabs(t *testing.T) {
 	w := start(t)
-	segment := w.snippet("web-segment")
-	beacon := strings.Replace(w.snippet("web-rudder"), "getSourceConfig:", "useBeacon: true, beaconQueueOptions: { maxItems: 3, flushQueueInterval: 300 }, getSourceConfig:", 1)
+	segment := w.inPage("web-segment")
+	beacon := strings.Replace(w.inPage("web-rudder"), "getSourceConfig:", "useBeacon: true, beaconQueueOptions: { maxItems: 3, flushQueueInterval: 300 }, getSourceConfig:", 1)
 	for run, c := range map[string]struct{ library, globals, script string }{
 		"tab-standard": {segmentLibrary, segmentGlobals, segment},
 		"tab-batching": {segmentLibrary, segmentGlobals, strings.Replace(segment, "protocol: 'http'", "protocol: 'http', deliveryStrategy: { strategy: 'batching', config: { size: 3, timeout: 300 } }", 1)},

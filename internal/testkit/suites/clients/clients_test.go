@@ -117,6 +117,40 @@ func (w *workplace) snippet(name string) string {
 	return strings.NewReplacer("https://"+host, w.url, host, strings.TrimPrefix(w.url, "http://"), "WRITE_KEY", w.info.WriteKey, "'https'", "'http'").Replace(string(m[1]))
 }
 
+// inPage returns a snippet for a page that has the library as a global name.
+func (w *workplace) inPage(name string) string {
+	w.t.Helper()
+	return regexp.MustCompile(`(?m)^import .*\n`).ReplaceAllString(w.snippet(name), "")
+}
+
+// python runs the snippet, which needs no library, and sends further messages with its
+// functions.
+func (w *workplace) python() {
+	w.t.Helper()
+	python := must.Have(w.t, "python3", "scripts/setup installs it")
+	w.front.Plan(faults...)
+	began := time.Now()
+	script := w.snippet("python") + fmt.Sprintf(`
+for i in range(0, %[1]d, 5):
+    send([track('user%%d' %% (n %% 5), 'Order Completed', run='python', n=n) for n in range(i, i + 5)])
+try:
+    URL += '/nothing'
+    send([track('user', 'Order Completed')])
+except urllib.error.HTTPError as error:
+    print('sent', error.code)
+`, count)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, python, "-c", script).CombinedOutput()
+	if err != nil || string(out) != "sent 404\n" {
+		w.t.Errorf("%v\n%s", err, out)
+	}
+	w.once("python", began)
+	if n := w.number("SELECT count(*) FROM events WHERE user_id = 'user123' AND properties->'properties'->>'revenue' = '49.9' AND properties->>'type' = 'track' AND event_type = 'Order Completed'"); n == 0 {
+		w.t.Error("the snippet itself sent no event")
+	}
+}
+
 func (w *workplace) script(name string, values map[string]string) string {
 	w.t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -149,7 +183,11 @@ func TestServers(t *testing.T) {
 	w := start(t)
 	t.Run("curl", func(t *testing.T) {
 		must.Have(t, "curl", "scripts/setup installs it")
-		command := strings.Replace(w.snippet("curl"), "2026-11-27T12:00:00Z", time.Now().UTC().Format(time.RFC3339), 1)
+		command := w.snippet("curl")
+		if !strings.Contains(command, "$(date") {
+			t.Fatal(command)
+		}
+		command = "now=" + time.Now().UTC().Format(time.RFC3339) + "; date() { echo $now; }; " + command
 		for range 2 {
 			out, err := exec.CommandContext(t.Context(), "sh", "-c", "set -e; "+command).Output()
 			if err != nil || string(out) != `{"success":true}` {
@@ -160,7 +198,39 @@ func TestServers(t *testing.T) {
 	})
 	t.Run("Node, Segment", func(t *testing.T) { w.in(t).node("node-segment", "") })
 	t.Run("Node, RudderStack", func(t *testing.T) { w.in(t).node("node-rudder", "") })
+	t.Run("Python", func(t *testing.T) { w.in(t).python() })
 	t.Run("Go", func(t *testing.T) { w.in(t).goLibrary() })
+}
+
+// TestPastedSnippets runs the snippets for servers as they are.
+func TestPastedSnippets(t *testing.T) {
+	node := must.Have(t, "clients-node", "scripts/setup installs it")
+	w := start(t)
+	const sent = "SELECT count(*) FROM events WHERE user_id = 'user123' AND event_type = 'Order Completed'"
+	for name, c := range map[string]struct {
+		file    string
+		command []string
+	}{
+		"node-segment": {"app.js", []string{node}}, "node-rudder": {"app.js", []string{node}},
+		"python": {"app.py", []string{must.Have(t, "python3", "scripts/setup installs it")}}, "go-segment": {"main.go", []string{"go", "run"}}, "curl": {"app.sh", []string{"sh", "-e"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := w.in(t)
+			before := w.number(sent)
+			path := filepath.Join(t.TempDir(), c.file)
+			if err := os.WriteFile(path, []byte(w.snippet(name)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if out, err := exec.CommandContext(ctx, c.command[0], append(c.command[1:], path)...).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			w.eventually("the event is loaded", func() bool {
+				return w.number(sent) == before+1
+			})
+		})
+	}
 }
 
 func (w *workplace) in(t *testing.T) *workplace {
