@@ -29,7 +29,7 @@ func (h *Handler) client(ctx context.Context, req events.APIGatewayProxyRequest)
 	}
 	call, ok := segment.Call(path)
 	switch {
-	case req.HTTPMethod == http.MethodGet && req.Resource == api.PathClients:
+	case !ok && req.HTTPMethod == http.MethodGet && req.Resource == api.PathClients:
 		return h.settings(req, path)
 	case !ok || req.Resource == api.PathBeacon && call != "":
 		return api.NewProblem(http.StatusNotFound, "there is nothing at this path").Response()

@@ -110,7 +110,7 @@ func TestClientRequests(t *testing.T) {
 		"an unknown key":             {req: clientRequest("batch", "other", one), status: 401, rejected: 1},
 		"the hash of a key":          {req: clientRequest("batch", contract.HashWriteKey(serverKey), one), status: 401, rejected: 1},
 		"an unknown path":            {req: clientRequest("import", serverKey, one), status: 404},
-		"GET":                        {req: with(clientRequest("batch", serverKey, one), func(r *events.APIGatewayProxyRequest) { r.HTTPMethod = "GET" }), status: 404},
+		"GET":                        {req: with(clientRequest("batch", serverKey, one), func(r *events.APIGatewayProxyRequest) { r.HTTPMethod = "GET" }), status: 405},
 		"PUT":                        {req: with(clientRequest("batch", serverKey, one), func(r *events.APIGatewayProxyRequest) { r.HTTPMethod = "PUT" }), status: 405},
 		"settings":                   {req: with(clientRequest("projects/"+serverKey+"/settings", "", ""), func(r *events.APIGatewayProxyRequest) { r.HTTPMethod = "GET" }), status: 200},
 		"settings of an unknown key": {req: with(clientRequest("projects/x/settings", "", ""), func(r *events.APIGatewayProxyRequest) { r.HTTPMethod = "GET" }), status: 401},

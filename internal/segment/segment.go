@@ -77,7 +77,10 @@ func Parse(body []byte, call string) (*Request, error) {
 	}
 	whole := jsontext.Value(body)
 	if !whole.IsValid(loose()...) {
-		return nil, errors.New("the body is not valid JSON, or is cut off: send one JSON object")
+		// A message that nests too deep for the decoder must not affect others.
+		if whole = shallow(body); !whole.IsValid(loose()...) {
+			return nil, errors.New("the body is not valid JSON, or is cut off: send one JSON object")
+		}
 	}
 	var fields struct {
 		Batch    jsontext.Value `json:"batch"`
@@ -85,13 +88,16 @@ func Parse(body []byte, call string) (*Request, error) {
 		SentAt   jsontext.Value `json:"sentAt"`
 		Context  jsontext.Value `json:"context"`
 	}
-	if err := json.Unmarshal(body, &fields, json.JoinOptions(loose()...)); err != nil {
+	if err := json.Unmarshal(whole, &fields, json.JoinOptions(loose()...)); err != nil {
 		return nil, errors.New("the body is not valid JSON: send one JSON object")
 	}
 	r := &Request{call: call, WriteKey: text(fields.WriteKey)}
 	if call != "" {
 		r.messages = []jsontext.Value{whole}
 		return r, nil
+	}
+	if n := lists(whole); n > 1 { // only one would be read
+		return nil, errors.New("the body has " + strconv.Itoa(n) + " members named batch: send one list")
 	}
 	if fields.Batch.Kind() != '[' {
 		return nil, errors.New("the body has no list named batch: send the messages in it")

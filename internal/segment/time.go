@@ -43,7 +43,7 @@ func timesOf(f fields, sentAt jsontext.Value, receipt Receipt) (times, []event.F
 		}
 		at, valid := parseTime(s)
 		if !ok || !valid {
-			return times{}, fieldError(v.name, "must be a time such as 2026-01-31T12:00:00.5Z")
+			return times{}, fieldError(v.name, "must be a time in ISO 8601, such as 2026-01-31T12:00:00.5Z")
 		}
 		t.client, own = at, true
 		break
@@ -74,9 +74,11 @@ func timesOf(f fields, sentAt jsontext.Value, receipt Receipt) (times, []event.F
 	return t, nil
 }
 
-// layouts are forms of ISO 8601 that clients write besides RFC 3339. A time without an
-// offset is in UTC.
-var layouts = []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999"}
+// layouts are forms of ISO 8601 that clients write besides RFC 3339, such as Python's with
+// a space. A time without an offset is in UTC, and a date is its first moment.
+var layouts = []string{
+	"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", time.DateOnly,
+}
 
 func parseTime(s string) (time.Time, bool) {
 	if t, ok := event.ParseTime(s); ok {
