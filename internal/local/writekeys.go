@@ -3,8 +3,6 @@ package local
 import (
 	"slices"
 
-	"golang.org/x/time/rate"
-
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/local/gateway"
 )
@@ -25,6 +23,6 @@ func clientRoute(p *Platform, path string) gateway.Route {
 	return gateway.Route{
 		Method: gateway.AnyMethod, Path: path, Invoke: p.functions.ingest.Invoke, Unsigned: true,
 		Origins: contract.UnionOrigins(p.o.Variables.CorsAllowedOrigins, writeKeys(p)),
-		Limit:   rate.NewLimiter(rate.Limit(perSecond), burst),
+		Limit:   gateway.NewLimit(perSecond, burst),
 	}
 }

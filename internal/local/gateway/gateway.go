@@ -46,7 +46,7 @@ type Route struct {
 	Unsigned bool
 	Origins  []string
 	// Limit replaces the stage's limit; nil for none of its own.
-	Limit *rate.Limiter
+	Limit *Limit
 }
 
 // AnyMethod is the method of a route for all methods.
@@ -125,7 +125,7 @@ func (a *API) handle(w http.ResponseWriter, c *Call) *Refusal {
 	}
 	limit := a.limit
 	if route.Limit != nil {
-		limit = route.Limit
+		limit = route.Limit.of(c.Method)
 	}
 	if !limit.Allow() {
 		return &Throttled
