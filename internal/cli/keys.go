@@ -78,7 +78,11 @@ func runKeysNew(ctx context.Context, a *App, o keysNewOptions) error {
 	r := newKey{Name: o.name, Origins: o.origins, Rate: o.rate}
 	r.Key, r.Hash = contract.NewWriteKey()
 	return a.printResult(r, func() {
-		a.printf("%s\n\nAdd this entry to WriteKeys in %s, then run `streamctl deploy`:\n\nWriteKeys:\n  - %s\n", r.Key, a.flags.variables, r.entry())
+		a.printf("%s\n\nAdd this entry to WriteKeys in %s, then run `streamctl deploy`:\n\n", r.Key, a.flags.variables)
+		if len(v.WriteKeys) == 0 { // a second list would be an error
+			a.printf("WriteKeys:\n")
+		}
+		a.printf("  - %s\n", r.entry())
 	})
 }
 
