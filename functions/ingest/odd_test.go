@@ -10,7 +10,7 @@ import (
 )
 
 // TestOddMessages sends each odd message between two good ones. It is stored or counted
-// as rejected, and the others are stored.
+// as rejected, and its neighbors are stored.
 func TestOddMessages(t *testing.T) {
 	good := func(id string) string { return fmt.Sprintf(track, "u", id) }
 	with := func(member string) string { return strings.TrimSuffix(good("odd"), "}") + "," + member + "}" }

@@ -8,7 +8,7 @@ import (
 // People are the links between anonymous ids and users; *warehouse.DB satisfies it.
 type People interface {
 	// CheckLinks deletes links that no event makes, of a page of the anonymous ids after
-	// one. The events arrived from (inclusive) to (exclusive); zero is no limit. next is the
+	// one. The events arrived from (inclusive) to (exclusive); zero sets no limit. next is the
 	// last id of the page, and empty at the end.
 	CheckLinks(ctx context.Context, after string, from, to time.Time) (next string, deleted int, err error)
 	// CountLinks counts the links of each user again.

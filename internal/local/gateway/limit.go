@@ -14,7 +14,7 @@ type Limit struct {
 	other *rate.Limiter
 }
 
-// NewLimit returns a limit in requests per second, and in requests at once.
+// NewLimit returns a limit in requests per second, and for a burst in requests.
 func NewLimit(perSecond, burst int) *Limit {
 	next := func() *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), burst) }
 	l := &Limit{known: map[string]*rate.Limiter{}, other: next()}

@@ -19,7 +19,7 @@ const (
 )
 
 // throttledError is a function without a free concurrent execution. Lambda rejects the
-// invocation at once, and never waits.
+// invocation immediately, and never waits.
 type throttledError struct{ reason string }
 
 func (e *throttledError) Error() string { return "Rate Exceeded." }

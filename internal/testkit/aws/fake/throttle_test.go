@@ -62,7 +62,7 @@ func TestThrottleByRate(t *testing.T) {
 }
 
 // TestThrottledFunction rejects invocations above the reserved concurrency, or the
-// account's, at once.
+// account's, immediately.
 func TestThrottledFunction(t *testing.T) {
 	for name, c := range map[string]struct {
 		props   map[string]any

@@ -40,7 +40,7 @@ func (s stack) unsigned(method, path, key, body string) (status int, header http
 	return response.StatusCode, response.Header, string(text)
 }
 
-// flood sends messages from forty connections at once, beside signed events, and counts
+// flood sends messages from forty connections at the same time, beside signed events, and counts
 // the responses of both by status.
 func (s stack) flood(key, body string) (flood, signed map[int]int) {
 	s.t.Helper()
