@@ -70,6 +70,11 @@ kms =
 				}
 			}
 			a := &App{Getenv: os.Getenv, Stderr: os.Stderr}
+			defer func() {
+				for _, c := range a.contacts { // their timers
+					c.close()
+				}
+			}()
 			cfg, err := a.awsConfig(t.Context(), config.Variables{Region: "eu-west-1"})
 			if err != nil {
 				t.Fatal(err)
