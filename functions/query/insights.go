@@ -28,6 +28,9 @@ const (
 	// questionTime is the time after which a question is answered for the users read so
 	// far; the rest of RequestTime is for the last slice and the response.
 	questionTime = 12 * time.Second
+	// questionMemory is the memory of a question in bytes. The rest of the function's
+	// memory, 512 MB by default, is for the runtime and its garbage.
+	questionMemory = 288 << 20
 	// keepAnswer is how long an answer is kept.
 	keepAnswer = 30 * time.Second
 )
@@ -77,12 +80,18 @@ func (h asker) ask(ctx context.Context, q insight.Question, now time.Time) (a in
 	if deadline, ok := ctx.Deadline(); ok {
 		budget = min(budget, time.Until(deadline)-reserve)
 	}
-	info, err = h.Sequences.Read(ctx, warehouse.SequenceRequest{From: need.From, To: need.To, Types: need.Types, Paths: need.Paths, Budget: budget}, run)
+	info, err = h.Sequences.Read(ctx, warehouse.SequenceRequest{From: need.From, To: need.To, Types: need.Types, Paths: need.Paths, Budget: budget, Memory: questionMemory}, run)
 	if err == nil {
-		a, err = run.Finish()
+		a = run.Finish()
+		if a.Response.UserShare < 1 {
+			a.Response.Limit = api.LimitTime
+			if info.Full {
+				a.Response.Limit = api.LimitMemory
+			}
+		}
 	}
 	switch {
-	case err == nil, errors.Is(err, warehouse.ErrQuestionsBusy), errors.Is(err, warehouse.ErrQuestionTooLarge), errors.Is(err, insight.ErrTooManyValues):
+	case err == nil, errors.Is(err, warehouse.ErrQuestionsBusy), errors.Is(err, warehouse.ErrQuestionTooLarge):
 		return a, info, err
 	}
 	return a, info, fmt.Errorf("%w: %w", errUnavailable, err)

@@ -31,8 +31,6 @@ func refuse(ctx context.Context, log *slog.Logger, err error) (events.APIGateway
 	switch {
 	case errors.As(err, &invalid):
 		return api.NewProblem(http.StatusBadRequest, invalid.Error()).Response()
-	case errors.Is(err, insight.ErrTooManyValues):
-		return api.NewProblem(http.StatusUnprocessableEntity, insight.ErrTooManyValues.Error()).Response()
 	case errors.Is(err, warehouse.ErrQuestionTooLarge):
 		return api.NewProblem(http.StatusUnprocessableEntity, warehouse.ErrQuestionTooLarge.Error()+": shorten the range, or declare the properties in InsightProperties").Response()
 	case errors.Is(err, warehouse.ErrQuestionsBusy):

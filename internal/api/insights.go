@@ -17,6 +17,12 @@ func Questions() []string {
 	return []string{QuestionFunnel, QuestionRetention, QuestionSessions, QuestionBreakdown, QuestionPaths, QuestionLive}
 }
 
+// Values of InsightResponse.Limit.
+const (
+	LimitTime   = "time"
+	LimitMemory = "memory"
+)
+
 // InsightResponse is the answer to a question. One of the fields after EventsRead is set.
 type InsightResponse struct {
 	Question string `json:"question"`
@@ -28,6 +34,8 @@ type InsightResponse struct {
 	// question that takes too long is answered for a part of the users, who are selected
 	// by a hash of their ids; counts are not extrapolated.
 	UserShare float64 `json:"userShare"`
+	// Limit is LimitTime or LimitMemory if the answer is partial: what did not suffice.
+	Limit string `json:"limit,omitempty"`
 	// DroppedBefore is set if retention has dropped events in the range: those before
 	// this time are missing.
 	DroppedBefore *time.Time `json:"droppedBefore,omitempty"`

@@ -19,8 +19,9 @@ type breakdown struct {
 	groups   []breakdownGroup
 	index    map[string]int32
 	// codes caches the groups by the codes of the values.
-	codes   map[[2]int32]int32
-	numbers int
+	codes map[[2]int32]int32
+	// bytes is the memory of the groups and their numbers.
+	bytes int64
 	// memberships are the groups of each user, one user after the other, each ended by -1.
 	memberships []int32
 	touched     []int32
@@ -46,17 +47,14 @@ func newBreakdown(r *Run) *breakdown {
 	return b
 }
 
-func (b *breakdown) user(e *events) error {
+func (b *breakdown) user(e *events) {
 	b.user0++
 	b.touched = b.touched[:0]
 	for i := range e.at {
 		if !b.event.matches(e, i) {
 			continue
 		}
-		g, err := b.group(e, i)
-		if err != nil {
-			return err
-		}
+		g := b.group(e, i)
 		group := &b.groups[g]
 		group.count++
 		if group.lastUser != b.user0 {
@@ -75,19 +73,18 @@ func (b *breakdown) user(e *events) error {
 			group.numbers = map[int32]int64{}
 		}
 		if group.numbers[code]++; group.numbers[code] == 1 {
-			if b.numbers++; b.numbers > maxNumbers {
-				return ErrTooManyValues
-			}
+			b.bytes += entryBytes
 		}
 	}
 	if len(b.touched) > 0 {
 		b.memberships = append(append(b.memberships, b.touched...), -1)
 	}
-	return nil
 }
 
+func (b *breakdown) held() int64 { return b.bytes + int64(len(b.memberships))*6 }
+
 // group returns the group of an event.
-func (b *breakdown) group(e *events, i int) (int32, error) {
+func (b *breakdown) group(e *events, i int) int32 {
 	key := [2]int32{-1, -1}
 	for j, c := range b.by {
 		if c < 0 {
@@ -97,7 +94,7 @@ func (b *breakdown) group(e *events, i int) (int32, error) {
 		}
 	}
 	if g, ok := b.codes[key]; ok {
-		return g, nil
+		return g
 	}
 	values := make([]string, len(b.by))
 	for j, c := range b.by {
@@ -110,14 +107,13 @@ func (b *breakdown) group(e *events, i int) (int32, error) {
 	name := strings.Join(values, "\x00") // PostgreSQL stores no NUL
 	g, ok := b.index[name]
 	if !ok {
-		if len(b.groups) == maxGroups {
-			return 0, ErrTooManyValues
-		}
 		g = int32(len(b.groups))
 		b.groups, b.index[name] = append(b.groups, breakdownGroup{values: values}), g
+		b.bytes += int64(len(name)) + 6*entryBytes
 	}
 	b.codes[key] = g
-	return g, nil
+	b.bytes += entryBytes
+	return g
 }
 
 func (b *breakdown) finish(a *Answer) {

@@ -37,7 +37,7 @@ func newCounts(r *Run) *counts {
 	return c
 }
 
-func (c *counts) user(e *events) error {
+func (c *counts) user(e *events) {
 	c.userID++
 	c.users++
 	c.events += int64(len(e.at))
@@ -54,8 +54,9 @@ func (c *counts) user(e *events) error {
 			c.types = count(c.types, e.kinds[i])
 		}
 	}
-	return nil
 }
+
+func (c *counts) held() int64 { return int64(len(c.byKey)) * entryBytes }
 
 func (c *counts) finish(a *Answer) {
 	if c.r.q.Kind == api.QuestionLive {

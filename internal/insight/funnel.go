@@ -18,6 +18,8 @@ type funnel struct {
 	by     int   // column; -1 for no groups
 	all    funnelGroup
 	groups map[string]*funnelGroup
+	// bytes is the memory of groups, without their waits, whose number is waits.
+	bytes, waits int64
 	// latest has, for each step, the attempt that has completed it and began last.
 	latest []attempt
 }
@@ -55,7 +57,7 @@ func (f *funnel) newGroup(value string) funnelGroup {
 	return funnelGroup{value, make([]int64, len(f.steps)), make([][]int64, len(f.steps))}
 }
 
-func (f *funnel) user(e *events) error {
+func (f *funnel) user(e *events) {
 	clear(f.latest)
 	depth, best := 0, attempt{}
 	for i, at := range e.at {
@@ -88,25 +90,26 @@ func (f *funnel) user(e *events) error {
 		}
 	}
 	if depth == 0 {
-		return nil
+		return
 	}
+	f.waits += int64(depth - 1)
 	f.all.add(depth, &best)
 	if f.by < 0 {
-		return nil
+		return
 	}
+	f.waits += int64(depth - 1)
 	value := shown(f.r.columns[f.by].values[best.value])
 	g := f.groups[value]
 	if g == nil {
-		if len(f.groups) == maxGroups {
-			return ErrTooManyValues
-		}
 		fresh := f.newGroup(value)
 		g = &fresh
 		f.groups[value] = g
+		f.bytes += int64(len(value)+len(f.steps)*(8+24)) + 4*entryBytes
 	}
 	g.add(depth, &best)
-	return nil
 }
+
+func (f *funnel) held() int64 { return f.bytes + f.waits*12 }
 
 func (g *funnelGroup) add(depth int, a *attempt) {
 	for k := range depth {

@@ -31,7 +31,7 @@ func newPaths(r *Run) *paths {
 	}
 }
 
-func (p *paths) user(e *events) error {
+func (p *paths) user(e *events) {
 	p.userID++
 	counted := false
 	for i, at := range e.at {
@@ -43,12 +43,11 @@ func (p *paths) user(e *events) error {
 			p.users++
 			counted = true
 		}
-		if err := p.add(p.types(e, i)); err != nil {
-			return err
-		}
+		p.add(p.types(e, i))
 	}
-	return nil
 }
+
+func (p *paths) held() int64 { return int64(len(p.found)) * 4 * entryBytes }
 
 // types returns the types of the events after or before event i; codes are above 0.
 func (p *paths) types(e *events, i int) (key [MaxDepth]int32, n int) {
@@ -67,12 +66,9 @@ func (p *paths) types(e *events, i int) (key [MaxDepth]int32, n int) {
 	return key, n
 }
 
-func (p *paths) add(key [MaxDepth]int32, n int) error {
+func (p *paths) add(key [MaxDepth]int32, n int) {
 	f := p.found[key]
 	if f == nil {
-		if len(p.found) == maxGroups {
-			return ErrTooManyValues
-		}
 		f = &path{types: slices.Clone(key[:n])}
 		p.found[key] = f
 	}
@@ -81,7 +77,6 @@ func (p *paths) add(key [MaxDepth]int32, n int) error {
 		f.lastUser = p.userID
 		f.users++
 	}
-	return nil
 }
 
 func (p *paths) finish(a *Answer) {

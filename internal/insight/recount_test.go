@@ -64,7 +64,12 @@ func linked(events []recount.Event, links map[uint64]uint64) []recount.Event {
 func answer(t *testing.T, r *rand.Rand, q insight.Question, events []recount.Event, links map[uint64]uint64, now time.Time) insight.Answer {
 	t.Helper()
 	run := insight.NewRun(q)
-	run.Link(links)
+	ids := sequence.NewLinks(len(links))
+	for id, user := range links {
+		ids.Add(id, user, 0)
+	}
+	ids.Sort()
+	run.Link(ids)
 	need := run.Need()
 	hours := time.Duration(1 + r.IntN(40))
 	builders := map[time.Time]*sequence.Builder{}
@@ -106,10 +111,7 @@ func answer(t *testing.T, r *rand.Rand, q insight.Question, events []recount.Eve
 			t.Fatal(err)
 		}
 	}
-	a, err := run.Finish()
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := run.Finish()
 	if a.Response.Retention != nil {
 		q.CloseCohorts(a.Response.Retention, now)
 	}

@@ -41,7 +41,7 @@ func (t *retention) period(at int64) int {
 	return sort.Search(len(t.bounds), func(i int) bool { return t.bounds[i] > at }) - 1
 }
 
-func (t *retention) user(e *events) error {
+func (t *retention) user(e *events) {
 	first := -1
 	for i, at := range e.at {
 		if at < t.until && t.start.matches(e, i) {
@@ -50,7 +50,7 @@ func (t *retention) user(e *events) error {
 		}
 	}
 	if first < 0 {
-		return nil
+		return
 	}
 	cohort := t.period(e.at[first])
 	t.users[cohort]++
@@ -64,8 +64,9 @@ func (t *retention) user(e *events) error {
 			t.returned[cohort][p]++
 		}
 	}
-	return nil
 }
+
+func (t *retention) held() int64 { return 0 }
 
 func (t *retention) finish(a *Answer) {
 	a.Response.Retention = &api.Retention{Unit: t.r.q.Unit, Zone: t.r.q.Zone, Cohorts: []api.Cohort{}}

@@ -1,7 +1,6 @@
 package insight
 
 import (
-	"errors"
 	"slices"
 	"sort"
 	"time"
@@ -9,15 +8,6 @@ import (
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/sequence"
 )
-
-// Limits of the memory that an answer takes.
-const (
-	maxGroups  = 200_000
-	maxNumbers = 1_000_000
-)
-
-// ErrTooManyValues means that the grouping has too many values to answer exactly.
-var ErrTooManyValues = errors.New("the properties have too many different values in this range: choose others, filter the events, or shorten the range")
 
 // events are the relevant events of one user, in order.
 type events struct {
@@ -34,9 +24,14 @@ func (e *events) reset() { e.at, e.kinds, e.values = e.at[:0], e.kinds[:0], e.va
 
 // evaluator counts users, one after the other.
 type evaluator interface {
-	user(e *events) error
+	user(e *events)
 	finish(*Answer)
+	// held returns the approximate memory in bytes, which grows with the users.
+	held() int64
 }
+
+// entryBytes is the memory of an entry of a map with a small key.
+const entryBytes = 48
 
 // Answer is the result of a question.
 type Answer struct {
@@ -59,6 +54,7 @@ type SeriesPoint struct {
 type texts struct {
 	codes  map[string]int32
 	values []string
+	bytes  int64
 }
 
 func newTexts() *texts { return &texts{codes: map[string]int32{"": 0}, values: []string{""}} }
@@ -69,17 +65,43 @@ func (t *texts) code(text string) int32 {
 		c = int32(len(t.values))
 		t.codes[text] = c
 		t.values = append(t.values, text)
+		t.bytes += int64(len(text)) + sequence.TextBytes
 	}
 	return c
+}
+
+// column has the values of a property.
+type column struct {
+	*texts
+	// filters are those that test the property.
+	filters []Filter
+	// classes reports that only the results of the filters are needed: a value is then
+	// replaced by a 1 for each filter that it passes, and a 0 for the others.
+	classes bool
+}
+
+// code returns the code of a value of sequence.Value.
+func (c *column) code(value string) int32 {
+	if !c.classes {
+		return c.texts.code(value)
+	}
+	class := make([]byte, len(c.filters))
+	for i := range c.filters {
+		class[i] = '0'
+		if c.filters[i].matches(value) {
+			class[i] = '1'
+		}
+	}
+	return c.texts.code(string(class))
 }
 
 // Run evaluates one question.
 type Run struct {
 	q        Question
 	need     Need
-	links    map[uint64]uint64
+	links    *sequence.Links
 	types    *texts
-	columns  []*texts
+	columns  []*column
 	where    []test
 	wanted   map[string]bool
 	from, to int64
@@ -87,8 +109,9 @@ type Run struct {
 	read     int64
 	buffer   events
 	slices   [sequence.Slices]bool
-	// linked has the events of users with several ids, by the user's hash.
-	linked map[uint64][]member
+	// linked has the events of persons with several ids, of which some were not read.
+	linked      map[uint32][]member
+	linkedBytes int64
 }
 
 // member is the events of one id of a user.
@@ -99,10 +122,11 @@ type member struct {
 
 // NewRun returns the evaluation of a question.
 func NewRun(q Question) *Run {
-	r := &Run{q: q, need: q.Need(), types: newTexts(), linked: map[uint64][]member{}}
+	r := &Run{q: q, need: q.Need(), types: newTexts(), linked: map[uint32][]member{}}
 	r.from, r.to = r.need.From.UnixMicro(), r.need.To.UnixMicro()
-	for range r.need.Paths {
-		r.columns = append(r.columns, newTexts())
+	for _, path := range r.need.Paths {
+		kept := path == q.Property || slices.Contains(q.By, path)
+		r.columns = append(r.columns, &column{texts: newTexts(), classes: !kept})
 	}
 	if r.need.Types != nil {
 		r.wanted = map[string]bool{}
@@ -116,10 +140,17 @@ func NewRun(q Question) *Run {
 	return r
 }
 
-// Link sets which ids are of one person, before the first slice: it maps the hash of
-// each id to that of the person's user id, which maps to itself. Persons with one id are
-// missing.
-func (r *Run) Link(links map[uint64]uint64) { r.links = links }
+// Link sets which ids are of one person, before the first slice.
+func (r *Run) Link(links *sequence.Links) { r.links = links }
+
+// Held returns the approximate memory of the links and of what was counted, in bytes.
+func (r *Run) Held() int64 {
+	n := r.links.Bytes() + r.linkedBytes + r.types.bytes + r.counts.held()
+	for _, c := range r.columns {
+		n += c.bytes
+	}
+	return n
+}
 
 // Need returns the data that the question needs.
 func (r *Run) Need() Need { return r.need }
@@ -152,7 +183,7 @@ func (r *Run) AddSlice(slice int, parts []sequence.Part) error {
 		tables[i] = r.translate(p.Sequences)
 		r.read += int64(p.Len())
 	}
-	return sequence.EachUser(parts, func(hash uint64, entries []sequence.Entry) error {
+	err := sequence.EachUser(parts, func(hash uint64, entries []sequence.Entry) error {
 		r.buffer.reset()
 		for _, e := range entries {
 			r.copy(parts[e.Part].Sequences, tables[e.Part], e)
@@ -160,13 +191,37 @@ func (r *Run) AddSlice(slice int, parts []sequence.Part) error {
 		if len(r.buffer.at) == 0 {
 			return nil
 		}
-		if user, ok := r.links[hash]; ok {
-			kept := events{slices.Clone(r.buffer.at), slices.Clone(r.buffer.kinds), slices.Clone(r.buffer.values), r.buffer.width}
-			r.linked[user] = append(r.linked[user], member{hash, kept})
+		if person, ok := r.links.Person(hash); ok {
+			m := member{hash, events{slices.Clone(r.buffer.at), slices.Clone(r.buffer.kinds), slices.Clone(r.buffer.values), r.buffer.width}}
+			r.linked[person] = append(r.linked[person], m)
+			r.linkedBytes += m.bytes()
 			return nil
 		}
-		return r.counts.user(&r.buffer)
+		r.counts.user(&r.buffer)
+		return nil
 	})
+	if err != nil {
+		return err //nolint:wrapcheck // nil: the function above returns none
+	}
+	return r.links.Complete(slice, r.complete) //nolint:wrapcheck // the same
+}
+
+// bytes returns the approximate memory.
+func (m *member) bytes() int64 { return int64(len(m.at))*int64(12+4*m.width) + 3*entryBytes }
+
+// complete counts a person all of whose ids were read.
+func (r *Run) complete(person uint32) error {
+	all := r.linked[person]
+	if len(all) == 0 {
+		return nil
+	}
+	for i := range all {
+		r.linkedBytes -= all[i].bytes()
+	}
+	delete(r.linked, person)
+	joined := joinMembers(all)
+	r.counts.user(&joined)
+	return nil
 }
 
 // table has the codes of this run for those of a part; -1 for types that are not needed.
@@ -212,23 +267,9 @@ func (r *Run) copy(s *sequence.Sequences, t table, e sequence.Entry) {
 	}
 }
 
-// Finish returns the answer for the slices that were added.
-func (r *Run) Finish() (Answer, error) {
-	missing := map[uint64]bool{} // users of whom an id is in a slice that was not added
-	for id, user := range r.links {
-		if !r.slices[sequence.Slice(id)] {
-			missing[user] = true
-		}
-	}
-	for _, user := range sorted(r.linked) {
-		if missing[user] {
-			continue
-		}
-		joined := joinMembers(r.linked[user])
-		if err := r.counts.user(&joined); err != nil {
-			return Answer{}, err
-		}
-	}
+// Finish returns the answer for the slices that were added. Persons of whom an id is in
+// another slice are missing.
+func (r *Run) Finish() Answer {
 	done := 0
 	for _, d := range r.slices {
 		if d {
@@ -239,7 +280,7 @@ func (r *Run) Finish() (Answer, error) {
 		Question: r.q.Kind, From: r.q.From, To: r.q.To, UserShare: float64(done) / sequence.Slices, EventsRead: r.read,
 	}}
 	r.counts.finish(&a)
-	return a, nil
+	return a
 }
 
 // joinMembers merges the events of a user's ids. Events at the same time are in the
@@ -272,29 +313,38 @@ func joinMembers(all []member) events {
 
 // test is a filter of a column.
 type test struct {
-	column int
-	values *texts
+	number int // of the column
+	column *column
+	// class is the filter's place in a class.
+	class  int
 	filter Filter
-	// known has the results by code: 0 unknown, 1 passes, 2 doesn't.
+	// known has the results by code if the column has values: 0 unknown, 1 passes, 2
+	// doesn't.
 	known []int8
 }
 
 func (r *Run) tests(filters []Filter) []test {
 	all := make([]test, len(filters))
 	for i, f := range filters {
-		c := r.column(f.Path)
-		all[i] = test{column: c, values: r.columns[c], filter: f}
+		n := r.column(f.Path)
+		c := r.columns[n]
+		all[i] = test{number: n, column: c, class: len(c.filters), filter: f}
+		c.filters = append(c.filters, f)
 	}
 	return all
 }
 
 func (t *test) passes(code int32) bool {
+	if t.column.classes {
+		class := t.column.values[code]
+		return class != "" && class[t.class] == '1'
+	}
 	for int(code) >= len(t.known) {
-		t.known = append(t.known, make([]int8, len(t.values.values)-len(t.known))...)
+		t.known = append(t.known, make([]int8, len(t.column.values)-len(t.known))...)
 	}
 	if t.known[code] == 0 {
 		t.known[code] = 2
-		if t.filter.matches(t.values.values[code]) {
+		if t.filter.matches(t.column.values[code]) {
 			t.known[code] = 1
 		}
 	}
@@ -303,7 +353,7 @@ func (t *test) passes(code int32) bool {
 
 func passes(tests []test, e *events, i int) bool {
 	for j := range tests {
-		if !tests[j].passes(e.value(i, tests[j].column)) {
+		if !tests[j].passes(e.value(i, tests[j].number)) {
 			return false
 		}
 	}

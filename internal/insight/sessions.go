@@ -23,7 +23,7 @@ func newSessions(r *Run) *sessions {
 	return &sessions{r: r, gap: r.q.Gap.Microseconds(), from: r.q.From.UnixMicro(), to: r.q.To.UnixMicro()}
 }
 
-func (s *sessions) user(e *events) error {
+func (s *sessions) user(e *events) {
 	counted := false
 	for start := 0; start < len(e.at); {
 		end := start + 1
@@ -39,8 +39,9 @@ func (s *sessions) user(e *events) error {
 		}
 		start = end
 	}
-	return nil
 }
+
+func (s *sessions) held() int64 { return int64(len(s.lengths)) * 12 }
 
 func (s *sessions) add(e *events, start, end int) {
 	length := e.at[end-1] - e.at[start]

@@ -72,13 +72,14 @@ type row struct {
 	at   int64
 	id   [16]byte
 	kind uint32
-	n    int
+	n    uint32
 }
 
 // dictionary assigns codes to texts in the order of their first use.
 type dictionary struct {
 	codes  map[string]uint32
 	values []string
+	bytes  int64
 }
 
 func newDictionary() dictionary {
@@ -91,8 +92,36 @@ func (d *dictionary) code(text string) uint32 {
 		c = uint32(len(d.values))
 		d.codes[text] = c
 		d.values = append(d.values, text)
+		d.bytes += int64(len(text)) + TextBytes
 	}
 	return c
+}
+
+// TextBytes is the memory of a text in a dictionary, without its bytes.
+const TextBytes = 96
+
+// RowBytes returns the memory that a builder takes for an event with n properties,
+// without new texts: while a slice grows, its old and new values exist.
+func RowBytes(n int) int64 { return 2*(40+4*int64(n)) + 12 + 4*int64(n) }
+
+// Bytes returns the approximate memory of the builder, and of what Build returns.
+func (b *Builder) Bytes() int64 {
+	n := int64(len(b.rows))*RowBytes(len(b.paths)) + b.types.bytes
+	for i := range b.properties {
+		n += b.properties[i].bytes
+	}
+	return n
+}
+
+// Bytes returns the approximate memory of the events.
+func (s *Sequences) Bytes() int64 {
+	n := int64(len(s.Times))*(12+4*int64(len(s.Properties))) + int64(len(s.Hashes))*32
+	for _, c := range append([]Column{s.Types}, s.Properties...) {
+		for _, v := range c.Values {
+			n += int64(len(v)) + 16
+		}
+	}
+	return n
 }
 
 // NewBuilder returns a builder for events with the properties at paths.
@@ -106,7 +135,7 @@ func NewBuilder(paths []string) *Builder {
 
 // Add adds an event. values has the value of each path.
 func (b *Builder) Add(hash uint64, at int64, id [16]byte, kind string, values []string) {
-	b.rows = append(b.rows, row{hash, at, id, b.types.code(kind), len(b.rows)})
+	b.rows = append(b.rows, row{hash, at, id, b.types.code(kind), uint32(len(b.rows))}) //nolint:gosec // memory limits the number
 	for i := range b.paths {
 		b.codes = append(b.codes, b.properties[i].code(values[i]))
 	}
@@ -144,7 +173,7 @@ func (b *Builder) slice(rows []row) *Sequences {
 	for i, r := range rows {
 		s.Times[i], s.Types.Codes[i] = r.at, r.kind
 		for p := range b.paths {
-			s.Properties[p].Codes[i] = b.codes[r.n*len(b.paths)+p]
+			s.Properties[p].Codes[i] = b.codes[int(r.n)*len(b.paths)+p]
 		}
 		if i == 0 || r.hash != rows[i-1].hash {
 			s.Hashes, s.Ends = append(s.Hashes, r.hash), append(s.Ends, i)

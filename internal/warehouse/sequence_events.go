@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,7 +21,12 @@ type eventFilter struct {
 	types    []string // nil for all
 	slices   []int16  // nil for all
 	users    []string // nil for all
+	// limit is the largest memory of the builder in bytes; 0 for no limit. More events
+	// give errTooMuch.
+	limit int64
 }
+
+var errTooMuch = errors.New("the events need too much memory")
 
 // epoch is PostgreSQL's, in microseconds since 1970.
 const epoch = 946_684_800_000_000
@@ -59,17 +65,21 @@ func addEvents(ctx context.Context, tx pgx.Tx, b *sequence.Builder, paths []stri
 		param(f.slices)
 		sql.WriteString("::int[])")
 	}
+	if f.limit > 0 {
+		sql.WriteString(" LIMIT ")
+		param(max(f.limit-b.Bytes(), 0)/sequence.RowBytes(len(paths)) + 1)
+	}
 	rows, err := tx.Query(ctx, sql.String(), args...)
 	if err != nil {
 		return fmt.Errorf("read events: %w", err)
 	}
 	defer rows.Close()
-	return addRows(rows, b, len(paths))
+	return addRows(rows, b, len(paths), f.limit)
 }
 
 // addRows adds rows of user, time, id, type and n properties. It reads the binary
 // values, because scanning takes most of the time otherwise.
-func addRows(rows pgx.Rows, b *sequence.Builder, n int) error {
+func addRows(rows pgx.Rows, b *sequence.Builder, n int, limit int64) error {
 	kinds := map[string]string{}
 	values := make([]string, n)
 	for rows.Next() {
@@ -93,6 +103,9 @@ func addRows(rows pgx.Rows, b *sequence.Builder, n int) error {
 			kinds[kind] = kind
 		}
 		b.Add(sequence.Hash(string(raw[0])), int64(binary.BigEndian.Uint64(raw[1]))+epoch, [16]byte(raw[2]), kind, values)
+		if limit > 0 && b.Bytes() > limit {
+			return errTooMuch
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("read events: %w", err)

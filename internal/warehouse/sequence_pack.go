@@ -157,7 +157,7 @@ func (p *packing) fromEvents(ctx context.Context) error {
 	if _, err := p.tx.Exec(ctx, "DELETE FROM public.sequence_block WHERE span_start >= $1 AND span_start < $2", p.from, p.to); err != nil {
 		return fmt.Errorf("delete blocks: %w", err)
 	}
-	for _, group := range sliceGroups(sliceOrder(), n, packRows) {
+	for group := range slices.Chunk(sliceOrder(), groupSize(n, packRows)) {
 		f := eventFilter{from: p.from, to: p.to}
 		if len(group) < sequence.Slices {
 			f.slices = group
@@ -176,18 +176,13 @@ func (p *packing) fromEvents(ctx context.Context) error {
 	return nil
 }
 
-// sliceGroups divides slices into groups that have at most so many of n events, if
-// events are spread evenly.
-func sliceGroups(order []int16, n, most int64) [][]int16 {
-	size := len(order)
-	for size > 1 && n*int64(size)/int64(len(order)) > most {
-		size /= 2
+// groupSize returns the number of slices that have at most so many of n events, if events
+// are spread evenly.
+func groupSize(n, most int64) int {
+	if n <= most {
+		return sequence.Slices
 	}
-	var groups [][]int16
-	for group := range slices.Chunk(order, size) {
-		groups = append(groups, group)
-	}
-	return groups
+	return int(max(most*sequence.Slices/n, 1))
 }
 
 // sliceOrder returns the slices in a fixed order that mixes them.
@@ -253,7 +248,7 @@ func (p *packing) join(ctx context.Context, slice int, added *sequence.Sequences
 	for i, s := range p.spans {
 		starts[i] = s.start
 	}
-	parts, err := readBlocks(ctx, p.tx, &p.decoder, slice, starts, p.paths)
+	parts, err := readBlocks(ctx, p.tx, &p.decoder, slice, starts, p.paths, 0)
 	if err != nil {
 		return err
 	}
@@ -284,7 +279,8 @@ type block struct {
 }
 
 // readBlocks reads the blocks of a slice whose spans begin at the given times, in order.
-func readBlocks(ctx context.Context, tx pgx.Tx, d *sequence.Decoder, slice int, starts []time.Time, paths []string) ([]block, error) {
+// The error is errTooMuch if they take more bytes of memory than limit; 0 is no limit.
+func readBlocks(ctx context.Context, tx pgx.Tx, d *sequence.Decoder, slice int, starts []time.Time, paths []string, limit int64) ([]block, error) {
 	rows, err := tx.Query(ctx, "SELECT span_start, data FROM public.sequence_block WHERE slice = $1 AND span_start = ANY($2) ORDER BY span_start", slice, starts)
 	if err != nil {
 		return nil, fmt.Errorf("read blocks: %w", err)
@@ -292,10 +288,17 @@ func readBlocks(ctx context.Context, tx pgx.Tx, d *sequence.Decoder, slice int, 
 	var blocks []block
 	var start time.Time
 	var data pgtype.DriverBytes
+	held := int64(0)
 	_, err = pgx.ForEachRow(rows, []any{&start, &data}, func() error {
 		s, err := d.Decode(data, paths)
+		if err != nil {
+			return err //nolint:wrapcheck // wrapped below
+		}
 		blocks = append(blocks, block{start.UTC(), sequence.Part{Sequences: s}})
-		return err
+		if held += s.Bytes(); limit > 0 && held > limit {
+			return errTooMuch
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read blocks of slice %d: %w", slice, err)

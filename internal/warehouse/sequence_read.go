@@ -23,7 +23,15 @@ type SequenceRequest struct {
 	Paths []string
 	// Budget is the time after which no further slice is read.
 	Budget time.Duration
+	// Memory is how many bytes the links, the events being read and the consumer may
+	// take together, approximately. No further slice is read if they take more.
+	Memory int64
 }
+
+// shares of SequenceRequest.Memory.
+func (r *SequenceRequest) linksMemory() int64 { return r.Memory / 4 }
+func (r *SequenceRequest) readMemory() int64  { return r.Memory / 8 * 3 }
+func (r *SequenceRequest) heldMemory() int64  { return r.Memory / 8 * 5 }
 
 // SequenceInfo describes what was read.
 type SequenceInfo struct {
@@ -34,29 +42,30 @@ type SequenceInfo struct {
 	Floor time.Time
 	// Slices is the number of slices that were read.
 	Slices int
+	// Full reports that slices are missing for lack of memory rather than time.
+	Full bool
 }
 
 var (
 	// ErrQuestionsBusy means that as many questions as allowed are being answered.
 	ErrQuestionsBusy = errors.New("other questions are being answered")
 	// ErrQuestionTooLarge means that the budget did not suffice for any user.
-	ErrQuestionTooLarge = errors.New("there are too many events to read in the time of a request")
+	ErrQuestionTooLarge = errors.New("there are too many events to read in the time and memory of a request")
 )
 
 // maxLinks is the number of anonymous ids up to which those of a user count, as in the
 // view people_events.
 const maxLinks = 100
 
-// readRows is the number of events of the table events that a question holds in memory.
-const readRows = 1_000_000
-
 // SequenceConsumer receives the events of users.
 type SequenceConsumer interface {
-	// Link receives the ids of persons with several ids, before the first slice: it maps
-	// the hash of each to that of the person's user id.
-	Link(links map[uint64]uint64)
+	// Link receives the ids of persons with several ids, before the first slice. Some may
+	// lack ids of slices that are not read.
+	Link(links *sequence.Links)
 	// AddSlice receives the events of one slice.
 	AddSlice(slice int, parts []sequence.Part) error
+	// Held returns the approximate memory of the links and of what was counted, in bytes.
+	Held() int64
 }
 
 // Read passes the events of users to a consumer, slice by slice, in the order of time, as of
@@ -99,8 +108,8 @@ type sequenceReader struct {
 	ranges []stretch
 	// rows is the estimated number of events in ranges.
 	rows int64
-	// extra has the events of stale users, by span and slice.
-	extra []map[int]*sequence.Sequences
+	// order are the slices to read.
+	order []int16
 }
 
 func (q *sequenceReader) run(ctx context.Context) error {
@@ -132,15 +141,8 @@ func (q *sequenceReader) run(ctx context.Context) error {
 	if err := q.divide(ctx); err != nil {
 		return err
 	}
-	if err := q.readStale(ctx); err != nil {
-		return err
-	}
-	for _, group := range sliceGroups(sliceOrder(), q.rows, readRows) {
-		if err := q.group(ctx, group); err != nil || q.left() <= 0 {
-			return err
-		}
-	}
-	return nil
+	q.stale()
+	return q.groups(ctx)
 }
 
 // limit limits the next statements to the rest of the budget.
@@ -155,23 +157,49 @@ func (q *sequenceReader) limit(ctx context.Context) error {
 
 func (q *sequenceReader) left() time.Duration { return time.Until(q.until) }
 
-// link reads the links between ids that count.
+// link reads the links between ids that count. If there are too many, it reads those of
+// the slices that fit, and only these slices are read.
 func (q *sequenceReader) link(ctx context.Context) error {
-	rows, err := q.tx.Query(ctx, `SELECT i.anonymous_id, i.user_id FROM public.identity i
+	q.order = sliceOrder()
+	var n int64
+	err := q.tx.QueryRow(ctx, "SELECT coalesce(sum(2 * links), 0)::bigint FROM public.identity_user WHERE links <= $1", maxLinks).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("count links of users: %w", err)
+	}
+	if n == 0 {
+		return nil
+	}
+	q.order = q.order[:groupSize(n, q.linksMemory()/sequence.LinkBytes)]
+	wanted := make([]bool, sequence.Slices)
+	for _, slice := range q.order {
+		wanted[slice] = true
+	}
+	all := len(q.order) == sequence.Slices
+	q.info.Full = !all
+	rows, err := q.tx.Query(ctx, `SELECT i.anonymous_id, i.user_id, u.links FROM public.identity i
 		JOIN public.identity_user u ON u.user_id = i.user_id AND u.links <= $1`, maxLinks)
 	if err != nil {
 		return fmt.Errorf("read links of users: %w", err)
 	}
-	links := map[uint64]uint64{}
+	links := sequence.NewLinks(int(n) * len(q.order) / sequence.Slices)
 	var id, user string
-	_, err = pgx.ForEachRow(rows, []any{&id, &user}, func() error {
+	var count int
+	_, err = pgx.ForEachRow(rows, []any{&id, &user, &count}, func() error {
+		if count++; all {
+			count = 0
+		}
 		h := sequence.Hash(user)
-		links[sequence.Hash(id)], links[h] = h, h
+		for _, one := range []uint64{sequence.Hash(id), h} {
+			if wanted[sequence.Slice(one)] {
+				links.Add(one, h, count)
+			}
+		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read links of users: %w", err)
 	}
+	links.Sort()
 	q.to.Link(links)
 	return nil
 }
@@ -237,9 +265,9 @@ func (q *sequenceReader) addRange(ctx context.Context, from, to time.Time, rows 
 	return nil
 }
 
-// readStale reads the events of users whose blocks may lack some.
-func (q *sequenceReader) readStale(ctx context.Context) error {
-	q.drops, q.extra = make([]map[uint64]bool, len(q.blocks)), make([]map[int]*sequence.Sequences, len(q.blocks))
+// stale finds the users whose blocks may lack events.
+func (q *sequenceReader) stale() {
+	q.drops = make([]map[uint64]bool, len(q.blocks))
 	for i, s := range q.blocks {
 		if len(s.users) == 0 {
 			continue
@@ -248,45 +276,133 @@ func (q *sequenceReader) readStale(ctx context.Context) error {
 		for _, u := range s.users {
 			q.drops[i][sequence.Hash(u)] = true
 		}
-		b := sequence.NewBuilder(q.Paths)
-		if err := addEvents(ctx, q.tx, b, q.Paths, eventFilter{from: s.start, to: s.end, types: q.Types, users: s.users}); err != nil {
+	}
+}
+
+// firstGroup is the number of slices of the first group of a large question, and
+// largeRows the number of events that makes one: so much is always answered, and its time
+// shows how many slices can be read in the rest.
+const (
+	firstGroup = sequence.Slices / 8
+	largeRows  = 1_000_000
+)
+
+// groups reads the slices in groups: each group reads the table events once.
+func (q *sequenceReader) groups(ctx context.Context) error {
+	most := groupSize(q.rows, q.readMemory()/sequence.RowBytes(len(q.Paths)))
+	size := most
+	if q.rows > largeRows {
+		size = min(size, firstGroup)
+	}
+	for len(q.order) > 0 {
+		group := q.order[:min(size, len(q.order))]
+		begun := time.Now()
+		err := q.group(ctx, group)
+		switch {
+		case errors.Is(err, errTooMuch) && len(group) > 1:
+			size = len(group) / 2
+			continue
+		case errors.Is(err, errTooMuch): // one user may have most of the events
+			q.info.Full = true
+		case err != nil:
 			return err
 		}
-		q.extra[i] = b.Build()
+		q.order = q.order[len(group):]
+		if q.left() <= 0 || q.full() {
+			return nil
+		}
+		size = min(most, 2*len(group))
+		if took := time.Since(begun); len(q.ranges) > 0 && err == nil && q.rows > largeRows {
+			// A group that does not end in time is lost.
+			size = max(1, min(most, int(float64(len(group))*float64(q.left())/float64(took)*0.8)))
+		}
 	}
 	return nil
 }
 
-// group reads slices together from the table events, and then each from its blocks.
-func (q *sequenceReader) group(ctx context.Context, group []int16) error {
-	built := make([]map[int]*sequence.Sequences, len(q.ranges))
-	for i, r := range q.ranges {
+// full reports whether the consumer has no memory for another slice.
+func (q *sequenceReader) full() bool {
+	if q.to.Held() <= q.heldMemory() {
+		return false
+	}
+	q.info.Full = q.info.Slices < sequence.Slices
+	return true
+}
+
+// fromTable has the events of a group of slices from the table events.
+type fromTable struct {
+	// ranges are by range and slice, extra by block.
+	ranges, extra []map[int]*sequence.Sequences
+}
+
+// table reads the ranges, and the stale users of blocks.
+func (q *sequenceReader) table(ctx context.Context, group []int16) (t fromTable, err error) {
+	left := q.readMemory()
+	read := func(f eventFilter) (map[int]*sequence.Sequences, error) {
 		if err := q.limit(ctx); err != nil {
-			return err
+			return nil, err
 		}
-		f := eventFilter{from: r.from, to: r.to, types: q.Types}
-		if len(group) < sequence.Slices {
-			f.slices = group
+		if f.types, f.limit = q.Types, left; left <= 0 {
+			return nil, errTooMuch
 		}
 		b := sequence.NewBuilder(q.Paths)
 		if err := addEvents(ctx, q.tx, b, q.Paths, f); err != nil {
-			return err
+			return nil, err
 		}
-		built[i] = b.Build()
+		left -= b.Bytes()
+		return b.Build(), nil
+	}
+	t.ranges, t.extra = make([]map[int]*sequence.Sequences, len(q.ranges)), make([]map[int]*sequence.Sequences, len(q.blocks))
+	for i, r := range q.ranges {
+		f := eventFilter{from: r.from, to: r.to}
+		if len(group) < sequence.Slices {
+			f.slices = group
+		}
+		if t.ranges[i], err = read(f); err != nil {
+			return t, err
+		}
+	}
+	for i, s := range q.blocks {
+		var users []string
+		for _, u := range s.users {
+			if slices.Contains(group, int16(sequence.Slice(sequence.Hash(u)))) { //nolint:gosec // below 64
+				users = append(users, u)
+			}
+		}
+		if len(users) == 0 {
+			continue
+		}
+		if t.extra[i], err = read(eventFilter{from: s.start, to: s.end, users: users}); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+// group reads slices together from the table events, and then each from its blocks.
+func (q *sequenceReader) group(ctx context.Context, group []int16) error {
+	t, err := q.table(ctx, group)
+	if err != nil {
+		return err
 	}
 	for _, slice := range group {
-		if err := q.slice(ctx, int(slice), built); err != nil {
+		err := q.slice(ctx, int(slice), t)
+		if errors.Is(err, errTooMuch) {
+			q.info.Full = true
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		q.info.Slices++
-		if q.left() <= 0 {
+		if q.left() <= 0 || q.full() {
 			return nil
 		}
 	}
 	return nil
 }
 
-func (q *sequenceReader) slice(ctx context.Context, slice int, built []map[int]*sequence.Sequences) error {
+func (q *sequenceReader) slice(ctx context.Context, slice int, t fromTable) error {
 	var blocks []block
 	var err error
 	if len(q.blocks) > 0 {
@@ -298,12 +414,12 @@ func (q *sequenceReader) slice(ctx context.Context, slice int, built []map[int]*
 		}
 	}
 	for i, s := range q.blocks {
-		if extra := q.extra[i][slice]; extra != nil {
+		if extra := t.extra[i][slice]; extra != nil {
 			blocks = append(blocks, block{s.start, sequence.Part{Sequences: extra}})
 		}
 	}
 	for i, r := range q.ranges {
-		if s := built[i][slice]; s != nil {
+		if s := t.ranges[i][slice]; s != nil {
 			blocks = append(blocks, block{r.from, sequence.Part{Sequences: s}})
 		}
 	}
@@ -321,7 +437,7 @@ func (q *sequenceReader) readBlocks(ctx context.Context, slice int) ([]block, er
 	for i, s := range q.blocks {
 		starts[i] = s.start
 	}
-	blocks, err := readBlocks(ctx, q.tx, &q.decoder, slice, starts, q.Paths)
+	blocks, err := readBlocks(ctx, q.tx, &q.decoder, slice, starts, q.Paths, q.readMemory())
 	if err != nil {
 		return nil, err
 	}

@@ -61,41 +61,73 @@ func readSpans(ctx context.Context, q querier, from, to time.Time) ([]spanState,
 	if err != nil || len(spans) == 0 {
 		return spans, err //nolint:wrapcheck // the caller wraps it
 	}
-	rows, err = q.Query(ctx, "SELECT hour, user_id, min(at) FROM public.sequence_stale WHERE hour >= $1 AND hour < $2 GROUP BY 1, 2 ORDER BY 1, 2",
-		spans[0].start, spans[len(spans)-1].end)
+	return spans, readStaleUsers(ctx, q, spans)
+}
+
+// maxStaleNames is the number of stale users of all spans that are read; the blocks of
+// further spans are not used.
+const maxStaleNames = 100_000
+
+// readStaleUsers sets the stale users of spans.
+func readStaleUsers(ctx context.Context, q querier, spans []spanState) error {
+	rows, err := q.Query(ctx, `SELECT hour, count(DISTINCT user_id), bool_or(user_id IS NULL), min(at) FROM public.sequence_stale
+		WHERE hour >= $1 AND hour < $2 GROUP BY 1 ORDER BY 1`, spans[0].start, spans[len(spans)-1].end)
 	if err != nil {
-		return nil, fmt.Errorf("read stale users: %w", err)
+		return fmt.Errorf("count stale users: %w", err)
 	}
-	var hour time.Time
-	var user *string
-	var at time.Time
-	n := 0
-	_, err = pgx.ForEachRow(rows, []any{&hour, &user, &at}, func() error {
-		for n < len(spans) && !spans[n].end.After(hour) {
-			n++
-		}
-		if n == len(spans) || hour.Before(spans[n].start) {
+	var hour, at time.Time
+	var n int64
+	var whole bool
+	var hours []time.Time
+	names := int64(0)
+	_, err = pgx.ForEachRow(rows, []any{&hour, &n, &whole, &at}, func() error {
+		s := spanAt(spans, hour)
+		if s == nil {
 			return nil
 		}
-		s := &spans[n]
 		if s.since.IsZero() || at.Before(s.since) {
 			s.since = at
 		}
-		if user == nil {
+		if names += n; whole || names > maxStaleNames {
 			s.whole = true
-		} else {
-			s.users = append(s.users, *user)
 		}
+		hours = append(hours, hour)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read stale users: %w", err)
+		return fmt.Errorf("count stale users: %w", err)
+	}
+	hours = slices.DeleteFunc(hours, func(at time.Time) bool { return spanAt(spans, at).whole })
+	rows, err = q.Query(ctx, "SELECT DISTINCT hour, user_id FROM public.sequence_stale WHERE hour = ANY($1)", hours)
+	if err != nil {
+		return fmt.Errorf("read stale users: %w", err)
+	}
+	var user string
+	_, err = pgx.ForEachRow(rows, []any{&hour, &user}, func() error {
+		s := spanAt(spans, hour)
+		s.users = append(s.users, user)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read stale users: %w", err)
 	}
 	for i := range spans {
 		slices.Sort(spans[i].users)
 		spans[i].users = slices.Compact(spans[i].users)
 	}
-	return spans, nil
+	return nil
+}
+
+// spanAt returns the span that contains a time; nil if there is none.
+func spanAt(spans []spanState, at time.Time) *spanState {
+	i, found := slices.BinarySearchFunc(spans, at, func(s spanState, at time.Time) int { return s.start.Compare(at) })
+	if !found {
+		i--
+	}
+	if i < 0 || !spans[i].end.After(at) {
+		return nil
+	}
+	return &spans[i]
 }
 
 // SetInsightProperties sets the properties that blocks contain. Run it as

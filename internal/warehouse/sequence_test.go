@@ -248,13 +248,13 @@ func ask(ctx context.Context, db *warehouse.DB, q insight.Question, now time.Tim
 	run := insight.NewRun(q)
 	need := run.Need()
 	info, err := (&warehouse.Sequences{DB: db}).Read(ctx, warehouse.SequenceRequest{
-		From: need.From, To: need.To, Types: need.Types, Paths: need.Paths, Budget: time.Minute,
+		From: need.From, To: need.To, Types: need.Types, Paths: need.Paths, Budget: time.Minute, Memory: 256 << 20,
 	}, run)
 	if err != nil {
 		return insight.Answer{}, err
 	}
-	a, err := run.Finish()
-	if err == nil && info.Slices != 64 {
+	a := run.Finish()
+	if info.Slices != 64 {
 		err = fmt.Errorf("%d slices", info.Slices)
 	}
 	if a.Response.Retention != nil {

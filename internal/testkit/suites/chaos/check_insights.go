@@ -78,17 +78,14 @@ func (w *World) checkInsights(ctx context.Context, conn *pgx.Conn, r *Report, _ 
 	for _, q := range questions {
 		run := insight.NewRun(q)
 		n := run.Need()
-		info, err := (&warehouse.Sequences{DB: reader}).Read(ctx, warehouse.SequenceRequest{From: n.From, To: n.To, Types: n.Types, Paths: n.Paths, Budget: time.Minute}, run)
+		info, err := (&warehouse.Sequences{DB: reader}).Read(ctx, warehouse.SequenceRequest{From: n.From, To: n.To, Types: n.Types, Paths: n.Paths, Budget: time.Minute, Memory: 256 << 20}, run)
 		if err == nil && info.Slices != sequence.Slices {
 			err = fmt.Errorf("%d slices", info.Slices)
 		}
 		if err != nil {
 			return fmt.Errorf("ask for %s: %w", q.Kind, err)
 		}
-		got, err := run.Finish()
-		if err != nil {
-			return err
-		}
+		got := run.Finish()
 		if got.Response.Retention != nil {
 			q.CloseCohorts(got.Response.Retention, now)
 		}

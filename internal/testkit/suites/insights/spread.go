@@ -15,8 +15,10 @@ type Spread struct {
 	// Sessions makes sessions of several events a few minutes apart; otherwise user and
 	// time of each event are independent.
 	Sessions bool
-	Start    time.Time
-	Seed     uint64
+	// Visits adds properties that are different for each event.
+	Visits bool
+	Start  time.Time
+	Seed   uint64
 
 	r    *rand.Rand
 	made int
@@ -70,6 +72,9 @@ func (s *Spread) Next() bool {
 	amount := ""
 	if kind == "purchase" {
 		amount = fmt.Sprintf(`"amount":%d.%02d,`, s.r.IntN(300), s.r.IntN(100))
+	}
+	if s.Visits {
+		amount += fmt.Sprintf(`"visit":"%016x-%016x","number":%d,`, s.r.Uint64(), s.r.Uint64(), s.made)
 	}
 	var id uuid.UUID
 	for i := range id {
