@@ -16,6 +16,7 @@ import (
 // Sequences reads the events of users; *warehouse.Sequences satisfies it.
 type Sequences interface {
 	Read(ctx context.Context, r warehouse.SequenceRequest, to warehouse.SequenceConsumer) (warehouse.SequenceInfo, error)
+	PropertyNames(ctx context.Context, from, to time.Time) ([]string, error)
 }
 
 // Answers keeps the answers to questions; *cache.Cache satisfies it.
@@ -89,6 +90,7 @@ func (h asker) ask(ctx context.Context, q insight.Question, now time.Time) (a in
 				a.Response.Limit = api.LimitMemory
 			}
 		}
+		a.Response.Hints = h.hints(ctx, run)
 	}
 	switch {
 	case err == nil, errors.Is(err, warehouse.ErrQuestionsBusy), errors.Is(err, warehouse.ErrQuestionTooLarge):
@@ -146,7 +148,7 @@ func (h asker) events(ctx context.Context, r seriesRequest, now time.Time) (resu
 		points = append(points, warehouse.Point{At: r.from.Add(time.Duration(p.Step) * r.step), Dimension: p.Type, N: p.Count})
 	}
 	a := api.MetricResponse{
-		Metric: r.name, From: &r.from, To: &r.to, StepSeconds: int(r.step / time.Second), Where: r.where, UserShare: &answer.Response.UserShare,
+		Metric: r.name, From: &r.from, To: &r.to, StepSeconds: int(r.step / time.Second), Where: r.where, UserShare: &answer.Response.UserShare, Limit: answer.Response.Limit, Hints: answer.Response.Hints,
 		Origin: origin(false, true, info.At.Truncate(time.Second), now), Points: []api.Point{},
 	}
 	for _, p := range r.choose(points) {
@@ -167,7 +169,7 @@ func (h asker) users(ctx context.Context, r daysRequest, now time.Time) (result,
 		return result{}, err
 	}
 	a := api.MetricResponse{
-		Metric: api.MetricUsers, Where: r.where, UserShare: &answer.Response.UserShare, Origin: origin(false, true, info.At.Truncate(time.Second), now),
+		Metric: api.MetricUsers, Where: r.where, UserShare: &answer.Response.UserShare, Limit: answer.Response.Limit, Hints: answer.Response.Hints, Origin: origin(false, true, info.At.Truncate(time.Second), now),
 		Days: make([]api.UsersDay, len(answer.Days)),
 	}
 	for i, n := range answer.Days {

@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -109,6 +110,74 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
+// TestHints asks for types and properties that no event has.
+func TestHints(t *testing.T) {
+	r := newRig(t)
+	r.loadRows(t, shopEvents())
+	day := now.Truncate(24*time.Hour).AddDate(0, 0, -1)
+	span := map[string]string{"from": day.Format(time.RFC3339), "to": day.AddDate(0, 0, 1).Format(time.RFC3339)}
+	for _, tt := range []struct {
+		kind  string
+		given map[string]string
+		want  []string
+	}{
+		{"funnel", map[string]string{"steps": "page_view, purchase{amount>1}", "by": "country"}, nil},
+		{"funnel", map[string]string{"steps": "page_veiw, purchase"}, []string{`No event has the type "page_veiw" in this range. Did you mean page_view?`}},
+		{"funnel", map[string]string{"steps": "Signed Up, purchase", "by": "contry"}, []string{
+			`No event has the type "Signed Up" in this range. Known are checkout, page_view, purchase.`,
+			"No event of the question has the property contry in this range. Did you mean country?",
+		}},
+		{"retention", map[string]string{"start": "nothing", "return": "*"}, []string{`No event has the type "nothing" in this range. Known are checkout, page_view, purchase.`}},
+		{"sessions", map[string]string{"where": "amuont>3"}, []string{"No event of the question has the property amuont in this range. Did you mean amount?"}},
+		{"breakdown", map[string]string{"event": "purchase", "by": "country"}, []string{"No event of the question has the property country in this range."}},
+		{"breakdown", map[string]string{"event": "*", "by": "eventType", "property": "a.b"}, []string{"No event of the question has the property a.b in this range. Known are amount, country."}},
+		{"paths", map[string]string{"event": "purchases"}, []string{`No event has the type "purchases" in this range. Did you mean purchase?`}},
+		{"events", map[string]string{"where": "contry=DE", "step": "24h"}, []string{"No event of the question has the property contry in this range. Did you mean country?"}},
+		{"events", map[string]string{"eventType": "purchse", "step": "24h"}, []string{`No event has the type "purchse" in this range. Did you mean purchase?`}},
+		{"users", map[string]string{"where": "contry"}, []string{"No event of the question has the property contry in this range. Did you mean country?"}},
+	} {
+		for name, value := range span {
+			tt.given[name] = value
+		}
+		if tt.kind == "users" {
+			tt.given["from"], tt.given["to"] = span["from"][:10], span["from"][:10]
+		}
+		resp := get(t, r.Handler, tt.kind, tt.given)
+		if a := decode[api.MetricResponse](t, resp.Body); !slices.Equal(a.Hints, tt.want) {
+			t.Errorf("%s %v: %d %q, want %q", tt.kind, tt.given, resp.StatusCode, a.Hints, tt.want)
+		}
+	}
+}
+
+// tight limits the memory of questions.
+type tight struct {
+	*warehouse.Sequences
+	memory int64
+}
+
+func (s tight) Read(ctx context.Context, r warehouse.SequenceRequest, to warehouse.SequenceConsumer) (warehouse.SequenceInfo, error) {
+	r.Memory = s.memory
+	return s.Sequences.Read(ctx, r, to)
+}
+
+// TestPartialAnswer checks that a partial answer names its share and limit.
+func TestPartialAnswer(t *testing.T) {
+	r := newRig(t)
+	r.load(t, 400, time.Minute, "tap")
+	r.Handler.Sequences = tight{r.Handler.Sequences.(*warehouse.Sequences), 1600}
+	for kind, given := range map[string]map[string]string{"sessions": {}, "breakdown": {"event": "*", "by": "eventType"}, "events": {"where": "x!=1"}, "users": {"where": "x!=1"}} {
+		resp := get(t, r.Handler, kind, given)
+		a := decode[api.MetricResponse](t, resp.Body)
+		if a.UserShare == nil || *a.UserShare <= 0 || *a.UserShare >= 1 || a.Limit != api.LimitMemory {
+			t.Errorf("%s: %s", kind, resp.Body)
+		}
+	}
+	r.Handler.Sequences = tight{r.Handler.Sequences.(tight).Sequences, 100}
+	if resp := get(t, r.Handler, "sessions", map[string]string{"gap": "1m"}); resp.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(resp.Body, "time and memory of a request") {
+		t.Errorf("%d %s", resp.StatusCode, resp.Body)
+	}
+}
+
 // TestQuestionsBusy holds both places for questions.
 func TestQuestionsBusy(t *testing.T) {
 	r := newRig(t)
@@ -140,6 +209,10 @@ func TestWrongQuestions(t *testing.T) {
 		{"funnel", "steps", "a,b{x>y}", "want a number"},
 		{"funnel", "steps", `a,"b`, "not closed"},
 		{"funnel", "step", "a", "step: is not known: use steps"},
+		{"sessions", "where", "a=", "want a value"},
+		{"sessions", "where", "a in ()", "want a value"},
+		{"sessions", "where", "a==b", "want one of the operators"},
+		{"sessions", "where", "a=>5", "want one of the operators"},
 		{"sessions", "gap", "2d", "must be a duration from 1s to 24h"},
 		{"sessions", "from", "2019-01-01T00:00:00Z", "at most 366 days before to"},
 		{"sessions", "where", "a b", "want a comma"},

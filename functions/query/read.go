@@ -36,6 +36,11 @@ func (h *Handler) events(ctx context.Context, r seriesRequest, now time.Time) (r
 	for i, point := range p.points {
 		a.Points[i] = api.Point{At: point.At, EventType: point.Dimension, Count: point.N}
 	}
+	if r.eventType != "" && len(p.points) == 0 && p.folded == nil {
+		ctx, cancel := context.WithTimeout(ctx, hintTime)
+		defer cancel()
+		a.Hints = h.typeHints(ctx, []string{r.eventType})
+	}
 	return result{a, p.end, a.Stale}, nil
 }
 

@@ -39,6 +39,8 @@ type InsightResponse struct {
 	// DroppedBefore is set if retention has dropped events in the range: those before
 	// this time are missing.
 	DroppedBefore *time.Time `json:"droppedBefore,omitempty"`
+	// Hints are about names that no event in the range has, with the nearest known ones.
+	Hints []string `json:"hints,omitempty"`
 	// EventsRead is the number of events that were read for the answer.
 	EventsRead int64 `json:"eventsRead"`
 

@@ -58,6 +58,9 @@ type MetricResponse struct {
 	// UserShare is set with Where: the share of users that the response includes, as in
 	// InsightResponse.
 	UserShare *float64 `json:"userShare,omitempty"`
+	// Limit and Hints are as in InsightResponse.
+	Limit string   `json:"limit,omitempty"`
+	Hints []string `json:"hints,omitempty"`
 	// Next is the parameter cursor of the request for the range after To.
 	Next string `json:"next,omitempty"`
 }

@@ -100,8 +100,11 @@ func (e *problemError) Error() string {
 
 // Class implements failure.Classified.
 func (e *problemError) Class() failure.Class {
-	if e.status == http.StatusForbidden || e.status == http.StatusUnauthorized {
+	switch e.status {
+	case http.StatusForbidden, http.StatusUnauthorized:
 		return failure.Credentials
+	case http.StatusBadRequest:
+		return failure.Usage
 	}
 	return failure.Other
 }
@@ -112,6 +115,8 @@ func (e *problemError) Hint() string {
 		return e.hint
 	}
 	switch e.status {
+	case http.StatusBadRequest:
+		return "correct the value and run the command again; --help shows examples"
 	case http.StatusForbidden:
 		return "sign the request (--sign with --url) with credentials that have the stack's SendEventsPolicy or ReadMetricsPolicy (`streamctl outputs` shows both)"
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/streamctl/streamctl/internal/api"
-	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/deploy/code"
+	"github.com/streamctl/streamctl/internal/nearest"
 	"github.com/streamctl/streamctl/internal/tail"
 )
 
@@ -140,7 +140,7 @@ func subcommands(cmd *cobra.Command, args []string) error {
 		names = append(names, sub.Name())
 	}
 	err := &usageError{err: fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath()), hint: "`" + cmd.CommandPath() + " --help` lists the commands"}
-	if name := config.Nearest(args[0], names); name != "" {
+	if name := nearest.Name(args[0], names); name != "" {
 		err.hint = "did you mean `" + cmd.CommandPath() + " " + name + "`?"
 	}
 	return err
@@ -209,7 +209,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if name := config.Nearest(unknown.GetSpecifiedName(), names); name != "" {
+		if name := nearest.Name(unknown.GetSpecifiedName(), names); name != "" {
 			usage.hint = "did you mean --" + name + "?"
 		}
 	}

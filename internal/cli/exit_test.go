@@ -89,6 +89,7 @@ func TestExitCodes(t *testing.T) {
 		"credentials for the API":        {&api.CredentialsError{Err: errors.New("no")}, 4},
 		"deploy: credentials":            {&deploy.CredentialsError{Err: errors.New("no")}, 4},
 		"another account":                {&deploy.AccountError{}, 4},
+		"the API rejects a value":        {&problemError{status: http.StatusBadRequest}, 2},
 		"the API forbids":                {&problemError{status: http.StatusForbidden}, 4},
 		"the API doesn't know":           {&problemError{status: http.StatusUnauthorized}, 4},
 		"events forbidden":               {&send.RefusedError{Status: http.StatusForbidden}, 4},

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/config"
 	"github.com/streamctl/streamctl/internal/contract"
 	"github.com/streamctl/streamctl/internal/logs"
+	"github.com/streamctl/streamctl/internal/nearest"
 	"github.com/streamctl/streamctl/internal/pause"
 )
 
@@ -68,7 +68,7 @@ func (o logsOptions) check(names []string) (slog.Level, error) {
 			continue
 		}
 		err := &usageError{err: fmt.Errorf("function %q: want %s", name, alternatives(functionNames()))}
-		if near := config.Nearest(name, functionNames()); near != "" {
+		if near := nearest.Name(name, functionNames()); near != "" {
 			err.hint = "did you mean " + near + "?"
 		}
 		return 0, err

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/nearest"
 )
 
 func newOutputsCmd(a *App) *cobra.Command {
@@ -43,7 +43,7 @@ func runOutputs(ctx context.Context, a *App, keys []string) error {
 		if !known {
 			names := sorted(found.Outputs)
 			do := "it has " + strings.Join(names, ", ")
-			if name := config.Nearest(keys[0], names); name != "" {
+			if name := nearest.Name(keys[0], names); name != "" {
 				do = "did you mean " + name + "? " + do
 			}
 			return &usageError{err: fmt.Errorf("stack %s has no output %q", v.StackName, keys[0]), hint: do}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/streamctl/streamctl/internal/api"
 	"github.com/streamctl/streamctl/internal/cli/ui"
-	"github.com/streamctl/streamctl/internal/config"
+	"github.com/streamctl/streamctl/internal/nearest"
 )
 
 type queryOptions struct {
@@ -147,6 +147,7 @@ func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error 
 	if err != nil {
 		return suggestMetric(ctx, a, metric, err)
 	}
+	showHints(a.story, answer.Hints, columns(a.Stderr))
 	if a.flags.output == "csv" {
 		return writeCSV(a.out, answer)
 	}
@@ -157,7 +158,7 @@ func runQuery(ctx context.Context, a *App, o queryOptions, metric string) error 
 func suggestMetric(ctx context.Context, a *App, metric string, err error) error {
 	var unknown *problemError
 	if errors.As(err, &unknown) && unknown.status == http.StatusNotFound {
-		if name := config.Nearest(metric, metricNames(ctx, a)); name != "" && name != metric {
+		if name := nearest.Name(metric, metricNames(ctx, a)); name != "" && name != metric {
 			unknown.hint = "did you mean " + name + "?"
 		}
 	}

@@ -33,7 +33,12 @@ type questionOptions struct {
 func newQuestionCmd(a *App, o *questionOptions, kind, short, long, example string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: kind, Short: short, Long: long, Example: example,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runQuestion(cmd.Context(), a, *o, kind) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("last") && o.last <= 0 {
+				return &usageError{err: errors.New("--last: want a length such as 6h or 7d")}
+			}
+			return runQuestion(cmd.Context(), a, *o, kind)
+		},
 	}
 	f := cmd.Flags()
 	o.api.flags(f)
@@ -45,7 +50,7 @@ func newQuestionCmd(a *App, o *questionOptions, kind, short, long, example strin
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive (default: now)")
 	f.Var((*ui.Duration)(&o.last), "last", "length of a range that ends now, such as 6h or 7d, instead of --from and --to")
 	if kind != api.QuestionRetention {
-		f.IntVar(&o.top, "top", 0, "number of groups or types, 1 to 100 (default 10)")
+		f.IntVar(&o.top, "top", 10, "number of groups or types, 1 to 100")
 	}
 	return cmd
 }
@@ -77,7 +82,7 @@ month, in which of the following periods they have a return event.`,
 	f.StringVar(&o.back, "return", "", "event of a return; * is any")
 	f.StringVar(&o.unit, "unit", "", "period: day, week or month (default week)")
 	f.StringVar(&o.zone, "zone", "", "IANA time zone of the periods (default UTC)")
-	f.IntVar(&o.periods, "periods", 0, "number of periods after the first, 1 to 60 (default 8)")
+	f.IntVar(&o.periods, "periods", 8, "number of periods after the first, 1 to 60")
 	return cmd
 }
 
@@ -117,7 +122,7 @@ or that lead to it.`,
 	f := cmd.Flags()
 	f.StringVar(&o.event, "event", "", "event, with filters in braces if needed")
 	f.BoolVar(&o.before, "before", false, "events before the event instead of after it")
-	f.IntVar(&o.depth, "depth", 0, "largest number of events, 1 to 4 (default 4)")
+	f.IntVar(&o.depth, "depth", 4, "largest number of events, 1 to 4")
 	f.StringVar(&o.gap, "gap", "", "longest inactivity in a session, 1s to 24h (default 30m)")
 	return cmd
 }
@@ -157,10 +162,14 @@ func (o questionOptions) target(kind string, now time.Time) (string, error) {
 			q.Set(name, value)
 		}
 	}
-	for name, value := range map[string]int{"top": o.top, "periods": o.periods, "depth": o.depth} {
-		if value != 0 {
-			q.Set(name, strconv.Itoa(value))
-		}
+	switch kind {
+	case api.QuestionRetention:
+		q.Set("periods", strconv.Itoa(o.periods))
+	case api.QuestionPaths:
+		q.Set("depth", strconv.Itoa(o.depth))
+		fallthrough
+	case api.QuestionFunnel, api.QuestionSessions, api.QuestionBreakdown:
+		q.Set("top", strconv.Itoa(o.top))
 	}
 	return api.MetricPath(kind, q), o.required(kind)
 }
@@ -196,6 +205,7 @@ func runQuestion(ctx context.Context, a *App, o questionOptions, kind string) er
 	if err := get(ctx, client, target, &answer); err != nil {
 		return err
 	}
+	showHints(a.story, answer.Hints, columns(a.Stderr))
 	if a.flags.output == "csv" {
 		return writeQuestionCSV(a.out, answer)
 	}

@@ -18,6 +18,8 @@ type cells struct {
 	rows [][]string
 	// names is the number of columns with names; the others have numbers.
 	names int
+	// notes are printed below a text table.
+	notes []string
 	csv   bool
 }
 
@@ -28,6 +30,14 @@ func (c *cells) number(n int64) string {
 		return strconv.FormatInt(n, 10)
 	}
 	return thousands(n)
+}
+
+// path formats the path of a property.
+func (c *cells) path(path string) string {
+	if c.csv {
+		return path
+	}
+	return strings.TrimPrefix(path, "properties.")
 }
 
 // group formats the value of a group; the events of a group without one lack the property.
@@ -56,7 +66,14 @@ func (c *cells) seconds(x *float64) string {
 	case *x < 60:
 		return strconv.FormatFloat(*x, 'f', 1, 64) + " s"
 	}
-	return (time.Duration(*x) * time.Second).String()
+	whole := int64(*x)
+	switch {
+	case whole < 3600:
+		return fmt.Sprintf("%d min %d s", whole/60, whole%60)
+	case whole < 48*3600:
+		return fmt.Sprintf("%d h %d min", whole/3600, whole%3600/60)
+	}
+	return strconv.FormatFloat(*x/(24*3600), 'f', 1, 64) + " days"
 }
 
 // questionCells returns the table of an answer.
@@ -96,7 +113,7 @@ func (c *cells) funnel(f *api.Funnel) {
 		}
 		return
 	}
-	c.head, c.names = append([]string{f.By}, c.head...), 2
+	c.head, c.names = append([]string{c.path(f.By)}, c.head...), 2
 	for _, s := range f.Steps {
 		c.add(append([]string{"(all)"}, row(s)...)...)
 	}
@@ -105,18 +122,27 @@ func (c *cells) funnel(f *api.Funnel) {
 			c.add(append([]string{c.group(g.Value)}, row(s)...)...)
 		}
 	}
+	if f.Rest > 0 {
+		c.notes = append(c.notes, fmt.Sprintf("Smaller groups that are not listed: %d.", f.Rest))
+	}
 }
 
 func (c *cells) retention(r *api.Retention) {
 	c.head = []string{r.Unit, "users"}
-	longest := 0
+	longest, empty, open := 0, 0, false
 	for _, cohort := range r.Cohorts {
-		longest = max(longest, len(cohort.Returned))
+		if c.csv || cohort.Users > 0 {
+			longest = max(longest, len(cohort.Returned))
+		}
 	}
 	for n := range longest {
 		c.head = append(c.head, strconv.Itoa(n))
 	}
 	for _, cohort := range r.Cohorts {
+		if cohort.Users == 0 && !c.csv {
+			empty++
+			continue
+		}
 		row := []string{cohort.Start.Format(time.DateOnly), c.number(cohort.Users)}
 		for n := range longest {
 			cell := ""
@@ -124,17 +150,45 @@ func (c *cells) retention(r *api.Retention) {
 			case n >= len(cohort.Returned):
 			case c.csv:
 				cell = c.number(cohort.Returned[n])
-			case cohort.Users > 0:
-				cell = strconv.FormatFloat(100*float64(cohort.Returned[n])/float64(cohort.Users), 'f', 1, 64) + " %"
+			default:
+				cell = percentOf(cohort.Returned[n], cohort.Users)
+				if cohort.Open && n == len(cohort.Returned)-1 {
+					cell, open = cell+"*", true
+				}
 			}
 			row = append(row, cell)
 		}
 		c.add(row...)
 	}
+	if len(c.rows) == 0 || c.csv {
+		return
+	}
+	c.notes = append(c.notes, fmt.Sprintf("Percentages of the users who returned, in the %s of their first event (0) and in the following ones, in the time zone %s.", r.Unit, r.Zone))
+	if open {
+		c.notes = append(c.notes, "* The "+r.Unit+" has not ended.")
+	}
+	if empty > 0 {
+		c.notes = append(c.notes, fmt.Sprintf("Not listed, without start events: %s.", plural(empty, r.Unit, r.Unit+"s")))
+	}
+}
+
+// percentOf formats a part of a whole, which is not 0, as a short percentage.
+func percentOf(part, whole int64) string {
+	switch percent := 100 * float64(part) / float64(whole); {
+	case part > 0 && percent < 0.5:
+		return "<1"
+	case part < whole && percent > 99.5:
+		return ">99"
+	default:
+		return strconv.FormatFloat(percent, 'f', 0, 64)
+	}
 }
 
 func (c *cells) sessions(s *api.Sessions) {
-	c.head = []string{"name", "value"}
+	c.head = []string{"", ""}
+	if c.csv {
+		c.head = []string{"name", "value"}
+	}
 	c.add("sessions", c.number(s.Sessions))
 	c.add("users", c.number(s.Users))
 	c.add("events per session", strconv.FormatFloat(s.EventsPerSession, 'f', 2, 64))
@@ -151,7 +205,10 @@ func (c *cells) sessions(s *api.Sessions) {
 
 func (c *cells) breakdown(b *api.Breakdown) {
 	c.names = len(b.By)
-	c.head = append(append(c.head, b.By...), "count", "users")
+	for _, by := range b.By {
+		c.head = append(c.head, c.path(by))
+	}
+	c.head = append(c.head, "count", "users")
 	if b.Property != "" {
 		c.head = append(c.head, "numbers", "sum", "min", "max")
 		for _, p := range b.Percents {
@@ -225,17 +282,61 @@ func (t answerText) showQuestion(r api.InsightResponse) {
 	title := fmt.Sprintf("%s, %s to %s", ui.Line(r.Question), r.From.Local().Format(zoned), r.To.Local().Format(zoned))
 	switch {
 	case r.Live != nil:
-		title = fmt.Sprintf("%s users and %s events in the last 5 minutes", thousands(r.Live.Users), thousands(r.Live.Events))
+		title = fmt.Sprintf("%s and %s in the last 5 minutes", plural(int(r.Live.Users), "user", "users"), plural(int(r.Live.Events), "event", "events"))
 	case r.Paths != nil:
-		title += fmt.Sprintf(", %s events of %s users", thousands(r.Paths.Occurrences), thousands(r.Paths.Users))
+		title += fmt.Sprintf(", %s of %s", plural(int(r.Paths.Occurrences), "event", "events"), plural(int(r.Paths.Users), "user", "users"))
 	}
 	t.printf("%s\n", ui.Wrap(title, t.columns))
 	t.showCells(questionCells(r, false))
-	text := origin(queryAnswer{Origin: r.Origin, UserShare: &r.UserShare})
+	text := origin(queryAnswer{Origin: r.Origin, UserShare: &r.UserShare, Limit: r.Limit})
 	if r.DroppedBefore != nil {
 		text += " Retention has dropped events before " + r.DroppedBefore.Local().Format(zoned) + "."
 	}
 	t.printf("%s\n", ui.Wrap(text, t.columns))
+}
+
+// minName is the width to which a column of names is shortened before others are left out.
+const minName = 16
+
+// fit returns the widths of the columns that fit into so many columns of a terminal; 0 is
+// no limit. Long names are shortened first, and then the last columns are left out.
+func (c *cells) fit(columns int) []int {
+	widths := make([]int, len(c.head))
+	for _, row := range append([][]string{c.head}, c.rows...) {
+		for i := range row {
+			widths[i] = max(widths[i], ui.Width(row[i]))
+		}
+	}
+	if columns <= 0 {
+		return widths
+	}
+	total := func() (n int) {
+		for _, w := range widths {
+			n += 2 + w
+		}
+		return n
+	}
+	least := total()
+	for _, w := range widths[:c.names] {
+		least -= max(w-minName, 0)
+	}
+	for least > columns && len(widths) > c.names+1 {
+		least -= 2 + widths[len(widths)-1]
+		widths = widths[:len(widths)-1]
+	}
+	for total() > columns {
+		longest := 0
+		for i, w := range widths[:c.names] {
+			if w > widths[longest] {
+				longest = i
+			}
+		}
+		if widths[longest] <= minName {
+			break
+		}
+		widths[longest]--
+	}
+	return widths
 }
 
 // showCells prints a table with numbers aligned to the right.
@@ -244,23 +345,29 @@ func (t answerText) showCells(c cells) {
 		t.printf("No events in this range.\n")
 		return
 	}
-	widths := make([]int, len(c.head))
 	for _, row := range append([][]string{c.head}, c.rows...) {
 		for i := range row {
 			row[i] = ui.Line(row[i])
-			widths[i] = max(widths[i], ui.Width(row[i]))
 		}
 	}
-	for _, row := range append([][]string{c.head}, c.rows...) {
+	widths := c.fit(t.columns)
+	for n, row := range append([][]string{c.head}, c.rows...) {
 		line := ""
-		for i, cell := range row {
-			space := strings.Repeat(" ", max(0, widths[i]-ui.Width(cell)))
+		for i, width := range widths {
 			if i < c.names {
-				line += "  " + cell + space
+				line += "  " + padded(row[i], width)
 			} else {
-				line += "  " + space + cell
+				line += "  " + strings.Repeat(" ", max(0, width-ui.Width(row[i]))) + row[i]
 			}
 		}
-		t.printLine("%s", line)
+		if n > 0 || strings.TrimSpace(line) != "" {
+			t.printLine("%s", line)
+		}
+	}
+	if out := c.head[len(widths):]; len(out) > 0 {
+		c.notes = append(c.notes, fmt.Sprintf("Not shown for lack of space: %s. Use a wider terminal or -o csv.", strings.Join(out, ", ")))
+	}
+	for _, note := range c.notes {
+		t.printf("%s\n", ui.Wrap(note, t.columns))
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -109,12 +110,27 @@ func origin(q queryAnswer) string {
 			thousands(q.Folded.Events), q.Folded.From.Local().Format(zoned), q.Folded.To.Local().Format(zoned))
 	}
 	if q.UserShare != nil && *q.UserShare < 1 {
-		text += fmt.Sprintf(" PARTIAL: only %.0f %% of the users were counted in the time of a request; shorten the range, or declare the properties in InsightProperties.", 100**q.UserShare)
+		text += fmt.Sprintf(" PARTIAL: only %.0f %% of the users were counted in the %s of a request; %s.", 100**q.UserShare, cmp.Or(ui.Line(q.Limit), api.LimitTime), moreUsers(q.Limit))
 	}
 	if q.Since != nil && q.From != nil && q.Since.After(*q.From) {
 		text += " Counted since " + q.Since.Local().Format(zoned) + "."
 	}
 	return text
+}
+
+// moreUsers is advice for a partial answer.
+func moreUsers(limit string) string {
+	if limit == api.LimitMemory {
+		return "shorten the range, filter the events, or group by a property with fewer values"
+	}
+	return "shorten the range, or declare the properties in InsightProperties"
+}
+
+// showHints prints the hints of an answer to stderr.
+func showHints(story *ui.Writer, hints []string, columns int) {
+	for _, h := range hints {
+		fmt.Fprintf(story, "%s\n", ui.Wrap("hint: "+ui.Line(h), columns))
+	}
 }
 
 func (t answerText) showSummary(q queryAnswer) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/streamctl/streamctl/internal/nearest"
 )
 
 // object decodes a mapping into a struct by its yaml tags. Unknown keys and values of a
@@ -155,41 +157,8 @@ func shown(path string, node *yaml.Node) string {
 
 // didYouMean suggests the known key that is nearest to a typo.
 func didYouMean(got string, known []string) string {
-	if best := Nearest(got, known); best != "" {
+	if best := nearest.Name(got, known); best != "" {
 		return fmt.Sprintf("; did you mean %s?", best)
 	}
 	return "; `streamctl init` writes a file with every key"
-}
-
-// Nearest returns the known name that is nearest to a typo, the first of several;
-// empty if none is near.
-func Nearest(got string, known []string) string {
-	best, distance := "", max(2, len(got)/3)+1
-	for _, k := range known {
-		if n := editDistance(strings.ToLower(got), strings.ToLower(k)); n < distance {
-			best, distance = k, n
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's: insertions, deletions and replacements.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j]+1, row[j+1]+1, cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,9 +1,11 @@
 package dashboard_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,6 +34,10 @@ func TestLocalPage(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+		t.Fatal(err)
+	}
+	const alerts = "Alerts:\n  - {Name: no_purchases, Value: purchase, Absent: true, WindowMinutes: 5, Severity: critical}\n  - {Name: many, Above: 1000000}\n"
+	if err := os.WriteFile(filepath.Join(dir, "variables.yaml"), []byte(alerts), 0o644); err != nil { //nolint:gosec // see above
 		t.Fatal(err)
 	}
 	l := program.Start(t, localrun.Spec{Dir: dir, Args: []string{"--ephemeral"}})
@@ -84,7 +90,35 @@ func TestLocalPage(t *testing.T) {
 	post(`{"userId":"anna","eventType":"page_view"}`, http.StatusAccepted)
 	b.until(text("newest") + `.includes("page_view")`)
 	localFunnel(t, b, l.Dashboard)
+	localAlerts(t, b, l.Dashboard)
 	b.silent()
+}
+
+// localAlerts waits until maintenance has evaluated the alerts: the one about absent
+// events fires.
+func localAlerts(t *testing.T, b *browser, page string) {
+	t.Helper()
+	for _, c := range []struct {
+		width int64
+		theme string
+	}{{1280, "light"}, {390, "dark"}} {
+		b.open(page+"/", c.width, 900, c.theme)
+		b.until(ready)
+		for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline) && !js[bool](b, text("alerts-verdict")+` === "1 firing"`); {
+			<-time.After(time.Second)
+		}
+		b.until(text("alerts-verdict") + ` === "1 firing" && document.querySelectorAll("#alerts-list li").length === 2`)
+		shown := js[string](b, text("alerts-list"))
+		for _, want := range []string{"firing\nno_purchases\ncritical", "ok\nmany\nwarning", "purchase", "1000000", "since "} {
+			if !strings.Contains(shown, want) {
+				t.Errorf("%q isn't in %q", want, shown)
+			}
+		}
+		b.until(`document.querySelector("#events-chart .span.top") !== null`)
+		b.fits()
+		b.contrast()
+		b.shoot(fmt.Sprintf("local-alerts-%d", c.width), true)
+	}
 }
 
 // localFunnel asks for a funnel of the events, and runs the command on the page.

@@ -85,7 +85,9 @@ var definitions = []metric.Definition{
 // stores replace the cache and the warehouse with those of a shop with about forty
 // events per second. Each minute's numbers are fixed; the current minute's grow.
 type stores struct {
-	now func() time.Time
+	// more is the number of further event types.
+	more int
+	now  func() time.Time
 	// factor multiplies the numbers; 0 is a platform without events.
 	factor atomic.Int64
 	// behind is the age of the cache.
@@ -157,7 +159,11 @@ func (s *stores) row(key, dimension string, weight float64, minute time.Time) wa
 func (s *stores) shares(key string) (all []share) {
 	switch {
 	case key == warehouse.MetricEvents:
-		return kinds
+		all = append(all, kinds...)
+		for n := range s.more {
+			all = append(all, share{fmt.Sprintf("more_%d", n), 1})
+		}
+		return all
 	case strings.HasSuffix(key, ".skipped"):
 		return []share{{"", .004}}
 	case strings.HasPrefix(key, "revenue"):

@@ -223,8 +223,11 @@ func (r *paramReader) path(name, text string, typeToo bool) string {
 		return text
 	}
 	path, err := ParsePath(strings.TrimSpace(text))
-	if err != nil {
+	switch {
+	case err != nil:
 		r.fail(name, err.Error())
+	case len(splitPaths(text)) > 1:
+		r.fail(name, "must be one property; a name with a comma is written in double quotes")
 	}
 	return path
 }

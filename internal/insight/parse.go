@@ -222,7 +222,7 @@ func (p *parser) filter() (f Filter, err error) {
 	}
 	if f.Op == opIs || f.Op == opIsNot {
 		f.Values = accepted(value, quoted)
-		return f, nil
+		return f, checkValue(f.Path, value, quoted)
 	}
 	if !metric.IsNumber(value) || quoted {
 		return f, fmt.Errorf("%s %s %q: want a number, such as %s10", f.Path, f.Op, shorten(value), f.Op)
@@ -231,11 +231,27 @@ func (p *parser) filter() (f Filter, err error) {
 	return f, nil
 }
 
+// checkValue rejects a value without quotes that is probably a mistake.
+func checkValue(path, value string, quoted bool) error {
+	switch {
+	case quoted:
+		return nil
+	case value == "":
+		return fmt.Errorf("%s: want a value; an empty text is written \"\"", path)
+	case strings.ContainsAny(value[:1], "=<>!"):
+		return fmt.Errorf("%s: want one of the operators =, !=, >, >=, < and <=; a value that begins with %s is written in double quotes", path, value[:1])
+	}
+	return nil
+}
+
 // list reads the values of in up to the closing parenthesis.
 func (p *parser) list(f *Filter) error {
 	for {
 		value, quoted, err := p.word(",{}()")
 		if err != nil {
+			return err
+		}
+		if err := checkValue(f.Path, value, quoted); err != nil {
 			return err
 		}
 		if f.Values = append(f.Values, accepted(value, quoted)...); len(f.Values) > 300 {

@@ -112,6 +112,9 @@ type Run struct {
 	// linked has the events of persons with several ids, of which some were not read.
 	linked      map[uint32][]member
 	linkedBytes int64
+	// seen are the types, and has the properties, of events in the range.
+	seen []bool
+	has  []bool
 }
 
 // member is the events of one id of a user.
@@ -134,6 +137,7 @@ func NewRun(q Question) *Run {
 			r.wanted[t] = true
 		}
 	}
+	r.has = make([]bool, len(r.need.Paths))
 	r.where = r.tests(q.Where)
 	r.buffer.width = len(r.need.Paths)
 	r.counts = r.evaluator()
@@ -224,6 +228,25 @@ func (r *Run) complete(person uint32) error {
 	return nil
 }
 
+// Unseen returns the event types of the question that no event in the range has, and the
+// paths of its properties that none of the needed events has. It has no paths if there are
+// no such events at all.
+func (r *Run) Unseen() (types, paths []string) {
+	events := slices.Contains(r.seen, true)
+	for _, e := range r.q.Events {
+		code, ok := r.types.codes[e.Type]
+		if e.Type != "" && (!ok || int(code) >= len(r.seen) || !r.seen[code]) && !slices.Contains(types, e.Type) {
+			types = append(types, e.Type)
+		}
+	}
+	for i, path := range r.need.Paths {
+		if events && !r.has[i] {
+			paths = append(paths, path)
+		}
+	}
+	return types, paths
+}
+
 // table has the codes of this run for those of a part; -1 for types that are not needed.
 type table struct {
 	types  []int32
@@ -237,6 +260,9 @@ func (r *Run) translate(s *sequence.Sequences) table {
 		if name != "" && (r.wanted == nil || r.wanted[name]) {
 			t.types[i] = r.types.code(name)
 		}
+	}
+	if n := len(r.types.values); n > len(r.seen) {
+		r.seen = append(r.seen, make([]bool, n-len(r.seen))...)
 	}
 	for i := range r.columns {
 		codes := make([]int32, len(s.Properties[i].Values))
@@ -256,8 +282,11 @@ func (r *Run) copy(s *sequence.Sequences, t table, e sequence.Entry) {
 		if kind < 0 || at < r.from || at >= r.to {
 			continue
 		}
+		r.seen[kind] = true
 		for c := range r.columns {
-			b.values = append(b.values, t.values[c][s.Properties[c].Codes[i]])
+			code := s.Properties[c].Codes[i]
+			r.has[c] = r.has[c] || code != 0
+			b.values = append(b.values, t.values[c][code])
 		}
 		b.at, b.kinds = append(b.at, at), append(b.kinds, kind)
 		if len(r.where) > 0 && !passes(r.where, b, len(b.at)-1) {

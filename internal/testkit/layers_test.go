@@ -58,6 +58,7 @@ func TestLeaves(t *testing.T) {
 		"failure":  {},
 		"insight":  {"api", "decimal", "event", "metric", "sequence"},
 		"metric":   {"decimal", "event", "pattern"},
+		"nearest":  {},
 		"pattern":  {},
 		"pause":    {},
 		"segment":  {"event", "pattern"},
@@ -95,7 +96,7 @@ func TestDeployPackages(t *testing.T) {
 // TestFunctionImports checks that a function imports only contracts and stores,
 // and that its bootstrap adds only lambdarun and sqlrun.
 func TestFunctionImports(t *testing.T) {
-	handler := []string{"alert", "analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "insight", "invocation", "metric", "pattern", "pause", "segment", "sequence", "warehouse"}
+	handler := []string{"alert", "analyze", "api", "archive", "awshttp", "cache", "chunk", "contract", "decimal", "emf", "event", "insight", "invocation", "metric", "nearest", "pattern", "pause", "segment", "sequence", "warehouse"}
 	bootstrap := append(slices.Clone(handler), "lambdarun", "sqlrun")
 	for _, f := range contract.Functions() {
 		folder := module + "functions/" + f.Name

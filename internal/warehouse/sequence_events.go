@@ -124,3 +124,26 @@ func countEvents(ctx context.Context, tx pgx.Tx, from, to time.Time, types []str
 	}
 	return n, nil
 }
+
+// PropertyNames returns names of properties: those of the newest events in a range, and the
+// declared ones. Names that contain a dot or a quote are left out. Run it as
+// streamctl_reader.
+func (s *Sequences) PropertyNames(ctx context.Context, from, to time.Time) (names []string, err error) {
+	const sample = 200
+	err = s.DB.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `SELECT DISTINCT name FROM (
+				SELECT jsonb_object_keys(properties) AS name FROM (
+					SELECT properties FROM public.events WHERE timestamp >= $1 AND timestamp < $2 AND jsonb_typeof(properties) = 'object' ORDER BY timestamp DESC LIMIT $3) e
+				UNION ALL SELECT substr(path, length('properties.') + 1) FROM public.sequence_property) n
+			WHERE name !~ '[."]' AND length(name) <= 100 ORDER BY name LIMIT 1000`, from, to, sample)
+		if err != nil {
+			return err
+		}
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read names of properties: %w", err)
+	}
+	return names, nil
+}

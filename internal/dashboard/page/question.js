@@ -6,6 +6,7 @@ import { csv, download } from "./csv.js";
 import { el, show, table, text } from "./dom.js";
 import { get, Refused } from "./feed.js";
 import { grouped, percent } from "./number.js";
+import { plain } from "./recent.js";
 import { RangePicker, readRange, writeRange } from "./range.js";
 import { bounds, exactly, iso, MINUTE, questionRanges, when } from "./time.js";
 
@@ -168,7 +169,8 @@ export class Question {
   notes(a) {
     const notes = [];
     const watch = (head, words) => notes.push(el("p", { class: "banner static watch" }, el("strong", {}, head), " " + words));
-    if (a.userShare < 1) watch("Partial answer.", `It includes ${percent(a.userShare, 1)} of the users, which is how far counting got in the time of a request. The numbers are those of these users, not an estimate for all.`);
+    if (a.userShare < 1) watch("Partial answer.", `It includes ${percent(a.userShare, 1)} of the users, which is how far counting got in the ${a.limit === "memory" ? "memory" : "time"} of a request. The numbers are those of these users, not an estimate for all.`);
+    for (const hint of a.hints ?? []) watch("Check the names.", plain(hint));
     if (a.droppedBefore) watch("Older events are missing.", `Retention has dropped the events before ${when(Date.parse(a.droppedBefore))}.`);
     if (a.stale) watch("This answer may be out of date.", "PostgreSQL is behind.");
     const parts = [`${exactly(Date.parse(a.from))} to ${exactly(Date.parse(a.to))}.`];
