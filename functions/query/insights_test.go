@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,28 +25,95 @@ func decode[T any](t *testing.T, body string) (v T) {
 	return v
 }
 
-// shopEvents are the events of docs/insights.md.
-func shopEvents() (rows []warehouse.Row) {
-	at := func(user, clock, kind, properties string) {
-		var h, m int
-		if _, err := fmt.Sscanf(clock, "%d:%d", &h, &m); err != nil {
-			panic(err)
-		}
-		rows = append(rows, row(user, now.Truncate(24*time.Hour).AddDate(0, 0, -1).Add(time.Duration(h)*time.Hour+time.Duration(m)*time.Minute), kind, properties))
+// example returns the section of the example in docs/insights.md.
+func example(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/insights.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	at("ann", "09:00", "page_view", `{"country":"DE"}`)
-	at("ann", "09:10", "checkout", `{}`)
-	at("ann", "09:12", "purchase", `{"amount":20}`)
-	at("bob", "10:00", "page_view", `{"country":"US"}`)
-	at("bob", "10:30", "checkout", `{}`)
-	at("bob", "12:45", "purchase", `{"amount":5}`)
-	at("cem", "11:00", "page_view", `{"country":"DE"}`)
+	_, section, found := strings.Cut(string(page), "### Example")
+	section, _, end := strings.Cut(section, "\n## ")
+	if !found || !end {
+		t.Fatal("docs/insights.md has no example")
+	}
+	return section
+}
+
+// exampleEvent is an event in the table of the example: 09:12 `purchase` (amount 20).
+var exampleEvent = regexp.MustCompile("(\\d\\d):(\\d\\d) `(\\w+)`(?: \\((\\w+) (\\w+)\\))?")
+
+// shopEvents are the events of the example, on the day before now.
+func shopEvents(t *testing.T) (rows []warehouse.Row) {
+	t.Helper()
+	for line := range strings.Lines(example(t)) {
+		user, events, found := strings.Cut(strings.Trim(line, "| \n"), " | ")
+		if !strings.HasPrefix(line, "|") || !found {
+			continue
+		}
+		for _, m := range exampleEvent.FindAllStringSubmatch(events, -1) {
+			at, err := time.Parse(time.DateOnly+" 15:04", now.AddDate(0, 0, -1).Format(time.DateOnly)+" "+m[1]+":"+m[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			properties := "{}"
+			switch m[4] {
+			case "country":
+				properties = fmt.Sprintf(`{"country":%q}`, m[5])
+			case "amount":
+				properties = `{"amount":` + m[5] + `}`
+			}
+			rows = append(rows, row(user, at, m[3], properties))
+		}
+	}
+	if len(rows) != 7 {
+		t.Fatalf("the example has %d events", len(rows))
+	}
 	return rows
+}
+
+// TestExample compares the numbers in docs/insights.md with the answers.
+func TestExample(t *testing.T) {
+	r := newRig(t)
+	r.loadRows(t, shopEvents(t))
+	day := now.Truncate(24*time.Hour).AddDate(0, 0, -1)
+	ask := func(kind string, given map[string]string) api.InsightResponse {
+		t.Helper()
+		given["from"], given["to"] = day.Format(time.RFC3339), day.AddDate(0, 0, 1).Format(time.RFC3339)
+		resp := get(t, r.Handler, kind, given)
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s", kind, resp.Body)
+		}
+		return decode[api.InsightResponse](t, resp.Body)
+	}
+	f := ask("funnel", map[string]string{"steps": "page_view, checkout, purchase", "window": "1h"}).Funnel.Steps
+	c := ask("retention", map[string]string{"start": "page_view", "return": "purchase", "unit": "day"}).Retention.Cohorts
+	s := ask("sessions", map[string]string{}).Sessions
+	b := ask("breakdown", map[string]string{"event": "purchase", "by": "eventType", "property": "amount"}).Breakdown.Groups
+	p := ask("paths", map[string]string{"event": "page_view", "depth": "2"}).Paths.Paths
+	section := strings.Join(strings.Fields(example(t)), " ")
+	for _, want := range []string{
+		fmt.Sprintf("`window=1h`: %d, %d and %d users.", f[0].Users, f[1].Users, f[2].Users),
+		fmt.Sprintf("The median to `checkout` is %g min", *f[1].MedianSeconds/60),
+		fmt.Sprintf("`return=purchase`: %d users, %d in period 0", c[0].Users, c[0].Returned[0]),
+		fmt.Sprintf("`sessions`: %d sessions of %d users", s.Sessions, s.Users),
+		fmt.Sprintf("%d events, %g per session", s.Events, s.EventsPerSession),
+		fmt.Sprintf("median %g, mean %g s. Bounce rate %g.", *s.MedianSeconds, *s.MeanSeconds, s.BounceRate),
+		fmt.Sprintf("`property=amount`: %d events of %d users, sum %s, median %s, 90th percentile %s.", b[0].Count, b[0].Users, b[0].Sum, b[0].Percentiles[0], b[0].Percentiles[1]),
+		fmt.Sprintf("`depth=2`: `%s` (ann), `%s` (bob), and an empty path (cem)", strings.Join(p[2].Types, " \u2192 "), strings.Join(p[1].Types, "")),
+	} {
+		if !strings.Contains(section, want) {
+			t.Errorf("docs/insights.md does not contain %q", want)
+		}
+	}
+	if len(c) != 1 || len(b) != 1 || len(p) != 3 || len(p[0].Types) != 0 {
+		t.Errorf("%+v %+v %+v", c, b, p)
+	}
 }
 
 func TestQuestions(t *testing.T) {
 	r := newRig(t)
-	r.loadRows(t, shopEvents())
+	r.loadRows(t, shopEvents(t))
 	day := now.Truncate(24*time.Hour).AddDate(0, 0, -1)
 	span := map[string]string{"from": day.Format(time.RFC3339), "to": day.AddDate(0, 0, 1).Format(time.RFC3339)}
 	ask := func(kind string, parameters ...string) api.InsightResponse {
@@ -113,7 +182,7 @@ func TestQuestions(t *testing.T) {
 // TestHints asks for types and properties that no event has.
 func TestHints(t *testing.T) {
 	r := newRig(t)
-	r.loadRows(t, shopEvents())
+	r.loadRows(t, shopEvents(t))
 	day := now.Truncate(24*time.Hour).AddDate(0, 0, -1)
 	span := map[string]string{"from": day.Format(time.RFC3339), "to": day.AddDate(0, 0, 1).Format(time.RFC3339)}
 	for _, tt := range []struct {

@@ -195,6 +195,12 @@ func TestSilence(t *testing.T) {
 		"night of a day, other day":  {alert.Silence{Days: []string{"fri"}, From: "22:00", To: "06:00"}, "2026-03-06T03:00:00Z", false},
 		"summer time":                {alert.Silence{From: "22:00", To: "06:00", Zone: "Europe/Berlin"}, "2026-07-01T20:00:00Z", true},
 		"the skipped hour of spring": {alert.Silence{From: "02:30", To: "04:00", Zone: "Europe/Berlin"}, "2026-03-29T01:10:00Z", true},
+		"autumn, the first 02:30":    {alert.Silence{From: "02:30", To: "02:45", Zone: "Europe/Berlin"}, "2026-10-25T00:30:00Z", true},
+		"autumn, between both":       {alert.Silence{From: "02:30", To: "02:45", Zone: "Europe/Berlin"}, "2026-10-25T01:00:00Z", false},
+		"autumn, the second 02:30":   {alert.Silence{From: "02:30", To: "02:45", Zone: "Europe/Berlin"}, "2026-10-25T01:30:00Z", true},
+		"autumn night, last minute":  {alert.Silence{From: "22:00", To: "06:00", Zone: "Europe/Berlin"}, "2026-10-25T04:59:00Z", true},
+		"autumn night, its end":      {alert.Silence{From: "22:00", To: "06:00", Zone: "Europe/Berlin"}, "2026-10-25T05:00:00Z", false},
+		"From is To":                 {alert.Silence{From: "22:00", To: "22:00", Days: []string{"fri"}}, "2026-03-07T21:59:00Z", true},
 	} {
 		at, err := time.Parse(time.RFC3339, test.at)
 		if err != nil {

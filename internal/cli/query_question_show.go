@@ -365,7 +365,7 @@ func (t answerText) showCells(c cells) {
 		}
 	}
 	if out := c.head[len(widths):]; len(out) > 0 {
-		c.notes = append(c.notes, fmt.Sprintf("Not shown for lack of space: %s. Use a wider terminal or -o csv.", strings.Join(out, ", ")))
+		c.notes = append(c.notes, fmt.Sprintf("Columns without space: %s. Use a wider terminal or -o csv.", strings.Join(out, ", ")))
 	}
 	for _, note := range c.notes {
 		t.printf("%s\n", ui.Wrap(note, t.columns))

@@ -25,9 +25,11 @@ func alerts(v Variables, r *rules) {
 	if len(v.Alerts) > alert.MaxDefinitions {
 		r.add("Alerts", "%d alerts: want at most %d", len(v.Alerts), alert.MaxDefinitions)
 	}
+	valid := true
 	for i, d := range v.Alerts {
 		at := fmt.Sprintf("Alerts[%d]", i)
 		for _, p := range d.Check(func(name string) (int, bool, bool) { return fieldsOf(v, name) }) {
+			valid = false
 			path := at
 			if p.Field != "" {
 				path += "." + p.Field
@@ -40,8 +42,15 @@ func alerts(v Variables, r *rules) {
 			}
 		}
 		if o := slices.IndexFunc(v.Alerts[:i], func(o alert.Definition) bool { return o.AlarmID() == d.AlarmID() }); o >= 0 {
-			r.add(at+".Name", "%q: too similar to %q; both alarms would be %s", d.Name, v.Alerts[o].Name, d.AlarmID())
+			if d.Name == v.Alerts[o].Name {
+				r.add(at+".Name", "%q: another alert has this name", d.Name)
+			} else {
+				r.add(at+".Name", "%q: too similar to %q; both alarms would be %s", d.Name, v.Alerts[o].Name, d.AlarmID())
+			}
 		}
+	}
+	if !valid {
+		return // a number that is invalid may have no JSON
 	}
 	text, err := alert.Encode(v.Alerts)
 	if err != nil {
