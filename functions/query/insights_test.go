@@ -233,7 +233,7 @@ func (s tight) Read(ctx context.Context, r warehouse.SequenceRequest, to warehou
 func TestPartialAnswer(t *testing.T) {
 	r := newRig(t)
 	r.load(t, 400, time.Minute, "tap")
-	r.Handler.Sequences = tight{r.Handler.Sequences.(*warehouse.Sequences), 1600}
+	r.Sequences = tight{r.Sequences.(*warehouse.Sequences), 1600}
 	for kind, given := range map[string]map[string]string{"sessions": {}, "breakdown": {"event": "*", "by": "eventType"}, "events": {"where": "x!=1"}, "users": {"where": "x!=1"}} {
 		resp := get(t, r.Handler, kind, given)
 		a := decode[api.MetricResponse](t, resp.Body)
@@ -241,7 +241,7 @@ func TestPartialAnswer(t *testing.T) {
 			t.Errorf("%s: %s", kind, resp.Body)
 		}
 	}
-	r.Handler.Sequences = tight{r.Handler.Sequences.(tight).Sequences, 100}
+	r.Sequences = tight{r.Sequences.(tight).Sequences, 100}
 	if resp := get(t, r.Handler, "sessions", map[string]string{"gap": "1m"}); resp.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(resp.Body, "time and memory of a request") {
 		t.Errorf("%d %s", resp.StatusCode, resp.Body)
 	}

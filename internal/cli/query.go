@@ -71,6 +71,8 @@ func (o queryOptions) target(metric string, now time.Time) (string, error) {
 	}
 	layout := time.RFC3339
 	switch metric {
+	case api.MetricAlerts:
+		return "", &usageError{err: errors.New("alerts are no metric"), hint: "`streamctl alerts` lists them"}
 	case api.MetricSummary:
 		if o.from+o.to+o.eventType+o.by+o.where != "" || o.step != 0 {
 			return "", &usageError{err: errors.New("summary covers the last hour and takes no range"), hint: "`streamctl query events --last 6h` takes one"}
