@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -98,11 +99,18 @@ func questionsOfEachKind(end time.Time) (all []map[string]string) {
 // memory with that of the function. STREAMCTL_INSIGHT_EVENTS is the number of events.
 func TestMemory(t *testing.T) {
 	const days, most = 60, 512 << 10
-	count, end := sized(t), start.AddDate(0, 0, days)
+	count, end := 30_000, start.AddDate(0, 0, days)
+	if text := os.Getenv("STREAMCTL_INSIGHT_EVENTS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count = n
+	}
 	d := shared.Warehouse(t, start, end)
 	conn := d.Conn(t)
 	fill(t, conn, &Spread{Events: count, Users: count / 20, Days: days, Sessions: true, Visits: true, Start: start, Seed: 5})
-	exec1 := func(sql string) {
+	execute := func(sql string) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
@@ -142,12 +150,12 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	askAll("table")
-	exec1(`WITH i AS (INSERT INTO identity SELECT 'user-' || lpad((2*n)::text, 6, '0'), 'user-' || lpad((2*n+1)::text, 6, '0'), now(), gen_random_uuid()
+	execute(`WITH i AS (INSERT INTO identity SELECT 'user-' || lpad((2*n)::text, 6, '0'), 'user-' || lpad((2*n+1)::text, 6, '0'), now(), gen_random_uuid()
 		FROM generate_series(0, (SELECT count(DISTINCT user_id) FROM events) / 2 - 1) n RETURNING user_id) INSERT INTO identity_user SELECT user_id, 1 FROM i`)
 	if _, err := (&warehouse.Sequences{DB: d.As(t, contract.RoleOwner)}).Pack(t.Context(), end.Add(4*time.Hour), func() bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	askAll("blocks and linked ids")
-	exec1("INSERT INTO sequence_stale (hour, user_id, at) SELECT DISTINCT date_trunc('hour', timestamp), user_id, now() FROM events WHERE hashtext(user_id) % 60 = 0")
+	execute("INSERT INTO sequence_stale (hour, user_id, at) SELECT DISTINCT date_trunc('hour', timestamp), user_id, now() FROM events WHERE hashtext(user_id) % 60 = 0")
 	askAll("late events of many users")
 }
