@@ -35,7 +35,7 @@ const (
 // groups reads the slices in groups: each group reads the table events once.
 func (q *sequenceReader) groups(ctx context.Context) error {
 	most := groupSize(q.rows, q.readMemory()/sequence.RowBytes(len(q.Paths)))
-	size := most
+	size, ceiling := most, most // a group that was too large is not tried again
 	if q.rows > largeRows {
 		size = min(size, firstGroup)
 	}
@@ -45,10 +45,10 @@ func (q *sequenceReader) groups(ctx context.Context) error {
 		err := q.group(ctx, group)
 		switch {
 		case errors.Is(err, errTooMuch) && len(group) > 1:
-			size = len(group) / 2
+			size, ceiling = len(group)/2, max(1, len(group)*3/4)
 			continue
 		case errors.Is(err, errTooMuch): // one user may have most of the events
-			q.info.Full = true
+			q.info.Full, ceiling = true, most
 		case err != nil:
 			return err
 		}
@@ -56,10 +56,10 @@ func (q *sequenceReader) groups(ctx context.Context) error {
 		if q.left() <= 0 || q.full() {
 			return nil
 		}
-		size = min(most, 2*len(group))
+		size = min(ceiling, 2*len(group))
 		if took := time.Since(begun); len(q.ranges) > 0 && err == nil && q.rows > largeRows {
 			// A group that does not end in time is lost.
-			size = max(1, min(most, int(float64(len(group))*float64(q.left())/float64(took)*0.8)))
+			size = max(1, min(ceiling, int(float64(len(group))*float64(q.left())/float64(took)*0.8)))
 		}
 	}
 	return nil

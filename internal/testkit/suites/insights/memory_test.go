@@ -118,7 +118,10 @@ func TestMemory(t *testing.T) {
 	}
 	askAll := func(name string) {
 		t.Helper()
-		for _, q := range questionsOfEachKind(end) {
+		for i, q := range questionsOfEachKind(end) {
+			if count < 100_000 && i%3 != 0 {
+				continue // not a measurement
+			}
 			text, err := json.Marshal(q)
 			if err != nil {
 				t.Fatal(err)
