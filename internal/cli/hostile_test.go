@@ -105,7 +105,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 	status = http.StatusBadRequest
 	code, out, said := runIn(t.Context(), nil, "query", "revenue", "--url", server.URL)
-	if code != 1 || !strings.Contains(said, `\u202eevil`) {
+	if code != 2 || !strings.Contains(said, `\u202eevil`) {
 		t.Errorf("%d %s", code, said)
 	}
 	clean(t, "an error", out+said)
