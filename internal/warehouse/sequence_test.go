@@ -311,7 +311,6 @@ func TestSequencesEqualARecount(t *testing.T) {
 	}
 	for seed := range uint64(sets) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			t.Parallel()
 			first := noon.Truncate(24 * time.Hour)
 			h := newHistory(t, shared.Warehouse(t, first, first.AddDate(0, 0, historyDays+5)), seed)
 			for step := range 25 {
