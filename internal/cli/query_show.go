@@ -245,7 +245,11 @@ func (t answerText) showSeries(q queryAnswer) {
 	}
 	all := series(q)
 	if len(all) == 0 && q.Folded == nil {
-		t.printf("No events in this range.\n")
+		text := "No events in this range."
+		if q.AsOf != nil && q.To != nil && q.AsOf.Before(*q.To) {
+			text += " A new event appears a few seconds after it was accepted."
+		}
+		t.printf("%s\n", text)
 		return
 	}
 	names := make([]string, len(all))
