@@ -63,12 +63,12 @@ bench: setup ## measure speed, memory and sizes, compare them with the goals, an
 	@mkdir -p .streamctl && rm -f $(RESULTS)
 	npm install --no-audit --no-fund --silent --prefix .streamctl/tools/cdk aws-cdk-lib@2.276.0 aws-cdk@2.1148.1 constructs@10
 	cd internal/testkit/peers/benthos && $(GO) build -o $(PEERS)/benthos .
-	GOBIN=$(PEERS) $(GO) install -tags custom,inputs.file,outputs.postgresql,parsers.json_v2 github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
+	GOBIN=$(PEERS) $(GO) install -tags custom,inputs.file,outputs.postgresql,parsers.json github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
 	$(MEASURE) -bench 'Render|Init' -benchtime 21x ./internal/testkit/suites/measure
 	$(MEASURE) -bench 'Build|Synth' -benchtime 5x ./internal/testkit/suites/measure
 	STREAMCTL_BENCH_QUERY_EVENTS=200000 $(MEASURE) -bench 'Processor|Shards|Growth|Archiver|Query|WriteKeys' -benchtime 7x ./internal/testkit/suites/measure
 	STREAMCTL_BENCH_PEER_EVENTS=50000 $(MEASURE) -bench Peers -benchtime 5x ./internal/testkit/suites/measure
-	STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(MEASURE) -bench 'Empty' -benchtime 1x ./internal/testkit/suites/measure
+	STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(MEASURE) -bench 'Empty' -benchtime 5x ./internal/testkit/suites/measure
 	STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-600000} $(MEASURE) -bench 'Local' -benchtime 1x ./internal/testkit/suites/measure
 	$(MEASURE) -bench NoChange -benchtime 7x ./internal/testkit/suites/e2e
 	$(MEASURE) -bench Replay -benchtime 5x ./internal/testkit/suites/jobs

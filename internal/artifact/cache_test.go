@@ -3,6 +3,7 @@ package artifact_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/streamctl/streamctl/internal/artifact"
@@ -48,6 +49,9 @@ func TestCache(t *testing.T) {
 	if again := build("arm64", true); again != first {
 		t.Errorf("built again it is %s, want %s", again, first)
 	}
+	damagedZip(t, artifact.Builder{Root: source, OS: "linux", Arch: "arm64", Environ: os.Environ(), Cache: cache})
+	build("arm64", true)
+
 	path := filepath.Join(source, "functions", "archiver", "archiver.go")
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -58,4 +62,35 @@ func TestCache(t *testing.T) {
 	}
 	build("arm64", true)
 	build("arm64", false)
+}
+
+// damagedZip flips a bit of a cached zip: the digest is noticed when the zip is used, and
+// the build is gone then.
+func damagedZip(t *testing.T, b artifact.Builder) {
+	t.Helper()
+	artifacts, built, err := b.Build(t.Context(), []string{contract.FuncArchiver})
+	if err != nil || built {
+		t.Fatal(built, err)
+	}
+	good, err := artifacts[0].Zip()
+	if err != nil || len(good) != artifacts[0].Size {
+		t.Fatalf("a zip of %d bytes, want %d: %v", len(good), artifacts[0].Size, err)
+	}
+	zips, err := filepath.Glob(filepath.Join(b.Cache, "*", "archiver.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, zip := range zips {
+		text, err := os.ReadFile(zip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text[len(text)/2] ^= 1
+		if err := os.WriteFile(zip, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := artifacts[0].Zip(); err == nil || !strings.Contains(err.Error(), "is damaged; run the command again") {
+		t.Errorf("a damaged zip: %v", err)
+	}
 }

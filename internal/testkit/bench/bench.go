@@ -109,8 +109,7 @@ func save(path string, r Record) error {
 	return f.Close()
 }
 
-// Read returns the records in a file. A benchmark that ran twice has the figures of its
-// last run.
+// Read returns the records in a file, in their order.
 func Read(path string) ([]Record, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

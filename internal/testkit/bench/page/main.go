@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -206,11 +207,12 @@ func machine() string {
 
 // versions lists the programs that take part, of those that are installed.
 func versions(ctx context.Context) string {
+	number := regexp.MustCompile(`[0-9]+(\.[0-9]+)+`)
 	out := []string{"Go " + strings.TrimPrefix(runtime.Version(), "go")}
 	for _, program := range [][]string{{"postgres", "--version"}, {"redis-server", "--version"}, {"aws", "--version"}, {"node", "--version"}} {
 		text, err := exec.CommandContext(ctx, program[0], program[1:]...).Output()
-		if line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n"); err == nil {
-			out = append(out, program[0]+" "+strings.TrimPrefix(strings.TrimPrefix(line, program[0]+" "), "(PostgreSQL) "))
+		if found := number.FindString(string(text)); err == nil && found != "" {
+			out = append(out, program[0]+" "+found)
 		}
 	}
 	return strings.Join(out, "; ")

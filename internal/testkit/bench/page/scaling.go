@@ -18,6 +18,8 @@ const (
 	// A shard takes so many records and bytes per second.
 	shardRecords = 1000
 	shardBytes   = 1 << 20
+	// maxStorageGiB is the limit of an RDS instance.
+	maxStorageGiB = 64 << 10
 )
 
 // scaling returns the settings and quantities for growing traffic.
@@ -34,7 +36,7 @@ func scaling() (string, error) {
 		load := cost.Load{EventsPerSecond: rate, EventBytes: eventBytes, Batch: batchSize, QueriesPerSecond: 1, Month: 1}
 		record := cost.Model(v, load).RecordBytes
 		shards := int(math.Ceil(max(rate/shardRecords, rate*record/shardBytes)))
-		v.ShardCount = shards
+		v.ShardCount, v.DatabaseMaxStorageGiB = shards, maxStorageGiB
 		usage := cost.Model(v, load)
 		report, err := cost.Estimate(cost.Platform{Variables: v, Region: "us-east-1", AlarmMetrics: 38}, usage, 1, prices)
 		if err != nil {
