@@ -41,7 +41,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	d := &demo{out: os.Stdout, log: os.Stderr, program: filepath.Join("bin", "streamctl"), compiler: cmp.Or(os.Getenv("GO"), "go"), stay: term.IsTerminal(int(os.Stdout.Fd())), began: began()}
+	d := &demo{out: os.Stdout, log: os.Stderr, program: filepath.Join("bin", "demo-streamctl"), compiler: cmp.Or(os.Getenv("GO"), "go"), stay: term.IsTerminal(int(os.Stdout.Fd())), began: began()}
 	if err := d.run(ctx); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
