@@ -296,6 +296,9 @@ func besideCopies(b *testing.B, shards int) {
 		took["copy"] = append(took["copy"], all(func(shard int, in batch) { rawCopy(b, conns[shard], in) }))
 	}
 	of := fmt.Sprintf("%d shards", shards)
+	if shards == 1 {
+		of = "1 shard"
+	}
 	bench.Report(b, "processor",
 		bench.Figure{Name: of + ": events per second", Unit: "events/s", Samples: bench.Rates(shards*batchEvents, took["warm"])},
 		bench.Figure{Name: of + ": speed beside as many COPYs", Samples: bench.Ratios(took["copy"], took["warm"]), Goal: 0.7, AtLeast: true},
