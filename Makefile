@@ -69,7 +69,7 @@ bench: setup ## measure speed, memory and sizes, compare them with the goals, an
 	STREAMCTL_BENCH_QUERY_EVENTS=200000 $(MEASURE) -bench 'Processor|Shards|Growth|Archiver|Query|WriteKeys' -benchtime 7x ./internal/testkit/suites/measure
 	STREAMCTL_BENCH_PEER_EVENTS=50000 $(MEASURE) -bench Peers -benchtime 5x ./internal/testkit/suites/measure
 	STREAMCTL_SCALE_VERSIONS=$${STREAMCTL_SCALE_VERSIONS:-100000} $(MEASURE) -bench 'Empty' -benchtime 5x ./internal/testkit/suites/measure
-	STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-200000} $(MEASURE) -bench 'Local' -benchtime 5x ./internal/testkit/suites/measure
+	STREAMCTL_BENCH_EVENTS=$${STREAMCTL_BENCH_EVENTS:-100000} $(MEASURE) -bench 'Local' -benchtime 5x ./internal/testkit/suites/measure
 	$(MEASURE) -bench NoChange -benchtime 7x ./internal/testkit/suites/e2e
 	$(MEASURE) -bench Replay -benchtime 5x ./internal/testkit/suites/jobs
 	$(MEASURE) -bench Ingest -benchtime 21x ./functions/ingest
