@@ -41,7 +41,7 @@ func (s server) metrics(w http.ResponseWriter, r *http.Request) {
 // alerts forwards the query for alerts. A stack without them, and credentials that may not
 // read them, are an empty list, so that the page has no error to show.
 func (s server) alerts(w http.ResponseWriter, r *http.Request) {
-	s.forward(w, r, metricAlerts, func(status int) bool {
+	s.forward(w, r, api.MetricAlerts, func(status int) bool {
 		if status != http.StatusNotFound && status != http.StatusForbidden {
 			return false
 		}
@@ -49,9 +49,6 @@ func (s server) alerts(w http.ResponseWriter, r *http.Request) {
 		return true
 	})
 }
-
-// metricAlerts is the name under which the API has alerts.
-const metricAlerts = "alerts"
 
 // noAlerts is the response of a stack without alerts.
 type noAlerts struct {

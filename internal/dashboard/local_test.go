@@ -99,10 +99,7 @@ func TestLocalPage(t *testing.T) {
 // events fires.
 func localAlerts(t *testing.T, b *browser, page string) {
 	t.Helper()
-	for _, c := range []struct {
-		width int64
-		theme string
-	}{{1280, "light"}, {390, "dark"}} {
+	for _, c := range fewLooks {
 		b.open(page+"/", c.width, 900, c.theme)
 		b.until(ready)
 		for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline) && !js[bool](b, text("alerts-verdict")+` === "1 firing"`); {

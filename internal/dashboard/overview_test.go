@@ -26,10 +26,7 @@ func TestAlerts(t *testing.T) {
 			"changes":[{"name":"calm","at":"%[4]s","state":"firing","value":9},{"name":"calm","at":"%[5]s","state":"ok","value":2},{"name":"no_purchases","at":"%[3]s","state":"firing","value":null}]}`,
 			at(0), at(1440), at(10), at(50), at(35))
 	}
-	for _, c := range []struct {
-		width int64
-		theme string
-	}{{1280, "light"}, {390, "dark"}} {
+	for _, c := range fewLooks {
 		b.open(s.server.URL+"/", c.width, 900, c.theme)
 		b.until(ready + ` && document.querySelectorAll("#events-chart .span.top").length === 2`)
 		if shown := js[string](b, `[...document.querySelectorAll("#alerts-list b")].map((e) => e.textContent).join() + " " + `+text("alerts-verdict")); shown != "no_purchases,calm 1 firing" {

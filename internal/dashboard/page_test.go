@@ -24,18 +24,29 @@ const (
 	focus = `document.activeElement`
 )
 
+// look is a width of the window and a theme.
+type look struct {
+	width int64
+	theme string
+}
+
+func (l look) String() string { return fmt.Sprintf("%d-%s", l.width, l.theme) }
+
+var (
+	allLooks = []look{{1280, "light"}, {1280, "dark"}, {390, "light"}, {390, "dark"}}
+	// fewLooks have each width and each theme once.
+	fewLooks = []look{{1280, "light"}, {390, "dark"}}
+)
+
 func text(id string) string { return `document.querySelector("#` + id + `").innerText` }
 
 // TestPage uses the page as a person would, in each theme and at each width.
 func TestPage(t *testing.T) {
-	for _, c := range []struct {
-		width int64
-		theme string
-	}{{1280, "light"}, {1280, "dark"}, {390, "light"}, {390, "dark"}} {
-		t.Run(fmt.Sprintf("%d-%s", c.width, c.theme), func(t *testing.T) {
+	for _, c := range allLooks {
+		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			b := openTab(t)
-			name := fmt.Sprintf("%d-%s", c.width, c.theme)
+			name := c.String()
 			o, _ := options(t, shop())
 			s := newSite(t, o)
 			b.open(s.server.URL+"/", c.width, 900, c.theme)
@@ -148,14 +159,11 @@ func (b *browser) loses(s *site, name string) {
 }
 
 func TestStates(t *testing.T) {
-	for _, c := range []struct {
-		width int64
-		theme string
-	}{{1280, "light"}, {390, "dark"}} {
-		t.Run(fmt.Sprintf("%d-%s", c.width, c.theme), func(t *testing.T) {
+	for _, c := range fewLooks {
+		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			b := openTab(t)
-			name := fmt.Sprintf("%d-%s", c.width, c.theme)
+			name := c.String()
 			b.empty(name, c.width, c.theme)
 			b.stale(name, c.width, c.theme)
 			b.silent()

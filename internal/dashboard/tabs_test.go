@@ -101,11 +101,8 @@ var questionTabs = []struct{ tab, hash, want string }{
 
 // TestTabs shows each tab in each theme and at each width.
 func TestTabs(t *testing.T) {
-	for _, c := range []struct {
-		width int64
-		theme string
-	}{{1280, "light"}, {1280, "dark"}, {390, "light"}, {390, "dark"}} {
-		t.Run(fmt.Sprintf("%d-%s", c.width, c.theme), func(t *testing.T) {
+	for _, c := range allLooks {
+		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			b := openTab(t)
 			s, _ := newQuestions(t)
@@ -117,14 +114,14 @@ func TestTabs(t *testing.T) {
 				b.until(text(panel) + `.includes("FROM people_events")`)
 				b.fits()
 				b.contrast()
-				b.shoot(fmt.Sprintf("tab-%d-%s-%s", c.width, c.theme, tab.tab), true)
+				b.shoot(fmt.Sprintf("tab-%s-%s", c, tab.tab), true)
 			}
 			for _, tab := range []string{"events", "health"} {
 				b.open(s.server.URL+"/#tab="+tab, c.width, 900, c.theme)
 				b.until(ready)
 				b.fits()
 				b.contrast()
-				b.shoot(fmt.Sprintf("tab-%d-%s-%s", c.width, c.theme, tab), true)
+				b.shoot(fmt.Sprintf("tab-%s-%s", c, tab), true)
 			}
 			b.silent()
 		})
