@@ -113,9 +113,16 @@ func Model(v config.Variables, l Load) Usage {
 	}
 	perSecond := calls / secondsPerMonth
 	u.Traces = (min(1, perSecond) + 0.05*max(0, perSecond-1)) * secondsPerMonth
-	u.Objects, u.ArchiveGB, u.WarehouseGB = archived, u.Events*u.RecordBytes*compressed/gigabyte, u.Events*u.RecordBytes*stored/gigabyte
+	u.Objects = archived
+	u.keep()
 	u.ResponseGB = calls * responseBytes / gigabyte
 	return u
+}
+
+// keep sets the sizes of the events in the archive and in PostgreSQL.
+func (u *Usage) keep() {
+	written := u.Events * u.RecordBytes / gigabyte
+	u.ArchiveGB, u.WarehouseGB = written*compressed, written*stored
 }
 
 // Limits of a shard.
@@ -156,7 +163,8 @@ func Measured(v config.Variables, u Usage, factor float64) Usage {
 	}
 	perSecond := u.Calls / secondsPerMonth
 	u.Traces = (min(1, perSecond) + 0.05*max(0, perSecond-1)) * secondsPerMonth
-	u.Objects, u.ArchiveGB, u.WarehouseGB = u.Functions[contract.FuncArchiver].Count, u.Records*u.RecordBytes*compressed/gigabyte, u.Events*u.RecordBytes*stored/gigabyte
+	u.Objects = u.Functions[contract.FuncArchiver].Count
+	u.keep()
 	u.ResponseGB = u.Calls * responseBytes / gigabyte
 	return u
 }

@@ -15,7 +15,8 @@ const linkPage = 1000
 
 // CheckLinks deletes the links of a page that no event makes: the event is missing, has
 // another user, or another anonymous id. Links below the retention floor stay: their events
-// are gone. from (inclusive) and to (exclusive) limit the events' arrivals; zero sets no limit. Run it as streamctl_owner. Loads are locked out meanwhile. next is the last
+// are gone. from (inclusive) and to (exclusive) limit the events' arrivals; zero sets no
+// limit. Run it as streamctl_owner. Loads are locked out meanwhile. next is the last
 // anonymous id of the page, and empty if there is no further page.
 func (d *DB) CheckLinks(ctx context.Context, after string, from, to time.Time) (next string, deleted int, err error) {
 	err = d.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {

@@ -34,13 +34,9 @@ func (s *shard) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ ...
 	out := &kinesis.PutRecordsOutput{FailedRecordCount: aws.Int32(0)}
 	for _, r := range in.Records {
 		s.last++
-		var record events.KinesisEventRecord
-		record.Kinesis.SequenceNumber = fmt.Sprintf("49%018d", s.last)
-		record.EventID = "shardId-000000000000:" + record.Kinesis.SequenceNumber
-		record.Kinesis.PartitionKey, record.Kinesis.Data = aws.ToString(r.PartitionKey), r.Data
-		record.Kinesis.ApproximateArrivalTimestamp.Time = time.Now()
-		s.records = append(s.records, record)
-		out.Records = append(out.Records, types.PutRecordsResultEntry{SequenceNumber: &record.Kinesis.SequenceNumber, ShardId: aws.String("shardId-000000000000")})
+		sequence := fmt.Sprintf("49%018d", s.last)
+		s.records = append(s.records, delivered(0, sequence, aws.ToString(r.PartitionKey), r.Data, time.Now()))
+		out.Records = append(out.Records, types.PutRecordsResultEntry{SequenceNumber: &sequence, ShardId: aws.String("shardId-000000000000")})
 	}
 	return out, nil
 }

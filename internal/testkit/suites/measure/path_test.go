@@ -68,17 +68,20 @@ func (s *source) batch(b *testing.B, shard int) batch {
 	var all events.KinesisEvent
 	for n := 0; len(out.events) < cmp.Or(s.size, batchEvents); n++ {
 		r := g.Record()
-		var record events.KinesisEventRecord
-		record.Kinesis.SequenceNumber = fmt.Sprintf("49%09d%09d", s.seed, n)
-		record.EventID = fmt.Sprintf("shardId-%012d:%s", shard, record.Kinesis.SequenceNumber)
-		record.Kinesis.PartitionKey, record.Kinesis.Data = r.PartitionKey, r.Data
-		record.Kinesis.ApproximateArrivalTimestamp.Time = out.arrived
-		all.Records = append(all.Records, record)
+		all.Records = append(all.Records, delivered(shard, fmt.Sprintf("49%09d%09d", s.seed, n), r.PartitionKey, r.Data, out.arrived))
 		out.events = append(out.events, r.Events...)
 		out.bytes += len(r.Data)
 	}
 	out.payload = must(b)(json.Marshal(all))
 	return out
+}
+
+// delivered returns a record as Lambda delivers it.
+func delivered(shard int, sequence, key string, data []byte, arrived time.Time) (r events.KinesisEventRecord) {
+	r.EventID = fmt.Sprintf("shardId-%012d:%s", shard, sequence)
+	r.Kinesis.SequenceNumber, r.Kinesis.PartitionKey, r.Kinesis.Data = sequence, key, data
+	r.Kinesis.ApproximateArrivalTimestamp.Time = arrived
+	return r
 }
 
 // mixed returns a batch that starts with a part of another batch's records.
@@ -337,12 +340,7 @@ func besideGzip(b *testing.B, size int) {
 	var in events.KinesisEvent
 	for n, total := 0, 0; total < size; n++ {
 		r := g.Record()
-		var record events.KinesisEventRecord
-		record.Kinesis.SequenceNumber = fmt.Sprintf("49%09d", n)
-		record.EventID = "shardId-000000000000:" + record.Kinesis.SequenceNumber
-		record.Kinesis.PartitionKey, record.Kinesis.Data = r.PartitionKey, r.Data
-		record.Kinesis.ApproximateArrivalTimestamp.Time = src.from
-		in.Records = append(in.Records, record)
+		in.Records = append(in.Records, delivered(0, fmt.Sprintf("49%09d", n), r.PartitionKey, r.Data, src.from))
 		total += len(r.Data)
 	}
 	kept := &keeping{}
